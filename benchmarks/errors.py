@@ -1,0 +1,11 @@
+"""Errors a user can mend. The command line prints their message, without a traceback, and exits with 2."""
+
+from __future__ import annotations
+
+
+class UsageError(Exception):
+    """A request that cannot be carried out as given: the message says what, where and what to do."""
+
+
+class DataError(UsageError):
+    """Data that cannot be read as what it claims to be: names the file, the line, what was expected and the remedy."""
