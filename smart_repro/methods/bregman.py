@@ -1,0 +1,123 @@
+"""D_Breg: the Bregman proximal point term of SMART (Jiang et al. 2020, arXiv:1911.03437, section 3.2, equations 2 and 3).
+
+``D_Breg(theta, teacher) = (1/n) sum_i l_s(f(x_i; theta), f(x_i; teacher))`` on clean inputs. MBPP (equation 3) takes
+the exponential mean ``teacher_t = (1 - beta) theta_t + beta teacher_{t-1}`` with beta 0.99 in the first tenth of the
+outer iterations and 0.999 after; VBPP (equation 2) is ``beta=0``. An outer iteration has ``inner_steps`` (S) updates;
+the teacher stands still inside it. Line 13 of Algorithm 1 must mean the weights after the S-th update.
+
+Readings of what the paper leaves open:
+
+- ``teacher_dropout``: off by default; the gradient never enters the teacher.
+- The teacher starts from theta_0 with its random head. In a short run much of it stays (``start_share`` in the history):
+  ``teacher="ema-scaled"`` ties the mean's memory to the length of the run, ``"theta0"`` and ``"current"`` are the
+  two ends.
+- VBPP with S = 1 compares the student with itself: its gradient is zero if and only if dropout is off or shared.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smart_repro import divergence
+from smart_repro.averaging import ExponentialMean
+from smart_repro.methods.base import Passes, register
+from smart_repro.methods.terms import Clean, Regularised, Term, Value
+from smart_repro.models import unwrapped
+
+_CHOICES = {
+    "teacher": ("ema", "ema-scaled", "theta0", "current"),
+    "teacher_dropout": ("off", "independent", "shared"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BregmanConfig:
+    mu: float = 1.0  # weight of D_Breg; paper 1
+    beta: float = 0.999  # share the old teacher keeps per outer iteration; paper 0.999; 0 is VBPP
+    beta_early: float = 0.99  # the same during the first tenth of training; paper 0.99; never above beta
+    inner_steps: int = 1  # the paper's S: updates per proximal step, 1
+    teacher: str = "ema"  # ema (the paper's) / ema-scaled (1 - beta = 10/T) / theta0 / current
+    teacher_dropout: str = "off"  # off / independent / shared (the student's masks)
+
+    def __post_init__(self) -> None:
+        for option, choices in _CHOICES.items():
+            if getattr(self, option) not in choices:
+                raise ValueError(f"{option} must be one of {', '.join(choices)}, got {getattr(self, option)!r}")
+        if not (0 <= self.beta < 1 and 0 <= self.beta_early < 1):
+            raise ValueError(f"beta and beta_early must lie in [0, 1), got {self.beta} and {self.beta_early}")
+        if self.mu < 0 or self.inner_steps < 1:
+            raise ValueError(f"mu must be >= 0 and inner_steps >= 1, got {self.mu} and {self.inner_steps}")
+
+
+class BregmanTerm(Term):
+    """D_Breg on one micro-batch, with the teacher it is measured from."""
+
+    part = "bregman"
+    exact = True
+
+    def __init__(self, config: BregmanConfig) -> None:
+        self.config = config
+        self.may_be_zero = config.beta == 0 or config.teacher == "current"
+        self._teacher: nn.Module | None = None
+        self._mean: ExponentialMean | None = None
+
+    def setup(self, model: nn.Module, total_steps: int) -> None:
+        if self.config.teacher == "current":
+            return
+        self._outer_iterations = max(1, total_steps // self.config.inner_steps)
+        self._teacher = copy.deepcopy(unwrapped(model)).requires_grad_(False)
+        self._mean = ExponentialMean(self._teacher.parameters())
+        for parameter, value in zip(self._teacher.parameters(), self._mean.values, strict=True):
+            parameter.data = value
+
+    def __call__(self, passes: Passes, clean: Clean) -> Value:
+        reference = self.teacher_logits(passes)
+        value = divergence.for_target(passes.target)(clean.logits, reference)
+        info = {} if self._mean is None else {"start_share": torch.tensor(self._mean.start_share)}
+        return Value(value, info)
+
+    def teacher_logits(self, passes: Passes) -> Tensor:
+        """The teacher's logits on the clean input, without a graph."""
+        name = "clean" if self.config.teacher_dropout == "shared" else "teacher"
+        return passes.reference(name, self._teacher, dropout=self.config.teacher_dropout != "off")
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        if self._mean is None or self.config.teacher == "theta0" or step % self.config.inner_steps:
+            return
+        self._mean.update(list(unwrapped(model).parameters()), self.beta_at(step // self.config.inner_steps))
+
+    def beta_at(self, iteration: int) -> float:
+        """The share the old teacher keeps after outer iteration ``iteration`` (from 1)."""
+        if self.config.teacher == "ema-scaled":
+            return max(0.0, 1.0 - 10.0 / self._outer_iterations)
+        early = iteration <= 0.1 * self._outer_iterations
+        return min(self.config.beta_early, self.config.beta) if early else self.config.beta
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._mean is None else self._mean.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._mean is not None:
+            self._mean.load_state_dict(state)
+
+
+@register("bregman")
+class Bregman(Regularised):
+    """D_Breg alone: SMART without its smoothness term (the paper's row "-R_s")."""
+
+    Config = BregmanConfig
+    paper = "Jiang et al. 2020, section 3.2, equations 2 and 3"
+    config: BregmanConfig
+
+    def make_terms(self) -> Sequence[tuple[float, Term]]:
+        return [(self.config.mu, BregmanTerm(self.config))]
+
+    @classmethod
+    def cost(cls, config: Any) -> float:
+        return 4.0

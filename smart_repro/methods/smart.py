@@ -1,0 +1,40 @@
+"""SMART: R_s and D_Breg together (Jiang et al. 2020, arXiv:1911.03437, Algorithm 1).
+
+``task loss + lambda_s R_s + mu D_Breg``: see :mod:`smart_repro.methods.smoothness` and
+:mod:`smart_repro.methods.bregman` for the two terms and what the paper leaves open in each. With ``mu=0`` this is
+``smoothness``, with ``lambda_s=0`` it is ``bregman``. The student is what is evaluated (line 15 of the algorithm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smart_repro.methods.base import register
+from smart_repro.methods.bregman import BregmanConfig, BregmanTerm
+from smart_repro.methods.smoothness import SmoothnessConfig, SmoothnessTerm, smoothness_passes
+from smart_repro.methods.terms import Regularised, Term
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmartConfig(SmoothnessConfig, BregmanConfig):
+    def __post_init__(self) -> None:
+        SmoothnessConfig.__post_init__(self)
+        BregmanConfig.__post_init__(self)
+
+
+@register("smart")
+class Smart(Regularised):
+    Config = SmartConfig
+    paper = "Jiang et al. 2020, Algorithm 1"
+    config: SmartConfig
+
+    def make_terms(self) -> Sequence[tuple[float, Term]]:
+        config = self.config
+        return [(config.lambda_s, SmoothnessTerm(config)), (config.mu, BregmanTerm(config))]
+
+    @classmethod
+    def cost(cls, config: Any) -> float:
+        smoothness = smoothness_passes(config) if config.lambda_s else 0.0
+        return 3.0 + smoothness + (1.0 if config.mu else 0.0)

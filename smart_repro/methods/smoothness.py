@@ -1,0 +1,153 @@
+"""R_s: the smoothness-inducing regulariser of SMART (Jiang et al. 2020, arXiv:1911.03437, section 3.1, Algorithm 1).
+
+``R_s = (1/n) sum_i max over |x' - x_i|_inf <= epsilon of l_s(f(x'), f(x_i))``, with l_s the symmetrised KL divergence
+for classification and the squared error for regression. The maximum is sought by Algorithm 1: Gaussian start, gradient
+divided by its l-inf norm, step eta, projection on the ball. The gradient reaches the weights through both arguments.
+
+Readings of what the paper leaves open, each an option:
+
+- ``dropout``: the equation has one f on both sides, hence ``shared`` masks. Ordinary training code draws new masks for
+  each pass (``independent``); at the paper's epsilon R_s is then the same number with and without a perturbation.
+- ``site``: "the embedding" is the output of the whole embedding layer (``block``) or the word embedding (``word``).
+- ``norm_scope``: the gradient's norm over a whole ``example`` or per ``token``.
+
+Controls: ``direction="random"`` keeps the noise and skips the ascent, ``direction="none"`` sets the perturbation to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smart_repro import divergence
+from smart_repro.methods.base import Passes, register
+from smart_repro.methods.terms import Clean, Regularised, Term, Value, largest
+from smart_repro.perturbation import ascend, project_linf
+
+_CHOICES = {
+    "dropout": ("shared", "independent", "off"),
+    "direction": ("ascent", "random", "none"),
+    "site": ("block", "word"),
+    "norm_scope": ("example", "token"),
+    "ascent": ("algorithm-1", "exact"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothnessConfig:
+    lambda_s: float = 1.0  # weight of R_s; the paper searches {1, 3, 5}
+    epsilon: float = 1e-5  # radius of the l-inf ball around each token's embedding; paper 1e-5
+    sigma: float = 1e-5  # standard deviation of the starting noise; paper 1e-5
+    eta: float = 1e-3  # ascent step size; paper 1e-3, far beyond the ball, so most entries end on its surface
+    ascent_steps: int = 1  # the paper's T_x, 1
+    dropout: str = "shared"  # masks of the two passes: shared / independent / off
+    direction: str = "ascent"  # ascent / random (noise only) / none (no perturbation)
+    site: str = "block"  # what is perturbed: block (after the embedding layer) / word (before it)
+    norm_scope: str = "example"  # the gradient's norm over the whole example / per token
+    ascent: str = "algorithm-1"  # algorithm-1 / exact (two classes or regression: one pass fewer)
+
+    def __post_init__(self) -> None:
+        for option, choices in _CHOICES.items():
+            if getattr(self, option) not in choices:
+                raise ValueError(f"{option} must be one of {', '.join(choices)}, got {getattr(self, option)!r}")
+        for option in ("epsilon", "sigma", "eta"):
+            if not getattr(self, option) > 0:
+                raise ValueError(f"{option} must be positive, got {getattr(self, option)}; for no perturbation use direction='none'")
+        if self.lambda_s < 0 or self.ascent_steps < 1:
+            raise ValueError(f"lambda_s must be >= 0 and ascent_steps >= 1, got {self.lambda_s} and {self.ascent_steps}")
+
+
+class SmoothnessTerm(Term):
+    """R_s on one micro-batch."""
+
+    part = "smoothness"
+    exact = True
+
+    def __init__(self, config: SmoothnessConfig) -> None:
+        self.config = config
+        self.site = config.site
+        self.may_be_zero = config.direction == "none"
+
+    def __call__(self, passes: Passes, clean: Clean) -> Value:
+        assert clean.embeddings is not None
+        logits, embeddings = clean.logits, clean.embeddings
+        if self.config.dropout == "off":
+            logits, embeddings = passes.embedded("clean", self.site, dropout=False)
+        delta, stuck = self._worst(passes, logits, embeddings)
+        shifted = self._shifted(passes, "adversarial", delta)
+        value = divergence.for_target(passes.target)(shifted, logits)
+        rms = embeddings.detach()[passes.mask.bool()].square().mean().sqrt()
+        return Value(value, {"max_abs_delta": largest(delta), "stuck": stuck, "embedding_rms": rms})
+
+    def _worst(self, passes: Passes, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        config, never = self.config, torch.zeros((), device=logits.device)
+        if config.direction == "none":
+            return torch.zeros_like(embeddings), never
+        if config.ascent == "exact" and config.direction == "ascent":
+            return exact_ascent(logits, embeddings, config.epsilon, passes.mask)
+        noise = passes.noise(embeddings, config.sigma)
+        if config.direction == "random":
+            return project_linf(noise, config.epsilon), never
+        distance, number, fixed = divergence.for_target(passes.target), count(), logits.detach()
+        return ascend(
+            lambda delta: distance(self._shifted(passes, f"ascent-{next(number)}", delta), fixed),
+            noise,
+            radius=config.epsilon,
+            step_size=config.eta,
+            steps=config.ascent_steps,
+            mask=passes.mask,
+            norm_scope=config.norm_scope,
+        )
+
+    def _shifted(self, passes: Passes, name: str, delta: Tensor) -> Tensor:
+        """A pass under perturbation: with the clean pass's masks (whose name it borrows), with its own, or with none."""
+        masks = name if self.config.dropout == "independent" else "clean"
+        return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
+
+
+def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The maximiser of l_s over the l-inf ball to first order, for two classes or regression: ``radius * sign(dz/dx)``.
+
+    l_s grows with the squared change of ``z = z_1 - z_0`` (or of the prediction), whose maximum over the ball is
+    reached where every entry follows the sign of its derivative: one vector-Jacobian product on the clean graph, no
+    further forward pass.
+
+    Returns: the perturbation, detached, and the share of examples whose derivative was exactly zero.
+    Raises: ValueError: for more than two classes.
+    """
+    if logits.shape[-1] > 2:
+        raise ValueError(f"ascent='exact' needs two classes or regression, this task has {logits.shape[-1]}: use 'algorithm-1'")
+    margin = logits.sum() if logits.shape[-1] == 1 else (logits[:, 1] - logits[:, 0]).sum()
+    (slope,) = torch.autograd.grad(margin, embeddings, retain_graph=True)
+    slope = slope * mask.unsqueeze(-1).to(slope.dtype)
+    stuck = (slope.flatten(1).abs().amax(1) == 0).float().mean()
+    return radius * slope.sign(), stuck
+
+
+def smoothness_passes(config: SmoothnessConfig) -> float:
+    """Cost of R_s in forward units, beyond a plain step: the adversarial pass (3), and what finds the perturbation."""
+    finding = 0.0
+    if config.direction == "ascent":
+        finding = 1.0 if config.ascent == "exact" else 2.0 * config.ascent_steps
+    return 3.0 + finding + (3.0 if config.dropout == "off" else 0.0)
+
+
+@register("smoothness")
+class Smoothness(Regularised):
+    """R_s alone: SMART without its Bregman term (the paper's row "-D_Breg")."""
+
+    Config = SmoothnessConfig
+    paper = "Jiang et al. 2020, section 3.1, equation 1"
+    config: SmoothnessConfig
+
+    def make_terms(self) -> Sequence[tuple[float, Term]]:
+        return [(self.config.lambda_s, SmoothnessTerm(self.config))]
+
+    @classmethod
+    def cost(cls, config: Any) -> float:
+        return 3.0 + smoothness_passes(config)

@@ -1,0 +1,119 @@
+"""Task loss plus weighted terms: the shape most methods of both papers share.
+
+A term is one idea with its own state; a method names its terms and their weights, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from smart_repro.methods.base import Loss, Method, Passes, TaskLoss
+
+
+@dataclass(frozen=True)
+class Clean:
+    """The pass without perturbation: logits, and the embeddings it used where a term asked for them."""
+
+    logits: Tensor
+    embeddings: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a term is worth on one micro-batch: a differentiable scalar, and scalars for the curves."""
+
+    value: Tensor
+    info: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Term:
+    """One addend of the objective, before its weight.
+
+    Attributes:
+        part: its name in the history.
+        exact: whether the clean pass must be float32 whatever the run's precision.
+        site: where it needs the embeddings of the clean pass, or None.
+        may_be_zero: whether exactly 0 is a legitimate value for a whole run.
+    """
+
+    part: ClassVar[str]
+    exact: bool = False
+    site: str | None = None
+    may_be_zero: bool = False
+
+    def setup(self, model: nn.Module, total_steps: int) -> None:
+        """Once, before training."""
+
+    def __call__(self, passes: Passes, clean: Clean) -> Value:
+        raise NotImplementedError
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        """After each update; ``step`` counts from 1."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+
+
+class Regularised(Method):
+    """``task loss + sum of weight x term``; subclasses say which in :meth:`make_terms`."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self.terms: list[tuple[float, Term]] = [(weight, term) for weight, term in self.make_terms() if weight != 0]
+
+    def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Pairs of weight and term; a weight of 0 leaves the term, its passes and its memory out."""
+        raise NotImplementedError
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        super().setup(model, total_steps, task_loss=task_loss)
+        for _, term in self.terms:
+            term.setup(model, total_steps)
+
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        passes = self.passes(model, batch)
+        clean = self._clean(passes)
+        task = self.task_loss(clean.logits, passes)
+        total, parts, info = task, {"task": task.detach()}, {}
+        for weight, term in self.terms:
+            outcome = term(passes, clean)
+            total = total + weight * outcome.value
+            parts[term.part] = outcome.value.detach()
+            info.update(outcome.info)
+        return Loss(total, parts, info)
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        super().after_step(model, step)
+        for _, term in self.terms:
+            term.after_step(model, step)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {term.part: term.state_dict() for _, term in self.terms}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for _, term in self.terms:
+            term.load_state_dict(state[term.part])
+
+    def expected_signals(self) -> frozenset[str]:
+        return frozenset(term.part for _, term in self.terms if not term.may_be_zero)
+
+    def _clean(self, passes: Passes) -> Clean:
+        site = next((term.site for _, term in self.terms if term.site is not None), None)
+        if site is not None:
+            return Clean(*passes.embedded("clean", site))
+        return Clean(passes("clean", exact=any(term.exact for _, term in self.terms)))
+
+
+@torch.no_grad()
+def largest(delta: Tensor) -> Tensor:
+    """``max |delta|``, the logged proof that a perturbation stayed in its ball."""
+    return delta.abs().amax()

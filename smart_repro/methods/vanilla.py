@@ -1,0 +1,40 @@
+"""Plain fine-tuning: cross-entropy or squared error, the baseline of both papers.
+
+Label smoothing is an option because both papers' regularisers also smooth predictions: whoever beats plain
+cross-entropy should beat this control too. It follows Szegedy et al. 2016, section 7: the target keeps
+``1 - label_smoothing`` and spreads the rest evenly over all classes. It does nothing for regression and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from smart_repro.methods.base import Method, Passes, register
+
+
+@dataclass(frozen=True, kw_only=True)
+class VanillaConfig:
+    label_smoothing: float = 0.0  # share of the target spread evenly over the classes; the usual control is 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+
+
+@register("vanilla")
+class Vanilla(Method):
+    Config = VanillaConfig
+    paper = "baseline of Jiang et al. 2020 and Xu et al. 2020"
+
+    config: VanillaConfig
+
+    def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
+        smoothing = self.config.label_smoothing
+        if smoothing == 0:
+            return super().task_loss(logits, passes)
+        if passes.target == "regression" or self._task_loss is not None:
+            raise ValueError("label_smoothing applies to cross-entropy only; leave it at 0 for regression or a loss of your own")
+        return F.cross_entropy(logits, passes.batch["labels"].view(-1), label_smoothing=smoothing)

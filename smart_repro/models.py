@@ -1,0 +1,146 @@
+"""Loading any Hugging Face text classifier, and the few questions a method asks about one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+
+from smart_repro.heads import POOLINGS, PooledClassifier
+from smart_repro.seeding import seeded
+
+HEADS = ("pooler", *POOLINGS)
+SITES = ("block", "word")
+_DROPOUT_FIELDS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout",
+                   "embedding_dropout", "mlp_dropout", "summary_last_dropout")  # fmt: skip
+_HEAD_DROPOUT_FIELDS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout", "summary_last_dropout")
+_TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width) there
+
+
+def load(
+    name: str | Path,
+    *,
+    num_labels: int,
+    head: str = "pooler",
+    layers: int | None = None,
+    dropout: float | None = None,
+    head_dropout: float | None = None,
+    random_weights: bool = False,
+    seed: int = 0,
+    revision: str | None = None,
+) -> nn.Module:
+    """A classifier with a freshly initialised head.
+
+    Args:
+        name: hub id or local folder; weights are read from safetensors only.
+        num_labels: outputs; 1 for regression.
+        head: ``"pooler"`` = the architecture's own head, ``"cls"`` or ``"mean"`` = :class:`PooledClassifier`.
+        layers: keep only the first so many encoder layers.
+        dropout: encoder dropout (hidden and attention); None keeps the model's own.
+        head_dropout: dropout in front of the head; None keeps the model's own.
+        random_weights: keep the shape but forget the pre-training.
+        seed: of the new weights, so that two methods at one seed share their head.
+    Raises: ValueError: for an unknown head, or an architecture that has no such setting.
+    """
+    if head not in HEADS:
+        raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
+    config = AutoConfig.from_pretrained(name, revision=revision, num_labels=num_labels)
+    _cut_layers(config, layers)
+    _set_dropout(config, _DROPOUT_FIELDS, dropout, "encoder dropout")
+    if head == "pooler":
+        _set_dropout(config, _HEAD_DROPOUT_FIELDS, head_dropout, "head dropout")
+    factory = AutoModelForSequenceClassification if head == "pooler" else AutoModel
+    with seeded(seed, torch.device("cpu")):
+        if random_weights:
+            model = factory.from_config(config)
+        else:
+            model = factory.from_pretrained(name, config=config, revision=revision, use_safetensors=True)
+        if head != "pooler":
+            model = PooledClassifier(model, num_labels, head, _head_dropout(config, head_dropout))
+    return model.float()
+
+
+def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
+    """``"classification"`` or ``"regression"``, from the number of outputs and the kind of labels.
+
+    Raises: ValueError: for multi-label or token-level labels, which none of the methods defines.
+    """
+    outputs = unwrapped(model).config.num_labels
+    labels = batch["labels"]
+    if labels.dim() > 1 and labels.numel() != len(labels):
+        raise ValueError(f"one label per text is needed, got labels of shape {tuple(labels.shape)}: multi-label and "
+                         "token-level tasks are not covered by either paper")  # fmt: skip
+    if outputs == 1:
+        return "regression"
+    if labels.is_floating_point():
+        raise ValueError(f"float labels need a model with num_labels=1 (regression), this one has {outputs}")
+    return "classification"
+
+
+def embedding_site(model: nn.Module, site: str) -> nn.Module:
+    """The module whose output is perturbed: ``"block"`` = after the whole embedding layer, ``"word"`` = word embeddings.
+
+    Raises: ValueError: if the architecture has no such module, with what to use instead.
+    """
+    if site not in SITES:
+        raise ValueError(f"site must be one of {', '.join(SITES)}, got {site!r}")
+    model = unwrapped(model)
+    kind = model.config.model_type
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ValueError(f"{kind} shares one embedding between encoder and decoder, so a perturbation would enter twice: "
+                         "use an encoder such as BERT or RoBERTa")  # fmt: skip
+    if site == "word":
+        return model.get_input_embeddings()
+    module = getattr(model.base_model, "embeddings", None)
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{kind} has no embedding block to perturb: use site='word'")
+    return module
+
+
+def time_first(model: nn.Module) -> bool:
+    """Whether this architecture's embeddings come as ``(length, batch, width)``."""
+    return unwrapped(model).config.model_type in _TIME_FIRST
+
+
+def unwrapped(model: Any) -> Any:
+    """The model inside data-parallel wrappers."""
+    while isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        model = model.module
+    return model
+
+
+def head_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters outside the pre-trained encoder: what starts at random."""
+    encoder = {id(parameter) for parameter in unwrapped(model).base_model.parameters()}
+    return [parameter for parameter in model.parameters() if id(parameter) not in encoder]
+
+
+def _cut_layers(config: Any, layers: int | None) -> None:
+    if layers is None:
+        return
+    available = config.num_hidden_layers
+    if not 1 <= layers <= available:
+        raise ValueError(f"layers must be between 1 and {available} for this model, got {layers}")
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:layers]
+
+
+def _set_dropout(config: Any, fields: tuple[str, ...], rate: float | None, what: str) -> None:
+    if rate is None:
+        return
+    present = [field for field in fields if hasattr(config, field)]
+    if not present:
+        raise ValueError(f"{config.model_type} has no setting for the {what}; leave it out for this model")
+    for field in present:
+        setattr(config, field, rate)
+
+
+def _head_dropout(config: Any, rate: float | None) -> float:
+    if rate is not None:
+        return rate
+    found = next((getattr(config, field, None) for field in _HEAD_DROPOUT_FIELDS if getattr(config, field, None) is not None), None)
+    return found if found is not None else getattr(config, "hidden_dropout_prob", 0.1)

@@ -1,0 +1,103 @@
+"""Small changes to embeddings: the ascent that finds the worst one, and the hooks that apply one to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Ascent(NamedTuple):
+    """What :func:`ascend` found.
+
+    Attributes:
+        delta: ``(batch, length, width)``, detached, inside the ball.
+        stuck: share of the batch whose gradient was exactly zero in the last step; there the noise was kept.
+    """
+
+    delta: Tensor
+    stuck: Tensor
+
+
+def project_linf(delta: Tensor, radius: float) -> Tensor:
+    """The nearest point of the l-infinity ball of the given radius (SMART, Algorithm 1, line 9)."""
+    return delta.clamp(-radius, radius)
+
+
+def ascend(
+    objective: Callable[[Tensor], Tensor],
+    noise: Tensor,
+    *,
+    radius: float,
+    step_size: float,
+    steps: int = 1,
+    mask: Tensor | None = None,
+    norm_scope: str = "example",
+) -> Ascent:
+    """Projected normalised gradient ascent from ``noise`` (SMART, Algorithm 1, lines 6 to 10).
+
+    Args:
+        objective: scalar function of ``delta``; only its gradient with respect to ``delta`` is taken.
+        noise: ``(batch, length, width)`` starting offset. Not zeros: at ``delta = 0`` the divergence is at its minimum,
+            so its gradient vanishes and the ascent would never leave.
+        radius: the paper's epsilon.
+        step_size: the paper's eta.
+        steps: the paper's T_x; 0 only projects the noise.
+        mask: ``(batch, length)``, 0 on padding: no offset there.
+        norm_scope: what the l-infinity norm of the gradient is taken over: ``"example"`` or ``"token"``.
+    Raises: ValueError: for another ``norm_scope``, or a radius or step size that is not positive.
+    """
+    if radius <= 0 or step_size <= 0:
+        raise ValueError(f"radius and step_size must be positive, got {radius} and {step_size}")
+    keep = None if mask is None else mask.unsqueeze(-1).to(noise.dtype)
+    delta = noise if keep is None else noise * keep
+    stuck = torch.zeros((), device=noise.device)
+    for _ in range(steps):
+        delta = delta.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(objective(delta), delta)
+        if keep is not None:
+            gradient = gradient * keep
+        direction = normalise_linf(gradient, norm_scope)
+        stuck = (gradient.flatten(1).abs().amax(1) == 0).float().mean()
+        delta = project_linf(delta + step_size * direction, radius)
+    return Ascent(project_linf(delta, radius).detach(), stuck)
+
+
+def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
+    """``g / ||g||_inf`` per example or per token; a zero gradient stays zero, never 0/0 (Algorithm 1, line 8)."""
+    dims = {"example": (1, 2), "token": (2,)}.get(norm_scope)
+    if dims is None:
+        raise ValueError(f"norm_scope must be 'example' or 'token', got {norm_scope!r}")
+    norm = gradient.abs().amax(dim=dims, keepdim=True)
+    return gradient / norm.clamp_min(torch.finfo(gradient.dtype).tiny)
+
+
+@contextmanager
+def observed(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the outputs of ``module`` while inside: the embeddings a pass used, still part of its graph.
+
+    Where the embeddings are frozen their output becomes a leaf that requires a gradient, so that an ascent can start from it.
+    """
+    seen: list[Tensor] = []
+
+    def collect(_module: nn.Module, _args: object, output: Tensor) -> None:
+        seen.append(output if output.requires_grad or not torch.is_grad_enabled() else output.requires_grad_())
+
+    handle = module.register_forward_hook(collect)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def shifted(module: nn.Module, delta: Tensor) -> Iterator[None]:
+    """Add ``delta`` to what ``module`` puts out while inside. The input is embedded once, as in the clean pass."""
+    handle = module.register_forward_hook(lambda _module, _args, output: output + delta)
+    try:
+        yield
+    finally:
+        handle.remove()
