@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class UnknownName(KeyError):
+class UnknownNameError(KeyError):
     """A name nobody registered; the message suggests the nearest one."""
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             return self._entries[name]
         except KeyError:
-            raise UnknownName(self._unknown(name)) from None
+            raise UnknownNameError(self._unknown(name)) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -231,7 +231,7 @@ def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
 
 
 def build(name: str, **config: Any) -> Method:
-    """The registered method of that name, configured. Raises UnknownName or ValueError with a suggestion."""
+    """The registered method of that name, configured. Raises UnknownNameError or ValueError with a suggestion."""
     return METHODS[name](**config)
 
 
