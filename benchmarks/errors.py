@@ -9,3 +9,7 @@ class UsageError(Exception):
 
 class DataError(UsageError):
     """Data that cannot be read as what it claims to be: names the file, the line, what was expected and the remedy."""
+
+
+class MissingData(DataError):  # noqa: N818  (it reads as what it is; it ends up in no other package)
+    """Data that is not there at all, as opposed to data that is there and broken."""

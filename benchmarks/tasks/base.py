@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
+
+SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,66 @@ Head = Classification | Regression
 
 @dataclass(frozen=True)
 class Hub:
-    """Where a task lies on the Hugging Face hub; ``splits`` maps our split names to the hub's."""
+    """Where a task lies on the Hugging Face hub, and what its columns are called there.
+
+    Attributes:
+        repo: the data set's id.
+        config: its configuration ("subset").
+        splits: our split names -> the hub's.
+        columns: our text columns -> the hub's, where they differ; several hub columns joined by "+" become one text.
+        label: the label column.
+        id: the column that names an example, or None: the row number does.
+        votes: the column of annotator labels, where there is one.
+        labels: label names in the hub's order, needed only where the hub stores bare integers.
+    """
 
     repo: str
     config: str | None = None
     splits: dict[str, str] = field(default_factory=lambda: {"train": "train", "dev": "validation", "test": "test"})
     columns: dict[str, str] = field(default_factory=dict)
+    label: str = "label"
+    id: str | None = None
+    votes: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+class Record(NamedTuple):
+    """One example as a reader hands it over: still words, not yet checked against the task."""
+
+    line: int  # in the file, from 1: what an error message quotes
+    id: str | None  # None: the row number will do
+    texts: tuple[str, ...]
+    label: str | float | None  # None: the file does not tell
+    votes: tuple[str, ...] = ()  # the annotators' labels
+    pair_id: str = ""  # the name other data sets refer to it by, where that is not the id
+
+
+class Layout(Protocol):
+    """One form a task's files come in: how they are called, and how one of them is read.
+
+    Attributes:
+        overlapping: several files of a split may repeat each other's rows, so rows already seen are dropped and
+            counted; False where the files are consecutive pieces of one table.
+        identifying: the ids name an example wherever it turns up; False where they number the rows of one file.
+    """
+
+    @property
+    def overlapping(self) -> bool: ...
+
+    @property
+    def identifying(self) -> bool: ...
+
+    def find(self, folder: Path, split: str) -> list[Path]:
+        """The files of a split in this folder, in name order; none if it holds none."""
+
+    def expects(self, split: str) -> str | None:
+        """The file name a message should quote; None if this layout has no such split."""
+
+    def reads(self, path: Path) -> bool:
+        """Whether a file given by the user (``--data-file``) can be in this layout, by its name."""
+
+    def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """The rows of one file; rows that are dropped are counted in ``left_out``, by reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +113,11 @@ class Split:
         ids: one name per example, unique in the split.
         texts: one list of strings per text column of the task.
         labels: ``(n,)`` int64 class indices (-1: hidden), or float64 targets (nan: hidden).
-        votes: ``(n, classes)`` annotator counts, or None where the data set has none.
+        votes: ``(n, classes)`` annotator counts, or None where the data set has none; a row of zeros: not known here.
         sources: the files or the hub revision the rows came from.
         notes: what a reader of the results must know, such as dropped or repeated rows, with counts.
         extra: further columns of length n that analyses use (the generated world's item types, say).
+        left_out: rows that the files hold and this split does not, counted by reason.
     """
 
     ids: list[str]
@@ -67,9 +127,16 @@ class Split:
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the labels are not known (the test sets of a leaderboard)."""
+        unknown = np.isnan(self.labels) if self.labels.dtype.kind == "f" else self.labels < 0
+        return len(self) > 0 and bool(unknown.all())
 
     def take(self, rows: np.ndarray) -> Split:
         """The given rows, in the given order."""
@@ -81,11 +148,12 @@ class Split:
             sources=self.sources,
             notes=self.notes,
             extra={name: column[rows] for name, column in self.extra.items()},
+            left_out=self.left_out,
         )
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the examples themselves (texts, labels, votes, in order): the same by whichever route they were read."""
+        """sha256 of the examples (texts, labels, votes, in order): the same by whichever route they were read."""
         digest = sha256()
         for column in self.texts:
             digest.update("\x1f".join(column).encode())
@@ -106,10 +174,13 @@ class Task:
         head: what the model has to produce.
         text: names of the text columns, one or two.
         metrics: names in :mod:`benchmarks.metrics`, in the order the papers give them; the first is the headline.
-        sizes: official rows per split (what a partial copy is compared with).
+        sizes: official rows per split (what a partial copy is compared with); its keys are the splits there are.
         hub: where to load it with ``--source hub``.
-        folders: usual folder names for ``--data-dir`` (compared without case).
-        reader: reads one split from a folder: ``reader(task, folder, split) -> Split | None`` (None: no such file).
+        folders: usual folder names for ``--data-dir`` (compared without case and punctuation).
+        layouts: the forms its files come in, the preferred one first.
+        spelling: how files write a label, where that is not its name: ``{"0": "not_entailment"}``.
+        parts: for a task put together from others: split -> their names.
+        train_with: the task whose runs evaluate this one; it has no training data of its own.
         generate: for generated tasks: ``generate(split) -> Split``; needs neither a folder nor a network.
         version: raised whenever the same files would give other examples.
         max_length: word pieces a pair is cut to, unless the spec says otherwise.
@@ -125,7 +196,10 @@ class Task:
     sizes: dict[str, int] = field(default_factory=dict)
     hub: Hub | None = None
     folders: tuple[str, ...] = ()
-    reader: Callable[..., Split | None] | None = None
+    layouts: tuple[Layout, ...] = ()
+    spelling: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    train_with: str | None = None
     generate: Callable[[str], Split] | None = None
     version: int = 1
     max_length: int = 128
@@ -136,3 +210,14 @@ class Task:
     @property
     def generated(self) -> bool:
         return self.generate is not None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits there are, in the order train, dev, test."""
+        known = {**self.sizes, **self.parts}
+        return tuple(split for split in SPLITS if split in known)
+
+    @property
+    def evaluated_on(self) -> str:
+        """The split papers report on: dev, or test where there is no dev (the text classification sets)."""
+        return "test" if "dev" not in self.splits and "test" in self.splits else "dev"

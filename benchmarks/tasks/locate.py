@@ -1,0 +1,88 @@
+"""Where a task's files are under ``--data-dir``, whatever people call the folders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from benchmarks.errors import DataError, MissingData
+from benchmarks.tasks.base import Layout, Task
+from benchmarks.tasks.readers.files import entries
+
+CONTAINERS = ("glue_data", "glue", "data", "plain_text", "original", "default")  # may stand above or between
+DEPTH = 3
+
+
+def plain(name: str) -> str:
+    """A folder name without case and punctuation: ``STS-B``, ``sts_b`` and ``stsb`` are one."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def candidates(task: Task, data_dir: Path) -> list[Path]:
+    """The folders that may hold the task: those with one of its usual names, and what lies in them."""
+    names = {plain(name) for name in task.folders}
+    containers = {plain(name) for name in CONTAINERS}
+    found: list[Path] = []
+
+    def descend(folder: Path, depth: int, inside: bool) -> None:
+        if inside:
+            found.append(folder)
+        if depth == DEPTH:
+            return
+        for inner in entries(folder):
+            name = plain(inner.name)
+            if (name in names or name in containers) and inner.is_dir():
+                descend(inner, depth + 1, inside or name in names)
+
+    descend(data_dir, 0, inside=plain(data_dir.resolve().name) in names)
+    return found
+
+
+def find_files(task: Task, split: str, data_dir: Path) -> tuple[Layout, list[Path], tuple[str, ...]]:
+    """The preferred layout that is there, its files, and notes about what was passed over.
+
+    Raises: MissingData: with the places looked at, the folders that are there and the remedy.
+    """
+    check_folder(data_dir)
+    folders = candidates(task, data_dir)
+    hits = [(layout, files) for layout in task.layouts for folder in folders if (files := layout.find(folder, split))]
+    if not hits:
+        raise MissingData(_missing_message(task, split, data_dir, folders))
+    layout, files = hits[0]
+    notes = tuple(f"not used, since {files[0].name} comes first: {other[0]}" for _, other in hits[1:] if other != files)
+    return layout, files, notes
+
+
+def check_folder(data_dir: Path) -> None:
+    """Raises: MissingData: if there is no such folder."""
+    if not data_dir.is_dir():
+        what = "is not a folder" if data_dir.exists() else "does not exist"
+        raise MissingData(
+            f"the data folder {data_dir} {what}; give --data-dir (or SMART_REPRO_DATA) a folder that "
+            "holds the data sets, or leave both out and use --source hub"
+        )
+
+
+def _missing_message(task: Task, split: str, data_dir: Path, folders: list[Path]) -> str:
+    wanted = list(dict.fromkeys(name for layout in task.layouts if (name := layout.expects(split))))
+    there = [path.name for path in entries(data_dir) if path.is_dir()]
+    looked = ", ".join(str(folder) for folder in folders) or f"no folder of {data_dir} has one of its names"
+    return (
+        f"{task.name}: no {split} split under {data_dir} (looked at: {looked}; for: {', '.join(wanted)}; "
+        f"folders there: {', '.join(there) or 'none'}); put the files into a folder called "
+        f"{' or '.join(task.folders[:3])}, or name the file: --data-file {task.name}:{split}=PATH"
+    )
+
+
+def layout_of(task: Task, path: Path, split: str) -> Layout:
+    """The layout to read a file in that the user named.
+
+    Raises: DataError: if the file is missing or no layout of the task has such a file name.
+    """
+    if not path.exists():
+        raise MissingData(f"{task.name}: the file {path} given for the {split} split does not exist")
+    for layout in task.layouts:
+        if layout.expects(split) and layout.reads(path):
+            return layout
+    known = ", ".join(dict.fromkeys(name for layout in task.layouts if (name := layout.expects(split))))
+    raise DataError(f"{task.name}: cannot tell how to read {path} as its {split} split; known file names: {known}")

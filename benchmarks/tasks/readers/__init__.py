@@ -1,0 +1,1 @@
+"""One module per file layout; each reader turns a file into :class:`~benchmarks.tasks.base.Record` values."""

@@ -1,0 +1,113 @@
+"""Parquet files laid out as on the hub: ``<split>-00000-of-00001.parquet``, labels as numbers, their names beside."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import DataError
+from benchmarks.tasks.base import Hub, Record
+from benchmarks.tasks.readers.files import entries
+
+PIECE = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """A local copy of a hub data set; pieces of a split are consecutive."""
+
+    hub: Hub
+    text: tuple[str, ...]
+    overlapping: bool = False
+    identifying: bool = False
+
+    def expects(self, split: str) -> str | None:
+        return f"{self.hub.splits[split]}-00000-of-00001.parquet" if split in self.hub.splits else None
+
+    def reads(self, path: Path) -> bool:
+        return path.suffix.lower() == ".parquet"
+
+    def find(self, folder: Path, split: str) -> list[Path]:
+        if split not in self.hub.splits:
+            return []
+        name = self.hub.splits[split]
+        files = [p for p in entries(folder) if re.fullmatch(re.escape(name) + r"(-\d{5}-of-\d{5})?\.parquet", p.name)]
+        pieces = [match for path in files if (match := PIECE.search(path.name))]
+        if pieces and len(pieces) != int(pieces[0][2]):
+            total = int(pieces[0][2])
+            raise DataError(f"{folder}: {len(pieces)} of the {total} pieces {name}-*.parquet are here; fetch the rest")
+        return files
+
+    def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        import pyarrow.parquet
+
+        columns = [*hub_columns(self.hub, self.text), self.hub.label, *filter(None, (self.hub.id, self.hub.votes))]
+        try:
+            file = pyarrow.parquet.ParquetFile(path)
+            present = file.schema_arrow.names
+            missing = [name for name in dict.fromkeys(columns) if name not in present and name != self.hub.votes]
+            if missing:
+                raise DataError(
+                    f"{path}: no column {', '.join(map(repr, missing))}; expected {', '.join(columns)}, found "
+                    f"{', '.join(present)}; is this another data set's file?"
+                )
+            names = label_names(file.schema_arrow.metadata, self.hub)
+            number = 0
+            for batch in file.iter_batches(columns=[name for name in columns if name in present]):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield hub_record(row, number, self.hub, self.text, names, path)
+        except (pyarrow.ArrowException, OSError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{path}: not a readable Parquet file ({reason}); fetch it again") from None
+
+
+def hub_columns(hub: Hub, text: Sequence[str]) -> list[str]:
+    """The hub's columns that hold the texts."""
+    return [part for name in text for part in hub.columns.get(name, name).split("+")]
+
+
+def label_names(metadata: Mapping[bytes, bytes] | None, hub: Hub) -> tuple[str, ...]:
+    """What the numbers in the label column stand for: as the file itself says, else as the hub's card says."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        return tuple(features[hub.label]["names"])
+    except (KeyError, TypeError, ValueError):
+        return hub.labels
+
+
+def hub_record(
+    row: Mapping[str, Any], number: int, hub: Hub, text: Sequence[str], names: Sequence[str], where: Path | str
+) -> Record:
+    """One row of a hub table. A label of -1 means that the data set does not tell."""
+    columns = [hub.columns.get(name, name).split("+") for name in text]
+    texts = tuple([" ".join([_string(row, part, number, where) for part in parts]) for parts in columns])
+    label = row[hub.label]
+    if isinstance(label, int) and not isinstance(label, bool) and names:
+        if not -1 <= label < len(names):
+            raise DataError(f"{where}, row {number}: label {label}, but there are {len(names)} ({', '.join(names)})")
+        label = None if label == -1 else names[label]
+    elif isinstance(label, float):
+        label = None if label == -1 else label
+    elif label == "-":
+        label = None
+    votes = row.get(hub.votes) if hub.votes else None
+    return Record(
+        line=number,
+        id=None if hub.id is None else str(row[hub.id]),
+        texts=texts,
+        label=label,
+        votes=tuple(vote for vote in votes or () if vote),
+    )
+
+
+def _string(row: Mapping[str, Any], column: str, number: int, where: Path | str) -> str:
+    value = row[column]
+    if not isinstance(value, str):
+        raise DataError(f"{where}, row {number}: column {column!r} holds {value!r}, expected a text; fetch it again")
+    return value

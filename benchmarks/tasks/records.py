@@ -1,0 +1,281 @@
+"""From the rows of files to a checked split: labels known, ids unique, files joined, everything dropped counted."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.errors import DataError
+from benchmarks.tasks.base import Classification, Layout, Record, Split, Task
+from benchmarks.tasks.readers.text import is_encodable
+
+SAME_ROW = "identical in another file"
+NO_GOLD = "no gold label"
+NO_MAJORITY = "no majority among five annotators"
+GOLD_MISMATCH = 0.01  # part of the voted rows whose gold label may differ from the majority before the file is refused
+CLASS_CHECK = 200  # a split of this many rows in which some class never occurs is taken for another task's
+
+
+@dataclass
+class Columns:
+    """The rows of one file, or of several joined: labels are nan where the file does not tell."""
+
+    path: Path
+    texts: tuple[list[str], ...]
+    ids: list[str | None] = field(default_factory=list)
+    labels: list[float] = field(default_factory=list)
+    votes: list[tuple[int, ...]] = field(default_factory=list)
+    pair_ids: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def append(self, other: Columns, row: int, name: str) -> None:
+        """Copy one row, under a new name."""
+        self.ids.append(name)
+        for column, theirs in zip(self.texts, other.texts, strict=True):
+            column.append(theirs[row])
+        self.labels.append(other.labels[row])
+        self.votes.append(other.votes[row])
+        self.pair_ids.append(other.pair_ids[row])
+        self.lines.append(other.lines[row])
+
+    def content(self, row: int) -> tuple[object, ...]:
+        """What makes two rows the same example: texts (up to blanks) and label."""
+        label = self.labels[row]
+        return (*(" ".join(column[row].split()) for column in self.texts), None if math.isnan(label) else label)
+
+
+def read_files(task: Task, layout: Layout, paths: Sequence[Path], split: str) -> Split:
+    """The rows of all files of a split, joined in the given order.
+
+    Raises: DataError: naming the file and line, for a label the task does not have, an id that occurs twice, labels
+        that are missing where they must not be, or a split without rows.
+    """
+    left_out: Counter[str] = Counter()
+    files = [collect(task, path, layout.read(path, split, left_out)) for path in paths]
+    if len(files) == 1:
+        rows = files[0]
+        check_ids(rows)
+    else:
+        rows = join_overlapping(files, layout.identifying, left_out) if layout.overlapping else join_pieces(files)
+    return finish(task, rows, split, left_out, sources=tuple(str(path) for path in paths))
+
+
+def from_records(task: Task, records: Iterable[Record], split: str, where: str) -> Split:
+    """A split from rows that come from no file, such as the hub's."""
+    rows = collect(task, Path(where), records)
+    check_ids(rows)
+    return finish(task, rows, split, Counter(), sources=(where,))
+
+
+def collect(task: Task, path: Path, records: Iterable[Record]) -> Columns:
+    """Check each row of one file by itself."""
+    columns = Columns(path, texts=tuple([] for _ in task.text))
+    read_label, read_votes = label_reader(task, path), vote_reader(task, path)
+    for record in records:
+        for column, text in zip(columns.texts, record.texts, strict=True):
+            if not (text.isascii() or is_encodable(text)):
+                raise DataError(
+                    f"{path}, line {record.line}: half of a surrogate pair in {text[:60]!a}; fetch it again"
+                )
+            column.append(text)
+        columns.labels.append(read_label(record))
+        columns.votes.append(read_votes(record))
+        columns.ids.append(record.id)
+        columns.pair_ids.append(record.pair_id)
+        columns.lines.append(record.line)
+    return columns
+
+
+def label_reader(task: Task, path: Path) -> Callable[[Record], float]:
+    """A function from a row to its class index or target; nan where the row does not tell."""
+    head = task.head
+    if isinstance(head, Classification):
+        index = label_index(task)
+
+        def read_class(record: Record) -> float:
+            if record.label is None:
+                return math.nan
+            found = index.get(str(record.label))
+            if found is None:
+                raise DataError(
+                    f"{path}, line {record.line}: unknown label {str(record.label)[:60]!r}; {task.name} has "
+                    f"{', '.join(index)}; is this another task's file?"
+                )
+            return found
+
+        return read_class
+
+    def read_target(record: Record) -> float:
+        if record.label is None:
+            return math.nan
+        try:
+            value = float(record.label)
+        except ValueError:
+            value = math.nan
+        if not head.low <= value <= head.high:
+            raise DataError(
+                f"{path}, line {record.line}: the score {str(record.label)[:60]!r} is not a number "
+                f"from {head.low:g} to {head.high:g}; is this another task's file?"
+            )
+        return round(value, 6)  # the hub stores float32: 3.8 comes back as 3.799999952
+
+    return read_target
+
+
+def label_index(task: Task) -> dict[str, int]:
+    """Every way of writing a label -> its class."""
+    assert isinstance(task.head, Classification)
+    place = {name: i for i, name in enumerate(task.head.labels)}
+    return {**{written: place[name] for written, name in task.spelling.items()}, **place}
+
+
+def vote_reader(task: Task, path: Path) -> Callable[[Record], tuple[int, ...]]:
+    """A function from a row to how many annotators chose each class."""
+    index = label_index(task) if isinstance(task.head, Classification) else {}
+    known: dict[tuple[str, ...], tuple[int, ...]] = {}  # few combinations, many rows
+
+    def read_votes(record: Record) -> tuple[int, ...]:
+        counts = known.get(record.votes)
+        if counts is None:
+            unknown = [vote for vote in record.votes if vote not in index]
+            if unknown:
+                raise DataError(
+                    f"{path}, line {record.line}: unknown annotator label {unknown[0][:60]!r}; "
+                    f"{task.name} has {', '.join(index)}"
+                )
+            chosen = Counter(index[vote] for vote in record.votes)
+            counts = known[record.votes] = tuple(chosen[i] for i in range(task.head.num_outputs))
+        return counts
+
+    return read_votes
+
+
+def check_ids(rows: Columns) -> None:
+    """Number the rows that have no id; refuse an id that occurs twice."""
+    seen: dict[str, int] = {}
+    for row, name in enumerate(rows.ids):
+        name = str(row) if name is None else name
+        if name in seen:
+            raise DataError(
+                f"{rows.path}, line {rows.lines[row]}: the id {name!r} occurs a second time (first in line "
+                f"{rows.lines[seen[name]]}); ids must be unique: remove one of the rows or fetch the file again"
+            )
+        seen[name] = row
+        rows.ids[row] = name
+
+
+def join_pieces(files: Sequence[Columns]) -> Columns:
+    """Consecutive pieces of one table: one after the other, numbered through."""
+    joined = Columns(files[0].path, texts=tuple([] for _ in files[0].texts))
+    for part in files:
+        for row, name in enumerate(part.ids):
+            joined.append(part, row, str(len(joined.ids)) if name is None else name)
+    check_ids(joined)
+    return joined
+
+
+def join_overlapping(files: Sequence[Columns], identifying: bool, left_out: Counter[str]) -> Columns:
+    """Files that may repeat each other: a row that an earlier file holds is dropped and counted.
+
+    Rows repeated inside one file stay: official files have such rows. Row numbers mean nothing across files, so they
+    get the file's name in front.
+    """
+    joined = Columns(files[0].path, texts=tuple([] for _ in files[0].texts))
+    place: dict[object, int] = {}  # id or content -> row in `joined`
+    for part in files:
+        named = identifying and all(name is not None for name in part.ids)
+        check_ids(part)
+        found: dict[object, int] = {}
+        for row, name in enumerate(part.ids):
+            key = name if named else part.content(row)
+            first = place.get(key)
+            if first is None:
+                found[key] = len(joined.ids)
+                joined.append(part, row, str(name) if named else f"{part.path.name}:{name}")
+            elif joined.content(first) == part.content(row):
+                left_out[SAME_ROW] += 1
+            else:
+                raise DataError(
+                    f"{part.path}, line {part.lines[row]}: the id {name!r} occurs in an earlier file too, with other "
+                    f"text or another label; keep one of {', '.join(file.path.name for file in files)}"
+                )
+        place.update(found)
+    return joined
+
+
+def finish(task: Task, rows: Columns, split: str, left_out: Counter[str], sources: tuple[str, ...]) -> Split:
+    """Checks that need the whole split, and the arrays."""
+    where = rows.path if len(sources) == 1 else rows.path.parent
+    if not rows.ids:
+        raise DataError(f"{where}: no rows for the {split} split of {task.name}; the file is empty: fetch it again")
+    targets = np.asarray(rows.labels, dtype=np.float64)
+    votes = np.asarray(rows.votes, dtype=np.int16)
+    notes: list[str] = []
+    untold = np.isnan(targets)
+    if untold.all():
+        if split != "test":
+            raise DataError(f"{where}: no row of the {split} split of {task.name} has a label; is this a test file?")
+        keep = np.arange(len(targets))
+    else:
+        keep = np.flatnonzero(~untold)
+        for row in np.flatnonzero(untold):
+            left_out[NO_MAJORITY if votes[row].sum() == 5 else NO_GOLD] += 1
+        notes += check_gold(task, rows, targets, votes)
+    split_rows = Split(
+        ids=[str(name) for name in rows.ids],
+        texts=rows.texts,
+        labels=targets if not isinstance(task.head, Classification) else np.where(untold, -1, targets).astype(np.int64),
+        votes=votes if votes.size and votes.sum(axis=1).max() > 1 else None,  # a single vote is the label, once more
+        sources=sources,
+        extra={"pair_id": np.asarray(rows.pair_ids, dtype=object)} if any(rows.pair_ids) else {},
+    )
+    if len(keep) < len(targets):
+        split_rows = split_rows.take(keep)
+    check_classes(task, split_rows, split, where)
+    notes = [
+        *(f"{count:,} row{'s' * (count > 1)} left out: {reason}" for reason, count in sorted(left_out.items())),
+        *notes,
+    ]
+    return replace(split_rows, notes=tuple(notes), left_out=dict(sorted(left_out.items())))
+
+
+def check_gold(task: Task, rows: Columns, targets: np.ndarray, votes: np.ndarray) -> list[str]:
+    """The gold label must be what at least three of the annotators said. A few slips are reported, many refused."""
+    if not votes.size or votes.sum(axis=1).max() <= 1:
+        return []
+    decided = (votes.max(axis=1) >= 3) & ~np.isnan(targets)
+    wrong = np.flatnonzero(decided & (votes.argmax(axis=1) != targets))
+    if not len(wrong):
+        return []
+    first = f"first in {rows.path.name}, line {rows.lines[wrong[0]]}"
+    if len(wrong) > max(GOLD_MISMATCH * decided.sum(), 2):
+        raise DataError(
+            f"{rows.path}: in {len(wrong):,} of {int(decided.sum()):,} rows the gold label is not what most annotators "
+            f"said, {first}; the label columns do not belong together: fetch the file again"
+        )
+    return [f"{len(wrong):,} rows whose gold label is not what most annotators said ({first})"]
+
+
+def check_classes(task: Task, split: Split, name: str, where: Path) -> None:
+    """A class that never occurs in many rows: most likely another task's file, and no use for training anyway."""
+    if not isinstance(task.head, Classification) or split.hidden or len(split) < CLASS_CHECK:
+        return
+    counts = np.bincount(split.labels, minlength=task.head.num_outputs)
+    never = [label for label, count in zip(task.head.labels, counts, strict=True) if not count]
+    if never:
+        raise DataError(
+            f"{where}: none of the {len(split):,} rows of the {name} split of {task.name} is labelled "
+            f"{', '.join(map(repr, never))}; is this another task's file, or the sorted head of one?"
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """' did you mean ...?' or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,163 @@
+"""Where examples come from: files of the user's, the hub, or a generator; never silently one instead of the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.errors import DataError, MissingData, UsageError
+from benchmarks.tasks.base import Split, Task
+from benchmarks.tasks.locate import check_folder, find_files, layout_of
+from benchmarks.tasks.records import nearest, read_files
+
+KINDS = ("local", "hub", "generated")
+VARIABLE = "SMART_REPRO_DATA"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where to read from.
+
+    Attributes:
+        kind: "local", "hub" or "generated".
+        data_dir: the folder with the data sets, for "local".
+        data_files: (task, split) -> a file that is read instead of what the folder or the hub has.
+    """
+
+    kind: str
+    data_dir: Path | None = None
+    data_files: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+
+
+def resolve_source(
+    kind: str | None = None,
+    data_dir: str | Path | None = None,
+    data_files: Mapping[tuple[str, str], Path] | None = None,
+) -> Source:
+    """The source a command line means: a data folder (given, or in SMART_REPRO_DATA) is read alone, else the hub.
+
+    Raises: UsageError: if the options contradict each other.
+    """
+    files = dict(data_files or {})
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"no source named {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}")
+    origin = "--data-dir" if data_dir else VARIABLE
+    folder = data_dir or os.environ.get(VARIABLE) or None
+    if kind == "generated" and not data_dir:
+        return Source(kind, None, files)  # SMART_REPRO_DATA may stay set: nothing is read from it
+    if kind in ("hub", "generated"):
+        if folder:
+            raise UsageError(f"--source {kind} contradicts {origin} {folder} (local files only); leave one of them out")
+        return Source(kind, None, files)
+    if folder:
+        check_folder(Path(folder))
+        return Source("local", Path(folder), files)
+    if kind == "local" and not files:
+        raise UsageError(f"--source local needs --data-dir, {VARIABLE} or --data-file")
+    return Source("local" if kind == "local" else "hub", None, files)
+
+
+def parse_data_files(options: Iterable[str]) -> dict[tuple[str, str], Path]:
+    """``["mnli:train=PATH", ...]`` as a mapping.
+
+    Raises: UsageError: if one does not have that form or a split is named twice.
+    """
+    files: dict[tuple[str, str], Path] = {}
+    for option in options:
+        name, found, path = option.partition("=")
+        task, colon, split = name.partition(":")
+        if not (found and colon and task and split and path):
+            raise UsageError(f"--data-file {option}: expected TASK:SPLIT=PATH, as in mnli:train=train.jsonl")
+        if (task, split) in files:
+            raise UsageError(f"--data-file names {task}:{split} twice: {files[task, split]} and {path}")
+        files[task, split] = Path(path)
+    return files
+
+
+def load_task(task: Task, splits: Iterable[str], source: Source) -> dict[str, Split]:
+    """Several splits of a task, by name."""
+    return {split: load_split(task, split, source) for split in splits}
+
+
+def load_split(task: Task, split: str, source: Source) -> Split:
+    """One split of a task, from where ``source`` says; a generated task is always generated.
+
+    Raises: DataError: naming file and line, what was expected and the remedy. MissingData: if it is not there at all.
+    """
+    if task.generate is not None:
+        return task.generate(split)
+    if split not in task.splits:
+        remedy = f"; it is evaluated by runs of {task.train_with}" if task.train_with and split == "train" else ""
+        raise DataError(f"{task.name} has no {split} split, it has {', '.join(task.splits)}{remedy}")
+    if source.kind == "generated":
+        raise DataError(f"{task.name} is real data; use --data-dir or --source hub, or a task demo-*")
+    rows = _load_parts(task, split, source) if split in task.parts else _load_one(task, split, source)
+    return replace(rows, notes=(*rows.notes, *size_notes(task, split, rows)))
+
+
+def _load_one(task: Task, split: str, source: Source) -> Split:
+    named = source.data_files.get((task.name, split))
+    if named is not None:
+        return read_files(task, layout_of(task, named, split), [named], split)
+    if source.kind == "hub":
+        from benchmarks.tasks.hub import load_from_hub
+
+        return load_from_hub(task, split)
+    if source.data_dir is None:
+        raise MissingData(f"{task.name}: no --data-dir and no --data-file {task.name}:{split}=PATH")
+    layout, files, notes = find_files(task, split, source.data_dir)
+    rows = read_files(task, layout, files, split)
+    return replace(rows, notes=(*rows.notes, *notes))
+
+
+def _load_parts(task: Task, split: str, source: Source) -> Split:
+    """A split put together from other tasks' splits of that name. Parts that are not there are named in a note."""
+    from benchmarks.tasks import TASKS
+
+    loaded: dict[str, Split] = {}
+    missing: dict[str, str] = {}
+    for name in task.parts[split]:
+        try:
+            loaded[name] = load_split(TASKS[name], split, source)
+        except MissingData as error:
+            missing[name] = str(error)
+    if not loaded:
+        raise MissingData(f"{task.name}: no part of its {split} split is there. " + " ".join(missing.values()))
+    return replace(
+        concatenate(loaded),
+        notes=(
+            *(f"WITHOUT {name}, which is not there" for name in missing),
+            *(f"{name}: {note}" for name, rows in loaded.items() for note in rows.notes),
+        ),
+    )
+
+
+def concatenate(parts: Mapping[str, Split]) -> Split:
+    """Splits of tasks with the same columns and classes, one after the other; ids get the task's name in front."""
+    splits = list(parts.values())
+    classes = max((rows.votes.shape[1] for rows in splits if rows.votes is not None), default=0)
+    votes = [np.zeros((len(rows), classes), np.int16) if rows.votes is None else rows.votes for rows in splits]
+    reasons = sorted({reason for rows in splits for reason in rows.left_out})
+    return Split(
+        ids=[f"{name}:{one}" for name, rows in parts.items() for one in rows.ids],
+        texts=tuple([text for rows in splits for text in rows.texts[i]] for i in range(len(splits[0].texts))),
+        labels=np.concatenate([rows.labels for rows in splits]),
+        votes=np.concatenate(votes) if classes else None,
+        sources=tuple(source for rows in splits for source in rows.sources),
+        extra={"part": np.concatenate([np.full(len(rows), name, dtype=object) for name, rows in parts.items()])},
+        left_out={reason: sum(rows.left_out.get(reason, 0) for rows in splits) for reason in reasons},
+    )
+
+
+def size_notes(task: Task, split: str, rows: Split) -> list[str]:
+    """A note where a split has fewer or more rows than the official one."""
+    official = task.sizes.get(split)
+    if official is None or official == len(rows):
+        return []
+    if len(rows) < official:
+        return [f"a SUBSET: {len(rows):,} of {official:,} official rows"]
+    return [f"{len(rows):,} rows, more than the official {official:,}"]
