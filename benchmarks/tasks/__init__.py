@@ -13,6 +13,6 @@ def register(task: Task) -> Task:
     return TASKS.add(task.name, task)
 
 
-from benchmarks.tasks import generated, glue  # noqa: E402, F401  (each registers its tasks)
+from benchmarks.tasks import generated, glue, nli, topics  # noqa: E402, F401  (each registers its tasks)
 
 __all__ = ["TASKS", "Classification", "Head", "Hub", "Regression", "Split", "Task", "register"]

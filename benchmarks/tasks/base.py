@@ -53,7 +53,8 @@ class Hub:
         label: the label column.
         id: the column that names an example, or None: the row number does.
         votes: the column of annotator labels, where there is one.
-        labels: label names in the hub's order, needed only where the hub stores bare integers.
+        labels: label names in the hub's order, for copies that store integers without their names.
+        breaks: line breaks are written as backslash and n.
     """
 
     repo: str
@@ -64,6 +65,7 @@ class Hub:
     id: str | None = None
     votes: str | None = None
     labels: tuple[str, ...] = ()
+    breaks: bool = False
 
 
 class Record(NamedTuple):
@@ -72,7 +74,7 @@ class Record(NamedTuple):
     line: int  # in the file, from 1: what an error message quotes
     id: str | None  # None: the row number will do
     texts: tuple[str, ...]
-    label: str | float | None  # None: the file does not tell
+    label: str | float | None  # a class by name, or a number to predict; None: the file does not tell
     votes: tuple[str, ...] = ()  # the annotators' labels
     pair_id: str = ""  # the name other data sets refer to it by, where that is not the id
 
@@ -84,6 +86,7 @@ class Layout(Protocol):
         overlapping: several files of a split may repeat each other's rows, so rows already seen are dropped and
             counted; False where the files are consecutive pieces of one table.
         identifying: the ids name an example wherever it turns up; False where they number the rows of one file.
+        distinctive: the file names tell the data set, so the file counts wherever it lies.
     """
 
     @property
@@ -91,6 +94,9 @@ class Layout(Protocol):
 
     @property
     def identifying(self) -> bool: ...
+
+    @property
+    def distinctive(self) -> bool: ...
 
     def find(self, folder: Path, split: str) -> list[Path]:
         """The files of a split in this folder, in name order; none if it holds none."""

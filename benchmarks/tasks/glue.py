@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from benchmarks.tasks import register
 from benchmarks.tasks.base import Classification, Head, Hub, Layout, Regression, Task
+from benchmarks.tasks.readers.jsonl import Jsonl
+from benchmarks.tasks.readers.msr import MsrParaphrase
 from benchmarks.tasks.readers.parquet import Parquet
 from benchmarks.tasks.readers.tsv import Tsv
 
@@ -30,7 +32,7 @@ def glue_task(
     spelling: dict[str, str] | None = None,
 ) -> Task:
     """A GLUE task with train, dev and test under its own name on the hub."""
-    hub = Hub("nyu-mll/glue", name, id="idx")
+    hub = Hub("nyu-mll/glue", name, id="idx", labels=head.labels if isinstance(head, Classification) else ())
     return register(
         Task(
             name,
@@ -89,7 +91,10 @@ glue_task(
     text=PAIR,
     metrics=("accuracy", "f1"),
     sizes=(3_668, 408, 1_725),
-    files=(Tsv(FILES, text=("#1 String", "#2 String"), label="Quality"),),
+    files=(
+        Tsv(FILES, text=("#1 String", "#2 String"), label="Quality"),
+        MsrParaphrase({split: f"msr_paraphrase_{'test' if split == 'test' else 'train'}.txt" for split in FILES}),
+    ),
     folders=("MRPC",),
     licence="Microsoft Research licence terms, accepted at download",
 )
@@ -158,17 +163,28 @@ glue_task(
 )
 
 MNLI_TEXT = ("premise", "hypothesis")
+MNLI_FILES = ("{}.tsv", "multinli_1.0_{}.jsonl", "multinli_1.0_{}.txt")
 MNLI_LICENCE = "MultiNLI: most texts under the OANC licence, the fiction part public domain, CC BY 3.0 or CC BY-SA 3.0"
 
 
-def mnli_tsv(files: dict[str, str]) -> Tsv:
-    """MNLI as GLUE lays it out: with the annotators' labels on dev."""
-    return Tsv(files, label="gold_label", pair_id="pairID", no_gold="-")
+def mnli_layouts(hub: Hub, **parts: str) -> tuple[Layout, ...]:
+    """MNLI from GLUE's files (with the annotators' labels on dev), the MultiNLI 1.0 release, or Parquet.
+
+    Args:
+        parts: split -> what the files call it.
+    """
+    tsv, jsonl, txt = ({split: pattern.format(part) for split, part in parts.items()} for pattern in MNLI_FILES)
+    return (
+        Tsv(tsv, label="gold_label", pair_id="pairID", no_gold="-"),
+        Jsonl(jsonl, distinctive=True),
+        Tsv(txt, label="gold_label", id="pairID", no_gold="-", identifying=True, distinctive=True),
+        Parquet(hub, MNLI_TEXT),
+    )
 
 
 def mnli_hub(splits: dict[str, str], config: str = "mnli") -> Hub:
     """MNLI, its mismatched half or the diagnostic set on the hub."""
-    return Hub("nyu-mll/glue", config, splits=splits, id="idx")
+    return Hub("nyu-mll/glue", config, splits=splits, id="idx", labels=THREE_WAY.labels)
 
 
 mnli = mnli_hub({"train": "train", "dev": "validation_matched", "test": "test_matched"})
@@ -182,10 +198,7 @@ register(
         sizes={"train": 392_702, "dev": 9_815, "test": 9_796},
         hub=mnli,
         folders=("MNLI", "multinli_1.0", "multinli"),
-        layouts=(
-            mnli_tsv({"train": "train.tsv", "dev": "dev_matched.tsv", "test": "test_matched.tsv"}),
-            Parquet(mnli, MNLI_TEXT),
-        ),
+        layouts=mnli_layouts(mnli, train="train", dev="dev_matched", test="test_matched"),
         paper="SMART Tables 1 to 4 and 8, Figure 2; SDA Tables 3 and 4",
         licence=MNLI_LICENCE,
     )
@@ -202,10 +215,7 @@ register(
         sizes={"dev": 9_832, "test": 9_847},
         hub=mismatched,
         folders=("MNLI", "multinli_1.0", "multinli"),
-        layouts=(
-            mnli_tsv({"dev": "dev_mismatched.tsv", "test": "test_mismatched.tsv"}),
-            Parquet(mismatched, MNLI_TEXT),
-        ),
+        layouts=mnli_layouts(mismatched, dev="dev_mismatched", test="test_mismatched"),
         train_with="mnli",
         paper="SMART Tables 1 to 4, Figure 2; SDA Tables 3 and 4",
         licence=MNLI_LICENCE,

@@ -45,11 +45,17 @@ def find_files(task: Task, split: str, data_dir: Path) -> tuple[Layout, list[Pat
     """
     check_folder(data_dir)
     folders = candidates(task, data_dir)
-    hits = [(layout, files) for layout in task.layouts for folder in folders if (files := layout.find(folder, split))]
+    hits = [
+        (layout, files)
+        for layout in task.layouts
+        for folder in (*folders, *([data_dir] if layout.distinctive and data_dir not in folders else []))
+        if (files := layout.find(folder, split))
+    ]
     if not hits:
         raise MissingData(_missing_message(task, split, data_dir, folders))
     layout, files = hits[0]
-    notes = tuple(f"not used, since {files[0].name} comes first: {other[0]}" for _, other in hits[1:] if other != files)
+    others = [other[0] for form, other in hits[1:] if form is layout and other != files]
+    notes = tuple(f"not used, since {files[0]} comes first: {other}" for other in others)
     return layout, files, notes
 
 

@@ -101,7 +101,7 @@ def label_reader(task: Task, path: Path) -> Callable[[Record], float]:
         def read_class(record: Record) -> float:
             if record.label is None:
                 return math.nan
-            found = index.get(str(record.label))
+            found = index.get(record.label) if isinstance(record.label, str) else None
             if found is None:
                 raise DataError(
                     f"{path}, line {record.line}: unknown label {str(record.label)[:60]!r}; {task.name} has "
@@ -188,8 +188,8 @@ def join_overlapping(files: Sequence[Columns], identifying: bool, left_out: Coun
     """
     joined = Columns(files[0].path, texts=tuple([] for _ in files[0].texts))
     place: dict[object, int] = {}  # id or content -> row in `joined`
+    named = identifying and all(name is not None for part in files for name in part.ids)
     for part in files:
-        named = identifying and all(name is not None for name in part.ids)
         check_ids(part)
         found: dict[object, int] = {}
         for row, name in enumerate(part.ids):
@@ -200,6 +200,7 @@ def join_overlapping(files: Sequence[Columns], identifying: bool, left_out: Coun
                 joined.append(part, row, str(name) if named else f"{part.path.name}:{name}")
             elif joined.content(first) == part.content(row):
                 left_out[SAME_ROW] += 1
+                joined.votes[first] = max(joined.votes[first], part.votes[row], key=sum)
             else:
                 raise DataError(
                     f"{part.path}, line {part.lines[row]}: the id {name!r} occurs in an earlier file too, with other "

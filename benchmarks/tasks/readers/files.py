@@ -27,6 +27,7 @@ class Files:
     parts: str = "."
     overlapping: bool = True
     identifying: bool = True
+    distinctive: bool = False
 
     def expects(self, split: str) -> str | None:
         return self.files.get(split)
@@ -40,9 +41,9 @@ class Files:
         *folders, name = PurePosixPath(self.files[split].lower()).parts
         for step in folders:
             inner = [path for path in entries(folder) if path.name.lower() == step and path.is_dir()]
-            if not inner:
+            if not inner and not self.distinctive:
                 return []
-            folder = inner[0]
+            folder = inner[0] if inner else folder
         present = [path for path in entries(folder) if path.is_file()]
         whole = [path for path in present if without_gz(path.name) == name]
         if whole:

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Hub, Record
 from benchmarks.tasks.readers.files import entries
+from benchmarks.tasks.readers.zhang_csv import unescape
 
 PIECE = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
@@ -25,6 +26,7 @@ class Parquet:
     text: tuple[str, ...]
     overlapping: bool = False
     identifying: bool = False
+    distinctive: bool = False
 
     def expects(self, split: str) -> str | None:
         return f"{self.hub.splits[split]}-00000-of-00001.parquet" if split in self.hub.splits else None
@@ -87,6 +89,8 @@ def hub_record(
     """One row of a hub table. A label of -1 means that the data set does not tell."""
     columns = [hub.columns.get(name, name).split("+") for name in text]
     texts = tuple([" ".join([_string(row, part, number, where) for part in parts]) for parts in columns])
+    if hub.breaks:
+        texts = tuple([unescape(text) for text in texts])
     label = row[hub.label]
     if isinstance(label, int) and not isinstance(label, bool) and names:
         if not -1 <= label < len(names):
