@@ -38,7 +38,7 @@ class Jsonl(Files):
             if missing:
                 raise DataError(
                     f"{path}, line {number}: no key {', '.join(map(repr, missing))}; expected "
-                    f"{', '.join((*self.text, self.label))}, found {', '.join(row) or 'none'}; is it another data set's?"
+                    f"{', '.join((*self.text, self.label))}, found {', '.join(row) or 'none'}; another data set's?"
                 )
             label = row.get(self.label)
             name = row.get(self.id)
