@@ -1,0 +1,270 @@
+"""Drawing estimates: every function takes a frame and an ``Axes`` and returns the ``Axes``. Nothing is computed here.
+
+Colours are Okabe and Ito's, chosen so that the common kinds of colour blindness keep them apart; marks differ in
+shape as well. Text and lines are drawn in :data:`INK`, :data:`SOFT` and :data:`GRID`, which a page may replace to
+suit a dark theme.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from analysis.scores import METRICS
+from analysis.tables import digits_of, number, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+INK, SOFT, GRID = "#1c2128", "#5b6470", "#d5dae1"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#4aa3d8", "#7f6bb3", "#8c564b")
+MARKERS = "osD^vPX*"
+PARTS = {
+    "loss": "total loss",
+    "task": "task loss",
+    "smoothness": "smoothness (R_s)",
+    "bregman": "Bregman (D_Breg)",
+    "distillation": "distillation",
+    "adversarial": "adversarial",
+    "consistency": "consistency",
+    "max_abs_delta": "max |delta|",
+}
+RC: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9,
+    "axes.titlecolor": INK,
+    "axes.labelcolor": SOFT,
+    "axes.labelsize": 8.5,
+    "axes.edgecolor": GRID,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "smart-repro",
+    "pdf.fonttype": 42,
+    "figure.dpi": 100,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of all figures, inside a ``with``; nothing outside it changes."""
+    with mpl.rc_context(RC):
+        yield
+
+
+def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of that many inches with a canvas of its own (no pyplot, no global state), and its axes as an array."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, np.atleast_1d(figure.subplots(**grid))
+
+
+def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
+    """One task: a dot per seed, a bar at the mean, mean ± sd in words, the ceiling as a dotted line.
+
+    Args:
+        cells: the rows of one column of :func:`analysis.comparison.compare`, in table order.
+    """
+    shown = list(records(cells))
+    for y, cell in enumerate(shown):
+        colour = PALETTE[y % len(PALETTE)]
+        if not cell.n_seeds:
+            ax.annotate("not run", (0.02, y), xycoords=("axes fraction", "data"), color=SOFT, va="center", fontsize=8)
+            continue
+        ax.plot(
+            cell.scores, _spread(y, cell.n_seeds), MARKERS[y % len(MARKERS)], color=colour, ms=4.5, alpha=0.55, mew=0
+        )
+        ax.plot([cell.mean] * 2, [y - 0.3, y + 0.3], color=colour, lw=2.4)
+        text = number(cell.mean, digits_of(cell.metric))
+        ax.annotate(text, (cell.mean, y - 0.33), ha="center", va="bottom", fontsize=8, color=INK)
+    ceilings = cells["ceiling"].dropna()
+    if len(ceilings):
+        ax.axvline(ceilings.iloc[0], color=SOFT, lw=1, ls=(0, (1, 2)))
+        ax.annotate(
+            "ceiling ",
+            (ceilings.iloc[0], 1.0),
+            xycoords=("data", "axes fraction"),
+            ha="right",
+            va="top",
+            color=SOFT,
+            fontsize=7.5,
+        )
+    _rows(ax, [cell.row_title for cell in shown])
+    ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
+    ax.margins(x=0.12)
+    return ax
+
+
+def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
+    """One task: each method's difference to the baseline with its interval; the paper's difference as a hollow diamond.
+
+    Intervals much wider than the others leave the axis and end in an arrow: one collapsed run must not hide the rest.
+
+    Args:
+        cells: the rows of one column of :func:`analysis.comparison.compare`; the baseline and missing cells are left
+            out.
+    """
+    shown = [cell for cell in records(cells) if not np.isnan(cell.difference)]
+    names = list(cells["row"])
+    reach = _reach(cells)
+    ax.axvline(0, color=SOFT, lw=1)
+    for y, cell in enumerate(shown):
+        look = names.index(cell.row)
+        colour = PALETTE[look % len(PALETTE)]
+        ax.plot([cell.low, cell.high], [y, y], color=colour, lw=2.2)
+        for end, mark in ((cell.low, "<"), (cell.high, ">")):
+            if abs(end) > reach:
+                ax.plot(np.sign(end) * reach, y, mark, color=colour, ms=6, mew=0, clip_on=False)
+        ax.plot(cell.difference, y, MARKERS[look % len(MARKERS)], color=colour, ms=6.5, mew=0)
+        text = number(cell.difference, digits_of(cell.metric), signed=True)
+        ax.annotate(text, (cell.difference, y - 0.16), ha="center", va="bottom", fontsize=8, color=INK)
+        if not np.isnan(cell.published_difference):
+            ax.plot(cell.published_difference, y + 0.22, "D", ms=5, mfc="none", mec=INK, mew=1)
+    _rows(ax, [cell.row_title for cell in shown])
+    direction = "" if _greater_is_better(cells) else " (lower is better)"
+    ax.set_xlabel(f"difference in {_unit(cells)}{direction}")
+    ax.set_xlim(-reach, reach)
+    return ax
+
+
+def plot_curves(
+    curves: pd.DataFrame, ax: Axes, titles: Mapping[str, str], *, x: str, ylabel: str = "", log: bool = False
+) -> Axes:
+    """A line per method over ``x``, its mean over seeds, with the band from the smallest to the largest seed.
+
+    Args:
+        curves: ``row``, ``x``, ``mean low high``: of :func:`analysis.curves.loss_parts` or
+            :func:`analysis.curves.epochs`.
+        titles: every row's title, in table order: a method keeps its colour and mark in all figures.
+        log: a logarithmic axis, if every value is above 0.
+    """
+    ends = []
+    for row, curve in curves.groupby("row", sort=False):
+        look = list(titles).index(str(row))
+        colour = PALETTE[look % len(PALETTE)]
+        ax.fill_between(curve[x], curve["low"], curve["high"], color=colour, alpha=0.16, lw=0)
+        few: dict[str, Any] = {"marker": MARKERS[look % len(MARKERS)], "ms": 4.5, "mew": 0} if len(curve) < 15 else {}
+        ax.plot(curve[x], curve["mean"], color=colour, label=titles[str(row)], **few)
+        ends.append((float(curve["mean"].iloc[-1]), titles[str(row)], colour))
+    if log and len(curves) and (curves["low"] > 0).all():
+        ax.set_yscale("log")
+        ax.minorticks_off()
+    if x == "epoch":
+        ax.set_xticks(sorted(curves[x].unique()))
+    ax.set_xlabel("update" if x == "step" else x)
+    ax.set_ylabel(ylabel)
+    ax.grid(axis="y")
+    _label_ends(ax, ends)
+    return ax
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """``stem.png`` (200 dpi, on white), ``stem.pdf`` and ``stem.svg``; the same figure gives the same bytes."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    dates: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    with style():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # arranged once is enough: three formats need not repeat it
+        for kind, metadata in dates.items():
+            figure.savefig(stem.with_suffix(f".{kind}"), dpi=200, metadata=metadata, facecolor="white")
+    return [stem.with_suffix(f".{kind}") for kind in dates]
+
+
+def to_svg(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element without prologue; its ink, soft ink and grid follow the page's colours."""
+    text = io.StringIO()
+    with style():
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    for colour, name in ((INK, "ink"), (SOFT, "soft"), (GRID, "grid")):
+        svg = svg.replace(colour, f"var(--{name}, {colour})")
+    return svg
+
+
+def _rows(ax: Axes, names: Sequence[str]) -> None:
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", labelcolor=INK, labelsize=8.5)
+    ax.set_ylim(len(names) - 0.4, -0.7)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x")
+
+
+def _reach(cells: pd.DataFrame) -> float:
+    """Half the width of a difference axis: all estimates and published values, and the usual interval, with room to
+    spare."""
+    points = cells[["difference", "published_difference"]].abs().max().max()
+    usual = cells[["low", "high"]].abs().max(axis=1).median()
+    return float(np.nanmax([1.35 * points, 1.15 * min(usual, 4 * points if points > 0 else usual), 1e-3]))
+
+
+def _spread(y: int, n: int) -> np.ndarray:
+    """Places for n dots around row ``y``, so that equal scores do not hide each other."""
+    return y + (np.linspace(-0.16, 0.16, n) if n > 1 else np.zeros(1))
+
+
+def _label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Name each line at its right end, moved apart where they would overlap."""
+    if not ends:
+        return
+    low, high = ax.get_ylim()
+    log = ax.get_yscale() == "log"
+    place = [(np.log(v / low) / np.log(high / low)) if log else (v - low) / (high - low) for v, _, _ in ends]
+    order = sorted(range(len(ends)), key=lambda i: place[i])
+    gap, spots = 0.085, dict.fromkeys(order, 0.0)
+    last = -1.0
+    for i in order:
+        last = spots[i] = max(place[i], last + gap)
+    over = max(0.0, last - 1.0)
+    for i in order:
+        ax.annotate(
+            ends[i][1],
+            (1.02, spots[i] - over),
+            xycoords="axes fraction",
+            va="center",
+            color=ends[i][2],
+            fontsize=8,
+            fontweight="bold",
+            annotation_clip=False,
+        )
+
+
+def _greater_is_better(cells: pd.DataFrame) -> bool:
+    known = METRICS.get(str(cells["metric"].iloc[0]))
+    return known.greater_is_better if known else True
+
+
+def _unit(cells: pd.DataFrame) -> str:
+    return "points" if digits_of(str(cells["metric"].iloc[0])) == 1 else "nats"

@@ -1,0 +1,144 @@
+"""What a report says in words: a sentence per comparison, a line per method, and the warnings a reader needs first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analysis.load import Manifest, Run
+from analysis.scores import METRICS
+from analysis.tables import digits_of, interval, number, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_SEEDS = 5  # the fewest a claim may rest on (docs/statistics.md)
+BETTER, WORSE, OPEN = "better", "worse", "inconclusive"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison with the baseline: the verdict word and the sentence that carries its numbers."""
+
+    row: str
+    column: str
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One method against the baseline over all columns."""
+
+    title: str
+    sentence: str
+    counts: dict[str, int]
+    findings: tuple[Finding, ...]
+
+
+def verdict(cell: Any) -> str:
+    """Better, worse or inconclusive: whether the interval leaves 0 out, and on which side."""
+    known = METRICS.get(cell.metric)
+    sign = 1 if known is None or known.greater_is_better else -1
+    if min(cell.low, cell.high) > 0:
+        return BETTER if sign > 0 else WORSE
+    if max(cell.low, cell.high) < 0:
+        return WORSE if sign > 0 else BETTER
+    return OPEN
+
+
+def finding(cell: Any, baseline: str) -> Finding:
+    """The sentence of one cell that has a difference."""
+    digits = digits_of(cell.metric)
+    unit = "points" if digits == 1 else "nats"
+    size = number(abs(cell.difference), digits)
+    where = f"on {cell.column_title}{_metric_words(cell)}"
+    relation = f"{size} {unit} {'above' if cell.difference > 0 else 'below'}" if float(size) else "level with"
+    basis = (
+        f"{cell.level:.0%} interval {interval(cell)}, {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items".replace(
+            "%", " %"
+        )
+    )
+    what = verdict(cell)
+    return Finding(cell.row, cell.column, what, f"{cell.row_title} is {relation} {baseline} {where} ({basis}): {what}.")
+
+
+def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
+    """A line per method that is not the baseline, with its findings."""
+    if manifest.baseline_row is None:
+        return []
+    baseline = manifest.row(manifest.baseline_row).title
+    found = []
+    for row in manifest.rows:
+        here = [c for c in records(cells[cells["row"] == row.id]) if not math.isnan(c.difference)]
+        if not here or row.id == manifest.baseline_row:
+            continue
+        findings = tuple(finding(cell, baseline) for cell in here)
+        counts = {v: sum(f.verdict == v for f in findings) for v in (BETTER, WORSE, OPEN)}
+        found.append(Summary(row.title, _summary(row.title, baseline, counts, here), counts, findings))
+    return found
+
+
+def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
+    """Everything that limits what the numbers mean, most important first."""
+    return list(dict.fromkeys(_warnings(manifest, cells, runs)))
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[Any]) -> str:
+    total = sum(counts.values())
+    if total == 1:
+        outcome = {BETTER: "better", WORSE: "worse", OPEN: "not distinguishable"}[max(counts, key=lambda v: counts[v])]
+        than = "from" if counts[OPEN] else "than"
+        return f"{title} is {outcome} {than} {baseline} on {cells[0].column_title}."
+    parts = [
+        f"{word} on {counts[v]}"
+        for v, word in ((BETTER, "better"), (WORSE, "worse"), (OPEN, "inconclusive"))
+        if counts[v]
+    ]
+    return f"{title} against {baseline}: {', '.join(parts)} of {total} comparisons."
+
+
+def _metric_words(cell: Any) -> str:
+    known = METRICS.get(cell.metric)
+    name = "" if cell.metric == "accuracy" else f" ({known.title if known else cell.metric})"
+    return name + (f", {cell.split} split" if cell.split != "dev" else "")
+
+
+def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> Iterable[str]:
+    if any(run.task.get("generated") for run in runs):
+        yield (
+            "Generated data, demonstration: these numbers say how the methods behave in a made-up world, "
+            "nothing about real text."
+        )
+    yield from manifest.warnings
+    for text in dict.fromkeys(str(run.model.get("contaminated") or "") for run in runs):
+        if text:
+            yield f"Contaminated model: {text}"
+    for run in runs:
+        for note in run.data.get("notes") or ():
+            yield f"{run.task.get('title', run.spec.get('task'))}: {note}"
+    present = cells[cells["n_seeds"] > 0]
+    few = present[present["n_seeds"] < FEW_SEEDS]
+    if len(few):
+        least = int(few["n_seeds"].min())
+        yield f"Few seeds: {plural(least, 'seed')} in the smallest cell; a claim needs at least {FEW_SEEDS}."
+    for cell in records(present[present["collapsed"] > 0]):
+        yield (
+            f"Collapsed: {cell.collapsed} of {plural(cell.n_seeds, 'run')} of {cell.row_title} on {cell.column_title} "
+            "predict the same for every item; they are in the mean."
+        )
+    missing = cells[cells["missing"] > 0]
+    if len(missing):
+        total = plural(int(missing["missing"].sum()), "run")
+        yield f"{total} of {plural(len(missing), 'cell')} missing: shown as missing, not estimated."
+    unpaired = present[(present["n_pairs"] > 0) & (present["n_pairs"] < present["n_seeds"])]
+    for cell in records(unpaired):
+        where = f"{cell.row_title} on {cell.column_title}"
+        yield f"{where}: {cell.n_seeds} seeds are shown, {cell.n_pairs} of them have a partner in the baseline."

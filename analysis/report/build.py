@@ -1,0 +1,275 @@
+"""From a results folder to ``reports/<name>/``: tables, figures and one self-contained page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis import curves, figures, tables
+from analysis.comparison import compare
+from analysis.load import Column, Manifest, Run, is_done, latest_manifest, read_run
+from analysis.report import answer
+from analysis.scores import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+PANEL = 3.45  # inches: one panel of a page's figure grid, so that its text stays readable on a telephone
+
+
+def write_report(results: Path | str, name: str) -> Path:
+    """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
+
+    Every number comes from the stored predictions of the newest manifest of that experiment.
+
+    Returns: the path of ``report.html``.
+    Raises: analysis.ResultsError: no such experiment, or a file of it cannot be read.
+    """
+    results = Path(results)
+    manifest = latest_manifest(results, name)
+    runs = [read_run(results, key) for key in manifest.all_keys() if is_done(results, key)]
+    cells = compare(results, manifest)
+    notes = answer.warnings(manifest, cells, runs) + disagreements(cells, runs)
+    folder = results / "reports" / name
+    tables.write_tables(cells, folder, caption=manifest.title, notes=notes)
+    with figures.style():
+        for stem, figure in paper_figures(results, manifest, cells):
+            figures.save(figure, folder / "figures" / stem)
+        panels = list(page_panels(results, manifest, cells))
+    page = render(manifest, cells, runs, notes, panels)
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def paper_figures(results: Path, manifest: Manifest, cells: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """The figures that are written as files: all columns side by side, for a paper."""
+    drawn = [column for column in manifest.columns if _of(cells, column)["n_seeds"].any()]
+    if not drawn:
+        return
+    tall = 0.42 * len(manifest.rows) + 1.0
+    yield "scores", _grid(drawn, tall, lambda c, ax: figures.plot_scores(_of(cells, c), ax))
+    compared = [column for column in drawn if _of(cells, column)["difference"].notna().any()]
+    if compared:
+        yield "differences", _grid(compared, tall, lambda c, ax: figures.plot_differences(_of(cells, c), ax))
+    titles = {row.id: row.title for row in manifest.rows}
+    for column in _one_per_task(drawn):
+        curves_of = list(_parts(results, manifest, column))
+        if curves_of:
+            figure, axes = figures.new_figure(
+                PANEL * min(3, len(curves_of)), 2.5 * -(-len(curves_of) // 3), **_shape(len(curves_of))
+            )
+            for (part, curve), ax in zip(curves_of, axes.flat, strict=False):
+                _draw_part(curve, ax, titles).set_title(f"{column.title or column.task}: {part}")
+            for ax in axes.flat[len(curves_of) :]:
+                ax.set_visible(False)
+            yield f"loss-parts-{column.task}", figure
+
+
+def page_panels(results: Path, manifest: Manifest, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The page's figures, one small SVG each: ``section title svg``; the page lays them out to its width."""
+    tall = 0.36 * len(manifest.rows) + 0.95
+    for column in manifest.columns:
+        here = _of(cells, column)
+        if here["difference"].notna().any():
+            yield _panel("differences", column, figures.plot_differences, here, tall, _alt_differences(here))
+    for column in manifest.columns:
+        here = _of(cells, column)
+        if here["n_seeds"].any():
+            yield _panel("scores", column, figures.plot_scores, here, tall, _alt_scores(here))
+    titles = {row.id: row.title for row in manifest.rows}
+    for column in manifest.columns:
+        curve = curves.epochs(results, manifest, column)
+        if len(curve) and curve["epoch"].nunique() > 1:
+            draw = partial(figures.plot_curves, titles=titles, x="epoch", ylabel=_unit(column))
+            alt = f"{_title(column)} after each epoch, by method, with the range over seeds."
+            yield _panel("epochs", column, draw, curve, 2.3, alt)
+    for column in _one_per_task(manifest.columns):
+        for part, curve in _parts(results, manifest, column):
+            alt = f"{part} on {column.task} over the updates, by method, mean and range over seeds."
+            draw = partial(_draw_part, titles=titles)
+            yield _panel("parts", column, draw, curve, 2.3, alt, title=f"{column.title or column.task}: {part}")
+
+
+def render(
+    manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run], notes: Sequence[str], panels: Sequence[dict[str, Any]]
+) -> str:
+    """The page as text. Everything in it is escaped but the SVG drawn here."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "number": tables.number,
+        "plural": answer.plural,
+        "minus": lambda text: str(text).replace("-", tables.MINUS),
+    }
+    by_cell = {(cell.row, cell.column): cell for cell in tables.records(cells)}
+    return environment.get_template("page.html").render(
+        manifest=manifest,
+        runs=runs,
+        summaries=answer.summaries(manifest, cells),
+        notes=notes,
+        cells=by_cell,
+        headings={c.id: _title(c) for c in manifest.columns},
+        panels=panels,
+        verdict=answer.verdict,
+        mean_and_spread=tables.mean_and_spread,
+        interval=tables.interval,
+        digits_of=tables.digits_of,
+        long_table=tables.lines(cells),
+        long_headings=tables.HEADINGS,
+        environments=environments(runs),
+        data=data_sources(runs),
+        facts=facts(manifest, runs),
+        css=(HERE / "style.css").read_text(encoding="utf-8"),
+    )
+
+
+def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1e-6) -> list[str]:
+    """Runs whose stored score is not what their stored predictions give: a sign of an edited or mixed-up folder."""
+    stored = {run.key: run.result.get("scores", {}) for run in runs}
+    found = []
+    for cell in tables.records(cells):
+        scale = METRICS[cell.metric].scale if cell.metric in METRICS else 100.0
+        for key, value in zip(cell.keys, cell.scores, strict=True):
+            was = stored.get(key, {}).get(cell.task, {}).get(cell.split, {}).get(cell.metric)
+            if was is not None and abs(was - value / scale) > tolerance:
+                found.append(
+                    f"Run {key[:12]}: result.json says {cell.metric} {was:.6f} on {cell.task}.{cell.split}, "
+                    f"its predictions give {value / scale:.6f}; the latter is shown."
+                )
+    return found
+
+
+def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The distinct environments of the runs: their text and how many runs each has."""
+    counted: dict[str, int] = {}
+    for run in runs:
+        text = json.dumps(run.environment, indent=1, sort_keys=True)
+        counted[text] = counted.get(text, 0) + 1
+    return [{"text": text, "runs": n} for text, n in counted.items()]
+
+
+def data_sources(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Per training task: its title, sources, rows and data fingerprints."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        task = str(run.spec.get("task"))
+        found.setdefault(
+            task,
+            {
+                "task": task,
+                "title": run.task.get("title", task),
+                "sources": [str(s) for s in run.data.get("sources") or ()],
+                "rows": run.data.get("rows") or {},
+                "fingerprints": (run.fingerprints.get("data") or {}),
+            },
+        )
+    return list(found.values())
+
+
+def facts(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
+    """What the page is about, in a few words each: profile, data, model, seeds, runs."""
+    models = sorted({str(run.spec.get("model")) for run in runs})
+    sources = sorted({str(run.spec.get("source")) for run in runs if run.spec.get("source")})
+    return [
+        f"profile {manifest.profile}" if manifest.profile else "own grid",
+        *(f"{source} data" for source in sources),
+        *(f"model {model}" for model in models),
+        answer.plural(len(manifest.rows), "method"),
+        answer.plural(len({c.task for c in manifest.columns}), "task"),
+        answer.plural(len(manifest.seeds), "seed"),
+        f"{len(runs):,} of {len(manifest.all_keys()):,} runs done",
+    ]
+
+
+def _panel(
+    section: str, column: Column, draw: Any, frame: pd.DataFrame, tall: float, alt: str, title: str = ""
+) -> dict[str, Any]:
+    from markupsafe import Markup, escape
+
+    figure, axes = figures.new_figure(PANEL, tall)
+    draw(frame, axes.flat[0])
+    name = f"{section}-{column.id}-{title}"
+    svg = _unique_ids(figures.to_svg(figure), re.sub(r"\W+", "-", name))
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+    return {"section": section, "title": title or _title(column), "svg": Markup(svg), "alt": alt}
+
+
+def _unique_ids(svg: str, prefix: str) -> str:
+    """Ids that nothing refers to go, the others get the figure's name: pages hold many figures, ids must differ."""
+    used = set(re.findall(r"[\"(]#([\w-]+)", svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
+    return re.sub(r"([\"(])#([\w-]+)", rf"\1#{prefix}-\2", svg)
+
+
+def _grid(columns: Sequence[Column], tall: float, draw: Any) -> Figure:
+    figure, axes = figures.new_figure(
+        PANEL * min(3, len(columns)), tall * -(-len(columns) // 3), **_shape(len(columns))
+    )
+    for column, ax in zip(columns, axes.flat, strict=False):
+        draw(column, ax).set_title(_title(column))
+    for ax in axes.flat[len(columns) :]:
+        ax.set_visible(False)
+    return figure
+
+
+def _shape(n: int) -> dict[str, int]:
+    return {"nrows": -(-n // 3), "ncols": min(3, n)}
+
+
+def _parts(results: Path, manifest: Manifest, column: Column) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each logged loss part of a task by its readable name."""
+    parts = curves.loss_parts(results, manifest, column)
+    return ((figures.PARTS.get(str(name), str(name)), curve) for name, curve in parts.groupby("part", sort=False))
+
+
+def _draw_part(curve: pd.DataFrame, ax: Axes, titles: dict[str, str]) -> Axes:
+    return figures.plot_curves(curve, ax, titles, x="step", ylabel="nats, unweighted", log=True)
+
+
+def _one_per_task(columns: Sequence[Column]) -> list[Column]:
+    """Each task's first column: curves belong to runs, whatever metric is read from them."""
+    return list({c.task: c for c in reversed(columns)}.values())[::-1]
+
+
+def _of(cells: pd.DataFrame, column: Column) -> pd.DataFrame:
+    return cells[cells["column"] == column.id]
+
+
+def _title(column: Column) -> str:
+    known = METRICS.get(column.metric)
+    metric = known.title if known else column.metric
+    return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
+
+
+def _unit(column: Column) -> str:
+    known = METRICS.get(column.metric)
+    return "nats" if known is not None and known.scale == 1.0 else "%"
+
+
+def _alt_differences(cells: pd.DataFrame) -> str:
+    told = [
+        f"{c.row_title} {tables.number(c.difference, tables.digits_of(c.metric), signed=True)} ({tables.interval(c)})"
+        for c in tables.records(cells)
+        if c.n_pairs
+    ]
+    return f"Differences to the baseline with 95 % intervals on {cells['column_title'].iloc[0]}: {'; '.join(told)}."
+
+
+def _alt_scores(cells: pd.DataFrame) -> str:
+    told = [f"{c.row_title} {tables.mean_and_spread(c)}" for c in tables.records(cells)]
+    return f"Scores of every seed and their mean on {cells['column_title'].iloc[0]}: {'; '.join(told)}."

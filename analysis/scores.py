@@ -1,0 +1,274 @@
+"""Metrics in numpy, with item weights, so that a bootstrap is one matrix product and never a loop over resamples.
+
+Every function takes ``weights`` of shape ``(items,)`` or ``(..., items)`` and returns one score per leading index. A
+score that is not defined (a correlation of constants, F1 without a positive) is 0, as the GLUE scripts have it, and
+the public entry :func:`score` says so with a :class:`Degenerate` warning: it is never NaN.
+
+Scores are fractions (accuracy 0.87) or nats (cross-entropy, divergences); tables multiply by :attr:`Metric.scale`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Array = np.ndarray
+
+
+class Degenerate(RuntimeWarning):
+    """A score that is 0 because it is not defined on this input."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How predictions are scored.
+
+    Attributes:
+        name: as specs, result folders and the command line write it.
+        title: as tables print it.
+        function: ``function(labels, predictions, weights)``; ``weights`` ``(..., items)`` gives ``(...)`` scores.
+        per_item: ``per_item(labels, predictions) -> (items,)`` whose weighted mean is the score; None where there is
+            none.
+        uses: "predictions" ``(items,)`` or "logits" ``(items, classes)``.
+        greater_is_better: False for errors and divergences.
+        scale: what tables multiply by: 100 where papers print percent.
+    """
+
+    name: str
+    title: str
+    function: Callable[[Array, Array, Array], Array]
+    per_item: Callable[[Array, Array], Array] | None = None
+    uses: str = "predictions"
+    greater_is_better: bool = True
+    scale: float = 100.0
+
+    @property
+    def decomposes(self) -> bool:
+        """Whether the score is a mean over items, so that the two-way layout applies."""
+        return self.per_item is not None
+
+    def score(self, labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None) -> float:
+        """See :func:`score`."""
+        return score(self.name, labels, predictions, weights)
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def score(metric: str, labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Score predictions (or logits, where the metric's ``uses`` says so) by the metric's name.
+
+    Args:
+        labels: ``(items,)``; for the metrics on logits also ``(items, classes)``: votes, or any distribution over
+            classes.
+        weights: ``(items,)``, not negative; how often each item counts. None: once each.
+    Returns: a fraction, or nats; 0 with a :class:`Degenerate` warning where the metric is not defined.
+    Raises: ValueError: unknown metric, shapes that do not match, no items, or values that are not finite.
+    """
+    chosen = _metric(metric)
+    y, p = _checked(chosen, labels, predictions)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if w.shape != (len(y),) or (w < 0).any() or w.sum() == 0:
+        raise ValueError(f"{metric}: weights must be {len(y)} numbers >= 0 that are not all 0")
+    value = float(chosen.function(y, p, w))
+    if value == 0.0 and not chosen.decomposes and _undefined(metric, y, p, w):
+        warnings.warn(f"{metric} is not defined on constant values and counts as 0", Degenerate, stacklevel=2)
+    return value
+
+
+def per_item(metric: str, labels: ArrayLike, predictions: ArrayLike) -> Array:
+    """Item scores ``(items,)`` whose mean is the metric. Raises ValueError for metrics that are no mean over items."""
+    chosen = _metric(metric)
+    if chosen.per_item is None:
+        raise ValueError(f"{metric} is not a mean over items")
+    return chosen.per_item(*_checked(chosen, labels, predictions))
+
+
+def _metric(name: str) -> Metric:
+    try:
+        return METRICS[name]
+    except KeyError:
+        raise ValueError(f"no metric named {name!r}; there are: {', '.join(METRICS)}") from None
+
+
+def _checked(metric: Metric, labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
+    y, p = np.asarray(labels), np.asarray(predictions)
+    wanted = 2 if metric.uses == "logits" else 1
+    if len(y) == 0 or len(y) != len(p) or p.ndim != wanted:
+        raise ValueError(
+            f"{metric.name} needs {metric.uses} with {wanted} dimension(s), as many as labels and at least one; "
+            f"got labels {y.shape}, {metric.uses} {p.shape}"
+        )
+    for what, values in (("labels", y), (metric.uses, p)):
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"{metric.name}: {what} must be numbers, got {values.dtype}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{metric.name}: {int((~np.isfinite(values)).sum())} {what} are not finite")
+    return y, p
+
+
+def _undefined(metric: str, labels: Array, predictions: Array, weights: Array) -> bool:
+    """Whether a 0 means "not defined": nothing positive anywhere (F1), or a constant side (correlations)."""
+    seen = weights > 0
+    if metric == "f1":
+        return not ((labels[seen] == 1).any() or (predictions[seen] == 1).any())
+    return bool(np.ptp(labels[seen]) == 0 or np.ptp(predictions[seen]) == 0)
+
+
+# ---- means over items
+
+
+def _hit(labels: Array, predictions: Array) -> Array:
+    return (labels == predictions).astype(np.float64)
+
+
+def _miss(labels: Array, predictions: Array) -> Array:
+    return (labels != predictions).astype(np.float64)
+
+
+def _mean_of(items: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Array], Array]:
+    return lambda labels, predictions, weights: weights @ items(labels, predictions) / weights.sum(-1)
+
+
+def log_softmax(logits: Array) -> Array:
+    """``(items, classes)`` log probabilities in float64."""
+    shifted = np.asarray(logits, dtype=np.float64)
+    shifted = shifted - shifted.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def distribution(labels: Array, classes: int) -> Array:
+    """``(items, classes)`` probabilities: class indices become one-hot rows, vote counts are divided by their sum."""
+    if labels.ndim == 1:
+        return np.eye(classes)[labels.astype(np.int64)]
+    totals = labels.sum(-1, keepdims=True)
+    if labels.shape[1] != classes or (totals <= 0).any():
+        raise ValueError(f"votes must have {classes} columns, as the logits, and at least one vote in every row")
+    return labels / totals
+
+
+def _xlogy(x: Array, y: Array) -> Array:
+    """``x * y`` where ``y`` is a logarithm, and 0 wherever x is 0."""
+    return np.where(x > 0, x * np.where(x > 0, y, 0.0), 0.0)
+
+
+def _cross_entropy_items(labels: Array, logits: Array) -> Array:
+    return -_xlogy(distribution(labels, logits.shape[1]), log_softmax(logits)).sum(-1)
+
+
+def entropy(probabilities: Array) -> Array:
+    """Shannon entropy of each row, in nats."""
+    with np.errstate(divide="ignore"):
+        return -_xlogy(probabilities, np.log(probabilities)).sum(-1)
+
+
+def _kl_items(labels: Array, logits: Array) -> Array:
+    return _cross_entropy_items(labels, logits) - entropy(distribution(labels, logits.shape[1]))
+
+
+def _jsd_items(labels: Array, logits: Array) -> Array:
+    p, q = distribution(labels, logits.shape[1]), np.exp(log_softmax(logits))
+    return entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
+
+
+def _soft_accuracy_items(labels: Array, logits: Array) -> Array:
+    """The share of annotators who chose the class the model chose."""
+    return distribution(labels, logits.shape[1])[np.arange(len(logits)), logits.argmax(-1)]
+
+
+# ---- metrics that are no mean over items
+
+
+def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
+    """F1 of class 1 (MRPC, QQP: the paraphrases)."""
+    strange = set(np.unique(labels)) | set(np.unique(predictions))
+    if not strange <= {0, 1}:
+        raise ValueError(f"f1 is binary, with classes 0 and 1; got {sorted(strange)}")
+    both = weights @ ((labels == 1) & (predictions == 1)).astype(np.float64)
+    either = weights @ (labels == 1).astype(np.float64) + weights @ (predictions == 1).astype(np.float64)
+    return _ratio(2 * both, either)
+
+
+def _matthews(labels: Array, predictions: Array, weights: Array) -> Array:
+    """Matthews correlation; for more than two classes Gorodkin's R_K."""
+    classes = np.union1d(labels, predictions)
+    truth, chosen = ((x[:, None] == classes).astype(np.float64) for x in (labels, predictions))
+    total, hits = weights.sum(-1), weights @ _hit(labels, predictions)
+    t, p = weights @ truth, weights @ chosen
+    spread = (total**2 - (t**2).sum(-1)) * (total**2 - (p**2).sum(-1))
+    return _ratio(hits * total - (t * p).sum(-1), np.sqrt(np.maximum(spread, 0.0)))
+
+
+def _pearson(labels: Array, predictions: Array, weights: Array) -> Array:
+    return _correlation(_standard(labels), _standard(predictions), weights)
+
+
+def _spearman(labels: Array, predictions: Array, weights: Array) -> Array:
+    x, y = _weighted_ranks(labels, weights), _weighted_ranks(predictions, weights)
+    size = weights.sum(-1, keepdims=True)
+    return _correlation(x / size - 0.5, y / size - 0.5, weights)
+
+
+def _standard(x: Array) -> Array:
+    """Shifted and scaled to about 0 and 1 (correlations do not mind), so that the moments below lose no digits."""
+    centred = np.asarray(x, dtype=np.float64) - np.mean(x, dtype=np.float64)
+    spread = centred.std()
+    return centred / spread if spread > 0 else centred
+
+
+def _correlation(x: Array, y: Array, weights: Array) -> Array:
+    """Weighted Pearson correlation of values of order 1; ``x`` and ``y`` are ``(items,)`` or shaped like the
+    weights."""
+    total = weights.sum(-1)
+    mx, my, mxx, myy, mxy = (_dot(weights, product) / total for product in (x, y, x * x, y * y, x * y))
+    vx, vy = mxx - mx**2, myy - my**2
+    constant = np.minimum(vx, vy) <= 1e-12  # both sides are of order 1 by now, so this is rounding error
+    covariance = np.where(constant, 0.0, mxy - mx * my)
+    return np.clip(_ratio(covariance, np.sqrt(np.maximum(vx * vy, 0.0))), -1.0, 1.0)
+
+
+def _dot(weights: Array, values: Array) -> Array:
+    return weights @ values if values.ndim == 1 else np.einsum("...i,...i->...", weights, values)
+
+
+def _weighted_ranks(x: Array, weights: Array) -> Array:
+    """Mid-ranks of ``x`` when item i is present ``weights[..., i]`` times; ties share their mean rank."""
+    values, group = np.unique(x, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    mass = np.take(weights, order, axis=-1)
+    if len(values) < len(x):
+        mass = np.add.reduceat(mass, np.flatnonzero(np.diff(group[order], prepend=-1)), axis=-1)
+    ranks = np.cumsum(mass, axis=-1)
+    ranks -= mass / 2 - 0.5
+    return np.take(ranks, group, axis=-1)
+
+
+def _ratio(top: Array, bottom: Array) -> Array:
+    top, bottom = np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64)
+    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
+
+
+def _metric_of_predictions(name: str, title: str, function: Callable[[Array, Array, Array], Array]) -> Metric:
+    return METRICS.setdefault(name, Metric(name, title, function))
+
+
+def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **about: Any) -> Metric:
+    return METRICS.setdefault(name, Metric(name, title, _mean_of(items), items, **about))
+
+
+accuracy = _mean_metric("accuracy", "accuracy", _hit).score
+error_rate = _mean_metric("error_rate", "error rate", _miss, greater_is_better=False).score
+f1 = _metric_of_predictions("f1", "F1", _f1).score
+matthews = _metric_of_predictions("matthews", "Matthews corr.", _matthews).score
+pearson = _metric_of_predictions("pearson", "Pearson corr.", _pearson).score
+spearman = _metric_of_predictions("spearman", "Spearman corr.", _spearman).score
+soft_accuracy = _mean_metric("soft_accuracy", "soft accuracy", _soft_accuracy_items, uses="logits").score
+_nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0}
+cross_entropy = _mean_metric("cross_entropy", "cross-entropy", _cross_entropy_items, **_nats).score
+kl = _mean_metric("kl", "KL divergence", _kl_items, **_nats).score
+jsd = _mean_metric("jsd", "Jensen-Shannon divergence", _jsd_items, **_nats).score

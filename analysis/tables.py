@@ -1,0 +1,180 @@
+"""The experiment's table for people (Markdown), papers (LaTeX, booktabs) and programs (CSV), from the frame of
+``compare``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.scores import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MINUS = "\u2212"
+CSV_COLUMNS = [
+    "row", "column", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd", "difference", "low", "high", "p",
+    "n_pairs", "correlation", "published", "published_difference", "published_source", "ceiling", "collapsed",
+    "missing", "reason",
+]  # fmt: skip
+HEADINGS = [
+    "task",
+    "method",
+    "mean ± sd",
+    "n",
+    "difference",
+    "95 % interval",
+    "published",
+    "published diff.",
+    "ceiling",
+]
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """The frame's rows, each with its columns as attributes."""
+    return iter(frame.itertuples())
+
+
+def number(value: float, digits: int = 1, signed: bool = False) -> str:
+    """A number as it is printed everywhere: a true minus sign, an explicit plus where it is a difference, "" for
+    nan."""
+    if value is None or math.isnan(value):
+        return ""
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def digits_of(metric: str) -> int:
+    """Decimals that make sense: one for percent, three for nats."""
+    known = METRICS.get(metric)
+    return 3 if known is not None and known.scale == 1.0 else 1
+
+
+def mean_and_spread(cell: Any) -> str:
+    """``84.1 ± 0.6``; the mean alone where one seed has no spread; "missing" where nothing was run."""
+    if cell.n_seeds == 0:
+        return "missing"
+    digits = digits_of(cell.metric)
+    spread = number(cell.sd, digits)
+    return number(cell.mean, digits) + (f" ± {spread}" if spread else "")
+
+
+def interval(cell: Any) -> str:
+    """``−0.4 to 2.8``, or "" for the baseline and missing cells."""
+    if math.isnan(cell.low):
+        return ""
+    digits = digits_of(cell.metric)
+    return f"{number(cell.low, digits)} to {number(cell.high, digits)}"
+
+
+def heading(cell: Any) -> str:
+    """``demo-rte, accuracy``, with the split where it is not dev."""
+    known = METRICS.get(cell.metric)
+    metric = known.title if known else cell.metric
+    return f"{cell.column_title}, {metric}" + (f" ({cell.split})" if cell.split != "dev" else "")
+
+
+def lines(table: pd.DataFrame) -> list[list[str]]:
+    """The table's cells as text, a line per task and method, in the order of :data:`HEADINGS`."""
+    return [_line(cell) for cell in records(table)]
+
+
+def to_markdown(table: pd.DataFrame, notes: list[str] | None = None) -> str:
+    """A GitHub table; notes as bullets above it."""
+    rows = [HEADINGS, ["---"] * 2 + ["---:"] * (len(HEADINGS) - 2)] + [
+        [_markdown(text) for text in line] for line in lines(table)
+    ]
+    body = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join(f"- {_markdown(note)}" for note in notes or []) + ("\n\n" if notes else "") + body + "\n"
+
+
+def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = None) -> str:
+    """A booktabs ``table`` environment; needs ``\\usepackage{booktabs}`` and nothing else."""
+    body, before = [], None
+    for line in lines(table):
+        if before is not None and line[0] != before:
+            body.append("\\midrule")
+        shown = [line[0] if line[0] != before else "", *line[1:]]
+        body.append(" & ".join(latex(text) for text in shown) + " \\\\")
+        before = line[0]
+    return "\n".join(
+        [
+            "% \\usepackage{booktabs}",
+            *(f"% {note}".replace("\n", " ") for note in notes or []),
+            "\\begin{table}",
+            "\\centering",
+            "\\begin{tabular}{ll" + "r" * (len(HEADINGS) - 2) + "}",
+            "\\toprule",
+            " & ".join(latex(h) for h in HEADINGS) + " \\\\",
+            "\\midrule",
+            *body,
+            "\\bottomrule",
+            "\\end{tabular}",
+            f"\\caption{{{latex(caption)}}}",
+            "\\end{table}",
+            "",
+        ]
+    )
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """All numbers at full precision. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    shown = table[CSV_COLUMNS].copy()
+    for name in shown.select_dtypes(exclude="number"):
+        shown[name] = shown[name].map(lambda text: f"'{text}" if str(text)[:1] in tuple("=+-@\t\r") else text)
+    return str(shown.to_csv(index=False, lineterminator="\n"))
+
+
+def write_tables(table: pd.DataFrame, folder: Path, caption: str = "", notes: list[str] | None = None) -> list[Path]:
+    """``table.md``, ``table.tex`` and ``table.csv`` in ``folder``."""
+    texts = {
+        "table.md": to_markdown(table, notes),
+        "table.tex": to_latex(table, caption, notes),
+        "table.csv": to_csv(table),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def latex(text: str) -> str:
+    """Text with LaTeX's special characters escaped, and the few symbols tables use as commands."""
+    special = {
+        "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "±": r"$\pm$", MINUS: "$-$", "<": r"\textless{}",
+        ">": r"\textgreater{}", "\n": " ",
+    }  # fmt: skip
+    return "".join(special.get(character, character) for character in text)
+
+
+def _line(cell: Any) -> list[str]:
+    digits = digits_of(cell.metric)
+    seeds = (
+        str(cell.n_seeds)
+        if not cell.missing or not cell.n_seeds
+        else f"{cell.n_seeds} of {cell.n_seeds + cell.missing}"
+    )
+    value = mean_and_spread(cell)
+    if cell.n_seeds == 0:
+        value = f"missing ({cell.reason})"
+    return [
+        heading(cell),
+        cell.row_title,
+        value,
+        seeds,
+        number(cell.difference, digits, signed=True),
+        interval(cell),
+        number(cell.published, digits),
+        number(cell.published_difference, digits, signed=True),
+        number(cell.ceiling, digits),
+    ]
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text).replace("\n", " ")

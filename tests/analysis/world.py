@@ -1,0 +1,286 @@
+"""Results folders with known truth, written exactly as the suite writes them, without training anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import scores as metrics
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row: ``gain`` is the true difference to the base rate, in points, on every task or per task."""
+
+    id: str
+    title: str = ""
+    method: str = "vanilla"
+    reading: str = ""
+    gain: float | dict[str, float] = 0.0
+    collapsed: tuple[int, ...] = ()
+    missing: tuple[int, ...] = ()
+    parts: tuple[str, ...] = ("task",)
+
+    def gain_on(self, task: str) -> float:
+        return self.gain.get(task, 0.0) if isinstance(self.gain, dict) else self.gain
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One column. ``classes`` 1 is regression on 0 to 5."""
+
+    task: str
+    metric: str = "accuracy"
+    items: int = 400
+    classes: int = 2
+    base: float = 0.75
+    ceiling: float | None = None
+    votes: bool = False
+    labels: tuple[str, ...] | None = None
+
+
+@dataclass
+class World:
+    """A results folder being filled. ``seed_sd`` is the spread of a run's true accuracy, in points."""
+
+    root: Path
+    arms: Sequence[Arm]
+    exams: Sequence[Exam]
+    seeds: Sequence[int] = (0, 1, 2)
+    name: str = "compare"
+    baseline: str | None = "vanilla"
+    seed_sd: float = 0.5
+    steps: int = 42
+    epochs: int = 3
+    generated: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def write(self) -> Path:
+        cells: dict[str, dict[str, list[str]]] = {}
+        for arm in self.arms:
+            for exam in self.exams:
+                keys = [self._run(arm, exam, seed) for seed in self.seeds]
+                cells.setdefault(arm.id, {})[exam.task] = keys
+        manifest = {
+            "schema": 1,
+            "name": self.name,
+            "title": "A hand-made comparison",
+            "profile": "demo" if self.generated else None,
+            "grid": "0123abcd",
+            "rows": [
+                {"id": a.id, "title": a.title or a.id, "method": a.method, "reading": a.reading} for a in self.arms
+            ],
+            "columns": [
+                {
+                    "id": f"{e.task}.{e.metric}",
+                    "task": e.task,
+                    "metric": e.metric,
+                    "split": "dev",
+                    "title": e.task,
+                    "ceiling": e.ceiling,
+                }
+                for e in self.exams
+            ],
+            "seeds": list(self.seeds),
+            "cells": cells,
+            "baseline_row": self.baseline,
+            "published": [],
+            "claims": [],
+            "layout": "methods-by-tasks",
+            "warnings": [],
+            "reasons_missing": {},
+            "commands": {
+                "run": f"smart-repro run {self.name}",
+                "rerun_cell": f"smart-repro run {self.name} --methods METHOD --tasks TASK --seeds SEED",
+            },
+        } | self.extra
+        path = self.root / "experiments" / self.name / "0123abcd.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(manifest))
+        return self.root
+
+    def _run(self, arm: Arm, exam: Exam, seed: int) -> str:
+        key = hashlib.sha256(f"{arm.id}|{exam.task}|{seed}".encode()).hexdigest()[:24]
+        if seed in arm.missing:
+            return key
+        folder = self.root / "runs" / key
+        (folder / "predictions").mkdir(parents=True, exist_ok=True)
+        scored: dict[str, dict[str, float]] = {}
+        for split, items in (("dev", exam.items), ("holdout", max(20, exam.items // 4))):
+            frame = self._predictions(arm, exam, seed, split, items)
+            frame.to_parquet(folder / "predictions" / f"{exam.task}.{split}.parquet", index=False)
+            last = frame[frame["epoch"] == self.epochs]
+            scored[split] = {exam.metric: score_frame(exam.metric, last)}
+        write_json(
+            folder / "spec.json",
+            {
+                "schema": 1,
+                "key": key,
+                "spec": {
+                    "task": exam.task,
+                    "method": arm.method,
+                    "method_config": {"lambda_s": 1.0} if arm.method != "vanilla" else {},
+                    "model": "tiny",
+                    "head": "pooler",
+                    "seed": seed,
+                    "epochs": self.epochs,
+                    "batch_size": 16,
+                    "learning_rate": 2e-5,
+                    "source": "generated" if self.generated else "local",
+                },
+                "fingerprints": {"data": {"train": "a" * 64, "dev": "b" * 64}, "weights": "c" * 64},
+                "task": {
+                    "title": exam.task,
+                    "labels": list(exam.labels or [f"label {i}" for i in range(exam.classes)])
+                    if exam.classes > 1
+                    else None,
+                    "kind": "classification" if exam.classes > 1 else "regression",
+                    "generated": self.generated,
+                    "metrics": [exam.metric],
+                    "ceiling": {} if exam.ceiling is None else {exam.metric: exam.ceiling},
+                },
+                "data": {
+                    "sources": ["generated" if self.generated else "RTE/train.tsv"],
+                    "notes": [],
+                    "rows": {"train": 900},
+                },
+                "model": {"contaminated": ""},
+                "method": {"paper": "", "version": 1, "cost": "1"},
+            },
+        )
+        write_json(
+            folder / "environment.json",
+            {"versions": {"torch": "2.13.0"}, "git": "deadbeef", "device": "cpu", "threads": 1, "platform": "Linux"},
+        )
+        self._history(folder / "history.jsonl", arm, exam, seed)
+        write_json(
+            folder / "result.json",
+            {
+                "schema": 1,
+                "key": key,
+                "scores": {exam.task: scored},
+                "seconds": 12.5,
+                "steps": self.steps,
+                "source": "x",
+            },
+        )
+        return key
+
+    def _predictions(self, arm: Arm, exam: Exam, seed: int, split: str, items: int) -> pd.DataFrame:
+        of_items, of_run = rng(exam.task, split), rng(exam.task, split, arm.id, seed)
+        difficulty = of_items.normal(size=items)
+        shift = of_run.normal(0, self.seed_sd / 100) + arm.gain_on(exam.task) / 100
+        blocks = []
+        if exam.classes == 1:
+            label = of_items.uniform(0, 5, size=items)
+        else:
+            label = of_items.integers(0, exam.classes, size=items)
+        for epoch in range(1, self.epochs + 1):
+            late = 0.08 * (self.epochs - epoch)
+            if exam.classes == 1:
+                noise = 1.6 - 8 * shift + 3 * late
+                outputs = (label + noise * (0.5 * difficulty + 0.87 * of_run.normal(size=items)))[:, None]
+                chosen = outputs[:, 0]
+            else:
+                outputs, chosen = _classify(exam.base + shift - late, label, difficulty, exam.classes, of_run)
+            if seed in arm.collapsed:
+                outputs, chosen = np.zeros_like(outputs), np.zeros_like(chosen)
+            outputs = outputs.astype(np.float32)
+            block = {"id": [f"{split}-{i}" for i in range(items)], "epoch": epoch, "label": label}
+            block["prediction"] = outputs[:, 0].astype(np.float64) if exam.classes == 1 else chosen
+            block |= {f"logit_{c}": outputs[:, c] for c in range(outputs.shape[1])}
+            if exam.votes:
+                block |= _votes(label, difficulty, exam.classes, rng(exam.task, split, "votes"))
+            blocks.append(pd.DataFrame(block))
+        return pd.concat(blocks, ignore_index=True)
+
+    def _history(self, path: Path, arm: Arm, exam: Exam, seed: int) -> None:
+        noise = rng("history", arm.id, exam.task, seed)
+        lines: list[dict[str, Any]] = []
+        for step in range(1, self.steps + 1):
+            parts = {
+                name: float(
+                    (0.7 if name == "task" else 0.02) * np.exp(-2 * step / self.steps) * noise.uniform(0.8, 1.2)
+                )
+                for name in arm.parts
+            }
+            extra = {"max_abs_delta": 1e-5} if "smoothness" in arm.parts else {}
+            lines.append(
+                {
+                    "step": step,
+                    "epoch": step * self.epochs / self.steps,
+                    "lr": 2e-5,
+                    "loss": sum(parts.values()),
+                    **parts,
+                    **extra,
+                }
+            )
+            if step * self.epochs % self.steps == 0:
+                epoch = step * self.epochs // self.steps
+                frame = pd.read_parquet(path.parent / "predictions" / f"{exam.task}.dev.parquet")
+                value = score_frame(exam.metric, frame[frame["epoch"] == epoch])
+                lines.append(
+                    {
+                        "event": "epoch",
+                        "epoch": epoch,
+                        "step": step,
+                        "scores": {exam.task: {"dev": {exam.metric: value}}},
+                    }
+                )
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def score_frame(metric: str, frame: pd.DataFrame) -> float:
+    """The metric of a predictions frame, read the plain way."""
+    y = frame["label"].to_numpy()
+    function = metrics.METRICS[metric]
+    if function.uses == "logits":
+        outputs = frame[[c for c in frame if c.startswith("logit_")]].to_numpy(dtype=float)
+    else:
+        outputs = frame["prediction"].to_numpy()
+    return float(function.function(y, outputs, np.ones(len(y))))
+
+
+def rng(*names: Any) -> np.random.Generator:
+    """A generator of its own for every purpose, so that adding an arm changes no other."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:8], "big"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value))
+
+
+def _classify(
+    rate: float, label: np.ndarray, difficulty: np.ndarray, classes: int, noise: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Right with probability about ``rate``: items differ in difficulty, which all runs share."""
+    from scipy.special import ndtri
+
+    margin = ndtri(np.clip(rate, 0.02, 0.98)) * np.sqrt(2) + difficulty + noise.normal(size=len(label))
+    wrong = (label + noise.integers(1, classes, size=len(label))) % classes
+    chosen = np.where(margin > 0, label, wrong)
+    outputs = noise.normal(0, 0.1, size=(len(label), classes))
+    outputs[np.arange(len(label)), chosen] = outputs.max(1) + 0.2 + np.abs(margin)
+    return outputs, chosen.astype(np.int64)
+
+
+def _votes(
+    label: np.ndarray, difficulty: np.ndarray, classes: int, noise: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Five annotators who agree less on harder items."""
+    from scipy.special import ndtr
+
+    agree = 0.55 + 0.43 * ndtr(difficulty + 0.5)
+    votes = np.zeros((len(label), classes), dtype=np.int64)
+    for i, (right, share) in enumerate(zip(label, agree, strict=True)):
+        chances = np.full(classes, (1 - share) / (classes - 1))
+        chances[right] = share
+        votes[i] = noise.multinomial(5, chances)
+    return {f"votes_{c}": votes[:, c] for c in range(classes)}
