@@ -1,0 +1,85 @@
+"""The suite's metrics: :func:`score_all` for a task, and each of them as an ``evaluate.Metric`` that needs no network.
+
+The mathematics is in :mod:`analysis.scores`; ``evaluate`` takes seconds to import and is imported only when asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis import scores
+from analysis.scores import METRICS
+from benchmarks.errors import UsageError
+from benchmarks.tasks.base import Task
+
+if TYPE_CHECKING:
+    import evaluate
+
+
+def score_all(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """The task's metrics, in its order, as fractions; none where the labels are hidden.
+
+    Args:
+        predictions: ``(items,)`` class indices, or numbers for a regression.
+    """
+    if not len(labels) or (np.isnan(labels) if labels.dtype.kind == "f" else labels < 0).all():
+        return {}
+    return {name: scores.score(name, labels, predictions) for name in task.metrics}
+
+
+@cache
+def metric_class(name: str) -> type[evaluate.Metric]:
+    """The subclass of ``evaluate.Metric`` for one of :data:`analysis.scores.METRICS`.
+
+    Its ``compute(predictions=, references=, sample_weight=)`` gives ``{name: score}``. Metrics on logits take lists of
+    logits as predictions, and class indices or vote counts as references.
+
+    Raises: UsageError: unknown name. ImportError: ``evaluate`` is not installed.
+    """
+    if name not in METRICS:
+        raise UsageError(f"no metric named {name!r}; there are: {', '.join(METRICS)}")
+    try:
+        import datasets
+        import evaluate
+    except ImportError as error:
+        raise ImportError(f"metrics as evaluate.Metric need {error.name}: pip install 'smart-repro[suite]'") from error
+
+    metric = METRICS[name]
+    number, row = datasets.Value("float64"), datasets.Sequence(datasets.Value("float64"))
+    truth = "labels or votes" if metric.uses == "logits" else "labels"
+    formats = [(row, number), (row, row)] if metric.uses == "logits" else [(number, number)]
+
+    def info(self: evaluate.Metric) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=f"{metric.title} ({'higher' if metric.greater_is_better else 'lower'} is better).",
+            citation="",
+            inputs_description=f"predictions: {metric.uses}; references: {truth}.",
+            features=[datasets.Features(predictions=given, references=wanted) for given, wanted in formats],
+        )
+
+    def compute(
+        self: evaluate.Metric, predictions: Any, references: Any, sample_weight: Any = None
+    ) -> dict[str, float]:
+        given, truth = (np.asarray(list(column), dtype=np.float64) for column in (predictions, references))
+        return {name: scores.score(name, truth, given, sample_weight)}
+
+    # The class is named after the metric: `evaluate` derives its own name and cache folder from it.
+    title = "".join(part.capitalize() for part in name.split("_"))
+    body = {
+        "_info": info,
+        "_compute": compute,
+        "__module__": __name__,
+        "__doc__": f"{metric.title} as an evaluate.Metric.",
+    }
+    made: type[evaluate.Metric] = type(title, (evaluate.Metric,), body)
+    setattr(sys.modules[__name__], title, made)  # so that instances can be pickled
+    return made
+
+
+def load(name: str, **options: Any) -> evaluate.Metric:
+    """A fresh metric by name, as ``evaluate.load`` would give it, without asking a network."""
+    return metric_class(name)(**options)
