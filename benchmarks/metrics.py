@@ -5,7 +5,6 @@ The mathematics is in :mod:`analysis.scores`; ``evaluate`` takes seconds to impo
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +74,7 @@ def metric_class(name: str) -> type[evaluate.Metric]:
         "__module__": __name__,
         "__doc__": f"{metric.title} as an evaluate.Metric.",
     }
-    made: type[evaluate.Metric] = type(title, (evaluate.Metric,), body)
-    setattr(sys.modules[__name__], title, made)  # so that instances can be pickled
-    return made
+    return type(title, (evaluate.Metric,), body)
 
 
 def load(name: str, **options: Any) -> evaluate.Metric:

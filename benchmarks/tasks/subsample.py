@@ -70,10 +70,10 @@ def subsample_per_class(split: Split, n: int, seed: int) -> np.ndarray:
 def holdout(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Set part of the training rows aside, class by class: ``(the rest, the holdout)``, both in their old order.
 
-    Of every class (for a regression: of every tenth of the sorted targets) the same fraction is taken; the total is exactly
-    ``round(fraction * len(rows))``, the odd rows going to the classes that lose most by rounding. The rows are drawn in an
-    order of their own, unrelated to that of :func:`subsample`, so that larger training sets still hold the smaller ones
-    but for rows that change sides.
+    Of every class (for a regression: of every tenth of the sorted targets) the same fraction is taken; the total is
+    exactly ``round(fraction * len(rows))``, the odd rows going to the classes that lose most by rounding. The rows are
+    drawn in an order of their own, unrelated to that of :func:`subsample`: else the holdout of a large training set
+    would swallow a small one.
 
     Raises: UsageError: if the fraction is not in [0, 1) or leaves no row to train on.
     """
