@@ -92,7 +92,10 @@ def _labels(task: Task, split: Split) -> dict[str, Any]:
 
 def _lengths(task: Task, split: Split, tokenizer: Tokenizer | None) -> dict[str, Any]:
     lengths = token_lengths(split, tokenizer) if tokenizer else word_counts(split)
-    numbers, edges = np.histogram(lengths, bins=BINS)
+    width = -(
+        -(int(lengths.max()) + 1) // BINS
+    )  # whole numbers in every bin, or some bins hold more of them than others
+    numbers, edges = np.histogram(lengths, bins=np.arange(0, lengths.max() + width + 1, width) - 0.5)
     return {
         "unit": "tokens" if tokenizer else "words",
         "mean": float(lengths.mean()),
@@ -159,13 +162,13 @@ def plot(report: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Path]:
 
 
 def draw_lengths(axes: Any, splits: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Share of the examples by length, one outline a split."""
+    """How the lengths are distributed, one outline a split; a density, since splits have bins of their own width."""
     for name, about in splits.items():
         found = about["lengths"]["histogram"]
-        shares = np.array(found["counts"]) / max(sum(found["counts"]), 1)
-        axes.stairs(shares, found["edges"], label=f"{name} (n = {about['rows']:,})")
+        density = np.array(found["counts"]) / sum(found["counts"]) / np.diff(found["edges"])
+        axes.stairs(density, found["edges"], label=f"{name} (n = {about['rows']:,})")
     unit = next(iter(splits.values()))["lengths"]["unit"]
-    axes.set(xlabel=f"length in {unit}", ylabel="share of examples")
+    axes.set(xlabel=f"length in {unit}", ylabel=f"share of examples per {unit[:-1]}", xlim=(0, None))
     axes.legend(frameon=False)
     return axes
 
@@ -185,9 +188,10 @@ def draw_labels(axes: Any, splits: Mapping[str, Mapping[str, Any]]) -> Any:
         places = np.arange(len(names))
         axes.bar(places + (i - (len(shown) - 1) / 2) * width, numbers / numbers.sum(), width, label=name)
         axes.set_xticks(places, names, rotation=30 if len(names) > 3 else 0, ha="right" if len(names) > 3 else "center")
-    axes.set(ylabel="share of examples")
     if shown:
+        axes.set(xlabel="label", ylabel="share of examples")
         axes.legend(frameon=False)
     else:
+        axes.set_axis_off()
         axes.text(0.5, 0.5, "labels hidden", ha="center", va="center", transform=axes.transAxes)
     return axes
