@@ -234,7 +234,7 @@ def predictions(
     at = frame["epoch"].max() if epoch == "last" else int(epoch)
     chosen = frame[frame["epoch"] == at].reset_index(drop=True)
     if chosen.empty:
-        raise ResultsError(f"{path} has no epoch {at}; it has {sorted(frame['epoch'].unique())}")
+        raise ResultsError(f"{path} has no epoch {at}; it has {sorted(frame['epoch'].unique().tolist())}")
     return chosen
 
 

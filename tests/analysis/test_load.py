@@ -1,0 +1,102 @@
+"""Reading result folders: what is there comes out, what is wrong is named with its file and a remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analysis
+from analysis.load import ResultsError, epoch_scores, history, latest_manifest, load_manifest, predictions, read_run
+
+
+def first_key(results: Path) -> str:
+    return latest_manifest(results, "compare").cells["vanilla"]["demo-rte"][0]
+
+
+def test_load_is_one_row_per_run_task_split_and_metric(small_world):
+    frame = analysis.load(small_world)
+    runs = 3 * 3 * 3 - 3  # arms x tasks x seeds, less the arm's missing seed on three tasks
+    assert len(frame) == runs * 2  # dev and holdout
+    assert not frame.duplicated(["key", "task", "split", "metric"]).any()
+    assert {"method", "seed", "model", "train_task", "generated", "config.lambda_s", "seconds", "learning_rate"} <= set(frame)
+    one = frame[(frame["key"] == first_key(small_world)) & (frame["split"] == "dev")].iloc[0]
+    stored = read_run(small_world, one["key"]).result["scores"]["demo-rte"]["dev"]["accuracy"]
+    assert one["score"] == stored
+
+
+def test_predictions_come_by_epoch(small_world):
+    key = first_key(small_world)
+    everything = predictions(small_world, key, "demo-rte", "dev", epoch="all")
+    assert len(everything) == 3 * 300
+    assert set(predictions(small_world, key, "demo-rte", "dev")["epoch"]) == {3}
+    assert set(predictions(small_world, key, "demo-rte", "dev", epoch=1)["epoch"]) == {1}
+
+
+def test_history_counts_a_resumed_step_once(tmp_path):
+    folder = tmp_path / "runs" / "k"
+    folder.mkdir(parents=True)
+    lines = [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 9.0}, {"event": "resume", "step": 1}, {"step": 2, "loss": 2.0}]
+    (folder / "history.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    assert history(tmp_path, "k")["loss"].tolist() == [1.0, 2.0]
+    assert epoch_scores(tmp_path, "k").empty
+
+
+def test_epoch_scores_are_those_of_the_predictions(small_world):
+    from world import score_frame
+
+    key = first_key(small_world)
+    for line in epoch_scores(small_world, key).itertuples():
+        block = predictions(small_world, key, "demo-rte", "dev", epoch=line.epoch)
+        assert line.score == score_frame("accuracy", block)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: analysis.load(w / "nowhere"), "nowhere/runs is not a folder: .*run an experiment first"),
+        (lambda w: latest_manifest(w, "comparee"), "no experiment named 'comparee'.*there are: compare"),
+        (lambda w: read_run(w, "feed"), "feed does not exist.*smart-repro status"),
+        (lambda w: predictions(w, first_key(w), "demo-rte", "test"), "test.parquet does not exist: the run stored demo-rte.dev"),
+        (lambda w: predictions(w, first_key(w), "demo-rte", "dev", epoch=9), r"no epoch 9; it has \[1, 2, 3\]"),
+        (lambda w: predictions(w, first_key(w), "demo-rte", "dev", columns=["logit_7"]), "has no logit_7"),
+    ],
+)
+def test_what_is_missing_is_named(call, message, small_world):
+    with pytest.raises(ResultsError, match=message):
+        call(small_world)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "bad.json is not JSON"),
+        ("[]", "bad.json holds a list"),
+        ('{"schema": 99}', "schema 99.*update smart-repro"),
+        ('{"schema": 1}', "bad.json is not a manifest"),
+    ],
+)
+def test_a_broken_manifest_is_named(text, message, tmp_path):
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(ResultsError, match=message):
+        load_manifest(tmp_path / "bad.json")
+
+
+def test_a_broken_predictions_file_is_named(tmp_path):
+    path = tmp_path / "runs" / "k" / "predictions" / "t.dev.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(ResultsError, match=r"t\.dev\.parquet cannot be read .*run the experiment again"):
+        predictions(tmp_path, "k", "t", "dev")
+
+
+def test_importing_analysis_loads_nothing_heavy():
+    code = (
+        "import sys, analysis, analysis.scores, analysis.significance; "
+        "heavy = {'torch', 'pandas', 'scipy.stats', 'matplotlib', 'seaborn', 'smart_repro', 'benchmarks'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
