@@ -1,15 +1,16 @@
 """Averages of weights over training: the exponential one of SMART, the window and the running mean of the second paper.
 
-Each works on a list of tensors it owns (never views of a model's) and copies into whatever model is asked to carry it.
+Each works on a list of tensors it owns (never views of a model's) and lends them to a model that carries them.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def clones(parameters: Iterable[Tensor]) -> list[Tensor]:
@@ -30,7 +31,7 @@ class ExponentialMean:
         self.start_share = 1.0
 
     @torch.no_grad()
-    def update(self, parameters: Sequence[Tensor], beta: float) -> None:
+    def update(self, parameters: Iterable[Tensor], beta: float) -> None:
         """Take one more iterate in; ``beta`` is the share that the old mean keeps."""
         torch._foreach_lerp_(self.values, list(parameters), 1.0 - beta)
         self.start_share *= beta
@@ -43,7 +44,126 @@ class ExponentialMean:
         self.start_share = state["start_share"]
 
 
+class RunningMean:
+    """Arithmetic mean of all iterates taken in so far, in the memory of one (Self-Ensemble, equation 4).
+
+    Attributes:
+        values: the mean; zeros while ``count`` is 0.
+        count: iterates in it.
+    """
+
+    def __init__(self, like: Iterable[Tensor]) -> None:
+        self.values = [torch.zeros_like(parameter) for parameter in like]
+        self.count = 0
+
+    @torch.no_grad()
+    def add(self, parameters: Iterable[Tensor]) -> None:
+        """Take one more iterate in."""
+        self.count += 1
+        torch._foreach_lerp_(self.values, list(parameters), 1.0 / self.count)
+
+    @torch.no_grad()
+    def remove(self, parameters: Iterable[Tensor]) -> None:
+        """Undo :meth:`add` of the same iterate, up to rounding."""
+        self.count -= 1
+        if self.count:
+            torch._foreach_lerp_(self.values, list(parameters), -1.0 / self.count)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"values": self.values, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        copy_into(self.values, state["values"])
+        self.count = state["count"]
+
+
+class Window:
+    """The last ``size`` iterates, without the newest ``lag`` ones (Self-Distillation, equation 6).
+
+    Args:
+        size: the paper's K.
+        lag: how many of the newest iterates to leave out: 1 leaves out the current weights.
+    """
+
+    def __init__(self, size: int, lag: int) -> None:
+        self.size, self.lag = size, lag
+        self._members: list[list[Tensor]] = []  # newest first
+
+    def push(self, parameters: Iterable[Tensor]) -> None:
+        """Take the newest iterate in; the oldest one leaves when the window is full."""
+        self._members.insert(0, clones(parameters))
+        del self._members[self.size + self.lag :]
+
+    @property
+    def members(self) -> list[list[Tensor]]:
+        """The iterates in the window, newest first; fewer than ``size`` at the beginning, none at first."""
+        return self._members[self.lag :]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"members": self._members}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        like = self._members[0]
+        self._members = [[value.to(old.device) for value, old in zip(m, like, strict=True)] for m in state["members"]]
+
+
+class WindowMean:
+    """Mean of a :class:`Window`, kept by adding what enters and subtracting what leaves.
+
+    Every ``size`` updates it is computed anew, so that rounding errors cannot pile up.
+    """
+
+    def __init__(self, window: Window, like: Iterable[Tensor]) -> None:
+        self.window = window
+        self.values = [torch.zeros_like(parameter) for parameter in like]
+        self._updates = 0
+
+    @torch.no_grad()
+    def push(self, parameters: Iterable[Tensor]) -> None:
+        """:meth:`Window.push`, and the mean follows."""
+        before = self.window.members
+        self.window.push(parameters)
+        after = self.window.members
+        self._updates += 1
+        if len(before) < self.window.size or self._updates % self.window.size == 0:
+            self._recompute(after)
+        else:
+            torch._foreach_add_(self.values, after[0], alpha=1.0 / self.window.size)
+            torch._foreach_sub_(self.values, before[-1], alpha=1.0 / self.window.size)
+
+    def _recompute(self, members: list[list[Tensor]]) -> None:
+        if not members:
+            return
+        torch._foreach_copy_(self.values, members[0])
+        for member in members[1:]:
+            torch._foreach_add_(self.values, member)
+        torch._foreach_div_(self.values, float(len(members)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"window": self.window.state_dict(), "values": self.values, "updates": self._updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.window.load_state_dict(state["window"])
+        copy_into(self.values, state["values"])
+        self._updates = state["updates"]
+
+
 @torch.no_grad()
 def copy_into(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Overwrite ``targets`` with ``values``, in place."""
-    torch._foreach_copy_(list(targets), [value.to(target.device) for target, value in zip(targets, values, strict=True)])
+    moved = [value.to(target.device) for target, value in zip(targets, values, strict=True)]
+    torch._foreach_copy_(list(targets), moved)
+
+
+def carrier(model: nn.Module, values: Sequence[Tensor] | None = None) -> nn.Module:
+    """A frozen copy of ``model`` for other weights: it uses the very tensors ``values``, which may change under it."""
+    copied = copy.deepcopy(model).requires_grad_(False)
+    if values is not None:
+        lend(copied, values)
+    return copied
+
+
+def lend(model: nn.Module, values: Sequence[Tensor]) -> None:
+    """Let a :func:`carrier` compute with ``values``, without copying them."""
+    for parameter, value in zip(model.parameters(), values, strict=True):
+        parameter.data = value

@@ -25,8 +25,8 @@ def symmetric_kl(logits: Tensor, other_logits: Tensor) -> Tensor:
     _same_shape(logits, other_logits)
     if logits.shape[-1] < 2:
         raise ValueError(
-            f"a KL divergence needs at least two classes, got logits of shape {tuple(logits.shape)}: the softmax of one "
-            "logit is always 1. For regression use squared_error."
+            f"a KL divergence needs at least two classes, got logits of shape {tuple(logits.shape)}: the softmax of "
+            "one logit is always 1. For regression use squared_error."
         )
     log_p, log_q = _wide(logits).log_softmax(-1), _wide(other_logits).log_softmax(-1)
     return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1).mean()
@@ -45,7 +45,7 @@ def squared_error(prediction: Tensor, other: Tensor) -> Tensor:
 
 
 def logit_mse(logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Mean squared difference of logits over batch and classes (Self-Distillation, equation 5; the mean is our reading).
+    """Mean squared difference of logits over batch and classes (Self-Distillation, equation 5; the mean is a reading).
 
     Raises: ValueError: if the shapes differ.
     """

@@ -27,7 +27,7 @@ class PooledClassifier(nn.Module):
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
         if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None
+            encoder.pooler = None  # type: ignore[assignment]
         self.encoder = encoder
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)

@@ -16,7 +16,13 @@ HEADS = ("pooler", *POOLINGS)
 SITES = ("block", "word")
 _DROPOUT_FIELDS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout",
                    "embedding_dropout", "mlp_dropout", "summary_last_dropout")  # fmt: skip
-_HEAD_DROPOUT_FIELDS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout", "summary_last_dropout")
+_HEAD_DROPOUT_FIELDS = (
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "seq_classif_dropout",
+    "cls_dropout",
+    "summary_last_dropout",
+)
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width) there
 
 
@@ -81,20 +87,23 @@ def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
 
 
 def embedding_site(model: nn.Module, site: str) -> nn.Module:
-    """The module whose output is perturbed: ``"block"`` = after the whole embedding layer, ``"word"`` = word embeddings.
+    """The module whose output is perturbed: ``"block"`` = the whole embedding layer, ``"word"`` = word embeddings.
 
     Raises: ValueError: if the architecture has no such module, with what to use instead.
     """
     if site not in SITES:
         raise ValueError(f"site must be one of {', '.join(SITES)}, got {site!r}")
-    model = unwrapped(model)
-    kind = model.config.model_type
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise ValueError(f"{kind} shares one embedding between encoder and decoder, so a perturbation would enter twice: "
-                         "use an encoder such as BERT or RoBERTa")  # fmt: skip
+    bare = unwrapped(model)
+    kind = bare.config.model_type
+    if getattr(bare.config, "is_encoder_decoder", False):
+        raise ValueError(
+            f"{kind} shares one embedding between encoder and decoder, so a perturbation would enter twice: "
+            "use an encoder such as BERT or RoBERTa"
+        )
     if site == "word":
-        return model.get_input_embeddings()
-    module = getattr(model.base_model, "embeddings", None)
+        embeddings: nn.Module = bare.get_input_embeddings()
+        return embeddings
+    module = getattr(bare.base_model, "embeddings", None)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{kind} has no embedding block to perturb: use site='word'")
     return module
@@ -116,6 +125,34 @@ def head_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The parameters outside the pre-trained encoder: what starts at random."""
     encoder = {id(parameter) for parameter in unwrapped(model).base_model.parameters()}
     return [parameter for parameter in model.parameters() if id(parameter) not in encoder]
+
+
+def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters from the input upwards: embeddings, each encoder layer, and last what is above (pooler, head).
+
+    Parameters that all layers share (relative positions, say) go where they are defined: below the stack of layers or
+    above it.
+
+    Raises: ValueError: for an architecture without one stack of layers.
+    """
+    base, kind = unwrapped(model).base_model, unwrapped(model).config.model_type
+    if getattr(base.config, "is_encoder_decoder", False):
+        raise ValueError(f"{kind} has two stacks of layers: use an encoder such as BERT or RoBERTa")
+    stacks = [module for module in base.modules() if isinstance(module, nn.ModuleList) and len(module)]
+    if not stacks:
+        raise ValueError(f"{kind} has no stack of layers to tell lower ones from upper ones")
+    stack = max(stacks, key=lambda module: sum(parameter.numel() for parameter in module.parameters()))
+    layers = [list(layer.parameters()) for layer in stack]
+    inside = {id(parameter) for layer in layers for parameter in layer}
+    below: list[nn.Parameter] = []
+    above: list[nn.Parameter] = []
+    seen_stack = False
+    for parameter in base.parameters():
+        if id(parameter) in inside:
+            seen_stack = True
+        else:
+            (above if seen_stack else below).append(parameter)
+    return [below, *layers, above + head_parameters(model)]
 
 
 def _cut_layers(config: Any, layers: int | None) -> None:
@@ -142,5 +179,8 @@ def _set_dropout(config: Any, fields: tuple[str, ...], rate: float | None, what:
 def _head_dropout(config: Any, rate: float | None) -> float:
     if rate is not None:
         return rate
-    found = next((getattr(config, field, None) for field in _HEAD_DROPOUT_FIELDS if getattr(config, field, None) is not None), None)
+    found = next(
+        (getattr(config, field, None) for field in _HEAD_DROPOUT_FIELDS if getattr(config, field, None) is not None),
+        None,
+    )
     return found if found is not None else getattr(config, "hidden_dropout_prob", 0.1)

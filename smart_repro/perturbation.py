@@ -66,6 +66,30 @@ def ascend(
     return Ascent(project_linf(delta, radius).detach(), stuck)
 
 
+def step_l2(delta: Tensor, gradient: Tensor, *, step_size: float, radius: float, mask: Tensor) -> Tensor:
+    """One step along ``g / ||g||`` and back into the ball, both in the Frobenius norm of an example (FreeLB, line 10).
+
+    Args:
+        delta, gradient: ``(batch, length, width)``.
+        mask: ``(batch, length)``, 0 on padding: no offset there.
+    Returns: detached; an example whose gradient is zero only gets projected.
+    """
+    keep = mask.unsqueeze(-1).to(delta.dtype)
+    gradient = gradient.detach() * keep
+    norm = _frobenius(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
+    return project_l2((delta.detach() + step_size * gradient / norm) * keep, radius)
+
+
+def project_l2(delta: Tensor, radius: float) -> Tensor:
+    """The nearest point of the ball ``||delta|| <= radius``, in the Frobenius norm per example."""
+    norm = _frobenius(delta).clamp_min(torch.finfo(delta.dtype).tiny)
+    return delta * (radius / norm).clamp_max(1.0)
+
+
+def _frobenius(values: Tensor) -> Tensor:
+    return values.flatten(1).norm(dim=1).view(-1, 1, 1)
+
+
 def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
     """``g / ||g||_inf`` per example or per token; a zero gradient stays zero, never 0/0 (Algorithm 1, line 8)."""
     dims = {"example": (1, 2), "token": (2,)}.get(norm_scope)
@@ -79,7 +103,8 @@ def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
 def observed(module: nn.Module) -> Iterator[list[Tensor]]:
     """Collect the outputs of ``module`` while inside: the embeddings a pass used, still part of its graph.
 
-    Where the embeddings are frozen their output becomes a leaf that requires a gradient, so that an ascent can start from it.
+    Where the embeddings are frozen their output becomes a leaf that requires a gradient, so that an ascent can start
+    from it.
     """
     seen: list[Tensor] = []
 

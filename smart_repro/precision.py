@@ -1,4 +1,7 @@
-"""Which passes run in which precision. Accelerate is kept out of it: its wrapper computes in bf16 even where autocast is off."""
+"""Which passes run in which precision.
+
+Accelerate is kept out of it: its wrapper computes in bf16 even where autocast is off.
+"""
 
 from __future__ import annotations
 

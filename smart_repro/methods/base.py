@@ -58,7 +58,8 @@ class Method:
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
     version: ClassVar[int] = 1  # raised when the same config would train differently
-    paper: ClassVar[str] = ""
+    paper: ClassVar[str] = ""  # where the idea is from, with the equation's number
+    equation: ClassVar[str] = "min_theta L(theta)"  # what is optimised, in the options' names
     replays: int = 1
 
     def __init__(self, **config: Any) -> None:
@@ -127,7 +128,7 @@ class Method:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`, after ``setup``."""
 
-    # -- what the hooks are written with ---------------------------------------------------------------------------------
+    # -- what the hooks are written with -------------------------------------------------------------------------------
     def seed(self, dropout: int, noise: int) -> None:
         """Fix the random numbers; called before ``setup`` by the loop. Default: both 0."""
         self.streams = Streams(dropout, noise)
@@ -177,20 +178,18 @@ class Passes:
         self._streams = streams.here()
         self._precision = run_precision
 
-    def __call__(self, name: str, *, model: nn.Module | None = None, exact: bool = False, dropout: bool = True) -> Tensor:
+    def __call__(
+        self, name: str, *, model: nn.Module | None = None, exact: bool = False, dropout: bool = True
+    ) -> Tensor:
         """Logits of the pass ``name``, in float32 or wider.
 
         Args:
             name: dropout masks belong to the name (and the position in the run).
             model: another model on the same input, such as a teacher.
-            exact: float32 without TF32 whatever the run's precision: for either side of a divergence under perturbation.
+            exact: float32 without TF32 whatever the run's precision: for both sides of a divergence under perturbation.
             dropout: False switches dropout off for this pass.
         """
-        model = self.model if model is None else model
-        computing = precision.compute_in("fp32" if exact else self._precision, self.mask.device)
-        with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
-            logits: Tensor = model(**self._inputs).logits
-        return logits if logits.dtype == torch.float64 else logits.float()
+        return self._run(name, self.model if model is None else model, self._inputs, exact=exact, dropout=dropout)
 
     def embedded(self, name: str, site: str, *, dropout: bool = True) -> tuple[Tensor, Tensor]:
         """Logits of an exact pass, with the embeddings ``(batch, length, width)`` it used, still in its graph."""
@@ -210,10 +209,20 @@ class Passes:
             logits = self(name, model=models.unwrapped(self.model) if teacher is None else teacher, dropout=dropout)
         return logits.clone()  # outside inference mode, so that a divergence may save it for its backward pass
 
-    def noise(self, embeddings: Tensor, sigma: float) -> Tensor:
-        """Normal noise of standard deviation ``sigma`` in the shape of ``embeddings``, zero on padding."""
-        example_ids = self.batch.get("example_id")
-        return sigma * self._streams.normal(self.mask, embeddings.shape[-1], example_ids, embeddings.dtype)
+    def embedded_again(self, name: str, embeddings: Tensor) -> Tensor:
+        """Logits of an exact pass that takes ``embeddings`` for word embeddings and embeds them once more."""
+        inputs = {key: value for key, value in self._inputs.items() if key != "input_ids"}
+        return self._run(name, self.model, {**inputs, "inputs_embeds": embeddings}, exact=True, dropout=True)
+
+    def noise(self, width: int, dtype: torch.dtype) -> Tensor:
+        """Standard normal ``(batch, length, width)``, zero on padding; the same for an example wherever it appears."""
+        return self._streams.normal(self.mask, width, self.batch.get("example_id"), dtype)
+
+    def _run(self, name: str, model: nn.Module, inputs: dict[str, Tensor], *, exact: bool, dropout: bool) -> Tensor:
+        computing = precision.compute_in("fp32" if exact else self._precision, self.mask.device)
+        with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
+            logits: Tensor = model(**inputs).logits
+        return logits if logits.dtype == torch.float64 else logits.float()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""D_Breg: the Bregman proximal point term of SMART (Jiang et al. 2020, arXiv:1911.03437, section 3.2, equations 2 and 3).
+"""D_Breg: the Bregman proximal point term of SMART (Jiang et al. 2020, arXiv:1911.03437, equations 2 and 3).
 
 ``D_Breg(theta, teacher) = (1/n) sum_i l_s(f(x_i; theta), f(x_i; teacher))`` on clean inputs. MBPP (equation 3) takes
 the exponential mean ``teacher_t = (1 - beta) theta_t + beta teacher_{t-1}`` with beta 0.99 in the first tenth of the
@@ -8,15 +8,14 @@ the teacher stands still inside it. Line 13 of Algorithm 1 must mean the weights
 Readings of what the paper leaves open:
 
 - ``teacher_dropout``: off by default; the gradient never enters the teacher.
-- The teacher starts from theta_0 with its random head. In a short run much of it stays (``start_share`` in the history):
-  ``teacher="ema-scaled"`` ties the mean's memory to the length of the run, ``"theta0"`` and ``"current"`` are the
-  two ends.
+- The teacher starts from theta_0 with its random head. In a short run much of it stays (``start_share`` in the
+  history): ``teacher="ema-scaled"`` ties the mean's memory to the length of the run, ``"theta0"`` and ``"current"``
+  are the two ends.
 - VBPP with S = 1 compares the student with itself: its gradient is zero if and only if dropout is off or shared.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from smart_repro import divergence
-from smart_repro.averaging import ExponentialMean
+from smart_repro.averaging import ExponentialMean, carrier
 from smart_repro.methods.base import Passes, register
 from smart_repro.methods.terms import Clean, Regularised, Term, Value
 from smart_repro.models import unwrapped
@@ -71,10 +70,8 @@ class BregmanTerm(Term):
         if self.config.teacher == "current":
             return
         self._outer_iterations = max(1, total_steps // self.config.inner_steps)
-        self._teacher = copy.deepcopy(unwrapped(model)).requires_grad_(False)
-        self._mean = ExponentialMean(self._teacher.parameters())
-        for parameter, value in zip(self._teacher.parameters(), self._mean.values, strict=True):
-            parameter.data = value
+        self._mean = ExponentialMean(unwrapped(model).parameters())
+        self._teacher = carrier(unwrapped(model), self._mean.values)
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
         reference = self.teacher_logits(passes)
@@ -90,7 +87,7 @@ class BregmanTerm(Term):
     def after_step(self, model: nn.Module, step: int) -> None:
         if self._mean is None or self.config.teacher == "theta0" or step % self.config.inner_steps:
             return
-        self._mean.update(list(unwrapped(model).parameters()), self.beta_at(step // self.config.inner_steps))
+        self._mean.update(unwrapped(model).parameters(), self.beta_at(step // self.config.inner_steps))
 
     def beta_at(self, iteration: int) -> float:
         """The share the old teacher keeps after outer iteration ``iteration`` (from 1)."""
@@ -113,6 +110,7 @@ class Bregman(Regularised):
 
     Config = BregmanConfig
     paper = "Jiang et al. 2020, section 3.2, equations 2 and 3"
+    equation = "L + mu 1/n sum_i l_s(f(x_i; theta), f(x_i; teacher)), teacher <- (1 - beta) theta + beta teacher"
     config: BregmanConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
@@ -120,4 +118,4 @@ class Bregman(Regularised):
 
     @classmethod
     def cost(cls, config: Any) -> float:
-        return 4.0
+        return 4.0 if config.mu else 3.0

@@ -28,6 +28,7 @@ class SmartConfig(SmoothnessConfig, BregmanConfig):
 class Smart(Regularised):
     Config = SmartConfig
     paper = "Jiang et al. 2020, Algorithm 1"
+    equation = "L + lambda_s R_s + mu D_Breg(theta, teacher)"
     config: SmartConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:

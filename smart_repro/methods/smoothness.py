@@ -57,9 +57,13 @@ class SmoothnessConfig:
                 raise ValueError(f"{option} must be one of {', '.join(choices)}, got {getattr(self, option)!r}")
         for option in ("epsilon", "sigma", "eta"):
             if not getattr(self, option) > 0:
-                raise ValueError(f"{option} must be positive, got {getattr(self, option)}; for no perturbation use direction='none'")
+                raise ValueError(
+                    f"{option} must be positive, got {getattr(self, option)}; for no perturbation use direction='none'"
+                )
         if self.lambda_s < 0 or self.ascent_steps < 1:
-            raise ValueError(f"lambda_s must be >= 0 and ascent_steps >= 1, got {self.lambda_s} and {self.ascent_steps}")
+            raise ValueError(
+                f"lambda_s must be >= 0 and ascent_steps >= 1, got {self.lambda_s} and {self.ascent_steps}"
+            )
 
 
 class SmoothnessTerm(Term):
@@ -67,6 +71,7 @@ class SmoothnessTerm(Term):
 
     part = "smoothness"
     exact = True
+    site: str
 
     def __init__(self, config: SmoothnessConfig) -> None:
         self.config = config
@@ -90,7 +95,7 @@ class SmoothnessTerm(Term):
             return torch.zeros_like(embeddings), never
         if config.ascent == "exact" and config.direction == "ascent":
             return exact_ascent(logits, embeddings, config.epsilon, passes.mask)
-        noise = passes.noise(embeddings, config.sigma)
+        noise = config.sigma * passes.noise(embeddings.shape[-1], embeddings.dtype)
         if config.direction == "random":
             return project_linf(noise, config.epsilon), never
         distance, number, fixed = divergence.for_target(passes.target), count(), logits.detach()
@@ -105,7 +110,7 @@ class SmoothnessTerm(Term):
         )
 
     def _shifted(self, passes: Passes, name: str, delta: Tensor) -> Tensor:
-        """A pass under perturbation: with the clean pass's masks (whose name it borrows), with its own, or with none."""
+        """A pass under perturbation: with the clean pass's masks (it borrows its name), with its own, or with none."""
         masks = name if self.config.dropout == "independent" else "clean"
         return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
 
@@ -121,7 +126,9 @@ def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor
     Raises: ValueError: for more than two classes.
     """
     if logits.shape[-1] > 2:
-        raise ValueError(f"ascent='exact' needs two classes or regression, this task has {logits.shape[-1]}: use 'algorithm-1'")
+        raise ValueError(
+            f"ascent='exact' needs two classes or regression, this task has {logits.shape[-1]}: use 'algorithm-1'"
+        )
     margin = logits.sum() if logits.shape[-1] == 1 else (logits[:, 1] - logits[:, 0]).sum()
     (slope,) = torch.autograd.grad(margin, embeddings, retain_graph=True)
     slope = slope * mask.unsqueeze(-1).to(slope.dtype)
@@ -143,6 +150,7 @@ class Smoothness(Regularised):
 
     Config = SmoothnessConfig
     paper = "Jiang et al. 2020, section 3.1, equation 1"
+    equation = "L + lambda_s 1/n sum_i max_{|x' - x_i|_inf <= epsilon} l_s(f(x'), f(x_i))"
     config: SmoothnessConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:

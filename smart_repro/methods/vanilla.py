@@ -28,6 +28,7 @@ class VanillaConfig:
 class Vanilla(Method):
     Config = VanillaConfig
     paper = "baseline of Jiang et al. 2020 and Xu et al. 2020"
+    equation = "L(theta) = 1/n sum_i loss(f(x_i; theta), y_i)"
 
     config: VanillaConfig
 
@@ -36,5 +37,7 @@ class Vanilla(Method):
         if smoothing == 0:
             return super().task_loss(logits, passes)
         if passes.target == "regression" or self._task_loss is not None:
-            raise ValueError("label_smoothing applies to cross-entropy only; leave it at 0 for regression or a loss of your own")
+            raise ValueError(
+                "label_smoothing applies to cross-entropy only; leave it at 0 for regression or a loss of your own"
+            )
         return F.cross_entropy(logits, passes.batch["labels"].view(-1), label_smoothing=smoothing)

@@ -1,0 +1,171 @@
+"""Method cards: what a reader needs beside the papers, taken from where it is defined and written down nowhere else.
+
+The title, the text and the deviations are the module docstring of the method's file, the options are the fields of its
+config with the comments beside them.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import re
+import sys
+import textwrap
+import tokenize
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any
+
+from smart_repro.methods.base import METHODS, Method
+
+_PLAIN = 3.0  # forward units of a plain step
+_LISTS = ("Deviations", "Readings")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of a method.
+
+    Attributes:
+        name, kind: as declared.
+        default: its value if left out.
+        meaning: the comment beside its declaration: meaning and the paper's value.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything ``smart-repro show`` prints about a method.
+
+    Attributes:
+        name, title: what it is called; title is the first sentence of its file.
+        text: the paragraphs after the title, without the lists below.
+        paper: source with the equation's number.
+        equation: what is optimised, in the options' names.
+        options: in order of declaration.
+        cost: of a step with default options, in forward passes of the model; a plain step is 3.
+        deviations: where it departs from its paper, and readings of what the paper leaves open.
+        version: of the method; part of the run key.
+    """
+
+    name: str
+    title: str
+    text: str
+    paper: str
+    equation: str
+    options: tuple[Option, ...]
+    cost: float
+    deviations: tuple[str, ...]
+    version: int
+
+
+def card(name: str) -> Card:
+    """The card of a registered method. Raises UnknownName with a suggestion."""
+    method = METHODS[name]
+    title, text, deviations = _described(method)
+    deviations += tuple(f"{other}: {item}" for other in _referred(method) for item in card(other).deviations)
+    comments = option_comments(method.Config)
+    options = tuple(
+        Option(option.name, str(option.type), _default(option), comments.get(option.name, ""))
+        for option in fields(method.Config)
+    )
+    cost = method.cost(method.Config())
+    return Card(name, title, text, method.paper, method.equation, options, cost, deviations, method.version)
+
+
+def render(card: Card) -> str:
+    """The card as Markdown."""
+    times = card.cost / _PLAIN
+    lines = [
+        f"# {card.name}",
+        "",
+        card.title,
+        "",
+        f"- Paper: {card.paper}",
+        f"- Objective: `{card.equation}`",
+        f"- Cost: {card.cost:g} forward passes a step by default, {times:.2f} times a plain step",
+    ]
+    if card.text:
+        lines += ["", card.text]
+    if card.deviations:
+        lines += ["", "Readings and deviations:", "", *(f"- {deviation}" for deviation in card.deviations)]
+    lines += ["", "Options:" if card.options else "Options: none"]
+    if card.options:
+        lines += ["", "| option | default | meaning |", "|---|---|---|"]
+        lines += [f"| `{o.name}` | `{o.default}` | {o.meaning.replace('|', chr(92) + '|')} |" for o in card.options]
+    return _markdown("\n".join(lines) + "\n")
+
+
+def option_comments(config: type) -> dict[str, str]:
+    """Per field of a dataclass the comment beside it, inherited fields included; a comment may go on below its line."""
+    found: dict[str, str] = {}
+    for base in reversed(config.__mro__):
+        if "__dataclass_fields__" in vars(base):
+            found.update(_comments_in(base))
+    return found
+
+
+def _comments_in(config: type) -> dict[str, str]:
+    try:
+        source = textwrap.dedent(inspect.getsource(config))
+    except (OSError, TypeError):  # defined at a prompt: there is no file to read
+        return {}
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {token.start[0]: token for token in tokens if token.type == tokenize.COMMENT}
+    (definition,) = ast.parse(source).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        node.target.id: _gathered(comments, node.end_lineno or node.lineno)
+        for node in definition.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+
+
+def _gathered(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
+    """The comment at the end of ``line``, with the lines below it that hold nothing but a comment."""
+    words: list[str] = []
+    while line in comments and (not words or not comments[line].line[: comments[line].start[1]].strip()):
+        words.append(comments[line].string.lstrip("# ").strip())
+        line += 1
+    return " ".join(words)
+
+
+def _described(method: type[Method]) -> tuple[str, str, tuple[str, ...]]:
+    """Title, text and listed deviations, from the docstring of the method's module (or its own, if that has none)."""
+    document = inspect.getdoc(sys.modules[method.__module__]) or inspect.getdoc(method) or method.name
+    title, *paragraphs = [paragraph.strip() for paragraph in document.split("\n\n")]
+    text: list[str] = []
+    deviations: list[str] = []
+    listing = False
+    for paragraph in paragraphs:
+        if paragraph.startswith("- ") and listing:
+            deviations += [" ".join(item.split()) for item in paragraph.removeprefix("- ").split("\n- ")]
+            continue
+        listing = paragraph.startswith(_LISTS)
+        if not listing:
+            text.append(" ".join(paragraph.split()))
+    return " ".join(title.split()), "\n\n".join(text), tuple(deviations)
+
+
+def _referred(method: type[Method]) -> list[str]:
+    """The methods whose modules this one's docstring names: what they read into the paper holds here too."""
+    modules = re.findall(r":mod:`([\w.]+)`", sys.modules[method.__module__].__doc__ or "")
+    return [name for name, other in METHODS.items() if other.__module__ in modules and other is not method]
+
+
+def _markdown(text: str) -> str:
+    """Docstring markup as Markdown."""
+    text = re.sub(r":\w+:`(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
+    return text.replace("``", "`")
+
+
+def _default(option: Field[Any]) -> Any:
+    return option.default if option.default is not MISSING else None
+
+
+__all__ = ["Card", "Option", "card", "option_comments", "render"]

@@ -1,0 +1,86 @@
+"""Combining finished runs: VOTE and AVG (Xu et al. 2020, arXiv:2002.10345, equations 2 and 3), each over K = 4 seeds.
+
+These train nothing. VOTE needs only its parents' predictions, AVG their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smart_repro.registry import Registry
+
+
+@dataclass(frozen=True)
+class Combiner:
+    """A way to make one model of several.
+
+    Attributes:
+        combine: the pure function.
+        needs: ``"predictions"`` or ``"weights"`` of the parents.
+        paper: where it is from.
+    """
+
+    combine: Callable[..., Any]
+    needs: str
+    paper: str
+
+
+COMBINERS: Registry[Combiner] = Registry("combiner", listing="smart-repro list methods")
+
+
+def vote(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of the parents' probabilities, as log-probabilities, whose softmax is that mean (equation 2).
+
+    The paper sums the probabilities, which changes no decision. With one output (regression) it is the mean prediction.
+
+    Args:
+        logits: per parent ``(items, outputs)``, unnormalised.
+    Returns: ``(items, outputs)``, float64.
+    Raises: ValueError: if there is no parent, or their shapes differ.
+    """
+    _same([parent.shape for parent in logits])
+    stacked = np.stack([np.asarray(parent, dtype=np.float64) for parent in logits])
+    if stacked.shape[-1] == 1:
+        return stacked.mean(0)
+    log_p = stacked - np.logaddexp.reduce(stacked, axis=-1, keepdims=True)
+    return np.logaddexp.reduce(log_p, axis=0) - np.log(len(stacked))
+
+
+def average(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Mean of the parents' weights, head included (equation 3).
+
+    Whole numbers (position tables and the like) must agree and are kept.
+
+    Args:
+        weights: per parent a ``state_dict``.
+    Raises: ValueError: if there is no parent, or their names or shapes differ.
+    """
+    _same([{name: tuple(value.shape) for name, value in parent.items()} for parent in weights])
+    return {name: _mean(name, [parent[name] for parent in weights]) for name in weights[0]}
+
+
+def _mean(name: str, values: list[Tensor]) -> Tensor:
+    if values[0].is_floating_point():
+        return torch.stack([value.double() for value in values]).mean(0).to(values[0].dtype)
+    if any(not torch.equal(values[0], value) for value in values[1:]):
+        raise ValueError(f"the parents differ in {name!r}, which holds whole numbers and has no mean")
+    return values[0].clone()
+
+
+def _same(shapes: list[Any]) -> None:
+    if not shapes:
+        raise ValueError("there is nothing to combine: give at least one parent")
+    if any(shape != shapes[0] for shape in shapes[1:]):
+        raise ValueError(
+            "the parents do not fit together: they differ in names or shapes; combine runs of one model and task"
+        )
+
+
+COMBINERS.add("vote", Combiner(vote, "predictions", "Xu et al. 2020, equation 2"))
+COMBINERS.add("average", Combiner(average, "weights", "Xu et al. 2020, equation 3"))

@@ -1,0 +1,52 @@
+"""Freezing the lower layers: embeddings and first layers stay as they are (Lee et al. 2019, arXiv:1911.03090).
+
+One of the heuristics both papers argue against.
+
+Deviations:
+
+- The share is rounded to whole layers. Models whose layers share weights (ALBERT) are refused: none of theirs is
+  lower.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from smart_repro.methods.base import Method, TaskLoss, register
+from smart_repro.models import layer_groups, unwrapped
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezeLowerConfig:
+    frozen: float = 0.5  # share of the encoder's layers that stay fixed, from below; Lee et al. up to 0.75
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.frozen <= 1:
+            raise ValueError(f"frozen must lie in [0, 1], got {self.frozen}")
+
+
+@register("freeze-lower")
+class FreezeLower(Method):
+    Config = FreezeLowerConfig
+    paper = "Lee et al. 2019; heuristic named by Jiang et al. 2020, section 1"
+    equation = "min of L(theta) over the upper layers and the head alone"
+    config: FreezeLowerConfig
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        super().setup(model, total_steps, task_loss=task_loss)
+        groups = layer_groups(model)
+        layers = len(groups) - 2
+        if layers != unwrapped(model).config.num_hidden_layers:
+            raise ValueError(
+                "the layers of this model share their weights, so none can be frozen alone: use another model"
+            )
+        for group in groups[: 1 + round(self.config.frozen * layers)]:
+            for parameter in group:
+                parameter.requires_grad_(False)
+
+    @classmethod
+    def cost(cls, config: Any) -> float:
+        return 1.0 + 2.0 * (1.0 - config.frozen)

@@ -1,0 +1,92 @@
+"""LoRA: low-rank additions to attention matrices learn, the rest stays (Hu et al. 2021, arXiv:2106.09685).
+
+Stands for the added adapter layers that the papers name (Houlsby et al. 2019, arXiv:1902.00751), which current
+libraries no longer offer: the same idea, few new weights beside a fixed encoder, in another place.
+
+Deviations:
+
+- Not the method the papers name, see above. Needs the extra ``lora`` (peft).
+- ``dropout`` in front of the additions is 0, so that clean passes share their masks with other methods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from smart_repro.methods.base import Method, TaskLoss, register
+from smart_repro.models import head_parameters, unwrapped
+from smart_repro.seeding import derive, seeded
+
+# what peft's own table leaves out
+_MODULES = {"albert": ("query", "value"), "distilbert": ("q_lin", "v_lin"), "modernbert": ("Wqkv",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraConfig:
+    rank: int = 8  # rank r of each addition; paper 8 on GLUE
+    scale: float = 2.0  # factor on the additions, alpha / r; paper 1 to 2 (alpha 8 or 16 at r = 8)
+    modules: str = ""  # names of the matrices, separated by "+"; empty: query and value, as the paper
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.scale <= 0:
+            raise ValueError(f"rank must be >= 1 and scale positive, got {self.rank} and {self.scale}")
+
+
+@register("lora")
+class Lora(Method):
+    Config = LoraConfig
+    paper = "Hu et al. 2021; for the adapters named by Jiang et al. 2020, section 1"
+    equation = "W x + scale B A x for query and value, min over A, B and the head"
+    config: LoraConfig
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        super().setup(model, total_steps, task_loss=task_loss)
+        head = head_parameters(model)
+        modules = self._modules(unwrapped(model).config.model_type)
+        with seeded(derive(self.streams.noise, "lora"), torch.device("cpu")):
+            _inject(unwrapped(model), self.config, modules)
+        for parameter in head:
+            parameter.requires_grad_(True)
+
+    def _modules(self, kind: str) -> list[str]:
+        if self.config.modules:
+            return self.config.modules.split("+")
+        known = {**_known_modules(), **_MODULES}
+        if kind not in known:
+            raise ValueError(
+                f"lora does not know the query and value matrices of {kind}: name them in the option modules"
+            )
+        return list(known[kind])
+
+    @classmethod
+    def cost(cls, config: Any) -> float:
+        return 2.0
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError:
+        raise ImportError("the method lora needs peft: pip install 'smart-repro[lora]'") from None
+    return peft
+
+
+def _known_modules() -> dict[str, Any]:
+    return dict(_peft().utils.constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING)
+
+
+def _inject(model: nn.Module, config: LoraConfig, modules: list[str]) -> None:
+    """Put the additions into ``model`` itself; only they are trainable afterwards."""
+    peft = _peft()
+    lora = peft.LoraConfig(
+        r=config.rank, lora_alpha=config.rank * config.scale, target_modules=modules, lora_dropout=0.0
+    )
+    try:
+        peft.inject_adapter_in_model(lora, model)
+    except ValueError as error:
+        names = ", ".join(modules)
+        raise ValueError(f"lora found no matrix it can add to among the modules named {names}: {error}") from error

@@ -1,0 +1,162 @@
+"""SDA: self-distillation from the mean of past students (Xu et al. 2020, arXiv:2002.10345, equations 5 and 6).
+
+``CE(f(x; theta), y) + lambda MSE(f(x; theta), f(x; teacher))`` on logits, where the teacher's weights at theta_t are
+the mean of theta_{t-1} ... theta_{t-K}. ``K="all"`` (the paper's T-1) is the mean of all earlier students.
+
+Readings of what the paper leaves open:
+
+- A student is what an optimiser update leaves behind; the paper's figure 6 counts micro-batches, between which the
+  weights do not change. The pre-trained weights theta_0, with their random head, are the first student.
+- While fewer than K students exist, all of them form the teacher. The first update has none and no such term.
+- ``teacher_dropout`` is off: the paper does not say. MSE is the mean over batch and classes.
+- ``teacher_lag=0`` lets the teacher include the current weights; with K = 1 it then is the student itself, and what
+  is left is the effect of dropout: the control.
+- ``mean="ema"`` is what a public re-implementation (lonePatient/BERT-SDA) does instead: an exponential mean with
+  decay ``min(0.995, (1 + t) / (10 + t))`` that includes the current weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smart_repro import divergence
+from smart_repro.averaging import ExponentialMean, RunningMean, Window, WindowMean, carrier
+from smart_repro.methods.base import Passes, register
+from smart_repro.methods.terms import Clean, Regularised, Term, Value
+from smart_repro.models import unwrapped
+
+_EMA_DECAY = 0.995
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentsConfig:
+    lambda_d: float = 1.0  # the paper's lambda, weight of the distillation term; paper 1, best in [1.0, 1.5]
+    K: int | str = 1  # teacher size: past students in the teacher; paper 1 to 5; "all" (SDA) is its T-1
+    teacher_lag: int = 1  # newest students left out: 1 excludes the current weights (equation 6) / 0
+    teacher_dropout: str = "off"  # off / independent / shared (the student's masks)
+
+    def __post_init__(self) -> None:
+        if self.teacher_dropout not in ("off", "independent", "shared"):
+            raise ValueError(f"teacher_dropout must be one of off, independent, shared, got {self.teacher_dropout!r}")
+        if self.lambda_d < 0 or self.teacher_lag not in (0, 1):
+            raise ValueError(
+                f"lambda_d must be >= 0 and teacher_lag 0 or 1, got {self.lambda_d} and {self.teacher_lag}"
+            )
+        if self.K != "all" and (not isinstance(self.K, int) or self.K < 1):
+            raise ValueError(f"K must be a positive whole number or 'all', got {self.K!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SdaConfig(StudentsConfig):
+    mean: str = "window"  # window (equation 6) / ema (the public re-implementation's)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mean not in ("window", "ema"):
+            raise ValueError(f"mean must be window or ema, got {self.mean!r}")
+
+
+class DistillationTerm(Term):
+    """Squared distance of the logits from a teacher made of past students; subclasses say how it is made."""
+
+    part = "distillation"
+
+    def __init__(self, config: StudentsConfig) -> None:
+        self.config = config
+        self.may_be_zero = config.K == 1 and config.teacher_lag == 0
+
+    def __call__(self, passes: Passes, clean: Clean) -> Value:
+        teacher = self.teacher_logits(passes)
+        if teacher is None:
+            return Value(torch.zeros((), device=clean.logits.device))
+        return Value(divergence.logit_mse(clean.logits, teacher))
+
+    def teacher_logits(self, passes: Passes) -> Tensor | None:
+        """What the student is drawn to, without a graph; None while there is no past student."""
+        raise NotImplementedError
+
+    def reference(self, passes: Passes, teacher: nn.Module) -> Tensor:
+        """The logits of one teacher model."""
+        name = "clean" if self.config.teacher_dropout == "shared" else "teacher"
+        return passes.reference(name, teacher, dropout=self.config.teacher_dropout != "off")
+
+
+class AveragedStudents(DistillationTerm):
+    """Teacher = one model with the mean of past weights."""
+
+    def __init__(self, config: SdaConfig | Any) -> None:
+        super().__init__(config)
+        self.ema = getattr(config, "mean", "window") == "ema"
+        self._joined = False
+
+    def setup(self, model: nn.Module, total_steps: int) -> None:
+        parameters = list(unwrapped(model).parameters())
+        size, lag = self.config.K, self.config.teacher_lag
+        self._mean: ExponentialMean | RunningMean | WindowMean
+        if self.ema:
+            self._mean = ExponentialMean(parameters)
+        elif isinstance(size, int):
+            self._mean = WindowMean(Window(size, lag), parameters)
+            self._mean.push(parameters)
+        else:
+            self._mean = RunningMean(parameters)
+            if lag == 0:
+                self._mean.add(parameters)
+        self._teacher = carrier(unwrapped(model), self._mean.values)
+
+    def teacher_logits(self, passes: Passes) -> Tensor | None:
+        if isinstance(self._mean, WindowMean):
+            return self.reference(passes, self._teacher) if self._mean.window.members else None
+        if isinstance(self._mean, ExponentialMean) or self.config.teacher_lag == 0:
+            return self.reference(passes, self._teacher)
+        return self._all_before(passes, self._mean)
+
+    def _all_before(self, passes: Passes, mean: RunningMean) -> Tensor | None:
+        """The teacher of ``K="all"``: the current weights join its mean after their own pass, while they still exist.
+
+        This needs no second copy of the weights; further micro-batches of the same update take them out again first.
+        """
+        current = list(unwrapped(passes.model).parameters())
+        if self._joined:
+            mean.remove(current)
+        logits = self.reference(passes, self._teacher) if mean.count else None
+        mean.add(current)
+        self._joined = True
+        return logits
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        parameters = unwrapped(model).parameters()
+        self._joined = False
+        if isinstance(self._mean, ExponentialMean):
+            self._mean.update(parameters, min(_EMA_DECAY, (1.0 + step) / (10.0 + step)))
+        elif isinstance(self._mean, WindowMean):
+            self._mean.push(parameters)
+        elif self.config.teacher_lag == 0:
+            self._mean.add(parameters)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mean": self._mean.state_dict(), "joined": self._joined}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._mean.load_state_dict(state["mean"])
+        self._joined = state["joined"]
+
+
+@register("sda")
+class Sda(Regularised):
+    Config = SdaConfig
+    paper = "Xu et al. 2020, equations 5 and 6"
+    equation = "CE(f(x; theta_t), y) + lambda_d MSE(f(x; theta_t), f(x; 1/K sum_{k=1..K} theta_{t-k}))"
+    config: SdaConfig
+
+    def make_terms(self) -> Sequence[tuple[float, Term]]:
+        return [(self.config.lambda_d, AveragedStudents(self.config))]
+
+    @classmethod
+    def cost(cls, config: Any) -> float:
+        return 4.0 if config.lambda_d else 3.0

@@ -1,0 +1,57 @@
+"""SE: evaluates the mean of the weights over an ordinary run (Xu et al. 2020, arXiv:2002.10345, equation 4).
+
+Training is plain fine-tuning; only the evaluated model differs (Polyak averaging).
+
+Readings of what the paper leaves open:
+
+- Time steps are optimiser updates 1 to T; theta_0 is not among them.
+- ``start``: the paper averages the whole run, early weights included. A later start is a variant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from smart_repro.averaging import RunningMean, carrier
+from smart_repro.methods.base import Method, TaskLoss, register
+from smart_repro.models import unwrapped
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfEnsembleConfig:
+    start: float = 0.0  # share of the run before averaging begins; paper 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < 1:
+            raise ValueError(f"start must lie in [0, 1), got {self.start}")
+
+
+@register("self-ensemble")
+class SelfEnsemble(Method):
+    Config = SelfEnsembleConfig
+    paper = "Xu et al. 2020, equation 4"
+    equation = "evaluate f(x; 1/T sum_{t=1..T} theta_t)"
+    config: SelfEnsembleConfig
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        super().setup(model, total_steps, task_loss=task_loss)
+        self._first = int(self.config.start * total_steps) + 1
+        self._mean = RunningMean(unwrapped(model).parameters())
+        self._averaged = carrier(unwrapped(model), self._mean.values)
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        super().after_step(model, step)
+        if step >= self._first:
+            self._mean.add(unwrapped(model).parameters())
+
+    def eval_model(self, model: nn.Module) -> nn.Module:
+        return self._averaged if self._mean.count else model
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._mean.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._mean.load_state_dict(state)

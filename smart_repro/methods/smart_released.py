@@ -1,0 +1,132 @@
+"""SMART as its public code means it (namisan/mt-dnn at 3228e7c), with its exceptions mended.
+
+What that code computes differs from Jiang et al. 2020, Algorithm 1, in every step but the idea.
+
+Deviations:
+
+- No Bregman term, no teacher, no S: only R_s, weighted ``lambda_s`` (there: ``adv_alpha``).
+- No ball. The perturbation is ``(noise + eta g) / (max |noise + eta g| + guard)`` per token, so its largest entry is
+  about 1: at eta = 1e-3 nearly all of it is the random start, blown up 100,000 times.
+- What is called ``epsilon`` there only guards that division; it is ``guard`` here.
+- The ascent climbs a one-sided surrogate, ``2 sum p (log odds p - log odds q)`` with the log odds detached; the loss
+  is another function, two KL divergences with each reference detached, whose gradient is half the true one.
+- Independent dropout masks in all passes.
+- ``embedding="doubled"``: since February 2021 the output of the whole embedding layer is fed in as if it were word
+  embeddings, so position, type, LayerNorm and dropout are applied twice on the noisy side only. ``single`` adds the
+  perturbation to that output instead, as the code before did.
+- Mended: the wrong argument order that stops it; the regression loss that compares all pairs of a batch; the handling
+  of a non-finite gradient, which stops it too (here that gradient counts as 0). Padding gets no noise; attention
+  hides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smart_repro import divergence
+from smart_repro.methods.base import Passes, register
+from smart_repro.methods.terms import Clean, Regularised, Term, Value, largest
+
+_ODDS_GUARD = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmartReleasedConfig:
+    lambda_s: float = 1.0  # weight of the term; public code 1 (adv_alpha)
+    sigma: float = 1e-5  # standard deviation of the starting noise; public code 1e-5
+    eta: float = 1e-3  # ascent step size; public class 1e-3, its command line 1e-5
+    ascent_steps: int = 1  # public code 1
+    guard: float = 1e-6  # keeps the division by the largest entry finite; public code 1e-6, called epsilon
+    embedding: str = "single"  # single (perturb the embedding layer's output) / doubled (embed it again, as released)
+
+    def __post_init__(self) -> None:
+        if self.embedding not in ("single", "doubled"):
+            raise ValueError(f"embedding must be single or doubled, got {self.embedding!r}")
+        if self.lambda_s < 0 or self.ascent_steps < 1 or min(self.sigma, self.eta, self.guard) <= 0:
+            raise ValueError(
+                "lambda_s must be >= 0, ascent_steps >= 1, and sigma, eta and guard positive, got "
+                f"{self.lambda_s}, {self.ascent_steps}, {self.sigma}, {self.eta}, {self.guard}"
+            )
+
+
+def released_step(noise: Tensor, gradient: Tensor, eta: float, guard: float) -> Tensor:
+    """``(noise + eta g) / (max |noise + eta g| + guard)``, the largest entry taken per token; no projection."""
+    moved = noise + eta * gradient
+    return moved / (moved.abs().amax(-1, keepdim=True) + guard)
+
+
+def released_objective(logits: Tensor, reference: Tensor) -> Tensor:
+    """What the public ascent climbs for classification: ``2 sum p (log odds p - log odds q)``, log odds detached.
+
+    Summed over the batch. It can be negative.
+    """
+    p, q = logits.softmax(-1), reference.softmax(-1)
+    return (2 * p * (_log_odds(p) - _log_odds(q))).sum()
+
+
+def released_loss(logits: Tensor, other: Tensor) -> Tensor:
+    """``KL(sg q || p) + KL(sg p || q)``, averaged over the batch, sg = no gradient.
+
+    Written as ``sum sg(p - q) (log p - log q)``: the same value and the same gradient (``sum p d log p = 0``), but no
+    digits cancel.
+    """
+    log_p, log_q = logits.log_softmax(-1), other.log_softmax(-1)
+    return ((log_p.exp() - log_q.exp()).detach() * (log_p - log_q)).sum(-1).mean()
+
+
+def _log_odds(p: Tensor) -> Tensor:
+    return -(1.0 / (p + _ODDS_GUARD) - 1.0 + _ODDS_GUARD).detach().log()
+
+
+class ReleasedTerm(Term):
+    """The public code's term on one micro-batch."""
+
+    part = "smoothness"
+    exact = True
+    site = "block"
+
+    def __init__(self, config: SmartReleasedConfig) -> None:
+        self.config = config
+
+    def __call__(self, passes: Passes, clean: Clean) -> Value:
+        assert clean.embeddings is not None
+        regression = passes.target == "regression"
+        width, dtype = clean.embeddings.shape[-1], clean.embeddings.dtype
+        delta, fixed = self.config.sigma * passes.noise(width, dtype), clean.logits.detach()
+        for step in range(self.config.ascent_steps):
+            delta = delta.requires_grad_()
+            moved = self._moved(passes, f"ascent-{step}", clean.embeddings.detach(), delta)
+            climbed = (moved - fixed).square().sum() if regression else released_objective(moved, fixed)
+            (gradient,) = torch.autograd.grad(climbed, delta)
+            gradient = gradient.nan_to_num(0.0, 0.0, 0.0) * passes.mask.unsqueeze(-1)
+            delta = released_step(delta.detach(), gradient, self.config.eta, self.config.guard)
+        moved = self._moved(passes, "adversarial", clean.embeddings, delta)
+        value = divergence.squared_error(clean.logits, moved) if regression else released_loss(clean.logits, moved)
+        return Value(value, {"max_abs_delta": largest(delta)})
+
+    def _moved(self, passes: Passes, name: str, embeddings: Tensor, delta: Tensor) -> Tensor:
+        if self.config.embedding == "doubled":
+            return passes.embedded_again(name, embeddings + delta)
+        return passes.perturbed(name, delta, self.site)
+
+
+@register("smart-released")
+class SmartReleased(Regularised):
+    Config = SmartReleasedConfig
+    paper = "public code of Jiang et al. 2020 (namisan/mt-dnn)"
+    equation = (
+        "L + lambda_s [KL(sg q||p) + KL(sg p||q)], q at delta = (nu + eta g) / (max|nu + eta g| + guard) per token"
+    )
+    config: SmartReleasedConfig
+
+    def make_terms(self) -> Sequence[tuple[float, Term]]:
+        return [(self.config.lambda_s, ReleasedTerm(self.config))]
+
+    @classmethod
+    def cost(cls, config: Any) -> float:
+        return 6.0 + 2.0 * config.ascent_steps if config.lambda_s else 3.0
