@@ -260,7 +260,7 @@ def check_gold(task: Task, rows: Columns, targets: np.ndarray, votes: np.ndarray
             f"{rows.path}: in {len(wrong):,} of {int(decided.sum()):,} rows the gold label is not what most annotators "
             f"said, {first}; the label columns do not belong together: fetch the file again"
         )
-    return [f"{len(wrong):,} rows whose gold label is not what most annotators said ({first})"]
+    return [f"{len(wrong):,} row{'s' * (len(wrong) > 1)} whose gold label is not what most annotators said ({first})"]
 
 
 def check_classes(task: Task, split: Split, name: str, where: Path) -> None:
