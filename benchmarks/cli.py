@@ -1,0 +1,360 @@
+"""``smart-repro``: each verb reads its options and calls one function; nothing is decided here.
+
+Heavy packages are imported inside the verbs, so that help and listings answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmarks.errors import UsageError
+from smart_repro.registry import UnknownNameError
+
+if TYPE_CHECKING:
+    from benchmarks.engine import Plan
+    from benchmarks.experiments.base import Experiment
+    from benchmarks.request import Request
+
+DONE, CHECK_FAILED, USAGE, SOME_FAILED, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 70, 130
+
+app = typer.Typer(
+    name="smart-repro",
+    help="What SMART and self-distillation fine-tuning really do: run the papers' tables and judge their claims.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+# --- options that several verbs share ---
+
+Name = Annotated[
+    str, typer.Argument(help="an experiment (`smart-repro list experiments`), or compare for a grid of your own")
+]
+Profile = Annotated[
+    str | None, typer.Option(help="demo (generated data, minutes), small (real data, MiniLM) or paper; default demo")
+]
+Tasks = Annotated[str | None, typer.Option(help="comma-separated: rte,cola,stsb")]
+Methods = Annotated[
+    str | None, typer.Option(help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]")
+]
+Seeds = Annotated[str | None, typer.Option(help="how many (5), which (3,7) or a range (10-19)")]
+Model = Annotated[str | None, typer.Option(help="tiny, minilm, a local folder or a hub id")]
+Layers = Annotated[int | None, typer.Option(help="keep only the model's first so many layers")]
+SampleCount = Annotated[
+    int | None, typer.Option("--max-train-samples", help="train on so many examples (the same for every method)")
+]
+Epochs = Annotated[int | None, typer.Option(help="passes over the training set")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="any other setting of a run: --set batch_size=32 (see `smart-repro show spec`)"),
+]
+SourceKind = Annotated[str | None, typer.Option("--source", help="local, hub or generated")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="folder with the data sets' official files (or set SMART_REPRO_DATA)")
+]
+DataFile = Annotated[list[str] | None, typer.Option(help="one file for one split: --data-file mnli:train=PATH")]
+Results = Annotated[Path, typer.Option(help="where runs, manifests and reports are kept")]
+RunName = Annotated[
+    str | None, typer.Option("--name", help="name of a grid of your own in the results folder; default compare")
+]
+Plugins = Annotated[
+    list[str] | None, typer.Option("--import", help="a module to import first: it may register methods and tasks")
+]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print results only, no progress")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would be done, train nothing")]
+Workers = Annotated[int | None, typer.Option(help="runs at a time; default: one per core, or per GPU")]
+RetryFailed = Annotated[bool, typer.Option(help="also try again what failed for a reason that may not go away")]
+
+_RESULTS = Path("results")
+
+
+# --- verbs ---
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="methods, tasks, experiments, profiles or models")],
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """List what there is, by name."""
+    from benchmarks import catalogue
+
+    _import(plugins)
+    rows = catalogue.listing(kind)
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
+    _hint(as_json, f"smart-repro show {kind.removesuffix('s')}:NAME")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key")],
+    results: Results = _RESULTS,
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Show one method, task, experiment, profile or model with all it says about itself."""
+    from benchmarks import catalogue
+
+    _import(plugins)
+    text, content = catalogue.card(name, results)
+    print(json.dumps(content, indent=1, default=str) if as_json else text)
+
+
+@app.command()
+def plan(
+    name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
+    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
+    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
+    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Show the runs of an experiment, how many are done and what the rest costs. Trains nothing."""
+    _import(plugins)
+    request = _request(locals())
+    planned = _planned(request, results)
+    from benchmarks import catalogue
+
+    if as_json:
+        _print_json(catalogue.plan_content(planned))
+    else:
+        print(catalogue.plan_text(planned))
+    _hint(as_json, request.command("run"))
+
+
+@app.command()
+def run(
+    name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
+    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
+    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
+    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    retry_failed: RetryFailed = False, dry_run: DryRun = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Do the runs of an experiment that are not done yet.
+
+    Example: smart-repro run compare --tasks rte --methods vanilla,smart --seeds 5 --model minilm --data-dir glue_data
+    """
+    _import(plugins)
+    request = _request(locals())
+    code = _run(request, results, workers, retry_failed, dry_run, quiet, plugins)
+    if not dry_run:
+        _hint(quiet, f"smart-repro report {request.title}{_results_option(results)}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def reproduce(
+    name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
+    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
+    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
+    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    retry_failed: RetryFailed = False, dry_run: DryRun = False, quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Plan, run, analyse and report an experiment: from nothing to report.html.
+
+    Example: smart-repro reproduce smart-table1 --profile small --data-dir glue_data
+    """
+    _import(plugins)
+    request = _request(locals())
+    code = _run(request, results, workers, retry_failed, dry_run, quiet, plugins)
+    if not dry_run and code in (DONE, SOME_FAILED):
+        _report(results, request.title)
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(help="an experiment; default: all in the results folder")] = None,
+    results: Results = _RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Show how many runs of each experiment are done, running, failed (and why) or to do."""
+    from benchmarks import status as status_module
+
+    found = status_module.status(results, name)
+    if as_json:
+        _print_json(found)
+    else:
+        print(status_module.text(found))
+    _hint(as_json, f"smart-repro report {name or 'NAME'}{_results_option(results)}")
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="an experiment that was run: compare, smart-table1, ...")],
+    results: Results = _RESULTS,
+) -> None:
+    """Write report.html, tables and figures from the finished runs of an experiment."""
+    _report(results, name)
+
+
+@app.command()
+def data(
+    tasks: Annotated[list[str] | None, typer.Argument(help="tasks to look at; default: all")] = None,
+    source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None, model: Model = None,
+    plot: Annotated[Path | None, typer.Option(help="also draw length and label histograms into this folder")] = None,
+    plugins: Plugins = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Show what each task reads: files, rows against the official ones, labels, duplicates, fingerprints."""
+    _import(plugins)
+    from benchmarks import data_report
+    from benchmarks.tasks.sources import parse_data_files, resolve_source
+
+    where = resolve_source(source, data_dir, parse_data_files(data_file or []))
+    code = data_report.main(tasks or [], where, model, plot, as_json)
+    _hint(as_json, "smart-repro run compare --tasks TASK --methods vanilla,smart")
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(results: Results = _RESULTS, as_json: Json = False) -> None:
+    """Check this machine: versions, device, memory, disk, data and models, each with a remedy."""
+    from benchmarks import doctor as doctor_module
+
+    found = doctor_module.checks(results)
+    if as_json:
+        _print_json([vars(check) for check in found])
+    else:
+        print(doctor_module.text(found))
+    _hint(as_json, "smart-repro reproduce smart-table1")
+    raise typer.Exit(CHECK_FAILED if any(check.state == "bad" for check in found) else DONE)
+
+
+# --- what the verbs share ---
+
+
+def _request(options: dict[str, Any]) -> Request:
+    from benchmarks.request import Request
+
+    wanted = Request.__dataclass_fields__
+    return Request(**{name: value for name, value in options.items() if name in wanted})
+
+
+def _planned(request: Request, results: Path) -> Plan:
+    from benchmarks import engine
+    from benchmarks.store import Store
+
+    experiment: Experiment = request.experiment()
+    return engine.make_plan(experiment, request.where(experiment), Store(results))
+
+
+def _run(request: Request, results: Path, workers: int | None, retry_failed: bool, dry_run: bool, quiet: bool,
+         plugins: list[str] | None) -> int:  # fmt: skip
+    from benchmarks import catalogue, engine
+    from benchmarks.display import make_display
+    from benchmarks.executors.local import LocalExecutor
+    from benchmarks.store import Store
+
+    planned = _planned(request, results)
+    if dry_run:
+        print(catalogue.plan_text(planned))
+        return DONE
+    commands = {"run": request.command("run"), "rerun_cell": request.command("run")}
+    summary = engine.run(
+        planned,
+        Store(results),
+        LocalExecutor(workers),
+        make_display(quiet),
+        retry_failed=retry_failed,
+        plugins=tuple(plugins or ()),
+        commands=commands,
+    )
+    print(catalogue.summary_text(planned, summary), file=sys.stderr if quiet else sys.stdout)
+    if summary.interrupted:
+        print(f"Interrupted; finished work is kept. Go on with:\n  {request.command('run')}", file=sys.stderr)
+        return INTERRUPTED
+    left = engine.make_plan(planned.experiment, request.where(planned.experiment), Store(results)).counts()
+    return SOME_FAILED if summary.of("failed") or left["failed"] else DONE
+
+
+def _report(results: Path, name: str) -> None:
+    from analysis.report.build import write_report
+
+    page = write_report(results, name)
+    print(f"Report: {page}")
+    print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")
+    _hint(False, f"open {page}")
+
+
+def _import(plugins: list[str] | None) -> None:
+    import importlib
+
+    for module in plugins or []:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UsageError(f"--import {module}: {error}") from error
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=1, default=str))
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in rows[0] if rows else []:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table, markup=False)
+
+
+def _results_option(results: Path) -> str:
+    return "" if results == _RESULTS else f" --results {results}"
+
+
+def _hint(silent: bool, command: str) -> None:
+    if not silent:
+        print(f"Next: {command}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line and exit with its code: errors a user can mend are one line, without a traceback."""
+    sys.exit(_guarded())
+
+
+def _guarded() -> int:
+    try:
+        app()
+        return DONE
+    except SystemExit as stop:  # typer's own: help, usage errors, and the codes of typer.Exit
+        return stop.code if isinstance(stop.code, int) else DONE
+    except KeyboardInterrupt:
+        print("\nsmart-repro: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (UsageError, UnknownNameError) as error:
+        return _refuse(error)
+    except Exception as error:
+        if type(error).__name__ == "ResultsError":
+            return _refuse(error)
+        import traceback
+
+        traceback.print_exc()
+        print(f"smart-repro: internal error: {error}. Please report it with the lines above.", file=sys.stderr)
+        return INTERNAL
+
+
+def _refuse(error: Exception) -> int:
+    print(f"smart-repro: {error}", file=sys.stderr)
+    return USAGE
+
+
+if __name__ == "__main__":
+    main()

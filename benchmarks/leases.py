@@ -1,0 +1,161 @@
+"""Who works on a run: safe between processes, and between machines that share a folder.
+
+``lease-N.json`` is created exclusively, and the highest N owns the run. A lease is dead when, on this host, its process
+is gone; on another host, when its heartbeat did not move for ``PATIENCE`` seconds of our own clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PATIENCE = 120.0  # seconds without a heartbeat after which a lease of another host counts as dead
+HEARTBEAT = 15.0  # seconds between two heartbeats
+
+_sightings: dict[Path, tuple[int, float]] = {}  # of foreign leases: the counter last seen, and when it changed
+
+
+class LeaseLostError(RuntimeError):
+    """Someone else owns the run now: this process must not write any more."""
+
+
+@dataclass
+class Lease:
+    """The right to work on one run, held from :func:`acquire` until :meth:`release`."""
+
+    folder: Path
+    number: int
+    identity: dict[str, Any]
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"lease-{self.number}.json"
+
+    def check(self) -> None:
+        """Raise LeaseLostError unless this is still the highest lease: called before anything is written for good."""
+        if not self.folder.is_dir() or _highest(self.folder) != self.number:
+            raise LeaseLostError(f"{self.folder.name} was taken over by another process")
+
+    def start_heartbeat(self) -> None:
+        """Count up in the lease file from a thread of its own, for watchers on other machines."""
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def release(self) -> None:
+        """Give the run back; the work folder stays for whoever resumes it.
+
+        The file stays too: were its number free again, an owner that slept through a takeover would think it leads.
+        """
+        self._stop.set()
+        if self.path.exists():
+            _write_whole(self.path, {**self.identity, "released": True})
+
+    def _beat(self) -> None:
+        counter = 0
+        while not self._stop.wait(HEARTBEAT):
+            counter += 1
+            try:
+                if self.path.exists() and not self._stop.is_set():
+                    _write_whole(self.path, {**self.identity, "heartbeat": counter})
+            except OSError:
+                continue  # a full disk must not stop training; a silent lease may be taken over, which is safe
+
+
+def acquire(folder: Path) -> Lease | None:
+    """Take the run whose work folder this is, or None if somebody alive has it (or was faster)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = _highest(folder)
+    if number and alive(folder / f"lease-{number}.json"):
+        return None
+    lease = Lease(folder, number + 1, {**_me(), "heartbeat": 0})
+    if not _create_exclusively(lease.path, lease.identity):
+        return None
+    lease.start_heartbeat()
+    return lease
+
+
+def alive(path: Path) -> bool:
+    """Whether the holder of the lease still works, as far as can be told from here."""
+    try:
+        holder = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    if holder.get("released"):
+        return False
+    me = _me()
+    if holder["host"] == me["host"]:
+        return holder["boot"] == me["boot"] and _process_runs(holder["pid"], holder["started"])
+    counter, since = _sightings.get(path, (None, 0.0))
+    if counter != holder["heartbeat"]:
+        _sightings[path] = (holder["heartbeat"], time.monotonic())
+        return True
+    return time.monotonic() - since < PATIENCE
+
+
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Who works on a run right now: the content of its lease, or None."""
+    number = _highest(folder)
+    path = folder / f"lease-{number}.json"
+    if not number or not alive(path):
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content
+
+
+def _highest(folder: Path) -> int:
+    numbers = [int(match[1]) for entry in os.listdir(folder) if (match := re.fullmatch(r"lease-(\d+)\.json", entry))]
+    return max(numbers, default=0)
+
+
+def _me() -> dict[str, Any]:
+    return {
+        "host": platform.node(),
+        "boot": _boot_id(),
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
+
+
+def _boot_id() -> str:
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
+
+
+def _process_runs(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _create_exclusively(path: Path, content: dict[str, Any]) -> bool:
+    """Create ``path`` with its content in one step (a hard link: atomic on network file systems too); False if it exists."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    partial.write_text(json.dumps(content))
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink()
+    return True
+
+
+def _write_whole(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    partial.write_text(json.dumps(content))
+    os.replace(partial, path)

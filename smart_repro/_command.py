@@ -1,0 +1,39 @@
+"""The ``smart-repro`` command: finds the suite beside this package, or says how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+_SUITE = ("typer", "rich", "datasets", "pandas", "pyarrow", "scipy", "matplotlib", "jinja2", "psutil")
+
+
+def main() -> None:
+    """Entry point. Exits with 2 if the suite is not installed or another package hides a part of it."""
+    missing = [name for name in _SUITE if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(_fail(f"the command needs {', '.join(missing)}: pip install 'smart-repro[suite]'"))
+    home = Path(__file__).resolve().parent.parent
+    for package in ("benchmarks", "analysis"):
+        found = importlib.util.find_spec(package)
+        origin = Path(found.origin).resolve().parent if found and found.origin else None
+        if origin != home / package:
+            sys.exit(_fail(_hidden(package, origin, home)))
+    from benchmarks.cli import main as command
+
+    command()
+
+
+def _hidden(package: str, origin: Path | None, home: Path) -> str:
+    if origin is None:
+        return f"the package {package!r} is missing beside {home / 'smart_repro'}: install smart-repro again"
+    return (
+        f"the package {package!r} of smart-repro is hidden by {origin}; expected {home / package}. "
+        "Run from another folder, or remove that path from PYTHONPATH"
+    )
+
+
+def _fail(message: str) -> int:
+    print(f"smart-repro: {message}", file=sys.stderr)
+    return 2
