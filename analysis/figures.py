@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.scores import METRICS
-from analysis.tables import digits_of, number, records
+from analysis.tables import digits_of, interval, number, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,14 +112,9 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
     ceilings = cells["ceiling"].dropna()
     if len(ceilings):
         ax.axvline(ceilings.iloc[0], color=SOFT, lw=1, ls=(0, (1, 2)))
+        at = (ceilings.iloc[0], 1.0)
         ax.annotate(
-            "ceiling ",
-            (ceilings.iloc[0], 1.0),
-            xycoords=("data", "axes fraction"),
-            ha="right",
-            va="top",
-            color=SOFT,
-            fontsize=7.5,
+            "ceiling", at, xycoords=("data", "axes fraction"), ha="center", va="bottom", color=SOFT, fontsize=7.5
         )
     _rows(ax, [cell.row_title for cell in shown])
     ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
@@ -148,11 +143,9 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
             if abs(end) > reach:
                 ax.plot(np.sign(end) * reach, y, mark, color=colour, ms=6, mew=0, clip_on=False)
         ax.plot(cell.difference, y, MARKERS[look % len(MARKERS)], color=colour, ms=6.5, mew=0)
-        text = number(cell.difference, digits_of(cell.metric), signed=True)
-        ax.annotate(text, (cell.difference, y - 0.16), ha="center", va="bottom", fontsize=8, color=INK)
         if not np.isnan(cell.published_difference):
             ax.plot(cell.published_difference, y + 0.22, "D", ms=5, mfc="none", mec=INK, mew=1)
-    _rows(ax, [cell.row_title for cell in shown])
+    _rows(ax, [f"{cell.row_title}\n{_in_words(cell)}" for cell in shown])
     direction = "" if _greater_is_better(cells) else " (lower is better)"
     ax.set_xlabel(f"difference in {_unit(cells)}{direction}")
     ax.set_xlim(-reach, reach)
@@ -220,6 +213,10 @@ def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_ylim(len(names) - 0.4, -0.7)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
+
+
+def _in_words(cell: Any) -> str:
+    return f"{number(cell.difference, digits_of(cell.metric), signed=True)} ({interval(cell)})"
 
 
 def _reach(cells: pd.DataFrame) -> float:

@@ -129,11 +129,9 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     if len(few):
         least = int(few["n_seeds"].min())
         yield f"Few seeds: {plural(least, 'seed')} in the smallest cell; a claim needs at least {FEW_SEEDS}."
-    for cell in records(present[present["collapsed"] > 0]):
-        yield (
-            f"Collapsed: {cell.collapsed} of {plural(cell.n_seeds, 'run')} of {cell.row_title} on {cell.column_title} "
-            "predict the same for every item; they are in the mean."
-        )
+    for title, arm in present[present["collapsed"] > 0].groupby("row_title", sort=False):
+        where = ", ".join(f"{c.column_title} ({c.collapsed} of {plural(c.n_seeds, 'run')})" for c in records(arm))
+        yield f"Collapsed runs of {title} predict the same for every item, and are in the mean: {where}."
     missing = cells[cells["missing"] > 0]
     if len(missing):
         total = plural(int(missing["missing"].sum()), "run")

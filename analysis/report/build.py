@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -203,17 +204,17 @@ def _panel(
 
     figure, axes = figures.new_figure(PANEL, tall)
     draw(frame, axes.flat[0])
-    name = f"{section}-{column.id}-{title}"
-    svg = _unique_ids(figures.to_svg(figure), re.sub(r"\W+", "-", name))
+    name = "f" + hashlib.sha256(f"{section}|{column.id}|{title}".encode()).hexdigest()[:8]
+    svg = _unique_ids(figures.to_svg(figure), name)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
     return {"section": section, "title": title or _title(column), "svg": Markup(svg), "alt": alt}
 
 
 def _unique_ids(svg: str, prefix: str) -> str:
     """Ids that nothing refers to go, the others get the figure's name: pages hold many figures, ids must differ."""
-    used = set(re.findall(r"[\"(]#([\w-]+)", svg))
-    svg = re.sub(r' id="([\w-]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
-    return re.sub(r"([\"(])#([\w-]+)", rf"\1#{prefix}-\2", svg)
+    used = set(re.findall(r"[\"(]#([\w.-]+)", svg))
+    svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
+    return re.sub(r"([\"(])#([\w.-]+)", rf"\1#{prefix}-\2", svg)
 
 
 def _grid(columns: Sequence[Column], tall: float, draw: Any) -> Figure:

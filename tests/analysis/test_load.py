@@ -22,7 +22,9 @@ def test_load_is_one_row_per_run_task_split_and_metric(small_world):
     runs = 3 * 3 * 3 - 3  # arms x tasks x seeds, less the arm's missing seed on three tasks
     assert len(frame) == runs * 2  # dev and holdout
     assert not frame.duplicated(["key", "task", "split", "metric"]).any()
-    assert {"method", "seed", "model", "train_task", "generated", "config.lambda_s", "seconds", "learning_rate"} <= set(frame)
+    assert {"method", "seed", "model", "train_task", "generated", "config.lambda_s", "seconds", "learning_rate"} <= set(
+        frame
+    )
     one = frame[(frame["key"] == first_key(small_world)) & (frame["split"] == "dev")].iloc[0]
     stored = read_run(small_world, one["key"]).result["scores"]["demo-rte"]["dev"]["accuracy"]
     assert one["score"] == stored
@@ -39,7 +41,12 @@ def test_predictions_come_by_epoch(small_world):
 def test_history_counts_a_resumed_step_once(tmp_path):
     folder = tmp_path / "runs" / "k"
     folder.mkdir(parents=True)
-    lines = [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 9.0}, {"event": "resume", "step": 1}, {"step": 2, "loss": 2.0}]
+    lines = [
+        {"step": 1, "loss": 1.0},
+        {"step": 2, "loss": 9.0},
+        {"event": "resume", "step": 1},
+        {"step": 2, "loss": 2.0},
+    ]
     (folder / "history.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
     assert history(tmp_path, "k")["loss"].tolist() == [1.0, 2.0]
     assert epoch_scores(tmp_path, "k").empty
@@ -60,7 +67,10 @@ def test_epoch_scores_are_those_of_the_predictions(small_world):
         (lambda w: analysis.load(w / "nowhere"), "nowhere/runs is not a folder: .*run an experiment first"),
         (lambda w: latest_manifest(w, "comparee"), "no experiment named 'comparee'.*there are: compare"),
         (lambda w: read_run(w, "feed"), "feed does not exist.*smart-repro status"),
-        (lambda w: predictions(w, first_key(w), "demo-rte", "test"), "test.parquet does not exist: the run stored demo-rte.dev"),
+        (
+            lambda w: predictions(w, first_key(w), "demo-rte", "test"),
+            "test.parquet does not exist: the run stored demo-rte.dev",
+        ),
         (lambda w: predictions(w, first_key(w), "demo-rte", "dev", epoch=9), r"no epoch 9; it has \[1, 2, 3\]"),
         (lambda w: predictions(w, first_key(w), "demo-rte", "dev", columns=["logit_7"]), "has no logit_7"),
     ],
@@ -96,7 +106,8 @@ def test_a_broken_predictions_file_is_named(tmp_path):
 def test_importing_analysis_loads_nothing_heavy():
     code = (
         "import sys, analysis, analysis.scores, analysis.significance; "
-        "heavy = {'torch', 'pandas', 'scipy.stats', 'matplotlib', 'seaborn', 'smart_repro', 'benchmarks'} & set(sys.modules); "
+        "heavy = {'torch', 'pandas', 'scipy.stats', 'matplotlib', 'seaborn', 'smart_repro', 'benchmarks'}; "
+        "heavy &= set(sys.modules); "
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -48,7 +48,9 @@ def test_cross_entropy_and_divergences_equal_their_references(rng):
     logits, votes = rng.normal(size=(50, 3)) * 3, rng.multinomial(5, [0.5, 0.3, 0.2], size=50)
     model, people = np.exp(logits) / np.exp(logits).sum(1, keepdims=True), votes / 5
     labels = votes.argmax(1)
-    assert scores.cross_entropy(labels, logits) == pytest.approx(sk.log_loss(labels, model, labels=[0, 1, 2]), abs=1e-12)
+    assert scores.cross_entropy(labels, logits) == pytest.approx(
+        sk.log_loss(labels, model, labels=[0, 1, 2]), abs=1e-12
+    )
     assert scores.kl(votes, logits) == pytest.approx(stats.entropy(people, model, axis=1).mean(), abs=1e-12)
     assert scores.jsd(votes, logits) == pytest.approx((jensenshannon(people, model, axis=1) ** 2).mean(), abs=1e-12)
     assert scores.cross_entropy(votes, logits) == pytest.approx(
@@ -65,7 +67,11 @@ def test_f1_by_hand():
 @pytest.mark.parametrize("metric", CLASSES + REAL)
 def test_a_weight_of_two_is_an_item_twice(metric, rng):
     n = 60
-    y, p = (rng.integers(0, 2, n), rng.integers(0, 2, n)) if metric in CLASSES else (rng.integers(0, 6, n), rng.normal(size=n))
+    y, p = (
+        (rng.integers(0, 2, n), rng.integers(0, 2, n))
+        if metric in CLASSES
+        else (rng.integers(0, 6, n), rng.normal(size=n))
+    )
     weights = rng.integers(0, 4, n)
     assert metric(y, p, weights) == pytest.approx(metric(np.repeat(y, weights), np.repeat(p, weights)), abs=1e-10)
 

@@ -28,9 +28,7 @@ def layout_by_hand(d: np.ndarray) -> tuple[float, float, float]:
     ms_item = seeds * ((d.mean(0) - grand) ** 2).sum() / (items - 1)
     ms_rest = ((d - d.mean(1)[:, None] - d.mean(0) + grand) ** 2).sum() / ((seeds - 1) * (items - 1))
     v = max(ms_seed + ms_item - ms_rest, ms_seed, ms_item)
-    df = v**2 / (
-        ms_seed**2 / (seeds - 1) + ms_item**2 / (items - 1) + ms_rest**2 / ((seeds - 1) * (items - 1))
-    )
+    df = v**2 / (ms_seed**2 / (seeds - 1) + ms_item**2 / (items - 1) + ms_rest**2 / ((seeds - 1) * (items - 1)))
     df = max(df, seeds - 1)
     half = stats.t.ppf(0.975, df) * math.sqrt(v / (seeds * items))
     return grand - half, grand + half, df
@@ -90,10 +88,11 @@ def test_equal_arms_differ_by_nothing():
 
 
 def test_the_bootstrap_path_agrees_with_the_layout_where_both_apply(rng):
-    """Accuracy declared not to decompose must give the same interval up to bootstrap noise (2 % of a standard error)."""
+    """Accuracy declared not to decompose must give the same interval up to bootstrap noise (2 % of a standard
+    error)."""
     from dataclasses import replace
 
-    from analysis import significance
+    from analysis.crossed import by_bootstrap
     from analysis.scores import METRICS
 
     labels = rng.integers(0, 2, 1500)
@@ -102,7 +101,7 @@ def test_the_bootstrap_path_agrees_with_the_layout_where_both_apply(rng):
     a, b = draw(0.95), draw(0.9)
     exact = components(a, b, metric="accuracy", labels=labels)
     opaque = replace(METRICS["accuracy"], per_item=None)
-    booted = significance._by_bootstrap(a, b, labels, opaque, np.random.default_rng(0))
+    booted = by_bootstrap(a, b, labels, opaque, np.random.default_rng(0))
     assert booted.differences == pytest.approx(exact.differences)
     assert booted.items == pytest.approx(exact.items, rel=0.12)
     assert booted.both == pytest.approx(exact.both, rel=0.15)
@@ -115,7 +114,9 @@ def test_the_item_variance_of_other_metrics_is_scipys_bootstrap(metric, rng):
     labels = rng.integers(0, 2, 120)
     a, b = (np.where(rng.random((1, 120)) < s, labels, 1 - labels) for s in (0.85, 0.75))
     difference = lambda i: score(metric, labels[i], a[0][i]) - score(metric, labels[i], b[0][i])  # noqa: E731
-    reference = stats.bootstrap((np.arange(120),), difference, n_resamples=2000, vectorized=False, rng=1, method="percentile")
+    reference = stats.bootstrap(
+        (np.arange(120),), difference, n_resamples=2000, vectorized=False, rng=1, method="percentile"
+    )
     got = crossed_interval(a, b, metric=metric, labels=labels)
     assert got.estimate == pytest.approx(difference(np.arange(120)))
     assert got.se == pytest.approx(reference.standard_error, rel=0.1)
@@ -155,7 +156,9 @@ def test_the_mean_of_two_tasks_by_hand(rng):
 def test_swapping_the_arms_flips_the_sign(a):
     b = np.roll(a, 1, axis=1) * 0.7
     one, other = crossed_interval(a, b), crossed_interval(b, a)
-    assert (other.estimate, other.low, other.high, other.p) == pytest.approx((-one.estimate, -one.high, -one.low, one.p))
+    assert (other.estimate, other.low, other.high, other.p) == pytest.approx(
+        (-one.estimate, -one.high, -one.low, one.p)
+    )
 
 
 @given(SCORES, st.randoms(use_true_random=False))

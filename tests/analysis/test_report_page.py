@@ -1,0 +1,178 @@
+"""The written report: every number recomputes from the stored predictions, texts are escaped, nothing is fetched."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+from world import Arm, Exam, World
+
+from analysis.comparison import compare
+from analysis.load import latest_manifest
+from analysis.report import write_report
+from analysis.tables import number
+
+
+@pytest.fixture(scope="module")
+def report(small_world: Path) -> Path:
+    return write_report(small_world, "compare")
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> str:
+    return report.read_text(encoding="utf-8")
+
+
+def scores_from_parquet(results: Path, keys: list[str], task: str, metric: str) -> np.ndarray:
+    """Percent scores of the finished runs with nothing of this package: pandas, scikit-learn and scipy alone."""
+    reference = {
+        "accuracy": sk.accuracy_score,
+        "matthews": sk.matthews_corrcoef,
+        "pearson": lambda y, p: 0.0 if np.ptp(p) == 0 else stats.pearsonr(y, p).statistic,
+    }[metric]
+    values = []
+    for key in keys:
+        path = results / "runs" / key / "predictions" / f"{task}.dev.parquet"
+        if path.exists():
+            frame = pd.read_parquet(path)
+            frame = frame[frame["epoch"] == frame["epoch"].max()]
+            values.append(100 * reference(frame["label"], frame["prediction"]))
+    return np.array(values)
+
+
+def test_every_number_of_the_table_recomputes_from_predictions(small_world, report):
+    manifest = latest_manifest(small_world, "compare")
+    written = {
+        (r["row"], r["column"]): r for r in csv.DictReader(io.StringIO((report.parent / "table.csv").read_text()))
+    }
+    assert len(written) == 9
+    for (row, column), cell in written.items():
+        task, metric = column.split(".")
+        ours = scores_from_parquet(small_world, manifest.cells[row][task], task, metric)
+        base = scores_from_parquet(small_world, manifest.cells["vanilla"][task], task, metric)
+        assert float(cell["mean"]) == pytest.approx(ours.mean())
+        assert float(cell["sd"]) == pytest.approx(ours.std(ddof=1))
+        assert int(cell["n_seeds"]) == len(ours)
+        if row != "vanilla":
+            common = base[: len(ours)]  # the missing seed is the last
+            assert float(cell["difference"]) == pytest.approx(ours.mean() - common.mean())
+            assert float(cell["low"]) <= float(cell["difference"]) <= float(cell["high"])
+
+
+def test_the_intervals_recompute_from_predictions(small_world):
+    from test_significance import layout_by_hand
+
+    manifest = latest_manifest(small_world, "compare")
+
+    def hits(row: str) -> np.ndarray:
+        frames = [
+            pd.read_parquet(small_world / "runs" / k / "predictions" / "demo-rte.dev.parquet").query("epoch == 3")
+            for k in manifest.cells[row]["demo-rte"]
+        ]
+        return np.stack([(f["label"] == f["prediction"]).to_numpy(float) for f in frames])
+
+    low, high, _ = layout_by_hand(hits("smart-shared") - hits("vanilla"))
+    cells = compare(small_world, manifest).set_index(["row", "column"])
+    cell = cells.loc[("smart-shared", "demo-rte.accuracy")]
+    assert (cell["low"], cell["high"]) == pytest.approx((100 * low, 100 * high))
+    assert cell["published_difference"] == pytest.approx(7.7)
+    assert cell["ceiling"] == pytest.approx(87.0)
+
+
+def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
+    cells = compare(small_world, latest_manifest(small_world, "compare")).set_index(["row", "column"])
+    cell = cells.loc[("smart-shared", "demo-rte.accuracy")]
+    sentence = (
+        f"SMART [shared] is {number(cell['difference'])} points above vanilla on demo-rte "
+        f"(95 % interval {number(cell['low'])} to {number(cell['high'])}, 3 seeds × 300 items)"
+    )
+    assert sentence in page
+    assert page.index("What was found") < page.index('class="matrix"')
+    for words in ("Generated data, demonstration", "Few seeds", "demo-rte (1 of 2 runs)", "3 runs of 3 cells missing"):
+        assert words in page
+
+
+def test_texts_are_escaped_everywhere(page, report):
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; 5_%" in page
+    assert r"R-Drop \textless{}script\textgreater{}alert(1)\textless{}/script\textgreater{} \& 5\_\%" in (
+        report.parent / "table.tex"
+    ).read_text(encoding="utf-8")
+    assert r"R-Drop \<script\>alert(1)\</script\> & 5\_%" in (report.parent / "table.md").read_text(encoding="utf-8")
+
+
+class Links(html.parser.HTMLParser):
+    """Collects what a page would fetch, its ids and its in-page links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.ids: list[str] = []
+        self.anchors: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "data", "action", "srcset") and not (value or "").startswith("#"):
+                self.fetched.append(f"{tag} {name}={value}")
+            elif name in ("href", "xlink:href"):
+                self.anchors.append(value[1:])
+            if name == "id":
+                self.ids.append(value)
+
+
+def test_the_page_fetches_nothing_and_its_links_lead_somewhere(page):
+    links = Links()
+    links.feed(page)
+    assert links.fetched == []
+    assert "@import" not in page
+    assert "url(http" not in page
+    assert len(links.ids) == len(set(links.ids))
+    assert set(links.anchors) <= set(links.ids)
+    assert set(re.findall(r"url\(#([\w-]+)\)", page)) <= set(links.ids)
+
+
+def test_every_figure_is_described_and_written_in_three_formats(page, report):
+    figures = re.findall(r"<svg [^>]*>", page)
+    assert len(figures) >= 9
+    assert all(re.search(r'role="img" aria-label="[^"]{20,}"', figure) for figure in figures)
+    stems = {p.stem for p in (report.parent / "figures").iterdir()}
+    assert {"scores", "differences", "loss-parts-demo-rte"} <= stems
+    for stem in stems:
+        assert {p.suffix for p in (report.parent / "figures").glob(f"{stem}.*")} == {".png", ".pdf", ".svg"}
+
+
+def test_writing_it_again_gives_the_same_bytes(small_world, report):
+    before = {p: p.read_bytes() for p in report.parent.rglob("*") if p.is_file()}
+    write_report(small_world, "compare")
+    assert {p: p.read_bytes() for p in report.parent.rglob("*") if p.is_file()} == before
+
+
+def test_a_score_that_contradicts_its_predictions_is_reported(tmp_path):
+    World(tmp_path, [Arm("vanilla"), Arm("smart")], [Exam("demo-rte", items=40)]).write()
+    key = latest_manifest(tmp_path, "compare").cells["smart"]["demo-rte"][0]
+    path = tmp_path / "runs" / key / "result.json"
+    result = json.loads(path.read_text())
+    result["scores"]["demo-rte"]["dev"]["accuracy"] = 0.999
+    path.write_text(json.dumps(result))
+    text = write_report(tmp_path, "compare").read_text(encoding="utf-8")
+    assert f"Run {key[:12]}: result.json says accuracy 0.999000" in text
+
+
+def test_nothing_finished_is_a_page_too(tmp_path):
+    arms = [Arm("vanilla", missing=(0, 1, 2)), Arm("smart", missing=(0, 1, 2))]
+    World(
+        tmp_path, arms, [Exam("demo-rte")], extra={"reasons_missing": {"smart|demo-rte.accuracy": "needs a GPU"}}
+    ).write()
+    text = write_report(tmp_path, "compare").read_text(encoding="utf-8")
+    assert "missing: needs a GPU" in text
+    assert "missing: not run" in text
+    assert "Nothing can be compared yet" in text

@@ -1,0 +1,162 @@
+"""Written tables and drawn figures show the estimates they were given: the drawn data are compared, not pixels."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+from shutil import which
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import curves, figures, tables
+from analysis.comparison import compare, contrast, read_cell
+from analysis.load import ResultsError, history, latest_manifest
+
+
+@pytest.fixture(scope="module")
+def cells(small_world) -> pd.DataFrame:
+    return compare(small_world, latest_manifest(small_world, "compare"))
+
+
+@pytest.fixture
+def rte(cells) -> pd.DataFrame:
+    return cells[cells["column"] == "demo-rte.accuracy"]
+
+
+@pytest.fixture
+def ax():
+    _, axes = figures.new_figure(4, 3)
+    return axes.flat[0]
+
+
+def test_numbers_as_they_are_printed():
+    assert tables.number(-0.04) == "0.0"
+    assert tables.number(-1.25, 1, signed=True) == "−1.2"
+    assert tables.number(1.26, 1, signed=True) == "+1.3"
+    assert tables.number(float("nan")) == ""
+
+
+def test_markdown_has_a_line_per_cell_and_escapes_pipes(rte):
+    text = tables.to_markdown(rte.assign(row_title="a | b"), notes=["generated | data"])
+    lines = text.splitlines()
+    assert lines[0] == r"- generated \| data"
+    assert [line.count(" | ") for line in lines[2:]] == [len(tables.HEADINGS) - 1] * 5
+    assert r"a \| b" in lines[4]
+
+
+def test_csv_keeps_full_precision_and_runs_no_formula(rte):
+    back = list(csv.DictReader(io.StringIO(tables.to_csv(rte.assign(reason="=HYPERLINK(1)")))))
+    assert float(back[1]["difference"]) == rte["difference"].iloc[1]
+    assert back[0]["reason"] == "'=HYPERLINK(1)"
+
+
+def test_latex_escapes_what_latex_would_run():
+    assert tables.latex(r"50% of \cmd{x}_1 & $2 # ~^") == (
+        r"50\% of \textbackslash{}cmd\{x\}\_1 \& \$2 \# \textasciitilde{}\textasciicircum{}"
+    )
+
+
+@pytest.mark.skipif(which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(cells, tmp_path):
+    body = tables.to_latex(cells, caption="A & B")
+    (tmp_path / "t.tex").write_text(
+        "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs}\\begin{document}\n"
+        + body
+        + "\\end{document}"
+    )
+    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_scores_are_drawn_where_they_are(rte, ax):
+    figures.plot_scores(rte, ax)
+    drawn = sorted(x for line in ax.lines if line.get_linestyle() == "None" for x in line.get_xdata())
+    assert drawn == sorted(x for scores in rte["scores"] for x in scores)
+    means = [line.get_xdata()[0] for line in ax.lines if line.get_linewidth() == 2.4]
+    assert means == pytest.approx(rte["mean"].tolist())
+    assert [t.get_text() for t in ax.get_yticklabels()] == rte["row_title"].tolist()
+
+
+def test_differences_and_published_values_are_drawn_where_they_are(rte, ax):
+    figures.plot_differences(rte, ax)
+    shown = rte.dropna(subset="difference")
+    spans = [tuple(line.get_xdata()) for line in ax.lines if line.get_linewidth() == 2.2]
+    assert spans == [(low, high) for low, high in zip(shown["low"], shown["high"], strict=True)]
+    diamonds = [
+        line.get_xdata()[0] for line in ax.lines if line.get_markerfacecolor() == "none" and len(line.get_xdata()) == 1
+    ]
+    assert diamonds == pytest.approx([7.7])
+
+
+def test_an_interval_that_leaves_the_axis_ends_in_an_arrow(rte, ax):
+    wide = rte.copy()
+    wide.loc[wide["row"] == "r-drop", ["difference", "low", "high"]] = [-2.0, -500.0, 496.0]
+    figures.plot_differences(wide, ax)
+    assert {line.get_marker() for line in ax.lines} >= {"<", ">"}
+    assert ax.get_xlim()[1] < 100
+
+
+def test_loss_parts_are_means_and_ranges_over_seeds(small_world):
+    manifest = latest_manifest(small_world, "compare")
+    parts = curves.loss_parts(small_world, manifest, manifest.columns[0])
+    assert list(parts["part"].unique()) == ["task", "smoothness", "bregman"]
+    keys = manifest.cells["smart-shared"]["demo-rte"]
+    at_one = [history(small_world, key)["smoothness"].iloc[0] for key in keys]
+    first = parts[(parts["part"] == "smoothness") & (parts["step"] == 1)].iloc[0]
+    assert (first["mean"], first["low"], first["high"]) == pytest.approx((np.mean(at_one), min(at_one), max(at_one)))
+
+
+def test_long_runs_are_averaged_into_few_points(tmp_path):
+    steps = pd.DataFrame({"step": range(1, 601), "task": range(1, 601)})
+    binned = curves._binned(steps, ["task"])
+    assert len(binned) == curves.POINTS
+    assert binned["step"].tolist() == list(range(10, 601, 10))
+    assert binned["value"].iloc[0] == np.mean(range(1, 11))
+
+
+def test_curves_draw_their_frame_and_keep_each_methods_colour(small_world, ax):
+    manifest = latest_manifest(small_world, "compare")
+    curve = curves.epochs(small_world, manifest, manifest.columns[0])
+    titles = {row.id: row.title for row in manifest.rows}
+    figures.plot_curves(curve, ax, titles, x="epoch")
+    assert len(ax.lines) == 3
+    for line, (row, expected) in zip(ax.lines, curve.groupby("row", sort=False), strict=True):
+        assert line.get_ydata().tolist() == expected["mean"].tolist()
+        assert line.get_color() == figures.PALETTE[list(titles).index(row)]
+    one = curve[curve["row"] == "smart-shared"]
+    _, alone = figures.new_figure(4, 3)
+    figures.plot_curves(one, alone.flat[0], titles, x="epoch")
+    assert alone.flat[0].lines[0].get_color() == figures.PALETTE[1]
+
+
+def test_style_leaves_nothing_behind():
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    with figures.style():
+        assert mpl.rcParams["svg.hashsalt"] == "smart-repro"
+    assert dict(mpl.rcParams) == before
+
+
+def test_arms_are_compared_at_common_seeds_only(small_world):
+    manifest = latest_manifest(small_world, "compare")
+    a, b = (read_cell(small_world, manifest, row, manifest.columns[0]) for row in ("r-drop", "vanilla"))
+    interval, ours, theirs = contrast(a, b, "accuracy")
+    assert interval.n_seeds == len(ours) == len(theirs) == 2
+    assert a.collapsed.tolist() == [False, True]
+
+
+def test_runs_scored_on_other_items_are_refused(small_world, tmp_path):
+    from shutil import copytree
+
+    root = tmp_path / "copy"
+    copytree(small_world, root)
+    manifest = latest_manifest(root, "compare")
+    path = root / "runs" / manifest.cells["vanilla"]["demo-rte"][1] / "predictions" / "demo-rte.dev.parquet"
+    frame = pd.read_parquet(path)
+    frame["id"] = frame["id"] + "x"
+    frame.to_parquet(path)
+    with pytest.raises(ResultsError, match=r"different items of demo-rte\.dev"):
+        read_cell(root, manifest, "vanilla", manifest.columns[0])
