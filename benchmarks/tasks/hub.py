@@ -19,7 +19,8 @@ from benchmarks.tasks.records import from_records
 
 PROBE_SECONDS = 3.0  # without it, `datasets` retries for 23 s before it says that there is no network
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
+BATCH = 10_000
 
 
 def load_from_hub(task: Task, split: str, revision: str | None = None) -> Split:
@@ -40,10 +41,11 @@ def load_from_hub(task: Task, split: str, revision: str | None = None) -> Split:
         found = ", ".join(table.column_names)
         raise DataError(f"{where}: no column {', '.join(missing)}, found {found}; has the data set changed?")
     names = tuple(getattr(table.features[hub.label], "names", None) or hub.labels)
-    wanted = [name for name in (*needed, hub.votes) if name in table.column_names]
+    wanted = list(dict.fromkeys(name for name in (*needed, hub.votes) if name in table.column_names))
+    batches = table.select_columns(wanted).with_format("arrow").iter(batch_size=BATCH)
     rows = (
         hub_record(row, number, hub, task.text, names, where)
-        for number, row in enumerate(table.select_columns(list(dict.fromkeys(wanted))), start=1)
+        for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), start=1)
     )
     return from_records(task, rows, split, where)
 
@@ -106,10 +108,10 @@ def unreachable(endpoint: str) -> str:
 def _commit(table: Any, hub: Hub) -> str:
     """The commit the rows came from, as the download recorded it."""
     for url in table.info.download_checksums or {}:
-        found = re.search(rf"{re.escape(hub.repo)}@({COMMIT.pattern})", url)
+        found = COMMIT.search(url.partition(f"{hub.repo}@")[2])
         if found:
-            return found[1]
-    for file in table.cache_files:
+            return found[0]
+    for file in table.cache_files:  # .../<name>/<config>/0.0.0/<commit>/<file>.arrow
         found = COMMIT.search(str(file.get("filename", "")))
         if found:
             return found[0]
