@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,6 +251,43 @@ def summary_text(plan: Plan, summary: Summary) -> str:
 
 
 _STATES = {"done": "done", "running": "running", "failed": "failed", "todo": "to do"}
+
+
+# --- data ---
+
+
+def data_text(found: dict[str, dict[str, Any]]) -> str:
+    """What ``smart-repro data`` prints: a block per task, then what is missing."""
+    return "\n".join(line for name, about in found.items() for line in _data_lines(name, about))
+
+
+def _data_lines(name: str, about: dict[str, Any]) -> Iterator[str]:
+    yield f"{name} ({about['title']}), source: {about['source']}"
+    for split, content in about["splits"].items():
+        if content is None:
+            reason = about["missing"].get(split) or about["broken"].get(split)
+            yield f"  {split:<6} {'MISSING' if split in about['missing'] else 'BROKEN '}  {reason}"
+            continue
+        official = content["official_rows"]
+        of = f" of {official:,}" if official and official != content["rows"] else ""
+        labels = "hidden" if content["labels_hidden"] else _counts_text(content["labels"])
+        yield f"  {split:<6} {content['rows']:>8,}{of} rows  labels: {labels}  sha256 {content['fingerprint'][:12]}"
+        if content["agreement"]:
+            yield f"         agreement: {_counts_text(content['agreement'])}"
+        quantiles = content["lengths"]["quantiles"]
+        lengths = ", ".join(f"{100 * float(q):g} %: {value:g}" for q, value in quantiles.items())
+        yield f"         length in {content['lengths']['unit']}: {lengths}"
+        yield from (f"         note: {note}" for note in content.get("notes", ()))
+    for pair, count in about["duplicates_across"].items():
+        if count:
+            yield f"  {count:,} examples of {pair} (same texts)"
+
+
+def _counts_text(counts: dict[str, Any]) -> str:
+    return (
+        ", ".join(f"{name} {value:,}" for name, value in counts.items() if isinstance(value, int))
+        or f"mean {counts.get('mean', 0):.2f}"
+    )
 
 
 # --- small helpers ---

@@ -208,13 +208,23 @@ def data(
 ) -> None:  # fmt: skip
     """Show what each task reads: files, rows against the official ones, labels, duplicates, fingerprints."""
     _import(plugins)
-    from benchmarks import data_report
+    from benchmarks import catalogue, data_report, models
+    from benchmarks.tasks import TASKS
     from benchmarks.tasks.sources import parse_data_files, resolve_source
 
     where = resolve_source(source, data_dir, parse_data_files(data_file or []))
-    code = data_report.main(tasks or [], where, model, plot, as_json)
+    names = [name for name in tasks or TASKS if TASKS[name]]
+    found = data_report.data_report(names, where, models.tokenizer(model) if model else None)
+    if plot is not None:
+        for file in data_report.plot(found, plot):
+            print(f"Drawn: {file}", file=sys.stderr)
+    if as_json:
+        _print_json(found)
+    else:
+        print(catalogue.data_text(found))
     _hint(as_json, "smart-repro run compare --tasks TASK --methods vanilla,smart")
-    raise typer.Exit(code)
+    unreadable = any(about["broken"] or (tasks and not any(about["splits"].values())) for about in found.values())
+    raise typer.Exit(USAGE if unreadable else DONE)
 
 
 @app.command()

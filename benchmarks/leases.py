@@ -143,7 +143,7 @@ def _process_runs(pid: int, started: float) -> bool:
 
 
 def _create_exclusively(path: Path, content: dict[str, Any]) -> bool:
-    """Create ``path`` with its content in one step (a hard link: atomic on network file systems too); False if it exists."""
+    """Create ``path`` with its content in one step (a hard link is atomic on NFS too); False if it exists."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     partial.write_text(json.dumps(content))
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from benchmarks.errors import UsageError
 from smart_repro.registry import Registry
@@ -91,6 +92,13 @@ def resolve(name: str) -> ModelFiles:
     if folder.is_absolute() or name.startswith((".", "~")):
         raise UsageError(f"--model {name}: there is no such folder")
     return _from_hub(name)
+
+
+def tokenizer(name: str) -> Any:
+    """The tokenizer that belongs to a model."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(resolve(name).folder)
 
 
 def _from_hub(name: str) -> ModelFiles:

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import nn
-from transformers import AutoTokenizer
 
 import smart_repro
 from analysis import scores
@@ -244,7 +243,7 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
     kept, aside = holdout(whole, rows, run.holdout, seed)
     numbers = {(run.task, "train"): kept, (run.task, "holdout"): aside}
     own = {place: whole.take(chosen) for place, chosen in numbers.items()}
-    tokenizer = AutoTokenizer.from_pretrained(models.resolve(run.model).folder)
+    tokenizer = models.tokenizer(run.model)
 
     def encoded(place: tuple[str, str], split: Split) -> Encoded:
         return encode(tokenizer, split.texts, split.labels, run.max_length, numbers.get(place))

@@ -1,0 +1,115 @@
+"""Specs and keys: equal runs have equal keys, and whatever could change a result changes the key."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from benchmarks.errors import UsageError
+from benchmarks.request import parse_seeds, parse_settings
+from benchmarks.spec import Identity, MethodChoice, RunSpec, method, parse_methods, run_key
+
+IDENTITY = Identity(data={"rte.train": "a", "rte.dev": "b"}, weights="w", task_version=1, method_version=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("vanilla", [method("vanilla")]),
+        ("smart:lambda_s=3,vanilla", [method("smart", lambda_s=3), method("vanilla")]),
+        ("smart:lambda_s=3,dropout=independent", [method("smart", lambda_s=3, dropout="independent")]),
+        (
+            "smart[independent],smart[shared]:mu=0",
+            [method("smart", dropout="independent"), method("smart", dropout="shared", mu=0)],
+        ),
+        ("smart+sda, sda:K=all", [method("smart+sda"), method("sda", K="all")]),
+        ("smoothness:epsilon=1e-4", [method("smoothness", epsilon=1e-4)]),
+    ],
+)
+def test_methods_are_read_as_typed(text: str, expected: list[MethodChoice]) -> None:
+    assert parse_methods(text) == expected
+
+
+@pytest.mark.parametrize(
+    "choice", [method("vanilla"), method("smart", dropout="shared", lambda_s=3.0), method("sda", K="all")]
+)
+def test_a_method_label_reads_back_as_the_method(choice: MethodChoice) -> None:
+    assert parse_methods(choice.label) == [choice]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("lambda_s=3", "follows no method"), ("", "empty"), ("smart:3", "option=value"), ("sm art", "method name")],
+)
+def test_what_is_no_method_is_refused_with_the_reason(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        parse_methods(text)
+
+
+def test_seeds_are_a_number_a_list_or_a_range() -> None:
+    assert parse_seeds("3") == (0, 1, 2)
+    assert parse_seeds("3,7") == (3, 7)
+    assert parse_seeds("10-13") == (10, 11, 12, 13)
+    for wrong in ("0", "a", "3-", ","):
+        with pytest.raises(UsageError, match="--seeds"):
+            parse_seeds(wrong)
+
+
+def test_settings_are_fields_of_a_run() -> None:
+    assert parse_settings(["batch_size=32", "clip=none", "optimizer=radam"]) == {
+        "batch_size": 32,
+        "clip": None,
+        "optimizer": "radam",
+    }
+    with pytest.raises(UsageError, match="learning_rate"):
+        parse_settings(["lerning_rate=1"])
+
+
+def test_a_spec_survives_json() -> None:
+    spec = RunSpec(task="rte", method="smart", options=(("lambda_s", 3),), predict=("dev", "mnli-mm:dev"), seed_init=4)
+    assert RunSpec.from_json(spec.to_json()) == spec
+
+
+def test_every_field_enters_the_key() -> None:
+    base = RunSpec(task="rte")
+    other = {
+        "task": "cola", "method": "smart", "options": (("mu", 2),), "model": "minilm", "head": "mean", "layers": 2,
+        "random_weights": True, "dropout": 0.2, "head_dropout": 0.2, "max_length": 64, "max_train_samples": 99,
+        "holdout": 0.2, "predict": ("dev",), "epochs": 9, "max_steps": 9, "batch_size": 9, "accumulation": 2,
+        "learning_rate": 1e-3, "head_learning_rate": 1e-3, "weight_decay": 0.0, "optimizer": "radam",
+        "schedule": "constant", "warmup": 0.0, "clip": None, "precision": "bf16", "threads": 2,
+    }  # fmt: skip
+    seeds = {field.name: 7 for field in fields(RunSpec) if field.name.startswith("seed")}
+    changed = {**other, **seeds}
+    assert set(changed) == {field.name for field in fields(RunSpec)}
+    keys = {name: run_key(replace(base, **{name: value}), IDENTITY) for name, value in changed.items()}
+    assert len({run_key(base, IDENTITY), *keys.values()}) == len(keys) + 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"data": {"rte.train": "a", "rte.dev": "c"}}, {"weights": "v"}, {"task_version": 2}, {"method_version": 2}],
+)
+def test_other_data_weights_or_versions_make_another_key(change: dict[str, object]) -> None:
+    spec = RunSpec(task="rte")
+    assert run_key(spec, IDENTITY) != run_key(spec, replace(IDENTITY, **change))
+
+
+def test_a_field_at_its_default_is_not_in_the_canonical_form() -> None:
+    assert RunSpec(task="rte").canonical() == {"task": "rte"}
+    assert RunSpec(task="rte", seed=3, seed_order=3).canonical() == {"task": "rte", "seed": 3}
+
+
+def test_the_key_of_a_known_run_stays_what_it_is() -> None:
+    """Results of earlier versions must be found again; this fails when a default or the format of keys changes."""
+    spec = RunSpec(task="rte", method="smart", options=(("dropout", "shared"),), seed=1)
+    assert run_key(spec, IDENTITY) == "53533545ce3a1fb29c08c6dc8091b64c"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 0}, {"accumulation": 17}, {"holdout": 0.9}, {"learning_rate": 0}]
+)
+def test_a_run_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        RunSpec(task="rte", **wrong)
