@@ -36,7 +36,7 @@ class Noise:
 def typical(n_items: int) -> Noise:
     """What to assume before any run: small evaluation sets come with small training sets and so with noisier seeds.
 
-    Seeds that differ by 2.4 points at 277 items (RTE), 0.9 at 1,043 (CoLA) and 0.2 at 9,824 (SNLI), and arms that answer
+    Seeds that differ by 2.4 points at 277 items (RTE), 0.9 at 1,043 (CoLA), 0.2 at 9,824 (SNLI), and arms that answer
     differently on one item in nine, give the smallest visible differences of docs/statistics.md.
     """
     return Noise(seed=0.024 * (277 / n_items) ** 0.7, item=0.14, interaction=0.30)

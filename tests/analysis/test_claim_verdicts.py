@@ -1,0 +1,153 @@
+"""One results folder with known truth per verdict, suffix and quantifier; and the rule itself on components."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from world import Arm, Exam, World
+
+from analysis.claims import Claim, decide_all, in_words, judge, not_decidable, read_claim
+from analysis.crossed import Components
+from analysis.load import ResultsError, latest_manifest
+
+
+def claim(**changes) -> dict:
+    return {
+        "id": "c",
+        "sentence": "SMART beats BERT.",
+        "table": "SMART Table 1",
+        "contrast": {"a": "smart", "b": "vanilla"},
+        "tasks": ["one", "two"],
+        "metric": "accuracy",
+        "direction": "greater",
+        "size": 5.0,
+        "quantifier": "average",
+        "bound": None,
+        "reading": "shared",
+        "min_seeds": 5,
+    } | changes
+
+
+def part(estimate: float, se: float, n_items: int = 1000, seeds: int = 6) -> Components:
+    """A task whose interval is about ``estimate`` ± 2 ``se``: all its variance from items."""
+    return Components(np.full(seeds, estimate), se**2, 0.0, n_items, "made up")
+
+
+def verdict_of(quantifier: str, *estimates_and_errors: tuple[float, float], **changes) -> tuple[str, str]:
+    tasks = [f"t{i}" for i in range(len(estimates_and_errors))]
+    made = read_claim(claim(tasks=tasks, quantifier=quantifier, **changes))
+    got = judge(made, {t: part(*e) for t, e in zip(tasks, estimates_and_errors, strict=True)})
+    return got.status, got.suffix
+
+
+@pytest.mark.parametrize(
+    ("quantifier", "tasks", "expected"),
+    [
+        ("average", [(4.0, 1.0)], ("supported", "")),
+        ("average", [(2.0, 0.5)], ("supported", "smaller than claimed")),
+        ("average", [(-2.0, 0.5)], ("contradicted", "")),
+        ("average", [(0.2, 0.5)], ("no relevant effect", "")),
+        ("average", [(1.0, 2.0)], ("inconclusive", "")),
+        ("average", [(9.0, 1.0), (-1.0, 1.0)], ("supported", "")),  # the mean counts, not each task
+        ("every", [(4.0, 1.0), (6.0, 1.0)], ("supported", "")),
+        ("every", [(4.0, 1.0), (2.0, 0.5)], ("supported", "smaller than claimed")),  # one task's far end is below 5
+        ("every", [(4.0, 1.0), (1.0, 1.0)], ("inconclusive", "")),
+        ("every", [(9.0, 1.0), (-4.0, 1.0)], ("contradicted", "")),
+        ("every", [(0.0, 1.0), (-2.1, 1.0)], ("inconclusive", "")),  # p = 0.036 alone, 0.072 after Holm
+        ("every", [(0.2, 0.5), (-0.3, 0.5)], ("no relevant effect", "")),
+        ("any", [(4.0, 1.0), (0.0, 1.0)], ("supported", "")),
+        ("any", [(2.0, 0.5), (0.0, 1.0)], ("supported", "smaller than claimed")),
+        ("any", [(2.05, 1.0), (0.0, 1.0)], ("inconclusive", "")),  # p = 0.04 alone, 0.08 after Holm
+        ("any", [(-4.0, 1.0), (-3.0, 1.0)], ("contradicted", "")),
+        ("any", [(-4.0, 1.0), (1.0, 2.0)], ("inconclusive", "")),
+        ("any", [(0.2, 0.5), (-0.3, 0.5)], ("no relevant effect", "")),
+    ],
+)
+def test_the_rule(quantifier, tasks, expected):
+    assert verdict_of(quantifier, *tasks) == expected
+
+
+def test_less_means_the_other_way():
+    assert verdict_of("average", (-4.0, 1.0), direction="less") == ("supported", "")
+    assert verdict_of("average", (4.0, 1.0), direction="less") == ("contradicted", "")
+    assert verdict_of("average", (-2.0, 0.5), direction="less") == ("supported", "smaller than claimed")
+
+
+def test_the_bound_is_half_the_size_or_half_a_point_or_as_declared():
+    assert read_claim(claim(size=5.0)).relevant == 2.5
+    assert read_claim(claim(size=0.1)).relevant == 0.5
+    assert read_claim(claim(size=None)).relevant == 0.5
+    assert verdict_of("average", (0.0, 0.5), bound=0.6) == ("inconclusive", "")
+    assert verdict_of("average", (0.0, 0.5), bound=1.0) == ("no relevant effect", "")
+
+
+def test_a_claim_without_a_size_has_no_suffix():
+    assert verdict_of("average", (2.0, 0.5), size=None) == ("supported", "")
+
+
+WORLDS = {
+    "supported": ({"gain": 6.0}, {}, "supported"),
+    "smaller": ({"gain": 5.0}, {"size": 20.0}, "supported (smaller than claimed)"),
+    "contradicted": ({"gain": -6.0}, {}, "contradicted"),
+    "no effect": ({"gain": 0.0}, {"size": 10.0}, "no relevant effect"),
+    "inconclusive": ({"gain": 0.5}, {"size": 1.0}, "inconclusive"),
+    "not run": ({"gain": 6.0, "missing": (4, 5)}, {}, "not run"),
+    "every": ({"gain": 8.0}, {"quantifier": "every"}, "supported"),
+    "every fails": ({"gain": {"one": 20.0, "two": -15.0}}, {"quantifier": "every"}, "contradicted"),
+    "any": ({"gain": {"one": 12.0, "two": 0.0}}, {"quantifier": "any"}, "supported"),
+    "one task": ({"gain": {"two": 8.0}}, {"tasks": ["two"]}, "supported"),
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_verdict_comes_out_as_constructed(name, tmp_path):
+    arm, changes, expected = WORLDS[name]
+    arms = [Arm("vanilla"), Arm("smart", "SMART", "smart", **arm)]
+    exams = [Exam("one", items=1500, base=0.7), Exam("two", items=1500, base=0.7)]
+    World(tmp_path, arms, exams, seeds=range(6), epochs=1, steps=2, extra={"claims": [claim(**changes)]}).write()
+    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    assert got.words == expected
+    assert in_words(got).startswith(expected)
+    if expected == "not run":
+        assert got.reason == "needs 5 seeds of both methods on every task, has 4"
+
+
+def test_a_claim_about_rows_nobody_ran_says_which(tmp_path):
+    World(tmp_path, [Arm("vanilla")], [Exam("one", items=30)], extra={"claims": [claim(tasks=["one"])]}).write()
+    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    assert in_words(got) == "not run: smart on one: not run."
+
+
+def test_a_verdicts_sentence_has_its_numbers():
+    made = read_claim(claim(tasks=["t"]))
+    got = judge(made, {"t": part(4.0, 1.0)})
+    assert in_words(got) == (
+        "supported: +4.0 points on t (95 % interval 2.0 to 6.0), the paper's is +5.0; 6 seeds × 1,000 items."
+    )
+
+
+def test_an_inconclusive_verdict_says_when_the_interval_is_wider_than_the_claim():
+    made = read_claim(claim(tasks=["t"], size=1.0))
+    assert not_decidable(judge(made, {"t": part(0.5, 1.0)})).startswith("The interval is ±2.0 points wide")
+    assert not_decidable(judge(made, {"t": part(4.0, 1.0)})) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"quantifier": "most"}, "quantifier must be one of average, every, any; got 'most'"),
+        ({"direction": "up"}, "direction must be one of greater, less"),
+        ({"contrast": {"a": "x"}}, "rows 'a' and 'b'"),
+        ({"tasks": []}, "needs tasks"),
+        ({"size": -1.0}, "direction says which way"),
+    ],
+)
+def test_a_claim_that_cannot_be_decided_is_refused(changes, message):
+    with pytest.raises(ResultsError, match=message):
+        read_claim(claim(**changes))
+
+
+def test_claims_are_frozen():
+    made = Claim(id="c", sentence="s", contrast={"a": "x", "b": "y"}, tasks=["t"])
+    with pytest.raises(AttributeError):
+        made.size = 3.0  # type: ignore[misc]
