@@ -227,8 +227,8 @@ def plan_text(plan: Plan) -> str:
     total = sum(plan.cost(job.key) for job in left)
     lines += ["", f"To do: {len(left)} runs, {total:,.0f} F (F = one forward pass over a batch; a plain update is 3 F)"]
     lines += [
-        f"failed: {job.spec.title}: {plan.states[key].detail}"
-        for key, job in plan.jobs.items()
+        f"failed: {plan.titles[key]}: {plan.states[key].detail}"
+        for key in plan.jobs
         if plan.states[key].state == "failed"
     ]
     lines += [f"not run: {cell}: {reason}" for cell, reason in experiment.missing.items()]
@@ -246,7 +246,7 @@ def summary_text(plan: Plan, summary: Summary) -> str:
     if failed:
         text += f", {len(failed)} failed"
     unfinished = [*failed, *summary.of("skipped")]
-    reasons = [f"  {each.state}: {plan.jobs[each.key].spec.title}: {each.message}" for each in unfinished]
+    reasons = [f"  {each.state}: {plan.titles[each.key]}: {each.message}" for each in unfinished]
     return "\n".join([text, *reasons])
 
 

@@ -33,7 +33,7 @@ class Lines:
     """One plain line per finished run: for logs."""
 
     def start(self, plan: engine.Plan, jobs: list[Job]) -> None:
-        self._total, self._done, self._began = len(jobs), 0, time.monotonic()
+        self._total, self._done, self._began, self._titles = len(jobs), 0, time.monotonic(), plan.titles
         print(
             f"{plan.experiment.name}: {len(plan.jobs)} runs, {len(plan.jobs) - len(jobs)} done, {len(jobs)} to do",
             flush=True,
@@ -45,7 +45,10 @@ class Lines:
         self._done += 1
         left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
         remaining = f", about {duration(left)} left" if self._done < self._total else ""
-        print(f"[{self._done}/{self._total}] {event.job.spec.title}: {result(event.outcome)}{remaining}", flush=True)
+        print(
+            f"[{self._done}/{self._total}] {self._titles[event.job.key]}: {result(event.outcome)}{remaining}",
+            flush=True,
+        )
 
     def stop(self) -> None: ...
 
@@ -55,6 +58,7 @@ class Bars:
 
     def start(self, plan: engine.Plan, jobs: list[Job]) -> None:
         self._console = Console(stderr=True)
+        self._titles = plan.titles
         self._bars = rich_progress.Progress(
             rich_progress.SpinnerColumn(),
             rich_progress.TextColumn("{task.description}"),
@@ -73,7 +77,7 @@ class Bars:
     def progress(self, event: executors.Progress) -> None:
         key = event.job.key
         if key not in self._at_work:
-            self._at_work[key] = self._bars.add_task("  " + event.job.spec.title, total=event.total, unit="updates")
+            self._at_work[key] = self._bars.add_task("  " + self._titles[key], total=event.total, unit="updates")
         self._bars.update(self._at_work[key], completed=event.step)
 
     def finished(self, event: executors.Finished) -> None:
@@ -81,7 +85,9 @@ class Bars:
         if bar is not None:
             self._bars.remove_task(bar)
         self._bars.advance(self._grid)
-        self._bars.console.print(f"{event.job.spec.title}: {result(event.outcome)}", highlight=False, markup=False)
+        self._bars.console.print(
+            f"{self._titles[event.job.key]}: {result(event.outcome)}", highlight=False, markup=False
+        )
 
     def stop(self) -> None:
         self._bars.stop()

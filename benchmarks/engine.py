@@ -27,12 +27,14 @@ class Plan:
     Attributes:
         jobs: run key -> job; runs that several cells share are there once.
         cells: (row, task, seed) -> run key.
+        titles: run key -> a line that tells it from its neighbours.
         states: run key -> where it stands.
     """
 
     experiment: Experiment
     jobs: Mapping[str, Job]
     cells: Mapping[tuple[str, str, int], str]
+    titles: Mapping[str, str]
     states: Mapping[str, RunState]
     updates: Mapping[str, int]
 
@@ -65,13 +67,15 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
     """
     jobs: dict[str, Job] = {}
     cells: dict[tuple[str, str, int], str] = {}
+    titles: dict[str, str] = {}
     updates: dict[str, int] = {}
     for row, task, seed, spec in experiment.specs():
         job = make_job(spec, source)
         jobs.setdefault(job.key, job)
         cells[row, task, seed] = job.key
+        titles.setdefault(job.key, f"{task} {row} seed {seed}")
         updates[job.key] = updates_of(job)
-    return Plan(experiment, jobs, cells, store.states(list(jobs)), updates)
+    return Plan(experiment, jobs, cells, titles, store.states(list(jobs)), updates)
 
 
 def updates_of(job: Job) -> int:

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -84,11 +85,7 @@ def identity(run: RunSpec, source: Source) -> Identity:
 
 
 def make_job(run: RunSpec, source: Source) -> Job:
-    """The job for a spec. Raises UsageError or DataError if the model, the options or the data are not there."""
-    try:
-        build(run.method, **dict(run.options))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    """The job for a spec. Raises UsageError or DataError if the model or the data are not there."""
     return Job(spec.run_key(run, identity(run, source)), run, source)
 
 
@@ -383,7 +380,9 @@ class Recorder(Observer):
         )
         if each.rows.hidden:
             return {}
-        return {metric: float(scores.score(metric, each.rows.labels, predictions)) for metric in each.task.metrics}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", scores.Degenerate)  # constant predictions are shown by the analysis
+            return {metric: float(scores.score(metric, each.rows.labels, predictions)) for metric in each.task.metrics}
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
         with self.history.open("a") as stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +12,7 @@ from benchmarks import models
 from benchmarks.errors import UsageError
 from benchmarks.spec import MethodChoice, RunSpec
 from benchmarks.tasks import TASKS
+from smart_repro.methods import build
 from smart_repro.registry import Registry
 
 SCHEMA = 1
@@ -105,7 +106,7 @@ class Experiment:
         wanted += [f"{c.task}:{c.split}" for c in borrowed]
         settings["predict"] = tuple(dict.fromkeys(wanted))
         try:
-            return RunSpec(task=task, method=row.method.name, options=row.method.options, seed=seed, **settings)
+            return RunSpec(task=task, method=row.method.name, options=essential(row.method), seed=seed, **settings)
         except TypeError as error:
             raise UsageError(f"{error}: `smart-repro show spec` lists what can be set") from error
 
@@ -166,6 +167,27 @@ class Experiment:
             "title": task.name if task.generated else task.title,
             "ceiling": ceiling,
         }
+
+
+def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
+    """The options that differ from the method's defaults, so that a run has one key however it was typed.
+
+    Raises: UsageError: for an option or value the method refuses.
+    """
+    try:
+        config = build(choice.name, **dict(choice.options)).config
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    changed = {option.name: getattr(config, option.name) for option in fields(config)}
+    defaults = {option.name: option.default for option in fields(config)}
+    return tuple(
+        sorted((name, _like(value, defaults[name])) for name, value in changed.items() if value != defaults[name])
+    )
+
+
+def _like(value: Any, default: Any) -> Any:
+    """3 where the default is 1.0 means 3.0."""
+    return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
 def _trained(task: str) -> str:
