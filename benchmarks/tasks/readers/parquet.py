@@ -50,7 +50,7 @@ class Parquet:
 
         columns = [*hub_columns(self.hub, self.text), self.hub.label, *filter(None, (self.hub.id, self.hub.votes))]
         try:
-            file = pyarrow.parquet.ParquetFile(path)
+            file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
             present = file.schema_arrow.names
             missing = [name for name in dict.fromkeys(columns) if name not in present and name != self.hub.votes]
             if missing:
@@ -64,7 +64,9 @@ class Parquet:
                 for row in batch.to_pylist():
                     number += 1
                     yield hub_record(row, number, self.hub, self.text, names, path)
-        except (pyarrow.ArrowException, OSError) as error:
+        except DataError:
+            raise
+        except Exception as error:  # damaged files make pyarrow raise nearly anything
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"{path}: not a readable Parquet file ({reason}); fetch it again") from None
 
