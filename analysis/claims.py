@@ -221,8 +221,7 @@ def _pair(results: str | Path, manifest: Manifest, claim: Claim, task: str) -> t
         try:
             cells.append(read_cell(results, manifest, row, column))
         except ResultsError as error:
-            why = manifest.reasons_missing.get(f"{row}|{column.id}", str(error))
-            raise ResultsError(f"{row} on {task}: {why}") from error
+            raise ResultsError(f"{row} on {task}: {manifest.reason(row, column) or error}") from error
     if list(cells[0].ids) != list(cells[1].ids):
         raise ResultsError(f"{task}: the two methods were scored on different items")
     return cells[0], cells[1], column

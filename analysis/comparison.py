@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.load import Column, Manifest, ResultsError, Row, is_done, predictions
+from analysis.load import Column, Manifest, ResultsError, Row, is_done, predictions, read_run
 from analysis.scores import METRICS, Metric
 from analysis.significance import Interval, crossed_interval
 
@@ -76,11 +76,7 @@ def read_cell(results: str | Path, manifest: Manifest, row: str, column: Column,
     metric = METRICS.get(column.metric)
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
-    done = [
-        (seed, key)
-        for seed, key in zip(manifest.seeds, manifest.keys(row, column), strict=False)
-        if is_done(results, key)
-    ]
+    done = [(seed, key) for seed, key in _seeded(results, manifest, row, column) if is_done(results, key)]
     if not done:
         raise ResultsError(NOT_RUN)
     wanted = None if metric.uses == "logits" else ["id", "label", "prediction"]
@@ -164,6 +160,7 @@ def _cell(
         "correlation": np.nan,
         "ceiling": np.nan if column.ceiling is None else column.ceiling * scale,
         "collapsed": 0,
+        "collapsed_runs": (),
         "missing": planned,
         "reason": reason,
         "level": level,
@@ -181,6 +178,7 @@ def _cell(
         "seeds": scored.seeds,
         "keys": scored.keys,
         "collapsed": int(scored.collapsed.sum()),
+        "collapsed_runs": tuple(scored.collapsed.tolist()),
         "missing": planned - len(values),
     }
     if baseline is not None:
@@ -209,9 +207,18 @@ def _published(manifest: Manifest, row: str, column: str) -> dict[str, Any]:
     }
 
 
+def _seeded(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
+    """Seed and key of each of the cell's runs; where the grid has holes, the finished runs say their seed
+    themselves."""
+    keys = manifest.keys(row, column)
+    if len(keys) == len(manifest.seeds):
+        return list(zip(manifest.seeds, keys, strict=True))
+    return [(int(read_run(results, key).spec["seed"]), key) for key in keys if is_done(results, key)]
+
+
 def _try_read(results: str | Path, manifest: Manifest, row: str, column: Column) -> tuple[Scored | None, str]:
     """The cell, or None and the reason it is missing: the planner's own reason where it gave one."""
-    known = manifest.reasons_missing.get(f"{row}|{column.id}", "")
+    known = manifest.reason(row, column)
     try:
         return read_cell(results, manifest, row, column), known
     except ResultsError as error:

@@ -82,6 +82,11 @@ class Manifest:
         cells = self.cells.get(row, {})
         return cells.get(column.id, cells.get(column.task, []))
 
+    def reason(self, row: str, column: Column) -> str:
+        """Why the planner left a cell out, "" where it did not; ``*`` stands for every row or column."""
+        ids = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
+        return next((self.reasons_missing[i] for i in ids if i in self.reasons_missing), "")
+
     def row(self, row_id: str) -> Row:
         """The row of that id. Raises KeyError."""
         return {row.id: row for row in self.rows}[row_id]

@@ -1,0 +1,280 @@
+"""Where methods differ: by annotator agreement, by slice, item by item. Frames of one split in, frames out.
+
+Most functions take :class:`Outputs`, the logits of several seeds on the same items (:func:`read_outputs` makes one
+from a result folder). Texts are not part of a result folder; functions that can show them take a frame ``id text_0
+[text_1]``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import scores
+from analysis.calibration import temperature
+from analysis.comparison import logits as logits_of
+from analysis.crossed import Components, combine, layout
+from analysis.interval import Interval
+from analysis.load import ResultsError, is_done, predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_MAJORITY = "no majority"
+NEGATIONS = re.compile(
+    r"\b(?:no|not|never|none|nobody|nothing|neither|nor|nowhere|cannot|without)\b|n't\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """One method on one split of a classification task.
+
+    Attributes:
+        ids, labels: ``(items,)``.
+        logits: ``(seeds, items, classes)``.
+        seeds: ``(seeds,)``.
+        votes: ``(items, classes)`` annotator counts, or None.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    seeds: tuple[int, ...]
+    votes: np.ndarray | None = None
+
+    @property
+    def right(self) -> np.ndarray:
+        """``(seeds, items)`` whether the prediction is the label."""
+        chosen: np.ndarray = self.logits.argmax(-1) == self.labels
+        return chosen
+
+
+def read_outputs(results: str | Path, keys: Mapping[int, str], task: str, split: str) -> Outputs:
+    """The finished runs among ``keys`` (seed -> key). Raises ResultsError: none is finished, or they differ in
+    items."""
+    done = {seed: key for seed, key in keys.items() if is_done(results, key)}
+    if not done:
+        raise ResultsError(f"no run on {task} is finished")
+    frames = [predictions(results, key, task, split) for key in done.values()]
+    first = frames[0]
+    if any(not np.array_equal(frame["id"], first["id"]) for frame in frames):
+        raise ResultsError(f"the runs were scored on different items of {task}.{split}")
+    names = [c for c in first if str(c).startswith("votes_")]
+    return Outputs(
+        ids=first["id"].to_numpy(),
+        labels=first["label"].to_numpy(),
+        logits=np.stack([logits_of(frame) for frame in frames]),
+        seeds=tuple(done),
+        votes=first[names].to_numpy() if names else None,
+    )
+
+
+# ---- annotator agreement
+
+
+def agreement(votes: np.ndarray) -> np.ndarray:
+    """Bucket of each item from its ``(items, classes)`` votes: counts from largest to smallest, "5/0/0", "4/1/0"...
+
+    Items whose largest count is not more than half of the votes have no majority and belong to no bucket.
+    """
+    ordered = -np.sort(-np.asarray(votes), axis=1)
+    names = np.array(["/".join(map(str, row)) for row in ordered], dtype=object)
+    return np.where(2 * ordered[:, 0] > ordered.sum(1), names, NO_MAJORITY)
+
+
+def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Outputs] | None = None) -> pd.DataFrame:
+    """Per method and bucket, means over seeds: ``row bucket n accuracy cross_entropy kl jsd model_entropy
+    vote_entropy``.
+
+    The last bucket of each method is "all" (with a majority). Cross-entropy and divergences are to the vote
+    distribution. Any smoothing lowers them, so each method in ``holdout`` appears again with its logits divided by
+    the temperature that fits its own holdout, as "<row>, temperature-scaled". Items without a majority are left out;
+    their number is in ``frame.attrs["no_majority"]``.
+    """
+    import pandas as pd
+
+    scaled = {
+        f"{row}, temperature-scaled": _rescaled(arms[row], held) for row, held in (holdout or {}).items() if row in arms
+    }
+    records: list[dict[str, object]] = []
+    excluded = 0
+    for row, outputs in {**arms, **scaled}.items():
+        if outputs.votes is None:
+            raise ResultsError(f"{row}: these predictions hold no annotator votes")
+        buckets = agreement(outputs.votes)
+        excluded = int((buckets == NO_MAJORITY).sum())
+        for bucket in [*sorted(set(buckets) - {NO_MAJORITY}, reverse=True), "all"]:
+            chosen = buckets == bucket if bucket != "all" else buckets != NO_MAJORITY
+            records.append({"row": row, "bucket": bucket, "n": int(chosen.sum()), **_against_votes(outputs, chosen)})
+    frame = pd.DataFrame.from_records(records)
+    frame.attrs["no_majority"] = excluded
+    return frame
+
+
+def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) -> Interval:
+    """Does A gain more on ``group`` (boolean, per item) than on the other items? The contrast of the two contrasts.
+
+    Accuracy, by the deciding interval's variance: seeds are shared by both groups, their items are independent.
+    """
+    d = a.right.astype(np.float64) - b.right
+    group = np.asarray(group, dtype=bool)
+    if min(group.sum(), (~group).sum()) < 2:
+        raise ValueError("both groups need at least two items")
+    inside, outside = layout(d[:, group]), layout(d[:, ~group])
+    part = Components(
+        inside.differences - outside.differences,
+        inside.items + outside.items,
+        inside.both + outside.both,
+        d.shape[1],
+        "contrast of two groups' contrasts, seeds and items crossed",
+    )
+    return combine([part], level=level)
+
+
+def _against_votes(outputs: Outputs, chosen: np.ndarray) -> dict[str, float]:
+    assert outputs.votes is not None
+    votes, labels = outputs.votes[chosen], outputs.labels[chosen]
+    runs = [run[chosen] for run in outputs.logits]
+    mean = {
+        name: float(np.mean([scores.score(name, votes, run) for run in runs]))
+        for name in ("cross_entropy", "kl", "jsd")
+    }
+    return {
+        "accuracy": float(np.mean([(run.argmax(1) == labels).mean() for run in runs])),
+        **mean,
+        "model_entropy": float(np.mean([scores.entropy(np.exp(scores.log_softmax(run))).mean() for run in runs])),
+        "vote_entropy": float(scores.entropy(votes / votes.sum(1, keepdims=True)).mean()),
+    }
+
+
+def _rescaled(outputs: Outputs, holdout: Outputs) -> Outputs:
+    """Each seed's logits divided by the temperature of the same seed's holdout."""
+    by_seed = dict(zip(holdout.seeds, holdout.logits, strict=True))
+    warmth = [temperature(holdout.labels, by_seed[seed]) for seed in outputs.seeds]
+    return Outputs(
+        outputs.ids, outputs.labels, outputs.logits / np.array(warmth)[:, None, None], outputs.seeds, outputs.votes
+    )
+
+
+# ---- confusion, flips, hardest items, collapsed runs
+
+
+def confusion(outputs: Outputs) -> np.ndarray:
+    """``(classes, classes)`` mean over seeds of how many items of label i (row) were called j (column)."""
+    classes = outputs.logits.shape[2]
+    chosen = outputs.logits.argmax(-1)
+    counts = [np.bincount(classes * outputs.labels + run, minlength=classes**2) for run in chosen]
+    return np.mean(counts, axis=0).reshape(classes, classes)
+
+
+def flips(a: Outputs, b: Outputs, texts: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What A mends and breaks against B, item by item, most decided first.
+
+    Columns: ``id label a_right b_right`` (seeds that are right), ``change`` (a_right - b_right; positive: A mends it),
+    ``kind`` ("mends", "breaks" or "same"), and the texts where given.
+    """
+    import pandas as pd
+
+    if not np.array_equal(a.ids, b.ids) or len(a.seeds) != len(b.seeds):
+        raise ValueError("flips need the same items and as many seeds on both sides")
+    frame = pd.DataFrame({"id": a.ids, "label": a.labels, "a_right": a.right.sum(0), "b_right": b.right.sum(0)})
+    frame["change"] = frame["a_right"] - frame["b_right"]
+    frame["kind"] = np.select([frame["change"] > 0, frame["change"] < 0], ["mends", "breaks"], "same")
+    frame = frame.sort_values("change", key=lambda c: -c.abs(), kind="stable", ignore_index=True)
+    return frame if texts is None else frame.merge(texts, on="id", how="left")
+
+
+def hardest(arms: Mapping[str, Outputs], texts: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Items by difficulty over all methods and seeds.
+
+    Columns: ``id label wrong`` (share of runs that are wrong), ``contested`` (entropy in nats of the runs' answers),
+    ``vote_entropy`` where there are votes, and the texts where given; hardest first, then most contested.
+    """
+    import pandas as pd
+
+    first = next(iter(arms.values()))
+    chosen = np.concatenate([outputs.logits.argmax(-1) for outputs in arms.values()])
+    answers = np.stack([(chosen == c).mean(0) for c in range(first.logits.shape[2])], axis=1)
+    frame = pd.DataFrame({"id": first.ids, "label": first.labels, "wrong": (chosen != first.labels).mean(0)})
+    frame["contested"] = scores.entropy(answers)
+    if first.votes is not None:
+        frame["vote_entropy"] = scores.entropy(first.votes / first.votes.sum(1, keepdims=True))
+    frame = frame.sort_values(["wrong", "contested"], ascending=False, kind="stable", ignore_index=True)
+    return frame if texts is None else frame.merge(texts, on="id", how="left")
+
+
+def collapsed(cells: pd.DataFrame) -> pd.DataFrame:
+    """Per cell with collapsed runs: how many, and the mean with and without them (from the frame of ``compare``)."""
+    import pandas as pd
+
+    found = []
+    for cell in cells[cells["collapsed"] > 0].to_dict("records"):
+        alive = [s for s, dead in zip(cell["scores"], cell["collapsed_runs"], strict=True) if not dead]
+        found.append(
+            {
+                **{name: cell[name] for name in ("row", "column", "collapsed", "n_seeds", "mean")},
+                "mean_without": float(np.mean(alive)) if alive else np.nan,
+            }
+        )
+    return pd.DataFrame(found, columns=["row", "column", "collapsed", "n_seeds", "mean", "mean_without"])
+
+
+# ---- slices
+
+
+def slices(texts: pd.DataFrame, labels: Sequence[int], names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Boolean masks over the items: by label, length, lexical overlap and negation.
+
+    Args:
+        texts: ``id text_0 [text_1]``, a row per item in the items' order.
+        names: of the labels.
+    Returns: name -> mask. Thirds are by rank, so that they are equally large up to ties.
+    """
+    label = np.asarray(labels)
+    masks = {f"label: {names[c] if names else c}": label == c for c in np.unique(label)}
+    columns = [c for c in texts if str(c).startswith("text_")]
+    words = [[str(t).lower().split() for t in texts[c]] for c in columns]
+    length = np.array([sum(map(len, item)) for item in zip(*words, strict=True)])
+    masks |= _thirds("length", length, ("short", "middle", "long"))
+    if len(columns) == 2:
+        overlap = np.array([_overlap(first, second) for first, second in zip(*words, strict=True)])
+        masks |= _thirds("overlap", overlap, ("low", "middle", "high"))
+    negated = texts[columns].apply(lambda c: c.astype(str).str.contains(NEGATIONS)).any(axis=1).to_numpy()
+    return masks | {"negation": negated, "no negation": ~negated}
+
+
+def by_slice(a: Outputs, b: Outputs, masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Per slice: ``slice n a b difference low high`` (accuracies as fractions; the deciding interval within the
+    slice)."""
+    import pandas as pd
+
+    records = []
+    for name, mask in masks.items():
+        if mask.sum() < 2:
+            continue
+        got = combine([layout(a.right[:, mask].astype(np.float64) - b.right[:, mask])])
+        arms = {"a": float(a.right[:, mask].mean()), "b": float(b.right[:, mask].mean())}
+        records.append(
+            {"slice": name, "n": int(mask.sum()), **arms, "difference": got.estimate, "low": got.low, "high": got.high}
+        )
+    return pd.DataFrame.from_records(records)
+
+
+def _thirds(what: str, values: np.ndarray, names: tuple[str, str, str]) -> dict[str, np.ndarray]:
+    low, high = np.quantile(values, [1 / 3, 2 / 3])
+    return {
+        f"{what}: {names[0]}": values <= low,
+        f"{what}: {names[1]}": (values > low) & (values <= high),
+        f"{what}: {names[2]}": values > high,
+    }
+
+
+def _overlap(first: list[str], second: list[str]) -> float:
+    """Share of the second text's words that the first has too (the heuristic NLI data are known for)."""
+    return sum(word in set(first) for word in second) / len(second) if second else 0.0
