@@ -300,6 +300,8 @@ def _report(results: Path, name: str) -> None:
 def _import(plugins: list[str] | None) -> None:
     import importlib
 
+    if plugins:
+        sys.path.append(os.getcwd())  # last, so that nothing lying about there can hide a real package
     for module in plugins or []:
         try:
             importlib.import_module(module)

@@ -67,7 +67,7 @@ class Store:
         """All finished runs, by one look at the folder."""
         try:
             return {entry.name for entry in os.scandir(self.runs) if entry.is_dir()}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return set()
 
     def states(self, keys: list[str]) -> dict[str, RunState]:

@@ -27,6 +27,8 @@ def main() -> None:
     settings = jobs.get()
     if settings is None:
         return
+    if settings["plugins"]:
+        sys.path.append(os.getcwd())  # last, so that nothing lying about there can hide a real package
     for module in settings["plugins"]:
         importlib.import_module(module)
     from benchmarks.run import Job, execute

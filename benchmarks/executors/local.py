@@ -10,11 +10,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks.executors import Finished, Progress, Settings
 from benchmarks.run import Job, Outcome
 
+_HOME = str(Path(__file__).resolve().parents[2])  # where these packages lie: a worker must find the same ones
 _POLL = 0.2  # seconds between two looks at whether to stop
 
 
@@ -98,6 +100,7 @@ class _Worker:
         cls, settings: Settings, events: queue.Queue[tuple[_Worker, dict[str, Any] | None]], device: str | None
     ) -> _Worker:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = device
         process = subprocess.Popen(

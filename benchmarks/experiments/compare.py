@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from benchmarks.experiments.base import Column, Experiment, Row
+from benchmarks.experiments.base import Column, Experiment, Row, essential
 from benchmarks.spec import MethodChoice
 from benchmarks.tasks import TASKS
-from smart_repro.methods import METHODS, build
+from smart_repro.methods import METHODS
 
 
 def compare(
@@ -22,11 +22,11 @@ def compare(
 ) -> Experiment:
     """Every method on every task under every seed; the first method is the baseline.
 
-    Raises: UnknownNameError, ValueError: for names or options that do not exist.
+    Raises: UnknownNameError, UsageError: for names or options that do not exist.
     """
     rows = []
     for choice in dict.fromkeys(methods):
-        build(choice.name, **dict(choice.options))  # a wrong option should be an error now, not in every run
+        essential(choice)  # a wrong option should be an error now, not in every run
         label = _label(choice)
         rows.append(Row(label, label, choice))
     columns = tuple(Column(task, metric) for task in dict.fromkeys(tasks) for metric in TASKS[task].metrics)
