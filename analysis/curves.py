@@ -70,3 +70,40 @@ def epochs(results: str | Path, manifest: Manifest, column: Column) -> pd.DataFr
         .agg(mean="mean", low="min", high="max", n="size")
     )
     return summary.reset_index()
+
+
+def sweep(frame: pd.DataFrame, x: str, by: str = "method") -> pd.DataFrame:
+    """A score against a setting: ``row``, ``x``, ``mean low high n``, mean and range over seeds, in percent.
+
+    Args:
+        frame: rows of :func:`analysis.load` with one task, split and metric.
+        x: the setting's column: ``config.lambda_s``, ``config.epsilon``, ``max_train_samples``...
+        by: what tells the curves apart.
+    Raises: ValueError: if the frame mixes tasks, splits or metrics, or has no such column.
+    """
+    mixed = [name for name in ("task", "split", "metric") if frame[name].nunique() > 1]
+    if mixed or x not in frame or by not in frame:
+        raise ValueError(
+            f"a sweep needs one {mixed[0]}" if mixed else f"the frame has no column {x if x not in frame else by}"
+        )
+    known = METRICS.get(str(frame["metric"].iloc[0]))
+    scored = frame.dropna(subset=[x]).assign(value=frame["score"] * (known.scale if known else 100.0), row=frame[by])
+    summary = scored.groupby(["row", x], sort=True)["value"].agg(mean="mean", low="min", high="max", n="size")
+    return summary.reset_index()
+
+
+def expected_best(scores: Sequence[float], greater_is_better: bool = True) -> pd.DataFrame:
+    """What the best of N tries is expected to be: ``n expected``, N from 1 to the number of scores.
+
+    Tries are drawn from ``scores`` with replacement (Dodge et al., 2019): the best of N is the i-th smallest score with
+    chance (i/m)^N - ((i-1)/m)^N. A method that was tuned longer looks better by this much alone.
+    """
+    import numpy as np
+    import pandas as pd
+
+    ordered = np.sort(np.asarray(scores, dtype=float))
+    if not greater_is_better:
+        ordered = ordered[::-1]
+    share = np.arange(len(ordered) + 1) / len(ordered)
+    tries = np.arange(1, len(ordered) + 1)
+    return pd.DataFrame({"n": tries, "expected": [float(np.diff(share**n) @ ordered) for n in tries]})

@@ -152,8 +152,73 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
+def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = None) -> Axes:
+    """Spread over seeds, a box per method: quartiles, whiskers to the farthest seed, every seed as a dot.
+
+    Args:
+        cells: the rows of one column of :func:`analysis.comparison.compare`.
+        published: ``row whisker_low q1 median q3 whisker_high`` as a paper drew them; drawn hollow beside ours.
+    """
+    names = list(cells["row"])
+    for y, cell in enumerate(records(cells)):
+        if cell.n_seeds:
+            colour = PALETTE[y % len(PALETTE)]
+            low, q1, median, q3, high = np.quantile(cell.scores, [0, 0.25, 0.5, 0.75, 1])
+            box = {"whislo": low, "q1": q1, "med": median, "q3": q3, "whishi": high}
+            _box(ax, box, y - 0.14, color=colour, facecolor=colour, alpha=0.3)
+            ax.plot(cell.scores, np.full(cell.n_seeds, y - 0.14), "o", color=colour, ms=3, mew=0)
+    for line in records(published) if published is not None else ():
+        if line.row in names:
+            box = {
+                "whislo": line.whisker_low,
+                "q1": line.q1,
+                "med": line.median,
+                "q3": line.q3,
+                "whishi": line.whisker_high,
+            }
+            _box(ax, box, names.index(line.row) + 0.2, color=INK, facecolor="none", alpha=1.0)
+    _rows(ax, list(cells["row_title"]))
+    ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
+    return ax
+
+
+def plot_reliability(bins: pd.DataFrame, ax: Axes) -> Axes:
+    """Accuracy against confidence, from :func:`analysis.calibration.reliability`; dots grow with the bin's items."""
+    ax.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=(0, (1, 2)))
+    ax.plot(bins["confidence"], bins["accuracy"], color=PALETTE[0], lw=1.2)
+    ax.scatter(bins["confidence"], bins["accuracy"], s=8 + 120 * bins["n"] / bins["n"].sum(), color=PALETTE[0], lw=0)
+    ax.set_xlabel("confidence")
+    ax.set_ylabel("accuracy")
+    ax.set_xlim(0, 1.02)
+    ax.set_ylim(0, 1.02)
+    ax.grid()
+    return ax
+
+
+def plot_expected_best(curves: Mapping[str, pd.DataFrame], ax: Axes, ylabel: str = "%") -> Axes:
+    """Expected best of N tries, a line per method, from :func:`analysis.curves.expected_best`."""
+    ends = []
+    for look, (title, curve) in enumerate(curves.items()):
+        colour = PALETTE[look % len(PALETTE)]
+        ax.plot(curve["n"], curve["expected"], color=colour)
+        ends.append((float(curve["expected"].iloc[-1]), title, colour))
+    ax.set_xlabel("tries")
+    ax.set_ylabel(ylabel)
+    ax.grid(axis="y")
+    _label_ends(ax, ends)
+    return ax
+
+
 def plot_curves(
-    curves: pd.DataFrame, ax: Axes, titles: Mapping[str, str], *, x: str, ylabel: str = "", log: bool = False
+    curves: pd.DataFrame,
+    ax: Axes,
+    titles: Mapping[str, str],
+    *,
+    x: str,
+    ylabel: str = "",
+    log: bool = False,
+    logx: bool = False,
+    published: pd.DataFrame | None = None,
 ) -> Axes:
     """A line per method over ``x``, its mean over seeds, with the band from the smallest to the largest seed.
 
@@ -161,7 +226,8 @@ def plot_curves(
         curves: ``row``, ``x``, ``mean low high``: of :func:`analysis.curves.loss_parts` or
             :func:`analysis.curves.epochs`.
         titles: every row's title, in table order: a method keeps its colour and mark in all figures.
-        log: a logarithmic axis, if every value is above 0.
+        log: a logarithmic axis, if every value is above 0; ``logx`` likewise for ``x``.
+        published: ``row``, ``x``, ``value`` as a paper prints or draws them: hollow diamonds on a thin line.
     """
     ends = []
     for row, curve in curves.groupby("row", sort=False):
@@ -174,6 +240,21 @@ def plot_curves(
     if log and len(curves) and (curves["low"] > 0).all():
         ax.set_yscale("log")
         ax.minorticks_off()
+    for row, points in published.groupby("row", sort=False) if published is not None else ():
+        colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
+        ax.plot(
+            points[x],
+            points["value"],
+            "D",
+            ls=(0, (1, 2)),
+            lw=1,
+            color=colour,
+            mfc="none",
+            ms=4.5,
+            label="as published",
+        )
+    if logx:
+        ax.set_xscale("log")
     if x == "epoch":
         ax.set_xticks(sorted(curves[x].unique()))
     ax.set_xlabel("update" if x == "step" else x)
@@ -205,6 +286,23 @@ def to_svg(figure: Figure) -> str:
     for colour, name in ((INK, "ink"), (SOFT, "soft"), (GRID, "grid")):
         svg = svg.replace(colour, f"var(--{name}, {colour})")
     return svg
+
+
+def _box(ax: Axes, box: dict[str, float], y: float, *, color: str, facecolor: str, alpha: float) -> None:
+    line = {"color": color, "linewidth": 1.2}
+    drawn = ax.bxp(
+        [{**box, "fliers": []}],
+        positions=[y],
+        widths=0.24,
+        orientation="horizontal",
+        showfliers=False,
+        patch_artist=True,
+        manage_ticks=False,
+        medianprops={"color": color, "linewidth": 2},
+        whiskerprops=line,
+        capprops=line,
+    )
+    drawn["boxes"][0].set(facecolor=facecolor, edgecolor=color, alpha=alpha)
 
 
 def _rows(ax: Axes, names: Sequence[str]) -> None:

@@ -160,3 +160,68 @@ def test_runs_scored_on_other_items_are_refused(small_world, tmp_path):
     frame.to_parquet(path)
     with pytest.raises(ResultsError, match=r"different items of demo-rte\.dev"):
         read_cell(root, manifest, "vanilla", manifest.columns[0])
+
+
+def test_a_sweep_is_the_mean_over_seeds_at_each_setting():
+    frame = pd.DataFrame(
+        {
+            "task": "rte",
+            "split": "dev",
+            "metric": "accuracy",
+            "method": "smart",
+            "config.lambda_s": [1.0, 1.0, 3.0],
+            "score": [0.7, 0.8, 0.6],
+        }
+    )
+    got = curves.sweep(frame, "config.lambda_s")
+    assert got.to_dict("records") == [
+        {"row": "smart", "config.lambda_s": 1.0, "mean": pytest.approx(75.0), "low": 70.0, "high": 80.0, "n": 2},
+        {"row": "smart", "config.lambda_s": 3.0, "mean": 60.0, "low": 60.0, "high": 60.0, "n": 1},
+    ]
+    with pytest.raises(ValueError, match=r"no column config\.mu"):
+        curves.sweep(frame, "config.mu")
+    with pytest.raises(ValueError, match="one split"):
+        curves.sweep(frame.assign(split=["dev", "dev", "test"]), "config.lambda_s")
+
+
+def test_published_points_lie_on_the_sweep_where_the_paper_has_them(ax):
+    ours = pd.DataFrame({"row": "sda", "x": [0.1, 1.0], "mean": [5.0, 4.0], "low": [4.0, 3.0], "high": [6.0, 5.0]})
+    paper = pd.DataFrame({"row": "sda", "x": [0.1, 1.0, 5.0], "value": [5.8, 5.4, 6.2]})
+    figures.plot_curves(ours, ax, {"sda": "SDA"}, x="x", logx=True, published=paper)
+    line = next(line for line in ax.lines if line.get_label() == "as published")
+    assert line.get_xydata().tolist() == [[0.1, 5.8], [1.0, 5.4], [5.0, 6.2]]
+    assert ax.get_xscale() == "log"
+
+
+def test_the_expected_best_of_n_by_hand_and_by_drawing(rng):
+    table = curves.expected_best([1.0, 2.0, 4.0])
+    assert table["expected"].tolist() == pytest.approx(
+        [7 / 3, (1 * 1 + 3 * 2 + 5 * 4) / 9, (1 * 1 + 7 * 2 + 19 * 4) / 27]
+    )
+    drawn = rng.choice([1.0, 2.0, 4.0], size=(20_000, 3)).max(1).mean()
+    assert table["expected"].iloc[-1] == pytest.approx(drawn, abs=0.03)
+    assert curves.expected_best([1.0, 2.0, 4.0], greater_is_better=False)["expected"].iloc[1] == pytest.approx(
+        (5 * 1 + 3 * 2 + 1 * 4) / 9
+    )
+
+
+def test_boxes_are_quartiles_and_the_papers_stand_beside(rte, ax):
+    paper = pd.DataFrame(
+        [{"row": "vanilla", "whisker_low": 72.0, "q1": 73.0, "median": 73.2, "q3": 73.7, "whisker_high": 74.0}]
+    )
+    figures.plot_box(rte, ax, paper)
+    boxes = [patch.get_path().vertices for patch in ax.patches]
+    ours, theirs = boxes[0], boxes[-1]
+    assert (ours[:, 0].min(), ours[:, 0].max()) == pytest.approx(
+        tuple(np.quantile(rte["scores"].iloc[0], [0.25, 0.75]))
+    )
+    assert (theirs[:, 0].min(), theirs[:, 0].max()) == (73.0, 73.7)
+
+
+def test_reliability_and_expected_best_draw_their_frames(ax):
+    bins = pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.5, 0.8], "n": [10, 30]})
+    figures.plot_reliability(bins, ax)
+    assert ax.collections[0].get_offsets().tolist() == [[0.6, 0.5], [0.9, 0.8]]
+    _, other = figures.new_figure(4, 3)
+    figures.plot_expected_best({"SMART": curves.expected_best([1.0, 2.0])}, other.flat[0])
+    assert other.flat[0].lines[0].get_xydata().tolist() == [[1, 1.5], [2, 1.75]]
