@@ -97,8 +97,14 @@ def render(card: Card) -> str:
     lines += ["", "Options:" if card.options else "Options: none"]
     if card.options:
         lines += ["", "| option | default | meaning |", "|---|---|---|"]
-        lines += [f"| `{o.name}` | `{o.default}` | {o.meaning.replace('|', chr(92) + '|')} |" for o in card.options]
+        lines += [_row(option) for option in card.options]
     return _markdown("\n".join(lines) + "\n")
+
+
+def _row(option: Option) -> str:
+    default = option.default if option.default != "" else '""'
+    meaning = option.meaning.replace("|", "\\|")
+    return f"| `{option.name}` | `{default}` | {meaning} |"
 
 
 def option_comments(config: type) -> dict[str, str]:

@@ -1,0 +1,114 @@
+"""Every method carries its card, and the card says what the code does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+
+import pytest
+
+from smart_repro.methods import METHODS, build
+from smart_repro.methods.card import card, option_comments, render
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_a_whole_card(name: str) -> None:
+    found = card(name)
+    assert found.title.endswith(".")
+    assert len(found.title) > 20
+    assert re.search(r"\d{4}|baseline", found.paper)
+    assert found.equation
+    assert found.cost >= 1
+    assert [option.name for option in found.options] == [field.name for field in fields(METHODS[name].Config)]
+    assert not [option.name for option in found.options if len(option.meaning) < 5]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_page_names_everything_and_leaves_no_markup_behind(name: str) -> None:
+    found, page = card(name), render(card(name))
+    assert page.startswith(f"# {name}\n")
+    for option in found.options:
+        assert f"| `{option.name}` | `{option.default if option.default != '' else chr(34) * 2}` |" in page
+    assert f"{found.cost:g} forward passes" in page
+    assert ":mod:" not in page
+    assert "``" not in page
+
+
+def test_the_defaults_on_the_card_are_those_of_the_method() -> None:
+    for name in METHODS:
+        config = build(name).config
+        assert {o.name: o.default for o in card(name).options} == {
+            f.name: getattr(config, f.name) for f in fields(config)
+        }
+
+
+def test_costs_follow_the_options() -> None:
+    """In forward passes, a plain step being 3: the theory of the papers' cost."""
+    costs = {
+        ("vanilla", ()): 3,
+        ("smart", ()): 9,
+        ("smart", (("ascent", "exact"),)): 8,
+        ("smart", (("ascent_steps", 2),)): 11,
+        ("smart", (("mu", 0.0),)): 8,
+        ("smart", (("lambda_s", 0.0),)): 4,
+        ("smart", (("dropout", "off"),)): 12,
+        ("smoothness", (("direction", "none"),)): 6,
+        ("bregman", ()): 4,
+        ("smart-released", ()): 8,
+        ("r-drop", ()): 6,
+        ("r3f", ()): 6,
+        ("sda", (("K", "all"),)): 4,
+        ("sdv", (("K", 5),)): 8,
+        ("smart+sda", ()): 10,
+        ("freelb", ()): 9,
+        ("pgd", ()): 9,
+        ("freeat", ()): 3,
+        ("freeze-lower", (("frozen", 0.5),)): 2,
+    }
+    for (name, options), cost in costs.items():
+        assert METHODS[name].cost(build(name, **dict(options)).config) == cost, (name, options)
+
+
+def test_smarts_card_lists_the_readings_of_both_its_terms() -> None:
+    found = card("smart")
+    assert any(deviation.startswith("smoothness: ``dropout``") for deviation in found.deviations)
+    assert any(deviation.startswith("bregman: ") for deviation in found.deviations)
+    assert not any(deviation.startswith("smart: ") for deviation in found.deviations)
+
+
+def test_the_card_of_vbpp_says_when_its_gradient_vanishes() -> None:
+    assert any("zero if and only if dropout is off or shared" in reading for reading in card("bregman").deviations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    first: int = 1  # from the base
+    second: str = "a # b"  # a hash inside a string
+    third: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived(Base):
+    third: int = 4  # now with a comment
+    # that goes on here
+    fourth: float = 1.0  # last
+
+
+def test_comments_are_read_beside_the_fields() -> None:
+    assert option_comments(Derived) == {
+        "first": "from the base",
+        "second": "a hash inside a string",
+        "third": "now with a comment that goes on here",
+        "fourth": "last",
+    }
+
+
+def test_a_config_without_a_source_file_has_no_comments() -> None:
+    scope: dict[str, type] = {"dataclass": dataclass}
+    exec("@dataclass\nclass Typed:\n    x: int = 1  # lost\n", scope)
+    assert option_comments(scope["Typed"]) == {}
+
+
+def test_unknown_names_get_a_suggestion() -> None:
+    with pytest.raises(KeyError, match="did you mean 'smoothness'"):
+        card("smoothnes")
