@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -156,6 +156,13 @@ class Split:
             extra={name: column[rows] for name, column in self.extra.items()},
             left_out=self.left_out,
         )
+
+    def with_notes(self, *notes: str) -> Split:
+        """The same rows with further notes."""
+        noted = replace(self, notes=(*self.notes, *notes))
+        if "fingerprint" in vars(self):
+            vars(noted)["fingerprint"] = self.fingerprint  # notes are no part of it, and hashing costs time
+        return noted
 
     @cached_property
     def fingerprint(self) -> str:

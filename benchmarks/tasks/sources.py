@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.errors import DataError, MissingData, UsageError
-from benchmarks.tasks.base import Split, Task
+from benchmarks.tasks.base import Layout, Split, Task
+from benchmarks.tasks.cache import cached_split
 from benchmarks.tasks.locate import check_folder, find_files, layout_of
 from benchmarks.tasks.records import nearest, read_files
 
@@ -96,13 +97,13 @@ def load_split(task: Task, split: str, source: Source) -> Split:
     if source.kind == "generated":
         raise DataError(f"{task.name} is real data; use --data-dir or --source hub, or a task demo-*")
     rows = _load_parts(task, split, source) if split in task.parts else _load_one(task, split, source)
-    return replace(rows, notes=(*rows.notes, *size_notes(task, split, rows)))
+    return rows.with_notes(*size_notes(task, split, rows))
 
 
 def _load_one(task: Task, split: str, source: Source) -> Split:
     named = source.data_files.get((task.name, split))
     if named is not None:
-        return read_files(task, layout_of(task, named, split), [named], split)
+        return _read(task, layout_of(task, named, split), [named], split)
     if source.kind == "hub":
         from benchmarks.tasks.hub import load_from_hub
 
@@ -110,8 +111,12 @@ def _load_one(task: Task, split: str, source: Source) -> Split:
     if source.data_dir is None:
         raise MissingData(f"{task.name}: no --data-dir and no --data-file {task.name}:{split}=PATH")
     layout, files, notes = find_files(task, split, source.data_dir)
-    rows = read_files(task, layout, files, split)
-    return replace(rows, notes=(*rows.notes, *notes))
+    rows = _read(task, layout, files, split)
+    return rows.with_notes(*notes)
+
+
+def _read(task: Task, layout: Layout, files: Sequence[Path], split: str) -> Split:
+    return cached_split(task, split, files, lambda: read_files(task, layout, files, split))
 
 
 def _load_parts(task: Task, split: str, source: Source) -> Split:

@@ -24,6 +24,7 @@ RTE = """index\tsentence1\tsentence2\tlabel
 @pytest.fixture(autouse=True)
 def _no_data_variable(monkeypatch):
     monkeypatch.delenv("SMART_REPRO_DATA", raising=False)
+    monkeypatch.setenv("SMART_REPRO_CACHE", "off")
 
 
 def put(root: Path, name: str, content: str | bytes) -> Path:

@@ -18,6 +18,11 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data sets a
 SOURCE = Source("local", DATA)
 
 
+@pytest.fixture(autouse=True)
+def _no_cache(monkeypatch):
+    monkeypatch.setenv("SMART_REPRO_CACHE", "off")
+
+
 def load(task, split):
     return load_split(TASKS[task], split, SOURCE)
 

@@ -1,0 +1,186 @@
+"""Large files parsed once, and splits tokenised once: Arrow files that a second start maps into memory.
+
+Nothing here can change a result: an entry is named after everything it depends on, the parsed texts are compared with
+their fingerprint when they come back, and an entry that cannot be read is made anew. ``SMART_REPRO_CACHE`` moves the
+folder or, set to ``off``, does without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.tasks.base import Split, Task
+
+if TYPE_CHECKING:
+    from smart_repro.encoding import Encoded
+
+VARIABLE = "SMART_REPRO_CACHE"
+WORTHWHILE = 20_000_000  # bytes; smaller files are read in less than a second
+MANY = 5_000  # rows; smaller splits are tokenised in less than a second
+
+
+def cache_folder() -> Path | None:
+    """Where entries are kept; None if the user wants none."""
+    wish = os.environ.get(VARIABLE)
+    if wish == "off":
+        return None
+    return Path(wish) if wish else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "smart-repro"
+
+
+def cached_split(task: Task, split: str, files: Sequence[Path], read: Callable[[], Split]) -> Split:
+    """What ``read`` gives, from the cache if the files (by path, size and time of change) were read before.
+
+    The reading code itself is part of the name, so a changed reader never meets an old entry.
+    """
+    folder = cache_folder()
+    if folder is None or not all(file.is_file() for file in files):
+        return read()
+    states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    if sum(size for _, size, _ in states) < WORTHWHILE:
+        return read()
+    path = folder / "splits" / f"{_name(task.name, split, states, _code())}.arrow"
+    stored = _load_split(path, sources=tuple(str(file) for file in files))
+    if stored is not None:
+        return stored
+    found = read()
+    _store(path, lambda target: _save_split(found, target))
+    return found
+
+
+def encode_split(tokenizer: Any, split: Split, max_length: int, ids: np.ndarray | None = None) -> Encoded:
+    """:func:`smart_repro.encoding.encode` for a split; a large one is tokenised once and then mapped from the cache.
+
+    Args:
+        ids: ``(n,)`` example numbers; default 0..n-1.
+    """
+    from smart_repro import encoding
+
+    def make() -> Encoded:
+        return encoding.encode(tokenizer, split.texts, split.labels, max_length, ids)
+
+    folder = cache_folder()
+    if folder is None or len(split) < MANY:
+        return make()
+    code = Path(encoding.__file__).read_text(encoding="utf-8")
+    path = folder / "tokens" / f"{_name(split.fingerprint, tokenizer_digest(tokenizer), max_length, code)}.arrow"
+    stored = _read_table(path)
+    if stored is None:
+        made = make()
+        _store(path, lambda target: _save_tokens(made, target))
+        return made
+    table, about = stored
+    arrays = {name: table[name].chunk(0).flatten().to_numpy(zero_copy_only=True) for name in table.column_names}
+    numbers = np.arange(len(split)) if ids is None else np.asarray(ids, dtype=np.int64)
+    offsets = arrays.pop("offsets")
+    return encoding.Encoded(arrays, offsets, about["padding"], numbers, split.labels, about["left"])
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """sha256 of what decides the tokens: the tokenizer's own serialisation, less the length it cuts or pads to."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        state = json.loads(backend.to_str())
+        state.pop("truncation", None)
+        state.pop("padding", None)
+    else:
+        state = {"class": type(tokenizer).__qualname__, "vocabulary": sorted(tokenizer.get_vocab().items())}
+    about = [tokenizer.truncation_side, tokenizer.model_input_names, tokenizer.special_tokens_map]
+    return sha256(json.dumps([state, about], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _name(*parts: object) -> str:
+    return sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    """sha256 of the code that reads data."""
+    digest = sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _store(path: Path, write: Callable[[Path], None]) -> None:
+    """Write an entry and give it its name at once; a full disk or a read-only home only means that nothing is kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
+            write(Path(folder) / path.name)
+            os.replace(Path(folder) / path.name, path)
+    except OSError:
+        return
+
+
+def _write_table(columns: dict[str, Any], about: dict[str, Any], path: Path) -> None:
+    import pyarrow as pa
+
+    table = pa.table(columns).replace_schema_metadata({"about": json.dumps(about)})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _read_table(path: Path) -> tuple[Any, dict[str, Any]] | None:
+    """The table, mapped into memory, and what was noted beside it; None if there is no such entry or it is damaged."""
+    import pyarrow as pa
+
+    if not path.exists():
+        return None
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        return table, json.loads(table.schema.metadata[b"about"])
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _save_split(split: Split, path: Path) -> None:
+    columns: dict[str, Any] = {"id": split.ids, "label": split.labels}
+    columns |= {f"text{i}": texts for i, texts in enumerate(split.texts)}
+    columns |= {f"extra:{name}": list(values) for name, values in split.extra.items()}
+    if split.votes is not None:
+        columns |= {f"votes{i}": np.ascontiguousarray(split.votes[:, i]) for i in range(split.votes.shape[1])}
+    about = {
+        "notes": split.notes,
+        "left_out": split.left_out,
+        "texts": len(split.texts),
+        "classes": 0 if split.votes is None else split.votes.shape[1],
+        "extra": list(split.extra),
+        "fingerprint": split.fingerprint,
+    }
+    _write_table(columns, about, path)
+
+
+def _load_split(path: Path, sources: tuple[str, ...]) -> Split | None:
+    found = _read_table(path)
+    if found is None:
+        return None
+    table, about = found
+    votes = [table[f"votes{i}"].to_numpy() for i in range(about["classes"])]
+    split = Split(
+        ids=table["id"].to_pylist(),
+        texts=tuple(table[f"text{i}"].to_pylist() for i in range(about["texts"])),
+        labels=table["label"].to_numpy(),
+        votes=np.stack(votes, axis=1) if votes else None,
+        sources=sources,  # as this user names the files
+        notes=tuple(about["notes"]),
+        extra={name: np.array(table[f"extra:{name}"].to_pylist(), dtype=object) for name in about["extra"]},
+        left_out=about["left_out"],
+    )
+    return split if split.fingerprint == about["fingerprint"] else None
+
+
+def _save_tokens(encoded: Encoded, path: Path) -> None:
+    import pyarrow as pa
+
+    arrays = {**encoded.columns, "offsets": encoded.offsets}  # of different lengths: each becomes one row with a list
+    columns = {name: pa.ListArray.from_arrays([0, len(values)], pa.array(values)) for name, values in arrays.items()}
+    _write_table(columns, {"padding": encoded.padding, "left": encoded.left}, path)
