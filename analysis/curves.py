@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.load import Column, Manifest, epoch_scores, history, is_done
+from analysis.load import Column, Log, Manifest, is_done, read_log
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LOSS_PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
+LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")
 POINTS = 60  # a drawn curve has at most so many: each is the mean of the updates it stands for
 
 
-def loss_parts(
-    results: str | Path, manifest: Manifest, column: Column, parts: Sequence[str] = LOSS_PARTS
-) -> pd.DataFrame:
+def read_logs(results: str | Path, manifest: Manifest) -> dict[str, Log]:
+    """The log of every finished run of an experiment, by key: read once, drawn many times."""
+    return {key: read_log(results, key) for key in manifest.all_keys() if is_done(results, key)}
+
+
+def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:
     """Logged parts of the column's runs: ``row part step mean low high n``, over the finished seeds of each row.
 
     Neighbouring updates are averaged within each run first, to at most :data:`POINTS` points; ``step`` is the last
@@ -27,49 +31,45 @@ def loss_parts(
     """
     import pandas as pd
 
-    binned = [
-        _binned(history(results, key), parts).assign(row=row.id)
-        for row in manifest.rows
-        for key in manifest.keys(row.id, column)
-        if is_done(results, key)
-    ]
-    if not binned:
-        return pd.DataFrame(columns=["row", "part", "step", "mean", "low", "high", "n"])
-    values = pd.concat(binned).dropna(subset="value").groupby(["part", "row", "step"], sort=False)["value"]
-    summary = values.agg(mean="mean", low="min", high="max", n="size").reset_index()
-    return summary.sort_values("part", key=lambda c: c.map(list(parts).index), kind="stable", ignore_index=True)
+    records = []
+    for part in parts:
+        for row in manifest.rows:
+            runs = [binned(logs[key], part) for key in manifest.keys(row.id, column) if key in logs]
+            records += [{"row": row.id, "part": part, **point} for point in _over_seeds([run for run in runs if run])]
+    return pd.DataFrame.from_records(records, columns=["row", "part", "step", "mean", "low", "high", "n"])
 
 
-def _binned(steps: pd.DataFrame, parts: Sequence[str]) -> pd.DataFrame:
-    width = -(-len(steps) // POINTS) or 1
-    mean = steps.groupby((steps["step"] - 1) // width)[[part for part in parts if part in steps]].mean()
-    return mean.assign(step=(mean.index + 1) * width).melt("step", var_name="part", value_name="value")
-
-
-def epochs(results: str | Path, manifest: Manifest, column: Column) -> pd.DataFrame:
+def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.DataFrame:
     """The column's score after each epoch: ``row epoch mean low high n``, over the seeds that are finished."""
     import pandas as pd
 
     known = METRICS.get(column.metric)
-    frames = []
+    scale, wanted = known.scale if known else 100.0, (column.task, column.split, column.metric)
+    records = []
     for row in manifest.rows:
-        for key in manifest.keys(row.id, column):
-            if is_done(results, key):
-                scores = epoch_scores(results, key)
-                wanted = scores[
-                    (scores["task"] == column.task)
-                    & (scores["split"] == column.split)
-                    & (scores["metric"] == column.metric)
-                ]
-                frames.append(wanted.assign(row=row.id, value=wanted["score"] * (known.scale if known else 100.0)))
-    if not frames:
-        return pd.DataFrame(columns=["row", "epoch", "mean", "low", "high", "n"])
-    summary = (
-        pd.concat(frames)
-        .groupby(["row", "epoch"], sort=False)["value"]
-        .agg(mean="mean", low="min", high="max", n="size")
-    )
-    return summary.reset_index()
+        runs = [
+            {e["epoch"]: e["score"] * scale for e in logs[key].epochs if (e["task"], e["split"], e["metric"]) == wanted}
+            for key in manifest.keys(row.id, column)
+            if key in logs
+        ]
+        records += [{"row": row.id, **point} for point in _over_seeds([run for run in runs if run], "epoch")]
+    return pd.DataFrame.from_records(records, columns=["row", "epoch", "mean", "low", "high", "n"])
+
+
+def binned(log: Log, part: str) -> dict[int, float]:
+    """One logged part of one run: last update of each bin -> mean of the bin. Empty where the run did not log it."""
+    width = -(-len(log.steps) // POINTS) or 1
+    sums: dict[int, list[float]] = {}
+    for step in log.steps:
+        if step.get(part) is not None:
+            sums.setdefault(((step["step"] - 1) // width + 1) * width, []).append(float(step[part]))
+    return {end: sum(values) / len(values) for end, values in sums.items()}
+
+
+def _over_seeds(runs: Sequence[Mapping[int, float]], x: str = "step") -> Iterator[dict[str, float]]:
+    for at in sorted({at for run in runs for at in run}):
+        values = [run[at] for run in runs if at in run]
+        yield {x: at, "mean": sum(values) / len(values), "low": min(values), "high": max(values), "n": len(values)}
 
 
 def sweep(frame: pd.DataFrame, x: str, by: str = "method") -> pd.DataFrame:

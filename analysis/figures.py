@@ -37,6 +37,7 @@ PARTS = {
     "adversarial": "adversarial",
     "consistency": "consistency",
     "max_abs_delta": "max |delta|",
+    "start_share": "theta_0's share in the teacher",
 }
 RC: Any = {
     "font.family": "sans-serif",
@@ -223,7 +224,7 @@ def plot_curves(
     """A line per method over ``x``, its mean over seeds, with the band from the smallest to the largest seed.
 
     Args:
-        curves: ``row``, ``x``, ``mean low high``: of :func:`analysis.curves.loss_parts` or
+        curves: ``row``, ``x``, ``mean low high``: of :func:`analysis.curves.logged` or
             :func:`analysis.curves.epochs`.
         titles: every row's title, in table order: a method keeps its colour and mark in all figures.
         log: a logarithmic axis, if every value is above 0; ``logx`` likewise for ``x``.
@@ -277,13 +278,14 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element without prologue; its ink, soft ink and grid follow the page's colours."""
+    """The figure as an ``<svg>`` element without prologue; its ink, grid and lines follow the page's colours."""
     text = io.StringIO()
     with style():
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    for colour, name in ((INK, "ink"), (SOFT, "soft"), (GRID, "grid")):
+    lines = [(colour, f"c{i}") for i, colour in enumerate(PALETTE)]
+    for colour, name in [(INK, "ink"), (SOFT, "soft"), (GRID, "grid"), *lines]:
         svg = svg.replace(colour, f"var(--{name}, {colour})")
     return svg
 

@@ -243,36 +243,56 @@ def predictions(
     return chosen
 
 
+@dataclass(frozen=True)
+class Log:
+    """What one run wrote while it trained.
+
+    Attributes:
+        steps: one record per update, in order; a step that was repeated after a resume counts once (the last).
+        epochs: ``epoch step task split metric score`` after each epoch, likewise.
+    """
+
+    steps: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
+
+
+def read_log(results: str | Path, key: str) -> Log:
+    """``history.jsonl`` of one run. Raises ResultsError naming file and line."""
+    steps: dict[int, dict[str, Any]] = {}
+    epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for line in _lines(results, key):
+        if "event" not in line and "step" in line:
+            steps[line["step"]] = line
+        elif line.get("event") == "epoch":
+            for task, splits in line.get("scores", {}).items():
+                for split, metrics in splits.items():
+                    for metric, value in metrics.items():
+                        about = {"epoch": line["epoch"], "step": line.get("step"), "task": task, "split": split}
+                        epochs[line["epoch"], task, split, metric] = {**about, "metric": metric, "score": value}
+    return Log([steps[number] for number in sorted(steps)], list(epochs.values()))
+
+
 def history(results: str | Path, key: str) -> pd.DataFrame:
-    """The step lines of ``history.jsonl``: one row per update, missing parts as NaN; a resumed step counts once (the
-    last)."""
+    """The updates of a run as a frame: a row per update, parts a method does not have as NaN."""
     import pandas as pd
 
-    steps = {line["step"]: line for line in _lines(results, key) if "event" not in line and "step" in line}
-    return pd.DataFrame.from_records([steps[s] for s in sorted(steps)])
+    return pd.DataFrame.from_records(read_log(results, key).steps)
 
 
 def epoch_scores(results: str | Path, key: str) -> pd.DataFrame:
     """Scores after each epoch: ``epoch step task split metric score``."""
     import pandas as pd
 
-    records = [
-        {
-            "epoch": line["epoch"],
-            "step": line.get("step"),
-            "task": task,
-            "split": split,
-            "metric": metric,
-            "score": value,
-        }
-        for line in _lines(results, key)
-        if line.get("event") == "epoch"
-        for task, splits in line.get("scores", {}).items()
-        for split, metrics in splits.items()
-        for metric, value in metrics.items()
-    ]
-    frame = pd.DataFrame.from_records(records, columns=["epoch", "step", "task", "split", "metric", "score"])
-    return frame.drop_duplicates(["epoch", "task", "split", "metric"], keep="last", ignore_index=True)
+    columns = ["epoch", "step", "task", "split", "metric", "score"]
+    return pd.DataFrame.from_records(read_log(results, key).epochs, columns=columns)
+
+
+def texts(results: str | Path, task: str, split: str) -> pd.DataFrame | None:
+    """``id text_0 [text_1]`` from ``results/texts/<task>.<split>.parquet``, or None: keeping texts is optional."""
+    import pandas as pd
+
+    path = Path(results) / "texts" / f"{task}.{split}.parquet"
+    return pd.read_parquet(path) if path.is_file() else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

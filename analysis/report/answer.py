@@ -105,6 +105,12 @@ def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[
     return f"{title} against {baseline}: {', '.join(parts)} of {total} comparisons."
 
 
+def _rows(run: Run) -> str:
+    """How many examples a run was trained on."""
+    rows = (run.data.get("rows") or {}).get("train", run.spec["max_train_samples"])
+    return f"{int(rows):,}"
+
+
 def _metric_words(cell: Any) -> str:
     known = METRICS.get(cell.metric)
     name = "" if cell.metric == "accuracy" else f" ({known.title if known else cell.metric})"
@@ -122,6 +128,10 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     for text in dict.fromkeys(str(run.model.get("contaminated") or "") for run in runs):
         if text:
             yield f"Contaminated model: {text}"
+    subset = {str(run.spec.get("task")): run for run in runs if run.spec.get("max_train_samples")}
+    if subset:
+        sizes = ", ".join(f"{task} {_rows(run)}" for task, run in subset.items())
+        yield f"Subset data: trained on part of the training set ({sizes})."
     for run in runs:
         for note in run.data.get("notes") or ():
             yield f"{run.task.get('title', run.spec.get('task'))}: {note}"

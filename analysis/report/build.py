@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import hashlib
 import json
 import re
@@ -10,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import curves, figures, tables
+from analysis import claims, curves, figures, tables
 from analysis.comparison import compare
-from analysis.load import Column, Manifest, Run, is_done, latest_manifest, read_run
+from analysis.load import Column, Log, Manifest, Run, is_done, latest_manifest, read_run
 from analysis.report import answer
+from analysis.report.data import page_data, run_line, to_script
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -22,6 +25,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
+CHIPS = {
+    claims.SUPPORTED: "better",
+    claims.CONTRADICTED: "worse",
+    claims.NO_EFFECT: "none",
+    claims.INCONCLUSIVE: "inconclusive",
+    claims.NOT_RUN: "inconclusive",
+}
 PANEL = 3.45  # inches: one panel of a page's figure grid, so that its text stays readable on a telephone
 
 
@@ -37,20 +47,23 @@ def write_report(results: Path | str, name: str) -> Path:
     manifest = latest_manifest(results, name)
     runs = [read_run(results, key) for key in manifest.all_keys() if is_done(results, key)]
     cells = compare(results, manifest)
+    verdicts = claims.decide_all(results, manifest)
+    logs = curves.read_logs(results, manifest)
     notes = answer.warnings(manifest, cells, runs) + disagreements(cells, runs)
     folder = results / "reports" / name
     tables.write_tables(cells, folder, caption=manifest.title, notes=notes)
+    write_runs(runs, folder / "runs.csv")
     with figures.style():
-        for stem, figure in paper_figures(results, manifest, cells):
+        for stem, figure in paper_figures(manifest, cells, logs):
             figures.save(figure, folder / "figures" / stem)
-        panels = list(page_panels(results, manifest, cells))
-    page = render(manifest, cells, runs, notes, panels)
+        panels = list(page_panels(manifest, cells, logs))
+    page = render(manifest, cells, verdicts, runs, notes, panels, page_data(results, manifest, runs, logs))
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
 
 
-def paper_figures(results: Path, manifest: Manifest, cells: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+def paper_figures(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -> Iterator[tuple[str, Figure]]:
     """The figures that are written as files: all columns side by side, for a paper."""
     drawn = [column for column in manifest.columns if _of(cells, column)["n_seeds"].any()]
     if not drawn:
@@ -62,7 +75,7 @@ def paper_figures(results: Path, manifest: Manifest, cells: pd.DataFrame) -> Ite
         yield "differences", _grid(compared, tall, lambda c, ax: figures.plot_differences(_of(cells, c), ax))
     titles = {row.id: row.title for row in manifest.rows}
     for column in _one_per_task(drawn):
-        curves_of = list(_parts(results, manifest, column))
+        curves_of = list(_parts(logs, manifest, column))
         if curves_of:
             figure, axes = figures.new_figure(
                 PANEL * min(3, len(curves_of)), 2.5 * -(-len(curves_of) // 3), **_shape(len(curves_of))
@@ -74,7 +87,7 @@ def paper_figures(results: Path, manifest: Manifest, cells: pd.DataFrame) -> Ite
             yield f"loss-parts-{column.task}", figure
 
 
-def page_panels(results: Path, manifest: Manifest, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -> Iterator[dict[str, Any]]:
     """The page's figures, one small SVG each: ``section title svg``; the page lays them out to its width."""
     tall = 0.36 * len(manifest.rows) + 0.95
     for column in manifest.columns:
@@ -87,23 +100,27 @@ def page_panels(results: Path, manifest: Manifest, cells: pd.DataFrame) -> Itera
             yield _panel("scores", column, figures.plot_scores, here, tall, _alt_scores(here))
     titles = {row.id: row.title for row in manifest.rows}
     for column in manifest.columns:
-        curve = curves.epochs(results, manifest, column)
+        curve = curves.epochs(logs, manifest, column)
         if len(curve) and curve["epoch"].nunique() > 1:
             draw = partial(figures.plot_curves, titles=titles, x="epoch", ylabel=_unit(column))
             alt = f"{_title(column)} after each epoch, by method, with the range over seeds."
             yield _panel("epochs", column, draw, curve, 2.3, alt)
-    for column in _one_per_task(manifest.columns):
-        for part, curve in _parts(results, manifest, column):
-            alt = f"{part} on {column.task} over the updates, by method, mean and range over seeds."
-            draw = partial(_draw_part, titles=titles)
-            yield _panel("parts", column, draw, curve, 2.3, alt, title=f"{column.title or column.task}: {part}")
 
 
 def render(
-    manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run], notes: Sequence[str], panels: Sequence[dict[str, Any]]
+    manifest: Manifest,
+    cells: pd.DataFrame,
+    verdicts: Sequence[claims.Verdict],
+    runs: Sequence[Run],
+    notes: Sequence[str],
+    panels: Sequence[dict[str, Any]],
+    data: dict[str, Any],
 ) -> str:
-    """The page as text. Everything in it is escaped but the SVG drawn here."""
+    """The page as text. Everything in it is escaped but the SVG drawn here and the page's own style and script."""
     import jinja2
+    from markupsafe import Markup
+
+    script = (HERE / "page.js").read_text(encoding="utf-8")
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -115,7 +132,7 @@ def render(
     environment.filters |= {
         "number": tables.number,
         "plural": answer.plural,
-        "minus": lambda text: str(text).replace("-", tables.MINUS),
+        "first_upper": lambda text: text[:1].upper() + text[1:],
     }
     by_cell = {(cell.row, cell.column): cell for cell in tables.records(cells)}
     return environment.get_template("page.html").render(
@@ -133,10 +150,26 @@ def render(
         long_table=tables.lines(cells),
         long_headings=tables.HEADINGS,
         environments=environments(runs),
-        data=data_sources(runs),
+        sources=data_sources(runs),
+        verdicts=verdicts,
+        claim_words=claims.in_words,
+        not_decidable=claims.not_decidable,
+        chips=CHIPS,
+        data=data,
+        data_json=Markup(to_script(data)),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         facts=facts(manifest, runs),
         css=(HERE / "style.css").read_text(encoding="utf-8"),
     )
+
+
+def write_runs(runs: Sequence[Run], path: Path) -> None:
+    """The run list as CSV, keys in full."""
+    names = ("key", "task", "method", "settings", "seed", "updates", "seconds", "commit", "device")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([names, *(run_line(run) for run in runs)])
 
 
 def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1e-6) -> list[str]:
@@ -232,14 +265,15 @@ def _shape(n: int) -> dict[str, int]:
     return {"nrows": -(-n // 3), "ncols": min(3, n)}
 
 
-def _parts(results: Path, manifest: Manifest, column: Column) -> Iterator[tuple[str, pd.DataFrame]]:
+def _parts(logs: dict[str, Log], manifest: Manifest, column: Column) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each logged loss part of a task by its readable name."""
-    parts = curves.loss_parts(results, manifest, column)
+    parts = curves.logged(logs, manifest, column)
     return ((figures.PARTS.get(str(name), str(name)), curve) for name, curve in parts.groupby("part", sort=False))
 
 
 def _draw_part(curve: pd.DataFrame, ax: Axes, titles: dict[str, str]) -> Axes:
-    return figures.plot_curves(curve, ax, titles, x="step", ylabel="nats, unweighted", log=True)
+    loss = curve["part"].iloc[0] in curves.LOSS_PARTS
+    return figures.plot_curves(curve, ax, titles, x="step", ylabel="nats, unweighted" if loss else "", log=True)
 
 
 def _one_per_task(columns: Sequence[Column]) -> list[Column]:

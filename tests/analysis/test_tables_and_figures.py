@@ -13,7 +13,7 @@ import pytest
 
 from analysis import curves, figures, tables
 from analysis.comparison import compare, contrast, read_cell
-from analysis.load import ResultsError, history, latest_manifest
+from analysis.load import Log, ResultsError, history, latest_manifest
 
 
 @pytest.fixture(scope="module")
@@ -98,27 +98,26 @@ def test_an_interval_that_leaves_the_axis_ends_in_an_arrow(rte, ax):
     assert ax.get_xlim()[1] < 100
 
 
-def test_loss_parts_are_means_and_ranges_over_seeds(small_world):
+def test_logged_parts_are_means_and_ranges_over_seeds(small_world):
     manifest = latest_manifest(small_world, "compare")
-    parts = curves.loss_parts(small_world, manifest, manifest.columns[0])
-    assert list(parts["part"].unique()) == ["task", "smoothness", "bregman"]
+    parts = curves.logged(curves.read_logs(small_world, manifest), manifest, manifest.columns[0])
+    assert list(parts["part"].unique()) == ["task", "smoothness", "bregman", "max_abs_delta"]
     keys = manifest.cells["smart-shared"]["demo-rte"]
     at_one = [history(small_world, key)["smoothness"].iloc[0] for key in keys]
     first = parts[(parts["part"] == "smoothness") & (parts["step"] == 1)].iloc[0]
     assert (first["mean"], first["low"], first["high"]) == pytest.approx((np.mean(at_one), min(at_one), max(at_one)))
 
 
-def test_long_runs_are_averaged_into_few_points(tmp_path):
-    steps = pd.DataFrame({"step": range(1, 601), "task": range(1, 601)})
-    binned = curves._binned(steps, ["task"])
+def test_long_runs_are_averaged_into_few_points():
+    binned = curves.binned(Log([{"step": n, "task": float(n)} for n in range(1, 601)], []), "task")
+    assert list(binned) == list(range(10, 601, 10))
     assert len(binned) == curves.POINTS
-    assert binned["step"].tolist() == list(range(10, 601, 10))
-    assert binned["value"].iloc[0] == np.mean(range(1, 11))
+    assert binned[10] == np.mean(range(1, 11))
 
 
 def test_curves_draw_their_frame_and_keep_each_methods_colour(small_world, ax):
     manifest = latest_manifest(small_world, "compare")
-    curve = curves.epochs(small_world, manifest, manifest.columns[0])
+    curve = curves.epochs(curves.read_logs(small_world, manifest), manifest, manifest.columns[0])
     titles = {row.id: row.title for row in manifest.rows}
     figures.plot_curves(curve, ax, titles, x="epoch")
     assert len(ax.lines) == 3

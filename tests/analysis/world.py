@@ -61,6 +61,7 @@ class World:
     epochs: int = 3
     generated: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
+    texts: bool = False
 
     def write(self) -> Path:
         cells: dict[str, dict[str, list[str]]] = {}
@@ -104,7 +105,19 @@ class World:
         path = self.root / "experiments" / self.name / "0123abcd.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(manifest))
+        if self.texts:
+            self._texts()
         return self.root
+
+    def _texts(self) -> None:
+        folder = self.root / "texts"
+        folder.mkdir(exist_ok=True)
+        for exam in self.exams:
+            lines = [
+                (f"dev-{i}", f"The {i}th premise.", f"A <b>hypothesis</b> & number {i}.") for i in range(exam.items)
+            ]
+            frame = pd.DataFrame(lines, columns=["id", "text_0", "text_1"])
+            frame.to_parquet(folder / f"{exam.task}.dev.parquet", index=False)
 
     def _run(self, arm: Arm, exam: Exam, seed: int) -> str:
         key = hashlib.sha256(f"{arm.id}|{exam.task}|{seed}".encode()).hexdigest()[:24]

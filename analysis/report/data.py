@@ -1,0 +1,139 @@
+"""What the page's script draws and filters, as one JSON object: curves, runs, examples."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis import curves, errors
+from analysis.load import Column, Log, Manifest, ResultsError, Run, texts
+from analysis.scores import METRICS
+
+SINGLE_RUNS = 400  # up to so many runs the page holds every run's curve; beyond, means and ranges alone
+EXAMPLES = 400  # of a task: the items whose answers differ most
+LONGEST_TEXT = 600  # characters of a shown text
+
+
+def page_data(results: Path, manifest: Manifest, runs: Sequence[Run], logs: Mapping[str, Log]) -> dict[str, Any]:
+    """Everything the script needs; nothing in it that is not already in the result folders."""
+    return {
+        "rows": [{"id": row.id, "title": row.title} for row in manifest.rows],
+        "baseline": manifest.baseline_row,
+        "curves": curve_data(manifest, logs),
+        "runs": [run_line(run) for run in runs],
+        "examples": example_data(results, manifest),
+    }
+
+
+def to_script(data: dict[str, Any]) -> str:
+    """JSON that cannot end the element it stands in; NaN as null."""
+    text = json.dumps(_plain(data), separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def curve_data(manifest: Manifest, logs: Mapping[str, Log]) -> dict[str, Any]:
+    """task -> part -> row -> ``{"x", "mean", "low", "high", "seeds"}``; ``seeds`` only in small experiments."""
+    found: dict[str, Any] = {}
+    for column in {c.task: c for c in reversed(manifest.columns)}.values():
+        frame = curves.logged(logs, manifest, column)
+        for (part, row), curve in frame.groupby(["part", "row"], sort=False):
+            entry: dict[str, Any] = {name: _short(curve[name]) for name in ("step", "mean", "low", "high")}
+            if len(logs) <= SINGLE_RUNS:
+                keys = [key for key in manifest.keys(str(row), column) if key in logs]
+                entry["seeds"] = [_short(curves.binned(logs[key], str(part)).values()) for key in keys]
+            found.setdefault(column.task, {}).setdefault(str(part), {})[str(row)] = entry
+    return dict(reversed(found.items()))
+
+
+def run_line(run: Run) -> list[Any]:
+    """``key task method settings seed updates seconds commit device``, as the runs table shows them."""
+    spec = run.spec
+    changed = spec.get("options", spec.get("method_config")) or {}
+    settings = ", ".join(f"{name}={value}" for name, value in changed.items())
+    where = str(run.environment.get("device", ""))
+    commit = str(run.environment.get("commit", run.environment.get("git", "")))[:9]
+    seconds = round(float(run.result.get("seconds") or 0.0), 1)
+    return [
+        run.key,
+        spec.get("task"),
+        spec.get("method"),
+        settings,
+        spec.get("seed"),
+        run.result.get("steps"),
+        seconds,
+        commit,
+        where,
+    ]
+
+
+def example_data(results: Path, manifest: Manifest) -> dict[str, Any]:
+    """task -> the items whose answers differ most between methods or seeds, with how many seeds of each are right."""
+    found = {}
+    for column in {c.task: c for c in reversed(manifest.columns)}.values():
+        metric = METRICS.get(column.metric)
+        if metric is None or column.metric in ("pearson", "spearman"):
+            continue
+        arms = _arms(results, manifest, column)
+        if len(arms) > 1:
+            found[column.task] = _examples(results, column, arms)
+    return dict(reversed(found.items()))
+
+
+def _arms(results: Path, manifest: Manifest, column: Column) -> dict[str, errors.Outputs]:
+    arms: dict[str, errors.Outputs] = {}
+    for row in manifest.rows:
+        keys = dict(zip(manifest.seeds, manifest.keys(row.id, column), strict=False))
+        try:
+            outputs = errors.read_outputs(results, keys, column.task, column.split)
+        except ResultsError:
+            continue
+        if not arms or np.array_equal(outputs.ids, next(iter(arms.values())).ids):
+            arms[row.id] = outputs
+    return arms
+
+
+def _examples(results: Path, column: Column, arms: Mapping[str, errors.Outputs]) -> dict[str, Any]:
+    """The table of one task. Items are ranked by how far apart the methods' shares of right seeds lie, then by
+    contest."""
+    first = next(iter(arms.values()))
+    share = np.stack([outputs.right.mean(0) for outputs in arms.values()])
+    chosen = np.lexsort((-share.std(0), -np.ptp(share, axis=0)))[:EXAMPLES]
+    chosen = chosen[(share[:, chosen] < 1).any(0)]
+    told = texts(results, column.task, column.split)
+    by_id = told.set_index("id") if told is not None else None
+    buckets = errors.agreement(first.votes) if first.votes is not None else None
+    items = []
+    for i in chosen:
+        shown = (
+            [str(t)[:LONGEST_TEXT] for t in by_id.loc[first.ids[i]]]
+            if by_id is not None and first.ids[i] in by_id.index
+            else []
+        )
+        right = [int(outputs.right[:, i].sum()) for outputs in arms.values()]
+        items.append([str(first.ids[i]), int(first.labels[i]), right, buckets[i] if buckets is not None else "", shown])
+    return {
+        "rows": list(arms),
+        "seeds": [len(outputs.seeds) for outputs in arms.values()],
+        "items": items,
+        "of": len(first.ids),
+    }
+
+
+def _short(values: Any) -> list[float]:
+    """Four digits are more than a screen shows, and a third of the bytes."""
+    return [float(f"{float(v):.4g}") for v in values]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

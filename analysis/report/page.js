@@ -1,0 +1,222 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const palette = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => `var(--c${i})`);
+  const names = { task: "task loss", smoothness: "smoothness (R_s)", bregman: "Bregman (D_Breg)", max_abs_delta: "max |delta|",
+    start_share: "theta_0's share in the teacher" };
+  const title = Object.fromEntries(data.rows.map((row) => [row.id, row.title]));
+  const colour = Object.fromEntries(data.rows.map((row, i) => [row.id, palette[i % palette.length]]));
+  const svgns = "http://www.w3.org/2000/svg";
+
+  const make = (tag, attributes = {}, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  };
+  const draw = (tag, attributes, text) => {
+    const node = document.createElementNS(svgns, tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
+  const choice = (label, options) => {
+    const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
+    return [make("label", {}, label + " ", select), select];
+  };
+  const number = (text) => {
+    const match = /^[+\u2212-]?[\d.,]+(e[+-]?\d+)?/i.exec(text.trim());
+    return match ? parseFloat(match[0].replace("\u2212", "-").replace(/,/g, "")) : NaN;
+  };
+
+  // ---- tables: sort by any column, filter by any text
+  const sortable = (table) => {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, index) => {
+      const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const up = head.getAttribute("aria-sort") !== "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const keyed = [...table.tBodies[0].rows].map((row) => {
+          const text = row.cells[index].textContent.trim();
+          return { row, text, value: number(text) };
+        });
+        keyed.sort((a, b) => {
+          if (!a.text !== !b.text) return a.text ? -1 : 1;
+          const order = Number.isNaN(a.value) || Number.isNaN(b.value) ? a.text.localeCompare(b.text, "en", { numeric: true }) : a.value - b.value;
+          return up ? order : -order;
+        });
+        table.tBodies[0].append(...keyed.map((entry) => entry.row));
+      });
+    });
+  };
+  document.querySelectorAll("table.sortable").forEach(sortable);
+  document.querySelectorAll("input[data-filters]").forEach((input) => {
+    const table = document.getElementById(input.dataset.filters);
+    input.addEventListener("input", () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of table.tBodies[0].rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+      }
+    });
+  });
+
+  // ---- learning curves, drawn on demand
+  const chart = (curves, seeds) => {
+    const width = 720, height = 300, left = 62, right = 14, top = 12, bottom = 34;
+    const rows = data.rows.map((row) => row.id).filter((id) => curves[id]);
+    const all = rows.flatMap((id) => [...curves[id].low, ...curves[id].high]);
+    const log = all.every((value) => value > 0) && Math.max(...all) / Math.min(...all) > 20;
+    const scale = (value) => (log ? Math.log10(value) : value);
+    let low = scale(Math.min(...all)), high = scale(Math.max(...all));
+    if (!(high > low)) { low -= 0.5 * Math.abs(low) || 0.5; high += 0.5 * Math.abs(high) || 0.5; }
+    const last = Math.max(...rows.flatMap((id) => curves[id].step));
+    const x = (step) => left + (width - left - right) * step / last;
+    const y = (value) => top + (height - top - bottom) * (high - scale(value)) / (high - low);
+    const path = (steps, values) => steps.map((step, i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("");
+    const words = rows.map((id) => `${title[id]} ends at ${curves[id].mean.at(-1)}`).join("; ");
+    const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Curves over ${last} updates: ${words}.` });
+    for (let i = 0; i <= 4; i++) {
+      const at = low + (high - low) * i / 4, value = log ? 10 ** at : at, line = y(value);
+      svg.append(draw("line", { x1: left, x2: width - right, y1: line, y2: line, class: "gridline" }));
+      svg.append(draw("text", { x: left - 8, y: line + 4, "text-anchor": "end", class: "tick" }, Number(value.toPrecision(2)).toString()));
+      const step = Math.round(last * i / 4);
+      svg.append(draw("text", { x: x(step), y: height - 12, "text-anchor": i === 4 ? "end" : "middle", class: "tick" }, String(step)));
+    }
+    for (const id of rows) {
+      const curve = curves[id];
+      if (seeds && curve.seeds) {
+        for (const run of curve.seeds) svg.append(draw("path", { d: path(curve.step.slice(0, run.length), run), style: `fill:none;stroke:${colour[id]};stroke-width:1;opacity:.75` }));
+        continue;
+      }
+      const band = path(curve.step, curve.high) + path([...curve.step].reverse(), [...curve.low].reverse()).replace("M", "L") + "Z";
+      svg.append(draw("path", { d: band, style: `fill:${colour[id]};opacity:.16` }));
+      svg.append(draw("path", { d: path(curve.step, curve.mean), style: `fill:none;stroke:${colour[id]};stroke-width:2` }));
+    }
+    return svg;
+  };
+  const explorer = document.getElementById("explorer");
+  const tasks = Object.keys(data.curves);
+  if (explorer && tasks.length) {
+    const [taskLabel, task] = choice("Task", tasks.map((name) => [name, name]));
+    const [partLabel, part] = choice("Logged", []);
+    const single = make("input", { type: "checkbox" });
+    const legend = make("ul", { class: "legend" }), place = make("div", { class: "chart" });
+    const bar = make("div", { class: "controls" }, taskLabel, partLabel);
+    if (Object.values(data.curves).some((parts) => Object.values(parts).some((rows) => Object.values(rows).some((c) => c.seeds))))
+      bar.append(make("label", {}, single, " every seed by itself"));
+    const show = () => {
+      const curves = data.curves[task.value][part.value];
+      place.replaceChildren(chart(curves, single.checked));
+      legend.replaceChildren(...data.rows.filter((row) => curves[row.id]).map((row) => {
+        const mark = make("span", { class: "mark" });
+        mark.style.background = colour[row.id];
+        return make("li", {}, mark, row.title);
+      }));
+    };
+    const fill = () => {
+      const before = part.value;
+      part.replaceChildren(...Object.keys(data.curves[task.value]).map((name) => make("option", { value: name }, names[name] || name)));
+      if (data.curves[task.value][before]) part.value = before;
+      show();
+    };
+    task.addEventListener("change", fill);
+    part.addEventListener("change", show);
+    single.addEventListener("change", show);
+    explorer.append(bar, legend, place);
+    fill();
+  }
+
+  // ---- runs: a long list, shown in pieces
+  const runsTable = document.getElementById("runs-table");
+  if (runsTable) {
+    const input = document.getElementById("runs-filter"), more = document.getElementById("runs-more"), count = document.getElementById("runs-count");
+    let shown = 100, order = null;
+    const texts = data.runs.map((run) => run.join(" ").toLowerCase());
+    const show = () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let found = data.runs.map((run, i) => i).filter((i) => words.every((word) => texts[i].includes(word)));
+      if (order) {
+        const [index, sign] = order;
+        const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+        found = found.sort((a, b) => sign * compare(data.runs[a][index], data.runs[b][index]));
+      }
+      runsTable.tBodies[0].replaceChildren(...found.slice(0, shown).map((i) => {
+        const row = make("tr");
+        data.runs[i].forEach((value, n) => {
+          const cell = make("td", n < 4 || n > 6 ? { class: "text" } : {});
+          if (n === 0) { const code = make("code", { title: value }, String(value).slice(0, 12)); cell.append(code); }
+          else cell.append(value === null ? "" : String(value));
+          row.append(cell);
+        });
+        return row;
+      }));
+      count.textContent = `${Math.min(shown, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")} runs`;
+      more.hidden = found.length <= shown;
+    };
+    [...runsTable.tHead.rows[0].cells].forEach((head, index) => {
+      const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const up = head.getAttribute("aria-sort") !== "ascending";
+        [...runsTable.tHead.rows[0].cells].forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        order = [index, up ? 1 : -1];
+        show();
+      });
+    });
+    input.addEventListener("input", () => { shown = 100; show(); });
+    more.addEventListener("click", () => { shown += 500; show(); });
+    show();
+  }
+
+  // ---- examples: what each method mends, breaks or contests
+  const browser = document.getElementById("browser");
+  const exams = Object.keys(data.examples);
+  if (browser && exams.length) {
+    const [taskLabel, task] = choice("Task", exams.map((name) => [name, name]));
+    const [rowLabel, row] = choice("Method", []);
+    const [kindLabel, kind] = choice("Show", [["all", "all that differ"], ["mends", "mended"], ["breaks", "broken"], ["contested", "contested between seeds"]]);
+    const [bucketLabel, bucket] = choice("Agreement", []);
+    const words = make("input", { type: "search", placeholder: "id or words" });
+    const list = make("ul", { class: "examples" }), count = make("p", { class: "lede", "aria-live": "polite" });
+    const show = () => {
+      const exam = data.examples[task.value], base = exam.rows.indexOf(data.baseline), index = exam.rows.indexOf(row.value);
+      const share = (item, n) => item[2][n] / exam.seeds[n];
+      const search = words.value.toLowerCase();
+      const found = exam.items.filter((item) => {
+        const gain = base < 0 ? 0 : share(item, index) - share(item, base);
+        if (kind.value === "mends" && gain <= 0) return false;
+        if (kind.value === "breaks" && gain >= 0) return false;
+        if (kind.value === "contested" && (share(item, index) === 0 || share(item, index) === 1)) return false;
+        if (bucket.value && item[3] !== bucket.value) return false;
+        return !search || (item[0] + " " + item[4].join(" ")).toLowerCase().includes(search);
+      });
+      const by = (item) => base < 0 ? 0 : Math.abs(share(item, index) - share(item, base));
+      found.sort((a, b) => by(b) - by(a));
+      count.textContent = `${found.length} of the ${exam.items.length} items that differ most, out of ${exam.of.toLocaleString("en")}`;
+      list.replaceChildren(...found.slice(0, 50).map((item) => {
+        const facts = exam.rows.map((id, n) => `${title[id]} ${item[2][n]}/${exam.seeds[n]}`).join(" · ");
+        const node = make("li", {}, ...item[4].map((text) => make("p", { class: "quote" }, text)));
+        node.append(make("p", { class: "about" }, make("code", {}, item[0]), ` label ${item[1]}${item[3] ? ", annotators " + item[3] : ""}; seeds right: ${facts}`));
+        return node;
+      }));
+    };
+    const fill = () => {
+      const exam = data.examples[task.value];
+      row.replaceChildren(...exam.rows.filter((id) => id !== data.baseline).map((id) => make("option", { value: id }, title[id])));
+      const buckets = [...new Set(exam.items.map((item) => item[3]))].filter(Boolean).sort().reverse();
+      bucket.replaceChildren(make("option", { value: "" }, "any"), ...buckets.map((name) => make("option", { value: name }, name)));
+      bucketLabel.hidden = !buckets.length;
+      show();
+    };
+    task.addEventListener("change", fill);
+    [row, kind, bucket].forEach((select) => select.addEventListener("change", show));
+    words.addEventListener("input", show);
+    browser.append(make("div", { class: "controls" }, taskLabel, rowLabel, kindLabel, bucketLabel, make("label", {}, "Search ", words)), count, list);
+    fill();
+  }
+})();
