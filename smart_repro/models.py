@@ -23,6 +23,8 @@ _HEAD_DROPOUT_FIELDS = (
     "cls_dropout",
     "summary_last_dropout",
 )
+_READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head dropout the config does not declare
+_NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the last token has read the others
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width) there
 
 
@@ -38,7 +40,9 @@ def load(
     seed: int = 0,
     revision: str | None = None,
 ) -> nn.Module:
-    """A classifier with a freshly initialised head.
+    """A classifier on a pre-trained encoder.
+
+    Its head is new, unless the weights hold one of the same shape; one of another shape (another task's) is replaced.
 
     Args:
         name: hub id or local folder; weights are read from safetensors only.
@@ -54,6 +58,7 @@ def load(
     if head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
     config = AutoConfig.from_pretrained(name, revision=revision, num_labels=num_labels)
+    _check_head(config, head)
     _cut_layers(config, layers)
     _set_dropout(config, _DROPOUT_FIELDS, dropout, "encoder dropout")
     if head == "pooler":
@@ -63,7 +68,9 @@ def load(
         if random_weights:
             model = factory.from_config(config)
         else:
-            model = factory.from_pretrained(name, config=config, revision=revision, use_safetensors=True)
+            model = factory.from_pretrained(
+                name, config=config, revision=revision, use_safetensors=True, ignore_mismatched_sizes=True
+            )
         if head != "pooler":
             model = PooledClassifier(model, num_labels, head, _head_dropout(config, head_dropout))
     return model.float()
@@ -155,6 +162,14 @@ def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
     return [below, *layers, above + head_parameters(model)]
 
 
+def _check_head(config: Any, head: str) -> None:
+    kind = config.model_type
+    if head != "pooler" and getattr(config, "is_encoder_decoder", False):
+        raise ValueError(f"head={head!r} needs an encoder alone, {kind} has a decoder too: use head='pooler'")
+    if head == "cls" and kind in _NO_FIRST_TOKEN:
+        raise ValueError(f"{kind} does not gather the text in its first token: use head='mean' or 'pooler'")
+
+
 def _cut_layers(config: Any, layers: int | None) -> None:
     if layers is None:
         return
@@ -170,6 +185,8 @@ def _set_dropout(config: Any, fields: tuple[str, ...], rate: float | None, what:
     if rate is None:
         return
     present = [field for field in fields if hasattr(config, field)]
+    if fields is _HEAD_DROPOUT_FIELDS and config.model_type in _READ_IF_SET:
+        present.append(_READ_IF_SET[config.model_type])
     if not present:
         raise ValueError(f"{config.model_type} has no setting for the {what}; leave it out for this model")
     for field in present:

@@ -100,16 +100,22 @@ def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
 
 
 @contextmanager
-def observed(module: nn.Module) -> Iterator[list[Tensor]]:
+def observed(module: nn.Module, *, time_first: bool = False) -> Iterator[list[Tensor]]:
     """Collect the outputs of ``module`` while inside: the embeddings a pass used, still part of its graph.
 
     Where the embeddings are frozen their output becomes a leaf that requires a gradient, so that an ascent can start
     from it.
+
+    Args:
+        time_first: whether ``module`` puts out ``(length, batch, width)``; what is collected is batch first.
     """
     seen: list[Tensor] = []
 
-    def collect(_module: nn.Module, _args: object, output: Tensor) -> None:
-        seen.append(output if output.requires_grad or not torch.is_grad_enabled() else output.requires_grad_())
+    def collect(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and not output.requires_grad:
+            output.requires_grad_()
+        seen.append(output.transpose(0, 1) if time_first else output)
+        return seen[-1].transpose(0, 1) if time_first else output  # so that what was collected lies on the model's path
 
     handle = module.register_forward_hook(collect)
     try:
@@ -119,9 +125,15 @@ def observed(module: nn.Module) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def shifted(module: nn.Module, delta: Tensor) -> Iterator[None]:
-    """Add ``delta`` to what ``module`` puts out while inside. The input is embedded once, as in the clean pass."""
-    handle = module.register_forward_hook(lambda _module, _args, output: output + delta)
+def shifted(module: nn.Module, delta: Tensor, *, time_first: bool = False) -> Iterator[None]:
+    """Add ``delta`` to what ``module`` puts out while inside. The input is embedded once, as in the clean pass.
+
+    Args:
+        delta: ``(batch, length, width)``.
+        time_first: whether ``module`` puts out ``(length, batch, width)``.
+    """
+    offset = delta.transpose(0, 1) if time_first else delta
+    handle = module.register_forward_hook(lambda _module, _args, output: output + offset)
     try:
         yield
     finally:

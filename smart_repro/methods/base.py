@@ -193,14 +193,15 @@ class Passes:
 
     def embedded(self, name: str, site: str, *, dropout: bool = True) -> tuple[Tensor, Tensor]:
         """Logits of an exact pass, with the embeddings ``(batch, length, width)`` it used, still in its graph."""
-        with observed(models.embedding_site(self.model, site)) as seen:
+        module = models.embedding_site(self.model, site)
+        with observed(module, time_first=models.time_first(self.model)) as seen:
             logits = self(name, exact=True, dropout=dropout)
-        return logits, seen[0].transpose(0, 1) if models.time_first(self.model) else seen[0]
+        return logits, seen[0]
 
     def perturbed(self, name: str, delta: Tensor, site: str, *, dropout: bool = True) -> Tensor:
         """Logits of an exact pass with ``delta`` added to the embeddings."""
-        offset = delta.transpose(0, 1) if models.time_first(self.model) else delta
-        with shifted(models.embedding_site(self.model, site), offset):
+        module = models.embedding_site(self.model, site)
+        with shifted(module, delta, time_first=models.time_first(self.model)):
             return self(name, exact=True, dropout=dropout)
 
     def reference(self, name: str, teacher: nn.Module | None, *, dropout: bool) -> Tensor:

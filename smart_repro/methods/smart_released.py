@@ -42,11 +42,14 @@ class SmartReleasedConfig:
     eta: float = 1e-3  # ascent step size; public class 1e-3, its command line 1e-5
     ascent_steps: int = 1  # public code 1
     guard: float = 1e-6  # keeps the division by the largest entry finite; public code 1e-6, called epsilon
+    site: str = "block"  # what is perturbed: block (after the embedding layer, as released) / word (before it)
     embedding: str = "single"  # single (perturb the embedding layer's output) / doubled (embed it again, as released)
 
     def __post_init__(self) -> None:
         if self.embedding not in ("single", "doubled"):
             raise ValueError(f"embedding must be single or doubled, got {self.embedding!r}")
+        if self.site not in ("block", "word") or (self.site, self.embedding) == ("word", "doubled"):
+            raise ValueError(f"site must be block or word, and block for embedding='doubled', got {self.site!r}")
         if self.lambda_s < 0 or self.ascent_steps < 1 or min(self.sigma, self.eta, self.guard) <= 0:
             raise ValueError(
                 "lambda_s must be >= 0, ascent_steps >= 1, and sigma, eta and guard positive, got "
@@ -88,10 +91,11 @@ class ReleasedTerm(Term):
 
     part = "smoothness"
     exact = True
-    site = "block"
+    site: str
 
     def __init__(self, config: SmartReleasedConfig) -> None:
         self.config = config
+        self.site = config.site
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
         assert clean.embeddings is not None

@@ -179,9 +179,9 @@ def shifts(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     seen: list[Tensor] = []
     original = base.shifted
 
-    def recording(module: nn.Module, delta: Tensor) -> Any:
+    def recording(module: nn.Module, delta: Tensor, **options: Any) -> Any:
         seen.append(delta.detach().clone())
-        return original(module, delta)
+        return original(module, delta, **options)
 
     monkeypatch.setattr(base, "shifted", recording)
     return seen
