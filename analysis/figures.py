@@ -8,6 +8,7 @@ suit a dark theme.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,11 +86,34 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, np.ndarray]:
-    """A figure of that many inches with a canvas of its own (no pyplot, no global state), and its axes as an array."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+def new_figure(
+    width: float, height: float, margins: tuple[float, float] | None = None, **grid: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure of that many inches with a canvas of its own (no pyplot, no global state), and its axes as an array.
+
+    Args:
+        margins: inches left and right of a single panel; None: measured, which costs as much as drawing.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained" if margins is None else None)
     FigureCanvasAgg(figure)
-    return figure, np.atleast_1d(figure.subplots(**grid))
+    axes = np.atleast_1d(figure.subplots(**grid))
+    if margins is not None:
+        left, right = margins
+        figure.subplots_adjust(left / width, 0.45 / height, 1 - right / width, 1 - 0.2 / height)
+    return figure, axes
+
+
+def room_for(names: Sequence[str]) -> float:
+    """Inches that the longest of these names takes beside an axis, cut as the figures cut them."""
+    return 0.2 + 0.066 * max(len(line) for name in names for line in short(name).split("\n"))
+
+
+def short(name: str, width: int = 24) -> str:
+    """A name on at most two lines of ``width`` characters: an axis must not starve for a long one."""
+    lines = textwrap.wrap(name, width) or [""]
+    if len(lines) > 2:
+        lines = [lines[0], lines[1][: width - 1] + "\u2026"]
+    return "\n".join(lines)
 
 
 def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
@@ -117,7 +141,7 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
         ax.annotate(
             "ceiling", at, xycoords=("data", "axes fraction"), ha="center", va="bottom", color=SOFT, fontsize=7.5
         )
-    _rows(ax, [cell.row_title for cell in shown])
+    _rows(ax, [short(cell.row_title) for cell in shown])
     ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
     ax.margins(x=0.12)
     return ax
@@ -146,7 +170,7 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
         ax.plot(cell.difference, y, MARKERS[look % len(MARKERS)], color=colour, ms=6.5, mew=0)
         if not np.isnan(cell.published_difference):
             ax.plot(cell.published_difference, y + 0.22, "D", ms=5, mfc="none", mec=INK, mew=1)
-    _rows(ax, [f"{cell.row_title}\n{_in_words(cell)}" for cell in shown])
+    _rows(ax, [f"{short(cell.row_title)}\n{_in_words(cell)}" for cell in shown])
     direction = "" if _greater_is_better(cells) else " (lower is better)"
     ax.set_xlabel(f"difference in {_unit(cells)}{direction}")
     ax.set_xlim(-reach, reach)
@@ -178,7 +202,7 @@ def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = Non
                 "whishi": line.whisker_high,
             }
             _box(ax, box, names.index(line.row) + 0.2, color=INK, facecolor="none", alpha=1.0)
-    _rows(ax, list(cells["row_title"]))
+    _rows(ax, [short(title) for title in cells["row_title"]])
     ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
     return ax
 
@@ -347,7 +371,7 @@ def _label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     over = max(0.0, last - 1.0)
     for i in order:
         ax.annotate(
-            ends[i][1],
+            short(ends[i][1]),
             (1.02, spots[i] - over),
             xycoords="axes fraction",
             va="center",

@@ -89,22 +89,23 @@ def paper_figures(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log])
 
 def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -> Iterator[dict[str, Any]]:
     """The page's figures, one small SVG each: ``section title svg``; the page lays them out to its width."""
-    tall = 0.36 * len(manifest.rows) + 0.95
+    tall = 0.4 * len(manifest.rows) + 0.75
+    beside = (figures.room_for([row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]), 0.12)
     for column in manifest.columns:
         here = _of(cells, column)
         if here["difference"].notna().any():
-            yield _panel("differences", column, figures.plot_differences, here, tall, _alt_differences(here))
+            yield _panel("differences", column, figures.plot_differences, here, tall, _alt_differences(here), beside)
     for column in manifest.columns:
         here = _of(cells, column)
         if here["n_seeds"].any():
-            yield _panel("scores", column, figures.plot_scores, here, tall, _alt_scores(here))
+            yield _panel("scores", column, figures.plot_scores, here, tall, _alt_scores(here), beside)
     titles = {row.id: row.title for row in manifest.rows}
     for column in manifest.columns:
         curve = curves.epochs(logs, manifest, column)
         if len(curve) and curve["epoch"].nunique() > 1:
             draw = partial(figures.plot_curves, titles=titles, x="epoch", ylabel=_unit(column))
             alt = f"{_title(column)} after each epoch, by method, with the range over seeds."
-            yield _panel("epochs", column, draw, curve, 2.3, alt)
+            yield _panel("epochs", column, draw, curve, 2.3, alt, (0.5, beside[0]))
 
 
 def render(
@@ -231,16 +232,16 @@ def facts(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
 
 
 def _panel(
-    section: str, column: Column, draw: Any, frame: pd.DataFrame, tall: float, alt: str, title: str = ""
+    section: str, column: Column, draw: Any, frame: pd.DataFrame, tall: float, alt: str, margins: tuple[float, float]
 ) -> dict[str, Any]:
     from markupsafe import Markup, escape
 
-    figure, axes = figures.new_figure(PANEL, tall)
+    figure, axes = figures.new_figure(PANEL, tall, margins)
     draw(frame, axes.flat[0])
-    name = "f" + hashlib.sha256(f"{section}|{column.id}|{title}".encode()).hexdigest()[:8]
+    name = "f" + hashlib.sha256(f"{section}|{column.id}".encode()).hexdigest()[:8]
     svg = _unique_ids(figures.to_svg(figure), name)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
-    return {"section": section, "title": title or _title(column), "svg": Markup(svg), "alt": alt}
+    return {"section": section, "title": _title(column), "svg": Markup(svg), "alt": alt}
 
 
 def _unique_ids(svg: str, prefix: str) -> str:
@@ -261,7 +262,7 @@ def _grid(columns: Sequence[Column], tall: float, draw: Any) -> Figure:
     return figure
 
 
-def _shape(n: int) -> dict[str, int]:
+def _shape(n: int) -> dict[str, Any]:
     return {"nrows": -(-n // 3), "ncols": min(3, n)}
 
 

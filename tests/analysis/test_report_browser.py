@@ -1,0 +1,181 @@
+"""The page in a real browser: sorting, filtering, drawing, keyboard; no errors, no requests, no text that runs."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from shutil import which
+
+import pytest
+from world import Arm, Exam, World
+
+from analysis.report import write_index, write_report
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+EVIL = "<script>window.ran = true</script><img src=x onerror='window.ran = true'>"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    arms = [
+        Arm("vanilla"),
+        Arm("smart", f"SMART {EVIL}", "smart", gain=6.0, parts=("task", "smoothness")),
+        Arm("sda", "SDA", "sda"),
+    ]
+    exams = [Exam("demo-rte", items=120, votes=True), Exam("demo-cola", "matthews", items=80)]
+    claim = {
+        "id": "c",
+        "sentence": f"SMART helps {EVIL}",
+        "contrast": {"a": "smart", "b": "vanilla"},
+        "tasks": ["demo-rte"],
+        "min_seeds": 2,
+        "size": 7.7,
+    }
+    root = tmp_path_factory.mktemp("browser")
+    World(root, arms, exams, texts=True, extra={"claims": [claim], "warnings": [EVIL]}).write()
+    write_report(root, "compare")
+    write_index(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, results):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.problems = []
+    tab.on("console", lambda m: tab.problems.append(m.text) if m.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda e: tab.problems.append(str(e)))
+    tab.on("request", lambda r: tab.problems.append(r.url) if not r.url.startswith("file:") else None)
+    tab.goto((results / "reports" / "compare" / "report.html").as_uri())
+    yield tab
+    assert tab.problems == []
+    assert tab.evaluate("window.ran") is None
+    context.close()
+
+
+def column(page, table: str, index: int) -> list[str]:
+    return page.eval_on_selector_all(
+        f"#{table} tbody tr:not([hidden])", f"rows => rows.map(r => r.cells[{index}].textContent)"
+    )
+
+
+def test_tables_sort_as_numbers_both_ways(page):
+    page.locator("summary", has_text="one line per task").click()
+    difference = page.locator("#long-table thead button").nth(4)
+    difference.click()
+    shown = [float(t.replace("−", "-")) for t in column(page, "long-table", 4) if t]
+    assert shown == sorted(shown)
+    difference.click()
+    shown = [float(t.replace("−", "-")) for t in column(page, "long-table", 4) if t]
+    assert shown == sorted(shown, reverse=True)
+    assert page.locator("#long-table th").nth(4).get_attribute("aria-sort") == "descending"
+    assert column(page, "long-table", 4)[-1] == ""  # cells without a number stay last
+
+
+def test_tables_sort_from_the_keyboard(page):
+    page.locator("summary", has_text="one line per task").focus()
+    page.keyboard.press("Enter")
+    page.locator("#long-table thead button").nth(1).focus()
+    page.keyboard.press("Enter")
+    names = column(page, "long-table", 1)
+    assert names == sorted(names, key=str.lower)
+
+
+def test_filters_leave_what_matches(page):
+    page.locator("summary", has_text="one line per task").click()
+    page.locator("input[data-filters]").fill("cola sda")
+    assert column(page, "long-table", 1) == ["SDA"]
+    page.get_by_text("18 runs", exact=True).click()
+    page.locator("#runs-filter").fill("demo-rte sda")
+    assert page.locator("#runs-count").text_content() == "3 of 3 runs"
+    assert set(column(page, "runs-table", 2)) == {"sda"}
+
+
+def test_curves_are_drawn_on_demand(page):
+    explorer = page.locator("#explorer")
+    assert explorer.locator("svg path").count() == 6  # a band and a line for each of three methods
+    explorer.locator("select").nth(1).select_option("smoothness")
+    assert explorer.locator("svg path").count() == 2
+    explorer.locator("input").check()
+    assert explorer.locator("svg path").count() == 3  # one line per seed
+    assert "updates" in explorer.locator("svg").get_attribute("aria-label")
+
+
+def test_examples_filter_and_show_texts_as_text(page):
+    browser = page.locator("#browser")
+    everything = browser.locator("li").count()
+    browser.locator("select").nth(2).select_option("mends")
+    mended = browser.locator("li").count()
+    assert 0 < mended < everything
+    browser.locator("select").nth(3).select_option("5/0")
+    assert all("annotators 5/0" in text for text in browser.locator("li").all_text_contents())
+    assert "<b>hypothesis</b> & number" in browser.locator("li").first.text_content()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_the_width_and_its_text_stands_out(page, width, scheme):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_every_control_has_a_name_and_every_region_too(page):
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('select, input, button, [role=region], svg[role=img]')]
+        .filter(e => !(e.labels?.length || e.getAttribute('aria-label') || e.textContent.trim())).map(e =>
+        e.outerHTML.slice(0, 80))"""
+    )
+    assert unnamed == []
+    levels = page.eval_on_selector_all("h1, h2, h3", "hs => hs.map(h => +h.tagName[1])")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_it_prints_without_controls(page, tmp_path):
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert not page.locator("#browser").is_visible()
+    page.pdf(path=tmp_path / "report.pdf", format="A4")
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+
+
+def test_the_front_page_leads_to_the_report(browser, results):
+    tab = browser.new_page()
+    tab.goto((results / "reports" / "index.html").as_uri())
+    assert "18 of 18" in tab.locator("tbody tr").first.text_content()
+    tab.locator("tbody a").first.click()
+    assert "What was found" in tab.locator("h2").first.text_content()
+    tab.close()
+
+
+# Text against the nearest background behind it: WCAG's 4.5, or 3 for large or bold text.
+CONTRAST = """() => {
+  const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055)
+  ** 2.4; };
+    return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+  const behind = (e) => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if
+  (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; }; const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility() ||
+    e.closest('script')) continue; const style = getComputedStyle(e), inSvg = e instanceof SVGElement;
+    const a = light(rgb(inSvg ? style.fill : style.color)), b = light(behind(inSvg ? e.ownerSVGElement.parentElement
+    : e)); const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.6 && +style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${e.tagName} ${e.textContent.trim().slice(0, 40)}`);
+  }
+  return [...new Set(bad)];
+}"""
