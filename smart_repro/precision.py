@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 
 PRECISIONS = ("fp32", "bf16")
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}  # fp16 needs a loss scaler: only the Trainer brings one
 
 
 def check(precision: str) -> str:
@@ -22,13 +23,13 @@ def check(precision: str) -> str:
 
 @contextmanager
 def compute_in(precision: str, device: torch.device) -> Iterator[None]:
-    """bf16 autocast, or float32 with autocast off and TF32 off.
+    """bf16 (or fp16) autocast, or float32 with autocast off and TF32 off.
 
     An offset of 1e-5 changes 3 % of the entries of a bf16 embedding and R_s comes out 60 times too large or exactly 0,
     with nothing raised: both sides of a divergence therefore ask for ``"fp32"`` whatever the run's precision is.
     """
-    if precision == "bf16":
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+    if precision in _AUTOCAST:
+        with torch.autocast(device.type, dtype=_AUTOCAST[precision]):
             yield
         return
     before = torch.get_float32_matmul_precision()
