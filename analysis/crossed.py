@@ -14,6 +14,7 @@ from analysis.scores import Metric, per_item
 
 Array = np.ndarray
 ITEM_RESAMPLES = 1_000  # of the item bootstrap behind a standard error: known to 2 % (1 / sqrt(2 * 1000))
+LAYOUT = "two-way layout of seeds and items"
 CHUNK = 200_000  # weights held at once, in numbers: 1.6 MB stays in the cache
 
 
@@ -118,14 +119,15 @@ def layout(d: Array) -> Components:
     if n_seeds > 1:
         residual = d - of_seeds[:, None] - of_items[None, :] + d.mean()
         both = float((residual**2).sum()) / ((n_seeds - 1) * (n_items - 1)) / (n_seeds * n_items)
-    return Components(of_seeds, items, both, n_items, "two-way layout of seeds and items")
+    return Components(of_seeds, items, both, n_items, LAYOUT)
 
 
 def by_bootstrap(a: Array, b: Array, labels: Array, metric: Metric, rng: np.random.Generator) -> Components:
     """The same parts for a metric that is no mean of items: items are drawn anew, seeds stay.
 
-    On means of items ``(within - items) / (S - 1)`` is exactly the layout's ``MS_residual / (S n)``, so the two
-    paths agree.
+    What seeds' and items' variances both contain is taken as the mean item variance within a seed, over S. On means
+    that is the layout's ``MS_residual / (S n)`` plus an S-th of the items' own part: a little too much where both
+    variances are alike, and made up for by the floor where one of them dominates.
     """
     n_seeds, n_items = a.shape
     labels, a, b, counts = distinct_items(labels, a, b)
@@ -133,8 +135,7 @@ def by_bootstrap(a: Array, b: Array, labels: Array, metric: Metric, rng: np.rand
     drawn = np.concatenate([_differences(a, b, labels, metric, weights) for weights in resampled])
     whole = _differences(a, b, labels, metric, counts[None].astype(np.float64))[0]
     items, within = float(drawn.mean(1).var(ddof=1)), float(drawn.var(0, ddof=1).mean())
-    both = max((within - items) / (n_seeds - 1), 0.0) if n_seeds > 1 else 0.0
-    return Components(whole, items, both, n_items, "seeds and bootstrapped items")
+    return Components(whole, items, within / n_seeds, n_items, "seeds and bootstrapped items")
 
 
 def _differences(a: Array, b: Array, labels: Array, metric: Metric, weights: Array) -> Array:

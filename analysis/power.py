@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.crossed import Components
+from analysis.crossed import LAYOUT, Components
 
 MOST_SEEDS = 1_000
 
@@ -43,10 +43,13 @@ def typical(n_items: int) -> Noise:
 
 
 def measured(parts: Components) -> Noise:
-    """The variance components of a comparison that was run (negative estimates count as 0)."""
+    """The variance components of a comparison that was run (negative estimates count as 0).
+
+    Raises: ValueError: fewer than two seeds, or a metric that is no mean of items.
+    """
     n_seeds, n_items = len(parts.differences), parts.n_items
-    if n_seeds < 2:
-        raise ValueError("variance components need at least two seeds")
+    if n_seeds < 2 or parts.method != LAYOUT:
+        raise ValueError("variance components need at least two seeds, and a metric that is a mean of items")
     interaction = parts.both * n_seeds * n_items
     item = parts.items * n_items - interaction / n_seeds
     seed = float(parts.differences.var(ddof=1)) - interaction / n_items
