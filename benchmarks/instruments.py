@@ -1,0 +1,172 @@
+"""Changes and measurements that go with any method: labels shuffled at the end, and what training does to the model.
+
+Both wrap a built method, so that no method knows of them and every method can have them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from smart_repro import divergence
+from smart_repro.encoding import Encoded
+from smart_repro.methods import Loss, Method, Passes
+from smart_repro.methods.base import TaskLoss, dropping
+from smart_repro.models import head_parameters, unwrapped
+from smart_repro.perturbation import ascend
+from smart_repro.seeding import Streams, derive
+
+PROBE, MOMENTS = 256, 40  # development examples looked at; how often in a run
+RADII = (1e-4, 1e-3, 1e-2, 1e-1)  # of the ball, in units of the embeddings' root mean square
+ASCENT_STEPS = 3
+
+
+def late_noise(method: Method, share: float, seed: int) -> Method:
+    """The same method, with labels shuffled within each batch over the last ``share`` of the updates."""
+    return _wrapped(method, _LateNoise, share=share, seed=seed)
+
+
+def measured(method: Method, probe: Encoded) -> Method:
+    """The same method, which also records how far each update moves predictions and weights."""
+    return _wrapped(method, _Measured, probe=probe)
+
+
+def write_measurements(method: Method, model: nn.Module, path: Path) -> None:
+    """``measures.json`` of a method that :func:`measured` made: a row per moment, and R_s over radii at the end."""
+    assert isinstance(method, _Measured)
+    content = {"moments": method.moments, "smoothness": smoothness(model, method.probe)}
+    path.write_text(json.dumps(content, indent=1))
+
+
+def smoothness(model: nn.Module, probe: Encoded, radii: tuple[float, ...] = RADII) -> list[dict[str, float]]:
+    """R_s of a model in evaluation mode: the mean divergence under the worst perturbation that the ascent finds.
+
+    Args:
+        radii: of the l-infinity ball, in units of the root mean square of the embeddings.
+    Returns: a row per radius: ``radius`` (relative), ``epsilon`` (absolute), ``r_s``.
+    """
+    device = next(model.parameters()).device
+    found = []
+    with dropping(model, False):
+        batches = [probe.batch(rows, device) for rows in _pieces(probe)]
+        items = sum(len(batch["labels"]) for batch in batches)
+        for radius in radii:
+            total, rms = 0.0, 0.0
+            for batch in batches:
+                value, size = _worst(model, batch, radius)
+                total, rms = total + value * len(batch["labels"]), rms + size * len(batch["labels"])
+            found.append({"radius": radius, "epsilon": radius * rms / items, "r_s": total / items})
+    return found
+
+
+def _worst(model: nn.Module, batch: dict[str, Tensor], radius: float) -> tuple[float, float]:
+    passes = Passes(model, batch, Streams(), "fp32")
+    distance = divergence.for_target(passes.target)
+    logits, embeddings = passes.embedded("clean", "block", dropout=False)
+    logits, embeddings = logits.detach(), embeddings.detach()
+    rms = float(embeddings[passes.mask.bool()].square().mean().sqrt())
+    epsilon = radius * rms
+
+    def objective(delta: Tensor) -> Tensor:
+        return distance(passes.perturbed("clean", delta, "block", dropout=False), logits)
+
+    noise = epsilon * passes.noise(embeddings.shape[-1], embeddings.dtype)
+    worst = ascend(
+        objective, noise, radius=epsilon, step_size=100 * epsilon, steps=ASCENT_STEPS, mask=passes.mask
+    )
+    with torch.no_grad():
+        return float(objective(worst.delta)), rms
+
+
+class _LateNoise(Method):
+    share: float
+    noise_seed: int
+
+    def prepare(self, *, share: float, seed: int) -> None:
+        self.share, self.noise_seed = share, seed
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        super().setup(model, total_steps, task_loss=task_loss)
+        self._from = total_steps - round(self.share * total_steps)
+
+    def backward(self, model: nn.Module, batch: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Loss:
+        if self.streams.step >= self._from:
+            seed = derive(self.noise_seed, "late noise", self.streams.step, self.streams.micro)
+            order = torch.randperm(len(batch["labels"]), generator=torch.Generator().manual_seed(seed))
+            batch = {**batch, "labels": batch["labels"][order.to(batch["labels"].device)]}
+        return super().backward(model, batch, backward)
+
+
+class _Measured(Method):
+    probe: Encoded
+
+    def prepare(self, *, probe: Encoded) -> None:
+        self.probe = probe
+        self.moments: list[dict[str, float]] = []
+        self._before: Tensor | None = None
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        super().setup(model, total_steps, task_loss=task_loss)
+        self._every = max(2, total_steps // MOMENTS)
+        self._start = [parameter.detach().clone() for parameter in _encoder(model)]
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        super().after_step(model, step)
+        if (step + 1) % self._every == 0:
+            self._before = self._logits(model)
+        elif step % self._every == 0 and self._before is not None:
+            distance = divergence.for_target("regression" if self._before.shape[-1] == 1 else "classification")
+            moved = float(distance(self._logits(model), self._before))
+            self.moments.append({"step": step, "step_divergence": moved, "distance": self._distance(model)})
+
+    def state_dict(self) -> dict[str, Any]:
+        mine = {"moments": self.moments, "before": self._before, "start": self._start}
+        return {**super().state_dict(), "measured": mine}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        mine = state.pop("measured")
+        self.moments, self._before = mine["moments"], mine["before"]
+        self._start = [value.to(here.device) for value, here in zip(mine["start"], self._start, strict=True)]
+        super().load_state_dict(state)
+
+    def _distance(self, model: nn.Module) -> float:
+        """Length of the encoder's way from theta_0, relative to theta_0's own length."""
+        pairs = list(zip(_encoder(model), self._start, strict=True))
+        way = sum(float((now.detach() - start).double().square().sum()) for now, start in pairs)
+        size = sum(float(start.double().square().sum()) for _, start in pairs)
+        return float((way / size) ** 0.5)
+
+    @torch.no_grad()
+    def _logits(self, model: nn.Module) -> Tensor:
+        device = next(model.parameters()).device
+        with dropping(model, False):
+            passes = [Passes(model, self.probe.batch(each, device), Streams(), "fp32") for each in _pieces(self.probe)]
+            return torch.cat([each("clean", dropout=False) for each in passes])
+
+
+def _pieces(probe: Encoded) -> list[np.ndarray]:
+    """Rows of the first ``PROBE`` examples, in batches."""
+    items = min(PROBE, len(probe))
+    return np.array_split(np.arange(items), -(-items // 32))
+
+
+def _encoder(model: nn.Module) -> list[nn.Parameter]:
+    head = {id(parameter) for parameter in head_parameters(model)}
+    return [parameter for parameter in unwrapped(model).parameters() if id(parameter) not in head]
+
+
+def _wrapped(method: Method, layer: type[Any], **settings: Any) -> Method:
+    """The method with a further layer of hooks around its own."""
+    kind = type(layer.__name__, (layer, type(method)), {"__module__": __name__})
+    options = {option.name: getattr(method.config, option.name) for option in dataclasses.fields(method.config)}
+    found: Any = kind(**options)
+    found.__dict__.update({name: value for name, value in vars(method).items() if name not in vars(found)})
+    found.prepare(**settings)
+    return found  # type: ignore[no-any-return]
