@@ -117,6 +117,14 @@ def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Outputs] | N
     return frame
 
 
+def is_contested(votes: np.ndarray) -> np.ndarray:
+    """Whether an item's majority is a bare one: 3/2/0 or 3/1/1 of five votes, in general at most 60 %."""
+    totals = np.asarray(votes).sum(1)
+    largest = np.asarray(votes).max(1)
+    contested: np.ndarray = (2 * largest > totals) & (10 * largest <= 6 * totals)
+    return contested
+
+
 def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) -> Interval:
     """Does A gain more on ``group`` (boolean, per item) than on the other items? The contrast of the two contrasts.
 

@@ -113,7 +113,7 @@ def short(name: str, width: int = 24) -> str:
     lines = textwrap.wrap(name, width) or [""]
     if len(lines) > 2:
         lines = [lines[0], lines[1][: width - 1] + "\u2026"]
-    return "\n".join(lines)
+    return "\n".join(lines).replace("$", r"\$")  # or matplotlib reads what lies between two of them as a formula
 
 
 def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:

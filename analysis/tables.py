@@ -84,17 +84,42 @@ def lines(table: pd.DataFrame) -> list[list[str]]:
     return [_line(cell) for cell in records(table)]
 
 
+def matrix(table: pd.DataFrame) -> list[list[str]]:
+    """The table as papers print it, a column per task and metric: up to three lines a method.
+
+    ``mean ± sd`` with a mark (\u25b2 the interval lies above 0, \u25bc below), then the difference with its
+    interval, then what the paper prints with its difference. Lines that would be empty are left out. The first line
+    holds the headings.
+    """
+    cells = {(cell.row, cell.column): cell for cell in records(table)}
+    columns = list(dict.fromkeys(table["column"]))
+    titles = dict(zip(table["row"], table["row_title"], strict=True))
+    top = ["method", *(heading(next(c for c in cells.values() if c.column == column)) for column in columns)]
+    body = [top]
+    for row, title in titles.items():
+        mine = [cells.get((row, column)) for column in columns]
+        for name, text in ((title, _marked), ("difference (95 % interval)", _difference), ("published", _published)):
+            line = [text(cell) if cell is not None else "" for cell in mine]
+            if any(line):
+                body.append([name, *line])
+    return body
+
+
 def to_markdown(table: pd.DataFrame, notes: list[str] | None = None) -> str:
-    """A GitHub table; notes as bullets above it."""
+    """Two GitHub tables, as papers print it and a line per cell; notes as bullets above them."""
     rows = [HEADINGS, ["---"] * 2 + ["---:"] * (len(HEADINGS) - 2)] + [
         [_markdown(text) for text in line] for line in lines(table)
     ]
-    body = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return "\n".join(f"- {_markdown(note)}" for note in notes or []) + ("\n\n" if notes else "") + body + "\n"
+    head, *lines_ = ([_markdown(text) for text in line] for line in matrix(table))
+    as_printed = [head, ["---"] + ["---:"] * (len(head) - 1), *lines_]
+    both = ["\n".join("| " + " | ".join(row) + " |" for row in part) for part in (as_printed, rows)]
+    bullets = "\n".join(f"- {_markdown(note)}" for note in notes or [])
+    return "\n\n".join(part for part in (bullets, *both) if part) + "\n"
 
 
 def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = None) -> str:
-    """A booktabs ``table`` environment; needs ``\\usepackage{booktabs}`` and nothing else."""
+    """Two booktabs ``table`` environments, as papers print it and a line per cell; need ``\\usepackage{booktabs}``
+    alone."""
     body, before = [], None
     for line in lines(table):
         if before is not None and line[0] != before:
@@ -118,6 +143,7 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
             f"\\caption{{{latex(caption)}}}",
             "\\end{table}",
             "",
+            *_latex_matrix(table, caption),
         ]
     )
 
@@ -148,9 +174,50 @@ def latex(text: str) -> str:
     special = {
         "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "±": r"$\pm$", MINUS: "$-$", "<": r"\textless{}",
-        ">": r"\textgreater{}", "\n": " ",
+        ">": r"\textgreater{}", "\n": " ", "\u25b2": r"$\uparrow$", "\u25bc": r"$\downarrow$",
     }  # fmt: skip
     return "".join(special.get(character, character) for character in text)
+
+
+def _latex_matrix(table: pd.DataFrame, caption: str) -> list[str]:
+    head, *body = matrix(table)
+    shown: list[str] = []
+    for name, *values in body:
+        method = name not in ("difference (95 % interval)", "published")
+        if method and shown:
+            shown.append("\\addlinespace")
+        start = latex(name) if method else "\\quad " + latex(name)
+        shown.append(" & ".join([start, *map(latex, values)]) + " \\\\")
+    return [
+        "\\begin{table}",
+        "\\centering",
+        "\\begin{tabular}{l" + "r" * (len(head) - 1) + "}",
+        "\\toprule",
+        " & ".join(map(latex, head)) + " \\\\",
+        "\\midrule",
+        *shown,
+        "\\bottomrule",
+        "\\end{tabular}",
+        f"\\caption{{{latex(caption)}}}",
+        "\\end{table}",
+        "",
+    ]
+
+
+def _marked(cell: Any) -> str:
+    mark = " \u25b2" if cell.low > 0 else " \u25bc" if cell.high < 0 else ""
+    return mean_and_spread(cell) + mark
+
+
+def _difference(cell: Any) -> str:
+    if math.isnan(cell.difference):
+        return ""
+    return f"{number(cell.difference, digits_of(cell.metric), signed=True)} ({interval(cell)})"
+
+
+def _published(cell: Any) -> str:
+    change = number(cell.published_difference, 1, signed=True)
+    return number(cell.published, 1) + (f" ({change})" if change else "")
 
 
 def _line(cell: Any) -> list[str]:

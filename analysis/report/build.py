@@ -16,7 +16,8 @@ from analysis import claims, curves, figures, tables
 from analysis.comparison import compare
 from analysis.load import Column, Log, Manifest, Run, is_done, latest_manifest, read_run
 from analysis.report import answer
-from analysis.report.data import page_data, run_line, to_script
+from analysis.report.agreement import Agreement, agreement_of, read_arms
+from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def write_report(results: Path | str, name: str) -> Path:
         for stem, figure in paper_figures(manifest, cells, logs):
             figures.save(figure, folder / "figures" / stem)
         panels = list(page_panels(manifest, cells, logs))
-    page = render(manifest, cells, verdicts, runs, notes, panels, page_data(results, manifest, runs, logs))
+    examples, agreements = by_item(results, manifest)
+    data = page_data(manifest, runs, logs, examples)
+    page = render(manifest, cells, verdicts, runs, notes, panels, agreements, data)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -115,6 +118,7 @@ def render(
     runs: Sequence[Run],
     notes: Sequence[str],
     panels: Sequence[dict[str, Any]],
+    agreements: Sequence[Agreement],
     data: dict[str, Any],
 ) -> str:
     """The page as text. Everything in it is escaped but the SVG drawn here and the page's own style and script."""
@@ -153,6 +157,7 @@ def render(
         environments=environments(runs),
         sources=data_sources(runs),
         verdicts=verdicts,
+        agreements=agreements,
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
         chips=CHIPS,
@@ -163,6 +168,20 @@ def render(
         facts=facts(manifest, runs),
         css=(HERE / "style.css").read_text(encoding="utf-8"),
     )
+
+
+def by_item(results: Path, manifest: Manifest) -> tuple[dict[str, Any], list[Agreement]]:
+    """Per classification task: the items methods differ on, and agreement where there are votes."""
+    examples, agreements = {}, []
+    for column in _one_per_task(manifest.columns):
+        if column.metric in ("pearson", "spearman"):
+            continue
+        arms = read_arms(results, manifest, column, column.split)
+        if len(arms) > 1:
+            examples[column.task] = examples_of(results, column, arms)
+        found = agreement_of(results, manifest, column, arms)
+        agreements += [found] if found else []
+    return examples, agreements
 
 
 def write_runs(runs: Sequence[Run], path: Path) -> None:

@@ -11,22 +11,26 @@ from typing import Any
 import numpy as np
 
 from analysis import curves, errors
-from analysis.load import Column, Log, Manifest, ResultsError, Run, texts
-from analysis.scores import METRICS
+from analysis.load import Column, Log, Manifest, Run, texts
 
 SINGLE_RUNS = 400  # up to so many runs the page holds every run's curve; beyond, means and ranges alone
 EXAMPLES = 400  # of a task: the items whose answers differ most
 LONGEST_TEXT = 600  # characters of a shown text
 
 
-def page_data(results: Path, manifest: Manifest, runs: Sequence[Run], logs: Mapping[str, Log]) -> dict[str, Any]:
+def page_data(
+    manifest: Manifest,
+    runs: Sequence[Run],
+    logs: Mapping[str, Log],
+    examples: dict[str, Any],
+) -> dict[str, Any]:
     """Everything the script needs; nothing in it that is not already in the result folders."""
     return {
         "rows": [{"id": row.id, "title": row.title} for row in manifest.rows],
         "baseline": manifest.baseline_row,
         "curves": curve_data(manifest, logs),
         "runs": [run_line(run) for run in runs],
-        "examples": example_data(results, manifest),
+        "examples": examples,
     }
 
 
@@ -71,35 +75,8 @@ def run_line(run: Run) -> list[Any]:
     ]
 
 
-def example_data(results: Path, manifest: Manifest) -> dict[str, Any]:
-    """task -> the items whose answers differ most between methods or seeds, with how many seeds of each are right."""
-    found = {}
-    for column in {c.task: c for c in reversed(manifest.columns)}.values():
-        metric = METRICS.get(column.metric)
-        if metric is None or column.metric in ("pearson", "spearman"):
-            continue
-        arms = _arms(results, manifest, column)
-        if len(arms) > 1:
-            found[column.task] = _examples(results, column, arms)
-    return dict(reversed(found.items()))
-
-
-def _arms(results: Path, manifest: Manifest, column: Column) -> dict[str, errors.Outputs]:
-    arms: dict[str, errors.Outputs] = {}
-    for row in manifest.rows:
-        keys = dict(zip(manifest.seeds, manifest.keys(row.id, column), strict=False))
-        try:
-            outputs = errors.read_outputs(results, keys, column.task, column.split)
-        except ResultsError:
-            continue
-        if not arms or np.array_equal(outputs.ids, next(iter(arms.values())).ids):
-            arms[row.id] = outputs
-    return arms
-
-
-def _examples(results: Path, column: Column, arms: Mapping[str, errors.Outputs]) -> dict[str, Any]:
-    """The table of one task. Items are ranked by how far apart the methods' shares of right seeds lie, then by
-    contest."""
+def examples_of(results: Path, column: Column, arms: Mapping[str, errors.Outputs]) -> dict[str, Any]:
+    """The items of one task whose answers differ most between methods, then between seeds; who is right how often."""
     first = next(iter(arms.values()))
     share = np.stack([outputs.right.mean(0) for outputs in arms.values()])
     chosen = np.lexsort((-share.std(0), -np.ptp(share, axis=0)))[:EXAMPLES]

@@ -43,8 +43,21 @@ def test_markdown_has_a_line_per_cell_and_escapes_pipes(rte):
     text = tables.to_markdown(rte.assign(row_title="a | b"), notes=["generated | data"])
     lines = text.splitlines()
     assert lines[0] == r"- generated \| data"
-    assert [line.count(" | ") for line in lines[2:]] == [len(tables.HEADINGS) - 1] * 5
-    assert r"a \| b" in lines[4]
+    long = lines[lines.index("", 3) + 1 :]
+    assert [line.count(" | ") for line in long] == [len(tables.HEADINGS) - 1] * 5
+    assert r"a \| b" in long[2]
+
+
+def test_the_table_as_papers_print_it(cells):
+    head, *body = tables.matrix(cells)
+    assert head == ["method", "demo-rte, accuracy", "demo-cola, Matthews corr.", "demo-stsb, Pearson corr."]
+    names = [line[0] for line in body]
+    assert names[:2] == ["vanilla", "published"]
+    assert names[2:5] == ["SMART [shared]", "difference (95 % interval)", "published"]
+    cell = cells.set_index(["row", "column"]).loc[("smart-shared", "demo-rte.accuracy")]
+    assert body[3][1] == f"{cell['difference']:+.1f} ({cell['low']:.1f} to {cell['high']:.1f})".replace("-", "−")
+    assert body[2][1].endswith(" ▲") == (cell["low"] > 0)
+    assert body[4][1:] == ["71.2 (+7.7)", "", ""]
 
 
 def test_csv_keeps_full_precision_and_runs_no_formula(rte):
@@ -76,7 +89,14 @@ def test_scores_are_drawn_where_they_are(rte, ax):
     assert drawn == sorted(x for scores in rte["scores"] for x in scores)
     means = [line.get_xdata()[0] for line in ax.lines if line.get_linewidth() == 2.4]
     assert means == pytest.approx(rte["mean"].tolist())
-    assert [t.get_text() for t in ax.get_yticklabels()] == rte["row_title"].tolist()
+    assert [t.get_text().replace("\n", "") for t in ax.get_yticklabels()] == rte["row_title"].tolist()
+
+
+def test_names_take_two_lines_at_most_and_are_no_formulas():
+    assert figures.short("SMART [shared masks]") == "SMART [shared masks]"
+    assert figures.short("one two three four five six seven eight nine ten eleven").count("\n") == 1
+    assert figures.short("costs $5 or $6") == r"costs \$5 or \$6"
+    assert figures.room_for(["x" * 24]) > figures.room_for(["x"])
 
 
 def test_differences_and_published_values_are_drawn_where_they_are(rte, ax):

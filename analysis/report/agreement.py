@@ -1,0 +1,85 @@
+"""The page's section on annotator agreement, where a task's predictions hold votes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import errors
+from analysis.errors import Outputs
+from analysis.load import Column, Manifest, ResultsError
+from analysis.tables import number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One task: means per method and bucket, and each method's contrast of contrasts in words."""
+
+    task: str
+    table: pd.DataFrame
+    sentences: tuple[str, ...]
+    excluded: int
+
+
+def read_arms(results: Path, manifest: Manifest, column: Column, split: str) -> dict[str, Outputs]:
+    """The finished runs of every row on that split; rows scored on other items than the first are left out."""
+    arms: dict[str, Outputs] = {}
+    for row in manifest.rows:
+        keys = dict(zip(manifest.seeds, manifest.keys(row.id, column), strict=False))
+        try:
+            outputs = errors.read_outputs(results, keys, column.task, split)
+        except ResultsError:
+            continue
+        if not arms or np.array_equal(outputs.ids, next(iter(arms.values())).ids):
+            arms[row.id] = outputs
+    return arms
+
+
+def agreement_of(results: Path, manifest: Manifest, column: Column, arms: Mapping[str, Outputs]) -> Agreement | None:
+    """The section of one task, or None where there are no votes."""
+    if not arms or any(outputs.votes is None for outputs in arms.values()):
+        return None
+    base = manifest.baseline_row or ""
+    holdout = read_arms(results, manifest, column, "holdout")
+    fitting = {base: holdout[base]} if base in holdout and base in arms else {}
+    fitting = {row: held for row, held in fitting.items() if set(arms[row].seeds) <= set(held.seeds)}
+    titles = {row.id: row.title for row in manifest.rows}
+    table = errors.by_agreement({titles[r]: o for r, o in arms.items()}, {titles[r]: o for r, o in fitting.items()})
+    sentences = tuple(
+        _sentence(titles[row], titles[base], arms[row], arms[base])
+        for row in arms
+        if base in arms and row != base and _contrastable(arms[row], arms[base])
+    )
+    return Agreement(column.task, table, sentences, table.attrs["no_majority"])
+
+
+def _contrastable(a: Outputs, b: Outputs) -> bool:
+    contested = errors.is_contested(a.votes) if a.votes is not None else np.zeros(0, dtype=bool)
+    return bool(set(a.seeds) & set(b.seeds)) and contested.sum() >= 2
+
+
+def _sentence(title: str, baseline: str, a: Outputs, b: Outputs) -> str:
+    assert a.votes is not None
+    common = [s for s in a.seeds if s in b.seeds]
+    kept = errors.agreement(a.votes) != errors.NO_MAJORITY
+    contested = errors.is_contested(a.votes)[kept]
+    got = errors.interaction(_some(a, common, kept), _some(b, common, kept), contested)
+    more = "more" if got.estimate > 0 else "less"
+    verdict = "inconclusive" if got.low <= 0 <= got.high else f"{more} on contested items"
+    basis = f"{int(contested.sum()):,} of {got.n_items:,} items"
+    return (
+        f"{title} gains {number(abs(100 * got.estimate))} points {more} over {baseline} on contested items than on the "
+        f"others (95 % interval {number(100 * got.low)} to {number(100 * got.high)}, {basis}): {verdict}."
+    )
+
+
+def _some(outputs: Outputs, seeds: list[int], items: np.ndarray) -> Outputs:
+    rows = [outputs.seeds.index(seed) for seed in seeds]
+    return Outputs(outputs.ids[items], outputs.labels[items], outputs.logits[rows][:, items], tuple(seeds))
