@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich import progress as rich_progress
@@ -26,6 +27,7 @@ class Silent:
     def start(self, plan: engine.Plan, jobs: list[Job]) -> None: ...
     def progress(self, event: executors.Progress) -> None: ...
     def finished(self, event: executors.Finished) -> None: ...
+    def waiting(self, jobs: Sequence[Job]) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -49,6 +51,9 @@ class Lines:
             f"[{self._done}/{self._total}] {self._titles[event.job.key]}: {result(event.outcome)}{remaining}",
             flush=True,
         )
+
+    def waiting(self, jobs: Sequence[Job]) -> None:
+        print(waiting_text(jobs), flush=True)
 
     def stop(self) -> None: ...
 
@@ -89,8 +94,16 @@ class Bars:
             f"{self._titles[event.job.key]}: {result(event.outcome)}", highlight=False, markup=False
         )
 
+    def waiting(self, jobs: Sequence[Job]) -> None:
+        self._bars.console.print(waiting_text(jobs), highlight=False, markup=False)
+
     def stop(self) -> None:
         self._bars.stop()
+
+
+def waiting_text(jobs: Sequence[Job]) -> str:
+    """That other processes work on what is left."""
+    return f"waiting for {len(jobs)} runs that other processes work on; what they leave undone is taken over"
 
 
 def result(outcome: Outcome) -> str:

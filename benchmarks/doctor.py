@@ -72,7 +72,7 @@ def _device() -> Check:
 
 
 def _threads() -> Check:
-    from benchmarks.executors.local import usable_cores
+    from benchmarks.executors.machine import usable_cores
 
     cores = usable_cores()
     return Check("cores", "ok", f"{cores} usable; `run` starts {cores} workers of one thread each")

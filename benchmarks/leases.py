@@ -1,11 +1,12 @@
 """Who works on a run: safe between processes, and between machines that share a folder.
 
 ``lease-N.json`` is created exclusively, and the highest N owns the run. A lease is dead when, on this host, its process
-is gone; on another host, when its heartbeat did not move for ``PATIENCE`` seconds of our own clock.
+is gone; on another host or in another container, when its heartbeat did not move for ``PATIENCE`` seconds of our clock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import psutil
 
 PATIENCE = 120.0  # seconds without a heartbeat after which a lease of another host counts as dead
 HEARTBEAT = 15.0  # seconds between two heartbeats
+_TRIES = 20  # of taking a run whose folder vanishes meanwhile, because its owner has just published it
 
 _sightings: dict[Path, tuple[int, float]] = {}  # of foreign leases: the counter last seen, and when it changed
 
@@ -37,14 +39,23 @@ class Lease:
     number: int
     identity: dict[str, Any]
     _stop: threading.Event = field(default_factory=threading.Event)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def path(self) -> Path:
         return self.folder / f"lease-{self.number}.json"
 
+    @property
+    def held(self) -> bool:
+        """Whether this is still the highest lease. The token tells it from one of the same number made later."""
+        try:
+            return _highest(self.folder) == self.number and _read(self.path).get("token") == self.identity["token"]
+        except FileNotFoundError:
+            return False
+
     def check(self) -> None:
-        """Raise LeaseLostError unless this is still the highest lease: called before anything is written for good."""
-        if not self.folder.is_dir() or _highest(self.folder) != self.number:
+        """Raise LeaseLostError unless the lease is still held: called before anything is written for good."""
+        if not self.held:
             raise LeaseLostError(f"{self.folder.name} was taken over by another process")
 
     def start_heartbeat(self) -> None:
@@ -57,27 +68,39 @@ class Lease:
         The file stays too: were its number free again, an owner that slept through a takeover would think it leads.
         """
         self._stop.set()
-        if self.path.exists():
-            _write_whole(self.path, {**self.identity, "released": True})
+        self._rewrite({"released": True})
 
     def _beat(self) -> None:
         counter = 0
         while not self._stop.wait(HEARTBEAT):
             counter += 1
             try:
-                if self.path.exists() and not self._stop.is_set():
-                    _write_whole(self.path, {**self.identity, "heartbeat": counter})
+                self._rewrite({"heartbeat": counter})
             except OSError:
                 continue  # a full disk must not stop training; a silent lease may be taken over, which is safe
+
+    def _rewrite(self, change: dict[str, Any]) -> None:
+        """Change the lease file, unless another lease of the same number has taken its place or the folder is gone."""
+        with self._writing, contextlib.suppress(FileNotFoundError):
+            content = _read(self.path)
+            if content.get("token") == self.identity["token"] and not content.get("released"):
+                _write_whole(self.path, {**content, **change})
 
 
 def acquire(folder: Path) -> Lease | None:
     """Take the run whose work folder this is, or None if somebody alive has it (or was faster)."""
-    folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return _acquire(folder)
+    return None
+
+
+def _acquire(folder: Path) -> Lease | None:
     number = _highest(folder)
     if number and alive(folder / f"lease-{number}.json"):
         return None
-    lease = Lease(folder, number + 1, {**_me(), "heartbeat": 0})
+    lease = Lease(folder, number + 1, {**_me(), "token": uuid.uuid4().hex, "heartbeat": 0})
     if not _create_exclusively(lease.path, lease.identity):
         return None
     lease.start_heartbeat()
@@ -87,14 +110,16 @@ def acquire(folder: Path) -> Lease | None:
 def alive(path: Path) -> bool:
     """Whether the holder of the lease still works, as far as can be told from here."""
     try:
-        holder = json.loads(path.read_text())
+        holder = _read(path)
     except (OSError, ValueError):
         return False
     if holder.get("released"):
         return False
     me = _me()
-    if holder["host"] == me["host"]:
-        return holder["boot"] == me["boot"] and _process_runs(holder["pid"], holder["started"])
+    if holder["host"] == me["host"] and holder["boot"] != me["boot"]:
+        return False  # this machine was started anew since
+    if all(holder[name] == me[name] for name in ("host", "boot", "processes")):
+        return _process_runs(holder["pid"], holder["started"])
     counter, since = _sightings.get(path, (None, 0.0))
     if counter != holder["heartbeat"]:
         _sightings[path] = (holder["heartbeat"], time.monotonic())
@@ -104,15 +129,11 @@ def alive(path: Path) -> bool:
 
 def holder(folder: Path) -> dict[str, Any] | None:
     """Who works on a run right now: the content of its lease, or None."""
-    number = _highest(folder)
-    path = folder / f"lease-{number}.json"
-    if not number or not alive(path):
-        return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        path = folder / f"lease-{_highest(folder)}.json"
+        return _read(path) if alive(path) else None
     except (OSError, ValueError):
         return None
-    return content
 
 
 def _highest(folder: Path) -> int:
@@ -124,6 +145,7 @@ def _me() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "boot": _boot_id(),
+        "processes": _process_table(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
     }
@@ -132,6 +154,12 @@ def _me() -> dict[str, Any]:
 def _boot_id() -> str:
     path = Path("/proc/sys/kernel/random/boot_id")
     return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
+
+
+def _process_table() -> str:
+    """Which table of processes a pid belongs to: containers of one machine each have their own."""
+    path = Path("/proc/self/ns/pid")
+    return os.readlink(path) if path.is_symlink() else ""
 
 
 def _process_runs(pid: int, started: float) -> bool:
@@ -153,6 +181,11 @@ def _create_exclusively(path: Path, content: dict[str, Any]) -> bool:
     finally:
         partial.unlink()
     return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
 
 
 def _write_whole(path: Path, content: dict[str, Any]) -> None:

@@ -4,108 +4,139 @@ from __future__ import annotations
 
 import json
 import platform
+import resource
 import subprocess
+import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
-from torch import nn
 
 import smart_repro
-from analysis import scores
-from benchmarks import models, spec
+from benchmarks import instruments, models, parents, spec
 from benchmarks.errors import DataError, UsageError
-from benchmarks.leases import LeaseLostError
+from benchmarks.leases import Lease, LeaseLostError
+from benchmarks.parents import NotReproducedError
+from benchmarks.prepared import Evaluated, Prepared, _cached_split, places, prepare, split_of
+from benchmarks.recorder import Recorder, Report
 from benchmarks.spec import Identity, RunSpec
-from benchmarks.store import Store, write_json
-from benchmarks.tasks import TASKS, Regression, Split, Task
-from benchmarks.tasks.sources import Source, load_split
-from benchmarks.tasks.subsample import holdout, subsample
+from benchmarks.store import WEIGHTS, Store, write_json
+from benchmarks.tasks import TASKS, Regression
+from benchmarks.tasks.sources import Source
 from smart_repro.checkpoint import Checkpoint
-from smart_repro.encoding import Encoded, encode
-from smart_repro.evaluation import predict
-from smart_repro.methods import METHODS, build
+from smart_repro.methods import METHODS, Method, build
 from smart_repro.models import load
-from smart_repro.train import Interrupted, MissingSignalError, NonFiniteLossError, Observer, TrainConfig, train
+from smart_repro.train import Interrupted, MissingSignalError, NonFiniteLossError, TrainConfig, train
 
 SCHEMA = 1
-Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be done: what, under which key, and where its data are (which does not enter the key)."""
+    """A run to be done: what, under which key, and where its data are (which does not enter the key).
+
+    Attributes:
+        parents: keys of the runs it starts from or combines; they must be done first.
+        keep_weights: a child needs them.
+        again: it may be tried although it has failed before.
+    """
 
     key: str
     spec: RunSpec
     source: Source
+    parents: tuple[str, ...] = ()
+    keep_weights: bool = False
+    again: bool = False
 
     def to_json(self) -> dict[str, Any]:
         files = {f"{task}:{split}": str(path) for (task, split), path in self.source.data_files.items()}
         source = {"kind": self.source.kind, "data_dir": str(self.source.data_dir or ""), "data_files": files}
-        return {"key": self.key, "spec": self.spec.to_json(), "source": source}
+        about = {"parents": list(self.parents), "keep_weights": self.keep_weights, "again": self.again}
+        return {"key": self.key, "spec": self.spec.to_json(), "source": source, **about}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
         source = data["source"]
         files = {tuple(name.split(":", 1)): Path(path) for name, path in source["data_files"].items()}
         folder = Path(source["data_dir"]) if source["data_dir"] else None
-        return cls(data["key"], RunSpec.from_json(data["spec"]), Source(source["kind"], folder, files))
+        return cls(
+            data["key"],
+            RunSpec.from_json(data["spec"]),
+            Source(source["kind"], folder, files),
+            tuple(data["parents"]),
+            data["keep_weights"],
+            data["again"],
+        )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: done, skipped (somebody else has or had it), failed or interrupted."""
+    """How a job ended.
+
+    Attributes:
+        state: done, skipped (it was done already), busy (somebody else works on it), failed or interrupted.
+        timing: what it took, see :func:`_timing`.
+    """
 
     key: str
     state: str
     message: str = ""
     scores: Mapping[str, Any] | None = None
     seconds: float = 0.0
+    timing: Mapping[str, float] | None = None
 
 
-def identity(run: RunSpec, source: Source) -> Identity:
-    """What the run depends on beside its spec. Reads the data and hashes the weights, once per process."""
-    read = {(run.task, "train"), *(place for place in places(run) if place[1] != "holdout")}
-    return Identity(
-        data={f"{task}.{split}": split_of(task, split, source).fingerprint for task, split in sorted(read)},
-        weights=models.resolve(run.model).weights,
-        task_version=TASKS[run.task].version,
-        method_version=METHODS[run.method].version,
-    )
+@dataclass
+class Identities:
+    """What runs depend on beside their specs, for many runs on the same data: each content is hashed once."""
+
+    source: Source
+    _splits: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    _found: dict[tuple[Any, ...], Identity] = field(default_factory=dict)
+    _keys: dict[RunSpec, str] = field(default_factory=dict)
+
+    def of(self, run: RunSpec) -> Identity:
+        """Reads the data and hashes the weights where that was not yet done."""
+        on = (run.task, run.predict, run.model, run.method)
+        if on not in self._found:
+            read = {(run.task, "train"), *(place for place in places(run) if place[1] != "holdout")}
+            self._found[on] = Identity(
+                data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
+                weights=models.resolve(run.model).weights,
+                task_version=TASKS[run.task].version,
+                method_version=METHODS[run.method].version,
+            )
+        if run.needed:
+            return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed))})
+        return self._found[on]
+
+    def key(self, run: RunSpec) -> str:
+        """The run's key; its parents' keys enter it."""
+        if run not in self._keys:
+            self._keys[run] = spec.run_key(run, self.of(run))
+        return self._keys[run]
+
+    def rows(self, task: str, split: str) -> int:
+        """How many examples a split has."""
+        return self._split(task, split)[1]
+
+    def _split(self, task: str, split: str) -> tuple[str, int]:
+        if (task, split) not in self._splits:
+            read = split_of(task, split, self.source)
+            self._splits[task, split] = (read.fingerprint, len(read))
+        return self._splits[task, split]
 
 
-def make_job(run: RunSpec, source: Source) -> Job:
+def make_job(run: RunSpec, source: Source, known: Identities | None = None) -> Job:
     """The job for a spec. Raises UsageError or DataError if the model or the data are not there."""
-    return Job(spec.run_key(run, identity(run, source)), run, source)
-
-
-def places(run: RunSpec) -> list[tuple[str, str]]:
-    """Task and split of everything the run predicts; ``"mnli-mm:dev"`` is another task's split."""
-    named = [entry.rpartition(":") for entry in run.predict]
-    return [(task or run.task, split) for task, _, split in named]
-
-
-def split_of(task: str, split: str, source: Source) -> Split:
-    """A split, read once per process."""
-    return _cached_split(task, split, source.kind, source.data_dir, tuple(sorted(source.data_files.items())))
-
-
-@lru_cache(maxsize=16)
-def _cached_split(task: str, split: str, kind: str, folder: Path | None, files: Any) -> Split:
-    loaded = load_split(TASKS[task], split, Source(kind, folder, dict(files)))
-    if len(loaded) == 0:
-        raise DataError(f"{task}: the {split} split is empty ({', '.join(loaded.sources) or 'generated'})")
-    return loaded
+    known = known or Identities(source)
+    return Job(known.key(run), run, source, tuple(known.key(parent) for parent in run.needed))
 
 
 # --- one run ---
@@ -126,29 +157,53 @@ def execute(
         report: receives progress as dictionaries (``{"step": .., "total": ..}``).
         should_stop: asked after every update; True ends the run with a checkpoint.
     """
-    if store.is_done(job.key):
-        return Outcome(job.key, "skipped", "already done")
-    lease = store.take(job.key)
-    if lease is None:
-        return Outcome(job.key, "skipped", "someone else works on it")
+    lease = None if store.is_done(job.key, weights=job.keep_weights) else _take(job, store)
+    if not isinstance(lease, Lease):
+        return lease or Outcome(job.key, "skipped", "already done")
     started = time.perf_counter()
     try:
         attempt = store.attempt(lease)
         checkpoint = Checkpoint(attempt / "checkpoint.pt", checkpoint_steps, checkpoint_seconds, lease.check)
-        found = _train_and_record(job, attempt, checkpoint, report, should_stop)
-        checkpoint.path.unlink(missing_ok=True)
+        result = _result(job, store, attempt, checkpoint, report, should_stop)
+        if store.is_done(job.key):  # trained again for its weights
+            parents.must_reproduce(attempt, store.runs / job.key)
         store.publish(lease, attempt)
     except Interrupted as stopped:
         lease.release()
         return Outcome(job.key, "interrupted", str(stopped))
-    except LeaseLostError as lost:
-        return Outcome(job.key, "skipped", str(lost))
     except Exception as error:
-        kind = _failure_kind(error)
-        message = f"{type(error).__name__}: {error}"
-        store.fail(lease, kind, message, task=job.spec.title, traceback=traceback.format_exc())
-        return Outcome(job.key, "failed", message)
-    return Outcome(job.key, "done", scores=found, seconds=time.perf_counter() - started)
+        return _failed(job, store, lease, error)
+    except BaseException:  # Ctrl-C in a notebook: this process lives on, and must not look as if it still worked
+        lease.release()
+        raise
+    seconds = time.perf_counter() - started
+    return Outcome(job.key, "done", scores=result["scores"], seconds=seconds, timing=result["timing"])
+
+
+def _take(job: Job, store: Store) -> Lease | Outcome:
+    """The lease, or how it stands with the run that somebody else has or had."""
+    lease = store.take(job.key, weights=job.keep_weights)
+    if lease is None:
+        done = store.is_done(job.key, weights=job.keep_weights)
+        return Outcome(job.key, *(("skipped", "already done") if done else ("busy", "someone else works on it")))
+    failure = store.failure(job.key)
+    if failure is not None and not job.again:  # another process tried it since it was planned
+        lease.release()
+        return Outcome(job.key, "failed", failure["message"])
+    return lease
+
+
+def _failed(job: Job, store: Store, lease: Lease, error: Exception) -> Outcome:
+    """Record a failure, unless it is somebody else's run by now: then whatever went wrong here is of no account."""
+    if isinstance(error, LeaseLostError) or not lease.held:
+        lease.release()
+        return Outcome(job.key, "busy", f"{job.key} was taken over by another process")
+    message = f"{type(error).__name__}: {error}"
+    try:
+        store.fail(lease, _failure_kind(error), message, task=job.spec.title, traceback=traceback.format_exc())
+    except OSError as full:
+        message = f"{message} (the reason could not be written down: {full.strerror})"
+    return Outcome(job.key, "failed", message)
 
 
 def _failure_kind(error: Exception) -> str:
@@ -156,35 +211,47 @@ def _failure_kind(error: Exception) -> str:
     kinds = {
         NonFiniteLossError: "non-finite",
         MissingSignalError: "no-signal",
+        NotReproducedError: "not-reproduced",
         UsageError: "data",
         ValueError: "refused",
     }
     return next((name for kind, name in kinds.items() if isinstance(error, kind)), "crash")
 
 
-def _train_and_record(job: Job, folder: Path, checkpoint: Checkpoint, report: Report,
-                      should_stop: Callable[[], bool]) -> dict[str, Any]:  # fmt: skip
+def _result(job: Job, store: Store, attempt: Path, checkpoint: Checkpoint, report: Report,
+            should_stop: Callable[[], bool]) -> dict[str, Any]:  # fmt: skip
+    """Train and record, or find that an earlier attempt had got as far as its result: it only was not published."""
+    path = attempt / "result.json"
+    if not path.exists():
+        _train_and_record(job, store, attempt, checkpoint, report, should_stop)
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
+
+
+def _train_and_record(job: Job, store: Store, folder: Path, checkpoint: Checkpoint, report: Report,
+                      should_stop: Callable[[], bool]) -> None:  # fmt: skip
     run, began = job.spec, time.perf_counter()
     torch.set_num_threads(run.threads)
     data = prepare(run, job.source)
-    seeds = run.seeds()
-    files = models.resolve(run.model)
-    model = load(
-        files.folder,
-        num_labels=TASKS[run.task].head.num_outputs,
-        head=run.head,
-        layers=run.layers,
-        dropout=run.dropout,
-        head_dropout=run.head_dropout,
-        random_weights=run.random_weights,
-        seed=seeds["seed_init"],
-    )
     write_json(folder / "spec.json", _describe(job, data))
     write_json(folder / "environment.json", environment(run))
     recorder = Recorder(folder, data, report, run.precision)
-    config = train_config(run)
-    method = build(run.method, **dict(run.options))
-    train(model, method, data.train, config, observer=recorder, checkpoint=checkpoint, should_stop=should_stop)
+    if run.combine == "vote":
+        prepared = time.perf_counter()
+        recorder.combined(*parents.vote(job, data, store))
+    else:
+        model = _model(job, store)
+        prepared = time.perf_counter()
+        if run.combine is None:
+            method = _method(run, data)
+            model = train(model, method, data.train, train_config(run), observer=recorder, checkpoint=checkpoint,
+                          should_stop=should_stop)  # fmt: skip
+            if run.measure:
+                instruments.write_measurements(method, model, folder / "measures.json")
+        else:
+            recorder.combined(*parents.averaged(job, data, store, model))
+        if job.keep_weights:
+            parents.save_weights(model, folder / WEIGHTS)
     recorder.finish()
     result = {
         "schema": SCHEMA,
@@ -194,9 +261,59 @@ def _train_and_record(job: Job, folder: Path, checkpoint: Checkpoint, report: Re
         "evaluation_seconds": recorder.evaluation_seconds,
         "steps": recorder.step,
         "source": job.source.kind if not TASKS[run.task].generated else "generated",
+        "timing": _timing(recorder, began, prepared),
     }
     write_json(folder / "result.json", result)
-    return recorder.scores
+
+
+def _method(run: RunSpec, data: Prepared) -> Method:
+    """The spec's method, with what the spec adds to any method."""
+    method = build(run.method, **dict(run.options))
+    if run.late_noise:
+        method = instruments.late_noise(method, run.late_noise, run.seeds()["seed_noise"])
+    if run.measure:
+        probe = next((each for each in data.evaluated if each.task.name == run.task and each.split == "dev"), None)
+        if probe is None:
+            raise UsageError("measure looks at the model on dev: leave dev among the splits to predict")
+        method = instruments.measured(method, probe.encoded)
+    return method
+
+
+def _model(job: Job, store: Store) -> torch.nn.Module:
+    """The spec's model; from its parent's weights, if it starts from another run."""
+    run = job.spec
+    model = load(
+        models.resolve(run.model).folder,
+        num_labels=TASKS[run.task].head.num_outputs,
+        head=run.head,
+        layers=run.layers,
+        dropout=run.dropout,
+        head_dropout=run.head_dropout,
+        random_weights=run.random_weights,
+        seed=run.seeds()["seed_init"],
+    )
+    if isinstance(run.init_from, RunSpec):
+        parents.start_from(model, run, run.init_from, store.weights(job.parents[0]))
+    return model
+
+
+def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, float]:
+    """What this attempt took, for later estimates: seconds, updates and padded tokens trained, bytes at the peak."""
+    return {
+        "preparation": prepared - began,
+        "training": time.perf_counter() - prepared - recorder.evaluation_seconds,
+        "evaluation": recorder.evaluation_seconds,
+        "evaluations": recorder.evaluations,
+        "updates": recorder.updates,
+        "memory": peak_memory(),
+    }
+
+
+def peak_memory() -> float:
+    """Bytes this process has taken at most: of the GPU, where there is one."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated())
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 def train_config(run: RunSpec) -> TrainConfig:
@@ -205,70 +322,21 @@ def train_config(run: RunSpec) -> TrainConfig:
     return TrainConfig(**{**settings, **{name: seed for name, seed in run.seeds().items() if name in settings}})
 
 
-# --- data ---
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A split the run predicts."""
-
-    task: Task
-    split: str
-    rows: Split
-    encoded: Encoded
-
-    @property
-    def name(self) -> str:
-        return f"{self.task.name}.{self.split}"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a run reads: the training set after subsampling and holdout, and every split it predicts."""
-
-    train: Encoded
-    evaluated: list[Evaluated]
-    sources: list[str]
-    notes: list[str]
-
-
-def prepare(run: RunSpec, source: Source) -> Prepared:
-    """Read, subsample, keep a holdout aside, tokenise. Example numbers are rows of the whole training set."""
-    seed = run.seeds()["seed_subsample"]
-    whole = split_of(run.task, "train", source)
-    rows = np.arange(len(whole)) if run.max_train_samples is None else subsample(whole, run.max_train_samples, seed)
-    kept, aside = holdout(whole, rows, run.holdout, seed)
-    numbers = {(run.task, "train"): kept, (run.task, "holdout"): aside}
-    own = {place: whole.take(chosen) for place, chosen in numbers.items()}
-    tokenizer = models.tokenizer(run.model)
-
-    def encoded(place: tuple[str, str], split: Split) -> Encoded:
-        return encode(tokenizer, split.texts, split.labels, run.max_length, numbers.get(place))
-
-    found = {place: own[place] if place in own else split_of(*place, source) for place in places(run)}
-    evaluated = [
-        Evaluated(TASKS[task], split, read, encoded((task, split), read))
-        for (task, split), read in found.items()
-        if len(read)
-    ]
-    read_from = [whole, *found.values()]
-    return Prepared(
-        encoded((run.task, "train"), own[run.task, "train"]),
-        evaluated,
-        sources=sorted({path for split in read_from for path in split.sources}),
-        notes=sorted({note for split in read_from for note in split.notes}),
-    )
+# --- what is written beside predictions and history ---
 
 
 def _describe(job: Job, data: Prepared) -> dict[str, Any]:
     run, task, files = job.spec, TASKS[job.spec.task], models.resolve(job.spec.model)
     method = METHODS[run.method]
-    found = identity(run, job.source)
+    config = build(run.method, **dict(run.options)).config
+    found = Identities(job.source).of(run)
+    if spec.run_key(run, found) != job.key:
+        raise DataError("the data, the model or the code changed since this run was planned: give the command again")
     return {
         "schema": SCHEMA,
         "key": job.key,
-        "spec": {**run.to_json(), "method_config": asdict(build(run.method, **dict(run.options)).config)},
-        "fingerprints": {"data": dict(found.data), "weights": found.weights},
+        "spec": {**run.to_json(), "method_config": asdict(config)},
+        "fingerprints": {"data": dict(found.data), "weights": found.weights, "parents": list(job.parents)},
         "task": {
             "title": task.title,
             "kind": "regression" if isinstance(task.head, Regression) else "classification",
@@ -284,9 +352,8 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
             "rows": {"train": len(data.train), **{each.name: len(each.rows) for each in data.evaluated}},
         },
         "model": {"name": files.name, "contaminated": files.contaminated, "revision": files.revision},
-        "method": {"paper": method.paper, "version": method.version,
-                   "cost": method.cost(build(run.method, **dict(run.options)).config)},
-    }  # fmt: skip
+        "method": {"paper": method.paper, "version": method.version, "cost": method.cost(config)},
+    }
 
 
 def environment(run: RunSpec) -> dict[str, Any]:
@@ -321,110 +388,7 @@ def _commit() -> str:
     return found.stdout.strip()
 
 
-# --- what is written while training ---
-
-
-class Recorder(Observer):
-    """Writes history and predictions as training goes, so that an interrupted run keeps them."""
-
-    def __init__(self, folder: Path, data: Prepared, report: Report, precision: str) -> None:
-        self.history = folder / "history.jsonl"
-        self.parts = folder / "epochs"
-        self.final = folder / "predictions"
-        self.data, self.report, self.precision = data, report, precision
-        self.scores: dict[str, Any] = {}
-        self.step = 0
-        self.evaluation_seconds = 0.0
-        for path in (self.parts, self.final):
-            path.mkdir(exist_ok=True)
-        if not (folder / "checkpoint.pt").exists():
-            self._forget_after(0)
-
-    def steps(self, rows: list[dict[str, float]], total: int) -> None:
-        self.step = int(rows[-1]["step"]) if rows else self.step
-        self._append(rows)
-        self.report({"step": self.step, "total": total})
-
-    def resumed(self, step: int) -> None:
-        self._forget_after(step)
-        self._append([{"event": "resume", "step": step}])
-        self.step = step
-
-    def epoch(self, epoch: int, step: int, model: nn.Module, *, last: bool) -> None:
-        began = time.perf_counter()
-        found: dict[str, Any] = {}
-        for each in self.data.evaluated:
-            if each.split != "train" or last:  # the training set's own score is wanted once
-                found.setdefault(each.task.name, {})[each.split] = self._evaluate(each, epoch, model)
-        self.scores = found
-        self._append([{"event": "epoch", "epoch": epoch, "step": step, "scores": found}])
-        self.evaluation_seconds += time.perf_counter() - began
-
-    def finish(self) -> None:
-        """Join the epochs' predictions into one file per split."""
-        for each in self.data.evaluated:
-            files = sorted(self.parts.glob(f"{each.name}.*.parquet"), key=_epoch_of)
-            pq.write_table(
-                pa.concat_tables([pq.read_table(path) for path in files]), self.final / f"{each.name}.parquet"
-            )
-        for path in self.parts.iterdir():
-            path.unlink()
-        self.parts.rmdir()
-
-    def _evaluate(self, each: Evaluated, epoch: int, model: nn.Module) -> dict[str, float]:
-        logits = predict(model, each.encoded, precision=self.precision)
-        regression = isinstance(each.task.head, Regression)
-        predictions = logits[:, 0].astype(np.float64) if regression else logits.argmax(1)
-        pq.write_table(
-            _prediction_table(each.rows, epoch, predictions, logits), self.parts / f"{each.name}.{epoch}.parquet"
-        )
-        if each.rows.hidden:
-            return {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", scores.Degenerate)  # constant predictions are shown by the analysis
-            return {metric: float(scores.score(metric, each.rows.labels, predictions)) for metric in each.task.metrics}
-
-    def _append(self, rows: list[dict[str, Any]]) -> None:
-        with self.history.open("a") as stream:
-            stream.writelines(json.dumps(_rounded(row)) + "\n" for row in rows)
-
-    def _forget_after(self, step: int) -> None:
-        """Drop what an earlier attempt recorded beyond its checkpoint: it will be recorded again, identically."""
-        if not self.history.exists():
-            return
-        lines = [line for line in self.history.read_text().splitlines() if _is_whole(line)]
-        kept = [line for line in lines if json.loads(line)["step"] <= step] if step else []
-        self.history.write_text("".join(line + "\n" for line in kept))
-        epochs = {json.loads(line)["epoch"] for line in kept if json.loads(line).get("event") == "epoch"}
-        for path in self.parts.iterdir():
-            if _epoch_of(path) not in epochs:
-                path.unlink()
-
-
-def _prediction_table(rows: Split, epoch: int, predictions: np.ndarray, logits: np.ndarray) -> pa.Table:
-    columns: dict[str, Any] = {
-        "id": rows.ids,
-        "epoch": np.full(len(rows), epoch, dtype=np.int32),
-        "label": rows.labels,
-        "prediction": predictions,
-    }
-    columns |= {f"logit_{i}": logits[:, i].astype(np.float32) for i in range(logits.shape[1])}
-    if rows.votes is not None:
-        columns |= {f"votes_{i}": rows.votes[:, i].astype(np.int16) for i in range(rows.votes.shape[1])}
-    return pa.table(columns)
-
-
-def _epoch_of(path: Path) -> int:
-    return int(path.name.split(".")[-2])
-
-
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: float(f"{value:.7g}") if isinstance(value, float) else value for name, value in row.items()}
-
-
-def _is_whole(line: str) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+__all__ = [
+    "Evaluated", "Identities", "Job", "Outcome", "Prepared", "_cached_split", "environment", "execute", "make_job",
+    "places", "prepare", "split_of", "train_config",
+]  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from typing import Any
 
@@ -101,6 +101,7 @@ class RunSpec:
     # data
     max_length: int = 128
     max_train_samples: int | None = None
+    per_class: int | None = None  # so many training examples of each class, instead
     holdout: float = 0.1  # share of the training set kept aside for selection
     predict: tuple[str, ...] = ("dev", "holdout")
     # training
@@ -117,6 +118,8 @@ class RunSpec:
     clip: float | None = 1.0
     precision: str = "fp32"
     threads: int = 1
+    late_noise: float = 0.0  # share of the updates, at the end, whose labels are shuffled within the batch
+    measure: bool = False  # also record step lengths, distance from the start and R_s on dev (measures.json)
     # randomness; each defaults to ``seed``
     seed: int = 0
     seed_init: int | None = None
@@ -124,6 +127,10 @@ class RunSpec:
     seed_dropout: int | None = None
     seed_noise: int | None = None
     seed_subsample: int | None = None
+    # parents: runs that are done first; their keys, not these values, enter the key
+    init_from: RunSpec | str | None = None  # start from this run's weights: a spec, or the key of a finished run
+    combine: str | None = None  # vote / average: no training, but ``parents`` made into one
+    parents: tuple[RunSpec, ...] = ()
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -139,15 +146,24 @@ class RunSpec:
     @property
     def title(self) -> str:
         """One line that tells this run from its neighbours in a grid."""
+        if self.combine:
+            return f"{self.task} {self.combine} of {len(self.parents)} x {self.choice.label} seed {self.seed}"
         return f"{self.task} {self.choice.label} seed {self.seed}"
+
+    @property
+    def needed(self) -> tuple[RunSpec, ...]:
+        """The runs that must be done before this one."""
+        start = () if self.init_from is None or isinstance(self.init_from, str) else (self.init_from,)
+        return (*start, *self.parents)
 
     def seeds(self) -> dict[str, int]:
         """The seed of each purpose."""
         return {name: self.seed if getattr(self, name) is None else getattr(self, name) for name in _SEEDS}
 
     def canonical(self) -> dict[str, Any]:
-        """The fields that differ from their defaults, JSON-ready."""
-        changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != _default(f)}
+        """The fields that differ from their defaults, JSON-ready; parents are left to :class:`Identity`."""
+        values = vars(self)
+        changed = {name: values[name] for name, default in _DEFAULTS.items() if values[name] != default}
         for name in _SEEDS:
             if changed.get(name) == self.seed:
                 del changed[name]
@@ -157,12 +173,24 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Any]:
         """All fields; :meth:`from_json` reads them back."""
-        return {**asdict(self), "options": dict(self.options), "predict": list(self.predict)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _PARENTS}
+        start = self.init_from.to_json() if isinstance(self.init_from, RunSpec) else self.init_from
+        parents = {"init_from": start, "combine": self.combine, "parents": [each.to_json() for each in self.parents]}
+        given = {name: value for name, value in parents.items() if value}
+        return {**plain, "options": dict(self.options), "predict": list(self.predict), **given}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
-        options = tuple(sorted(data.get("options", {}).items()))
-        return cls(**{**data, "options": options, "predict": tuple(data["predict"])})
+        start = data.get("init_from")
+        return cls(
+            **{
+                **data,
+                "options": tuple(sorted(data.get("options", {}).items())),
+                "predict": tuple(data["predict"]),
+                "init_from": cls.from_json(start) if isinstance(start, Mapping) else start,
+                "parents": tuple(cls.from_json(each) for each in data.get("parents", ())),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -190,8 +218,22 @@ def run_key(spec: RunSpec, identity: Identity) -> str:
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
-def _default(f: Any) -> Any:
-    return f.default
+def combined(how: str, parents: Sequence[RunSpec]) -> RunSpec:
+    """The run that makes one model of several: ``how`` is ``"vote"`` or ``"average"`` (Xu et al. 2020, 3.1).
+
+    It takes all else from its first parent: task, model, and the splits to predict, except those on which parents of
+    different ``seed_subsample`` have no example in common.
+    """
+    if not parents:
+        raise UsageError(f"{how}: there is nothing to combine; give at least two parents")
+    first = parents[0]
+    shared = len({each.seeds()["seed_subsample"] for each in parents}) == 1
+    predict = tuple(split for split in first.predict if shared or split not in ("holdout", "train"))
+    return replace(first, combine=how, parents=tuple(parents), predict=predict)
+
+
+_PARENTS = ("init_from", "combine", "parents")
+_DEFAULTS = {f.name: f.default for f in fields(RunSpec) if f.name not in ("init_from", "parents")}
 
 
 def _problem(spec: RunSpec) -> str | None:
@@ -207,7 +249,21 @@ def _problem(spec: RunSpec) -> str | None:
         f"warmup must lie in [0, 1], got {spec.warmup}": 0 <= spec.warmup <= 1,
         f"max_train_samples must be at least 2, got {spec.max_train_samples}": spec.max_train_samples is None
         or spec.max_train_samples >= 2,
+        f"per_class must be at least 1, got {spec.per_class}": spec.per_class is None or spec.per_class >= 1,
+        "give per_class or max_train_samples, not both": spec.per_class is None or spec.max_train_samples is None,
+        f"late_noise must lie in [0, 1], got {spec.late_noise}": 0 <= spec.late_noise <= 1,
         f"max_length must be at least 4, got {spec.max_length}": spec.max_length >= 4,
         f"threads must be at least 1, got {spec.threads}": spec.threads >= 1,
+        "parents are for runs that combine them: set combine to vote or average": bool(spec.combine)
+        == bool(spec.parents),
+        f"{spec.combine} needs at least two parents": not spec.combine or len(spec.parents) >= 2,
+        "a run that combines parents cannot start from another one": not (spec.combine and spec.init_from),
+        "the parents must share the child's task, model and layers": all(_fits(spec, each) for each in spec.parents),
+        "a run can only start from one of the same model and layers": not isinstance(spec.init_from, RunSpec)
+        or (spec.init_from.model, spec.init_from.layers) == (spec.model, spec.layers),
     }
     return next((problem for problem, fine in checks.items() if not fine), None)
+
+
+def _fits(child: RunSpec, parent: RunSpec) -> bool:
+    return all(getattr(child, name) == getattr(parent, name) for name in ("task", "model", "layers", "head"))

@@ -11,41 +11,69 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.run import Job, Outcome
+
+Emit = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
     """Serve jobs until the input is closed; ``{"stop": true}`` ends the present job with a checkpoint."""
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get between the events
-    jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
+    jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     stop = threading.Event()
     threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
-    _quieten()
     settings = jobs.get()
-    if settings is None:
-        return
-    if settings["plugins"]:
-        sys.path.append(os.getcwd())  # last, so that nothing lying about there can hide a real package
-    for module in settings["plugins"]:
-        importlib.import_module(module)
-    from benchmarks.run import Job, execute
-    from benchmarks.store import Store
+    prepare(settings["plugins"])
+    from benchmarks.run import Job
 
-    store = Store(Path(settings["results"]))
-    while (message := jobs.get()) is not None:
-        job = Job.from_json(message)
+    print(json.dumps({"type": "ready"}), file=events)
+    while True:
+        job = Job.from_json(jobs.get())
 
         def report(event: dict[str, Any], key: str = job.key) -> None:
-            print(json.dumps({"type": "progress", "key": key, **event}), file=events)
+            try:
+                print(json.dumps({"type": "progress", "key": key, **event}), file=events)
+            except OSError:  # the parent is gone: an end like any other sudden one, no failure of the run
+                os._exit(0)
 
-        outcome = execute(job, store, report=report, should_stop=stop.is_set, **settings["checkpoint"])
+        outcome = perform(job, settings, report, stop.is_set)
         print(json.dumps({"type": "outcome", **asdict(outcome)}), file=events)
 
 
-def _listen(jobs: queue.Queue[dict[str, Any] | None], stop: threading.Event) -> None:
+def prepare(plugins: list[str]) -> None:
+    """Quieten the libraries and import the plug-ins, before the first job of a process."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    if plugins and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last, so that nothing lying about there can hide a real package
+    for module in plugins:
+        importlib.import_module(module)
+
+
+def perform(job: Job, settings: dict[str, Any], report: Emit, should_stop: Callable[[], bool]) -> Outcome:
+    """Do with the job what the settings ask for: train it, or time a few of its updates."""
+    if settings["action"] == "time":
+        from benchmarks.estimate import timed
+
+        return timed(job)
+    from benchmarks.run import execute
+    from benchmarks.store import Store
+
+    return execute(
+        job, Store(Path(settings["results"])), report=report, should_stop=should_stop, **settings["checkpoint"]
+    )
+
+
+def _listen(jobs: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
     for line in sys.stdin:
         message = json.loads(line)
         if message.get("stop"):
@@ -55,13 +83,6 @@ def _listen(jobs: queue.Queue[dict[str, Any] | None], stop: threading.Event) -> 
     # The parent closed the pipe: it is gone, or done with us. Either way nobody waits for the present job; what it
     # had checkpointed is resumed by whoever takes it next.
     os._exit(0)
-
-
-def _quieten() -> None:
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
 
 
 if __name__ == "__main__":

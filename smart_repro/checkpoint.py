@@ -39,7 +39,10 @@ class Checkpoint:
         """Write ``state`` (tensors, numbers, texts, lists and dicts of them)."""
         self.before_save()
         partial = self.path.with_suffix(".partial")
-        torch.save(state, partial)
+        with partial.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
         os.replace(partial, self.path)
         self._last = time.monotonic()
 

@@ -1,0 +1,49 @@
+"""What this machine has: cores, GPUs and their memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME = str(Path(__file__).resolve().parents[2])  # where these packages lie: a worker must find the same ones
+_CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes before it has done anything
+_KEPT_FREE = 0.1  # share of a GPU's memory that is left alone: allocators do not give back all they took
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU, by the name a worker's CUDA_VISIBLE_DEVICES takes, and its free memory in bytes."""
+
+    name: str
+    free: float
+
+
+def usable_cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[Gpu]:
+    """The GPUs this process may use."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None and not [name for name in listed.split(",") if name.strip() not in ("", "-1")]:
+        return []
+    import torch
+
+    count = torch.cuda.device_count()
+    names = [name.strip() for name in listed.split(",")][:count] if listed else [str(i) for i in range(count)]
+    return [Gpu(name, torch.cuda.mem_get_info(index)[0]) for index, name in enumerate(names)]
+
+
+def workers_per_gpu(gpu: Gpu, memory: float, count: int) -> int:
+    """How many runs fit on a GPU at a time: by memory, and no more than each has a core for.
+
+    Args:
+        memory: bytes a run needs there; 0 if that is not known, which gives one worker.
+        count: GPUs that share the cores.
+    """
+    if not memory:
+        return 1
+    fits = int(gpu.free * (1 - _KEPT_FREE) / (memory + _CONTEXT))
+    return max(1, min(fits, usable_cores() // count))
