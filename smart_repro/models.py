@@ -81,7 +81,10 @@ def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
 
     Raises: ValueError: for multi-label or token-level labels, which none of the methods defines.
     """
-    outputs = unwrapped(model).config.num_labels
+    outputs = getattr(getattr(unwrapped(model), "config", None), "num_labels", None)
+    if outputs is None:
+        raise ValueError("the model does not say how many outputs it has: give it an attribute config with num_labels "
+                         "(1 for regression), as every Hugging Face classifier has")  # fmt: skip
     labels = batch["labels"]
     if labels.dim() > 1 and labels.numel() != len(labels):
         raise ValueError(f"one label per text is needed, got labels of shape {tuple(labels.shape)}: multi-label and "
@@ -101,24 +104,36 @@ def embedding_site(model: nn.Module, site: str) -> nn.Module:
     if site not in SITES:
         raise ValueError(f"site must be one of {', '.join(SITES)}, got {site!r}")
     bare = unwrapped(model)
-    kind = bare.config.model_type
+    kind = getattr(bare.config, "model_type", type(bare).__name__)
     if getattr(bare.config, "is_encoder_decoder", False):
         raise ValueError(
             f"{kind} shares one embedding between encoder and decoder, so a perturbation would enter twice: "
             "use an encoder such as BERT or RoBERTa"
         )
     if site == "word":
-        embeddings: nn.Module = bare.get_input_embeddings()
-        return embeddings
-    module = getattr(bare.base_model, "embeddings", None)
+        return _word_embeddings(bare)
+    module = getattr(getattr(bare, "base_model", bare), "embeddings", None)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{kind} has no embedding block to perturb: use site='word'")
     return module
 
 
+def _word_embeddings(model: Any) -> nn.Module:
+    try:
+        found = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        found = None
+    if not isinstance(found, nn.Module):
+        raise ValueError(
+            f"{type(model).__name__} does not say where its word embeddings are: define get_input_embeddings() on it, "
+            "returning the module that turns input_ids into vectors"
+        )
+    return found
+
+
 def time_first(model: nn.Module) -> bool:
     """Whether this architecture's embeddings come as ``(length, batch, width)``."""
-    return unwrapped(model).config.model_type in _TIME_FIRST
+    return getattr(unwrapped(model).config, "model_type", None) in _TIME_FIRST
 
 
 def unwrapped(model: Any) -> Any:

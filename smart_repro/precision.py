@@ -21,6 +21,15 @@ def check(precision: str) -> str:
     return precision
 
 
+def check_weights(dtype: torch.dtype) -> None:
+    """Raises ValueError for weights in half precision, in which a perturbation of the papers' size vanishes."""
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"the model's weights are {dtype}, in which an offset of 1e-5 vanishes from nearly every embedding: load "
+            "it in float32 (model.float()) and ask for half precision by the run's precision (in the Trainer: bf16=True)"
+        )
+
+
 @contextmanager
 def compute_in(precision: str, device: torch.device) -> Iterator[None]:
     """bf16 (or fp16) autocast, or float32 with autocast off and TF32 off.

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from smart_repro.methods.base import Method, Passes
-from smart_repro.models import unwrapped
+from smart_repro.models import embedding_site
 from smart_repro.perturbation import step_l2
 
 SITE = "word"
@@ -39,7 +40,7 @@ class Attack(Method):
 
     def start(self, passes: Passes) -> Tensor:
         """delta_0: ``start / sqrt(N) * U(-1, 1)`` with N = real tokens x width, zero on padding."""
-        embedding = unwrapped(passes.model).get_input_embeddings().weight
+        embedding: Any = embedding_site(passes.model, SITE).weight
         normal = passes.noise(embedding.shape[-1], embedding.dtype)
         uniform = torch.erf(normal / math.sqrt(2.0))  # the distribution function of a normal number is uniform
         size = passes.mask.sum(1).view(-1, 1, 1) * embedding.shape[-1]

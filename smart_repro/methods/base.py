@@ -170,6 +170,8 @@ class Passes:
     def __init__(self, model: nn.Module, batch: dict[str, Tensor], streams: Streams, run_precision: str) -> None:
         if "attention_mask" not in batch:
             raise ValueError("the batch has no attention_mask; pad with the tokenizer (DataCollatorWithPadding)")
+        if "labels" not in batch:
+            raise ValueError("the batch has no labels; a column of another name must be renamed to labels")
         self.model = model
         self.batch = batch
         self.target = models.target(model, batch)
@@ -220,6 +222,8 @@ class Passes:
         return self._streams.normal(self.mask, width, self.batch.get("example_id"), dtype)
 
     def _run(self, name: str, model: nn.Module, inputs: dict[str, Tensor], *, exact: bool, dropout: bool) -> Tensor:
+        if exact:
+            precision.check_weights(next(model.parameters()).dtype)
         computing = precision.compute_in("fp32" if exact else self._precision, self.mask.device)
         with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
             logits: Tensor = model(**inputs).logits

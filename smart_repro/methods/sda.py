@@ -68,7 +68,14 @@ class DistillationTerm(Term):
 
     def __init__(self, config: StudentsConfig) -> None:
         self.config = config
-        self.may_be_zero = config.K == 1 and config.teacher_lag == 0
+        self.may_be_zero = config.K == 1 and config.teacher_lag == 0  # the teacher is the student itself
+
+    def setup(self, model: nn.Module, total_steps: int) -> None:
+        if self.config.K != "all" and int(self.config.K) > total_steps:
+            raise ValueError(
+                f"K={self.config.K} past students are more than the {total_steps} updates of this run leave behind: "
+                "take a smaller K, or K='all'"
+            )
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
         teacher = self.teacher_logits(passes)
@@ -89,16 +96,18 @@ class DistillationTerm(Term):
 class AveragedStudents(DistillationTerm):
     """Teacher = one model with the mean of past weights."""
 
-    def __init__(self, config: SdaConfig | Any) -> None:
+    config: SdaConfig
+
+    def __init__(self, config: SdaConfig) -> None:
         super().__init__(config)
-        self.ema = getattr(config, "mean", "window") == "ema"
         self._joined = False
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
+        super().setup(model, total_steps)
         parameters = list(unwrapped(model).parameters())
         size, lag = self.config.K, self.config.teacher_lag
         self._mean: ExponentialMean | RunningMean | WindowMean
-        if self.ema:
+        if self.config.mean == "ema":
             self._mean = ExponentialMean(parameters)
         elif isinstance(size, int):
             self._mean = WindowMean(Window(size, lag), parameters)

@@ -36,6 +36,7 @@ class VotingStudents(DistillationTerm):
     """Teacher = the mean of the logits of the last K students."""
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
+        super().setup(model, total_steps)
         self._window = Window(int(self.config.K), self.config.teacher_lag)
         self._window.push(unwrapped(model).parameters())
         self._carrier = carrier(unwrapped(model), self._window._members[0])
