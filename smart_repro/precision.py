@@ -26,7 +26,7 @@ def check_weights(dtype: torch.dtype) -> None:
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
             f"the model's weights are {dtype}, in which an offset of 1e-5 vanishes from nearly every embedding: load "
-            "it in float32 (model.float()) and ask for half precision by the run's precision (in the Trainer: bf16=True)"
+            "it in float32 (model.float()) and ask for half precision by the run's precision (the Trainer: bf16=True)"
         )
 
 
