@@ -1,0 +1,97 @@
+"""Five simulated annotators: a visible hedge fixes an item's type, and its type how often annotators leave the true label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+ANNOTATORS = 5
+WEIGHTS = (0.4, 0.3, 0.2, 0.1)  # how often each type occurs
+BUCKETS = ("5/0/0", "4/1/0", "3/2/0", "3/1/1")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Vote distributions by type.
+
+    Attributes:
+        weights: ``(types,)``, how often each type occurs; sums to 1.
+        q: ``(types, classes)``, chance that one annotator votes for the true label, the next likely, and so on.
+        rivals: row ``label`` names the classes in the order of ``q``: the label itself, then what it is mistaken for.
+    """
+
+    weights: tuple[float, ...]
+    q: tuple[tuple[float, ...], ...]
+    rivals: tuple[tuple[int, ...], ...]
+
+    @property
+    def types(self) -> range:
+        return range(len(self.weights))
+
+    def votes(self, label: int, tau: int) -> np.ndarray:
+        """``(classes,)``: distribution of one annotator's vote on an item with this true label and type ``tau``."""
+        q = np.empty(len(self.rivals[label]))
+        q[list(self.rivals[label])] = self.q[tau]
+        return q
+
+
+# Noise of one annotator: 0.155 and 0.18. The second is the setting whose ceilings are quoted in docs/generated-world.md.
+TWO_CLASSES = Panel(WEIGHTS, ((0.98, 0.02), (0.86, 0.14), (0.70, 0.30), (0.55, 0.45)), ((0, 1), (1, 0)))
+# entailment, neutral, contradiction: both ends are taken for neutral rather than for each other
+THREE_CLASSES = Panel(
+    WEIGHTS,
+    ((0.98, 0.01, 0.01), (0.86, 0.12, 0.02), (0.60, 0.37, 0.03), (0.50, 0.30, 0.20)),
+    ((0, 1, 2), (1, 2, 0), (2, 1, 0)),
+)
+
+
+SPREAD = (0.03, 0.15, 0.35, 0.6)  # by type: how much rarer a score is than the score one step nearer to the true one
+
+
+def scores(true: int, tau: int) -> np.ndarray:
+    """``(6,)``: distribution of one annotator's score, 0 to 5, of an item whose true score is ``true``."""
+    q = SPREAD[tau] ** np.abs(np.arange(6) - true)
+    return q / q.sum()
+
+
+def majority(votes: np.ndarray) -> int | None:
+    """The class that more than half of the annotators chose, or None."""
+    winner = int(votes.argmax())
+    return winner if 2 * votes[winner] > votes.sum() else None
+
+
+def bucket_probability(q: Sequence[float] | np.ndarray, winner: int) -> dict[str, float]:
+    """P(bucket, majority = ``winner``) of five votes drawn from ``q`` (two or three classes), by the multinomial formula."""
+    k = q[winner]
+    j, *rest = [x for i, x in enumerate(q) if i != winner]
+    m = rest[0] if rest else 0.0
+    return {
+        "5/0/0": k**5,
+        "4/1/0": 5 * k**4 * (1 - k),
+        "3/2/0": 10 * k**3 * (j**2 + m**2),
+        "3/1/1": 20 * k**3 * j * m,
+    }
+
+
+def majority_chances(q: Sequence[float] | np.ndarray) -> list[float]:
+    """``(classes,)``: chance that the majority of five votes drawn from ``q`` is each class. Without a majority: the rest."""
+    return [sum(bucket_probability(q, k).values()) for k in range(len(q))]
+
+
+def bucket_ceilings(panel: Panel) -> dict[str, float]:
+    """Best reachable accuracy in each bucket: ``sum_tau w max_k P(bucket, k) / sum_tau w sum_k P(bucket, k)``."""
+    table = [[bucket_probability(q, k) for k in range(len(q))] for q in panel.q]
+    return {bucket: _share_of_best(panel, [[p[bucket] for p in row] for row in table]) for bucket in BUCKETS}
+
+
+def majority_ceiling(panel: Panel) -> float:
+    """Best reachable accuracy on items whose gold label is a majority of five."""
+    return _share_of_best(panel, [majority_chances(q) for q in panel.q])
+
+
+def _share_of_best(panel: Panel, chances: list[list[float]]) -> float:
+    best = sum(w * max(row) for w, row in zip(panel.weights, chances, strict=True))
+    total = sum(w * sum(row) for w, row in zip(panel.weights, chances, strict=True))
+    return best / total if total else float("nan")  # two classes never give 3/1/1

@@ -1,0 +1,159 @@
+"""The tasks named ``demo-*``: each takes head, columns and metrics from the real task it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from itertools import islice
+
+import numpy as np
+
+from benchmarks.tasks import TASKS, Split, Task, glue, nli, register  # noqa: F401  (glue and nli enter the real tasks)
+from benchmarks.tasks.generated import forms
+from benchmarks.tasks.generated.annotators import (
+    ANNOTATORS,
+    THREE_CLASSES,
+    TWO_CLASSES,
+    WEIGHTS,
+    majority,
+    majority_ceiling,
+    scores,
+)
+from benchmarks.tasks.generated.ceilings import binary_ceiling, f1, matthews, pearson_ceiling, spearman_ceiling
+from benchmarks.tasks.generated.lexicon import HEDGES
+from benchmarks.tasks.generated.scenes import Scenes
+from benchmarks.tasks.generated.sentences import choice
+
+VERSION = 1
+SIZES = {"train": 480, "dev": 2_000, "test": 1_000}
+TRUE_SCORES = (5, 3, 1)  # of forms.similarity's labels
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one task is made.
+
+    Attributes:
+        form: ``form(scenes, label) -> texts``.
+        prior: how often each true label occurs.
+        votes: ``votes(label, tau) -> q``, the distribution of one annotator's answer on an item of type ``tau``.
+        gold: what the annotators' counts ``(classes,)`` make of the item, or None where they settle nothing.
+        publishes: whether the counts come with dev and test, as SNLI's and MultiNLI's do.
+    """
+
+    form: Callable[[Scenes, int], tuple[str, ...]]
+    prior: tuple[float, ...]
+    votes: Callable[[int, int], np.ndarray]
+    gold: Callable[[np.ndarray], float | None]
+    publishes: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    texts: tuple[str, ...]
+    label: float
+    votes: np.ndarray
+    tau: int
+    q: np.ndarray
+
+
+def generator(name: str, split: str) -> np.random.Generator:
+    """The generator of one split: seeded by content, the same in every process and on every machine."""
+    return np.random.default_rng(list(sha256(f"{name} {split} {VERSION}".encode()).digest()))
+
+
+def items(recipe: Recipe, rng: np.random.Generator, split: str) -> Iterator[Item]:
+    """Endless items, no text twice. One annotator labels train, five label the rest; what they do not settle is left out."""
+    scenes = Scenes(rng, split)
+    seen = set()
+    while True:
+        true = int(rng.choice(len(recipe.prior), p=recipe.prior))
+        tau = int(rng.choice(len(WEIGHTS), p=WEIGHTS))
+        q = recipe.votes(true, tau)
+        votes = rng.multinomial(1 if split == "train" else ANNOTATORS, q)
+        label = recipe.gold(votes)
+        if label is None:
+            continue
+        first, *rest = recipe.form(scenes, true)
+        texts = (f"{choice(rng, HEDGES[tau])} {first}", *rest)
+        if texts not in seen:
+            seen.add(texts)
+            yield Item(texts, label, votes, tau, q)
+
+
+def generate(name: str, recipe: Recipe, split: str) -> Split:
+    """One split of a task, with the type and the vote distribution of every item in ``extra``."""
+    rows = list(islice(items(recipe, generator(name, split), split), SIZES[split]))
+    return Split(
+        ids=[f"{split}-{i}" for i in range(len(rows))],
+        texts=tuple([list(column) for column in zip(*(row.texts for row in rows), strict=True)]),
+        labels=np.array([row.label for row in rows]),
+        votes=np.stack([row.votes for row in rows]) if recipe.publishes and split != "train" else None,
+        sources=(f"generated, version {VERSION}",),
+        extra={"type": np.array([row.tau for row in rows]), "q": np.stack([row.q for row in rows])},
+    )
+
+
+def demo(copied: str, recipe: Recipe, ceiling: dict[str, float]) -> Task:
+    """Registers the generated task that has the shape of a real one."""
+    real, name = TASKS[copied], f"demo-{copied}"
+    return register(
+        Task(
+            name,
+            title=f"{real.title} (generated)",
+            head=real.head,
+            text=real.text,
+            metrics=real.metrics,
+            sizes=SIZES,
+            generate=partial(generate, name, recipe),
+            version=VERSION,
+            max_length=32,
+            licence="MIT, like the code that generates it",
+            ceiling={metric: ceiling[metric] for metric in real.metrics},
+        )
+    )
+
+
+def demo_binary(copied: str, form: Callable[[Scenes, int], tuple[str, ...]], positive: float = 0.5) -> Task:
+    """Two classes, one of them ``positive`` of the time (label 1)."""
+    prior = (1 - positive, positive)
+    ceiling = {"accuracy": majority_ceiling(TWO_CLASSES)} | {
+        name: binary_ceiling(metric, TWO_CLASSES, prior) for name, metric in (("matthews", matthews), ("f1", f1))
+    }
+    return demo(copied, Recipe(form, prior, TWO_CLASSES.votes, majority), ceiling)
+
+
+def demo_inference(copied: str) -> Task:
+    """Three classes, with the votes of five annotators."""
+    recipe = Recipe(forms.inference, (1 / 3, 1 / 3, 1 / 3), THREE_CLASSES.votes, majority, publishes=True)
+    return demo(copied, recipe, {"accuracy": majority_ceiling(THREE_CLASSES)})
+
+
+def demo_similarity(copied: str) -> Task:
+    """A score: one annotator's in train, the mean of five elsewhere."""
+    prior = (1 / 3, 1 / 3, 1 / 3)
+
+    def votes(label: int, tau: int) -> np.ndarray:
+        return scores(TRUE_SCORES[label], tau)
+
+    def gold(counts: np.ndarray) -> float:
+        return float(counts @ np.arange(len(counts)) / counts.sum())
+
+    mass = np.outer(prior, WEIGHTS).ravel()
+    q = np.stack([votes(label, tau) for label in range(len(prior)) for tau in range(len(WEIGHTS))])
+    ceiling = {"pearson": pearson_ceiling(mass, q), "spearman": spearman_ceiling(mass, q)}
+    return demo(copied, Recipe(forms.similarity, prior, votes, gold), ceiling)
+
+
+demo_binary("cola", forms.agreement, positive=0.7)
+demo_binary("sst2", forms.sentiment)
+demo_binary("mrpc", forms.equivalence, positive=0.67)
+demo_binary("qqp", forms.duplicate, positive=0.37)
+demo_similarity("stsb")
+demo_inference("mnli")
+demo_binary("qnli", forms.answer)
+demo_binary("rte", forms.entailment)
+demo_binary("wnli", forms.reference)
+demo_inference("snli")
