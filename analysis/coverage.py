@@ -174,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rates.to_csv(options.out / "coverage.csv", index=False, float_format="%.4f")
     with figures.style():
-        figure, axes = figures.new_figure(8.0, 3.4)
-        plot_rates(rates, axes.flat[0])
+        figure, axes = figures.panels(1, 8.0, 3.4, titled=False)
+        plot_rates(rates, axes[0])
         figures.save(figure, options.out / "coverage")
     own = rates[rates["test"] == DECIDES]
     low, high = 100 * own["rate"].min(), 100 * own["rate"].max()

@@ -86,29 +86,48 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(
-    width: float, height: float, margins: tuple[float, float] | None = None, **grid: Any
-) -> tuple[Figure, np.ndarray]:
-    """A figure of that many inches with a canvas of its own (no pyplot, no global state), and its axes as an array.
+def panels(
+    count: int,
+    width: float,
+    height: float,
+    margins: tuple[float, float] = (0.6, 0.15),
+    across: int = 3,
+    titled: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """A figure of equal panels, with a canvas of its own (no pyplot, no global state), and its axes in reading order.
+
+    Places are computed, not measured: measuring text costs as much as drawing the figure.
 
     Args:
-        margins: inches left and right of a single panel; None: measured, which costs as much as drawing.
+        width, height: of one panel with all that belongs to it, in inches.
+        margins: inches beside the axes, left and right, for names (:func:`room_for`).
+        titled: whether panels get a title, which needs room above.
     """
-    figure = Figure(figsize=(width, height), layout="constrained" if margins is None else None)
+    columns = min(across, count)
+    full = columns * width, -(-count // columns) * height
+    figure = Figure(figsize=full)
     FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(**grid))
-    if margins is not None:
-        left, right = margins
-        figure.subplots_adjust(left / width, 0.45 / height, 1 - right / width, 1 - 0.2 / height)
+    (left, right), bottom, top = margins, 0.45, 0.36 if titled else 0.2
+    size = (width - left - right) / full[0], (height - bottom - top) / full[1]
+    axes = []
+    for place in range(count):
+        row, column = divmod(place, columns)
+        corner = (column * width + left) / full[0], 1 - ((row + 1) * height - bottom) / full[1]
+        axes.append(figure.add_axes((*corner, *size)))
     return figure, axes
 
 
 def room_for(names: Sequence[str]) -> float:
-    """Inches that the longest of these names takes beside an axis, cut as the figures cut them."""
-    return 0.2 + 0.066 * max(len(line) for name in names for line in short(name).split("\n"))
+    """Inches that the longest of these names takes left of an axis, cut as the figures cut them."""
+    return 0.2 + 0.064 * max(len(line) for name in names for line in short(name).split("\n"))
 
 
-def short(name: str, width: int = 24) -> str:
+def room_after(names: Sequence[str]) -> float:
+    """Inches that the longest of these names takes at the end of a line."""
+    return 0.1 + 0.066 * max(len(_cut(name)) for name in names)
+
+
+def short(name: str, width: int = 26) -> str:
     """A name on at most two lines of ``width`` characters: an axis must not starve for a long one."""
     lines = textwrap.wrap(name, width) or [""]
     if len(lines) > 2:
@@ -290,14 +309,12 @@ def plot_curves(
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """``stem.png`` (200 dpi, on white), ``stem.pdf`` and ``stem.svg``; the same figure gives the same bytes."""
+    """``stem.png`` (160 dpi, on white), ``stem.pdf`` and ``stem.svg``; the same figure gives the same bytes."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     dates: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     with style():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # arranged once is enough: three formats need not repeat it
         for kind, metadata in dates.items():
-            figure.savefig(stem.with_suffix(f".{kind}"), dpi=200, metadata=metadata, facecolor="white")
+            figure.savefig(stem.with_suffix(f".{kind}"), dpi=160, metadata=metadata, facecolor="white")
     return [stem.with_suffix(f".{kind}") for kind in dates]
 
 
@@ -329,6 +346,11 @@ def _box(ax: Axes, box: dict[str, float], y: float, *, color: str, facecolor: st
         capprops=line,
     )
     drawn["boxes"][0].set(facecolor=facecolor, edgecolor=color, alpha=alpha)
+
+
+def _cut(name: str, width: int = 20) -> str:
+    """A name on one line, for the end of a curve; the colour says the rest."""
+    return (name if len(name) <= width else name[: width - 1].rstrip() + "\u2026").replace("$", r"\$")
 
 
 def _rows(ax: Axes, names: Sequence[str]) -> None:
@@ -371,7 +393,7 @@ def _label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     over = max(0.0, last - 1.0)
     for i in order:
         ax.annotate(
-            short(ends[i][1]),
+            _cut(ends[i][1]),
             (1.02, spots[i] - over),
             xycoords="axes fraction",
             va="center",

@@ -71,29 +71,24 @@ def paper_figures(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log])
     drawn = [column for column in manifest.columns if _of(cells, column)["n_seeds"].any()]
     if not drawn:
         return
-    tall = 0.42 * len(manifest.rows) + 1.0
-    yield "scores", _grid(drawn, tall, lambda c, ax: figures.plot_scores(_of(cells, c), ax))
+    tall, beside = _size(manifest)
+    yield "scores", _grid(drawn, tall, beside, lambda c, ax: figures.plot_scores(_of(cells, c), ax))
     compared = [column for column in drawn if _of(cells, column)["difference"].notna().any()]
     if compared:
-        yield "differences", _grid(compared, tall, lambda c, ax: figures.plot_differences(_of(cells, c), ax))
+        yield "differences", _grid(compared, tall, beside, lambda c, ax: figures.plot_differences(_of(cells, c), ax))
     titles = {row.id: row.title for row in manifest.rows}
     for column in _one_per_task(drawn):
         curves_of = list(_parts(logs, manifest, column))
         if curves_of:
-            figure, axes = figures.new_figure(
-                PANEL * min(3, len(curves_of)), 2.5 * -(-len(curves_of) // 3), **_shape(len(curves_of))
-            )
-            for (part, curve), ax in zip(curves_of, axes.flat, strict=False):
+            figure, axes = figures.panels(len(curves_of), PANEL, 2.5, (0.6, figures.room_after(list(titles.values()))))
+            for (part, curve), ax in zip(curves_of, axes, strict=True):
                 _draw_part(curve, ax, titles).set_title(f"{column.title or column.task}: {part}")
-            for ax in axes.flat[len(curves_of) :]:
-                ax.set_visible(False)
             yield f"loss-parts-{column.task}", figure
 
 
 def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -> Iterator[dict[str, Any]]:
     """The page's figures, one small SVG each: ``section title svg``; the page lays them out to its width."""
-    tall = 0.4 * len(manifest.rows) + 0.75
-    beside = (figures.room_for([row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]), 0.12)
+    tall, beside = _size(manifest)
     for column in manifest.columns:
         here = _of(cells, column)
         if here["difference"].notna().any():
@@ -108,7 +103,7 @@ def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -
         if len(curve) and curve["epoch"].nunique() > 1:
             draw = partial(figures.plot_curves, titles=titles, x="epoch", ylabel=_unit(column))
             alt = f"{_title(column)} after each epoch, by method, with the range over seeds."
-            yield _panel("epochs", column, draw, curve, 2.3, alt, (0.5, beside[0]))
+            yield _panel("epochs", column, draw, curve, 2.3, alt, (0.5, figures.room_after(list(titles.values()))))
 
 
 def render(
@@ -255,8 +250,8 @@ def _panel(
 ) -> dict[str, Any]:
     from markupsafe import Markup, escape
 
-    figure, axes = figures.new_figure(PANEL, tall, margins)
-    draw(frame, axes.flat[0])
+    figure, axes = figures.panels(1, PANEL, tall, margins, titled=False)
+    draw(frame, axes[0])
     name = "f" + hashlib.sha256(f"{section}|{column.id}".encode()).hexdigest()[:8]
     svg = _unique_ids(figures.to_svg(figure), name)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
@@ -270,19 +265,17 @@ def _unique_ids(svg: str, prefix: str) -> str:
     return re.sub(r"([\"(])#([\w.-]+)", rf"\1#{prefix}-\2", svg)
 
 
-def _grid(columns: Sequence[Column], tall: float, draw: Any) -> Figure:
-    figure, axes = figures.new_figure(
-        PANEL * min(3, len(columns)), tall * -(-len(columns) // 3), **_shape(len(columns))
-    )
-    for column, ax in zip(columns, axes.flat, strict=False):
+def _grid(columns: Sequence[Column], tall: float, beside: tuple[float, float], draw: Any) -> Figure:
+    figure, axes = figures.panels(len(columns), PANEL, tall, beside)
+    for column, ax in zip(columns, axes, strict=True):
         draw(column, ax).set_title(_title(column))
-    for ax in axes.flat[len(columns) :]:
-        ax.set_visible(False)
     return figure
 
 
-def _shape(n: int) -> dict[str, Any]:
-    return {"nrows": -(-n // 3), "ncols": min(3, n)}
+def _size(manifest: Manifest) -> tuple[float, tuple[float, float]]:
+    """Height of a panel with a line per method, and the room beside it: for names, or for the interval in words."""
+    names = [row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]
+    return 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
 
 
 def _parts(logs: dict[str, Log], manifest: Manifest, column: Column) -> Iterator[tuple[str, pd.DataFrame]]:

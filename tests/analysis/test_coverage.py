@@ -61,7 +61,7 @@ def test_the_grid_is_reproducible_and_its_plot_shows_its_rates():
     cases = [(Scenario(2, 30, points), 20, (DECIDES,)) for points in (0.0, 1.0)]
     rates = coverage.run(cases, seed=1)
     pd.testing.assert_frame_equal(rates, coverage.run(cases, seed=1))
-    _, axes = figures.new_figure(4, 3)
-    coverage.plot_rates(rates, axes.flat[0])
-    drawn = [float(container[0].get_ydata()[0]) for container in axes.flat[0].containers]
+    _, axes = figures.panels(1, 4, 3)
+    coverage.plot_rates(rates, axes[0])
+    drawn = [float(container[0].get_ydata()[0]) for container in axes[0].containers]
     assert drawn == pytest.approx((100 * rates["rate"]).tolist())

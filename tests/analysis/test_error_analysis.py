@@ -31,6 +31,10 @@ def test_agreement_buckets_by_hand():
     assert errors.agreement(np.array(VOTES)).tolist() == ["5/0/0", "4/1/0", "3/2/0", "3/1/1", errors.NO_MAJORITY]
 
 
+def test_contested_is_a_bare_majority():
+    assert errors.is_contested(np.array(VOTES)).tolist() == [False, False, True, True, False]
+
+
 def test_agreement_table_by_hand():
     runs = outputs([[0, 1, 1, 0, 0], [0, 1, 0, 1, 0]], [0, 1, 1, 0, 0], VOTES)
     table = errors.by_agreement({"vanilla": runs}).set_index("bucket")

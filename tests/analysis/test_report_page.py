@@ -101,6 +101,27 @@ def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
         assert words in page
 
 
+def test_agreement_is_told_with_the_numbers_of_its_table(small_world, page):
+    """The sentence's contrast of contrasts from the parquet files: gain on 3/2 items minus gain on the others."""
+    manifest = latest_manifest(small_world, "compare")
+
+    def right(row: str) -> tuple[np.ndarray, np.ndarray]:
+        frames = [
+            pd.read_parquet(small_world / "runs" / key / "predictions" / "demo-rte.dev.parquet").query("epoch == 3")
+            for key in manifest.cells[row]["demo-rte"]
+        ]
+        votes = frames[0][["votes_0", "votes_1"]].to_numpy()
+        return np.stack([(f["label"] == f["prediction"]).to_numpy(float) for f in frames]), votes.max(1) == 3
+
+    ours, contested = right("smart-shared")
+    gain = ours - right("vanilla")[0]
+    contrast = 100 * (gain[:, contested].mean() - gain[:, ~contested].mean())
+    more = "more" if contrast > 0 else "less"
+    assert f"SMART [shared] gains {number(abs(contrast))} points {more} over vanilla on contested items" in page
+    assert f"{contested.sum()} of 300 items" in page
+    assert "vanilla, temperature-scaled" in page
+
+
 def test_texts_are_escaped_everywhere(page, report):
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; 5_%" in page

@@ -28,8 +28,8 @@ def rte(cells) -> pd.DataFrame:
 
 @pytest.fixture
 def ax():
-    _, axes = figures.new_figure(4, 3)
-    return axes.flat[0]
+    _, axes = figures.panels(1, 4, 3)
+    return axes[0]
 
 
 def test_numbers_as_they_are_printed():
@@ -89,7 +89,7 @@ def test_scores_are_drawn_where_they_are(rte, ax):
     assert drawn == sorted(x for scores in rte["scores"] for x in scores)
     means = [line.get_xdata()[0] for line in ax.lines if line.get_linewidth() == 2.4]
     assert means == pytest.approx(rte["mean"].tolist())
-    assert [t.get_text().replace("\n", "") for t in ax.get_yticklabels()] == rte["row_title"].tolist()
+    assert [t.get_text() for t in ax.get_yticklabels()] == [figures.short(title) for title in rte["row_title"]]
 
 
 def test_names_take_two_lines_at_most_and_are_no_formulas():
@@ -145,9 +145,9 @@ def test_curves_draw_their_frame_and_keep_each_methods_colour(small_world, ax):
         assert line.get_ydata().tolist() == expected["mean"].tolist()
         assert line.get_color() == figures.PALETTE[list(titles).index(row)]
     one = curve[curve["row"] == "smart-shared"]
-    _, alone = figures.new_figure(4, 3)
-    figures.plot_curves(one, alone.flat[0], titles, x="epoch")
-    assert alone.flat[0].lines[0].get_color() == figures.PALETTE[1]
+    _, alone = figures.panels(1, 4, 3)
+    figures.plot_curves(one, alone[0], titles, x="epoch")
+    assert alone[0].lines[0].get_color() == figures.PALETTE[1]
 
 
 def test_style_leaves_nothing_behind():
@@ -241,6 +241,15 @@ def test_reliability_and_expected_best_draw_their_frames(ax):
     bins = pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.5, 0.8], "n": [10, 30]})
     figures.plot_reliability(bins, ax)
     assert ax.collections[0].get_offsets().tolist() == [[0.6, 0.5], [0.9, 0.8]]
-    _, other = figures.new_figure(4, 3)
-    figures.plot_expected_best({"SMART": curves.expected_best([1.0, 2.0])}, other.flat[0])
-    assert other.flat[0].lines[0].get_xydata().tolist() == [[1, 1.5], [2, 1.75]]
+    _, other = figures.panels(1, 4, 3)
+    figures.plot_expected_best({"SMART": curves.expected_best([1.0, 2.0])}, other[0])
+    assert other[0].lines[0].get_xydata().tolist() == [[1, 1.5], [2, 1.75]]
+
+
+def test_panels_stand_in_reading_order_without_overlapping():
+    figure, axes = figures.panels(5, 3.0, 2.0, (1.0, 0.2))
+    assert figure.get_size_inches().tolist() == [9.0, 4.0]
+    boxes = [ax.get_position() for ax in axes]
+    assert all(not one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])
+    assert [round(box.x0 * 9, 3) for box in boxes] == [1.0, 4.0, 7.0, 1.0, 4.0]
+    assert boxes[0].y0 > boxes[3].y1
