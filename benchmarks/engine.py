@@ -289,6 +289,11 @@ def forecast(plan: Plan, store: Store, executor: Executor, jobs: Sequence[Job] |
     return estimate.forecast(plan, jobs, Timings.read(store), executor.parallel(jobs))
 
 
+def memory(plan: Plan, store: Store) -> float:
+    """Bytes that the largest run to do needs, as far as is known."""
+    return estimate.forecast(plan, plan.to_do(), Timings.read(store), 1).memory
+
+
 def calibrate(plan: Plan, store: Store, executor: Executor, plugins: tuple[str, ...] = ()) -> int:
     """Time a few updates of each kind of run to do that this machine has not seen yet; returns how many kinds.
 

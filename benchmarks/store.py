@@ -21,7 +21,7 @@ from benchmarks.leases import Lease
 from benchmarks.spec import RunSpec
 
 # what a run folder may hold; everything else in an attempt is scaffolding and goes before the folder is published
-RUN_FILES = ("spec.json", "environment.json", "history.jsonl", "result.json", "predictions")
+RUN_FILES = ("spec.json", "environment.json", "history.jsonl", "result.json", "measures.json", "predictions")
 WEIGHTS = "weights.safetensors"  # beside them in an attempt whose run is a parent; kept in a folder of their own
 
 
