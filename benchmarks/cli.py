@@ -17,6 +17,8 @@ from benchmarks.errors import UsageError
 from smart_repro.registry import UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.engine import Plan
     from benchmarks.experiments.base import Experiment
     from benchmarks.request import Request
@@ -36,7 +38,12 @@ app = typer.Typer(
 # --- options that several verbs share ---
 
 Name = Annotated[
-    str, typer.Argument(help="an experiment (`smart-repro list experiments`), or compare for a grid of your own")
+    str,
+    typer.Argument(
+        help="an experiment (`smart-repro list experiments`), a paper (smart, sda: all of it), controls, or "
+        "compare for "
+        "a grid of your own"
+    ),
 ]
 Profile = Annotated[
     str | None, typer.Option(help="demo (generated data, minutes), small (real data, MiniLM) or paper; default demo")
@@ -82,7 +89,7 @@ _RESULTS = Path("results")
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="methods, tasks, experiments, profiles or models")],
+    kind: Annotated[str, typer.Argument(help="methods, tasks, experiments, claims, profiles or models")],
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -123,13 +130,10 @@ def plan(
     """Show the runs of an experiment, how many are done and what the rest costs. Trains nothing."""
     _import(plugins)
     request = _request(locals())
-    planned = _planned(request, results)
-    from benchmarks import catalogue
-
-    if as_json:
-        _print_json(catalogue.plan_content(planned))
+    if len(request.each()) > 1:
+        _bill(request, as_json)
     else:
-        print(catalogue.plan_text(planned))
+        _plan(request, results, as_json)
     _hint(as_json, request.command("run"))
 
 
@@ -147,9 +151,9 @@ def run(
     """
     _import(plugins)
     request = _request(locals())
-    code = _run(request, results, workers, retry_failed, dry_run, quiet, plugins)
+    code = _run_each(request, results, workers, retry_failed, dry_run, quiet, plugins)
     if not dry_run:
-        _hint(quiet, f"smart-repro report {request.title}{_results_option(results)}")
+        _hint(quiet, f"smart-repro report {request.each()[0].title}{_results_option(results)}")
     raise typer.Exit(code)
 
 
@@ -167,10 +171,8 @@ def reproduce(
     """
     _import(plugins)
     request = _request(locals())
-    code = _run(request, results, workers, retry_failed, dry_run, quiet, plugins)
-    if not dry_run and code in (DONE, SOME_FAILED):
-        _report(results, request.title)
-    raise typer.Exit(code)
+    report = (lambda title: _report(results, title)) if not dry_run else None
+    raise typer.Exit(_run_each(request, results, workers, retry_failed, dry_run, quiet, plugins, report))
 
 
 @app.command()
@@ -192,11 +194,14 @@ def status(
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(help="an experiment that was run: compare, smart-table1, ...")],
+    name: Annotated[str | None, typer.Argument(help="an experiment that was run; default: all in the results folder")] = None,
     results: Results = _RESULTS,
 ) -> None:
-    """Write report.html, tables and figures from the finished runs of an experiment."""
-    _report(results, name)
+    """Write report.html, tables and figures from the finished runs of an experiment, or of all."""
+    from benchmarks import status as status_module
+
+    for each in [name] if name else status_module.experiments(results):
+        _report(results, each)
 
 
 @app.command()
@@ -255,8 +260,57 @@ def _planned(request: Request, results: Path) -> Plan:
     from benchmarks import engine
     from benchmarks.store import Store
 
-    experiment: Experiment = request.experiment()
-    return engine.make_plan(experiment, request.where(experiment), Store(results))
+    experiment, source = request.found()
+    return engine.make_plan(experiment, source, Store(results))
+
+
+def _plan(request: Request, results: Path, as_json: bool) -> None:
+    from benchmarks import catalogue
+
+    planned = _planned(request, results)
+    if as_json:
+        _print_json(catalogue.plan_content(planned))
+    else:
+        print(catalogue.plan_text(planned))
+
+
+def _bill(request: Request, as_json: bool) -> None:
+    """What all experiments of a paper cost together, without reading any data."""
+    from benchmarks.experiments import bill
+
+    found: list[Experiment | tuple[str, str]] = []
+    for each in request.each():
+        try:
+            found.append(each.experiment())
+        except UsageError as error:
+            found.append((each.name, str(error)))
+    entries = bill.bill(found)
+    title = f"{request.name}, profile {request.profile or 'demo'}"
+    if as_json:
+        _print_json(bill.content(entries))
+    else:
+        print(bill.text(title, entries))
+
+
+def _run_each(request: Request, results: Path, workers: int | None, retry_failed: bool, dry_run: bool, quiet: bool,
+              plugins: list[str] | None, report: Callable[[str], None] | None = None) -> int:  # fmt: skip
+    """One experiment, or all of a paper: what cannot be had is named, the others go on."""
+    requests = request.each()
+    codes = []
+    for each in requests:
+        try:
+            codes.append(_run(each, results, workers, retry_failed, dry_run, quiet, plugins))
+        except UsageError as error:
+            if len(requests) == 1:
+                raise
+            print(f"{each.name}: left out: {error}", file=sys.stderr)
+            codes.append(SOME_FAILED)
+            continue
+        if codes[-1] == INTERRUPTED:
+            return INTERRUPTED
+        if report is not None and codes[-1] in (DONE, SOME_FAILED):
+            report(each.title)
+    return max(codes)
 
 
 def _run(request: Request, results: Path, workers: int | None, retry_failed: bool, dry_run: bool, quiet: bool,
@@ -281,6 +335,8 @@ def _run(request: Request, results: Path, workers: int | None, retry_failed: boo
         commands=commands,
     )
     print(catalogue.summary_text(planned, summary), file=sys.stderr if quiet else sys.stdout)
+    if planned.experiment.compute is not None:
+        print(planned.experiment.compute(planned.experiment, results / "reports" / planned.experiment.name / "figures"))
     if summary.interrupted:
         print(f"Interrupted; finished work is kept. Go on with:\n  {request.command('run')}", file=sys.stderr)
         return INTERRUPTED

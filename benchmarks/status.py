@@ -17,11 +17,17 @@ def status(results: Path, name: str | None = None) -> list[dict[str, Any]]:
     Raises: UsageError: if there is nothing of that name.
     """
     store = Store(results)
+    names = [name] if name else experiments(results)
+    return [_entry(store, each) for each in names]
+
+
+def experiments(results: Path) -> list[str]:
+    """Names of the experiments in a results folder. Raises UsageError if there are none."""
     folder = results / "experiments"
-    names = [name] if name else sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if not names:
         raise UsageError(f"there are no experiments in {results}; `smart-repro run` or `reproduce` makes some")
-    return [_entry(store, each) for each in names]
+    return names
 
 
 def text(entries: list[dict[str, Any]]) -> str:
