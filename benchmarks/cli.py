@@ -194,7 +194,7 @@ def status(
 
 @app.command()
 def report(
-    name: Annotated[str | None, typer.Argument(help="an experiment that was run; default: all in the results folder")] = None,
+    name: Annotated[str | None, typer.Argument(help="an experiment that was run; default: all there are")] = None,
     results: Results = _RESULTS,
 ) -> None:
     """Write report.html, tables and figures from the finished runs of an experiment, or of all."""
