@@ -242,10 +242,12 @@ class MethodTrainer(Trainer):
     # -- logging -------------------------------------------------------------------------------------------------------
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """The Trainer's, with the means of the method's loss parts since the last line."""
-        if "loss" in logs:
-            logs.update(self._scalars.flush(self.state.global_step, self.accelerator))
-            self._scalars.check(self.state, self.method)
+        if "loss" not in logs:
+            super().log(logs, start_time)
+            return
+        logs.update(self._scalars.flush(self.state.global_step, self.accelerator))
         super().log(logs, start_time)
+        self._scalars.check(self.state, self.method)
 
     # -- saving and resuming -------------------------------------------------------------------------------------------
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, broadcast
 from torch import Tensor, nn
 
 from smart_repro import optim, precision
@@ -19,6 +20,7 @@ from smart_repro.encoding import Encoded
 from smart_repro.methods.base import Loss, Method
 from smart_repro.sampler import pieces, update_batches
 
+_SAME = frozenset({"step", "epoch", "lr", "gradient_norm"})  # scalars that every process has whole
 FLUSH = 20  # updates whose scalars stay on the device before they are read, so that logging does not stall a GPU
 
 
@@ -136,7 +138,8 @@ class _Loop:
         cpu: bool,
     ) -> None:
         self.method, self.data, self.config, self.observer, self.checkpoint = method, data, config, observer, checkpoint
-        self.accelerator = Accelerator(mixed_precision="no", cpu=cpu)
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads of other tasks, say
+        self.accelerator = Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[unused])
         self.plan = plan(len(data), config, method.replays)
         self.bare = model.to(self.accelerator.device).train()
         method.seed(config.seed_dropout, config.seed_noise)
@@ -150,6 +153,7 @@ class _Loop:
         self.schedule = optim.schedule(optimizer, config.schedule, self.plan.total, config.warmup)
         self.trained = [p for group in optimizer.param_groups for p in group["params"]]
         self.step = 0
+        self._asked_to_stop = False
         self.pending: list[dict[str, Tensor | float]] = []
         self.signals: dict[str, float] = dict.fromkeys(method.expected_signals(), 0.0)
         self._epoch_batches: tuple[int, list[np.ndarray]] | None = None
@@ -160,8 +164,7 @@ class _Loop:
             self._update()
             last = self.step == self.plan.total
             epoch = self.plan.ends_epoch(self.step)
-            stopping = should_stop() and not last
-            saving = self.checkpoint is not None and not last and (stopping or self.checkpoint.due(self.step))
+            stopping, saving = self._agreed(*self._wishes(should_stop, last))
             if len(self.pending) == FLUSH or last or epoch or saving or stopping:
                 self._flush()
             if epoch or last:
@@ -171,16 +174,32 @@ class _Loop:
             if stopping:
                 raise Interrupted(f"stopped after update {self.step} of {self.plan.total}")
 
+    def _wishes(self, should_stop: Callable[[], bool], last: bool) -> tuple[bool, bool]:
+        """Whether to stop and whether to save now."""
+        stopping = self._asked_to_stop = self._asked_to_stop or should_stop()
+        saving = self.checkpoint is not None and (stopping or self.checkpoint.due(self.step))
+        replaying = self.accelerator.num_processes > 1 and self.step % self.method.replays != 0
+        ready = not last and not replaying  # amid replays each process has perturbations of its own
+        return stopping and ready, saving and ready
+
+    def _agreed(self, *wishes: bool) -> list[bool]:
+        """What the first process wants, in all of them: clocks differ, and so may the time a signal arrives."""
+        if self.accelerator.num_processes == 1:
+            return list(wishes)
+        return broadcast(torch.tensor(wishes, device=self.accelerator.device)).tolist()
+
     def _update(self) -> None:
         rate = self.schedule.get_last_lr()[0]
         rows, replay = self._rows()
         micros = pieces(rows, self.config.accumulation * self.accelerator.num_processes)
         mine = list(enumerate(micros))[self.accelerator.process_index :: self.accelerator.num_processes]
+        weights = [len(piece) / len(rows) for _, piece in mine]
+        if not mine:  # fewer examples than processes: take part in the joint gradient, with weight 0
+            mine, weights = [(len(micros), rows[:1])], [0.0]
         scalars: dict[str, Tensor] = {}
-        for number, (index, piece) in enumerate(mine):
+        for number, ((index, piece), share) in enumerate(zip(mine, weights, strict=True)):
             self.method.begin(index, replay, self.step)
             batch = self.data.batch(piece, self.accelerator.device)
-            share = len(piece) / len(rows)
             with nullcontext() if number == len(mine) - 1 else self.accelerator.no_sync(self.model):
                 loss = self.method.backward(self.model, batch, self._sender(share))
             _accumulate(scalars, loss, share)
@@ -209,13 +228,27 @@ class _Loop:
 
     # -- reporting ---
     def _flush(self) -> None:
-        rows = [{name: float(value) for name, value in row.items()} for row in self.pending]
+        rows = self._joint([{name: float(value) for name, value in row.items()} for row in self.pending])
         self.pending = []
         for row in rows:
             row["step"] = int(row["step"])
             row["tokens"] = int(row["tokens"])
-        self.observer.steps(rows, self.plan.total)
+        if self.accelerator.is_main_process:
+            self.observer.steps(rows, self.plan.total)
         self._check(rows)
+
+    def _joint(self, rows: list[dict[str, float]]) -> list[dict[str, float]]:
+        """Each process saw its share of the examples: put together what they found."""
+        if self.accelerator.num_processes == 1 or not rows:
+            return rows
+        values = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64, device=self.accelerator.device)
+        parts = self.accelerator.gather(values.unsqueeze(0)).cpu()
+        joined: dict[str, Tensor] = {"max": parts.amax(0), "same": parts[0], "sum": parts.sum(0)}
+        kinds = ["max" if name.startswith("max_") else "same" if name in _SAME else "sum" for name in rows[0]]
+        return [
+            {name: float(joined[kind][i, j]) for j, (name, kind) in enumerate(zip(row, kinds, strict=True))}
+            for i, row in enumerate(rows)
+        ]
 
     def _check(self, rows: list[dict[str, float]]) -> None:
         for row in rows:
@@ -234,12 +267,15 @@ class _Loop:
             )
 
     def _report_epoch(self, epoch: int, last: bool) -> None:
-        self.observer.epoch(epoch, self.step, self.method.eval_model(self.bare), last=last)
+        if self.accelerator.is_main_process:
+            self.observer.epoch(epoch, self.step, self.method.eval_model(self.bare), last=last)
         self.bare.train()
 
     # -- saving and resuming ---
     def _save(self) -> None:
         assert self.checkpoint is not None
+        if not self.accelerator.is_main_process:
+            return
         self.checkpoint.save(
             {
                 "step": self.step,
