@@ -84,9 +84,10 @@ def _tasks() -> list[dict[str, Any]]:
 
 @_LISTINGS.register("experiments")
 def _experiments() -> list[dict[str, Any]]:
-    from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments import EXPERIMENTS, GROUPS
 
     rows = [{"name": name, "what": _summary(build.__doc__)} for name, build in EXPERIMENTS.items()]
+    rows += [{"name": name, "what": f"All at once: {what}."} for name, what in GROUPS.items()]
     return [*rows, {"name": "compare", "what": "A grid of your own: --tasks and --methods."}]
 
 
@@ -102,6 +103,24 @@ def _models() -> list[dict[str, Any]]:
     from benchmarks.models import MODELS
 
     return [{"name": name, "what": _summary(build.__doc__)} for name, build in MODELS.items()]
+
+
+@_LISTINGS.register("claims")
+def _claims() -> list[dict[str, Any]]:
+    from benchmarks.experiments import EXPERIMENTS
+
+    return [
+        {
+            "id": claim.id,
+            "experiment": name,
+            "table": claim.table,
+            "claim": claim.sentence,
+            "size": "" if claim.size is None else f"{claim.size:g}",
+            "reading": claim.reading,
+        }
+        for name, build in EXPERIMENTS.items()
+        for claim in build().claims
+    ]
 
 
 # --- cards ---
@@ -138,13 +157,29 @@ def _experiment_card(name: str) -> tuple[str, Any]:
         "rows": [f"{row.id} ({row.title})" for row in experiment.rows],
         "columns": [column.id for column in experiment.columns],
         "seeds": list(experiment.seeds),
-        "runs": sum(1 for _ in experiment.rows) * len(experiment.trained) * len(experiment.seeds),
+        "runs": len({spec for *_, spec in experiment.specs()}),
         "settings": dict(experiment.settings),
-        "published numbers": len(experiment.published),
+        "published numbers": len(experiment.published) + len(experiment.points),
+        "not run": [f"{cell}: {reason}" for cell, reason in experiment.missing.items()],
+        "claims": [f"{claim.id}: {claim.sentence}" for claim in experiment.claims],
         "notes": list(experiment.notes),
     }
     about = inspect.cleandoc(inspect.getmodule(EXPERIMENTS[name]).__doc__ or "")
     return f"{about}\n\n{_fields(f'Experiment {name}: {experiment.title}', content)}", content
+
+
+@_CARDS.register("claim")
+def _claim_card(name: str) -> tuple[str, Any]:
+    from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments.claims import KINDS
+
+    found = {claim.id: (each, claim) for each, build in EXPERIMENTS.items() for claim in build().claims}
+    if name not in found:
+        raise KeyError(f"no claim named {name!r}; `smart-repro list claims` shows them all")
+    experiment, claim = found[name]
+    content = {"experiment": experiment, **claim.to_json()}
+    shown = {**content, "kind": f"{claim.kind}: {KINDS[claim.kind]}"}
+    return _fields(f"Claim {name}", shown), content
 
 
 @_CARDS.register("profile")
@@ -211,14 +246,16 @@ def plan_text(plan: Plan) -> str:
     states = ", ".join(f"{counts[state]} {word}" for state, word in _STATES.items() if counts[state]) or "none"
     lines = [
         f"{experiment.title}{profile}",
-        f"{len(experiment.rows)} rows x {len(experiment.trained)} tasks x {len(experiment.seeds)} seeds "
+        f"{len(experiment.rows)} rows x {len(experiment.places)} tasks x {len(experiment.seeds)} seeds "
         f"= {len(plan.cells)} cells, {len(plan.jobs)} runs: {states}",
         "",
         f"{'row':<34}{'task':<16}{'runs':>5}{'done':>6}{'updates':>9}{'cost':>12}",
     ]
     for row in experiment.rows:
-        for task in experiment.trained:
-            keys = [plan.cells[row.id, task, seed] for seed in experiment.seeds]
+        for task in experiment.places:
+            keys = [plan.cells[cell] for seed in experiment.seeds if (cell := (row.id, task, seed)) in plan.cells]
+            if not keys:
+                continue
             done = sum(plan.states[key].state == "done" for key in keys)
             updates = sum(plan.updates[key] for key in keys)
             units = sum(plan.cost(key) for key in keys)

@@ -78,9 +78,7 @@ def _worst(model: nn.Module, batch: dict[str, Tensor], radius: float) -> tuple[f
         return distance(passes.perturbed("clean", delta, "block", dropout=False), logits)
 
     noise = epsilon * passes.noise(embeddings.shape[-1], embeddings.dtype)
-    worst = ascend(
-        objective, noise, radius=epsilon, step_size=100 * epsilon, steps=ASCENT_STEPS, mask=passes.mask
-    )
+    worst = ascend(objective, noise, radius=epsilon, step_size=100 * epsilon, steps=ASCENT_STEPS, mask=passes.mask)
     with torch.no_grad():
         return float(objective(worst.delta)), rms
 
@@ -169,4 +167,4 @@ def _wrapped(method: Method, layer: type[Any], **settings: Any) -> Method:
     found: Any = kind(**options)
     found.__dict__.update({name: value for name, value in vars(method).items() if name not in vars(found)})
     found.prepare(**settings)
-    return found  # type: ignore[no-any-return]
+    return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from benchmarks.experiments.base import Experiment, Number
+from benchmarks.errors import UsageError
+from benchmarks.experiments.base import Column, Experiment, Row
+from benchmarks.experiments.claims import Claim
 from benchmarks.tasks import TASKS
 from smart_repro.registry import Registry
 
@@ -13,27 +16,41 @@ PROFILES: Registry[Callable[[Experiment], Experiment]] = Registry("profile", lis
 
 DEMO_SETTINGS = {"model": "tiny", "batch_size": 16, "learning_rate": 1e-3, "epochs": 8, "max_steps": 300}
 SMALL_SETTINGS = {"model": "minilm", "batch_size": 16, "learning_rate": 5e-5, "epochs": 3, "max_train_samples": 2500}
+SMALL_LONGEST = 256  # word pieces of a review: on a laptop 512 would be most of the night
+# What fits one model says nothing about another, so a profile with a model of its own drops it.
+_OF_A_MODEL = ("model", "head", "head_dropout", "max_length", "accumulation", "head_learning_rate", "learning_rate")
+_STAND_INS = {
+    "snli": "demo-mnli",
+    "scitail": "demo-rte",
+    "imdb": "demo-sst2",
+    "ag-news": "demo-cola",
+}
+
+
+def stand_in(task: str) -> str | None:
+    """The generated task that takes a data set's place in the demo, or None."""
+    name = task if task.startswith("demo-") else _STAND_INS.get(task, f"demo-{task}")
+    return name if name in TASKS else None
 
 
 @PROFILES.register("demo")
 def demo(experiment: Experiment) -> Experiment:
     """Generated data and the project's own tiny model: no network, no download, minutes on two cores, 3 seeds."""
-    kept, missing, renamed = [], dict(experiment.missing), {}
-    for column in experiment.columns:
-        stand_in = replace(column, task=f"demo-{column.task}")
-        if stand_in.task in TASKS and column.metric in TASKS[stand_in.task].metrics:
-            kept.append(stand_in)
-            renamed[column.id] = stand_in.id
-        else:
-            missing[f"*|{column.id}"] = f"no generated task stands in for {column.task}"
-    settings = {**experiment.settings, **DEMO_SETTINGS, "predict": ("dev", "holdout", "train")}
+    experiment = _one_model(_adapted(experiment, "demo"))
+    columns, missing = _generated(experiment)
+    chosen = {"predict": ("dev", "holdout", "train"), **experiment.settings, **DEMO_SETTINGS}
+    seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:3]
     return replace(
         experiment,
-        columns=tuple(kept),
-        seeds=experiment.seeds[:3],
-        settings=settings,
-        published=_renamed(experiment.published, renamed),
+        rows=tuple(_row_on_generated(row) for row in experiment.rows),
+        columns=tuple(columns.values()),
+        seeds=seeds,
+        settings=chosen,
+        published=tuple(replace(n, column=columns[n.column].id) for n in experiment.published if n.column in columns),
+        points=tuple(replace(p, column=columns[p.column].id) for p in experiment.points if p.column in columns),
+        claims=tuple(_claim_on_generated(claim, columns) for claim in experiment.claims),
         missing=missing,
+        unscored={},  # the generated test sets have labels
         profile="demo",
     )
 
@@ -41,19 +58,103 @@ def demo(experiment: Experiment) -> Experiment:
 @PROFILES.register("small")
 def small(experiment: Experiment) -> Experiment:
     """The real data sets at 2,500 training examples on MiniLM-L6: a laptop overnight, a GPU in minutes."""
+    experiment = _one_model(_adapted(experiment, "small"))
     note = "Profile small: MiniLM-L6 on at most 2,500 training examples; compare directions with the paper, not levels."
-    settings = {**experiment.settings, **SMALL_SETTINGS}
-    return replace(experiment, settings=settings, notes=(*experiment.notes, note), profile="small")
+    return replace(
+        experiment,
+        settings={**experiment.settings, **SMALL_SETTINGS},
+        notes=(*experiment.notes, note) if experiment.columns else experiment.notes,
+        longest=SMALL_LONGEST,
+        profile="small",
+    )
 
 
 @PROFILES.register("paper")
 def paper(experiment: Experiment) -> Experiment:
     """The paper's own models on the whole data sets: hours to days on a GPU."""
-    return replace(experiment, profile="paper")
+    return replace(_adapted(experiment, "paper"), profile="paper")
 
 
-def _renamed(numbers: tuple[Number, ...], columns: dict[str, str]) -> tuple[Number, ...]:
-    return tuple(replace(number, column=columns[number.column]) for number in numbers if number.column in columns)
+def _adapted(experiment: Experiment, profile: str) -> Experiment:
+    if profile in experiment.not_in:
+        raise UsageError(f"{experiment.name} has no profile {profile}: {experiment.not_in[profile]}")
+    return experiment.adapt.get(profile, lambda same: same)(experiment)
 
 
-__all__ = ["DEMO_SETTINGS", "PROFILES", "SMALL_SETTINGS", "demo", "paper", "small"]
+def _one_model(experiment: Experiment) -> Experiment:
+    """All rows on the profile's model. Rows that differed from an earlier one in their model alone are left out."""
+    rows: dict[object, Row] = {}
+    missing = dict(experiment.missing)
+    for row in experiment.rows:
+        kept = replace(row, settings=_without_model(row.settings))
+        what = (row.method, tuple(sorted(kept.settings.items(), key=str)), tuple(row.per_task.items()), row.combine,
+                row.curve, row.x, f"{row.id}|*" in experiment.missing and row.id)  # fmt: skip
+        if what in rows:
+            missing[f"{row.id}|*"] = f"differs from {rows[what].id} in its model alone, and this profile has one model"
+        else:
+            rows[what] = kept
+    left = {row.id for row in rows.values()}
+    return replace(
+        experiment,
+        rows=tuple(rows.values()),
+        settings=_without_model(experiment.settings),
+        task_settings={},
+        published=tuple(number for number in experiment.published if number.row in left),
+        points=tuple(point for point in experiment.points if point.row in left),
+        missing=missing,
+    )
+
+
+def _without_model(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
+
+
+def _generated(experiment: Experiment) -> tuple[dict[str, Column], dict[str, str]]:
+    """Column id -> the column on generated data; and all reasons for missing cells, under the new ids."""
+    columns: dict[str, Column] = {}
+    missing: dict[str, str] = {}
+    for column in experiment.columns:
+        task, trained = stand_in(column.task), stand_in(column.trained)
+        if task is None or trained is None:
+            missing[f"*|{column.id}"] = f"no generated task stands in for {column.task}"
+            continue
+        new = replace(column, task=task, trained_on=trained if column.trained_on else "")
+        taken = next((old for old, other in columns.items() if other.id == new.id), None)
+        if taken is not None:
+            missing[f"*|{column.id}"] = f"{new.id} already stands in for {taken}"
+        else:
+            columns[column.id] = new
+    renamed = {**{column.task: columns[old].task for old, column in _by_id(experiment) if old in columns},
+               **{old: new.id for old, new in columns.items()}}  # fmt: skip
+    for name, reason in experiment.missing.items():
+        row, _, place = name.partition("|")
+        missing[f"{row}|{renamed.get(place, place)}"] = reason
+    return columns, missing
+
+
+def _by_id(experiment: Experiment) -> list[tuple[str, Column]]:
+    return [(column.id, column) for column in experiment.columns]
+
+
+def _row_on_generated(row: Row) -> Row:
+    """What the paper chose per data set, under the names of the stand-ins."""
+    chosen = {name: choice for task, choice in row.per_task.items() if (name := stand_in(task)) is not None}
+    return replace(row, per_task=chosen)
+
+
+def _claim_on_generated(claim: Claim, columns: Mapping[str, Column]) -> Claim:
+    tasks = tuple(dict.fromkeys(name for task in claim.tasks if (name := stand_in(task)) in _tasks(columns)))
+    about = dict(claim.about or {})
+    for name in ("columns", "against_columns"):
+        if name in about:
+            about[name] = [columns[old].id for old in about[name] if old in columns]
+    if "against" in about:
+        about["against"] = [name for task in about["against"] if (name := stand_in(task)) in _tasks(columns)]
+    return replace(claim, tasks=tuple(task for task in tasks if task) or claim.tasks, about=about)
+
+
+def _tasks(columns: Mapping[str, Column]) -> set[str | None]:
+    return {column.task for column in columns.values()}
+
+
+__all__ = ["DEMO_SETTINGS", "PROFILES", "SMALL_SETTINGS", "demo", "paper", "small", "stand_in"]

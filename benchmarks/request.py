@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.experiments import EXPERIMENTS, Experiment, narrowed
+from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
+from benchmarks.experiments.available import available
 from benchmarks.experiments.compare import compare
-from benchmarks.profiles import DEMO_SETTINGS, PROFILES
+from benchmarks.experiments.groups import members
+from benchmarks.profiles import DEMO_SETTINGS, PROFILES, stand_in
 from benchmarks.spec import MethodChoice, RunSpec, parse_methods, parse_value
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
@@ -64,10 +66,7 @@ class Request:
                 "--data-dir contradicts the profile demo, whose data are generated; use --profile small or paper"
             )
         whole = PROFILES[profile](EXPERIMENTS[self.name]())
-        tasks = tuple(
-            f"demo-{task}" if profile == "demo" and not task.startswith("demo-") else task
-            for task in _names(self.tasks)
-        )
+        tasks = tuple(stand_in(task) or task if profile == "demo" else task for task in _names(self.tasks))
         return narrowed(
             whole,
             tasks=tasks,
@@ -75,6 +74,26 @@ class Request:
             seeds=parse_seeds(self.seeds) if self.seeds else (),
             settings=self.changed(),
         )
+
+    def each(self) -> list[Request]:
+        """One request per experiment: itself, or one for every member of the group it names."""
+        if self.name not in GROUPS:
+            return [self]
+        if self.grid_name:
+            raise UsageError("--name is for a grid of your own (compare); a published table keeps its name")
+        return [replace(self, name=name) for name in members(self.name)]
+
+    def found(self) -> tuple[Experiment, Source]:
+        """The experiment and where its data come from, without the columns whose data are not there.
+
+        A task that is asked for by name must be there.
+
+        Raises: UsageError, DataError.
+        """
+        experiment = self.experiment()
+        source = self.where(experiment)
+        asked = self.tasks is not None or self.name == "compare"
+        return experiment if asked else available(experiment, source), source
 
     def where(self, experiment: Experiment) -> Source:
         """Where the experiment's data come from."""

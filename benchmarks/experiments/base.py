@@ -6,54 +6,88 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from benchmarks import models
 from benchmarks.errors import UsageError
-from benchmarks.spec import MethodChoice, RunSpec
+from benchmarks.experiments.claims import Claim
+from benchmarks.experiments.published import Number, Omission, Point
+from benchmarks.models import MODELS
+from benchmarks.spec import MethodChoice, RunSpec, combined
 from benchmarks.tasks import TASKS
 from smart_repro.methods import build
 from smart_repro.registry import Registry
 
 SCHEMA = 1
+MEMBERS = 4  # runs behind a VOTE or AVG (SDA, section 4.2): replicate r has runs 4r to 4r + 3 for itself
+
+
+@dataclass(frozen=True)
+class Times:
+    """A row's setting given as a multiple of the one all rows share: three times the epochs, in every profile."""
+
+    factor: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: a method, and what it changes in the run beside the method."""
+    """A line of the table: a method, and what it changes in the run beside the method.
+
+    Attributes:
+        published: the row's name in the paper's table.
+        at: what the paper's column names add for this row (``" lambda=0.5"``).
+        per_task: trained task -> the method there, where the paper chose it by data set.
+        curve: the curve the row is a point of, with ``x`` its place on it.
+        combine: "vote" or "average": each run combines ``MEMBERS`` finished runs of the row's method.
+    """
 
     id: str
     title: str
     method: MethodChoice
     settings: Mapping[str, Any] = field(default_factory=dict)
-    published: str = ""  # the row's name in the paper's table
+    published: str = ""
+    at: str = ""
+    per_task: Mapping[str, MethodChoice] = field(default_factory=dict)
+    curve: str = ""
+    x: float | None = None
+    combine: str = ""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A number per row: a task's metric on a split."""
+    """A number per row: a task's metric on a split.
+
+    Attributes:
+        published, published_metric, published_split: what the paper calls them, where that differs.
+        trained_on: the task whose runs fill the column; default the task itself, or its ``train_with``.
+        settings: fields of the spec its runs change.
+        variant: tells two columns of one task, metric and split apart (``"1 %"``).
+    """
 
     task: str
     metric: str
     split: str = "dev"
-    published: str = ""  # the column's name in the paper's table
+    published: str = ""
     published_metric: str = ""
+    published_split: str = ""
+    trained_on: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
 
     @property
     def id(self) -> str:
-        return f"{self.task}.{self.metric}" + ("" if self.split == "dev" else f".{self.split}")
+        split = "" if self.split == "dev" else f".{self.split}"
+        return f"{self.task}.{self.metric}{split}" + (f"@{self.variant}" if self.variant else "")
 
+    @property
+    def trained(self) -> str:
+        """The task its runs are trained on."""
+        return self.trained_on or TASKS[self.task].train_with or self.task
 
-@dataclass(frozen=True)
-class Number:
-    """A published number, placed in our table."""
-
-    row: str
-    column: str
-    metric: str
-    split: str
-    value: float
-    source: str
+    @property
+    def place(self) -> str:
+        """Columns of one place are filled by the same runs."""
+        return f"{self.trained}@{self.variant}" if self.settings else self.trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +96,20 @@ class Experiment:
 
     Attributes:
         settings: fields of :class:`RunSpec` all runs share.
+        task_settings: trained task -> fields that differ there, for all rows alike.
         missing: "row|column" (either may be ``*``) -> why there is no run.
+        unscored: the same for cells that have runs but no score here (hidden test labels).
         notes: what a reader must know; shown with every table.
+        tables: the published tables (``benchmarks/papers``) it accounts for, by ``published``, ``points`` or
+            ``omitted``.
+        points: published points of a curve, bar or box that are not cells of the table.
+        layout: how the paper shows it: methods-by-tasks, sweep, epochs, losses, box, agreement, selection, data-sets,
+            boundary, mechanism.
+        about: further content for the manifest, JSON-ready.
+        longest: cuts every task's length in word pieces.
+        not_in: profile -> why the experiment has no such form.
+        adapt: profile -> what changes in the experiment before the profile's own rules.
+        compute: for what is no fine-tuning run: does it, writes into a folder and says what came out.
     """
 
     name: str
@@ -73,12 +119,22 @@ class Experiment:
     seeds: tuple[int, ...]
     baseline: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    task_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: tuple[Number, ...] = ()
-    claims: tuple[Mapping[str, Any], ...] = ()
+    points: tuple[Point, ...] = ()
+    omitted: tuple[Omission, ...] = ()
+    tables: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    unscored: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     profile: str | None = None
     layout: str = "methods-by-tasks"
+    about: Mapping[str, Any] = field(default_factory=dict)
+    longest: int | None = None
+    not_in: Mapping[str, str] = field(default_factory=dict)
+    adapt: Mapping[str, Callable[[Experiment], Experiment]] = field(default_factory=dict)
+    compute: Callable[[Experiment, Path], str] | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -88,25 +144,51 @@ class Experiment:
     @property
     def trained(self) -> tuple[str, ...]:
         """The tasks that are trained: a column such as mnli-mm is filled by the runs of another task."""
-        return tuple(dict.fromkeys(_trained(task) for task in self.tasks))
+        return tuple(dict.fromkeys(column.trained for column in self.columns))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is trained, once per row and seed: a task, or ``task@variant`` where columns change the run."""
+        return tuple(dict.fromkeys(column.place for column in self.columns))
 
     def specs(self) -> Iterator[tuple[str, str, int, RunSpec]]:
-        """Row id, task, seed and spec of every run, in the order they are best done: all rows of a seed together."""
+        """Row id, place, seed and spec of every run, in the order they are best done: all rows of a seed together."""
         for seed in self.seeds:
-            for task in self.trained:
+            for place in self.places:
                 for row in self.rows:
-                    yield row.id, task, seed, self.spec(row, task, seed)
+                    if self.is_run(row, place):
+                        yield row.id, place, seed, self.spec(row, place, seed)
 
-    def spec(self, row: Row, task: str, seed: int) -> RunSpec:
+    def is_run(self, row: Row, place: str) -> bool:
+        """Whether the row has runs there: False where a reason is given for each of its columns."""
+        return any(not self.reason(row.id, column) for column in self.columns if column.place == place)
+
+    def reason(self, row: str, column: Column) -> str:
+        """Why a cell has no runs, or ""."""
+        names = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
+        return next((self.missing[name] for name in names if name in self.missing), "")
+
+    def spec(self, row: Row, place: str, seed: int) -> RunSpec:
         """The run behind one cell and seed."""
-        settings = {"max_length": TASKS[task].max_length, **self.settings, **row.settings}
-        settings.setdefault("head", models.resolve(settings.get("model", "tiny")).head)
-        borrowed = [c for c in self.columns if c.task != task and _trained(c.task) == task]
-        wanted = [*settings.pop("predict", ("dev", "holdout")), *(c.split for c in self.columns if c.task == task)]
-        wanted += [f"{c.task}:{c.split}" for c in borrowed]
+        if row.combine:
+            alone = replace(row, combine="")
+            return combined(row.combine, [self.spec(alone, place, MEMBERS * seed + i) for i in range(MEMBERS)])
+        columns = [column for column in self.columns if column.place == place]
+        task = columns[0].trained
+        shared = {**self.settings, **self.task_settings.get(task, {}), **columns[0].settings}
+        settings = {"max_length": TASKS[task].max_length, **shared, **_multiplied(row.settings, shared)}
+        if self.longest is not None:
+            settings["max_length"] = min(self.longest, settings["max_length"])
+        settings.setdefault("head", default_head(settings.get("model", "tiny")))
+        wanted = list(settings.pop("predict", ("dev", "holdout")))
+        if settings.get("holdout") == 0:
+            wanted = [split for split in wanted if split != "holdout"]
+        wanted = [split for split in wanted if split in ("holdout", *TASKS[task].splits)]
+        wanted += [c.split if c.task == task else f"{c.task}:{c.split}" for c in columns]
         settings["predict"] = tuple(dict.fromkeys(wanted))
+        method = row.per_task.get(task, row.method)
         try:
-            return RunSpec(task=task, method=row.method.name, options=essential(row.method), seed=seed, **settings)
+            return RunSpec(task=task, method=method.name, options=essential(method), seed=seed, **settings)
         except TypeError as error:
             raise UsageError(f"{error}: `smart-repro show spec` lists what can be set") from error
 
@@ -124,31 +206,20 @@ class Experiment:
             "title": self.title,
             "profile": self.profile,
             "grid": self.grid_hash(keys),
-            "rows": [
-                {
-                    "id": r.id,
-                    "title": r.title,
-                    "method": r.method.name,
-                    "reading": dict(r.method.options).get("dropout", ""),
-                }
-                for r in self.rows
-            ],
+            "rows": [_row(row) for row in self.rows],
             "columns": [self._column(column) for column in self.columns],
             "seeds": list(self.seeds),
-            "cells": {
-                r.id: {
-                    t: [keys[r.id, _trained(t), s] for s in self.seeds if (r.id, _trained(t), s) in keys]
-                    for t in self.tasks
-                }
-                for r in self.rows
-            },
-            "baseline_row": self.baseline,
+            "cells": {row.id: self._cells(row, keys) for row in self.rows},
+            "baseline_row": self.baseline or None,
             "published": [asdict(number) for number in self.published],
-            "claims": [dict(claim) for claim in self.claims],
+            "points": [asdict(point) for point in self.points],
+            "omitted": [asdict(omission) for omission in self.omitted],
+            "claims": [claim.to_json() for claim in self.claims],
             "layout": self.layout,
             "warnings": warnings,
-            "reasons_missing": dict(self.missing),
+            "reasons_missing": {**self.unscored, **self.missing},
             "commands": dict(commands),
+            "about": dict(self.about),
         }
 
     def grid_hash(self, keys: Mapping[tuple[str, str, int], str]) -> str:
@@ -156,17 +227,53 @@ class Experiment:
         content = [[*cell, key] for cell, key in sorted(keys.items())] + [column.id for column in self.columns]
         return sha256(json.dumps(content).encode()).hexdigest()[:16]
 
+    def _cells(self, row: Row, keys: Mapping[tuple[str, str, int], str]) -> dict[str, list[str]]:
+        """By task, or by column where the column is a variant of its task."""
+        return {
+            column.id if column.variant else column.task: [
+                keys[row.id, column.place, seed] for seed in self.seeds if (row.id, column.place, seed) in keys
+            ]
+            for column in self.columns
+        }
+
     def _column(self, column: Column) -> dict[str, Any]:
         task = TASKS[column.task]
         ceiling = task.ceiling.get(column.metric) if column.split == "dev" else None
+        title = task.name if task.generated else task.title
         return {
             "id": column.id,
             "task": column.task,
             "metric": column.metric,
             "split": column.split,
-            "title": task.name if task.generated else task.title,
+            "title": f"{title} ({column.variant})" if column.variant else title,
             "ceiling": ceiling,
+            "trained_on": column.trained,
+            "published_as": column.published,
         }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    reading = dict(row.method.options).get("dropout", "")
+    found = {"id": row.id, "title": row.title, "method": row.method.name, "reading": reading}
+    if row.curve:
+        found |= {"curve": row.curve, "x": row.x}
+    return found
+
+
+def _multiplied(settings: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {spec_field.name: spec_field.default for spec_field in fields(RunSpec)}
+    found = {}
+    for name, value in settings.items():
+        if isinstance(value, Times):
+            base = shared.get(name, defaults[name])
+            value = None if base is None else base * value.factor
+        found[name] = value
+    return found
+
+
+def default_head(model: str) -> str:
+    """How a text becomes one vector with this model unless the spec says otherwise; no model is read for it."""
+    return MODELS[model]().head if model in MODELS else "pooler"
 
 
 def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
@@ -188,10 +295,6 @@ def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
 def _like(value: Any, default: Any) -> Any:
     """3 where the default is 1.0 means 3.0."""
     return float(value) if isinstance(default, float) and isinstance(value, int) else value
-
-
-def _trained(task: str) -> str:
-    return TASKS[task].train_with or task
 
 
 # Each takes nothing and gives the experiment as published; profiles transform it. `compare` is made from options.
@@ -217,7 +320,7 @@ def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: tu
         if unknown:
             have = ", ".join(r.id for r in experiment.rows)
             raise UsageError(f"{experiment.name} has no row {', '.join(sorted(unknown))}; it has {have}")
-    baseline = experiment.baseline if experiment.baseline in {r.id for r in rows} else rows[0].id
+    baseline = experiment.baseline if experiment.baseline in {r.id for r in rows} else next((r.id for r in rows), "")
     return replace(
         experiment,
         rows=rows,

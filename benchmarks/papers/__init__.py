@@ -46,3 +46,8 @@ def _number(line: dict[str, str]) -> Published | None:
         return None
     where = f"{line['paper'].split(' (')[0]}, {line['table']}"
     return Published(line["row"], line["column"], line["metric"], line["split"], value, where, line["source"])
+
+
+def printed(table: str) -> list[dict[str, str]]:
+    """All lines of ``benchmarks/papers/<table>.csv`` as printed, words and ranges too."""
+    return list(_lines(table))

@@ -1,0 +1,41 @@
+"""What of a published table can be filled from the data that are here: the rest is left out, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks.errors import MissingData
+from benchmarks.experiments.base import Column, Experiment
+from benchmarks.prepared import split_of
+from benchmarks.tasks import TASKS
+from benchmarks.tasks.sources import Source
+
+
+def available(experiment: Experiment, source: Source) -> Experiment:
+    """The experiment without the columns whose data are not there; broken data stay an error.
+
+    Raises: MissingData: if nothing is left.
+    """
+    if source.kind != "local" or not experiment.columns:
+        return experiment
+    reasons = {column: reason for column in experiment.columns if (reason := _missing(column, source))}
+    if len(reasons) == len(experiment.columns):
+        raise MissingData(f"{experiment.name}: none of its data are there. {next(iter(reasons.values()))}")
+    return replace(
+        experiment,
+        columns=tuple(column for column in experiment.columns if column not in reasons),
+        missing={**experiment.missing, **{f"*|{column.id}": reason for column, reason in reasons.items()}},
+    )
+
+
+def _missing(column: Column, source: Source) -> str:
+    """Why the column cannot be filled, or ""."""
+    wanted = {(column.trained, "train"), (column.task, column.split)}
+    if "dev" in TASKS[column.trained].splits:
+        wanted.add((column.trained, "dev"))  # every run predicts it
+    for task, split in sorted(wanted):
+        try:
+            split_of(task, split, source)
+        except MissingData as error:
+            return str(error)
+    return ""

@@ -1,0 +1,124 @@
+"""The data set tables of both papers (SMART Table 8, SDA Table 1): printed sizes beside those the task registry holds.
+
+No runs: ``smart-repro data`` counts the rows of the files that are really there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from benchmarks.experiments.base import EXPERIMENTS, Experiment
+from benchmarks.experiments.published import Omission
+from benchmarks.papers import printed
+from benchmarks.tasks import TASKS, Classification
+
+SMART_TASKS = {
+    "CoLA": ("cola",), "SST": ("sst2",), "MNLI": ("mnli", "mnli-mm"), "RTE": ("rte",), "WNLI": ("wnli",),
+    "QQP": ("qqp",), "MRPC": ("mrpc",), "QNLI": ("qnli",), "STS-B": ("stsb",), "SNLI": ("snli",),
+    "SciTail": ("scitail",), "ANLI": ("anli",),
+}  # fmt: skip
+SDA_TASKS = {
+    "IMDb": ("imdb",), "AG's News": ("ag-news",), "DBPedia": ("dbpedia",), "Yelp Polarity": ("yelp-polarity",),
+    "Yelp Full": ("yelp-full",), "SNLI": ("snli",), "MNLI-(m/mm)": ("mnli", "mnli-mm"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A printed number about a data set beside ours.
+
+    Attributes:
+        shown: as printed (``8.5k``).
+        ours: what the registry says; None where it says nothing.
+        agree: whether ours rounds to what is printed.
+        note: why not.
+    """
+
+    dataset: str
+    column: str
+    shown: str
+    ours: int | None
+    agree: bool
+    note: str = ""
+
+
+def facts(table: str, names: Mapping[str, tuple[str, ...]], notes: Mapping[str, str]) -> list[Fact]:
+    """Every count a data set table prints, compared. ``notes``: "dataset column" -> why it differs."""
+    found = []
+    for line in printed(table):
+        if line["metric"] not in ("n_examples", "n_labels"):
+            continue
+        dataset, column, shown = line["row"], line["column"], line["value"]
+        ours = _ours(names[dataset], line["metric"], line["split"], column)
+        agree = ours is not None and rounds_to(ours, shown)
+        found.append(Fact(dataset, column, shown, ours, agree, notes.get(f"{dataset} {column}", "")))
+    return found
+
+
+def rounds_to(count: int, shown: str) -> bool:
+    """Whether a count, rounded or cut to the printed precision, is what is printed: 8,551 is ``8.5k``, 104,743 is not
+    ``108k``."""
+    if not shown.endswith("k"):
+        return float(shown) == count
+    digits = len(shown.rstrip("k").partition(".")[2])
+    step = 10 ** (3 - digits)
+    value = round(float(shown.rstrip("k")) * 1000)
+    return value in (count // step * step, round(count / step) * step)
+
+
+def _ours(tasks: tuple[str, ...], metric: str, split: str, column: str) -> int | None:
+    if metric == "n_labels":
+        head = TASKS[tasks[0]].head
+        return len(head.labels) if isinstance(head, Classification) else 1
+    chosen = {"(matched)": tasks[:1], "(mismatched)": tasks[1:]}
+    tasks = next((part for mark, part in chosen.items() if mark in column), tasks)
+    sizes = [TASKS[task].sizes[split] for task in tasks if split in TASKS[task].sizes]
+    return sum(sizes) if sizes else None
+
+
+def data_sets(
+    name: str, title: str, table: str, names: Mapping[str, tuple[str, ...]], notes: Mapping[str, str]
+) -> Experiment:
+    """An experiment without runs: the comparison is its content."""
+    compared = facts(table, names, notes)
+    return Experiment(
+        name=name,
+        title=title,
+        rows=(),
+        columns=(),
+        seeds=(),
+        baseline="",
+        tables=(table,),
+        omitted=(Omission("*", "*", "a fact about a data set: no run is needed"),),
+        notes=tuple(
+            f"{f.dataset}, {f.column}: printed {f.shown}, here {f.ours}. {f.note}" for f in compared if not f.agree
+        ),
+        layout="data-sets",
+        about={"facts": [asdict(fact) for fact in compared]},
+    )
+
+
+@EXPERIMENTS.register("smart-table8")
+def smart_table8() -> Experiment:
+    """SMART Table 8: the data sets, printed sizes beside the registry's. No runs."""
+    return data_sets(
+        "smart-table8",
+        "SMART, Table 8: data sets",
+        "smart_table8_datasets",
+        SMART_TASKS,
+        {
+            "RTE #Dev": "Today's download has one more.",
+            "WNLI #Train": "Today's download has one more.",
+            "QNLI #Train": "The paper's is the first version of QNLI; the second (2019) has fewer.",
+            "QNLI #Dev": "The first version of QNLI had other splits.",
+            "QNLI #Test": "The first version of QNLI had other splits.",
+            "STS-B #Train": "A slip that the MT-DNN paper's table has too: 7k is train and dev together.",
+        },
+    )
+
+
+@EXPERIMENTS.register("sda-table1")
+def sda_table1() -> Experiment:
+    """SDA Table 1: the data sets, printed sizes beside the registry's. No runs."""
+    return data_sets("sda-table1", "SDA, Table 1: data sets", "sda_table1_datasets", SDA_TASKS, {})
