@@ -86,7 +86,7 @@ class SmoothnessTerm(Term):
         delta, stuck = self._worst(passes, logits, embeddings)
         shifted = self._shifted(passes, "adversarial", delta)
         value = divergence.for_target(passes.target)(shifted, logits)
-        rms = embeddings.detach()[passes.mask.bool()].square().mean().sqrt()
+        rms = root_mean_square(embeddings, passes.mask)
         return Value(value, {"max_abs_delta": largest(delta), "stuck": stuck, "embedding_rms": rms})
 
     def _worst(self, passes: Passes, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,6 +113,13 @@ class SmoothnessTerm(Term):
         """A pass under perturbation: with the clean pass's masks (it borrows its name), with its own, or with none."""
         masks = name if self.config.dropout == "independent" else "clean"
         return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
+
+
+@torch.no_grad()
+def root_mean_square(embeddings: Tensor, mask: Tensor) -> Tensor:
+    """Typical size of an embedding's entries over real tokens: what epsilon has to be compared with."""
+    real = mask.unsqueeze(-1).to(embeddings.dtype)  # no boolean index: it would make a GPU wait
+    return ((embeddings * real).square().sum() / (real.sum() * embeddings.shape[-1])).sqrt()
 
 
 def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -147,3 +147,23 @@ def test_a_gradient_that_is_not_finite_counts_as_zero(linear_model: Callable[...
     method.setup(model, 10)
     method.begin(0, 0, 0)
     assert torch.isfinite(method.loss(model, inputs).info["max_abs_delta"])
+
+
+def test_the_popular_port_takes_the_same_step() -> None:
+    """smart-pytorch 0.0.4 as an oracle: its update from its own noise and gradient, and its loss, which is a sum."""
+    port = pytest.importorskip("smart_pytorch", reason="needs the extra bench")
+    torch.manual_seed(0)
+    weight, embeddings = torch.randn(4, 3, dtype=torch.float64), torch.randn(2, 5, 4, dtype=torch.float64)
+    fed: list[Tensor] = []
+
+    def logits_of(values: Tensor) -> Tensor:
+        fed.append(values)
+        return values.sum(1) @ weight
+
+    state = embeddings.sum(1) @ weight
+    value = port.SMARTLoss(logits_of, port.kl_loss, port.sym_kl_loss)(embeddings, state)
+    noise = (fed[0].detach() - embeddings).requires_grad_()
+    (gradient,) = torch.autograd.grad(port.kl_loss((embeddings + noise).sum(1) @ weight, state), noise)
+    moved = released_step(noise.detach(), gradient, eta=1e-3, guard=1e-6)
+    torch.testing.assert_close(fed[1].detach() - embeddings, moved, rtol=1e-6, atol=1e-9)
+    assert value.item() == pytest.approx(2 * released_loss(fed[1].sum(1) @ weight, state).item(), rel=1e-6)

@@ -1,0 +1,1 @@
+"""How fast the methods are, against each other and against public code."""

@@ -1,0 +1,67 @@
+"""The bench works: every contender makes steps, and the table says what the times say. Speed is not tested here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT))  # the bench is beside the packages, not in the wheel
+    from bench import steps
+
+    return steps
+
+
+def test_the_table_is_arithmetic_on_the_times(steps: ModuleType) -> None:
+    from bench.contenders import PLAIN, Contender
+
+    rows = [
+        Contender(PLAIN, 3, lambda _: lambda: None),
+        Contender("fast", 4, lambda _: lambda: None, {PLAIN: 1.4}),
+        Contender("slow", 9, lambda _: lambda: None, {PLAIN: 3.15, "the port": 1.0}),
+    ]
+    times = {PLAIN: [1.0, 2.0, 1.0], "fast": [1.3, 2.6, 1.5], "slow": [3.0, 8.0, 4.0]}
+    lines = steps.table(rows, times, {"fast": 12.4})
+    assert lines[3] == f"| fast | 4F, 1.33 | 1500 | 1.30 (1.30 to 1.50), 1.30 | 12 | 1.4 x {PLAIN}: reached |"
+    assert lines[4] == (
+        f"| slow | 9F, 3.00 | 4000 | 4.00 (3.00 to 4.00), 3.00 | not measured | "
+        f"3.15 x {PLAIN}: MISSED (4.00); 1 x the port: not measured |"
+    )
+
+
+def test_every_contender_makes_steps_and_is_in_the_report(steps: ModuleType, tmp_path: Path) -> None:
+    from bench.contenders import contenders
+
+    threads = torch.get_num_threads()
+    try:
+        steps.main(["--tiny", "--rounds", "2", "--no-memory", "--output", str(tmp_path / "bench.md")])
+    finally:
+        torch.set_num_threads(threads)
+    page = (tmp_path / "bench.md").read_text()
+    assert all(f"| {row.name} | {row.units:g}F" in page for row in contenders())
+    assert "n = 2 rounds" in page
+    assert "MISSED" not in page  # a tiny model proves nothing about speed
+
+
+def test_theory_and_the_methods_own_cost_agree(steps: ModuleType) -> None:
+    from bench.contenders import contenders
+    from smart_repro.methods import build
+
+    named = {
+        "smart, Algorithm 1": build("smart"),
+        "smart, exact ascent": build("smart", ascent="exact"),
+        "smart-released": build("smart-released"),
+        "r-drop": build("r-drop"),
+        "sda K=all": build("sda", K="all"),
+        "sdv K=5": build("sdv", K=5),
+        "freelb K=3": build("freelb", K=3),
+    }
+    units = {row.name: row.units for row in contenders()}
+    assert {name: units[name] for name in named} == {name: m.cost(m.config) for name, m in named.items()}
