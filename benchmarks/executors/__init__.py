@@ -74,6 +74,7 @@ class Schedule:
         for job in jobs:
             for parent in self._parents[job.key]:
                 self._children[parent].append(job)
+        self._ended: set[str] = set()  # children of parents that were not done
         self._ready = deque(job for job in jobs if not self._parents[job.key])
 
     @property
@@ -93,12 +94,14 @@ class Schedule:
         """The job's end; its children become ready, or end with it if it was not done."""
         yield Finished(job, outcome)
         for child in self._children.pop(job.key, ()):
+            if child.key in self._ended:
+                continue  # with another parent
             if outcome.state in ("done", "skipped"):
                 self._parents[child.key].discard(job.key)
                 if not self._parents[child.key]:
                     self._ready.append(child)
-            elif self._parents[child.key]:
-                self._parents[child.key] = set()  # told once, even if another parent fails too
+            else:
+                self._ended.add(child.key)
                 why = f"its parent ({job.spec.title}) is not done: {outcome.message}"
                 yield from self.finish(child, Outcome(child.key, outcome.state, why))
 

@@ -22,7 +22,9 @@ def python(script: str, *words: object, cwd: Path = ROOT) -> subprocess.Popen[st
     """A Python process that finds the packages of this checkout, with its input and output in our hands."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-c", script, *map(str, words)], env=environment, cwd=cwd, text=True, **pipes)
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, words)], env=environment, cwd=cwd, text=True, **pipes
+    )
 
 
 def read(process: subprocess.Popen[str]) -> str:
