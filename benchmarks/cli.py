@@ -205,6 +205,29 @@ def report(
 
 
 @app.command()
+def submit(
+    benchmark: Annotated[str, typer.Argument(help="glue")],
+    row: Annotated[str, typer.Option(help="the method: a row of the experiment")] = "smart[shared]",
+    seed: Annotated[int, typer.Option(help="which of its runs")] = 0,
+    experiment: Annotated[str, typer.Option(help="where the test sets were predicted")] = "smart-table2",
+    tasks: Tasks = None,
+    out: Annotated[Path, typer.Option(help="the file to write")] = Path("submission.zip"),
+    partial: Annotated[bool, typer.Option(help="leave out tasks without predictions (the server will refuse)")] = False,
+    results: Results = _RESULTS,
+) -> None:
+    """Write the zip file the GLUE server scores, from finished runs' predictions on the hidden test sets."""
+    from benchmarks import submission
+
+    if benchmark != "glue":
+        raise UsageError(f"submit {benchmark}: only glue has a server that takes predictions")
+    names = [name for name in (tasks or "").split(",") if name]
+    written = submission.submit(results, experiment, row, seed, out, tasks=names, partial=partial)
+    for task, rows in written.items():
+        print(f"{submission.FILES[task]:<12} {rows:>8,} rows")
+    _hint(False, f"upload {out} at https://gluebenchmark.com/submit")
+
+
+@app.command()
 def data(
     tasks: Annotated[list[str] | None, typer.Argument(help="tasks to look at; default: all")] = None,
     source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None, model: Model = None,

@@ -1,8 +1,8 @@
 """SMART, Figure 1: a decision boundary in the plane, with and without R_s.
 
 The paper's figure is a drawing without data, so there is nothing to place beside it. Here two interleaved half-moons
-with a few wrong labels are learned by a small network whose "embedding" is the point itself; the loss terms are those of
-the method registry, unchanged. No text, no runs in the store: ``smart-repro run smart-fig1`` takes seconds.
+with a few wrong labels are learned by a small network whose "embedding" is the point itself; the loss terms are those
+of the method registry, unchanged. No text, no runs in the store: ``smart-repro run smart-fig1`` takes seconds.
 
 Runs: 0 paper, 0 small, 0 demo.
 """

@@ -1,4 +1,4 @@
-"""Every table and figure of both papers as a value: it expands, counts, accounts for what is printed, and stays stable."""
+"""Every table and figure of both papers as a value: it expands, counts, accounts for what is printed, stays stable."""
 
 from __future__ import annotations
 
