@@ -15,6 +15,7 @@ from smart_repro.registry import Registry
 
 if TYPE_CHECKING:
     from benchmarks.engine import Plan, Summary
+    from benchmarks.estimate import Forecast
 
 
 def listing(kind: str) -> list[dict[str, Any]]:
@@ -221,7 +222,7 @@ def _spec_card() -> tuple[str, Any]:
 # --- plans ---
 
 
-def plan_content(plan: Plan) -> dict[str, Any]:
+def plan_content(plan: Plan, expected: Forecast) -> dict[str, Any]:
     """A plan for programs."""
     counts = plan.counts()
     left = [job.key for job in plan.to_do()]
@@ -233,13 +234,14 @@ def plan_content(plan: Plan) -> dict[str, Any]:
         **{state: counts.get(state, 0) for state in ("done", "running", "failed", "todo")},
         "updates": sum(plan.updates[key] for key in left),
         "forward_units": sum(plan.cost(key) for key in left),
+        "forecast": asdict(expected),
         "warnings": list(plan.experiment.notes),
         "missing": dict(plan.experiment.missing),
         "keys": {"|".join(map(str, cell)): key for cell, key in plan.cells.items()},
     }
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: Plan, expected: Forecast) -> str:
     """A plan for people."""
     experiment, counts = plan.experiment, plan.counts()
     profile = f", profile {experiment.profile}" if experiment.profile else ""
@@ -263,6 +265,7 @@ def plan_text(plan: Plan) -> str:
     left = plan.to_do()
     total = sum(plan.cost(job.key) for job in left)
     lines += ["", f"To do: {len(left)} runs, {total:,.0f} F (F = one forward pass over a batch; a plain update is 3 F)"]
+    lines += forecast_lines(expected) if left else []
     lines += [
         f"failed: {plan.titles[key]}: {plan.states[key].detail}"
         for key in plan.jobs
@@ -271,6 +274,19 @@ def plan_text(plan: Plan) -> str:
     lines += [f"not run: {cell}: {reason}" for cell, reason in experiment.missing.items()]
     lines += [f"note: {note}" for note in experiment.notes]
     return "\n".join(lines)
+
+
+def forecast_lines(expected: Forecast) -> list[str]:
+    """What the runs to do will take, or how to learn it."""
+    from benchmarks.display import duration
+
+    workers = f"{expected.workers} at a time"
+    needs = f"{expected.disk / 2**20:,.1f} MiB on disk, {expected.memory / 2**30:.1f} GiB of memory for each run at work"
+    if expected.seconds is not None:
+        return [f"Takes about {duration(expected.seconds)} on this machine, {workers}; {needs}"]
+    known = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"
+    more = f" and {len(expected.unknown) - 3} others" if len(expected.unknown) > 3 else ""
+    return [f"{known}{more}; add --calibrate", f"Needs about {needs}"]
 
 
 def summary_text(plan: Plan, summary: Summary) -> str:
@@ -282,6 +298,8 @@ def summary_text(plan: Plan, summary: Summary) -> str:
     text = f"{plan.experiment.name}: {len(done)} runs done in {duration(summary.seconds)}, {already} were done before"
     if failed:
         text += f", {len(failed)} failed"
+    if summary.error is not None and summary.expected is not None:
+        text += f"; {duration(summary.expected)} were expected ({100 * summary.error:+.0f} %)"
     unfinished = [*failed, *summary.of("skipped")]
     reasons = [f"  {each.state}: {plan.titles[each.key]}: {each.message}" for each in unfinished]
     return "\n".join([text, *reasons])

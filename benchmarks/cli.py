@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmarks.cli_runs import runs_app
 from benchmarks.errors import UsageError
 from smart_repro.registry import UnknownNameError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.engine import Plan
+    from benchmarks.executors import Executor
     from benchmarks.experiments.base import Experiment
     from benchmarks.request import Request
 
@@ -33,6 +36,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(runs_app, name="runs")
 
 
 # --- options that several verbs share ---
@@ -78,8 +84,18 @@ Plugins = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print results only, no progress")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would be done, train nothing")]
-Workers = Annotated[int | None, typer.Option(help="runs at a time; default: one per core, or per GPU")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="runs at a time; default: one per core, or as many as fit on the GPUs")
+]
+ExecutorName = Annotated[str, typer.Option("--executor", help="local (this machine) or ray (this machine or a cluster)")]
+Address = Annotated[str | None, typer.Option(help="of a Ray cluster that runs already; default: one of our own")]
 RetryFailed = Annotated[bool, typer.Option(help="also try again what failed for a reason that may not go away")]
+CheckpointSteps = Annotated[
+    int | None, typer.Option(min=1, help="save each run's state after every so many updates; default: by time only")
+]
+CheckpointMinutes = Annotated[
+    float, typer.Option(min=0.0, help="save each run's state every so many minutes; 0: never by time")
+]
 
 _RESULTS = Path("results")
 
@@ -125,15 +141,20 @@ def plan(
     name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
     model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
     settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, as_json: Json = False,
+    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    calibrate: Annotated[bool, typer.Option(help="time a few updates of each kind of run on this machine")] = False,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Show the runs of an experiment, how many are done and what the rest costs. Trains nothing."""
+    """Show the runs of an experiment, how many are done, and what the rest takes: time, disk and memory.
+
+    The time is known once runs of that kind were done on this machine, or with --calibrate, which times a few updates.
+    """
     _import(plugins)
     request = _request(locals())
     if len(request.each()) > 1:
         _bill(request, as_json)
     else:
-        _plan(request, results, as_json)
+        _plan(request, results, workers, calibrate, as_json)
     _hint(as_json, request.command("run"))
 
 
@@ -143,7 +164,9 @@ def run(
     model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
     settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
     results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
-    retry_failed: RetryFailed = False, dry_run: DryRun = False, quiet: Quiet = False,
+    executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
+    checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
+    dry_run: DryRun = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Do the runs of an experiment that are not done yet.
 
@@ -151,7 +174,7 @@ def run(
     """
     _import(plugins)
     request = _request(locals())
-    code = _run_each(request, results, workers, retry_failed, dry_run, quiet, plugins)
+    code = _run_each(request, How.of(locals()))
     if not dry_run:
         _hint(quiet, f"smart-repro report {request.each()[0].title}{_results_option(results)}")
     raise typer.Exit(code)
@@ -163,7 +186,9 @@ def reproduce(
     model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
     settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
     results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
-    retry_failed: RetryFailed = False, dry_run: DryRun = False, quiet: Quiet = False,
+    executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
+    checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
+    dry_run: DryRun = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Plan, run, analyse and report an experiment: from nothing to report.html.
 
@@ -172,18 +197,22 @@ def reproduce(
     _import(plugins)
     request = _request(locals())
     report = (lambda title: _report(results, title)) if not dry_run else None
-    raise typer.Exit(_run_each(request, results, workers, retry_failed, dry_run, quiet, plugins, report))
+    raise typer.Exit(_run_each(request, How.of(locals()), report))
 
 
 @app.command()
 def status(
     name: Annotated[str | None, typer.Argument(help="an experiment; default: all in the results folder")] = None,
     results: Results = _RESULTS,
+    watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds, until nothing runs")] = False,
     as_json: Json = False,
 ) -> None:
     """Show how many runs of each experiment are done, running, failed (and why) or to do."""
     from benchmarks import status as status_module
 
+    if watch:
+        status_module.watch(results, name)
+        return
     found = status_module.status(results, name)
     if as_json:
         _print_json(found)
@@ -272,6 +301,37 @@ def doctor(results: Results = _RESULTS, as_json: Json = False) -> None:
 # --- what the verbs share ---
 
 
+@dataclass(frozen=True)
+class How:
+    """The options of ``run`` and ``reproduce`` that say how the work is done, not what."""
+
+    results: Path
+    plugins: list[str] | None
+    workers: int | None
+    executor_name: str
+    address: str | None
+    retry_failed: bool
+    checkpoint_steps: int | None
+    checkpoint_minutes: float
+    dry_run: bool
+    quiet: bool
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> How:
+        return cls(**{name: options[name] for name in cls.__dataclass_fields__})
+
+    @property
+    def checkpoint(self) -> dict[str, float]:
+        """As :func:`benchmarks.run.execute` takes it."""
+        return {"checkpoint_steps": self.checkpoint_steps or 0, "checkpoint_seconds": 60 * self.checkpoint_minutes}
+
+    def executor(self, memory: float) -> Executor:
+        """Who does the work; ``memory`` is what a run needs of a GPU."""
+        from benchmarks.executors import make_executor
+
+        return make_executor(self.executor_name, self.workers, memory, self.address)
+
+
 def _request(options: dict[str, Any]) -> Request:
     from benchmarks.request import Request
 
@@ -287,14 +347,21 @@ def _planned(request: Request, results: Path) -> Plan:
     return engine.make_plan(experiment, source, Store(results))
 
 
-def _plan(request: Request, results: Path, as_json: bool) -> None:
-    from benchmarks import catalogue
+def _plan(request: Request, results: Path, workers: int | None, calibrate: bool, as_json: bool) -> None:
+    from benchmarks import catalogue, engine
+    from benchmarks.executors.local import LocalExecutor
+    from benchmarks.store import Store
 
-    planned = _planned(request, results)
+    planned, store = _planned(request, results), Store(results)
+    executor = LocalExecutor(workers, engine.memory(planned, store))
+    if calibrate:
+        kinds = engine.calibrate(planned, store, executor, tuple(request.plugins or ()))
+        print(f"Timed a few updates of {kinds} kinds of runs", file=sys.stderr)
+    expected = engine.forecast(planned, store, executor)
     if as_json:
-        _print_json(catalogue.plan_content(planned))
+        _print_json(catalogue.plan_content(planned, expected))
     else:
-        print(catalogue.plan_text(planned))
+        print(catalogue.plan_text(planned, expected))
 
 
 def _bill(request: Request, as_json: bool) -> None:
@@ -315,14 +382,13 @@ def _bill(request: Request, as_json: bool) -> None:
         print(bill.text(title, entries))
 
 
-def _run_each(request: Request, results: Path, workers: int | None, retry_failed: bool, dry_run: bool, quiet: bool,
-              plugins: list[str] | None, report: Callable[[str], None] | None = None) -> int:  # fmt: skip
+def _run_each(request: Request, how: How, report: Callable[[str], None] | None = None) -> int:
     """One experiment, or all of a paper: what cannot be had is named, the others go on."""
     requests = request.each()
     codes = []
     for each in requests:
         try:
-            codes.append(_run(each, results, workers, retry_failed, dry_run, quiet, plugins))
+            codes.append(_run(each, how))
         except UsageError as error:
             if len(requests) == 1:
                 raise
@@ -336,34 +402,34 @@ def _run_each(request: Request, results: Path, workers: int | None, retry_failed
     return max(codes)
 
 
-def _run(request: Request, results: Path, workers: int | None, retry_failed: bool, dry_run: bool, quiet: bool,
-         plugins: list[str] | None) -> int:  # fmt: skip
+def _run(request: Request, how: How) -> int:
     from benchmarks import catalogue, engine
     from benchmarks.display import make_display
-    from benchmarks.executors.local import LocalExecutor
     from benchmarks.store import Store
 
-    planned = _planned(request, results)
-    if dry_run:
-        print(catalogue.plan_text(planned))
+    planned, store = _planned(request, how.results), Store(how.results)
+    executor = how.executor(engine.memory(planned, store))
+    if how.dry_run:
+        print(catalogue.plan_text(planned, engine.forecast(planned, store, executor)))
         return DONE
-    commands = {"run": request.command("run"), "rerun_cell": request.command("run")}
     summary = engine.run(
         planned,
-        Store(results),
-        LocalExecutor(workers),
-        make_display(quiet),
-        retry_failed=retry_failed,
-        plugins=tuple(plugins or ()),
-        commands=commands,
+        store,
+        executor,
+        make_display(how.quiet),
+        retry_failed=how.retry_failed,
+        plugins=tuple(how.plugins or ()),
+        checkpoint=how.checkpoint,
+        commands={"run": request.command("run"), "rerun_cell": request.command("run")},
     )
-    print(catalogue.summary_text(planned, summary), file=sys.stderr if quiet else sys.stdout)
-    if planned.experiment.compute is not None:
-        print(planned.experiment.compute(planned.experiment, results / "reports" / planned.experiment.name / "figures"))
+    print(catalogue.summary_text(planned, summary), file=sys.stderr if how.quiet else sys.stdout)
+    experiment = planned.experiment
+    if experiment.compute is not None:
+        print(experiment.compute(experiment, how.results / "reports" / experiment.name / "figures"))
     if summary.interrupted:
         print(f"Interrupted; finished work is kept. Go on with:\n  {request.command('run')}", file=sys.stderr)
         return INTERRUPTED
-    left = engine.make_plan(planned.experiment, request.where(planned.experiment), Store(results)).counts()
+    left = engine.make_plan(experiment, request.where(experiment), store).counts()
     return SOME_FAILED if summary.of("failed") or left["failed"] else DONE
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,18 @@ def experiments(results: Path) -> list[str]:
     if not names:
         raise UsageError(f"there are no experiments in {results}; `smart-repro run` or `reproduce` makes some")
     return names
+
+
+def watch(results: Path, name: str | None = None, every: float = 2.0) -> None:
+    """Print the status anew every so many seconds, until nothing is at work."""
+    while True:
+        entries = status(results, name)
+        if sys.stdout.isatty():
+            print("\033[2J\033[H", end="")  # clear the screen
+        print(time.strftime("%H:%M:%S"), text(entries), sep="\n", flush=True)
+        if not any(entry["running"] for entry in entries):
+            return
+        time.sleep(every)
 
 
 def text(entries: list[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.errors import UsageError
 from benchmarks.run import Job, Outcome
 from benchmarks.store import Store
 
@@ -62,6 +63,30 @@ class Executor(Protocol):
 
     def parallel(self, jobs: Sequence[Job]) -> int:
         """How many of these jobs it would do at a time."""
+
+
+def make_executor(name: str, workers: int | None, memory: float, address: str | None = None) -> Executor:
+    """The executor of that name: ``local`` or ``ray``.
+
+    Args:
+        workers: runs at a time; None leaves it to the executor.
+        memory: bytes a run needs of a GPU.
+        address: of a Ray cluster that runs already.
+    Raises: UsageError: for another name, an address without ray, or if ray is not installed.
+    """
+    if name == "local":
+        if address:
+            raise UsageError("--address is for --executor ray")
+        from benchmarks.executors.local import LocalExecutor
+
+        return LocalExecutor(workers, memory)
+    if name != "ray":
+        raise UsageError(f"--executor {name}: there are local and ray")
+    try:
+        from benchmarks.executors.ray import RayExecutor
+    except ImportError as error:
+        raise UsageError(str(error)) from error
+    return RayExecutor(workers, memory, address)
 
 
 class Schedule:
