@@ -18,13 +18,13 @@ def available(experiment: Experiment, source: Source) -> Experiment:
     """
     if source.kind != "local" or not experiment.columns:
         return experiment
-    reasons = {column: reason for column in experiment.columns if (reason := _missing(column, source))}
+    reasons = {column.id: reason for column in experiment.columns if (reason := _missing(column, source))}
     if len(reasons) == len(experiment.columns):
         raise MissingData(f"{experiment.name}: none of its data are there. {next(iter(reasons.values()))}")
     return replace(
         experiment,
-        columns=tuple(column for column in experiment.columns if column not in reasons),
-        missing={**experiment.missing, **{f"*|{column.id}": reason for column, reason in reasons.items()}},
+        columns=tuple(column for column in experiment.columns if column.id not in reasons),
+        missing={**experiment.missing, **{f"*|{name}": reason for name, reason in reasons.items()}},
     )
 
 
