@@ -92,13 +92,13 @@ def test_a_crash_is_tried_again_by_the_next_run(
     experiment: Experiment, source: Source, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_once(monkeypatch, OSError("the disk is full"))
-    plan, summary = run(experiment, source, store)
+    _, summary = run(experiment, source, store)
     assert [outcome.state for outcome in summary.outcomes.values()] == ["failed", "done"]
     assert states(experiment, source, store) == ["failed", "done"]
     entry = status(store.root)[0]
     assert (entry["done"], entry["failed"]) == (1, 1)
     assert "crash: OSError: the disk is full" in entry["details"][0]["detail"]
-    plan, summary = run(experiment, source, store)
+    _, summary = run(experiment, source, store)
     assert [outcome.state for outcome in summary.outcomes.values()] == ["done"]
     assert states(experiment, source, store) == ["done", "done"]
 
