@@ -151,6 +151,7 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
 def to_csv(table: pd.DataFrame) -> str:
     """All numbers at full precision. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
     shown = table[CSV_COLUMNS].copy()
+    shown["scores"] = [" ".join(map(repr, scores)) for scores in table["scores"]]  # one per seed, in seed order
     for name in shown.select_dtypes(exclude="number"):
         shown[name] = shown[name].map(lambda text: f"'{text}" if str(text)[:1] in tuple("=+-@\t\r") else text)
     return str(shown.to_csv(index=False, lineterminator="\n"))

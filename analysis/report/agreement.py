@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis import errors
 from analysis.errors import Outputs
-from analysis.load import Column, Manifest, ResultsError
+from analysis.load import Column, Manifest, ResultsError, Row
 from analysis.tables import number
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ class Agreement:
     excluded: int
 
 
-def read_arms(results: Path, manifest: Manifest, column: Column, split: str) -> dict[str, Outputs]:
-    """The finished runs of every row on that split; rows scored on other items than the first are left out."""
+def read_arms(results: Path, manifest: Manifest, column: Column, split: str, rows: Sequence[Row]) -> dict[str, Outputs]:
+    """The finished runs of these rows on that split; rows scored on other items than the first are left out."""
     arms: dict[str, Outputs] = {}
-    for row in manifest.rows:
+    for row in rows:
         keys = dict(zip(manifest.seeds, manifest.keys(row.id, column), strict=False))
         try:
             outputs = errors.read_outputs(results, keys, column.task, split)
@@ -47,7 +47,7 @@ def agreement_of(results: Path, manifest: Manifest, column: Column, arms: Mappin
     if not arms or any(outputs.votes is None for outputs in arms.values()):
         return None
     base = manifest.baseline_row or ""
-    holdout = read_arms(results, manifest, column, "holdout")
+    holdout = read_arms(results, manifest, column, "holdout", [row for row in manifest.rows if row.id == base])
     fitting = {base: holdout[base]} if base in holdout and base in arms else {}
     fitting = {row: held for row, held in fitting.items() if set(arms[row].seeds) <= set(held.seeds)}
     titles = {row.id: row.title for row in manifest.rows}

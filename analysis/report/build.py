@@ -33,6 +33,8 @@ CHIPS = {
     claims.INCONCLUSIVE: "inconclusive",
     claims.NOT_RUN: "inconclusive",
 }
+CROWDED = 12  # methods: with more, curves in one panel cannot be told apart; the page's explorer still shows them
+MANY_CELLS = 400  # of a table: with more, differences alone are drawn; every seed's score is in table.csv
 PANEL = 3.45  # inches: one panel of a page's figure grid, so that its text stays readable on a telephone
 
 
@@ -72,12 +74,13 @@ def paper_figures(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log])
     if not drawn:
         return
     tall, beside = _size(manifest)
-    yield "scores", _grid(drawn, tall, beside, lambda c, ax: figures.plot_scores(_of(cells, c), ax))
+    if len(cells) <= MANY_CELLS:
+        yield "scores", _grid(drawn, tall, beside, lambda c, ax: figures.plot_scores(_of(cells, c), ax))
     compared = [column for column in drawn if _of(cells, column)["difference"].notna().any()]
     if compared:
         yield "differences", _grid(compared, tall, beside, lambda c, ax: figures.plot_differences(_of(cells, c), ax))
     titles = {row.id: row.title for row in manifest.rows}
-    for column in _one_per_task(drawn):
+    for column in _one_per_task(drawn) if len(titles) <= CROWDED else ():
         curves_of = list(_parts(logs, manifest, column))
         if curves_of:
             figure, axes = figures.panels(len(curves_of), PANEL, 2.5, (0.6, figures.room_after(list(titles.values()))))
@@ -95,10 +98,10 @@ def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -
             yield _panel("differences", column, figures.plot_differences, here, tall, _alt_differences(here), beside)
     for column in manifest.columns:
         here = _of(cells, column)
-        if here["n_seeds"].any():
+        if here["n_seeds"].any() and len(cells) <= MANY_CELLS:
             yield _panel("scores", column, figures.plot_scores, here, tall, _alt_scores(here), beside)
     titles = {row.id: row.title for row in manifest.rows}
-    for column in manifest.columns:
+    for column in manifest.columns if len(titles) <= CROWDED else ():
         curve = curves.epochs(logs, manifest, column)
         if len(curve) and curve["epoch"].nunique() > 1:
             draw = partial(figures.plot_curves, titles=titles, x="epoch", ylabel=_unit(column))
@@ -166,12 +169,16 @@ def render(
 
 
 def by_item(results: Path, manifest: Manifest) -> tuple[dict[str, Any], list[Agreement]]:
-    """Per classification task: the items methods differ on, and agreement where there are votes."""
+    """Per classification task: the items methods differ on, and agreement where there are votes.
+
+    Of the baseline and the first other methods, together at most :data:`CROWDED`: nobody browses more side by side.
+    """
+    rows = sorted(manifest.rows, key=lambda row: row.id != manifest.baseline_row)[:CROWDED]
     examples, agreements = {}, []
     for column in _one_per_task(manifest.columns):
         if column.metric in ("pearson", "spearman"):
             continue
-        arms = read_arms(results, manifest, column, column.split)
+        arms = read_arms(results, manifest, column, column.split, rows)
         if len(arms) > 1:
             examples[column.task] = examples_of(results, column, arms)
         found = agreement_of(results, manifest, column, arms)

@@ -63,6 +63,7 @@ def test_the_table_as_papers_print_it(cells):
 def test_csv_keeps_full_precision_and_runs_no_formula(rte):
     back = list(csv.DictReader(io.StringIO(tables.to_csv(rte.assign(reason="=HYPERLINK(1)")))))
     assert float(back[1]["difference"]) == rte["difference"].iloc[1]
+    assert tuple(map(float, back[1]["scores"].split())) == rte["scores"].iloc[1]
     assert back[0]["reason"] == "'=HYPERLINK(1)"
 
 
