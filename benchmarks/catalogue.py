@@ -281,7 +281,9 @@ def forecast_lines(expected: Forecast) -> list[str]:
     from benchmarks.display import duration
 
     workers = f"{expected.workers} at a time"
-    needs = f"{expected.disk / 2**20:,.1f} MiB on disk, {expected.memory / 2**30:.1f} GiB of memory for each run at work"
+    needs = (
+        f"{expected.disk / 2**20:,.1f} MiB on disk, {expected.memory / 2**30:.1f} GiB of memory for each run at work"
+    )
     if expected.seconds is not None:
         return [f"Takes about {duration(expected.seconds)} on this machine, {workers}; {needs}"]
     known = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.cli_runs import runs_app
-from benchmarks.errors import UsageError
+from benchmarks.errors import NotInProfileError, UsageError
 from smart_repro.registry import UnknownNameError
 
 if TYPE_CHECKING:
@@ -87,8 +87,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would be done
 Workers = Annotated[
     int | None, typer.Option(min=1, help="runs at a time; default: one per core, or as many as fit on the GPUs")
 ]
-ExecutorName = Annotated[str, typer.Option("--executor", help="local (this machine) or ray (this machine or a cluster)")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="local (this machine) or ray (this machine or a cluster)")
+]
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster that runs already; default: one of our own")]
+Tune = Annotated[
+    bool, typer.Option("--tune", help="first: 12 trials of every method, on the holdout, on seeds of their own")
+]
+Tuned = Annotated[bool, typer.Option("--tuned", help="then: every method with its best trial on each task")]
 RetryFailed = Annotated[bool, typer.Option(help="also try again what failed for a reason that may not go away")]
 CheckpointSteps = Annotated[
     int | None, typer.Option(min=1, help="save each run's state after every so many updates; default: by time only")
@@ -141,7 +147,8 @@ def plan(
     name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
     model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
     settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    results: Results = _RESULTS, grid_name: RunName = None, tune: Tune = False,
+    tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
     calibrate: Annotated[bool, typer.Option(help="time a few updates of each kind of run on this machine")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -163,7 +170,8 @@ def run(
     name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
     model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
     settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    results: Results = _RESULTS, grid_name: RunName = None, tune: Tune = False,
+    tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
     executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
     checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
     dry_run: DryRun = False, quiet: Quiet = False,
@@ -185,7 +193,8 @@ def reproduce(
     name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
     model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
     settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Results = _RESULTS, grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    results: Results = _RESULTS, grid_name: RunName = None, tune: Tune = False,
+    tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
     executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
     checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
     dry_run: DryRun = False, quiet: Quiet = False,
@@ -393,11 +402,11 @@ def _run_each(request: Request, how: How, report: Callable[[str], None] | None =
             if len(requests) == 1:
                 raise
             print(f"{each.name}: left out: {error}", file=sys.stderr)
-            codes.append(SOME_FAILED)
+            codes.append(DONE if isinstance(error, NotInProfileError) else SOME_FAILED)
             continue
         if codes[-1] == INTERRUPTED:
             return INTERRUPTED
-        if report is not None and codes[-1] in (DONE, SOME_FAILED):
+        if report is not None and codes[-1] in (DONE, SOME_FAILED) and each.has_runs():
             report(each.title)
     return max(codes)
 
@@ -425,7 +434,7 @@ def _run(request: Request, how: How) -> int:
     print(catalogue.summary_text(planned, summary), file=sys.stderr if how.quiet else sys.stdout)
     experiment = planned.experiment
     if experiment.compute is not None:
-        print(experiment.compute(experiment, how.results / "reports" / experiment.name / "figures"))
+        print(experiment.compute(experiment, how.results / "reports" / experiment.name))
     if summary.interrupted:
         print(f"Interrupted; finished work is kept. Go on with:\n  {request.command('run')}", file=sys.stderr)
         return INTERRUPTED

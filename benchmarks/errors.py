@@ -11,5 +11,9 @@ class DataError(UsageError):
     """Data that cannot be read as what it claims to be: names the file, the line, what was expected and the remedy."""
 
 
+class NotInProfileError(UsageError):
+    """An experiment that a profile does not have; in a group it is left out, and nothing has failed."""
+
+
 class MissingData(DataError):  # noqa: N818  (it reads as what it is; it ends up in no other package)
     """Data that is not there at all, as opposed to data that is there and broken."""

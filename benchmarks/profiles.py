@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.errors import UsageError
+from benchmarks.errors import NotInProfileError
 from benchmarks.experiments.base import Column, Experiment, Row
 from benchmarks.experiments.claims import Claim
 from benchmarks.tasks import TASKS
@@ -77,7 +77,7 @@ def paper(experiment: Experiment) -> Experiment:
 
 def _adapted(experiment: Experiment, profile: str) -> Experiment:
     if profile in experiment.not_in:
-        raise UsageError(f"{experiment.name} has no profile {profile}: {experiment.not_in[profile]}")
+        raise NotInProfileError(f"{experiment.name} has no profile {profile}: {experiment.not_in[profile]}")
     return experiment.adapt.get(profile, lambda same: same)(experiment)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
+from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed, tuning
 from benchmarks.experiments.available import available
 from benchmarks.experiments.compare import compare
 from benchmarks.experiments.groups import members
@@ -48,11 +48,13 @@ class Request:
     results: Path | None = None
     grid_name: str | None = None
     plugins: list[str] | None = None
+    tune: bool = False
+    tuned: bool = False
 
     @property
     def title(self) -> str:
         """The name under which results are kept."""
-        return self.grid_name or self.name
+        return f"{self.name}-tuning" if self.tune else self.grid_name or self.name
 
     def experiment(self) -> Experiment:
         """The experiment asked for. Raises UsageError or UnknownNameError with what to do."""
@@ -83,6 +85,10 @@ class Request:
             raise UsageError("--name is for a grid of your own (compare); a published table keeps its name")
         return [replace(self, name=name) for name in members(self.name)]
 
+    def has_runs(self) -> bool:
+        """Whether there is a table to report: the data set tables and Figure 1 write their own."""
+        return bool(self.experiment().columns)
+
     def found(self) -> tuple[Experiment, Source]:
         """The experiment and where its data come from, without the columns whose data are not there.
 
@@ -93,7 +99,14 @@ class Request:
         experiment = self.experiment()
         source = self.where(experiment)
         asked = self.tasks is not None or self.name == "compare"
-        return experiment if asked else available(experiment, source), source
+        experiment = experiment if asked else available(experiment, source)
+        if self.tune and self.tuned:
+            raise UsageError("--tune makes the trials, --tuned uses them: give one after the other")
+        if self.tune:
+            experiment = tuning.tuning(experiment)
+        elif self.tuned:
+            experiment = tuning.tuned(experiment, self.results or Path("results"))
+        return experiment, source
 
     def where(self, experiment: Experiment) -> Source:
         """Where the experiment's data come from."""
@@ -125,6 +138,7 @@ class Request:
                 continue
             for each in value if isinstance(value, list) else [value]:
                 words += [option, str(each)]
+        words += [f"--{name}" for name in ("tune", "tuned") if getattr(self, name)]
         return shlex.join(words)
 
     def _methods(self) -> tuple[MethodChoice, ...]:

@@ -37,6 +37,7 @@ class Row:
         published: the row's name in the paper's table.
         at: what the paper's column names add for this row (``" lambda=0.5"``).
         per_task: trained task -> the method there, where the paper chose it by data set.
+        by_task: trained task -> settings there, over all others.
         curve: the curve the row is a point of, with ``x`` its place on it.
         combine: "vote" or "average": each run combines ``MEMBERS`` finished runs of the row's method.
     """
@@ -48,6 +49,7 @@ class Row:
     published: str = ""
     at: str = ""
     per_task: Mapping[str, MethodChoice] = field(default_factory=dict)
+    by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curve: str = ""
     x: float | None = None
     combine: str = ""
@@ -177,6 +179,7 @@ class Experiment:
         task = columns[0].trained
         shared = {**self.settings, **self.task_settings.get(task, {}), **columns[0].settings}
         settings = {"max_length": TASKS[task].max_length, **shared, **_multiplied(row.settings, shared)}
+        settings |= _multiplied(row.by_task.get(task, {}), shared)
         if self.longest is not None:
             settings["max_length"] = min(self.longest, settings["max_length"])
         settings.setdefault("head", default_head(settings.get("model", "tiny")))

@@ -5,8 +5,10 @@ No runs: ``smart-repro data`` counts the rows of the files that are really there
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from benchmarks.experiments.base import EXPERIMENTS, Experiment
 from benchmarks.experiments.published import Omission
@@ -95,8 +97,24 @@ def data_sets(
             f"{f.dataset}, {f.column}: printed {f.shown}, here {f.ours}. {f.note}" for f in compared if not f.agree
         ),
         layout="data-sets",
+        compute=_write,
         about={"facts": [asdict(fact) for fact in compared]},
     )
+
+
+def _write(experiment: Experiment, folder: Path) -> str:
+    """The comparison as ``table.csv`` and ``table.md``; returns what differs, for the screen."""
+    head = ("data set", "column", "printed", "here", "agree", "note")
+    keys = ("dataset", "column", "shown", "ours", "agree", "note")
+    lines = [tuple("" if fact[key] is None else str(fact[key]) for key in keys) for fact in experiment.about["facts"]]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([head, *lines])
+    rows = ["| " + " | ".join(line) + " |" for line in (head, ("---",) * len(head), *lines)]
+    (folder / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    agree = sum(fact["agree"] for fact in experiment.about["facts"])
+    differ = [f"  {note}" for note in experiment.notes]
+    return "\n".join([f"{agree} of {len(lines)} printed sizes agree", *differ, f"Written to {folder}"])
 
 
 @EXPERIMENTS.register("smart-table8")

@@ -15,10 +15,10 @@ from benchmarks import run as running
 from benchmarks.errors import MissingData, UsageError
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.available import available
-from benchmarks.experiments.base import Column, Row
+from benchmarks.experiments.base import Column
 from benchmarks.experiments.smart_fig1 import boundary, moons
 from benchmarks.run import execute, make_job
-from benchmarks.spec import RunSpec, method
+from benchmarks.spec import RunSpec
 from benchmarks.store import Store
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
@@ -202,7 +202,3 @@ def test_the_moons_are_what_they_say() -> None:
     _, clean, none = moons(4000, 0)
     assert not none.any()
     assert ((labels != clean) == wrong).all()
-
-
-def test_rows_are_values() -> None:
-    assert Row("a", "A", method("vanilla")) == Row("a", "A", method("vanilla"))
