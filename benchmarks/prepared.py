@@ -40,7 +40,7 @@ def _cached_split(task: str, split: str, kind: str, folder: Path | None, files: 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A split the run predicts; ``joined``: how the classes it was trained on make up this task's, where they differ."""
+    """A split the run predicts; ``joined``: how the trained classes make up this task's, where they differ."""
 
     task: Task
     split: str
