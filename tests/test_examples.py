@@ -53,6 +53,7 @@ def test_the_trainer_script_learns(tmp_path: Path) -> None:
     assert sorted(tmp_path.glob("checkpoint-*/method_state.safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "lora"])
 def test_the_plain_loop_takes_every_method(name: str, plain: ModuleType) -> None:
     model = plain.toy_model()

@@ -27,7 +27,10 @@ SILENT_WITHOUT_DROPOUT = {"r-drop"}
 LOGGED_PARTS = {"task", "smoothness", "bregman", "distillation", "adversarial", "consistency"}
 
 
-@pytest.fixture(params=METHODS)
+OWN_PASSES = {"smart", "sda", "sdv", "freeat", "freelb", "self-ensemble"}  # the others are like one of these
+
+
+@pytest.fixture(params=[name if name in OWN_PASSES else pytest.param(name, marks=pytest.mark.slow) for name in METHODS])
 def name(request: pytest.FixtureRequest) -> str:
     if request.param == "lora":
         pytest.importorskip("peft")
