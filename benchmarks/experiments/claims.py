@@ -77,6 +77,11 @@ class Claim:
         if wrong:
             raise ValueError(f"claim {self.id!r}: {', '.join(wrong)} cannot be {[getattr(self, w) for w in wrong]}")
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is a difference of two rows and nothing else: the rule for those would misjudge any other."""
+        return self.kind == "difference" and not self.about
+
     def to_json(self) -> dict[str, Any]:
         """As the manifest keeps it."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}

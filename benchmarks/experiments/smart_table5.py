@@ -84,7 +84,7 @@ def smart_table5() -> Experiment:
         published=place(_ROWS, _COLUMNS, TABLE),
         tables=(TABLE,),
         omitted=(Omission("#Training Data", "*", "the number of training examples, which is the setting itself"),),
-        missing={f"{row}|*": "needs a run that starts from another run's weights" for row in MULTITASK},
+        missing={f"{row}|*": "multi-task training (MT-DNN) is not implemented yet" for row in MULTITASK},
         claims=tuple(
             claim
             for reading in arms.READINGS

@@ -231,8 +231,21 @@ def test_a_claim_is_about_rows_tasks_and_metrics_its_experiment_has() -> None:
             assert claim.metric in metrics, claim.id
 
 
-def test_the_analysis_reads_every_claim_as_the_manifest_writes_it() -> None:
+def test_claims_of_other_kinds_are_kept_apart_from_plain_differences() -> None:
+    for build in EXPERIMENTS.values():
+        experiment = build()
+        manifest = experiment.manifest({}, {})
+        plain, further = manifest["claims"], manifest["further_claims"]
+        assert {each["kind"] for each in plain} <= {"difference"}
+        assert not any(each["about"] for each in plain)
+        assert all(each["kind"] != "difference" or each["about"] for each in further)
+        assert len(plain) + len(further) == len(experiment.claims)
+
+
+def test_the_analysis_reads_every_plain_claim_as_the_manifest_writes_it() -> None:
     for _, claim in claims():
+        if not claim.plain:
+            continue
         read = read_claim(claim.to_json())
         assert (read.id, read.direction, read.min_seeds) == (claim.id, claim.direction, claim.min_seeds)
         assert (read.size, read.quantifier) == (claim.size, claim.quantifier)
