@@ -365,7 +365,7 @@ def _plan(request: Request, results: Path, workers: int | None, calibrate: bool,
     executor = LocalExecutor(workers, engine.memory(planned, store))
     if calibrate:
         kinds = engine.calibrate(planned, store, executor, tuple(request.plugins or ()))
-        print(f"Timed a few updates of {kinds} kinds of runs", file=sys.stderr)
+        print(f"Timed a few updates of each of {kinds} kinds of run", file=sys.stderr)
     expected = engine.forecast(planned, store, executor)
     if as_json:
         _print_json(catalogue.plan_content(planned, expected))
