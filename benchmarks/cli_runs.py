@@ -60,7 +60,11 @@ def show(key: Key, results: Results = _RESULTS) -> None:
         print(catalogue.card(found, results)[0])
         return
     state = store.states([found])[found]
-    print(json.dumps({"key": found, "state": state.state, "detail": state.detail, **(store.failure(found) or {})}, indent=1))
+    print(
+        json.dumps(
+            {"key": found, "state": state.state, "detail": state.detail, **(store.failure(found) or {})}, indent=1
+        )
+    )
 
 
 @runs_app.command()
