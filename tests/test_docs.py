@@ -187,6 +187,7 @@ def numbers(lines: list[str]) -> list[list[float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes of one core, more where others compete for it
 def test_the_numbers_about_r_drop_are_those_of_the_script() -> None:
     """Measured again: within 2 %, or 1e-12 (what random noise does is at the edge of float32's rounding)."""
     example = module(ROOT / "examples" / "why_r_drop.py")
