@@ -65,7 +65,7 @@ class LocalExecutor:
             return [None] * min(len(jobs), count)
         places = _dealt(found, self.memory)
         if self.workers:  # the user's word counts, even if it means more on a GPU than our estimate of its memory
-            places = [places[i % len(found)] for i in range(self.workers)]
+            places = [places[i % len(places)] for i in range(self.workers)]
         return list(places[: len(jobs)])
 
 
