@@ -234,12 +234,16 @@ def status(
 def report(
     name: Annotated[str | None, typer.Argument(help="an experiment that was run; default: all there are")] = None,
     results: Results = _RESULTS,
+    claims: Annotated[bool, typer.Option("--claims", help="print a verdict per claim instead")] = False,
 ) -> None:
     """Write report.html, tables and figures from the finished runs of an experiment, or of all."""
     from benchmarks import status as status_module
 
     for each in [name] if name else status_module.experiments(results):
-        _report(results, each)
+        if claims:
+            _print_verdicts(results, each)
+        else:
+            _report(results, each)
 
 
 @app.command()
@@ -444,11 +448,23 @@ def _run(request: Request, how: How) -> int:
 
 def _report(results: Path, name: str) -> None:
     from analysis.report.build import write_report
+    from analysis.report.index import write_index
 
     page = write_report(results, name)
+    write_index(results)
     print(f"Report: {page}")
     print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")
     _hint(False, f"open {page}")
+
+
+def _print_verdicts(results: Path, name: str) -> None:
+    from analysis.claims import decide_all, in_words
+    from analysis.load import latest_manifest
+
+    manifest = latest_manifest(results, name)
+    print(f"{manifest.title} ({len(manifest.claims)} claims decided by differences between rows)")
+    for verdict in decide_all(results, manifest):
+        print(f"- {verdict.claim.sentence}\n  {in_words(verdict)}")
 
 
 def _import(plugins: list[str] | None) -> None:
