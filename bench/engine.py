@@ -12,6 +12,7 @@ Without ``--model`` and ``--data-dir``: the demonstration's model and generated 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -164,10 +165,10 @@ def kills(options: Any, folder: Path) -> dict[str, Any]:
     while done < options.kills:
         results, grids = folder / f"killed-{grids}", grids + 1
         while done < options.kills:
-            process = _child(options, results)
-            while process.poll() is None and not list(results.glob("inflight/*/attempt-*/checkpoint.pt")):
+            began, process = time.time(), _child(options, results)
+            while process.poll() is None and not _saved_since(results, began):
                 time.sleep(0.05)
-            time.sleep(6 * rng.random())
+            time.sleep(2 * rng.random())
             if process.poll() is not None:
                 break
             _kill(process, workers_too=bool(done % 2))
@@ -196,6 +197,15 @@ def small_grid(given: str, results: str) -> None:
     store = Store(Path(results))
     planned = engine.make_plan(grid(options, 4, epochs=options.epochs), source_of(options), store)
     engine.run(planned, store, make_executor("local", 2, 0.0), Silent(), checkpoint={"checkpoint_steps": 1})
+
+
+def _saved_since(results: Path, since: float) -> bool:
+    """Whether some run has saved its state since then: it is in the midst of training."""
+    for path in results.glob("inflight/*/attempt-*/checkpoint.pt"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime > since:
+                return True
+    return False
 
 
 def _kill(process: subprocess.Popen[bytes], *, workers_too: bool) -> None:

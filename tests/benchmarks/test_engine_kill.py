@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -185,21 +186,27 @@ def kill_parent(process: subprocess.Popen[str]) -> None:
     assert not alive, "workers outlived their parent"
 
 
-def at_work(results: Path) -> bool:
-    """Whether some run has saved its state."""
-    return any((results / "inflight").glob("*/attempt-*/checkpoint.pt"))
+def at_work(results: Path, since: float = 0.0) -> bool:
+    """Whether some run has saved its state since then."""
+    saved = 0.0
+    for path in (results / "inflight").glob("*/attempt-*/checkpoint.pt"):
+        with contextlib.suppress(FileNotFoundError):
+            saved = max(saved, path.stat().st_mtime)
+    return saved > since
 
 
 def disturbed(words: tuple[object, ...], results: Path, kills: int, rng: random.Random) -> int:
     """Start the grid and kill it, in turn whole and the parent alone, up to so often; then let it end."""
     done = 0
     while done < kills:
-        process = python(GRID, *words)
-        until = time.monotonic() + 120
-        while process.poll() is None and not at_work(results) and time.monotonic() < until:
-            time.sleep(0.05)
-        if rng.random() < 0.8:  # else at once: between an earlier attempt's checkpoint and the start of a new worker
-            time.sleep(6 * rng.random())
+        began, process = time.time(), python(GRID, *words)
+        if rng.random() < 0.8:  # while runs are trained; else at any moment of the start
+            until = time.monotonic() + 120
+            while process.poll() is None and not at_work(results, began) and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(2 * rng.random())
+        else:
+            time.sleep(8 * rng.random())
         if process.poll() is not None:
             break
         (kill_group if done % 2 else kill_parent)(process)
@@ -227,7 +234,7 @@ def test_grids_killed_at_twenty_random_moments_end_with_the_same_bytes(
             break
     print(f"{kills} kills in {number + 1} grids; resumed after updates {sorted(resumed)}")
     assert kills == 20
-    assert any(step > 1 for step in resumed)
+    assert len([step for step in resumed if step > 1]) >= 5
 
 
 def test_workers_end_when_only_their_parent_is_killed(little_bert: Path, glue: Path, tmp_path: Path) -> None:
