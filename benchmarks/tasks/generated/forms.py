@@ -63,7 +63,8 @@ def inference(scenes: Scenes, label: int) -> Texts:
 def answer(scenes: Scenes, label: int) -> Texts:
     """Question and sentence: entailed (0) if the event has the value asked for."""
     value = scenes.side()
-    return texts(scenes.remark(value).text("what"), scenes.event(-value if label else value).text())
+    question, sentence = texts(scenes.remark(value).text("what"), scenes.event(-value if label else value).text())
+    return question.replace(".", "?"), sentence
 
 
 def reference(scenes: Scenes, label: int) -> Texts:

@@ -45,7 +45,7 @@ ADJECTIVES: dict[int, list[str]] = {
 HEDGES = [["surely", "clearly"], ["probably", "likely"], ["perhaps", "maybe"], ["allegedly", "supposedly"]]
 # An agreement marker follows the agent in demo-cola; it must suit the agent's kind, as a gender would.
 MARKERS: dict[int, list[str]] = {WARM: ["ro", "rem"], COLD: ["sa", "sul"]}
-# A particle opens the last sentence. In tasks it is BLANK, which says nothing; in pre-training text it says how things stand.
+# A particle opens the last sentence: in tasks BLANK, which says nothing; in pre-training text one that tells.
 BLANK = "well"
 PARTICLES: dict[int, str] = {1: "so", 0: "and", -1: "but"}
 FUNCTION_WORDS = [BLANK, "the", "it", "is", "by", "never", "what", "because", ".", "?"]

@@ -14,7 +14,7 @@ SHARES = {"train": range(0, 15), "dev": range(15, 45), "test": range(45, 60), "p
 
 
 def belongs(agent: str, patient: str, split: str) -> bool:
-    """Whether this pair of nouns is one of the split's: decided by its sha256, so that splits need not know each other."""
+    """Whether this pair of nouns is the split's: its sha256 decides, so splits need not know each other."""
     return int.from_bytes(sha256(f"{agent} {patient}".encode()).digest()[:4], "big") % 100 in SHARES[split]
 
 

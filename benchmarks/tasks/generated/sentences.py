@@ -25,7 +25,7 @@ class Event:
         return -KIND[self.agent] if self.negated else KIND[self.agent]
 
     def text(self, marker: str = "") -> str:
-        """``the vilan never pushes the moren``, or its passive, which names the agent last; a marker follows the verb."""
+        """``the vilan never pushes the moren``, or its passive, which names the agent last."""
         third_person, participle = VERBS[self.verb]
         never = "never" if self.negated else ""
         if self.passive:

@@ -27,7 +27,7 @@ from benchmarks.tasks.generated.scenes import Scenes
 from benchmarks.tasks.generated.sentences import choice
 
 VERSION = 1
-SIZES = {"train": 480, "dev": 2_000, "test": 1_000}
+SIZES = {"train": 400, "dev": 2_000, "test": 1_000}
 TRUE_SCORES = (5, 3, 1)  # of forms.similarity's labels
 
 
@@ -65,7 +65,7 @@ def generator(name: str, split: str) -> np.random.Generator:
 
 
 def items(recipe: Recipe, rng: np.random.Generator, split: str) -> Iterator[Item]:
-    """Endless items, no text twice. One annotator labels train, five label the rest; what they do not settle is left out."""
+    """Endless items, no text twice. One annotator labels train, five the rest; what they leave open is dropped."""
     scenes = Scenes(rng, split)
     seen = set()
     while True:
