@@ -14,7 +14,14 @@ from smart_repro.registry import Registry
 
 PROFILES: Registry[Callable[[Experiment], Experiment]] = Registry("profile", listing="smart-repro list profiles")
 
-DEMO_SETTINGS = {"model": "tiny", "batch_size": 16, "learning_rate": 1e-3, "epochs": 8, "max_steps": 300}
+DEMO_SETTINGS = {
+    "model": "tiny",
+    "batch_size": 24,
+    "learning_rate": 2e-3,
+    "head_learning_rate": 2e-2,
+    "epochs": 12,
+    "max_steps": 300,
+}
 SMALL_SETTINGS = {"model": "minilm", "batch_size": 16, "learning_rate": 5e-5, "epochs": 3, "max_train_samples": 2500}
 SMALL_LONGEST = 256  # word pieces of a review: on a laptop 512 would be most of the night
 # What fits one model says nothing about another, so a profile with a model of its own drops it.
