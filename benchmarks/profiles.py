@@ -16,10 +16,11 @@ PROFILES: Registry[Callable[[Experiment], Experiment]] = Registry("profile", lis
 
 DEMO_SETTINGS = {
     "model": "tiny",
-    "batch_size": 24,
+    "batch_size": 32,
     "learning_rate": 2e-3,
     "head_learning_rate": 2e-2,
-    "epochs": 12,
+    "epochs": 18,
+    "evaluate_every": 3,
     "max_steps": 300,
 }
 SMALL_SETTINGS = {"model": "minilm", "batch_size": 16, "learning_rate": 5e-5, "epochs": 3, "max_train_samples": 2500}

@@ -26,11 +26,11 @@ Report = Callable[[dict[str, Any]], None]
 class Recorder(Observer):
     """Writes history and predictions as training goes, so that an interrupted run keeps them."""
 
-    def __init__(self, folder: Path, data: Prepared, report: Report, precision: str) -> None:
+    def __init__(self, folder: Path, data: Prepared, report: Report, precision: str, every: int = 1) -> None:
         self.history = folder / "history.jsonl"
         self.parts = folder / "epochs"
         self.final = folder / "predictions"
-        self.data, self.report, self.precision = data, report, precision
+        self.data, self.report, self.precision, self.every = data, report, precision, every
         self.scores: dict[str, Any] = {}
         self.updates = self.evaluations = 0  # of this attempt
         self.step = 0
@@ -52,6 +52,8 @@ class Recorder(Observer):
         self.step = step
 
     def epoch(self, epoch: int, step: int, model: nn.Module, *, last: bool) -> None:
+        if epoch % self.every and not last:
+            return
         began = time.perf_counter()
         found: dict[str, Any] = {}
         for each in self.data.evaluated:

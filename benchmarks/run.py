@@ -235,7 +235,7 @@ def _train_and_record(job: Job, store: Store, folder: Path, checkpoint: Checkpoi
     data = prepare(run, job.source)
     write_json(folder / "spec.json", _describe(job, data))
     write_json(folder / "environment.json", environment(run))
-    recorder = Recorder(folder, data, report, run.precision)
+    recorder = Recorder(folder, data, report, run.precision, run.evaluate_every)
     if run.combine == "vote":
         prepared = time.perf_counter()
         recorder.combined(*parents.vote(job, data, store))

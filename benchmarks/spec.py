@@ -104,6 +104,7 @@ class RunSpec:
     per_class: int | None = None  # so many training examples of each class, instead
     holdout: float = 0.1  # share of the training set kept aside for selection
     predict: tuple[str, ...] = ("dev", "holdout")
+    evaluate_every: int = 1  # epochs from one evaluation to the next; the last one is always evaluated
     # training
     epochs: int = 3
     max_steps: int | None = None
@@ -239,6 +240,7 @@ _DEFAULTS = {f.name: f.default for f in fields(RunSpec) if f.name not in ("init_
 def _problem(spec: RunSpec) -> str | None:
     checks = {
         f"epochs must be at least 1, got {spec.epochs}": spec.epochs >= 1,
+        f"evaluate_every must be at least 1, got {spec.evaluate_every}": spec.evaluate_every >= 1,
         f"max_steps must be at least 1, got {spec.max_steps}": spec.max_steps is None or spec.max_steps >= 1,
         f"batch_size must be at least 1, got {spec.batch_size}": spec.batch_size >= 1,
         f"accumulation must be between 1 and the batch size, got {spec.accumulation}": 1
