@@ -65,7 +65,7 @@ def test_the_log_tells_how_it_was_made():
 
 
 def test_pre_training_repeats_itself_bit_for_bit(monkeypatch, tmp_path):
-    monkeypatch.setattr(pretrain, "STAGES", ((3, 9, 0.3),))
+    monkeypatch.setattr(pretrain, "STAGES", ((3, 0.1, 8, 0.3),))
     for name in ("a", "b"):
         pretrain.pretrain(tmp_path / name, report=lambda line: None)
     assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
