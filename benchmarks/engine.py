@@ -158,7 +158,7 @@ class _Sizes:
 
     def _of(self, run: RunSpec) -> tuple[int, int, int]:
         on = (run.task, run.predict, run.holdout, run.max_train_samples, run.per_class, run.batch_size, run.epochs,
-              run.max_steps, run.method, run.options, run.combine)  # fmt: skip
+              run.max_steps, run.evaluate_every, run.method, run.options, run.combine)  # fmt: skip
         if on not in self._plans:
             self._plans[on] = self._counted(run)
         return self._plans[on]
@@ -175,7 +175,7 @@ class _Sizes:
         if run.combine:
             return 0, 1, rows
         steps = training_plan(examples - aside, train_config(run), build(run.method, **dict(run.options)).replays)
-        return steps.total, math.ceil(steps.total / steps.per_epoch), rows
+        return steps.total, math.ceil(steps.total / steps.per_epoch / run.evaluate_every), rows
 
 
 class Display(Protocol):
