@@ -280,6 +280,7 @@ def data(
     _import(plugins)
     from benchmarks import catalogue, data_report, models
     from benchmarks.tasks import TASKS
+    from benchmarks.tasks.locate import unclaimed
     from benchmarks.tasks.sources import parse_data_files, resolve_source
 
     where = resolve_source(source, data_dir, parse_data_files(data_file or []))
@@ -292,6 +293,8 @@ def data(
         _print_json(found)
     else:
         print(catalogue.data_text(found))
+    if not tasks and where.data_dir and (others := unclaimed(where.data_dir)):
+        print(f"Folders of {where.data_dir} that no task looks into: {', '.join(others)}", file=sys.stderr)
     _hint(as_json, "smart-repro run compare --tasks TASK --methods vanilla,smart")
     unreadable = any(about["broken"] or (tasks and not any(about["splits"].values())) for about in found.values())
     raise typer.Exit(USAGE if unreadable else DONE)

@@ -13,10 +13,11 @@ from benchmarks import models
 from benchmarks.errors import DataError
 from benchmarks.spec import RunSpec
 from benchmarks.tasks import TASKS, Split, Task
+from benchmarks.tasks.cache import encode_split
 from benchmarks.tasks.sources import Source, load_split
 from benchmarks.tasks.subsample import holdout, subsample, subsample_per_class
 from benchmarks.transfer import Joined, join, joined
-from smart_repro.encoding import Encoded, encode
+from smart_repro.encoding import Encoded
 
 
 def places(run: RunSpec) -> list[tuple[str, str]]:
@@ -80,7 +81,7 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
     tokenizer = models.tokenizer(run.model)
 
     def encoded(place: tuple[str, str], split: Split) -> Encoded:
-        return encode(tokenizer, split.texts, split.labels, run.max_length, numbers.get(place))
+        return encode_split(tokenizer, split, run.max_length, numbers.get(place))
 
     found = {place: own[place] if place in own else split_of(*place, source) for place in places(run)}
     evaluated = [

@@ -29,7 +29,11 @@ def compare(
         essential(choice)  # a wrong option should be an error now, not in every run
         label = _label(choice)
         rows.append(Row(label, label, choice))
-    columns = tuple(Column(task, metric) for task in dict.fromkeys(tasks) for metric in TASKS[task].metrics)
+    columns = tuple(
+        Column(task, metric, TASKS[task].evaluated_on)
+        for task in dict.fromkeys(tasks)
+        for metric in TASKS[task].metrics
+    )
     return Experiment(
         name=name,
         title="Comparison: " + ", ".join(row.title for row in rows) + " on " + ", ".join(dict.fromkeys(tasks)),
