@@ -247,6 +247,30 @@ def report(
 
 
 @app.command()
+def export(
+    key: Annotated[str, typer.Argument(help="the run's key, or its beginning: `smart-repro runs list` shows them")],
+    to: Annotated[Path | None, typer.Option(help="the folder to write; default export/KEY")] = None,
+    plugins: Plugins = None,
+    results: Results = _RESULTS,
+) -> None:
+    """Write a run's model for others: weights, tokenizer, configuration and a model card.
+
+    Example: smart-repro export 3fa9 --to my-model
+    """
+    _import(plugins)
+    from benchmarks import export as export_module
+    from benchmarks import runs
+    from benchmarks.store import Store
+
+    store = Store(results)
+    found = runs.find(store, key)
+    folder = to or Path("export") / found
+    for path in export_module.export(store, found, folder):
+        print(path)
+    _hint(False, f"read {folder / 'README.md'}: it says how to load the model")
+
+
+@app.command()
 def submit(
     benchmark: Annotated[str, typer.Argument(help="glue")],
     row: Annotated[str, typer.Option(help="the method: a row of the experiment")] = "smart[shared]",

@@ -84,9 +84,15 @@ def rerun(
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data sets' official files")] = None,
     data_file: Annotated[list[str] | None, typer.Option(help="one file for one split: mnli:train=PATH")] = None,
     plugins: Annotated[list[str] | None, typer.Option("--import", help="a module to import first")] = None,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="keep its weights in the results folder, for `smart-repro export`")
+    ] = False,
     results: Results = _RESULTS,
 ) -> None:
-    """Do a finished run again beside the old one, and say whether it predicts the same, byte for byte (else exit 1)."""
+    """Do a finished run again beside the old one, and say whether it predicts the same, byte for byte (else exit 1).
+
+    Example: smart-repro runs rerun 3fa9 --keep-weights
+    """
     from benchmarks import runs
     from benchmarks.tasks import TASKS
     from benchmarks.tasks.sources import parse_data_files, resolve_source
@@ -97,6 +103,11 @@ def rerun(
     found = runs.find(store, key)
     generated = TASKS[store.spec(found).task].generated and not (source or data_dir)
     where = resolve_source("generated" if generated else source, data_dir, parse_data_files(data_file or []))
+    if keep_weights:
+        runs.keep_weights(store, found, where)
+        print(f"{found} is reproduced, byte for byte; its weights: {store.weights(found)}")
+        print(f"Next: smart-repro export {found}", file=sys.stderr)
+        return
     different = runs.rerun(store, found, where)
     print(f"{found} differs in {', '.join(different)}" if different else f"{found} is reproduced, byte for byte")
     raise typer.Exit(1 if different else 0)

@@ -109,6 +109,31 @@ def rerun(store: Store, key: str, source: Source) -> list[str]:
         return differing_predictions(again.runs / key, store.runs / key)
 
 
+def keep_weights(store: Store, key: str, source: Source) -> None:
+    """Do a finished run again for its weights, and the parents whose weights it needs. Its results stay as they are.
+
+    Raises: UsageError: as :func:`rerun`; also if the run predicts something else now, or has no weights (a vote).
+    """
+    from dataclasses import replace
+
+    from benchmarks.run import execute, make_job
+
+    spec = store.spec(key)
+    if spec.combine == "vote":
+        raise UsageError(f"run {key} is a vote of {len(spec.parents)} runs and has no weights of its own")
+    job = make_job(spec, source)
+    if job.key != key:
+        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
+    for parent in job.parents:
+        if not store.is_done(parent):
+            raise UsageError(f"run {key} builds on run {parent}, which is not in {store.root}: `smart-repro run` first")
+        if not store.is_done(parent, weights=True):
+            keep_weights(store, parent, source)
+    outcome = execute(replace(job, keep_weights=True, again=True), store)
+    if outcome.state not in ("done", "skipped"):
+        raise UsageError(f"run {key} could not be done again: {outcome.message}")
+
+
 def remove(store: Store, keys: Iterable[str]) -> None:
     """Forget these runs. Raises UsageError if somebody works on one."""
     for key in keys:

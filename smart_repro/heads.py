@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 POOLINGS = ("cls", "mean")
+# Not model.safetensors: AutoModelForSequenceClassification would load the encoder and give it a new random head.
+_WEIGHTS = "pooled_classifier.safetensors"
 
 
 class PooledClassifier(nn.Module):
@@ -42,6 +46,31 @@ class PooledClassifier(nn.Module):
     @property
     def base_model(self) -> PreTrainedModel:
         return self.encoder
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write weights and configuration; :meth:`from_pretrained` reads them back."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.pooled_classifier = {"pooling": self.pooling, "dropout": self.dropout.p}
+        self.config.architectures = [type(self).__name__]
+        self.config.save_pretrained(folder)
+        save_model(self, str(folder / _WEIGHTS))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> PooledClassifier:
+        """The classifier that :meth:`save_pretrained` wrote, in evaluation mode.
+
+        Raises: ValueError: if the folder holds none.
+        """
+        if not (Path(folder) / _WEIGHTS).is_file():
+            raise ValueError(
+                f"{folder} holds no {_WEIGHTS}: it is not a folder that PooledClassifier.save_pretrained wrote. Any "
+                "other classifier is read by AutoModelForSequenceClassification.from_pretrained"
+            )
+        config = AutoConfig.from_pretrained(folder)
+        model = cls(AutoModel.from_config(config), config.num_labels, **config.pooled_classifier)
+        load_model(model, Path(folder) / _WEIGHTS)
+        return model.eval()
 
     def get_input_embeddings(self) -> nn.Module:
         return self.encoder.get_input_embeddings()
