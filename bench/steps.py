@@ -1,4 +1,4 @@
-"""Times one update of each method: ``python -m bench.steps`` writes docs/bench.md.
+"""Times one update of each method: ``python -m bench.steps`` (or ``tox -e bench``) writes its table into docs/bench.md.
 
 Process CPU time with one thread, contenders interleaved in random order, so that whatever else the machine does hits
 all of them alike; what is reported are ratios within a round. ``--tiny`` is the same on a small random model and says
@@ -33,6 +33,8 @@ from bench.contenders import PLAIN, PLAIN_DEFAULT, PORT, Contender, Setting, con
 from smart_repro.models import load
 
 MIB = 2**20
+PAGE = Path("docs/bench.md")
+BEGIN, END = "<!-- steps: written by python -m bench.steps -->", "<!-- end of steps -->"
 Times = dict[str, list[float]]
 
 
@@ -165,8 +167,6 @@ def report(rows: list[Contender], times: Times, memory: dict[str, float], comman
     rounds = len(next(iter(times.values())))
     shape = "a random two-layer BERT, 4 x 8 tokens" if tiny else "MiniLM-L6 (22.7 M), 16 x 64 real tokens"
     lines = [
-        "# What a step costs",
-        "",
         f"Written by `{command}`: {shape}, float32, dropout 0.1, clipping to norm 1, one thread.",
         f"n = {rounds} rounds, contenders interleaved in random order. Each ratio is taken within a round: median,",
         "with least and largest in brackets, then the ratio of the fastest steps, which is steadier where other",
@@ -186,6 +186,14 @@ def report(rows: list[Contender], times: Times, memory: dict[str, float], comman
     return "\n".join(lines) + "\n"
 
 
+def put(text: str, page: Path) -> None:
+    """Write the text as the page, or between the page's two markers: what people wrote around them stays."""
+    before, found, rest = page.read_text().partition(BEGIN) if page.exists() else ("", "", "")
+    if found:
+        text = f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}"
+    page.write_text(text)
+
+
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     found = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
@@ -198,7 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="a small random model: does the bench work?")
     parser.add_argument("--only", default="", help="rows to time, separated by commas, by the beginning of their name")
     parser.add_argument("--no-memory", action="store_true", help="leave the peak memory out")
-    parser.add_argument("--output", type=Path, help="file to write; default: docs/bench.md, with --tiny the terminal")
+    parser.add_argument("--output", type=Path, help=f"file to write; default: {PAGE}, with --tiny the terminal")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
@@ -208,11 +216,11 @@ def main(arguments: list[str] | None = None) -> None:
     times = measure(rows, shape, chosen.rounds)
     command = "python -m bench.steps " + " ".join(sys.argv[1:] if arguments is None else arguments)
     text = report(rows, times, memory, command, chosen.tiny)
-    output = chosen.output or (None if chosen.tiny else Path("docs/bench.md"))
+    output = chosen.output or (None if chosen.tiny else PAGE)
     if output is None:
         print(text)
     else:
-        output.write_text(text)
+        put(text, output)
         print(f"wrote {output}")
 
 

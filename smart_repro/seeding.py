@@ -61,8 +61,9 @@ class Streams:
         noise = torch.zeros(*mask.shape, width, dtype=dtype, device=mask.device)
         ids = range(len(mask)) if example_ids is None else example_ids.tolist()
         place = self.micro if example_ids is None else -1
-        for row, example in enumerate(ids):
+        drawn = []
+        for tokens, example in zip(mask.count_nonzero(dim=1).tolist(), ids, strict=True):
             generator = torch.Generator(mask.device).manual_seed(derive(self.noise, "noise", self.step, place, example))
-            real = mask[row].nonzero().squeeze(-1)
-            noise[row, real] = torch.randn(len(real), width, generator=generator, dtype=dtype, device=mask.device)
+            drawn.append(torch.randn(tokens, width, generator=generator, dtype=dtype, device=mask.device))
+        noise[mask.bool()] = torch.cat(drawn)  # at once: on a GPU every look at the mask waits for it
         return noise

@@ -65,3 +65,11 @@ def test_theory_and_the_methods_own_cost_agree(steps: ModuleType) -> None:
     }
     units = {row.name: row.units for row in contenders()}
     assert {name: units[name] for name in named} == {name: m.cost(m.config) for name, m in named.items()}
+
+
+def test_a_new_table_leaves_the_words_around_it(steps: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "bench.md"
+    page.write_text(f"before\n{steps.BEGIN}\nold table\n{steps.END}\nafter\n")
+    steps.put("new table\n", page)
+    assert page.read_text() == f"before\n{steps.BEGIN}\n\nnew table\n\n{steps.END}\nafter\n"
+    assert steps.BEGIN in (ROOT / "docs/bench.md").read_text()
