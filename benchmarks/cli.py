@@ -102,6 +102,9 @@ CheckpointSteps = Annotated[
 CheckpointMinutes = Annotated[
     float, typer.Option(min=0.0, help="save each run's state every so many minutes; 0: never by time")
 ]
+Track = Annotated[
+    str | None, typer.Option(help="tensorboard: loss parts, rates and scores of each run, live, in RESULTS/tensorboard")
+]
 
 _RESULTS = Path("results")
 
@@ -174,7 +177,7 @@ def run(
     tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
     executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
     checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
-    dry_run: DryRun = False, quiet: Quiet = False,
+    track: Track = None, dry_run: DryRun = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Do the runs of an experiment that are not done yet.
 
@@ -197,7 +200,7 @@ def reproduce(
     tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
     executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
     checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
-    dry_run: DryRun = False, quiet: Quiet = False,
+    track: Track = None, dry_run: DryRun = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Plan, run, analyse and report an experiment: from nothing to report.html.
 
@@ -353,6 +356,7 @@ class How:
     retry_failed: bool
     checkpoint_steps: int | None
     checkpoint_minutes: float
+    track: str | None
     dry_run: bool
     quiet: bool
 
@@ -446,12 +450,16 @@ def _run(request: Request, how: How) -> int:
     from benchmarks import catalogue, engine
     from benchmarks.display import make_display
     from benchmarks.store import Store
+    from benchmarks.track import check
 
+    check(how.track or "")
     planned, store = _planned(request, how.results), Store(how.results)
     executor = how.executor(engine.memory(planned, store))
     if how.dry_run:
         print(catalogue.plan_text(planned, engine.forecast(planned, store, executor)))
         return DONE
+    if how.track and not how.quiet:
+        print(f"To watch it: tensorboard --logdir {how.results / 'tensorboard'}", file=sys.stderr)
     summary = engine.run(
         planned,
         store,
@@ -460,6 +468,7 @@ def _run(request: Request, how: How) -> int:
         retry_failed=how.retry_failed,
         plugins=tuple(how.plugins or ()),
         checkpoint=how.checkpoint,
+        track=how.track or "",
         commands={"run": request.command("run"), "rerun_cell": request.command("run")},
     )
     print(catalogue.summary_text(planned, summary), file=sys.stderr if how.quiet else sys.stdout)

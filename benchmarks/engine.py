@@ -213,7 +213,7 @@ class Summary:
 
 def run(plan: Plan, store: Store, executor: Executor, display: Display, *, retry_failed: bool = False,
         plugins: tuple[str, ...] = (), checkpoint: Mapping[str, float] | None = None,
-        commands: Mapping[str, str] | None = None) -> Summary:  # fmt: skip
+        commands: Mapping[str, str] | None = None, track: str = "") -> Summary:  # fmt: skip
     """Do what is left to do, and wait for runs that other processes work on, or take them over when those die.
 
     Ctrl-C once lets each run finish its update and checkpoint; twice ends at once.
@@ -226,7 +226,7 @@ def run(plan: Plan, store: Store, executor: Executor, display: Display, *, retry
     store.sweep()
     store.write_manifest(plan.experiment.manifest(plan.cells, commands or {}))
     began, summary = time.monotonic(), Summary(expected=expected.seconds)
-    settings = Settings(store.root.resolve(), plugins, dict(checkpoint or {}))
+    settings = Settings(store.root.resolve(), plugins, dict(checkpoint or {}), track=track)
     display.start(plan, jobs)
     try:
         with interruptible() as stopped:

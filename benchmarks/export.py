@@ -88,11 +88,12 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
             f"{path} does not fit {spec.model}: it was written for another model, or is a model of several tasks, "
             "which no single task's loader reads"
         ) from error
+    config: Any = model.config
     if labels:
-        model.config.id2label = dict(enumerate(labels))
-        model.config.label2id = {label: i for i, label in enumerate(labels)}
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: i for i, label in enumerate(labels)}
     else:
-        model.config.problem_type = "regression"
+        config.problem_type = "regression"
     return merged(model).eval()
 
 

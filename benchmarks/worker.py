@@ -67,10 +67,11 @@ def perform(job: Job, settings: dict[str, Any], report: Emit, should_stop: Calla
         return timed(job)
     from benchmarks.run import execute
     from benchmarks.store import Store
+    from benchmarks.track import tracked
 
-    return execute(
-        job, Store(Path(settings["results"])), report=report, should_stop=should_stop, **settings["checkpoint"]
-    )
+    store = Store(Path(settings["results"]))
+    with tracked(settings["track"], store, job, report) as report:
+        return execute(job, store, report=report, should_stop=should_stop, **settings["checkpoint"])
 
 
 def _listen(jobs: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:

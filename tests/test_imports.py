@@ -19,7 +19,8 @@ REPORTING = {"cli.py", "reports.py", "check.py", "export.py"}
 # the one file of the core that hands over to the suite, when the command is run
 COMMAND = "_command.py"
 # optional packages and the only file that may name them
-EXTRAS = {"peft": "smart_repro/methods/lora.py", "ray": "benchmarks/executors/ray.py"}
+EXTRAS = {"peft": "smart_repro/methods/lora.py", "ray": "benchmarks/executors/ray.py",
+          "tensorboard": "benchmarks/track.py"}  # fmt: skip
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

@@ -38,12 +38,14 @@ class Settings:
 
     Attributes:
         action: what they do with a job: "execute" it, or "time" a few of its updates.
+        track: the name of a tracker that follows each run, or "".
     """
 
     results: Path
     plugins: tuple[str, ...] = ()
     checkpoint: dict[str, float] = field(default_factory=dict)
     action: str = "execute"
+    track: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -51,6 +53,7 @@ class Settings:
             "plugins": list(self.plugins),
             "checkpoint": self.checkpoint,
             "action": self.action,
+            "track": self.track,
         }
 
 
