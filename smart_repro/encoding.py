@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from smart_repro.sampler import mixed_batches, update_batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,15 @@ class Encoded:
         """``(n,)`` tokens per example, padding not counted."""
         return np.diff(self.offsets)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Examples per task: here there is one."""
+        return (len(self),)
+
+    def updates(self, size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """The examples of each update of one epoch, see :func:`~smart_repro.sampler.update_batches`."""
+        return update_batches(self.lengths, size, seed, epoch)
+
     def batch(self, rows: np.ndarray, device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """The given examples as a model takes them, padded to the longest, with ``labels`` and ``example_id``."""
         lengths = self.lengths[rows]
@@ -56,6 +68,48 @@ class Encoded:
         inputs["labels"] = labels.float() if labels.is_floating_point() else labels
         inputs["example_id"] = torch.from_numpy(self.ids[rows])
         return {name: value.to(device) for name, value in inputs.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """The training sets of several tasks, for a :class:`~smart_repro.heads.MultiTask` model.
+
+    Attributes:
+        tasks: name -> its training set, in the order of the model's tasks. Rows are counted through all of them.
+    """
+
+    tasks: Mapping[str, Encoded]
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Examples per task."""
+        return tuple(map(len, self.tasks.values()))
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """``(n,)`` tokens per example, padding not counted."""
+        return np.concatenate([each.lengths for each in self.tasks.values()])
+
+    def updates(self, size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """The examples of each update of one epoch, see :func:`~smart_repro.sampler.mixed_batches`."""
+        return mixed_batches([each.lengths for each in self.tasks.values()], size, seed, epoch)
+
+    def batch(self, rows: np.ndarray, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """The given examples, all of one task, as :meth:`Encoded.batch` has them, with the task's number as ``task``.
+
+        Raises: ValueError: if they are of different tasks.
+        """
+        ends = np.cumsum(self.sizes)
+        numbers = np.searchsorted(ends, rows, side="right")
+        if (numbers != numbers[0]).any():
+            raise ValueError(f"a batch is of one task, these examples are of {len(np.unique(numbers))}")
+        task = int(numbers[0])
+        part = list(self.tasks.values())[task]
+        first = int(ends[task]) - len(part)
+        return {**part.batch(rows - first, device), "task": torch.tensor(task)}  # on the CPU: it chooses the head
 
 
 def encode(

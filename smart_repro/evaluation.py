@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from smart_repro.encoding import Encoded
+from smart_repro.models import inputs
 from smart_repro.precision import compute_in
 
 
@@ -24,9 +25,8 @@ def predict(model: nn.Module, data: Encoded, *, tokens: int = 4096, precision: s
     try:
         for rows in _batches(order, data.lengths, tokens):
             batch = data.batch(rows, device)
-            inputs = {name: value for name, value in batch.items() if name not in ("labels", "example_id")}
             with compute_in(precision, device):
-                output = model(**inputs).logits.float().cpu().numpy()
+                output = model(**inputs(model, batch)).logits.float().cpu().numpy()
             logits.update(zip(rows.tolist(), output, strict=True))
     finally:
         model.train(was_training)

@@ -1,7 +1,8 @@
-"""A classifier that reads the encoder's last hidden states directly, for encoders whose pooler is untrained."""
+"""What stands on an encoder: a classifier that reads its last hidden states, and several classifiers that share it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ class PooledClassifier(nn.Module):
         pooling: ``"cls"`` = the first token's state, ``"mean"`` = the mean over real tokens.
         dropout: rate in front of the linear layer.
     """
+
+    base_model_prefix = "encoder"
 
     def __init__(self, encoder: PreTrainedModel, num_labels: int, pooling: str, dropout: float) -> None:
         super().__init__()
@@ -85,3 +88,57 @@ class PooledClassifier(nn.Module):
             return states[:, 0]
         weights = attention_mask.unsqueeze(-1).to(states.dtype)
         return (states * weights).sum(1) / weights.sum(1).clamp_min(torch.finfo(states.dtype).tiny)
+
+
+class MultiTask(nn.Module):
+    """One encoder with a head per task (MT-DNN: Liu et al. 2019, arXiv:1901.11504, section 3).
+
+    Every task keeps the classifier it would have alone; all of them read the first one's encoder. A batch belongs to
+    one task, named by its number in ``batch["task"]``, so that the other heads get no gradient from it.
+
+    Attributes:
+        tasks: name -> the task's classifier, which can be used, and evaluated, like any other.
+        outputs: name -> its number of outputs; 1 for regression.
+
+    Args:
+        classifiers: name -> classifier, all of one architecture.
+    Raises: ValueError: without a classifier, or for an architecture that does not say where its encoder is.
+    """
+
+    def __init__(self, classifiers: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        if not classifiers:
+            raise ValueError("a multi-task model needs at least one task")
+        found: list[Any] = list(classifiers.values())
+        self.outputs = {name: each.config.num_labels for name, each in zip(classifiers, found, strict=True)}
+        encoder = found[0].base_model
+        for each in found:
+            if each.base_model is each:
+                raise ValueError(f"{type(each).__name__} does not tell its encoder from its head: it cannot be shared")
+            setattr(each, each.base_model_prefix, encoder)
+        self.tasks = nn.ModuleDict(classifiers)
+
+    @property
+    def config(self) -> Any:
+        """Of the encoder, which all tasks share; how many outputs there are is in :attr:`outputs`."""
+        return self.base_model.config
+
+    @property
+    def base_model(self) -> Any:
+        first: Any = next(iter(self.tasks.values()))
+        return first.base_model
+
+    def get_input_embeddings(self) -> nn.Module:
+        found: nn.Module = self.base_model.get_input_embeddings()
+        return found
+
+    def name_of(self, batch: Mapping[str, Tensor]) -> str:
+        """The task a batch belongs to. Raises ValueError if the batch does not say."""
+        if "task" not in batch:
+            known = ", ".join(self.tasks)
+            raise ValueError(f"the batch does not say which task it belongs to: its entry task is a number in {known}")
+        return list(self.tasks)[int(batch["task"])]
+
+    def forward(self, task: Tensor, **inputs: Any) -> SequenceClassifierOutput:
+        output: SequenceClassifierOutput = self.tasks[self.name_of({"task": task})](**inputs)
+        return output

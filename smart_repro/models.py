@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
-from smart_repro.heads import POOLINGS, PooledClassifier
+from smart_repro.heads import POOLINGS, MultiTask, PooledClassifier
 from smart_repro.seeding import seeded
 
 HEADS = ("pooler", *POOLINGS)
@@ -23,6 +24,7 @@ _HEAD_DROPOUT_FIELDS = (
     "cls_dropout",
     "summary_last_dropout",
 )
+_NOT_READ = frozenset({"labels", "task", "example_id"})  # what a batch says beside the model's inputs
 _READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head dropout the config does not declare
 _NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the last token has read the others
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width) there
@@ -76,12 +78,47 @@ def load(
     return model.float()
 
 
+def load_multitask(
+    name: str | Path,
+    outputs: Mapping[str, int],
+    *,
+    head_dropout: float | None = None,
+    head_dropouts: Mapping[str, float] | None = None,
+    **options: Any,
+) -> MultiTask:
+    """One pre-trained encoder with a head per task; each head starts as the task's own classifier would at this seed.
+
+    Args:
+        outputs: task -> outputs of its head; 1 for regression. The order numbers the tasks.
+        head_dropout: in front of the heads; None keeps the model's own.
+        head_dropouts: of single tasks, where theirs differs.
+        options: as for :func:`load`.
+    """
+    rates = head_dropouts or {}
+    return MultiTask(
+        {
+            task: load(name, num_labels=count, head_dropout=rates.get(task, head_dropout), **options)
+            for task, count in outputs.items()
+        }
+    )
+
+
+def inputs(model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What of a batch the model reads; of several heads, the batch's task says which."""
+    dropped = _NOT_READ - {"task"} if isinstance(unwrapped(model), MultiTask) else _NOT_READ
+    return {name: value for name, value in batch.items() if name not in dropped}
+
+
 def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
     """``"classification"`` or ``"regression"``, from the number of outputs and the kind of labels.
 
     Raises: ValueError: for multi-label or token-level labels, which none of the methods defines.
     """
-    outputs = getattr(getattr(unwrapped(model), "config", None), "num_labels", None)
+    bare = unwrapped(model)
+    if isinstance(bare, MultiTask):
+        outputs = bare.outputs[bare.name_of(batch)]
+    else:
+        outputs = getattr(getattr(bare, "config", None), "num_labels", None)
     if outputs is None:
         raise ValueError("the model does not say how many outputs it has: give it an attribute config with num_labels "
                          "(1 for regression), as every Hugging Face classifier has")  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from smart_repro import optim, precision
 from smart_repro.checkpoint import Checkpoint
-from smart_repro.encoding import Encoded
+from smart_repro.encoding import Encoded, Mixed
 from smart_repro.methods.base import Loss, Method
-from smart_repro.sampler import pieces, update_batches
+from smart_repro.sampler import pieces
 
 _SAME = frozenset({"step", "epoch", "lr", "gradient_norm"})  # scalars that every process has whole
 FLUSH = 20  # updates whose scalars stay on the device before they are read, so that logging does not stall a GPU
@@ -88,11 +88,16 @@ class Plan:
         return step // self.per_epoch if step % (self.per_epoch * self.replays) == 0 else None
 
 
-def plan(examples: int, config: TrainConfig, replays: int = 1) -> Plan:
-    """Updates of a run; presenting each batch ``replays`` times divides the epochs, so that updates stay equal."""
-    if examples == 0:
+def plan(examples: int | Sequence[int], config: TrainConfig, replays: int = 1) -> Plan:
+    """Updates of a run; presenting each batch ``replays`` times divides the epochs, so that updates stay equal.
+
+    Args:
+        examples: in the training set, or in each task's: an update is of one task.
+    """
+    sizes = [examples] if isinstance(examples, int) else examples
+    if not all(sizes):
         raise ValueError("there is nothing to train on: the training set is empty")
-    per_epoch = math.ceil(examples / config.batch_size)
+    per_epoch = sum(math.ceil(size / config.batch_size) for size in sizes)
     total = max(1, round(config.epochs / replays)) * per_epoch * replays
     return Plan(total if config.max_steps is None else min(total, config.max_steps), per_epoch, replays)
 
@@ -100,7 +105,7 @@ def plan(examples: int, config: TrainConfig, replays: int = 1) -> Plan:
 def train(
     model: nn.Module,
     method: Method,
-    data: Encoded,
+    data: Encoded | Mixed,
     config: TrainConfig,
     *,
     observer: Observer | None = None,
@@ -111,7 +116,7 @@ def train(
     """Fine-tune ``model`` in place and return what the method wants evaluated.
 
     Args:
-        data: the training set.
+        data: the training set, or those of several tasks: then each update is of one of them.
         observer: receives scalars and epoch ends.
         checkpoint: if it holds a state of this run, training goes on from there, bit for bit as if never stopped.
         should_stop: asked after every update; True saves a checkpoint and raises :class:`Interrupted`.
@@ -131,7 +136,7 @@ class _Loop:
         self,
         model: nn.Module,
         method: Method,
-        data: Encoded,
+        data: Encoded | Mixed,
         config: TrainConfig,
         observer: Observer,
         checkpoint: Checkpoint | None,
@@ -140,7 +145,7 @@ class _Loop:
         self.method, self.data, self.config, self.observer, self.checkpoint = method, data, config, observer, checkpoint
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads of other tasks, say
         self.accelerator = Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[unused])
-        self.plan = plan(len(data), config, method.replays)
+        self.plan = plan(data.sizes, config, method.replays)
         self.bare = model.to(self.accelerator.device).train()
         method.seed(config.seed_dropout, config.seed_noise)
         method.precision = precision.check(config.precision)
@@ -222,7 +227,7 @@ class _Loop:
     def _rows(self) -> tuple[np.ndarray, int]:
         epoch, index, replay = self.plan.position(self.step)
         if self._epoch_batches is None or self._epoch_batches[0] != epoch:
-            batches = update_batches(self.data.lengths, self.config.batch_size, self.config.seed_order, epoch)
+            batches = self.data.updates(self.config.batch_size, self.config.seed_order, epoch)
             self._epoch_batches = (epoch, batches)
         return self._epoch_batches[1][index], replay
 

@@ -21,7 +21,6 @@ METHODS: Registry[type[Method]] = Registry("method", listing="smart-repro list m
 
 TaskLoss = Callable[[Tensor, Tensor], Tensor]
 PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
-_NOT_MODEL_INPUTS = frozenset({"labels", "task", "example_id"})
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ class Passes:
         self.batch = batch
         self.target = models.target(model, batch)
         self.mask = batch["attention_mask"]
-        self._inputs = {name: value for name, value in batch.items() if name not in _NOT_MODEL_INPUTS}
+        self._inputs = models.inputs(model, batch)
         self._streams = streams.here()
         self._precision = run_precision
 
