@@ -73,12 +73,42 @@ def read_cell(results: str | Path, manifest: Manifest, row: str, column: Column,
 
     Raises: ResultsError: none is finished, runs disagree on items or labels, or labels are hidden.
     """
+    done = [(seed, key) for seed, key in seeded(results, manifest, row, column) if is_done(results, key)]
+    if not done:
+        raise ResultsError(NOT_RUN)
+    return read_runs(results, done, column, epoch)
+
+
+def parents_of(results: str | Path, scored: Scored, column: Column) -> list[Scored]:
+    """The runs that each combined run was made of: the first parents of all seeds, their second parents...
+
+    Raises: ResultsError: runs that combine none, or a parent whose run folder is not here.
+    """
+    of = {
+        seed: read_run(results, key).fingerprints.get("parents") or []
+        for seed, key in zip(scored.seeds, scored.keys, strict=True)
+    }
+    counts = {len(parents) for parents in of.values()}
+    if counts == {0} or len(counts) != 1:
+        raise ResultsError("its runs do not name the runs they combine")
+    gone = [key for parents in of.values() for key in parents if not is_done(results, key)]
+    if gone:
+        raise ResultsError(f"the run {gone[0]} that it combines is not here")
+    return [
+        read_runs(results, [(seed, parents[i]) for seed, parents in of.items()], column) for i in range(counts.pop())
+    ]
+
+
+def read_runs(
+    results: str | Path, done: Sequence[tuple[int, str]], column: Column, epoch: int | str = "last"
+) -> Scored:
+    """Finished runs (seed, key) scored in one column, lined up item by item.
+
+    Raises: ResultsError: an unknown metric, runs that disagree on items or labels, or hidden labels.
+    """
     metric = METRICS.get(column.metric)
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
-    done = [(seed, key) for seed, key in _seeded(results, manifest, row, column) if is_done(results, key)]
-    if not done:
-        raise ResultsError(NOT_RUN)
     wanted = None if metric.uses == "logits" else ["id", "label", "prediction"]
     frames = [predictions(results, key, column.task, column.split, epoch, wanted) for _, key in done]
     first = frames[0]
@@ -99,7 +129,7 @@ def read_cell(results: str | Path, manifest: Manifest, row: str, column: Column,
         ids=first["id"].to_numpy(),
         labels=labels,
         outputs=outputs,
-        scores=np.array([_quiet_score(metric, labels, x) for x in outputs]),
+        scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
         collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
     )
 
@@ -207,7 +237,7 @@ def _published(manifest: Manifest, row: str, column: str) -> dict[str, Any]:
     }
 
 
-def _seeded(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
+def seeded(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
     """Seed and key of each of the cell's runs; where the grid has holes, the finished runs say their seed
     themselves."""
     keys = manifest.keys(row, column)
@@ -225,7 +255,7 @@ def _try_read(results: str | Path, manifest: Manifest, row: str, column: Column)
         return None, known or str(error)
 
 
-def _quiet_score(metric: Metric, labels: np.ndarray, outputs: np.ndarray) -> float:
+def quiet_score(metric: Metric, labels: np.ndarray, outputs: np.ndarray) -> float:
     """Collapsed runs are counted and shown by the report, so the score's own warning would be noise."""
     return float(metric.function(labels, outputs, np.ones(len(labels))))
 

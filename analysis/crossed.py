@@ -86,7 +86,7 @@ def components(
         if chosen is not None:
             x, y = (np.stack([per_item(chosen.name, labels, s) for s in side]) for side in (x, y))  # type: ignore[arg-type]
         return layout(x - y)
-    return by_bootstrap(x, y, np.asarray(labels), chosen, rng or np.random.default_rng(0))
+    return by_bootstrap([(1.0, x), (-1.0, y)], np.asarray(labels), chosen, rng or np.random.default_rng(0))
 
 
 def combine(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
@@ -122,40 +122,51 @@ def layout(d: Array) -> Components:
     return Components(of_seeds, items, both, n_items, LAYOUT)
 
 
-def by_bootstrap(a: Array, b: Array, labels: Array, metric: Metric, rng: np.random.Generator) -> Components:
+def by_bootstrap(
+    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, rng: np.random.Generator
+) -> Components:
     """The same parts for a metric that is no mean of items: items are drawn anew, seeds stay.
 
     What seeds' and items' variances both contain is taken as the mean item variance within a seed, over S. On means
     that is the layout's ``MS_residual / (S n)`` plus an S-th of the items' own part: a little too much where both
     variances are alike, and made up for by the floor where one of them dominates.
+
+    Args:
+        arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
     """
-    n_seeds, n_items = a.shape
-    labels, a, b, counts = distinct_items(labels, a, b)
+    weights = [weight for weight, _ in arms]
+    n_seeds, n_items = arms[0][1].shape
+    labels, *outputs, counts = distinct_items(labels, *(x for _, x in arms))
     resampled = item_counts(counts, ITEM_RESAMPLES, rng)
-    drawn = np.concatenate([_differences(a, b, labels, metric, weights) for weights in resampled])
-    whole = _differences(a, b, labels, metric, counts[None].astype(np.float64))[0]
+    drawn = np.concatenate([_contrasts(weights, outputs, labels, metric, chunk) for chunk in resampled])
+    whole = _contrasts(weights, outputs, labels, metric, counts[None].astype(np.float64))[0]
     items, within = float(drawn.mean(1).var(ddof=1)), float(drawn.var(0, ddof=1).mean())
     return Components(whole, items, within / n_seeds, n_items, "seeds and bootstrapped items")
 
 
-def _differences(a: Array, b: Array, labels: Array, metric: Metric, weights: Array) -> Array:
-    """``(resamples, seeds)`` differences of the metric under item weights ``(resamples, items)``."""
+def _contrasts(
+    weights: Sequence[float], outputs: Sequence[Array], labels: Array, metric: Metric, items: Array
+) -> Array:
+    """``(resamples, seeds)`` weighted sums of the arms' metric under item weights ``(resamples, items)``."""
     return np.stack(
-        [metric.function(labels, x, weights) - metric.function(labels, y, weights) for x, y in zip(a, b, strict=True)],
+        [
+            sum(w * metric.function(labels, x, items) for w, x in zip(weights, of_seed, strict=True))
+            for of_seed in zip(*outputs, strict=True)
+        ],
         axis=-1,
     )
 
 
-def distinct_items(labels: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
-    """Items that are alike in label and all predictions, merged: ``labels, a, b, counts``.
+def distinct_items(labels: Array, *arms: Array) -> tuple[Array, ...]:
+    """Items that are alike in label and all predictions, merged: ``labels, *arms, counts``.
 
     They are interchangeable under resampling; with few classes and seeds, hundreds stand for thousands. Where
     merging saves little (continuous predictions) all items come back, each with count 1.
     """
-    _, first, counts = np.unique(np.concatenate([labels[None], a, b]), axis=1, return_index=True, return_counts=True)
+    _, first, counts = np.unique(np.concatenate([labels[None], *arms]), axis=1, return_index=True, return_counts=True)
     if len(first) > len(labels) / 4:
-        return labels, a, b, np.ones(len(labels), dtype=np.int64)
-    return labels[first], a[:, first], b[:, first], counts
+        return labels, *arms, np.ones(len(labels), dtype=np.int64)
+    return labels[first], *(arm[:, first] for arm in arms), counts
 
 
 def item_counts(counts: Array, resamples: int, rng: np.random.Generator) -> Iterator[Array]:

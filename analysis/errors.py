@@ -75,6 +75,14 @@ def read_outputs(results: str | Path, keys: Mapping[int, str], task: str, split:
     )
 
 
+def at_seeds(outputs: Outputs, seeds: Sequence[int], items: np.ndarray | None = None) -> Outputs:
+    """Some of a method's runs, in this order; of ``items`` (boolean) alone where given. Raises ValueError."""
+    rows = [outputs.seeds.index(seed) for seed in seeds]
+    keep = np.ones(len(outputs.ids), dtype=bool) if items is None else items
+    votes = outputs.votes[keep] if outputs.votes is not None else None
+    return Outputs(outputs.ids[keep], outputs.labels[keep], outputs.logits[rows][:, keep], tuple(seeds), votes)
+
+
 # ---- annotator agreement
 
 
@@ -100,7 +108,7 @@ def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Outputs] | N
     import pandas as pd
 
     scaled = {
-        f"{row}, temperature-scaled": _rescaled(arms[row], held) for row, held in (holdout or {}).items() if row in arms
+        f"{row}, temperature-scaled": rescaled(arms[row], held) for row, held in (holdout or {}).items() if row in arms
     }
     records: list[dict[str, object]] = []
     excluded = 0
@@ -161,7 +169,7 @@ def _against_votes(outputs: Outputs, chosen: np.ndarray) -> dict[str, float]:
     }
 
 
-def _rescaled(outputs: Outputs, holdout: Outputs) -> Outputs:
+def rescaled(outputs: Outputs, holdout: Outputs) -> Outputs:
     """Each seed's logits divided by the temperature of the same seed's holdout."""
     by_seed = dict(zip(holdout.seeds, holdout.logits, strict=True))
     warmth = [temperature(holdout.labels, by_seed[seed]) for seed in outputs.seeds]

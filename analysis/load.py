@@ -25,12 +25,18 @@ class ResultsError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One arm of an experiment: a method in one reading."""
+    """One arm of an experiment: a method in one reading; ``x`` is its place on the curve it is a point of.
+
+    ``combine`` is "vote" or "average" where each of its runs combines finished runs: its parents.
+    """
 
     id: str
     title: str
     method: str = ""
     reading: str = ""
+    curve: str = ""
+    x: float | None = None
+    combine: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,19 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A published number that is no cell: ``quantity`` at ``x`` on ``axis`` (epoch, micro-batch, agreement ...)."""
+
+    row: str
+    column: str
+    quantity: str
+    axis: str
+    x: float | str
+    value: float
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What an experiment consists of: which run keys fill which cell of its table."""
 
@@ -76,6 +95,8 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     reasons_missing: dict[str, str] = field(default_factory=dict)
     commands: dict[str, str] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
+    about: dict[str, Any] = field(default_factory=dict)
 
     def keys(self, row: str, column: Column) -> list[str]:
         """The run keys of a cell, one per seed in seed order; empty where the experiment has no such cell."""
@@ -181,11 +202,13 @@ def load_manifest(path: str | Path) -> Manifest:
             baseline_row=raw.get("baseline_row"),
             profile=raw.get("profile"),
             grid=raw.get("grid", path.stem),
-            claims=tuple(raw.get("claims") or ()),
+            claims=(*(raw.get("claims") or ()), *(raw.get("further_claims") or ())),
             layout=raw.get("layout") or "methods-by-tasks",
             warnings=tuple(raw.get("warnings") or ()),
             reasons_missing=raw.get("reasons_missing") or {},
             commands=raw.get("commands") or {},
+            points=tuple(_build(Point, p) for p in raw.get("points") or ()),
+            about=raw.get("about") or {},
         )
     except (KeyError, TypeError) as error:
         raise ResultsError(f"{path} is not a manifest ({error!r}): plan the experiment again to rewrite it") from error
@@ -285,6 +308,12 @@ def epoch_scores(results: str | Path, key: str) -> pd.DataFrame:
 
     columns = ["epoch", "step", "task", "split", "metric", "score"]
     return pd.DataFrame.from_records(read_log(results, key).epochs, columns=columns)
+
+
+def measures(results: str | Path, key: str) -> dict[str, Any]:
+    """``measures.json`` of one run: ``moments`` and ``smoothness``; empty where the run measured nothing."""
+    path = Path(results) / "runs" / key / "measures.json"
+    return read_json(path) if path.is_file() else {}
 
 
 def texts(results: str | Path, task: str, split: str) -> pd.DataFrame | None:

@@ -498,9 +498,16 @@ def _print_verdicts(results: Path, name: str) -> None:
     from analysis.load import latest_manifest
 
     manifest = latest_manifest(results, name)
-    print(f"{manifest.title} ({len(manifest.claims)} claims decided by differences between rows)")
+    print(f"{manifest.title} ({len(manifest.claims)} claims)")
     for verdict in decide_all(results, manifest):
-        print(f"- {verdict.claim.sentence}\n  {in_words(verdict)}")
+        claim = verdict.claim
+        about = [
+            claim.table,
+            claim.reading and f"reading: {claim.reading}",
+            f"on {', '.join(claim.tasks)}",
+            verdict.data,
+        ]
+        print(f"- {claim.sentence}\n  {in_words(verdict)}\n  ({'; '.join(part for part in about if part)})")
 
 
 def _import(plugins: list[str] | None) -> None:

@@ -70,7 +70,7 @@ def _sentence(title: str, baseline: str, a: Outputs, b: Outputs) -> str:
     common = [s for s in a.seeds if s in b.seeds]
     kept = errors.agreement(a.votes) != errors.NO_MAJORITY
     contested = errors.is_contested(a.votes)[kept]
-    got = errors.interaction(_some(a, common, kept), _some(b, common, kept), contested)
+    got = errors.interaction(errors.at_seeds(a, common, kept), errors.at_seeds(b, common, kept), contested)
     more = "more" if got.estimate > 0 else "less"
     verdict = "inconclusive" if got.low <= 0 <= got.high else f"{more} on contested items"
     basis = f"{int(contested.sum()):,} of {got.n_items:,} items"
@@ -78,8 +78,3 @@ def _sentence(title: str, baseline: str, a: Outputs, b: Outputs) -> str:
         f"{title} gains {number(abs(100 * got.estimate))} points {more} over {baseline} on contested items than on the "
         f"others (95 % interval {number(100 * got.low)} to {number(100 * got.high)}, {basis}): {verdict}."
     )
-
-
-def _some(outputs: Outputs, seeds: list[int], items: np.ndarray) -> Outputs:
-    rows = [outputs.seeds.index(seed) for seed in seeds]
-    return Outputs(outputs.ids[items], outputs.labels[items], outputs.logits[rows][:, items], tuple(seeds))

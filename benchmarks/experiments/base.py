@@ -261,6 +261,8 @@ def _row(row: Row) -> dict[str, Any]:
     found = {"id": row.id, "title": row.title, "method": row.method.name, "reading": reading}
     if row.curve:
         found |= {"curve": row.curve, "x": row.x}
+    if row.combine:
+        found["combine"] = row.combine
     return found
 
 

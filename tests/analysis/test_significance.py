@@ -100,7 +100,7 @@ def test_the_bootstrap_path_agrees_with_the_layout_where_both_apply(rng):
     a, b = draw(0.95), draw(0.9)
     exact = components(a, b, metric="accuracy", labels=labels)
     opaque = replace(METRICS["accuracy"], per_item=None)
-    booted = by_bootstrap(a, b, labels, opaque, np.random.default_rng(0))
+    booted = by_bootstrap([(1.0, a), (-1.0, b)], labels, opaque, np.random.default_rng(0))
     assert booted.differences == pytest.approx(exact.differences)
     assert booted.items == pytest.approx(exact.items, rel=0.12)
     assert booted.both == pytest.approx((exact.items + 4 * exact.both) / 5, rel=0.1)  # mean within-seed variance / S

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import scores as metrics
+from analysis.errors import is_contested
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,17 @@ class Arm:
     collapsed: tuple[int, ...] = ()
     missing: tuple[int, ...] = ()
     parts: tuple[str, ...] = ("task",)
+    seed_sd: float | None = None  # instead of the world's
+    contested: float = 0.0  # further points where annotators have a bare majority
+    early: float = 0.0  # further points after the first epoch
+    logged: float = 0.02  # where the parts beside the task loss start
+    pace: float = 0.1  # seconds of an update
+    memory: float = 1e9
+    device: str = "cpu"
+    measured: dict[str, float] = field(default_factory=dict)  # r_s, distance, step_divergence
+    curve: str = ""
+    x: float | None = None
+    combines: str = ""  # an arm of whose runs each run of this one is the mean: run s of 4s to 4s + 3
 
     def gain_on(self, task: str) -> float:
         return self.gain.get(task, 0.0) if isinstance(self.gain, dict) else self.gain
@@ -76,7 +88,15 @@ class World:
             "profile": "demo" if self.generated else None,
             "grid": "0123abcd",
             "rows": [
-                {"id": a.id, "title": a.title or a.id, "method": a.method, "reading": a.reading} for a in self.arms
+                {
+                    "id": a.id,
+                    "title": a.title or a.id,
+                    "method": a.method,
+                    "reading": a.reading,
+                    **({"curve": a.curve, "x": a.x} if a.curve else {}),
+                    **({"combine": "vote"} if a.combines else {}),
+                }
+                for a in self.arms
             ],
             "columns": [
                 {
@@ -120,7 +140,11 @@ class World:
             frame.to_parquet(folder / f"{exam.task}.dev.parquet", index=False)
 
     def _run(self, arm: Arm, exam: Exam, seed: int) -> str:
-        key = hashlib.sha256(f"{arm.id}|{exam.task}|{seed}".encode()).hexdigest()[:24]
+        key = run_key(arm.id, exam, seed)
+        if arm.combines:
+            parent = next(other for other in self.arms if other.id == arm.combines)
+            for each in range(4 * seed, 4 * seed + 4):
+                self._run(parent, exam, each)
         if seed in arm.missing:
             return key
         folder = self.root / "runs" / key
@@ -148,7 +172,13 @@ class World:
                     "learning_rate": 2e-5,
                     "source": "generated" if self.generated else "local",
                 },
-                "fingerprints": {"data": {"train": "a" * 64, "dev": "b" * 64}, "weights": "c" * 64},
+                "fingerprints": {
+                    "data": {"train": "a" * 64, "dev": "b" * 64},
+                    "weights": "c" * 64,
+                    "parents": [run_key(arm.combines, exam, each) for each in range(4 * seed, 4 * seed + 4)]
+                    if arm.combines
+                    else [],
+                },
                 "task": {
                     "title": exam.task,
                     "labels": list(exam.labels or [f"label {i}" for i in range(exam.classes)])
@@ -170,7 +200,13 @@ class World:
         )
         write_json(
             folder / "environment.json",
-            {"versions": {"torch": "2.13.0"}, "git": "deadbeef", "device": "cpu", "threads": 1, "platform": "Linux"},
+            {
+                "versions": {"torch": "2.13.0"},
+                "git": "deadbeef",
+                "device": arm.device,
+                "threads": 1,
+                "platform": "Linux",
+            },
         )
         self._history(folder / "history.jsonl", arm, exam, seed)
         write_json(
@@ -182,27 +218,47 @@ class World:
                 "seconds": 12.5,
                 "steps": self.steps,
                 "source": "x",
+                "timing": {
+                    "training": arm.pace * self.steps * (1 + 0.01 * rng("pace", arm.id, exam.task, seed).normal()),
+                    "updates": self.steps,
+                    "memory": arm.memory,
+                },
             },
         )
+        if arm.measured:
+            noise = 1 + 0.02 * rng("measured", arm.id, exam.task, seed).normal()
+            own = {name: value * noise for name, value in arm.measured.items()}
+            moments = [
+                {
+                    "step": step,
+                    "step_divergence": own.get("step_divergence", 0.1),
+                    "distance": step * own["distance"] / 4,
+                }
+                for step in range(1, 5)
+            ]
+            smooth = [{"radius": r, "epsilon": r / 10, "r_s": own["r_s"] * (r / 1e-2) ** 2} for r in (1e-3, 1e-2, 1e-1)]
+            write_json(folder / "measures.json", {"moments": moments, "smoothness": smooth})
         return key
 
     def _predictions(self, arm: Arm, exam: Exam, seed: int, split: str, items: int) -> pd.DataFrame:
         of_items, of_run = rng(exam.task, split), rng(exam.task, split, arm.id, seed)
         difficulty = of_items.normal(size=items)
-        shift = of_run.normal(0, self.seed_sd / 100) + arm.gain_on(exam.task) / 100
+        spread = self.seed_sd if arm.seed_sd is None else arm.seed_sd
+        shift = of_run.normal(0, spread / 100) + arm.gain_on(exam.task) / 100
         blocks = []
         if exam.classes == 1:
             label = of_items.uniform(0, 5, size=items)
         else:
             label = of_items.integers(0, exam.classes, size=items)
         for epoch in range(1, self.epochs + 1):
-            late = 0.08 * (self.epochs - epoch)
+            late = 0.08 * (self.epochs - epoch) - (arm.early / 100 if epoch == 1 else 0.0)
+            extra = _contested(label, difficulty, exam, rng(exam.task, split, "votes")) * arm.contested / 100
             if exam.classes == 1:
                 noise = 1.6 - 8 * shift + 3 * late
                 outputs = (label + noise * (0.5 * difficulty + 0.87 * of_run.normal(size=items)))[:, None]
                 chosen = outputs[:, 0]
             else:
-                outputs, chosen = _classify(exam.base + shift - late, label, difficulty, exam.classes, of_run)
+                outputs, chosen = _classify(exam.base + shift - late + extra, label, difficulty, exam.classes, of_run)
             if seed in arm.collapsed:
                 outputs, chosen = np.zeros_like(outputs), np.zeros_like(chosen)
             outputs = outputs.astype(np.float32)
@@ -220,7 +276,7 @@ class World:
         for step in range(1, self.steps + 1):
             parts = {
                 name: float(
-                    (0.7 if name == "task" else 0.02) * np.exp(-2 * step / self.steps) * noise.uniform(0.8, 1.2)
+                    (0.7 if name == "task" else arm.logged) * np.exp(-2 * step / self.steps) * noise.uniform(0.8, 1.2)
                 )
                 for name in arm.parts
             }
@@ -270,8 +326,20 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
 
 
+def run_key(row: str, exam: Exam, seed: int) -> str:
+    """Of a run in this world."""
+    return hashlib.sha256(f"{row}|{exam.task}|{seed}".encode()).hexdigest()[:24]
+
+
+def _contested(label: np.ndarray, difficulty: np.ndarray, exam: Exam, noise: np.random.Generator) -> np.ndarray:
+    if not exam.votes:
+        return np.zeros(len(label))
+    votes = np.stack(list(_votes(label, difficulty, exam.classes, noise).values()), axis=1)
+    return is_contested(votes).astype(float)
+
+
 def _classify(
-    rate: float, label: np.ndarray, difficulty: np.ndarray, classes: int, noise: np.random.Generator
+    rate: float | np.ndarray, label: np.ndarray, difficulty: np.ndarray, classes: int, noise: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Right with probability about ``rate``: items differ in difficulty, which all runs share."""
     from scipy.special import ndtri

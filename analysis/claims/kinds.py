@@ -1,0 +1,332 @@
+"""Claims that stored predictions decide: differences, contrasts of contrasts, agreement, curves, selections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from analysis import contrasts, errors
+from analysis.claims import rule
+from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
+from analysis.claims.words import measured
+from analysis.comparison import seeded
+from analysis.contrasts import Arm
+from analysis.crossed import Components, combine, layout
+from analysis.load import Column, Manifest, ResultsError
+from analysis.scores import METRICS, per_item
+from analysis.selection import selected
+
+
+@dataclass(frozen=True)
+class Case:
+    """A claim with the results it is decided from."""
+
+    results: str | Path
+    manifest: Manifest
+    claim: Claim
+
+    def columns(self, ids: Sequence[str] | None = None, tasks: Sequence[str] | None = None) -> list[Column]:
+        """The columns of these ids, else those the claim names, else the first that fits of each of its tasks.
+
+        Raises: ResultsError: a column is not in this experiment, with the planner's reason.
+        """
+        claim, there = self.claim, {column.id: column for column in self.manifest.columns}
+        wanted = ids if ids is not None else claim.about.get("columns") if tasks is None else None
+        if wanted is not None:
+            gone = [name for name in wanted if name not in there]
+            if gone or not wanted:
+                reason = self.manifest.reasons_missing.get(f"*|{gone[0]}", "") if gone else ""
+                what = gone[0] if gone else "what it is compared with"
+                raise ResultsError(f"{what} is not in this experiment" + (f": {reason}" if reason else ""))
+            return [there[name] for name in wanted]
+        return [self.column(task) for task in (tasks if tasks is not None else claim.tasks)]
+
+    def column(self, task: str) -> Column:
+        """The task's first column with the claim's metric."""
+        metric = self.claim.metric
+        found = next((c for c in self.manifest.columns if c.task == task and metric in ("", c.metric)), None)
+        if found is None:
+            raise ResultsError(f"{task} with {metric or 'any metric'} is not in this experiment")
+        return found
+
+    def difference(self, column: Column, epoch: int | str = "last") -> list[Arm]:
+        """The claim's contrast in one column."""
+        return contrasts.difference(self.results, self.manifest, self.claim.a, self.claim.b, column, epoch)
+
+    def seeds(self, arms: Sequence[Arm]) -> list[int]:
+        """The seeds all arms have. Raises ResultsError: fewer than the claim needs."""
+        found = contrasts.shared_seeds(self.manifest, arms)
+        self.enough(len(found))
+        return found
+
+    def enough(self, seeds: int) -> None:
+        """Raises ResultsError: fewer seeds than the claim needs."""
+        if seeds < self.claim.min_seeds:
+            raise ResultsError(f"needs {self.claim.min_seeds} seeds of both methods on every task, has {seeds}")
+
+
+def difference(case: Case) -> Verdict:
+    """Row a against row b over columns; ``about``: ``columns``, and ``baseline: parents`` for combined runs."""
+    return _over_columns(case, {_name(case, c): _against(case, c) for c in case.columns()})
+
+
+def _against(case: Case, column: Column) -> list[Arm]:
+    if case.claim.about.get("baseline") == "parents":
+        return contrasts.against_parents(case.results, case.manifest, case.claim.a, column)
+    return case.difference(column)
+
+
+def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
+    seeds = case.seeds([arm for each in arms.values() for arm in each])
+    parts = {name: contrasts.measure(each, seeds) for name, each in arms.items()}
+    places = [(each[0].column.task, each[0].column.split) for each in arms.values()]
+    shared = len(set(places)) < len(places)
+    mean = contrasts.measure(contrasts.mean_of(list(arms.values())), seeds) if shared else None
+    found = rule.judge(_in_unit(case.claim, arms), parts, mean)
+    return replace(found, claim=case.claim, unit=_unit(arms))
+
+
+def interaction(case: Case) -> Verdict:
+    """The contrast against another contrast: on other tasks (``against``), in other columns (``against_columns``), or
+    of other rows (``against_contrast``); ``relative_error`` measures each by how many percent errors are fewer."""
+    about, claim = case.claim.about, case.claim
+    first = [case.difference(column) for column in case.columns()]
+    if "against_contrast" in about:
+        other = replace(case, claim=replace(claim, contrast=about["against_contrast"]))
+        second = [other.difference(column) for column in other.columns()]
+        what = f"more than {other.claim.a} against {other.claim.b}"
+    else:
+        columns = _others(case)
+        second = [case.difference(column) for column in columns]
+        what = f"more on {_list(case.columns())} than on {_list(columns)}"
+    seeds = case.seeds([arm for arms in first + second for arm in arms])
+    if about.get("relative_error"):
+        measured = [[contrasts.relative_error(arms, seeds) for arms in side] for side in (first, second)]
+        part = contrasts.joined([_times(each, 1 / len(measured[0])) for each in measured[0]]
+                                + [_times(each, -1 / len(measured[1])) for each in measured[1]])  # fmt: skip
+        what = f"{what.removeprefix('more ')} in relative reduction of the error (percent)"
+    else:
+        part = contrasts.measure(contrasts.mean_of(first) + contrasts.mean_of(second, -1.0), seeds)
+    return replace(rule.judge(claim, {what: part}), what=what)
+
+
+def _others(case: Case) -> list[Column]:
+    about = case.claim.about
+    if "against_columns" in about:
+        return case.columns(ids=about["against_columns"])
+    other = replace(case, claim=replace(case.claim, metric=""))
+    columns = other.columns(tasks=about.get("against") or [])
+    if not columns:
+        raise ResultsError("what it is compared with is not in this experiment")
+    return columns
+
+
+def _times(part: Components, weight: float) -> Components:
+    return Components(
+        part.differences * weight, part.items * weight**2, part.both * weight**2, part.n_items, part.method
+    )
+
+
+def agreement(case: Case) -> Verdict:
+    """The difference on items by how far their annotators agree: in each bucket, or in some against others."""
+    about, claim = case.claim.about, case.claim
+    columns = replace(case, claim=replace(claim, metric="")).columns(tasks=claim.tasks)
+    pairs = {column.task: _pair_with_votes(case, column) for column in columns}
+    if "against_buckets" in about:
+        parts = {task: _contrast_of(pair, about["buckets"], about["against_buckets"]) for task, pair in pairs.items()}
+        found = rule.judge(claim, parts)
+        what = f"more on {_words(about['buckets'])} than on {_words(about['against_buckets'])}"
+        return replace(found, what=what)
+    if about.get("every"):
+        cells = {
+            f"{task}, {bucket}": _in_buckets(pair, [bucket])
+            for task, pair in pairs.items()
+            for bucket in about["buckets"]
+        }
+        return rule.judge(replace(claim, quantifier="every"), cells)
+    return _to_votes(case, pairs)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Both arms on one task at their common seeds, with votes."""
+
+    a: errors.Outputs
+    b: errors.Outputs
+    buckets: np.ndarray
+    column: Column
+
+    def differences(self, metric: str, b: errors.Outputs | None = None) -> np.ndarray:
+        """``(seeds, items)``; metrics on logits are scored against the votes."""
+        sides = []
+        for side in (self.a, b or self.b):
+            if METRICS[metric].uses == "logits":
+                assert side.votes is not None
+                counted = np.maximum(
+                    side.votes, 1e-300
+                )  # items without votes are in no bucket, but must not divide by 0
+                sides.append(np.stack([per_item(metric, counted, run) for run in side.logits]))
+            else:
+                sides.append(side.right.astype(np.float64))
+        return METRICS[metric].scale * (sides[0] - sides[1])
+
+
+def _pair_with_votes(case: Case, column: Column) -> _Pair:
+    sides = []
+    for row in (case.claim.a, case.claim.b):
+        scored = contrasts.reading(case.results, case.manifest, row, column)
+        outputs = errors.read_outputs(
+            case.results, dict(zip(scored.seeds, scored.keys, strict=True)), column.task, column.split
+        )
+        if outputs.votes is None:
+            raise ResultsError(f"{column.task}: its predictions hold no annotator votes")
+        sides.append(outputs)
+    common = [s for s in case.manifest.seeds if all(s in side.seeds for side in sides)]
+    case.enough(len(common))
+    a, b = (errors.at_seeds(side, common) for side in sides)
+    assert a.votes is not None
+    return _Pair(a, b, errors.agreement(a.votes), column)
+
+
+def _in_buckets(pair: _Pair, buckets: Sequence[str], d: np.ndarray | None = None) -> Components:
+    chosen = np.isin(pair.buckets, buckets)
+    if chosen.sum() < 2:
+        raise ResultsError(f"{pair.column.task} has {int(chosen.sum())} items voted {_words(buckets)}")
+    return layout((pair.differences("accuracy") if d is None else d)[:, chosen])
+
+
+def _contrast_of(pair: _Pair, buckets: Sequence[str], others: Sequence[str]) -> Components:
+    return contrasts.joined([_in_buckets(pair, buckets), _times(_in_buckets(pair, others), -1.0)])
+
+
+def _to_votes(case: Case, pairs: dict[str, _Pair]) -> Verdict:
+    """A divergence from the votes; the same against the temperature-scaled baseline stands beside it, because any
+    smoothing lowers it."""
+    claim, buckets = case.claim, case.claim.about["buckets"]
+    parts = {task: _in_buckets(pair, buckets, pair.differences(claim.metric)) for task, pair in pairs.items()}
+    mean, per_task = combine(list(parts.values())), {task: combine([part]) for task, part in parts.items()}
+    measure = rule.Measure(claim.sign, claim.size, claim.bound)  # no bound in nats was declared for anyone
+    found = rule.verdict(claim, mean, per_task, *rule.settle(claim.quantifier, mean, list(per_task.values()), measure))
+    return replace(found, unit=NATS, what=f"on items voted {_words(buckets)}", beside=_beside(case, pairs))
+
+
+def _beside(case: Case, pairs: dict[str, _Pair]) -> str:
+    parts = []
+    for pair in pairs.values():
+        keys = dict(seeded(case.results, case.manifest, case.claim.b, pair.column))
+        try:
+            holdout = errors.read_outputs(case.results, keys, pair.column.task, "holdout")
+            scaled = errors.rescaled(pair.b, holdout)
+        except (ResultsError, KeyError):
+            return "Its baseline could not be scaled by a temperature: no predictions on the holdout are here."
+        d = pair.differences(case.claim.metric, scaled)
+        parts.append(_in_buckets(pair, case.claim.about["buckets"], d))
+    against = combine(parts, level=LEVEL)
+    return f"Against the temperature-scaled baseline: {measured('on the same items', against, NATS)}."
+
+
+def sweep(case: Case) -> Verdict:
+    """That a setting hardly matters: all pairs of ``rows``, of a ``curve`` ``between`` two values, or a and b."""
+    about, claim = case.claim.about, case.claim
+    if "curve" in about:
+        low, high = about["between"]
+        rows = [
+            r.id for r in case.manifest.rows if r.curve == about["curve"] and r.x is not None and low <= r.x <= high
+        ]
+    else:
+        rows = list(about.get("rows") or (claim.a, claim.b))
+    if len(rows) < 2:
+        raise ResultsError(f"fewer than two rows of {about.get('curve', 'it')} are in this experiment")
+    columns, parts = case.columns(), {}
+    arms = {row: [Arm(1.0, contrasts.reading(case.results, case.manifest, row, c), c) for c in columns] for row in rows}
+    seeds = case.seeds([arm for each in arms.values() for arm in each])
+    for a, b in combinations(rows, 2):
+        both = [[x, *contrasts.weighted([y], -1.0)] for x, y in zip(arms[a], arms[b], strict=True)]
+        parts[f"{a} against {b}"] = combine([contrasts.measure(contrasts.mean_of(both), seeds)], level=LEVEL)
+    found = list(parts.values())
+    widest = max(found, key=lambda interval: max(abs(interval.low), abs(interval.high)))
+    name = next(name for name, interval in parts.items() if interval is widest)
+    verdict = rule.verdict(claim, widest, parts, rule.flat(found, claim.relevant))
+    what = f"between {name.replace(' against ', ' and ')}"
+    if len(parts) > 1:
+        what += f", the farthest of {len(parts)} pairs"
+    return replace(verdict, what=f"{what} (all must lie within {claim.relevant:g})")
+
+
+def at_epoch(case: Case) -> Verdict:
+    """The difference after ``epoch`` instead of after the last one."""
+    epoch = int(case.claim.about["epoch"])
+    return _over_columns(case, {_name(case, c): case.difference(c, epoch) for c in case.columns()})
+
+
+def against_constant(case: Case) -> Verdict:
+    """Whether row a comes within ``size`` of a published score: its own interval against ``constant``."""
+    claim = case.claim
+    (column,) = case.columns()
+    arm = Arm(1.0, contrasts.reading(case.results, case.manifest, claim.a, column), column)
+    part = contrasts.measure([arm], case.seeds([arm]))
+    constant = float(claim.about["constant"])
+    shifted = replace(part, differences=part.differences - constant)
+    interval, nearest = combine([shifted], level=LEVEL), claim.size or 0.0
+    low, high = (interval.low, interval.high) if claim.sign > 0 else (-interval.high, -interval.low)
+    status = rule.SUPPORTED if low > -nearest else rule.CONTRADICTED if high < -nearest else rule.INCONCLUSIVE
+    verdict = rule.verdict(claim, interval, {column.task: interval}, status)
+    return replace(
+        verdict, claim=replace(claim, size=None), what=f"from {constant:g}, of which it must come within {nearest:g}"
+    )
+
+
+def selections(case: Case) -> Verdict:
+    """What choosing the epoch on dev adds to choosing it on the holdout: more than nothing for both rows, and not by
+    the same amount."""
+    claim = case.claim
+    best, honest = claim.about["selections"]
+    columns = case.columns(tasks=claim.tasks)
+    gains = {
+        row: contrasts.mean_of([
+            [Arm(weight, selected(case.results, case.manifest, row, column, how), column)
+             for weight, how in ((1.0, best), (-1.0, honest))]
+            for column in columns
+        ])
+        for row in (claim.a, claim.b)
+    }  # fmt: skip
+    both = gains[claim.a] + contrasts.weighted(gains[claim.b], -1.0)
+    seeds = case.seeds(both)
+    parts = {row: combine([contrasts.measure(arms, seeds)], level=LEVEL) for row, arms in gains.items()}
+    apart = combine([contrasts.measure(both, seeds)], level=LEVEL)
+    measure = rule.Measure(1.0, None, claim.relevant)
+    status, _ = rule.settle("every", apart, list(parts.values()), measure)
+    if status == rule.SUPPORTED and apart.low <= 0 <= apart.high:
+        status = rule.CONTRADICTED if rule.flat([apart], claim.relevant) == rule.SUPPORTED else rule.INCONCLUSIVE
+    named = {f"{row} ({best} over {honest})": interval for row, interval in parts.items()}
+    found = rule.verdict(replace(claim, quantifier="every"), apart, named, status)
+    return replace(found, beside=f"The two gains differ by {measured('between the methods', apart, POINTS)}.")
+
+
+def _name(case: Case, column: Column) -> str:
+    """A column's short name: its task, or its title where the claim speaks of several of one task."""
+    same = [c for c in case.columns() if c.task == column.task]
+    return column.task if len(same) == 1 else column.title or column.id
+
+
+def _unit(arms: dict[str, list[Arm]]) -> str:
+    return NATS if METRICS[next(iter(arms.values()))[0].column.metric].scale == 1.0 else POINTS
+
+
+def _in_unit(claim: Claim, arms: dict[str, list[Arm]]) -> Claim:
+    """Half a point is nothing that could be said in nats: there the bound is half the size, if the paper gives one."""
+    if _unit(arms) == POINTS or claim.bound is not None:
+        return claim
+    return replace(claim, bound=(claim.size or 0.0) / 2 or 1e-12)
+
+
+def _list(columns: Sequence[Column]) -> str:
+    return ", ".join(column.title or column.task for column in columns)
+
+
+def _words(buckets: Sequence[str]) -> str:
+    return " or ".join(buckets)

@@ -1,0 +1,213 @@
+"""Claims that logs decide: spread over seeds, time, memory, and what was measured while training.
+
+Ratios are compared as logarithms, one per seed: half and twice are equally far from 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from analysis import curves
+from analysis.claims import rule
+from analysis.claims.claim import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    LEVEL,
+    NO_EFFECT,
+    SMALLER,
+    SUPPORTED,
+    TIMES,
+    VALUE,
+    Verdict,
+)
+from analysis.claims.kinds import Case
+from analysis.comparison import seeded
+from analysis.contrasts import reading
+from analysis.descriptive import variance_ratio_test
+from analysis.interval import Interval, t_interval
+from analysis.load import Column, ResultsError, Run, is_done, measures, read_log, read_run
+
+RADIUS = 1e-9  # relative: two radii this close are the same
+
+
+def variance(case: Case) -> Verdict:
+    """The spread over seeds, the more varying row's over the other's: decided by permutation, shown with bootstrap
+    percentiles. Below the square root of the paper's ratio a difference does not matter."""
+    claim = case.claim
+    (column,) = case.columns()
+    small, large = (claim.a, claim.b) if claim.sign < 0 else (claim.b, claim.a)
+    scores = {row: reading(case.results, case.manifest, row, column).scores for row in (small, large)}
+    case.enough(min(map(len, scores.values())))
+    try:
+        wide, narrow = (
+            variance_ratio_test(scores[large], scores[small], rng=np.random.default_rng(0), level=level)
+            for level in (LEVEL, 0.90)
+        )
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    beyond = math.sqrt(claim.size) if claim.size else 1.0
+    if wide.p <= 1 - LEVEL:
+        status = SUPPORTED if wide.estimate > 1 else CONTRADICTED
+    else:
+        status = NO_EFFECT if 1 / beyond < narrow.low and narrow.high < beyond else INCONCLUSIVE
+    suffix = SMALLER if status == SUPPORTED and claim.size and wide.high < claim.size else ""
+    what = f"the spread of {small} is that of {large} (permutation p = {wide.p:.3g})"
+    ends = (narrow.low, narrow.high)
+    return Verdict(claim, status, suffix, wide, {column.task: wide}, ends, n_seeds=wide.n_seeds, unit=TIMES, what=what)
+
+
+def cost(case: Case) -> Verdict:
+    """Seconds an update or memory of row a over row b. With a ``bound`` the claim is "about ``size`` times"; without,
+    less (or more) than ``size`` times."""
+    claim, quantity = case.claim, str(case.claim.about["quantity"])
+    per_task = {
+        column.task: np.log(_costs(case, claim.a, column, quantity)) - np.log(_costs(case, claim.b, column, quantity))
+        for column in case.columns(tasks=claim.tasks)
+    }
+    mean, size = over_seeds(np.mean(list(per_task.values()), axis=0)), claim.size or 1.0
+    if claim.bound is not None:
+        status = rule.inside(times(mean), size - claim.bound, size + claim.bound)
+    else:
+        shifted = replace(mean, low=mean.low - math.log(size), high=mean.high - math.log(size))
+        status, _ = rule.settle("average", shifted, [shifted], rule.Measure(claim.sign, None, None))
+    parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
+    narrow = times(mean.at(0.90))
+    what = {"seconds": "the seconds of an update", "memory": "the memory"}[quantity] + f" of {claim.b}"
+    return Verdict(claim, status, "", times(mean), parts, (narrow.low, narrow.high), n_seeds=mean.n_seeds, unit=TIMES,
+                   what=what)  # fmt: skip
+
+
+def measured(case: Case) -> Verdict:
+    """What ``measures.json`` has, row a over row b: R_s at a radius, the way from theta_0, the steps' divergence."""
+    claim, quantity = case.claim, str(case.claim.about["quantity"])
+    radius = claim.about.get("epsilon")
+    per_task = {}
+    for column in case.columns(tasks=claim.tasks):
+        a, b = (_measures(case, row, column, quantity, radius) for row in (claim.a, claim.b))
+        common = [seed for seed in case.manifest.seeds if seed in a and seed in b]
+        case.enough(len(common))
+        per_task[column.task] = np.log([a[seed] for seed in common]) - np.log([b[seed] for seed in common])
+    mean = over_seeds(np.mean(list(per_task.values()), axis=0))
+    status, _ = rule.settle("average", mean, [mean], rule.Measure(claim.sign, None, None))
+    parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
+    narrow = times(mean.at(0.90))
+    what = f"the {WORDS[quantity]} of {claim.b}"
+    return Verdict(claim, status, "", times(mean), parts, (narrow.low, narrow.high), n_seeds=mean.n_seeds, unit=TIMES,
+                   what=what)  # fmt: skip
+
+
+WORDS = {
+    "r_s": "change under small perturbations (R_s)",
+    "distance": "distance from the pre-trained weights",
+    "step_divergence": "divergence between successive updates",
+}
+
+
+def stays_between(case: Case) -> Verdict:
+    """A logged part of row a, its mean over the updates ``after`` a share of them, ``between`` two values."""
+    claim, about = case.claim, case.claim.about
+    low, high = about["between"]
+    (column,) = case.columns(tasks=claim.tasks)
+    means = []
+    for _, key in _done(case, claim.a, column):
+        values = list(curves.binned(read_log(case.results, key), about["quantity"]).values())
+        if not values:
+            raise ResultsError(f"{claim.a} on {column.task}: {about['quantity']} was not logged")
+        means.append(float(np.mean(values[int(about.get("after", 0.0) * len(values)) :])))
+    case.enough(len(means))
+    interval = over_seeds(np.array(means))
+    what = (
+        f"{about['quantity']} after {about.get('after', 0.0):.0%} of the updates, claimed between {low:g} and {high:g}"
+    )
+    found = rule.verdict(claim, interval, {column.task: interval}, rule.inside(interval, low, high))
+    return replace(found, unit=VALUE, what=what.replace("%", " %"))
+
+
+def over_seeds(values: np.ndarray) -> Interval:
+    """Student's interval of a mean over seeds ``(seeds,)``: new seeds on these very items."""
+    n = len(values)
+    if n < 2:
+        raise ResultsError(f"an interval over seeds needs at least two, has {n}")
+    return t_interval(float(values.mean()), float(values.var(ddof=1)) / n, n - 1.0, n, 0, "seeds alone", LEVEL)
+
+
+def times(interval: Interval) -> Interval:
+    """An interval of a logarithm as one of the ratio."""
+    return replace(
+        interval,
+        estimate=math.exp(interval.estimate),
+        low=math.exp(interval.low),
+        high=math.exp(interval.high),
+        se=math.nan,
+    )
+
+
+def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
+    found = [(s, k) for s, k in seeded(case.results, case.manifest, row, column) if is_done(case.results, k)]
+    if not found:
+        raise ResultsError(f"{row} on {column.task}: {case.manifest.reason(row, column) or 'not run'}")
+    return found
+
+
+def _costs(case: Case, row: str, column: Column, quantity: str) -> np.ndarray:
+    """Of every finished seed both rows have, in seed order. Raises ResultsError: timed on different machines."""
+    of = {name: dict(_done(case, name, column)) for name in (case.claim.a, case.claim.b)}
+    common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in of.values())]
+    case.enough(len(common))
+    runs = {name: [read_run(case.results, keys[seed]) for seed in common] for name, keys in of.items()}
+    machines = {_machine(run) for each in runs.values() for run in each}
+    if len(machines) > 1:
+        raise ResultsError(f"its runs were made on different machines ({'; '.join(sorted(machines))})")
+    return np.array([COSTS[quantity](run) for run in runs[row]])
+
+
+def _machine(run: Run) -> str:
+    about = run.environment
+    return f"{about.get('device_name') or about.get('device')}, {about.get('threads')} threads"
+
+
+def _seconds(run: Run) -> float:
+    timing = run.result.get("timing") or {}
+    if not timing.get("updates"):
+        raise ResultsError(f"run {run.key[:12]} did not record how long its updates took")
+    return float(timing["training"]) / float(timing["updates"])
+
+
+def _memory(run: Run) -> float:
+    if run.environment.get("device") != "cuda":
+        raise ResultsError(
+            "on a CPU the peak is that of the worker process, with its libraries and its earlier runs; memory is "
+            "decided from runs on a GPU"
+        )
+    return float(run.result["timing"]["memory"])
+
+
+COSTS = {"seconds": _seconds, "memory": _memory}
+
+
+def _measures(case: Case, row: str, column: Column, quantity: str, radius: float | None) -> dict[int, float]:
+    found = {}
+    for seed, key in _done(case, row, column):
+        value = _quantity(measures(case.results, key), quantity, radius)
+        if value is None or not value > 0:
+            raise ResultsError(f"{row} on {column.task}: run {key[:12]} measured no {quantity}")
+        found[seed] = value
+    return found
+
+
+def _quantity(content: Mapping[str, Any], quantity: str, radius: float | None) -> float | None:
+    if quantity == "r_s":
+        rows = content.get("smoothness") or ()
+        return next(
+            (r["r_s"] for r in rows if radius is None or math.isclose(r["radius"], radius, rel_tol=RADIUS)), None
+        )
+    moments: Sequence[dict[str, float]] = content.get("moments") or ()
+    values = [moment[quantity] for moment in moments if quantity in moment]
+    if not values:
+        return None
+    return values[-1] if quantity == "distance" else float(np.mean(values))

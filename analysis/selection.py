@@ -1,0 +1,60 @@
+"""Choosing the epoch: the last one, the best on the scored split, or the best on the holdout.
+
+Every run stores its predictions after each epoch on dev and on the holdout, so the choice is made here, after the
+runs, and the same runs answer for all of them. Only ``last`` decides claims about methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from analysis.comparison import Scored, logits, quiet_score, read_cell
+from analysis.load import Column, Manifest, ResultsError, predictions
+from analysis.scores import METRICS
+
+SPLIT_OF: dict[str, Callable[[Column], str | None]] = {
+    "last": lambda column: None,
+    "best-dev": lambda column: column.split,
+    "best-holdout": lambda column: "holdout",
+}
+
+
+def selected(results: str | Path, manifest: Manifest, row: str, column: Column, how: str) -> Scored:
+    """One cell with every seed at the epoch that ``how`` chooses: last, best-dev or best-holdout (ties: the first).
+
+    Raises: ResultsError: the cell cannot be read, or a run has no predictions on the split that chooses.
+    """
+    if how not in SPLIT_OF:
+        raise ResultsError(f"no selection named {how!r}; there are: {', '.join(SPLIT_OF)}")
+    scored = read_cell(results, manifest, row, column)
+    split = SPLIT_OF[how](column)
+    if split is None:
+        return scored
+    metric, outputs = METRICS[column.metric], []
+    for key in scored.keys:
+        epoch = best_epoch(results, key, replace(column, split=split))
+        frame = predictions(results, key, column.task, column.split, epoch)
+        if not np.array_equal(frame["id"], scored.ids):
+            raise ResultsError(f"run {key[:12]} was scored on other items after epoch {epoch}")
+        outputs.append(logits(frame) if metric.uses == "logits" else frame["prediction"].to_numpy())
+    scores = np.array([quiet_score(metric, scored.labels, x) for x in outputs])
+    return replace(scored, outputs=np.stack(outputs), scores=scores)
+
+
+def best_epoch(results: str | Path, key: str, column: Column) -> int:
+    """The epoch with the run's best score in that column; the first of equals."""
+    metric = METRICS[column.metric]
+    sign = 1.0 if metric.greater_is_better else -1.0
+    best, at = -np.inf, 0
+    found = predictions(results, key, column.task, column.split, "all")
+    for epoch in sorted(found["epoch"].unique().tolist()):
+        frame = found[found["epoch"] == epoch]
+        outputs = logits(frame) if metric.uses == "logits" else frame["prediction"].to_numpy()
+        value = sign * quiet_score(metric, frame["label"].to_numpy(), outputs)
+        if value > best:
+            best, at = value, epoch
+    return at
