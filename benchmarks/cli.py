@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmarks import config as config_module
 from benchmarks.cli_runs import runs_app
 from benchmarks.errors import NotInProfileError, UsageError
 from smart_repro.registry import UnknownNameError
@@ -41,18 +42,47 @@ app = typer.Typer(
 app.add_typer(runs_app, name="runs")
 
 
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help=f"file of defaults for the options below; default: {config_module.NAME} here or above"),
+    ] = None,
+) -> None:
+    """What comes before the verb."""
+    path = config or config_module.find(Path.cwd())
+    context.obj = config_module.read(path) if path else config_module.Config()
+    context.default_map = config_module.defaults(context.obj, context.command, sys.argv[1:])
+
+
 # --- options that several verbs share ---
+
+
+def _task_names(incomplete: str) -> list[str]:
+    """Completes a task in the shell. Other names would have to load torch first: too slow while somebody types."""
+    from benchmarks.tasks import TASKS
+
+    return [name for name in TASKS if name.startswith(incomplete)]
+
+
+def _words(*words: str) -> Callable[[str], list[str]]:
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
 
 Name = Annotated[
     str,
     typer.Argument(
         help="an experiment (`smart-repro list experiments`), a paper (smart, sda: all of it), controls, or "
-        "compare for "
-        "a grid of your own"
+        "compare for a grid of your own"
     ),
 ]
 Profile = Annotated[
-    str | None, typer.Option(help="demo (generated data, minutes), small (real data, MiniLM) or paper; default demo")
+    str | None,
+    typer.Option(
+        help="demo (generated data, minutes), small (real data, MiniLM) or paper; default demo",
+        autocompletion=_words("demo", "small", "paper"),
+    ),
 ]
 Tasks = Annotated[str | None, typer.Option(help="comma-separated: rte,cola,stsb")]
 Methods = Annotated[
@@ -114,11 +144,20 @@ _RESULTS = Path("results")
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="methods, tasks, experiments, claims, profiles or models")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="methods, tasks, experiments, claims, profiles or models",
+            autocompletion=_words("methods", "tasks", "experiments", "claims", "profiles", "models"),
+        ),
+    ],
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """List what there is, by name."""
+    """List what there is, by name.
+
+    Example: smart-repro list methods
+    """
     from benchmarks import catalogue
 
     _import(plugins)
@@ -137,7 +176,10 @@ def show(
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """Show one method, task, experiment, profile or model with all it says about itself."""
+    """Show one method, task, experiment, profile or model with all it says about itself.
+
+    Example: smart-repro show smart
+    """
     from benchmarks import catalogue
 
     _import(plugins)
@@ -158,6 +200,8 @@ def plan(
     """Show the runs of an experiment, how many are done, and what the rest takes: time, disk and memory.
 
     The time is known once runs of that kind were done on this machine, or with --calibrate, which times a few updates.
+
+    Example: smart-repro plan smart-table3 --calibrate
     """
     _import(plugins)
     request = _request(locals())
@@ -219,7 +263,10 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds, until nothing runs")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show how many runs of each experiment are done, running, failed (and why) or to do."""
+    """Show how many runs of each experiment are done, running, failed (and why) or to do.
+
+    Example: smart-repro status smart-table1 --watch
+    """
     from benchmarks import status as status_module
 
     if watch:
@@ -239,7 +286,10 @@ def report(
     results: Results = _RESULTS,
     claims: Annotated[bool, typer.Option("--claims", help="print a verdict per claim instead")] = False,
 ) -> None:
-    """Write report.html, tables and figures from the finished runs of an experiment, or of all."""
+    """Write report.html, tables and figures from the finished runs of an experiment, or of all.
+
+    Example: smart-repro report smart-table1
+    """
     from benchmarks import status as status_module
 
     for each in [name] if name else status_module.experiments(results):
@@ -284,7 +334,10 @@ def submit(
     partial: Annotated[bool, typer.Option(help="leave out tasks without predictions (the server will refuse)")] = False,
     results: Results = _RESULTS,
 ) -> None:
-    """Write the zip file the GLUE server scores, from finished runs' predictions on the hidden test sets."""
+    """Write the zip file the GLUE server scores, from finished runs' predictions on the hidden test sets.
+
+    Example: smart-repro submit glue --row "smart[shared]" --seed 0
+    """
     from benchmarks import submission
 
     if benchmark != "glue":
@@ -298,12 +351,17 @@ def submit(
 
 @app.command()
 def data(
-    tasks: Annotated[list[str] | None, typer.Argument(help="tasks to look at; default: all")] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="tasks to look at; default: all", autocompletion=_task_names)
+    ] = None,
     source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None, model: Model = None,
     plot: Annotated[Path | None, typer.Option(help="also draw length and label histograms into this folder")] = None,
     plugins: Plugins = None, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Show what each task reads: files, rows against the official ones, labels, duplicates, fingerprints."""
+    """Show what each task reads: files, rows against the official ones, labels, duplicates, fingerprints.
+
+    Example: smart-repro data rte cola --data-dir glue_data
+    """
     _import(plugins)
     from benchmarks import catalogue, data_report, models
     from benchmarks.tasks import TASKS
@@ -328,11 +386,14 @@ def data(
 
 
 @app.command()
-def doctor(results: Results = _RESULTS, as_json: Json = False) -> None:
-    """Check this machine: versions, device, memory, disk, data and models, each with a remedy."""
+def doctor(context: typer.Context, results: Results = _RESULTS, as_json: Json = False) -> None:
+    """Check this machine: versions, device, memory, disk, data and models, each with a remedy.
+
+    Example: smart-repro doctor
+    """
     from benchmarks import doctor as doctor_module
 
-    found = doctor_module.checks(results)
+    found = doctor_module.checks(results, context.obj)
     if as_json:
         _print_json([vars(check) for check in found])
     else:
@@ -530,7 +591,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="" if os.environ.get("NO_COLOR") else "bold")
     for column in rows[0] if rows else []:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -553,8 +614,11 @@ def main() -> None:
 
 
 def _guarded() -> int:
+    if not sys.stderr.isatty():  # the bars of downloads are for terminals, as ours are
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
-        app()
+        app(config_module.in_front(sys.argv[1:]))
         return DONE
     except SystemExit as stop:  # typer's own: help, usage errors, and the codes of typer.Exit
         return stop.code if isinstance(stop.code, int) else DONE

@@ -30,7 +30,10 @@ def list_(
     results: Results = _RESULTS,
     as_json: Json = False,
 ) -> None:
-    """List the runs: finished ones with their score, then those at work, interrupted or failed."""
+    """List the runs: finished ones with their score, then those at work, interrupted or failed.
+
+    Example: smart-repro runs list --only task=rte
+    """
     from benchmarks import runs
     from benchmarks.cli import _print_json, _print_table
 
@@ -51,7 +54,10 @@ def list_(
 
 @runs_app.command()
 def show(key: Key, results: Results = _RESULTS) -> None:
-    """Show a run: settings, versions and scores, or where it stands and why."""
+    """Show a run: settings, versions and scores, or where it stands and why.
+
+    Example: smart-repro runs show 3fa9
+    """
     from benchmarks import catalogue, runs
 
     store = _store(results)
@@ -69,7 +75,10 @@ def show(key: Key, results: Results = _RESULTS) -> None:
 
 @runs_app.command()
 def compare(key: Key, other: Key, results: Results = _RESULTS, as_json: Json = False) -> None:
-    """Show what two finished runs differ in; exit code 1 if they predict something else."""
+    """Show what two finished runs differ in; exit code 1 if they predict something else.
+
+    Example: smart-repro runs compare 3fa9 71c0
+    """
     from benchmarks import runs
 
     found = runs.compare(_store(results), key, other)
@@ -119,7 +128,10 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
     results: Results = _RESULTS,
 ) -> None:
-    """Forget runs: their results, weights and work. Asks first."""
+    """Forget runs: their results, weights and work. Asks first.
+
+    Example: smart-repro runs remove 3fa9 71c0
+    """
     from benchmarks import runs
 
     store = _store(results)
@@ -137,7 +149,10 @@ def pack(
     keys: Annotated[list[str] | None, typer.Argument(help="which runs; default: all finished ones")] = None,
     results: Results = _RESULTS,
 ) -> None:
-    """Pack finished runs, and the tables they are in, into one file for another machine."""
+    """Pack finished runs, and the tables they are in, into one file for another machine.
+
+    Example: smart-repro runs pack runs.tar.gz
+    """
     from benchmarks import archive as archive_module
     from benchmarks import runs
 
@@ -153,7 +168,10 @@ def unpack(
     archive: Annotated[Path, typer.Argument(help="a file that `runs pack` wrote")],
     results: Results = _RESULTS,
 ) -> None:
-    """Merge the runs of an archive into a results folder; runs that are here stay as they are."""
+    """Merge the runs of an archive into a results folder; runs that are here stay as they are.
+
+    Example: smart-repro runs unpack runs.tar.gz --results results
+    """
     from benchmarks.archive import unpack as unpack_archive
     from benchmarks.store import Store
 
