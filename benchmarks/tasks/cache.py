@@ -1,7 +1,7 @@
 """Large files parsed once, and splits tokenised once: Arrow files that a second start maps into memory.
 
-Nothing here can change a result: an entry is named after everything it depends on, the parsed texts are compared with
-their fingerprint when they come back, and an entry that cannot be read is made anew. ``SMART_REPRO_CACHE`` moves the
+Nothing here can change a result: an entry is named after everything it depends on, what comes back is compared with a
+checksum (texts with their fingerprint), and an entry that cannot be read is made anew. ``SMART_REPRO_CACHE`` moves the
 folder or, set to ``off``, does without.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
@@ -72,13 +73,12 @@ def encode_split(tokenizer: Any, split: Split, max_length: int, ids: np.ndarray 
         return make()
     code = Path(encoding.__file__).read_text(encoding="utf-8")
     path = folder / "tokens" / f"{_name(split.fingerprint, tokenizer_digest(tokenizer), max_length, code)}.arrow"
-    stored = _read_table(path)
+    stored = _load_tokens(path)
     if stored is None:
         made = make()
         _store(path, lambda target: _save_tokens(made, target))
         return made
-    table, about = stored
-    arrays = {name: table[name].chunk(0).flatten().to_numpy(zero_copy_only=True) for name in table.column_names}
+    arrays, about = stored
     numbers = np.arange(len(split)) if ids is None else np.asarray(ids, dtype=np.int64)
     offsets = arrays.pop("offsets")
     return encoding.Encoded(arrays, offsets, about["padding"], numbers, split.labels, about["left"])
@@ -183,4 +183,20 @@ def _save_tokens(encoded: Encoded, path: Path) -> None:
 
     arrays = {**encoded.columns, "offsets": encoded.offsets}  # of different lengths: each becomes one row with a list
     columns = {name: pa.ListArray.from_arrays([0, len(values)], pa.array(values)) for name, values in arrays.items()}
-    _write_table(columns, {"padding": encoded.padding, "left": encoded.left}, path)
+    _write_table(columns, {"padding": encoded.padding, "left": encoded.left, "checksum": _checksum(arrays)}, path)
+
+
+def _load_tokens(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    found = _read_table(path)
+    if found is None:
+        return None
+    table, about = found
+    arrays = {name: table[name].chunk(0).flatten().to_numpy(zero_copy_only=True) for name in table.column_names}
+    return (arrays, about) if _checksum(arrays) == about.get("checksum") else None
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> int:
+    total = 0
+    for name in sorted(arrays):
+        total = zlib.crc32(np.ascontiguousarray(arrays[name]), total)
+    return total

@@ -164,6 +164,14 @@ def _refused(outcome: tuple[int, str, str], complaint: str, results: Path) -> No
     assert not (results / "runs").exists() or not list((results / "runs").iterdir())
 
 
+def test_data_names_the_folders_no_task_looks_into(shell: Shell, glue: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(glue, copy)
+    (copy / "Cola_2").mkdir()
+    _, _, err = shell("data", "--data-dir", copy)
+    assert f"Folders of {copy} that no task looks into: Cola_2" in err
+
+
 def _broken(glue: Path, folder: Path, task: str, split: str, change: object) -> Path:
     copy = folder / "glue_data"
     shutil.copytree(glue, copy)

@@ -16,13 +16,14 @@ from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.experiments.base import MEMBERS
 from benchmarks.experiments.bill import bill, family
 from benchmarks.experiments.claims import Claim, against
+from benchmarks.experiments.compare import compare
 from benchmarks.experiments.datasets import rounds_to
 from benchmarks.experiments.groups import GROUPS, members
 from benchmarks.experiments.published import unaccounted
 from benchmarks.experiments.sda_table3 import CLASSIFICATION, COLUMNS, average_delta
 from benchmarks.papers import printed, published
 from benchmarks.profiles import PROFILES, stand_in
-from benchmarks.spec import Identity, RunSpec, run_key
+from benchmarks.spec import Identity, RunSpec, method, run_key
 from benchmarks.tasks import TASKS
 
 NAMES = list(EXPERIMENTS)
@@ -367,3 +368,9 @@ def test_stand_ins_exist() -> None:
     assert stand_in("snli") == "demo-mnli"
     assert stand_in("demo-rte") == "demo-rte"
     assert stand_in("yelp-full") is None
+
+
+def test_a_task_without_dev_is_compared_on_test() -> None:
+    found = compare(tasks=("imdb", "rte"), methods=(method("vanilla"),), seeds=(0,), settings={})
+    assert [(column.task, column.split) for column in found.columns] == [("imdb", "test"), ("rte", "dev")]
+    assert found.spec(found.rows[0], "imdb", 0).predict == ("holdout", "test")

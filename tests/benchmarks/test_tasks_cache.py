@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.prepared import prepare
+from benchmarks.spec import RunSpec
 from benchmarks.tasks import TASKS, cache
 from benchmarks.tasks.sources import Source, load_split
 from smart_repro.encoding import encode
@@ -151,3 +153,26 @@ def test_tokens_depend_on_length_text_and_tokenizer(snli, tmp_path, tokenizer):
     tokenizer.add_tokens(["new"])
     cache.encode_split(tokenizer, split, 8)
     assert len(stored(tmp_path, "tokens")) == 4
+
+
+def test_damaged_tokens_are_made_anew(snli, tmp_path, tokenizer):
+    split = load(snli)
+    first = cache.encode_split(tokenizer, split, 8)
+    (entry,) = stored(tmp_path, "tokens")
+    raw = bytearray(entry.read_bytes())
+    place = raw.index(first.columns["input_ids"].tobytes())
+    raw[place] ^= 1
+    entry.write_bytes(bytes(raw))
+    again = cache.encode_split(tokenizer, split, 8)
+    assert again.columns["input_ids"].tolist() == first.columns["input_ids"].tolist()
+
+
+def test_runs_take_their_tokens_from_it(glue, little_bert, tmp_path, monkeypatch):
+    run = RunSpec(task="rte", method="vanilla", model=str(little_bert), holdout=0.0, predict=("dev",))
+    first = prepare(run, Source("local", glue))
+    assert len(stored(tmp_path, "tokens")) == 2  # train and dev
+    monkeypatch.setattr("smart_repro.encoding.encode", lambda *_: pytest.fail("tokenised again"))
+    again = prepare(run, Source("local", glue))
+    for one, other in ((first.train, again.train), (first.evaluated[0].encoded, again.evaluated[0].encoded)):
+        assert one.columns["input_ids"].tolist() == other.columns["input_ids"].tolist()
+        assert one.ids.tolist() == other.ids.tolist()
