@@ -157,25 +157,29 @@ class _Sizes:
         return self._of(run)[2]
 
     def _of(self, run: RunSpec) -> tuple[int, int, int]:
-        on = (run.task, run.predict, run.holdout, run.max_train_samples, run.per_class, run.batch_size, run.epochs,
+        on = (run.tasks, run.predict, run.holdout, run.max_train_samples, run.per_class, run.batch_size, run.epochs,
               run.max_steps, run.evaluate_every, run.method, run.options, run.combine)  # fmt: skip
         if on not in self._plans:
             self._plans[on] = self._counted(run)
         return self._plans[on]
 
     def _counted(self, run: RunSpec) -> tuple[int, int, int]:
-        whole = self.known.rows(run.task, "train")
-        wanted = run.max_train_samples or whole
-        if run.per_class is not None:
-            wanted = run.per_class * TASKS[run.task].head.num_outputs
-        examples = min(whole, wanted)
-        aside = round(run.holdout * examples)
-        sizes = {(run.task, "holdout"): aside, (run.task, "train"): 0}  # the training set's own is predicted once only
+        examples = {task: self._examples(run, task) for task in run.tasks}
+        aside = {task: round(run.holdout * count) for task, count in examples.items()}
+        sizes = {(task, "holdout"): count for task, count in aside.items()}
+        sizes |= {(task, "train"): 0 for task in run.tasks}  # the training set's own is predicted once only
         rows = sum(sizes[place] if place in sizes else self.known.rows(*place) for place in places(run))
         if run.combine:
             return 0, 1, rows
-        steps = training_plan(examples - aside, train_config(run), build(run.method, **dict(run.options)).replays)
+        trained = [examples[task] - aside[task] for task in run.tasks]
+        steps = training_plan(trained, train_config(run), build(run.method, **dict(run.options)).replays)
         return steps.total, math.ceil(steps.total / steps.per_epoch / run.evaluate_every), rows
+
+    def _examples(self, run: RunSpec, task: str) -> int:
+        whole = self.known.rows(task, "train")
+        if run.per_class is not None:
+            return min(whole, run.per_class * TASKS[task].head.num_outputs)
+        return min(whole, run.max_train_samples or whole)
 
 
 class Display(Protocol):

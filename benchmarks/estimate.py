@@ -21,12 +21,11 @@ import numpy as np
 from benchmarks import models
 from benchmarks.spec import RunSpec
 from benchmarks.store import Store
-from benchmarks.tasks import TASKS
-from smart_repro.encoding import Encoded
+from smart_repro.encoding import Encoded, Mixed
 from smart_repro.evaluation import predict
 from smart_repro.methods import METHODS, build
-from smart_repro.models import load
-from smart_repro.sampler import pieces, update_batches
+from smart_repro.models import for_task
+from smart_repro.sampler import pieces
 from smart_repro.train import Interrupted, Observer, train
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) ->
         disk += plan.rows[job.key] * evaluations * _ROW + updates * _LINE + _RUN + _weights_on_disk(job)
         memory = max(memory, timing.memory if timing else expected_memory(job.spec))
         if timing is None:
-            unknown[f"{job.spec.choice.label} on {job.spec.task}"] = None
+            unknown[f"{job.spec.choice.label} on {'+'.join(job.spec.tasks)}"] = None
             continue
         seconds = timing.seconds(updates, evaluations)
         total, longest = total + seconds, max(longest, seconds)
@@ -164,7 +163,7 @@ def representatives(jobs: Iterable[Job], timings: Timings) -> list[Job]:
     chosen: dict[tuple[str, str], Job] = {}
     for job in jobs:
         kind, method = _kind(job.spec), job.spec.choice.label
-        if not job.spec.combine and not job.spec.init_from and method not in timings._known.get(kind, {}):
+        if not job.spec.combine and method not in timings._known.get(kind, {}):
             chosen.setdefault((kind, method), job)
     return list(chosen.values())
 
@@ -178,10 +177,7 @@ def timed(job: Job) -> Outcome:
     run, began = job.spec, time.perf_counter()
     torch.set_num_threads(run.threads)
     data = running.prepare(run, job.source)
-    model = load(
-        models.resolve(run.model).folder, num_labels=TASKS[run.task].head.num_outputs, head=run.head,
-        layers=run.layers, dropout=run.dropout, head_dropout=run.head_dropout,
-    )  # fmt: skip
+    model = running.new_model(run)
     prepared = time.perf_counter()
     watch = _Watch(torch.cuda.synchronize if torch.cuda.is_available() else lambda: None)
     method, config = build(run.method, **dict(run.options)), running.train_config(run)
@@ -189,9 +185,9 @@ def timed(job: Job) -> Outcome:
         train(model, method, data.train, config, observer=watch, should_stop=watch.tick)
     timing = {
         "preparation": prepared - began,
-        "training": watch.mean_update(_mean_tokens(run, data.train.lengths)),
+        "training": watch.mean_update(_mean_tokens(run, data.train)),
         "updates": 1,
-        "evaluation": sum(_prediction_seconds(model, each.encoded, run) for each in data.evaluated),
+        "evaluation": sum(_prediction_seconds(for_task(model, e.head), e.encoded, run) for e in data.evaluated),
         "evaluations": 1,
         "memory": running.peak_memory(),
     }
@@ -244,8 +240,8 @@ class _Watch(Observer):
         return float(seconds.sum() / seen.sum() * tokens)
 
 
-def _mean_tokens(run: RunSpec, lengths: np.ndarray) -> float:
-    updates = update_batches(lengths, run.batch_size, 0, 0)
+def _mean_tokens(run: RunSpec, data: Encoded | Mixed) -> float:
+    updates, lengths = data.updates(run.batch_size, 0, 0), data.lengths
     return float(np.mean([sum(lengths[p].max() * len(p) for p in pieces(u, run.accumulation)) for u in updates]))
 
 
@@ -269,7 +265,7 @@ def _prediction_seconds(model: Any, data: Any, run: RunSpec) -> float:
 
 def _kind(run: RunSpec) -> str:
     """What runs of about equal speed have in common, beside the method."""
-    return json.dumps([run.combine, *(getattr(run, name) for name in _ON_SPEED)])
+    return json.dumps([run.combine, *(getattr(run, name) for name in _ON_SPEED), *run.with_tasks])
 
 
 def _mean(lines: list[dict[str, Any]]) -> Timing:

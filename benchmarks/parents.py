@@ -1,6 +1,7 @@
 """Runs that build on others: starting from another run's weights, and making one model of several.
 
-A run that starts from another takes its encoder, and its head too where both tasks have the same labels.
+A run that starts from another takes its encoder, and its head too where both tasks have the same labels. From a run
+of several tasks it takes the head of its own task, or none (Jiang et al. 2020, sections 5.2 and 5.3).
 VOTE and AVG: Xu et al. 2020, equations 2 and 3.
 """
 
@@ -21,6 +22,7 @@ from benchmarks.spec import RunSpec
 from benchmarks.store import Store
 from benchmarks.tasks import TASKS
 from smart_repro.evaluation import predict
+from smart_repro.heads import MultiTask
 from smart_repro.methods import COMBINERS
 from smart_repro.models import head_parameters
 
@@ -34,21 +36,38 @@ class NotReproducedError(RuntimeError):
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Keep the weights of what is evaluated."""
-    save_file({name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}, path)
+    weights = model.weights() if isinstance(model, MultiTask) else model.state_dict()
+    save_file({name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}, path)
 
 
 def start_from(model: nn.Module, run: RunSpec, parent: RunSpec, path: Path) -> None:
-    """Give ``model`` the parent's trained weights; its head only if the parent's task has the same labels."""
-    weights = _read(path)
+    """Give ``model`` the parent's trained weights; its head only if it means the same there."""
+    weights = _of_task(_read(path), parent, run.task) if parent.with_tasks else _read(path)
     heads = {id(parameter) for parameter in head_parameters(model)}
     new = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in heads}
-    if (TASKS[run.task].head, run.head) == (TASKS[parent.task].head, parent.head):
+    if run.head == parent.head and _same_head(run.task, parent):
         new = set()
     own = model.state_dict()
     missing = sorted(name for name in own if name not in new and _shape(weights, name) != own[name].shape)
     if missing:
         raise UsageError(f"the weights of the parent ({parent.title}) lack or differ in {', '.join(missing[:3])}")
     model.load_state_dict({name: own[name] if name in new else weights[name] for name in own})
+
+
+def _same_head(task: str, parent: RunSpec) -> bool:
+    """Whether the parent has this task's head, or trained one of the same labels."""
+    return task in parent.tasks if parent.with_tasks else TASKS[task].head == TASKS[parent.task].head
+
+
+def _of_task(weights: dict[str, Tensor], parent: RunSpec, task: str) -> dict[str, Tensor]:
+    """The weights of one task's classifier: the encoder is kept under the parent's first task."""
+    prefixes = [f"tasks.{each}." for each in (parent.task, task) if each in parent.tasks]
+    return {
+        name.removeprefix(prefix): value
+        for prefix in prefixes
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
 
 
 def vote(job: Job, data: Prepared, store: Store) -> tuple[int, dict[str, np.ndarray]]:

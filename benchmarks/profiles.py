@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.errors import NotInProfileError
-from benchmarks.experiments.base import Column, Experiment, Row
+from benchmarks.experiments.base import Column, Experiment, Row, Start
 from benchmarks.experiments.claims import Claim
 from benchmarks.tasks import TASKS
 from smart_repro.registry import Registry
@@ -26,7 +26,10 @@ DEMO_SETTINGS = {
 SMALL_SETTINGS = {"model": "minilm", "batch_size": 16, "learning_rate": 5e-5, "epochs": 3, "max_train_samples": 2500}
 SMALL_LONGEST = 256  # word pieces of a review: on a laptop 512 would be most of the night
 # What fits one model says nothing about another, so a profile with a model of its own drops it.
-_OF_A_MODEL = ("model", "head", "head_dropout", "max_length", "accumulation", "head_learning_rate", "learning_rate")
+_OF_A_MODEL = (
+    "model", "head", "head_dropout", "head_dropouts", "max_length", "accumulation", "head_learning_rate",
+    "learning_rate",
+)  # fmt: skip
 _STAND_INS = {
     "snli": "demo-mnli",
     "scitail": "demo-rte",
@@ -50,7 +53,7 @@ def demo(experiment: Experiment) -> Experiment:
     seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:3]
     return replace(
         experiment,
-        rows=tuple(_row_on_generated(row) for row in experiment.rows),
+        rows=tuple(_row_on_generated(row, experiment.trained) for row in experiment.rows),
         columns=tuple(columns.values()),
         seeds=seeds,
         settings=chosen,
@@ -94,9 +97,11 @@ def _one_model(experiment: Experiment) -> Experiment:
     rows: dict[object, Row] = {}
     missing = dict(experiment.missing)
     for row in experiment.rows:
-        kept = replace(row, settings=_without_model(row.settings))
+        start = row.start and replace(row.start, settings=_without_model(row.start.settings))
+        kept = replace(row, settings=_without_model(row.settings), start=start)
+        before = start and (start.method, start.tasks, tuple(sorted(start.settings.items(), key=str)))
         what = (row.method, tuple(sorted(kept.settings.items(), key=str)), tuple(row.per_task.items()), row.combine,
-                row.curve, row.x, f"{row.id}|*" in experiment.missing and row.id)  # fmt: skip
+                before, row.curve, row.x, f"{row.id}|*" in experiment.missing and row.id)  # fmt: skip
         if what in rows:
             missing[f"{row.id}|*"] = f"differs from {rows[what].id} in its model alone, and this profile has one model"
         else:
@@ -144,10 +149,16 @@ def _by_id(experiment: Experiment) -> list[tuple[str, Column]]:
     return [(column.id, column) for column in experiment.columns]
 
 
-def _row_on_generated(row: Row) -> Row:
-    """What the paper chose per data set, under the names of the stand-ins."""
+def _row_on_generated(row: Row, trained: tuple[str, ...]) -> Row:
+    """What the paper chose per data set, and what a row starts from, under the names of the stand-ins."""
     chosen = {name: choice for task, choice in row.per_task.items() if (name := stand_in(task)) is not None}
-    return replace(row, per_task=chosen)
+    return replace(row, per_task=chosen, start=row.start and _start_on_generated(row.start, trained))
+
+
+def _start_on_generated(start: Start, trained: tuple[str, ...]) -> Start:
+    """Without the stand-ins of data that the multi-task run must not have seen: demo-mnli, where it is SNLI's."""
+    new = {stand_in(task) for task in trained if task not in start.tasks}
+    return replace(start, tasks=tuple(name for task in start.tasks if (name := stand_in(task)) and name not in new))
 
 
 def _claim_on_generated(claim: Claim, columns: Mapping[str, Column]) -> Claim:

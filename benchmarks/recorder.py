@@ -18,6 +18,7 @@ from analysis import scores
 from benchmarks.prepared import Evaluated, Prepared
 from benchmarks.tasks import Regression, Split
 from smart_repro.evaluation import predict
+from smart_repro.models import for_task
 from smart_repro.train import Observer
 
 Report = Callable[[dict[str, Any]], None]
@@ -79,7 +80,7 @@ class Recorder(Observer):
             )
 
     def _evaluate(self, each: Evaluated, epoch: int, model: nn.Module) -> dict[str, float]:
-        return self._keep(each, epoch, predict(model, each.encoded, precision=self.precision))
+        return self._keep(each, epoch, predict(for_task(model, each.head), each.encoded, precision=self.precision))
 
     def _keep(self, each: Evaluated, epoch: int, logits: np.ndarray) -> dict[str, float]:
         logits, regression = each.own_classes(logits), isinstance(each.task.head, Regression)

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed, tuning
-from benchmarks.experiments.available import available
+from benchmarks.experiments.available import available, startable
 from benchmarks.experiments.compare import compare
 from benchmarks.experiments.groups import members
 from benchmarks.profiles import DEMO_SETTINGS, PROFILES, stand_in
@@ -99,7 +99,7 @@ class Request:
         experiment = self.experiment()
         source = self.where(experiment)
         asked = self.tasks is not None or self.name == "compare"
-        experiment = experiment if asked else available(experiment, source)
+        experiment = startable(experiment if asked else available(experiment, source), source)
         if self.tune and self.tuned:
             raise UsageError("--tune makes the trials, --tuned uses them: give one after the other")
         if self.tune:

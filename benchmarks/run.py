@@ -27,11 +27,11 @@ from benchmarks.prepared import Evaluated, Prepared, _cached_split, places, prep
 from benchmarks.recorder import Recorder, Report
 from benchmarks.spec import Identity, RunSpec
 from benchmarks.store import WEIGHTS, Store, write_json
-from benchmarks.tasks import TASKS, Regression
+from benchmarks.tasks import TASKS, Regression, Task
 from benchmarks.tasks.sources import Source
 from smart_repro.checkpoint import Checkpoint
 from smart_repro.methods import METHODS, Method, build
-from smart_repro.models import load
+from smart_repro.models import load, load_multitask
 from smart_repro.train import Interrupted, MissingSignalError, NonFiniteLossError, TrainConfig, train
 
 SCHEMA = 1
@@ -103,14 +103,17 @@ class Identities:
 
     def of(self, run: RunSpec) -> Identity:
         """Reads the data and hashes the weights where that was not yet done."""
-        on = (run.task, run.predict, run.model, run.method)
+        on = (run.tasks, run.predict, run.model, run.method)
         if on not in self._found:
-            read = {(run.task, "train"), *(place for place in places(run) if place[1] != "holdout")}
+            predicted = {(task, split) for task, split in places(run) if split != "holdout"}
+            read = predicted | {(task, "train") for task in run.tasks}
+            others = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
             self._found[on] = Identity(
                 data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
                 weights=models.resolve(run.model).weights,
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
+                extra={"task_versions": others} if others else {},
             )
         if run.needed:
             return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed))})
@@ -281,20 +284,26 @@ def _method(run: RunSpec, data: Prepared) -> Method:
 
 def _model(job: Job, store: Store) -> torch.nn.Module:
     """The spec's model; from its parent's weights, if it starts from another run."""
-    run = job.spec
-    model = load(
-        models.resolve(run.model).folder,
-        num_labels=TASKS[run.task].head.num_outputs,
-        head=run.head,
-        layers=run.layers,
-        dropout=run.dropout,
-        head_dropout=run.head_dropout,
-        random_weights=run.random_weights,
-        seed=run.seeds()["seed_init"],
-    )
+    run, model = job.spec, new_model(job.spec)
     if isinstance(run.init_from, RunSpec):
         parents.start_from(model, run, run.init_from, store.weights(job.parents[0]))
     return model
+
+
+def new_model(run: RunSpec) -> torch.nn.Module:
+    """The spec's model before any training; of several tasks one with a head for each."""
+    folder, outputs = models.resolve(run.model).folder, {task: TASKS[task].head.num_outputs for task in run.tasks}
+    options: dict[str, Any] = {
+        "head": run.head,
+        "layers": run.layers,
+        "dropout": run.dropout,
+        "head_dropout": run.head_dropout,
+        "random_weights": run.random_weights,
+        "seed": run.seeds()["seed_init"],
+    }
+    if run.with_tasks:
+        return load_multitask(folder, outputs, head_dropouts=dict(run.head_dropouts), **options)
+    return load(folder, num_labels=outputs[run.task], **options)
 
 
 def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, float]:
@@ -326,7 +335,7 @@ def train_config(run: RunSpec) -> TrainConfig:
 
 
 def _describe(job: Job, data: Prepared) -> dict[str, Any]:
-    run, task, files = job.spec, TASKS[job.spec.task], models.resolve(job.spec.model)
+    run, files = job.spec, models.resolve(job.spec.model)
     method = METHODS[run.method]
     config = build(run.method, **dict(run.options)).config
     found = Identities(job.source).of(run)
@@ -337,15 +346,8 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
         "key": job.key,
         "spec": {**run.to_json(), "method_config": asdict(config)},
         "fingerprints": {"data": dict(found.data), "weights": found.weights, "parents": list(job.parents)},
-        "task": {
-            "title": task.title,
-            "kind": "regression" if isinstance(task.head, Regression) else "classification",
-            "labels": None if isinstance(task.head, Regression) else list(task.head.labels),
-            "metrics": list(task.metrics),
-            "generated": task.generated,
-            "ceiling": dict(task.ceiling),
-            "version": task.version,
-        },
+        "task": _facts(TASKS[run.task]),
+        **({"with_tasks": {name: _facts(TASKS[name]) for name in run.with_tasks}} if run.with_tasks else {}),
         "data": {
             "sources": data.sources,
             "notes": data.notes,
@@ -353,6 +355,19 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
         },
         "model": {"name": files.name, "contaminated": files.contaminated, "revision": files.revision},
         "method": {"paper": method.paper, "version": method.version, "cost": method.cost(config)},
+    }
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    """What a reader of the results needs to know about a task."""
+    return {
+        "title": task.title,
+        "kind": "regression" if isinstance(task.head, Regression) else "classification",
+        "labels": None if isinstance(task.head, Regression) else list(task.head.labels),
+        "metrics": list(task.metrics),
+        "generated": task.generated,
+        "ceiling": dict(task.ceiling),
+        "version": task.version,
     }
 
 

@@ -28,7 +28,7 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
         yield {
             "key": key,
             "state": "done",
-            "task": spec.task,
+            "task": "+".join(spec.tasks),
             "method": _method(spec),
             "seed": spec.seed,
             "model": spec.model,

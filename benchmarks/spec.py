@@ -91,6 +91,7 @@ class RunSpec:
     task: str
     method: str = "vanilla"
     options: tuple[tuple[str, Any], ...] = ()
+    with_tasks: tuple[str, ...] = ()  # trained together with ``task``, each with a head of its own (MT-DNN)
     # model
     model: str = "tiny"
     head: str = "pooler"  # pooler / cls / mean
@@ -98,6 +99,7 @@ class RunSpec:
     random_weights: bool = False  # the shape without the pre-training
     dropout: float | None = None  # of the encoder; None: the model's own
     head_dropout: float | None = None
+    head_dropouts: tuple[tuple[str, float], ...] = ()  # of single tasks' heads in a run of several
     # data
     max_length: int = 128
     max_train_samples: int | None = None
@@ -145,8 +147,15 @@ class RunSpec:
         return MethodChoice(self.method, self.options)
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """What is trained: one task, or several that share the encoder."""
+        return (self.task, *self.with_tasks)
+
+    @property
     def title(self) -> str:
         """One line that tells this run from its neighbours in a grid."""
+        if self.with_tasks:
+            return f"{'+'.join(self.tasks)} {self.choice.label} seed {self.seed}"
         if self.combine:
             return f"{self.task} {self.combine} of {len(self.parents)} x {self.choice.label} seed {self.seed}"
         return f"{self.task} {self.choice.label} seed {self.seed}"
@@ -187,6 +196,8 @@ class RunSpec:
             **{
                 **data,
                 "options": tuple(sorted(data.get("options", {}).items())),
+                "with_tasks": tuple(data.get("with_tasks", ())),
+                "head_dropouts": tuple((task, rate) for task, rate in data.get("head_dropouts", ())),
                 "predict": tuple(data["predict"]),
                 "init_from": cls.from_json(start) if isinstance(start, Mapping) else start,
                 "parents": tuple(cls.from_json(each) for each in data.get("parents", ())),
@@ -253,6 +264,13 @@ def _problem(spec: RunSpec) -> str | None:
         or spec.max_train_samples >= 2,
         f"per_class must be at least 1, got {spec.per_class}": spec.per_class is None or spec.per_class >= 1,
         "give per_class or max_train_samples, not both": spec.per_class is None or spec.max_train_samples is None,
+        f"a task stands twice in {', '.join(spec.tasks)}": len(set(spec.tasks)) == len(spec.tasks),
+        "head_dropouts is for tasks that are trained together: name them in with_tasks": {
+            task for task, _ in spec.head_dropouts
+        }
+        <= set(spec.tasks if spec.with_tasks else ()),
+        "a run of several tasks starts from the model itself, combines nothing and is not measured": not spec.with_tasks
+        or not (spec.init_from or spec.combine or spec.measure),
         f"late_noise must lie in [0, 1], got {spec.late_noise}": 0 <= spec.late_noise <= 1,
         f"max_length must be at least 4, got {spec.max_length}": spec.max_length >= 4,
         f"threads must be at least 1, got {spec.threads}": spec.threads >= 1,

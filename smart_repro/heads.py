@@ -139,6 +139,12 @@ class MultiTask(nn.Module):
             raise ValueError(f"the batch does not say which task it belongs to: its entry task is a number in {known}")
         return list(self.tasks)[int(batch["task"])]
 
+    def weights(self) -> dict[str, Tensor]:
+        """The state dict with every weight once: the encoder's stand under the first task."""
+        _, *others = self.tasks.items()
+        repeated = tuple(f"tasks.{name}.{each.base_model_prefix}." for name, each in others)
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(repeated)}
+
     def forward(self, task: Tensor, **inputs: Any) -> SequenceClassifierOutput:
         output: SequenceClassifierOutput = self.tasks[self.name_of({"task": task})](**inputs)
         return output

@@ -103,6 +103,11 @@ def load_multitask(
     )
 
 
+def for_task(model: nn.Module, task: str) -> nn.Module:
+    """The classifier of a task: its own in a multi-task model, else the model itself."""
+    return model.tasks[task] if isinstance(model, MultiTask) else model
+
+
 def inputs(model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What of a batch the model reads; of several heads, the batch's task says which."""
     dropped = _NOT_READ - {"task"} if isinstance(unwrapped(model), MultiTask) else _NOT_READ

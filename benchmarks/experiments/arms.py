@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.experiments.base import Row
+from benchmarks.experiments.base import Row, Start
 from benchmarks.spec import MethodChoice, method
 
 BERT, BERT_LARGE, ROBERTA = "bert-base-uncased", "bert-large-uncased", "roberta-large"
@@ -27,6 +27,9 @@ SDA_SETTINGS: Mapping[str, Any] = {
     "head_learning_rate": 1e-3, "epochs": 3, "max_length": 512,
 }  # fmt: skip
 SDA_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {"imdb": {"epochs": 6}}
+
+# SMART, section 5.2: the multi-task run sees these; every table that has MT-DNN starts from the same runs.
+MULTITASK = ("mnli", "rte", "qnli", "sst2", "mrpc")
 
 FIVE, EIGHT, FORTY = tuple(range(5)), tuple(range(8)), tuple(range(40))
 
@@ -56,6 +59,26 @@ def smart(
         )
         for reading in READINGS
     )
+
+
+def mt_dnn(row: Row, **settings: Any) -> Row:
+    """The row with its runs started from MT-DNN: a plain multi-task run.
+
+    Args:
+        settings: of both stages, such as a larger model.
+    """
+    return _from_multitask(row, method("vanilla"), settings)
+
+
+def mt_dnn_smart(row: Row, **settings: Any) -> Row:
+    """The row with its runs started from a multi-task run that its own method trained."""
+    return _from_multitask(row, row.method, settings)
+
+
+def _from_multitask(row: Row, trained_with: MethodChoice, settings: Mapping[str, Any]) -> Row:
+    rates = {task: SMART_TASK_SETTINGS[task]["head_dropout"] for task in MULTITASK if task in SMART_TASK_SETTINGS}
+    start = Start(trained_with, MULTITASK, {"head_dropouts": tuple(rates.items()), **settings})
+    return replace(row, start=start, settings={**row.settings, **settings})
 
 
 def at(row: Row, curve: str, x: float, choice: MethodChoice, mark: str = "") -> Row:

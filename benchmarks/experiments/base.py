@@ -30,6 +30,21 @@ class Times:
 
 
 @dataclass(frozen=True)
+class Start:
+    """A run of several tasks that a row's runs start from: run s of the row from run s of it.
+
+    Attributes:
+        method: what it is trained with.
+        tasks: what it is trained on.
+        settings: fields of its spec that differ from those all rows share; a column's or row's do not reach it.
+    """
+
+    method: MethodChoice
+    tasks: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Row:
     """A line of the table: a method, and what it changes in the run beside the method.
 
@@ -40,6 +55,7 @@ class Row:
         by_task: trained task -> settings there, over all others.
         curve: the curve the row is a point of, with ``x`` its place on it.
         combine: "vote" or "average": each run combines ``MEMBERS`` finished runs of the row's method.
+        start: the multi-task run its runs start from, where they do not start from the pre-trained weights.
     """
 
     id: str
@@ -53,6 +69,7 @@ class Row:
     curve: str = ""
     x: float | None = None
     combine: str = ""
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -178,11 +195,10 @@ class Experiment:
         columns = [column for column in self.columns if column.place == place]
         task = columns[0].trained
         shared = {**self.settings, **self.task_settings.get(task, {}), **columns[0].settings}
-        settings = {"max_length": TASKS[task].max_length, **shared, **_multiplied(row.settings, shared)}
+        settings = self._completed({**shared, **_multiplied(row.settings, shared)}, (task,))
         settings |= _multiplied(row.by_task.get(task, {}), shared)
-        if self.longest is not None:
-            settings["max_length"] = min(self.longest, settings["max_length"])
-        settings.setdefault("head", default_head(settings.get("model", "tiny")))
+        if row.start is not None:
+            settings["init_from"] = self.start(row.start, seed)
         wanted = list(settings.pop("predict", ("dev", "holdout")))
         if settings.get("holdout") == 0:
             wanted = [split for split in wanted if split != "holdout"]
@@ -194,6 +210,24 @@ class Experiment:
             return RunSpec(task=task, method=method.name, options=essential(method), seed=seed, **settings)
         except TypeError as error:
             raise UsageError(f"{error}: `smart-repro show spec` lists what can be set") from error
+
+    def start(self, start: Start, seed: int) -> RunSpec:
+        """The run of several tasks behind a row's run of that seed."""
+        settings = self._completed({**self.settings, **start.settings}, start.tasks)
+        wanted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
+        first, *others = start.tasks
+        return RunSpec(
+            task=first, with_tasks=tuple(others), method=start.method.name, options=essential(start.method), seed=seed,
+            predict=tuple(wanted), **settings,
+        )  # fmt: skip
+
+    def _completed(self, settings: Mapping[str, Any], tasks: tuple[str, ...]) -> dict[str, Any]:
+        """With what depends on the tasks and the model, where it is not set."""
+        longest = max(TASKS[task].max_length for task in tasks)
+        found = {"max_length": longest, "head": default_head(settings.get("model", "tiny")), **settings}
+        if self.longest is not None:
+            found["max_length"] = min(self.longest, found["max_length"])
+        return found
 
     def manifest(self, keys: Mapping[tuple[str, str, int], str], commands: Mapping[str, str]) -> dict[str, Any]:
         """The table's frame for the analysis: which run fills which cell."""

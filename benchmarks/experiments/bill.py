@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.experiments.base import Experiment
+from benchmarks.prepared import places
 from benchmarks.spec import RunSpec
 from benchmarks.tasks import TASKS, Task
 from smart_repro.methods import METHODS, build
@@ -101,13 +102,14 @@ def _cost(spec: RunSpec) -> tuple[float, float, float]:
     """Updates, forward units, floating point operations."""
     config = _config(spec.batch_size, spec.epochs, spec.max_steps)
     method = build(spec.method, **dict(spec.options))
-    examples = _examples(spec)
-    steps = training_plan(examples, config, method.replays)
+    examples = {task: _examples(spec, task) for task in spec.tasks}
+    steps = training_plan(list(examples.values()), config, method.replays)
     unit_cost = METHODS[spec.method].cost(method.config)
     token = 2e6 * PARAMETERS.get(spec.model, 85)
-    judged = sum(_judged(spec, entry, examples) for entry in spec.predict)
+    judged = sum(_judged(spec, task, split, examples) for task, split in places(spec))
     evaluations = 1 if spec.combine else max(1, round(steps.total / steps.per_epoch))
-    forward = token * _tokens(TASKS[spec.task])
+    length = sum(_tokens(TASKS[task]) * count for task, count in examples.items()) / sum(examples.values())
+    forward = token * length
     if spec.combine:
         return 0, 0.0, forward * judged
     units = steps.total * unit_cost
@@ -119,8 +121,8 @@ def _config(batch_size: int, epochs: int, max_steps: int | None) -> TrainConfig:
     return TrainConfig(batch_size=batch_size, epochs=epochs, max_steps=max_steps)
 
 
-def _examples(spec: RunSpec) -> int:
-    task = TASKS[spec.task]
+def _examples(spec: RunSpec, name: str) -> int:
+    task = TASKS[name]
     whole = _size(task, "train")
     wanted = spec.max_train_samples or whole
     if spec.per_class is not None:
@@ -129,11 +131,10 @@ def _examples(spec: RunSpec) -> int:
     return examples - round(spec.holdout * examples)
 
 
-def _judged(spec: RunSpec, entry: str, examples: int) -> int:
-    task, _, split = entry.rpartition(":")
+def _judged(spec: RunSpec, task: str, split: str, examples: Mapping[str, int]) -> int:
     if split in ("holdout", "train"):
-        return round(spec.holdout * examples) if split == "holdout" else examples
-    return _size(TASKS[task or spec.task], split)
+        return round(spec.holdout * examples[task]) if split == "holdout" else examples[task]
+    return _size(TASKS[task], split)
 
 
 def _size(task: Task, split: str) -> int:

@@ -74,9 +74,9 @@ def test_a_spec_survives_json() -> None:
 def test_every_field_enters_the_key() -> None:
     base = RunSpec(task="rte")
     other = {
-        "task": "cola", "method": "smart", "options": (("mu", 2),), "model": "minilm", "head": "mean", "layers": 2,
+        "task": "sst2", "method": "smart", "options": (("mu", 2),), "model": "minilm", "head": "mean", "layers": 2,
         "random_weights": True, "dropout": 0.2, "head_dropout": 0.2, "max_length": 64, "max_train_samples": 99,
-        "per_class": 9,
+        "per_class": 9, "with_tasks": ("cola",),
         "holdout": 0.2, "predict": ("dev",), "evaluate_every": 2,
         "epochs": 9, "max_steps": 9, "batch_size": 9, "accumulation": 2,
         "learning_rate": 1e-3, "head_learning_rate": 1e-3, "weight_decay": 0.0, "optimizer": "radam",
@@ -85,8 +85,8 @@ def test_every_field_enters_the_key() -> None:
     }  # fmt: skip
     seeds = {field.name: 7 for field in fields(RunSpec) if field.name.startswith("seed")}
     changed = {**other, **seeds}
-    parents = {"init_from", "combine", "parents"}  # their keys enter: see test_engine_parents.py
-    assert set(changed) | parents == {field.name for field in fields(RunSpec)}
+    elsewhere = {"init_from", "combine", "parents", "head_dropouts"}  # test_engine_parents.py, test_multitask.py
+    assert set(changed) | elsewhere == {field.name for field in fields(RunSpec)}
     keys = {name: run_key(replace(base, **{name: value}), IDENTITY) for name, value in changed.items()}
     assert len({run_key(base, IDENTITY), *keys.values()}) == len(keys) + 1
 
