@@ -1,7 +1,7 @@
 """SMART, Table 5: domain adaptation. SNLI and SciTail learned from 0.1, 1, 10 and 100 % of their training sets.
 
-The multi-task rows put a new head on the encoder of a run over the five tasks of Table 4. Each seed draws its own examples; the smaller sets lie inside the larger ones, and nothing is set aside, so that sizes
-are exactly the published ones.
+Each seed draws its own examples; the smaller sets lie inside the larger ones, and nothing is set aside, so that sizes
+are exactly the published ones. The multi-task rows put a new head on the encoder of a run over the tasks of Table 4.
 
 Runs: 255 paper, 165 small, 117 demo. Of them 15, 15 and 9 are multi-task.
 """
@@ -119,8 +119,8 @@ def smart_table5() -> Experiment:
             "The protocol follows the MT-DNN paper, which drew five samples and averaged; SMART does not restate it.",
             "MT-DNN on SNLI is 91.5 here and 91.4 in Table 7; on SciTail 95.8 here, 95.7 in the MT-DNN paper.",
             "The SMART rows without multi-task learning are not in the paper: they tell its share from MT-DNN's.",
-            "MT-DNN's multi-task run has not seen the target's examples: in the demo, where demo-mnli stands for SNLI and "
-            "demo-rte for SciTail, it leaves those two out.",
+            "MT-DNN's multi-task run has not seen the target's examples: in the demo, where demo-mnli stands for SNLI "
+            "and demo-rte for SciTail, it leaves those two out.",
             arms.NO_SPREAD,
         ),
         adapt={"small": _small, "demo": _demo},

@@ -283,3 +283,12 @@ def test_the_bill_counts_a_multi_task_run_once_by_arithmetic() -> None:
     assert entry.runs == 3
     assert entry.updates == together + 2 * rte
     assert entry.units == 3 * together + 3 * rte + 9 * rte
+
+
+def test_the_bench_takes_the_same_updates_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import multitask
+
+    monkeypatch.setitem(multitask.DEMO_SETTINGS, "max_train_samples", 40)
+    found = multitask.measure(("demo-rte", "demo-sst2"), "vanilla", epochs=3)
+    assert len(found) == 2
+    assert all(0.2 < ratio < 5 for ratio in found)
