@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_RUN = "not run"
+# of the frame, for an experiment without any column
+FIELDS = [
+    "row", "row_title", "column", "column_title", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd",
+    "scores", "seeds", "keys", "difference", "low", "high", "p", "n_pairs", "correlation", "published",
+    "published_difference", "published_source", "ceiling", "collapsed", "collapsed_runs", "missing", "reason", "level",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def compare(results: str | Path, manifest: Manifest, level: float = 0.95) -> pd.
                 scored, reason = _try_read(results, manifest, row.id, column)
                 against = baseline
             cells.append(_cell(manifest, row, column, scored, reason, against, level))
-    return pd.DataFrame.from_records(cells)
+    return pd.DataFrame.from_records(cells, columns=None if cells else FIELDS)
 
 
 def read_cell(results: str | Path, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:

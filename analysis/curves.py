@@ -44,14 +44,9 @@ def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.Da
     import pandas as pd
 
     known = METRICS.get(column.metric)
-    scale, wanted = known.scale if known else 100.0, (column.task, column.split, column.metric)
-    records = []
+    scale, records = known.scale if known else 100.0, []
     for row in manifest.rows:
-        runs = [
-            {e["epoch"]: e["score"] * scale for e in logs[key].epochs if (e["task"], e["split"], e["metric"]) == wanted}
-            for key in manifest.keys(row.id, column)
-            if key in logs
-        ]
+        runs = [_scored(logs[key], column, scale) for key in manifest.keys(row.id, column) if key in logs]
         records += [{"row": row.id, **point} for point in _over_seeds([run for run in runs if run], "epoch")]
     return pd.DataFrame.from_records(records, columns=["row", "epoch", "mean", "low", "high", "n"])
 
@@ -64,6 +59,18 @@ def binned(log: Log, part: str) -> dict[int, float]:
         if step.get(part) is not None:
             sums.setdefault(((step["step"] - 1) // width + 1) * width, []).append(float(step[part]))
     return {end: sum(values) / len(values) for end, values in sums.items()}
+
+
+def _scored(log: Log, column: Column, scale: float) -> dict[int, float]:
+    """Epoch -> score; runs log accuracy alone where a table wants the error rate."""
+    found: dict[int, float] = {}
+    for line in log.epochs:
+        if (line["task"], line["split"]) == (column.task, column.split):
+            if line["metric"] == column.metric:
+                found[line["epoch"]] = scale * line["score"]
+            elif (column.metric, line["metric"]) == ("error_rate", "accuracy"):
+                found.setdefault(line["epoch"], scale * (1 - line["score"]))
+    return found
 
 
 def _over_seeds(runs: Sequence[Mapping[int, float]], x: str = "step") -> Iterator[dict[str, float]]:

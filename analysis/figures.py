@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import matplotlib.lines
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 INK, SOFT, GRID = "#1c2128", "#5b6470", "#d5dae1"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#4aa3d8", "#7f6bb3", "#8c564b")
 MARKERS = "osD^vPX*"
+LINES: Any = (
+    "-",
+    (0, (7, 1.6)),
+    (0, (3.2, 1.2)),
+    (0, (7, 1.4, 1.4, 1.4)),
+)  # a line that covers another lets it through
 PARTS = {
     "loss": "total loss",
     "task": "task loss",
@@ -39,6 +46,14 @@ PARTS = {
     "consistency": "consistency",
     "max_abs_delta": "max |delta|",
     "start_share": "theta_0's share in the teacher",
+}
+BELOW: Any = {
+    "loc": "upper center",
+    "bbox_to_anchor": (0.5, -0.16),
+    "ncols": 2,
+    "fontsize": 7.5,
+    "handletextpad": 0.2,
+    "columnspacing": 0.8,
 }
 RC: Any = {
     "font.family": "sans-serif",
@@ -93,6 +108,7 @@ def panels(
     margins: tuple[float, float] = (0.6, 0.15),
     across: int = 3,
     titled: bool = True,
+    below: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
     """A figure of equal panels, with a canvas of its own (no pyplot, no global state), and its axes in reading order.
 
@@ -102,12 +118,13 @@ def panels(
         width, height: of one panel with all that belongs to it, in inches.
         margins: inches beside the axes, left and right, for names (:func:`room_for`).
         titled: whether panels get a title, which needs room above.
+        below: inches below an axis beside those for its own name: for a legend.
     """
     columns = min(across, count)
     full = columns * width, -(-count // columns) * height
     figure = Figure(figsize=full)
     FigureCanvasAgg(figure)
-    (left, right), bottom, top = margins, 0.45, 0.36 if titled else 0.2
+    (left, right), bottom, top = margins, 0.45 + below, 0.36 if titled else 0.2
     size = (width - left - right) / full[0], (height - bottom - top) / full[1]
     axes = []
     for place in range(count):
@@ -239,14 +256,19 @@ def plot_reliability(bins: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_expected_best(curves: Mapping[str, pd.DataFrame], ax: Axes, ylabel: str = "%") -> Axes:
-    """Expected best of N tries, a line per method, from :func:`analysis.curves.expected_best`."""
+def plot_expected_best(frame: pd.DataFrame, ax: Axes, titles: Mapping[str, str], ylabel: str = "%") -> Axes:
+    """Expected best of N tries, a line per method.
+
+    Args:
+        frame: ``row n expected``, each row's part from :func:`analysis.curves.expected_best`.
+    """
     ends = []
-    for look, (title, curve) in enumerate(curves.items()):
-        colour = PALETTE[look % len(PALETTE)]
-        ax.plot(curve["n"], curve["expected"], color=colour)
-        ends.append((float(curve["expected"].iloc[-1]), title, colour))
-    ax.set_xlabel("tries")
+    for row, curve in frame.groupby("row", sort=False):
+        colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
+        ls = LINES[list(titles).index(str(row)) % len(LINES)]
+        ax.plot(curve["n"], curve["expected"], color=colour, ls=ls, label=titles[str(row)])
+        ends.append((float(curve["expected"].iloc[-1]), titles[str(row)], colour))
+    ax.set_xlabel("trials")
     ax.set_ylabel(ylabel)
     ax.grid(axis="y")
     _label_ends(ax, ends)
@@ -262,6 +284,7 @@ def plot_curves(
     ylabel: str = "",
     log: bool = False,
     logx: bool = False,
+    ticks: Sequence[float] | None = None,
     published: pd.DataFrame | None = None,
 ) -> Axes:
     """A line per method over ``x``, its mean over seeds, with the band from the smallest to the largest seed.
@@ -271,6 +294,7 @@ def plot_curves(
             :func:`analysis.curves.epochs`.
         titles: every row's title, in table order: a method keeps its colour and mark in all figures.
         log: a logarithmic axis, if every value is above 0; ``logx`` likewise for ``x``.
+        ticks: places that ``x`` names, instead of the usual ones.
         published: ``row``, ``x``, ``value`` as a paper prints or draws them: hollow diamonds on a thin line.
     """
     ends = []
@@ -279,32 +303,103 @@ def plot_curves(
         colour = PALETTE[look % len(PALETTE)]
         ax.fill_between(curve[x], curve["low"], curve["high"], color=colour, alpha=0.16, lw=0)
         few: dict[str, Any] = {"marker": MARKERS[look % len(MARKERS)], "ms": 4.5, "mew": 0} if len(curve) < 15 else {}
-        ax.plot(curve[x], curve["mean"], color=colour, label=titles[str(row)], **few)
+        ls = LINES[look % len(LINES)]
+        ax.plot(curve[x], curve["mean"], color=colour, ls=ls, label=titles[str(row)], **few)
         ends.append((float(curve["mean"].iloc[-1]), titles[str(row)], colour))
     if log and len(curves) and (curves["low"] > 0).all():
         ax.set_yscale("log")
         ax.minorticks_off()
     for row, points in published.groupby("row", sort=False) if published is not None else ():
+        if str(row) not in titles:
+            continue
         colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
-        ax.plot(
-            points[x],
-            points["value"],
-            "D",
-            ls=(0, (1, 2)),
-            lw=1,
-            color=colour,
-            mfc="none",
-            ms=4.5,
-            label="as published",
-        )
+        line: Any = {"ls": (0, (1, 2)), "lw": 1, "color": colour, "mfc": "none", "label": "as published"}
+        mark: Any = {"marker": "D", "ms": 4.5} if len(points) < 15 else {}
+        ax.plot(points[x], points["value"], **line, **mark)
+    if published is not None and len(published):
+        _published_key(ax, len(published) / max(1, published["row"].nunique()) < 15)
     if logx:
         ax.set_xscale("log")
+        ax.minorticks_off()
+    if ticks is not None:
+        ax.set_xticks(list(ticks), [f"{at:,g}" for at in ticks])
     if x == "epoch":
         ax.set_xticks(sorted(curves[x].unique()))
     ax.set_xlabel("update" if x == "step" else x)
     ax.set_ylabel(ylabel)
     ax.grid(axis="y")
     _label_ends(ax, ends)
+    return ax
+
+
+def plot_groups(
+    groups: pd.DataFrame,
+    ax: Axes,
+    titles: Mapping[str, str],
+    *,
+    x: str,
+    ylabel: str = "",
+    published: pd.DataFrame | None = None,
+) -> Axes:
+    """A mark per group and method at its mean over seeds, with a line from the smallest to the largest seed.
+
+    Args:
+        groups: ``row``, ``x`` (names), ``mean low high``; groups in order of appearance.
+        titles: every row's title, in table order: it decides colours and marks.
+        published: ``row``, ``x``, ``value``: hollow diamonds beside ours.
+    """
+    names = list(dict.fromkeys(groups[x]))
+    rows = [row for row in titles if row in set(groups["row"])]
+    width = 0.64 / max(1, len(rows))
+    for n, row in enumerate(rows):
+        look = list(titles).index(row)
+        colour = PALETTE[look % len(PALETTE)]
+        here = groups[groups["row"] == row]
+        at = [names.index(name) + (n - (len(rows) - 1) / 2) * width for name in here[x]]
+        ax.vlines(at, here["low"], here["high"], color=colour, lw=2, alpha=0.45)
+        ax.plot(at, here["mean"], MARKERS[look % len(MARKERS)], color=colour, ms=5, mew=0, label=titles[row])
+        if published is not None:
+            theirs = published[(published["row"] == row) & published[x].isin(names)]
+            place = [names.index(name) + (n - (len(rows) - 1) / 2) * width for name in theirs[x]]
+            if place:
+                ax.plot(place, theirs["value"], "D", ls="none", color=colour, mfc="none", ms=4.5, label="as published")
+    ax.set_xticks(range(len(names)), names)
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.set_ylabel(ylabel)
+    ax.grid(axis="y")
+    handles = [mpl.lines.Line2D([], [], ls="none", marker=MARKERS[list(titles).index(row) % len(MARKERS)], ms=5, mew=0,
+                                color=PALETTE[list(titles).index(row) % len(PALETTE)], label=_cut(titles[row], 30))
+               for row in rows]  # fmt: skip
+    if published is not None and len(published):
+        hollow: Any = {"ls": "none", "marker": "D", "ms": 4.5, "mfc": "none", "color": SOFT}
+        handles.append(mpl.lines.Line2D([], [], label="paper", **hollow))
+    ax.legend(handles=handles, **BELOW)
+    return ax
+
+
+def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:
+    """What a network believes over the plane, its boundary, and what it was trained on.
+
+    Args:
+        grid: ``x y probability`` (of class 1) on a rectangular grid, row by row.
+        points: ``x y label wrong``; wrongly labelled points are crosses.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    x, y = np.unique(grid["x"]), np.unique(grid["y"])
+    surface = grid["probability"].to_numpy().reshape(len(y), len(x))
+    between = LinearSegmentedColormap.from_list("classes", [PALETTE[0], "#f4f4f4", PALETTE[1]])
+    ax.contourf(x, y, surface, levels=np.linspace(0, 1, 11), cmap=between, alpha=0.55)
+    ax.contour(x, y, surface, levels=[0.5], colors=[INK], linewidths=1.4)
+    for label in (0, 1):
+        for wrong, mark, size in ((False, "o", 12), (True, "X", 34)):
+            some = points[(points["label"] == label) & (points["wrong"].astype(bool) == wrong)]
+            name = f"class {label}" + (", wrong label" if wrong else "")
+            ax.scatter(some["x"], some["y"], s=size, marker=mark, color=PALETTE[label], lw=0.5, edgecolors="white",
+                       label=name)  # fmt: skip
+    ax.set_xlabel("$x_1$")
+    ax.set_ylabel("$x_2$")
+    ax.legend(**BELOW)
     return ax
 
 
@@ -331,6 +426,15 @@ def to_svg(figure: Figure) -> str:
     return svg
 
 
+def _published_key(ax: Axes, diamond: bool) -> None:
+    """What the hollow marks are, in the corner above the names of the lines."""
+    mark: dict[str, Any] = {"marker": "D", "ms": 4.5} if diamond else {}
+    ax.plot([1.02, 1.06], [1.075] * 2, ls=(0, (1, 2)), lw=1, color=SOFT, mfc="none", markevery=[1], clip_on=False,
+            transform=ax.transAxes, label="_key", **mark)  # fmt: skip
+    ax.annotate("paper", (1.09, 1.075), xycoords="axes fraction", va="center", color=SOFT, fontsize=7.5,
+                annotation_clip=False)  # fmt: skip
+
+
 def _box(ax: Axes, box: dict[str, float], y: float, *, color: str, facecolor: str, alpha: float) -> None:
     line = {"color": color, "linewidth": 1.2}
     drawn = ax.bxp(
@@ -349,8 +453,12 @@ def _box(ax: Axes, box: dict[str, float], y: float, *, color: str, facecolor: st
 
 
 def _cut(name: str, width: int = 20) -> str:
-    """A name on one line, for the end of a curve; the colour says the rest."""
-    return (name if len(name) <= width else name[: width - 1].rstrip() + "\u2026").replace("$", r"\$")
+    """A name on one line, for the end of a curve; a reading in brackets stays, for it tells two curves apart."""
+    name = name.replace(" masks]", "]")
+    if len(name) > width:
+        tail = name[name.rindex("[") :] if name.endswith("]") else ""
+        name = name[: max(3, width - 1 - len(tail))].rstrip() + "\u2026" + tail
+    return name.replace("$", r"\$")
 
 
 def _rows(ax: Axes, names: Sequence[str]) -> None:

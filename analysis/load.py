@@ -108,6 +108,13 @@ class Manifest:
         ids = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
         return next((self.reasons_missing[i] for i in ids if i in self.reasons_missing), "")
 
+    def distinct(self) -> list[Column]:
+        """The columns that differ in their runs: curves belong to runs, whatever is read from them."""
+        seen: dict[tuple[tuple[str, ...], ...], Column] = {}
+        for column in self.columns:
+            seen.setdefault(tuple(tuple(self.keys(row.id, column)) for row in self.rows), column)
+        return list(seen.values())
+
     def row(self, row_id: str) -> Row:
         """The row of that id. Raises KeyError."""
         return {row.id: row for row in self.rows}[row_id]

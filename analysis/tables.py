@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +155,7 @@ def to_csv(table: pd.DataFrame) -> str:
     shown = table[CSV_COLUMNS].copy()
     shown["scores"] = [" ".join(map(repr, scores)) for scores in table["scores"]]  # one per seed, in seed order
     for name in shown.select_dtypes(exclude="number"):
-        shown[name] = shown[name].map(lambda text: f"'{text}" if str(text)[:1] in tuple("=+-@\t\r") else text)
+        shown[name] = shown[name].map(lambda text: _no_formula(str(text)))
     return str(shown.to_csv(index=False, lineterminator="\n"))
 
 
@@ -168,6 +170,45 @@ def write_tables(table: pd.DataFrame, folder: Path, caption: str = "", notes: li
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
+
+
+def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: Path, caption: str = "") -> list[Path]:
+    """Any table of texts as ``stem.md``, ``stem.tex`` (booktabs) and ``stem.csv``, escaped for each."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    rows = [list(headings), *map(list, lines)]
+    escaped = [[_markdown(text) for text in row] for row in rows]
+    markdown = [escaped[0], ["---"] * len(headings), *escaped[1:]]
+    body = [" & ".join(map(latex, row)) + " \\\\" for row in rows]
+    environment = [
+        "% \\usepackage{booktabs}",
+        "\\begin{table}",
+        "\\centering",
+        "\\begin{tabular}{" + "l" * len(headings) + "}",
+        "\\toprule",
+        body[0],
+        "\\midrule",
+        *body[1:],
+        "\\bottomrule",
+        "\\end{tabular}",
+        f"\\caption{{{latex(caption)}}}",
+        "\\end{table}",
+        "",
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([[_no_formula(cell) for cell in row] for row in rows])
+    contents = {
+        ".md": "\n".join("| " + " | ".join(row) + " |" for row in markdown) + "\n",
+        ".tex": "\n".join(environment),
+        ".csv": text.getvalue(),
+    }
+    for suffix, content in contents.items():
+        stem.with_name(stem.name + suffix).write_text(content, encoding="utf-8")
+    return [stem.with_name(stem.name + suffix) for suffix in contents]
+
+
+def _no_formula(text: str) -> str:
+    """Text that a spreadsheet would run gets a leading apostrophe."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def latex(text: str) -> str:

@@ -134,7 +134,7 @@ def _times(part: Components, weight: float) -> Components:
 def agreement(case: Case) -> Verdict:
     """The difference on items by how far their annotators agree: in each bucket, or in some against others."""
     about, claim = case.claim.about, case.claim
-    columns = replace(case, claim=replace(claim, metric="")).columns(tasks=claim.tasks)
+    columns = replace(case, claim=replace(claim, metric="")).columns()
     pairs = {column.task: _pair_with_votes(case, column) for column in columns}
     if "against_buckets" in about:
         parts = {task: _contrast_of(pair, about["buckets"], about["against_buckets"]) for task, pair in pairs.items()}
@@ -285,7 +285,7 @@ def selections(case: Case) -> Verdict:
     the same amount."""
     claim = case.claim
     best, honest = claim.about["selections"]
-    columns = case.columns(tasks=claim.tasks)
+    columns = case.columns()
     gains = {
         row: contrasts.mean_of([
             [Arm(weight, selected(case.results, case.manifest, row, column, how), column)

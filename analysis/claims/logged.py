@@ -67,7 +67,7 @@ def cost(case: Case) -> Verdict:
     claim, quantity = case.claim, str(case.claim.about["quantity"])
     per_task = {
         column.task: np.log(_costs(case, claim.a, column, quantity)) - np.log(_costs(case, claim.b, column, quantity))
-        for column in case.columns(tasks=claim.tasks)
+        for column in case.columns()
     }
     mean, size = over_seeds(np.mean(list(per_task.values()), axis=0)), claim.size or 1.0
     if claim.bound is not None:
@@ -87,7 +87,7 @@ def measured(case: Case) -> Verdict:
     claim, quantity = case.claim, str(case.claim.about["quantity"])
     radius = claim.about.get("epsilon")
     per_task = {}
-    for column in case.columns(tasks=claim.tasks):
+    for column in case.columns():
         a, b = (_measures(case, row, column, quantity, radius) for row in (claim.a, claim.b))
         common = [seed for seed in case.manifest.seeds if seed in a and seed in b]
         case.enough(len(common))
@@ -112,7 +112,7 @@ def stays_between(case: Case) -> Verdict:
     """A logged part of row a, its mean over the updates ``after`` a share of them, ``between`` two values."""
     claim, about = case.claim, case.claim.about
     low, high = about["between"]
-    (column,) = case.columns(tasks=claim.tasks)
+    (column,) = case.columns()
     means = []
     for _, key in _done(case, claim.a, column):
         values = list(curves.binned(read_log(case.results, key), about["quantity"]).values())

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import claims, curves, figures, tables
+from analysis import claims, curves, figures, redrawn, tables
 from analysis.comparison import compare
 from analysis.load import Column, Log, Manifest, Run, is_done, latest_manifest, read_run
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms
 from analysis.report.data import examples_of, page_data, run_line, to_script
+from analysis.report.facts import FactTable, fact_tables
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ CHIPS = {
     claims.NO_EFFECT: "none",
     claims.INCONCLUSIVE: "inconclusive",
     claims.NOT_RUN: "inconclusive",
+}
+_PAPER = "Hollow diamonds: the paper's points, on the paper's own data and model."
+READING = {
+    "sweep": f"Line: mean over seeds. Band: smallest to largest seed. {_PAPER}",
+    "agreement": f"Mark: mean over seeds. Line: smallest to largest seed. {_PAPER}",
+    "selection": "Mark: mean over seeds. Line: smallest to largest seed.",
+    "box": "Box: quartiles over seeds. Whiskers: to the farthest seed. Dot: one seed. Hollow: the paper's.",
+    "boundary": "Colour: the probability of class 1. Line: the boundary. Cross: a training point with a wrong label.",
+    "tuning": "What the best of N trials is expected to score: longer tuning looks better by this alone.",
+    "mechanism": "Line: mean over seeds. Band: smallest to largest seed.",
 }
 CROWDED = 12  # methods: with more, curves in one panel cannot be told apart; the page's explorer still shows them
 MANY_CELLS = 400  # of a table: with more, differences alone are drawn; every seed's score is in table.csv
@@ -54,15 +65,22 @@ def write_report(results: Path | str, name: str) -> Path:
     logs = curves.read_logs(results, manifest)
     notes = answer.warnings(manifest, cells, runs) + disagreements(cells, runs)
     folder = results / "reports" / name
-    tables.write_tables(cells, folder, caption=manifest.title, notes=notes)
+    extra = fact_tables(results, manifest)
+    write_all_tables(manifest, cells, extra, verdicts, folder, notes)
     write_runs(runs, folder / "runs.csv")
     with figures.style():
-        for stem, figure in paper_figures(manifest, cells, logs):
-            figures.save(figure, folder / "figures" / stem)
-        panels = list(page_panels(manifest, cells, logs))
+        drawings = redrawn.drawings(redrawn.Study(results, manifest, cells, logs))
+        files = [
+            file
+            for stem, figure in [*paper_figures(manifest, cells, logs), *((d.name, _alone(d)) for d in drawings)]
+            for file in figures.save(figure, folder / "figures" / stem)
+        ]
+        panels = [*map(_redrawn_panel, drawings), *page_panels(manifest, cells, logs)]
+    for old in set((folder / "figures").glob("*.*")) - set(files):
+        old.unlink()  # of an earlier grid: nothing on the page speaks of it any more
     examples, agreements = by_item(results, manifest)
     data = page_data(manifest, runs, logs, examples)
-    page = render(manifest, cells, verdicts, runs, notes, panels, agreements, data)
+    page = render(manifest, cells, verdicts, runs, notes, panels, agreements, extra, data)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -80,13 +98,14 @@ def paper_figures(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log])
     if compared:
         yield "differences", _grid(compared, tall, beside, lambda c, ax: figures.plot_differences(_of(cells, c), ax))
     titles = {row.id: row.title for row in manifest.rows}
-    for column in _one_per_task(drawn) if len(titles) <= CROWDED else ():
+    distinct = manifest.distinct()
+    for column in [c for c in drawn if c in distinct] if len(titles) <= CROWDED else ():
         curves_of = list(_parts(logs, manifest, column))
         if curves_of:
             figure, axes = figures.panels(len(curves_of), PANEL, 2.5, (0.6, figures.room_after(list(titles.values()))))
             for (part, curve), ax in zip(curves_of, axes, strict=True):
                 _draw_part(curve, ax, titles).set_title(f"{column.title or column.task}: {part}")
-            yield f"loss-parts-{column.task}", figure
+            yield f"loss-parts-{redrawn.plain(column.title or column.task)}", figure
 
 
 def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -> Iterator[dict[str, Any]]:
@@ -95,18 +114,22 @@ def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -
     for column in manifest.columns:
         here = _of(cells, column)
         if here["difference"].notna().any():
-            yield _panel("differences", column, figures.plot_differences, here, tall, _alt_differences(here), beside)
+            yield _panel("differences", column.id, _title(column), figures.plot_differences, here, tall,
+                         _alt_differences(here), beside)  # fmt: skip
     for column in manifest.columns:
         here = _of(cells, column)
         if here["n_seeds"].any() and len(cells) <= MANY_CELLS:
-            yield _panel("scores", column, figures.plot_scores, here, tall, _alt_scores(here), beside)
+            yield _panel(
+                "scores", column.id, _title(column), figures.plot_scores, here, tall, _alt_scores(here), beside
+            )
     titles = {row.id: row.title for row in manifest.rows}
     for column in manifest.columns if len(titles) <= CROWDED else ():
         curve = curves.epochs(logs, manifest, column)
         if len(curve) and curve["epoch"].nunique() > 1:
             draw = partial(figures.plot_curves, titles=titles, x="epoch", ylabel=_unit(column))
             alt = f"{_title(column)} after each epoch, by method, with the range over seeds."
-            yield _panel("epochs", column, draw, curve, 2.3, alt, (0.5, figures.room_after(list(titles.values()))))
+            beside = (0.5, figures.room_after(list(titles.values())))
+            yield _panel("epochs", column.id, _title(column), draw, curve, 2.3, alt, beside)
 
 
 def render(
@@ -117,6 +140,7 @@ def render(
     notes: Sequence[str],
     panels: Sequence[dict[str, Any]],
     agreements: Sequence[Agreement],
+    extra: Sequence[FactTable],
     data: dict[str, Any],
 ) -> str:
     """The page as text. Everything in it is escaped but the SVG drawn here and the page's own style and script."""
@@ -156,6 +180,8 @@ def render(
         sources=data_sources(runs),
         verdicts=verdicts,
         agreements=agreements,
+        extra=extra,
+        reading_of_figure=READING.get(manifest.layout, READING["sweep"]),
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
         chips=CHIPS,
@@ -184,6 +210,33 @@ def by_item(results: Path, manifest: Manifest) -> tuple[dict[str, Any], list[Agr
         found = agreement_of(results, manifest, column, arms)
         agreements += [found] if found else []
     return examples, agreements
+
+
+def write_all_tables(
+    manifest: Manifest,
+    cells: pd.DataFrame,
+    extra: Sequence[FactTable],
+    verdicts: Sequence[claims.Verdict],
+    folder: Path,
+    notes: list[str],
+) -> None:
+    """``table.*``, a file per further table, and ``claims.*``: each as Markdown, LaTeX and CSV."""
+    if manifest.columns:
+        tables.write_tables(cells, folder, caption=manifest.title, notes=notes)
+    for each in extra:
+        tables.write_plain(each.headings, each.lines, folder / each.name, each.title)
+    if verdicts:
+        tables.write_plain(CLAIM_HEADINGS, [_claim_line(v) for v in verdicts], folder / "claims", "Claims")
+
+
+CLAIM_HEADINGS = ("claim", "verdict", "numbers", "where", "reading", "tasks", "data", "id")
+
+
+def _claim_line(verdict: claims.Verdict) -> tuple[str, ...]:
+    claim, told = verdict.claim, claims.in_words(verdict)
+    numbers = told[len(verdict.words) + 2 :]
+    return (claim.sentence, verdict.words, numbers, claim.table, claim.reading, ", ".join(claim.tasks), verdict.data,
+            claim.id)  # fmt: skip
 
 
 def write_runs(runs: Sequence[Run], path: Path) -> None:
@@ -253,16 +306,41 @@ def facts(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
 
 
 def _panel(
-    section: str, column: Column, draw: Any, frame: pd.DataFrame, tall: float, alt: str, margins: tuple[float, float]
+    section: str,
+    about: str,
+    title: str,
+    draw: Any,
+    frame: pd.DataFrame,
+    tall: float,
+    alt: str,
+    margins: tuple[float, float],
+    below: float = 0.0,
 ) -> dict[str, Any]:
     from markupsafe import Markup, escape
 
-    figure, axes = figures.panels(1, PANEL, tall, margins, titled=False)
+    figure, axes = figures.panels(1, PANEL, tall, margins, titled=False, below=below)
     draw(frame, axes[0])
-    name = "f" + hashlib.sha256(f"{section}|{column.id}".encode()).hexdigest()[:8]
+    name = "f" + hashlib.sha256(f"{section}|{about}".encode()).hexdigest()[:8]
     svg = _unique_ids(figures.to_svg(figure), name)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
-    return {"section": section, "title": _title(column), "svg": Markup(svg), "alt": alt}
+    return {"section": section, "title": title, "svg": Markup(svg), "alt": alt}
+
+
+def _redrawn_panel(drawing: redrawn.Drawing) -> dict[str, Any]:
+    return _panel("redrawn", drawing.name, drawing.title, drawing.draw, drawing.frame, drawing.height, drawing.alt,
+                  _margins(drawing), drawing.below)  # fmt: skip
+
+
+def _alone(drawing: redrawn.Drawing) -> Figure:
+    """One of the paper's panels as a figure of its own."""
+    figure, axes = figures.panels(1, PANEL + 0.4, drawing.height + 0.2, _margins(drawing), below=drawing.below)
+    drawing.draw(drawing.frame, axes[0]).set_title(drawing.title)
+    return figure
+
+
+def _margins(drawing: redrawn.Drawing) -> tuple[float, float]:
+    left = figures.room_for(drawing.left) if drawing.left else 0.6
+    return left, figures.room_after(drawing.beside) if drawing.beside else 0.15
 
 
 def _unique_ids(svg: str, prefix: str) -> str:

@@ -41,17 +41,17 @@ def to_script(data: dict[str, Any]) -> str:
 
 
 def curve_data(manifest: Manifest, logs: Mapping[str, Log]) -> dict[str, Any]:
-    """task -> part -> row -> ``{"x", "mean", "low", "high", "seeds"}``; ``seeds`` only in small experiments."""
+    """column -> part -> row -> ``{"x", "mean", "low", "high", "seeds"}``; ``seeds`` only in small experiments."""
     found: dict[str, Any] = {}
-    for column in {c.task: c for c in reversed(manifest.columns)}.values():
+    for column in manifest.distinct():
         frame = curves.logged(logs, manifest, column)
         for (part, row), curve in frame.groupby(["part", "row"], sort=False):
             entry: dict[str, Any] = {name: _short(curve[name]) for name in ("step", "mean", "low", "high")}
             if len(logs) <= SINGLE_RUNS:
                 keys = [key for key in manifest.keys(str(row), column) if key in logs]
                 entry["seeds"] = [_short(curves.binned(logs[key], str(part)).values()) for key in keys]
-            found.setdefault(column.task, {}).setdefault(str(part), {})[str(row)] = entry
-    return dict(reversed(found.items()))
+            found.setdefault(column.title or column.task, {}).setdefault(str(part), {})[str(row)] = entry
+    return found
 
 
 def run_line(run: Run) -> list[Any]:

@@ -209,7 +209,7 @@ def mechanism() -> Experiment:
             direction=direction,
             reading=reading,
             kind="history",
-            about={"quantity": quantity, **more},
+            about={"quantity": quantity, "columns": ["mnli.accuracy", "rte.accuracy"], **more},
         )
 
     per_reading = tuple(
@@ -223,7 +223,8 @@ def mechanism() -> Experiment:
             Claim(id=f"smart-retains-knowledge-{reading}", sentence="SMART retains more of what was known outside the "
                   "training set: trained on MNLI it transfers better to SNLI and SciTail.",
                   table="SMART, sections 1 and 5.3", contrast=against(f"smart[{reading}]", "vanilla"),
-                  tasks=("snli", "scitail"), reading=reading),
+                  tasks=("snli", "scitail"), reading=reading,
+                  about={"columns": ["snli.accuracy@from MNLI", "scitail.accuracy@from MNLI"]}),
         )
     )  # fmt: skip
     return Experiment(

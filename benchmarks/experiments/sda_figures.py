@@ -156,9 +156,9 @@ def sda_fig4() -> Experiment:
 
 
 def _few_per_class(experiment: Experiment) -> Experiment:
-    """The generated training set has 480 examples in three classes; ten orders will do for a demonstration."""
+    """The generated training set has 480 examples, 95 in its smallest class; ten orders will do for a demonstration."""
     columns = tuple(
-        replace(c, settings={**c.settings, "per_class": 100}, variant="100 a class") for c in experiment.columns
+        replace(c, settings={**c.settings, "per_class": 90}, variant="90 a class") for c in experiment.columns
     )
     renamed = {c.id: new.id for c, new in zip(experiment.columns, columns, strict=True)}
     return replace(

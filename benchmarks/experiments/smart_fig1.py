@@ -29,6 +29,8 @@ from smart_repro.seeding import derive, seeded
 from smart_repro.train import TrainConfig, train
 
 STEPS = 400
+POINTS, WRONG = 120, 0.1  # training points, and the share of wrong labels among them
+EXTENT = (-2.0, 3.0, -1.5, 2.0)  # of the plane that is looked at
 RADIUS = 0.3  # of the ball in the plane, whose moons are about 1 wide; the paper gives none
 _ROWS = (
     Row("vanilla", "without R_s", method("vanilla")),
@@ -83,10 +85,10 @@ def moons(n: int, seed: int, wrong: float = 0.0) -> tuple[np.ndarray, np.ndarray
     return points, np.where(flipped, 1 - labels, labels), flipped
 
 
-def boundary(row: Row, seed: int, *, n: int = 120, steps: int = STEPS, grid: int = 81) -> Boundary:
+def boundary(row: Row, seed: int, *, n: int = POINTS, steps: int = STEPS, grid: int = 81) -> Boundary:
     """Train one network and look at it."""
     torch.set_num_threads(1)  # the network is so small that a second thread only costs time
-    points, labels, wrong = moons(n, seed, wrong=0.1)
+    points, labels, wrong = moons(n, seed, wrong=WRONG)
     with seeded(derive(seed, "toy"), torch.device("cpu")):
         model = _Plane(points)
     data = Encoded(
@@ -102,7 +104,7 @@ def boundary(row: Row, seed: int, *, n: int = 120, steps: int = STEPS, grid: int
     square = np.stack([np.cos(angles), np.sin(angles)], 1)
     square /= np.abs(square).max(1, keepdims=True)  # the l-inf sphere
     moved = np.stack([model.classes(fresh + RADIUS * direction) for direction in square])
-    axis_x, axis_y = np.linspace(-2, 3, grid), np.linspace(-1.5, 2, grid)
+    axis_x, axis_y = np.linspace(*EXTENT[:2], grid), np.linspace(*EXTENT[2:], grid)
     plane = np.stack(np.meshgrid(axis_x, axis_y), -1).reshape(-1, 2)
     own = model.classes(fresh)
     return Boundary(
@@ -116,11 +118,12 @@ def boundary(row: Row, seed: int, *, n: int = 120, steps: int = STEPS, grid: int
 
 
 def compute(experiment: Experiment, folder: Path, *, steps: int = STEPS) -> list[Boundary]:
-    """All rows and seeds, written to ``folder`` as ``boundary.json`` and ``boundary.{png,pdf,svg}``."""
+    """All rows and seeds, written to ``folder`` as ``boundary.json``, which the report draws."""
     found = [boundary(row, seed, steps=steps) for row in experiment.rows for seed in experiment.seeds]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "boundary.json").write_text(json.dumps([_plain(each) for each in found]))
-    _draw(experiment, found, folder)
+    training = [_training(seed) for seed in experiment.seeds]
+    content = {"extent": EXTENT, "training": training, "networks": [_plain(each) for each in found]}
+    (folder / "boundary.json").write_text(json.dumps(content))
     return found
 
 
@@ -168,34 +171,10 @@ class _Plane(nn.Module):
         return (self.probability(points) > 0.5).astype(np.int64)
 
 
+def _training(seed: int) -> Mapping[str, Any]:
+    points, labels, wrong = moons(POINTS, seed, wrong=WRONG)
+    return {"seed": seed, "points": np.round(points, 4).tolist(), "labels": labels.tolist(), "wrong": wrong.tolist()}
+
+
 def _plain(each: Boundary) -> Mapping[str, Any]:
     return {**vars(each), "probability": np.round(each.probability, 4).tolist()}
-
-
-def _draw(experiment: Experiment, found: Sequence[Boundary], folder: Path) -> None:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    seed = experiment.seeds[0]
-    points, labels, wrong = moons(120, seed, wrong=0.1)
-    with mpl.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(3.2 * len(experiment.rows), 3), layout="constrained")
-        axes = figure.subplots(1, len(experiment.rows), sharey=True, squeeze=False)[0]
-        for row, ax in zip(experiment.rows, axes, strict=True):
-            surface = next(each for each in found if each.row == row.id and each.seed == seed).probability
-            ax.contourf(surface, levels=10, extent=(-2, 3, -1.5, 2), cmap="RdBu_r", alpha=0.6, vmin=0, vmax=1)
-            ax.contour(surface, levels=[0.5], extent=(-2, 3, -1.5, 2), colors="black")
-            for label, color in ((0, "#2b5c8a"), (1, "#a3262a")):
-                chosen = labels == label
-                ax.scatter(*points[chosen & ~wrong].T, s=10, color=color, label=f"class {label}")
-                ax.scatter(
-                    *points[chosen & wrong].T, s=24, color=color, marker="x", label=f"class {label}, wrong label"
-                )
-            ax.set_title(row.title)
-            ax.set_xlabel("$x_1$")
-        axes[0].set_ylabel("$x_2$")
-        figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=7
-        )
-        for suffix in ("png", "pdf", "svg"):
-            figure.savefig(folder / f"boundary.{suffix}", dpi=200)

@@ -243,7 +243,8 @@ def test_reliability_and_expected_best_draw_their_frames(ax):
     figures.plot_reliability(bins, ax)
     assert ax.collections[0].get_offsets().tolist() == [[0.6, 0.5], [0.9, 0.8]]
     _, other = figures.panels(1, 4, 3)
-    figures.plot_expected_best({"SMART": curves.expected_best([1.0, 2.0])}, other[0])
+    best = curves.expected_best([1.0, 2.0]).assign(row="smart")
+    figures.plot_expected_best(best, other[0], {"smart": "SMART"})
     assert other[0].lines[0].get_xydata().tolist() == [[1, 1.5], [2, 1.75]]
 
 
