@@ -142,6 +142,9 @@ class Method:
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
         """Cross-entropy or squared error, averaged over the batch, in float32."""
         labels = passes.batch["labels"]
+        if logits.dim() != 2:
+            raise ValueError(f"one row of logits per text is needed, got logits of shape {tuple(logits.shape)}: "
+                             "token-level heads are not covered by either paper")  # fmt: skip
         if self._task_loss is not None:
             return self._task_loss(logits, labels)
         if passes.target == "regression":

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import TrainingArguments
+from transformers import BertConfig, BertForTokenClassification, TrainingArguments
 
 from smart_repro.divergence import symmetric_kl
 from smart_repro.hf import MethodTrainer
@@ -99,6 +99,15 @@ def test_multi_label_targets(tiny: Tiny, batch: Batch, tmp_path: Path) -> None:
     several = {**batch(4), "labels": torch.ones(4, 3)}
     with pytest.raises(ValueError, match=r"one label per text is needed, got labels of shape \(4, 3\)"):
         trained(tmp_path, tiny(outputs=3), several)
+
+
+def test_logits_of_every_token(batch: Batch) -> None:
+    config = BertConfig(
+        vocab_size=60, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, num_labels=2
+    )
+    for name in ("vanilla", "smart", "sdv", "freelb"):
+        with pytest.raises(ValueError, match=r"one row of logits per text is needed, got.* shape \(4, \d+, 2\)"):
+            loss(build(name), BertForTokenClassification(config), batch(4))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
