@@ -324,6 +324,48 @@ def export(
 
 
 @app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="the grid: regression (the project's own), another experiment, or "
+                                        "compare for a grid of your own")] = "regression",
+    profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
+    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
+    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
+    results: Annotated[Path | None, typer.Option(help="keep the runs there, and take finished ones from there; "
+                                                 "default: all are done anew and none is kept")] = None,
+    grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    baseline: Annotated[Path | None, typer.Option(help="the file to compare with; default: the project's own")] = None,
+    form: Annotated[str, typer.Option("--format", help="text, github (annotations) or json")] = "text",
+    junit: Annotated[Path | None, typer.Option(help="also write the outcome there as JUnit XML")] = None,
+    update: Annotated[bool, typer.Option("--update", help="write a new baseline instead of comparing")] = False,
+    allow_dirty: Annotated[bool, typer.Option(help="write it although files differ from the commit")] = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Check that the code computes what it did when the baseline was written: exit 0 if so, 1 on a regression.
+
+    Example: smart-repro check --tasks demo-sst2 --methods vanilla,smart --junit check.xml
+    """
+    from benchmarks import check as check_module
+    from benchmarks import check_report
+    from benchmarks.display import make_display
+    from benchmarks.executors import make_executor
+
+    _import(plugins)
+    check_report.known(form)
+    file = check_module.file_of(name, baseline)
+    executor, display = make_executor("local", workers, 0.0), make_display(quiet or form != "text")
+    if update:
+        written = check_module.update(_request(locals()), file, executor, display, results, allow_dirty=allow_dirty)
+        print(f"Baseline: {file} ({len(written.cells)} cells)")
+        _hint(quiet, _request(locals()).command("check"))
+        return
+    found = check_module.check(_request(locals()), file, executor, display, results)
+    print(check_report.text(found, form))
+    if junit is not None:
+        check_report.write_junit(found, junit)
+    raise typer.Exit(DONE if found.passed else CHECK_FAILED)
+
+
+@app.command()
 def submit(
     benchmark: Annotated[str, typer.Argument(help="glue")],
     row: Annotated[str, typer.Option(help="the method: a row of the experiment")] = "smart[shared]",

@@ -376,10 +376,10 @@ def environment(run: RunSpec) -> dict[str, Any]:
     import accelerate
     import transformers
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
     return {
         "smart_repro": smart_repro.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "torch": torch.__version__,
@@ -388,12 +388,22 @@ def environment(run: RunSpec) -> dict[str, Any]:
         "numpy": np.__version__,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "device_name": device,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": run.threads,
     }
 
 
 @lru_cache
-def _commit() -> str:
+def processor() -> str:
+    """The processor's name, by which runs that must be bit-identical are told from those that need not."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+@lru_cache
+def commit() -> str:
     """The commit of this checkout, marked if files differ from it; empty for an installed package."""
     here = Path(__file__).resolve().parent
     command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
@@ -404,6 +414,6 @@ def _commit() -> str:
 
 
 __all__ = [
-    "Evaluated", "Identities", "Job", "Outcome", "Prepared", "_cached_split", "environment", "execute", "make_job",
-    "places", "prepare", "split_of", "train_config",
+    "Evaluated", "Identities", "Job", "Outcome", "Prepared", "_cached_split", "commit", "environment", "execute",
+    "make_job", "places", "prepare", "split_of", "train_config",
 ]  # fmt: skip

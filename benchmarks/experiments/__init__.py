@@ -19,6 +19,7 @@ from benchmarks.experiments import (
     sda_table4,
     sda_figures,
     controls,
+    regression,
 )
 from benchmarks.experiments.base import EXPERIMENTS, Column, Experiment, Row, narrowed
 from benchmarks.experiments.groups import GROUPS
