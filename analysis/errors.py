@@ -244,16 +244,20 @@ def collapsed(cells: pd.DataFrame) -> pd.DataFrame:
 # ---- slices
 
 
-def slices(texts: pd.DataFrame, labels: Sequence[int], names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+def slices(
+    texts: pd.DataFrame | None, labels: Sequence[int], names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
     """Boolean masks over the items: by label, length, lexical overlap and negation.
 
     Args:
-        texts: ``id text_0 [text_1]``, a row per item in the items' order.
+        texts: ``id text_0 [text_1]``, a row per item in the items' order; None: slices by label alone.
         names: of the labels.
     Returns: name -> mask. Thirds are by rank, so that they are equally large up to ties.
     """
     label = np.asarray(labels)
     masks = {f"label: {names[c] if names else c}": label == c for c in np.unique(label)}
+    if texts is None:
+        return masks
     columns = [c for c in texts if str(c).startswith("text_")]
     words = [[str(t).lower().split() for t in texts[c]] for c in columns]
     length = np.array([sum(map(len, item)) for item in zip(*words, strict=True)])

@@ -243,16 +243,27 @@ def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = Non
     return ax
 
 
-def plot_reliability(bins: pd.DataFrame, ax: Axes) -> Axes:
-    """Accuracy against confidence, from :func:`analysis.calibration.reliability`; dots grow with the bin's items."""
-    ax.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=(0, (1, 2)))
-    ax.plot(bins["confidence"], bins["accuracy"], color=PALETTE[0], lw=1.2)
-    ax.scatter(bins["confidence"], bins["accuracy"], s=8 + 120 * bins["n"] / bins["n"].sum(), color=PALETTE[0], lw=0)
+def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
+    """Accuracy against confidence, a line per method; dots grow with the bin's items.
+
+    Args:
+        bins: ``row`` beside the columns of :func:`analysis.calibration.reliability`.
+    """
+    ax.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=(0, (1, 2)), label="_honest")
+    for row, own in bins.groupby("row", sort=False):
+        look = list(titles).index(str(row))
+        colour = PALETTE[look % len(PALETTE)]
+        ax.plot(own["confidence"], own["accuracy"], color=colour, lw=1.2, ls=LINES[look % len(LINES)],
+                label=titles[str(row)])  # fmt: skip
+        sizes = 6 + 90 * own["n"] / own["n"].sum()
+        ax.scatter(own["confidence"], own["accuracy"], s=sizes, color=colour, lw=0, marker=MARKERS[look % len(MARKERS)])
     ax.set_xlabel("confidence")
     ax.set_ylabel("accuracy")
     ax.set_xlim(0, 1.02)
     ax.set_ylim(0, 1.02)
     ax.grid()
+    handles, names = ax.get_legend_handles_labels()
+    ax.legend(handles, [_cut(name, 30) for name in names], **BELOW)
     return ax
 
 

@@ -323,12 +323,20 @@ def measures(results: str | Path, key: str) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def texts(results: str | Path, task: str, split: str) -> pd.DataFrame | None:
-    """``id text_0 [text_1]`` from ``results/texts/<task>.<split>.parquet``, or None: keeping texts is optional."""
-    import pandas as pd
+def texts(results: str | Path, task: str, split: str, fingerprint: str = "") -> pd.DataFrame | None:
+    """``id text_0 [text_1]`` from ``results/texts/<task>.<split>.parquet``, or None: keeping texts is optional.
+
+    Args:
+        fingerprint: of the split the runs were scored on; texts of other data are not taken for theirs.
+    """
+    import pyarrow.parquet as pq
 
     path = Path(results) / "texts" / f"{task}.{split}.parquet"
-    return pd.read_parquet(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    table = pq.ParquetFile(path).read()
+    of = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
+    return None if fingerprint and of and of != fingerprint else table.to_pandas()
 
 
 def read_json(path: Path) -> dict[str, Any]:

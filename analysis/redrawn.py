@@ -67,6 +67,7 @@ class Drawing:
         beside: names that stand right of the panel, and need room there.
         left: names that stand left of it.
         below: inches for a legend.
+        section: of the report.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Drawing:
     beside: Sequence[str] = ()
     left: Sequence[str] = ()
     below: float = 0.0
+    section: str = "redrawn"
 
 
 def drawings(study: Study) -> list[Drawing]:

@@ -23,6 +23,7 @@ from benchmarks.spec import RunSpec
 from benchmarks.store import RunState, Store
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
+from benchmarks.texts import keep_texts
 from smart_repro.methods import COMBINERS, build
 from smart_repro.train import plan as training_plan
 
@@ -229,6 +230,8 @@ def run(plan: Plan, store: Store, executor: Executor, display: Display, *, retry
     store.prepare(expected.disk)
     store.sweep()
     store.write_manifest(plan.experiment.manifest(plan.cells, commands or {}))
+    if plan.jobs:
+        keep_texts(store.root, plan.experiment, next(iter(plan.jobs.values())).source)
     began, summary = time.monotonic(), Summary(expected=expected.seconds)
     settings = Settings(store.root.resolve(), plugins, dict(checkpoint or {}), track=track)
     display.start(plan, jobs)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
+from analysis.report.mistakes import Mistakes, collapsed_table, mistakes_of
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -66,21 +68,28 @@ def write_report(results: Path | str, name: str) -> Path:
     notes = answer.warnings(manifest, cells, runs) + disagreements(cells, runs)
     folder = results / "reports" / name
     extra = fact_tables(results, manifest)
+    items = by_item(results, manifest, runs)
+    collapsed = collapsed_table(cells, {row.id: row.title for row in manifest.rows})
+    of_errors = [*collapsed, *(table for each in items.mistakes for table in each.tables)]
     write_all_tables(manifest, cells, extra, verdicts, folder, notes)
+    write_further(of_errors, folder / "tables")
     write_runs(runs, folder / "runs.csv")
     with figures.style():
         drawings = redrawn.drawings(redrawn.Study(results, manifest, cells, logs))
         files = [
             file
-            for stem, figure in [*paper_figures(manifest, cells, logs), *((d.name, _alone(d)) for d in drawings)]
+            for stem, figure in [
+                *paper_figures(manifest, cells, logs),
+                *((d.name, _alone(d)) for d in [*drawings, *reliability_panels(manifest, items.mistakes)]),
+            ]
             for file in figures.save(figure, folder / "figures" / stem)
         ]
-        panels = [*map(_redrawn_panel, drawings), *page_panels(manifest, cells, logs)]
+        reliable = list(reliability_panels(manifest, items.mistakes))
+        panels = [*map(_redrawn_panel, drawings), *page_panels(manifest, cells, logs), *map(_redrawn_panel, reliable)]
     for old in set((folder / "figures").glob("*.*")) - set(files):
         old.unlink()  # of an earlier grid: nothing on the page speaks of it any more
-    examples, agreements = by_item(results, manifest)
-    data = page_data(manifest, runs, logs, examples)
-    page = render(manifest, cells, verdicts, runs, notes, panels, agreements, extra, data)
+    data = page_data(manifest, runs, logs, items.examples)
+    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -139,7 +148,7 @@ def render(
     runs: Sequence[Run],
     notes: Sequence[str],
     panels: Sequence[dict[str, Any]],
-    agreements: Sequence[Agreement],
+    items: Items,
     extra: Sequence[FactTable],
     data: dict[str, Any],
 ) -> str:
@@ -179,7 +188,9 @@ def render(
         environments=environments(runs),
         sources=data_sources(runs),
         verdicts=verdicts,
-        agreements=agreements,
+        agreements=items.agreements,
+        mistakes=items.mistakes,
+        collapsed=collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
         extra=extra,
         reading_of_figure=READING.get(manifest.layout, READING["sweep"]),
         claim_words=claims.in_words,
@@ -194,22 +205,38 @@ def render(
     )
 
 
-def by_item(results: Path, manifest: Manifest) -> tuple[dict[str, Any], list[Agreement]]:
-    """Per classification task: the items methods differ on, and agreement where there are votes.
+@dataclass(frozen=True)
+class Items:
+    """What the report says item by item: examples to browse, agreement, and mistakes, per classification task."""
+
+    examples: dict[str, Any]
+    agreements: list[Agreement]
+    mistakes: list[Mistakes]
+
+
+def by_item(results: Path, manifest: Manifest, runs: Sequence[Run]) -> Items:
+    """Per classification task: the items methods differ on, agreement where there are votes, and where they err.
 
     Of the baseline and the first other methods, together at most :data:`CROWDED`: nobody browses more side by side.
     """
     rows = sorted(manifest.rows, key=lambda row: row.id != manifest.baseline_row)[:CROWDED]
-    examples, agreements = {}, []
+    found = Items({}, [], [])
+    by_key = {run.key: run for run in runs}
     for column in _one_per_task(manifest.columns):
         if column.metric in ("pearson", "spearman"):
             continue
         arms = read_arms(results, manifest, column, column.split, rows)
+        if not arms or next(iter(arms.values())).logits.shape[2] < 2:
+            continue
+        held = read_arms(results, manifest, column, "holdout", rows)
+        run = next((by_key[key] for row in arms for key in manifest.keys(row, column) if key in by_key), None)
+        mistakes = mistakes_of(results, manifest, column, arms, held, run)
+        found.mistakes.append(mistakes)
         if len(arms) > 1:
-            examples[column.task] = examples_of(results, column, arms)
-        found = agreement_of(results, manifest, column, arms)
-        agreements += [found] if found else []
-    return examples, agreements
+            found.examples[column.task] = examples_of(arms, mistakes)
+        agreement = agreement_of(results, manifest, column, arms)
+        found.agreements.extend([agreement] if agreement else [])
+    return found
 
 
 def write_all_tables(
@@ -227,6 +254,15 @@ def write_all_tables(
         tables.write_plain(each.headings, each.lines, folder / each.name, each.title)
     if verdicts:
         tables.write_plain(CLAIM_HEADINGS, [_claim_line(v) for v in verdicts], folder / "claims", "Claims")
+
+
+def write_further(some: Sequence[FactTable], folder: Path) -> None:
+    """Tables on errors, a file each; those of an earlier grid go."""
+    files = {
+        file for each in some for file in tables.write_plain(each.headings, each.lines, folder / each.name, each.title)
+    }
+    for old in set(folder.glob("*.*")) - files:
+        old.unlink()
 
 
 CLAIM_HEADINGS = ("claim", "verdict", "numbers", "where", "reading", "tasks", "data", "id")
@@ -326,9 +362,19 @@ def _panel(
     return {"section": section, "title": title, "svg": Markup(svg), "alt": alt}
 
 
+def reliability_panels(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[redrawn.Drawing]:
+    """A reliability diagram per classification task."""
+    titles = {row.id: row.title for row in manifest.rows}
+    for each in mistakes:
+        draw = partial(figures.plot_reliability, titles=titles)
+        alt = f"Accuracy against confidence on {each.task}; on the dotted line confidence is honest."
+        yield redrawn.Drawing(f"reliability-{redrawn.plain(each.task)}", each.task, alt, each.bins, draw, 3.2,
+                              below=0.25 + 0.16 * each.bins["row"].nunique() / 2, section="reliability")  # fmt: skip
+
+
 def _redrawn_panel(drawing: redrawn.Drawing) -> dict[str, Any]:
-    return _panel("redrawn", drawing.name, drawing.title, drawing.draw, drawing.frame, drawing.height, drawing.alt,
-                  _margins(drawing), drawing.below)  # fmt: skip
+    d = drawing
+    return _panel(d.section, d.name, d.title, d.draw, d.frame, d.height, d.alt, _margins(d), d.below)
 
 
 def _alone(drawing: redrawn.Drawing) -> Figure:

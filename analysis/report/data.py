@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analysis import curves, errors
-from analysis.load import Column, Log, Manifest, Run, texts
+from analysis.load import Log, Manifest, Run
+from analysis.report.mistakes import Mistakes
 
 SINGLE_RUNS = 400  # up to so many runs the page holds every run's curve; beyond, means and ranges alone
 EXAMPLES = 400  # of a task: the items whose answers differ most
@@ -75,29 +75,29 @@ def run_line(run: Run) -> list[Any]:
     ]
 
 
-def examples_of(results: Path, column: Column, arms: Mapping[str, errors.Outputs]) -> dict[str, Any]:
+def examples_of(arms: Mapping[str, errors.Outputs], mistakes: Mistakes) -> dict[str, Any]:
     """The items of one task whose answers differ most between methods, then between seeds; who is right how often."""
-    first = next(iter(arms.values()))
+    first, masks = next(iter(arms.values())), mistakes.masks
     share = np.stack([outputs.right.mean(0) for outputs in arms.values()])
     chosen = np.lexsort((-share.std(0), -np.ptp(share, axis=0)))[:EXAMPLES]
     chosen = chosen[(share[:, chosen] < 1).any(0)]
-    told = texts(results, column.task, column.split)
-    by_id = told.set_index("id") if told is not None else None
+    told = mistakes.texts
+    columns = [c for c in told if str(c).startswith("text_")] if told is not None else []
     buckets = errors.agreement(first.votes) if first.votes is not None else None
     items = []
     for i in chosen:
-        shown = (
-            [str(t)[:LONGEST_TEXT] for t in by_id.loc[first.ids[i]]]
-            if by_id is not None and first.ids[i] in by_id.index
-            else []
-        )
+        shown = [str(told[c].iloc[i])[:LONGEST_TEXT] for c in columns] if told is not None else []
         right = [int(outputs.right[:, i].sum()) for outputs in arms.values()]
-        items.append([str(first.ids[i]), int(first.labels[i]), right, buckets[i] if buckets is not None else "", shown])
+        within = [n for n, mask in enumerate(masks.values()) if mask[i]]
+        bucket = buckets[i] if buckets is not None else ""
+        items.append([str(first.ids[i]), int(first.labels[i]), right, bucket, shown, within])
     return {
         "rows": list(arms),
         "seeds": [len(outputs.seeds) for outputs in arms.values()],
         "items": items,
         "of": len(first.ids),
+        "slices": list(masks),
+        "labels": list(mistakes.names),
     }
 
 

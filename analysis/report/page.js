@@ -181,6 +181,7 @@
     const [rowLabel, row] = choice("Method", []);
     const [kindLabel, kind] = choice("Show", [["all", "all that differ"], ["mends", "mended"], ["breaks", "broken"], ["contested", "contested between seeds"]]);
     const [bucketLabel, bucket] = choice("Agreement", []);
+    const [sliceLabel, slice] = choice("Slice", []);
     const words = make("input", { type: "search", placeholder: "id or words" });
     const list = make("ul", { class: "examples" }), count = make("p", { class: "lede", "aria-live": "polite" });
     const show = () => {
@@ -193,6 +194,7 @@
         if (kind.value === "breaks" && gain >= 0) return false;
         if (kind.value === "contested" && (share(item, index) === 0 || share(item, index) === 1)) return false;
         if (bucket.value && item[3] !== bucket.value) return false;
+        if (slice.value && !item[5].includes(Number(slice.value))) return false;
         return !search || (item[0] + " " + item[4].join(" ")).toLowerCase().includes(search);
       });
       const by = (item) => base < 0 ? 0 : Math.abs(share(item, index) - share(item, base));
@@ -201,7 +203,7 @@
       list.replaceChildren(...found.slice(0, 50).map((item) => {
         const facts = exam.rows.map((id, n) => `${title[id]} ${item[2][n]}/${exam.seeds[n]}`).join(" · ");
         const node = make("li", {}, ...item[4].map((text) => make("p", { class: "quote" }, text)));
-        node.append(make("p", { class: "about" }, make("code", {}, item[0]), ` label ${item[1]}${item[3] ? ", annotators " + item[3] : ""}; seeds right: ${facts}`));
+        node.append(make("p", { class: "about" }, make("code", {}, item[0]), ` label ${exam.labels[item[1]] ?? item[1]}${item[3] ? ", annotators " + item[3] : ""}; seeds right: ${facts}`));
         return node;
       }));
     };
@@ -211,12 +213,14 @@
       const buckets = [...new Set(exam.items.map((item) => item[3]))].filter(Boolean).sort().reverse();
       bucket.replaceChildren(make("option", { value: "" }, "any"), ...buckets.map((name) => make("option", { value: name }, name)));
       bucketLabel.hidden = !buckets.length;
+      slice.replaceChildren(make("option", { value: "" }, "any"), ...exam.slices.map((name, n) => make("option", { value: n }, name)));
+      sliceLabel.hidden = !exam.slices.length;
       show();
     };
     task.addEventListener("change", fill);
-    [row, kind, bucket].forEach((select) => select.addEventListener("change", show));
+    [row, kind, bucket, slice].forEach((select) => select.addEventListener("change", show));
     words.addEventListener("input", show);
-    browser.append(make("div", { class: "controls" }, taskLabel, rowLabel, kindLabel, bucketLabel, make("label", {}, "Search ", words)), count, list);
+    browser.append(make("div", { class: "controls" }, taskLabel, rowLabel, kindLabel, bucketLabel, sliceLabel, make("label", {}, "Search ", words)), count, list);
     fill();
   }
 })();

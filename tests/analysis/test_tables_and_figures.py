@@ -239,8 +239,8 @@ def test_boxes_are_quartiles_and_the_papers_stand_beside(rte, ax):
 
 
 def test_reliability_and_expected_best_draw_their_frames(ax):
-    bins = pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.5, 0.8], "n": [10, 30]})
-    figures.plot_reliability(bins, ax)
+    bins = pd.DataFrame({"row": "smart", "confidence": [0.6, 0.9], "accuracy": [0.5, 0.8], "n": [10, 30]})
+    figures.plot_reliability(bins, ax, {"smart": "SMART"})
     assert ax.collections[0].get_offsets().tolist() == [[0.6, 0.5], [0.9, 0.8]]
     _, other = figures.panels(1, 4, 3)
     best = curves.expected_best([1.0, 2.0]).assign(row="smart")

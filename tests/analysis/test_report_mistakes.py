@@ -1,0 +1,78 @@
+"""The report's tables on errors recompute from predictions, with texts and without."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+from world import Arm, Exam, World
+
+from analysis.load import latest_manifest, predictions
+from analysis.report import write_report
+
+ARMS = [Arm("vanilla", "BERT"), Arm("smart", "SMART", "smart", gain=6.0, collapsed=(2,))]
+
+
+def world(root, texts: bool) -> None:
+    World(root, ARMS, [Exam("one", items=200, votes=True)], epochs=1, steps=4, texts=texts).write()
+
+
+def table(page, name: str) -> list[dict[str, str]]:
+    with (page.parent / "tables" / f"{name}.csv").open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    root = tmp_path_factory.mktemp("mistakes")
+    world(root, texts=True)
+    return root, write_report(root, "compare")
+
+
+def frames(root, row: str) -> list[pd.DataFrame]:
+    manifest = latest_manifest(root, "compare")
+    return [predictions(root, key, "one", "dev") for key in manifest.cells[row]["one"]]
+
+
+def test_slices_recompute(report):
+    root, page = report
+    lines = {line["slice"]: line for line in table(page, "slices-one")}
+    assert {"label: label 0", "length: short", "overlap: low", "no negation"} <= set(lines)
+    for row, name in (("smart", "accuracy (%)"), ("vanilla", "baseline (%)")):
+        right = [(f["prediction"] == f["label"])[f["label"] == 0].mean() for f in frames(root, row)]
+        assert float(lines["label: label 0"][name]) == pytest.approx(100 * np.mean(right), abs=0.051)
+
+
+def test_confusion_and_collapsed_runs_recompute(report):
+    root, page = report
+    expected = np.mean([sk.confusion_matrix(f["label"], f["prediction"]) for f in frames(root, "smart")], axis=0)
+    got = [[float(v) for n, v in line.items() if n] for line in table(page, "confusion-one-SMART")]
+    assert got == [pytest.approx(line, abs=0.051) for line in expected.tolist()]
+    (line,) = table(page, "collapsed")
+    assert line["collapsed runs"] == "1 of 3"
+    alive = [100 * (f["prediction"] == f["label"]).mean() for f in frames(root, "smart")[:2]]
+    assert float(line["mean without them"]) == pytest.approx(np.mean(alive), abs=0.051)
+
+
+def test_calibration_is_there_before_and_after_scaling(report):
+    _, page = report
+    lines = table(page, "calibration-one")
+    assert [line["method"] for line in lines] == ["BERT", "SMART"]
+    assert all(line["temperature (fit on the holdout)"] for line in lines)
+
+
+def test_examples_know_their_slices_and_the_labels_names(report):
+    _, page = report
+    text = page.read_text(encoding="utf-8")
+    assert '"labels":["label 0","label 1"]' in text
+    assert '"slices":["label: label 0"' in text
+
+
+def test_without_texts_the_report_says_so(tmp_path):
+    world(tmp_path, texts=False)
+    page = write_report(tmp_path, "compare")
+    assert "the texts of these items are not in this results folder" in page.read_text(encoding="utf-8")
+    assert {line["slice"] for line in table(page, "slices-one")} == {"label: label 0", "label: label 1"}
