@@ -1,7 +1,7 @@
 """Runs that build on others: starting from another run's weights, and making one model of several.
 
 A run that starts from another takes its encoder, and its head too where both tasks have the same labels. From a run
-of several tasks it takes the head of its own task, or none (Jiang et al. 2020, sections 5.2 and 5.3).
+of several tasks it takes the head of its own task, or none (Jiang et al. 2020, Tables 4 and 5).
 VOTE and AVG: Xu et al. 2020, equations 2 and 3.
 """
 

@@ -28,7 +28,7 @@ SDA_SETTINGS: Mapping[str, Any] = {
 }  # fmt: skip
 SDA_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {"imdb": {"epochs": 6}}
 
-# SMART, section 5.2: the multi-task run sees these; every table that has MT-DNN starts from the same runs.
+# SMART, Table 4: the multi-task run sees these; every table that has MT-DNN starts from the same runs.
 MULTITASK = ("mnli", "rte", "qnli", "sst2", "mrpc")
 
 FIVE, EIGHT, FORTY = tuple(range(5)), tuple(range(8)), tuple(range(40))

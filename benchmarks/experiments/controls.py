@@ -222,7 +222,7 @@ def mechanism() -> Experiment:
                   "less", "distance", reading),
             Claim(id=f"smart-retains-knowledge-{reading}", sentence="SMART retains more of what was known outside the "
                   "training set: trained on MNLI it transfers better to SNLI and SciTail.",
-                  table="SMART, sections 1 and 5.3", contrast=against(f"smart[{reading}]", "vanilla"),
+                  table="SMART, section 1", contrast=against(f"smart[{reading}]", "vanilla"),
                   tasks=("snli", "scitail"), reading=reading,
                   about={"columns": ["snli.accuracy@from MNLI", "scitail.accuracy@from MNLI"]}),
         )

@@ -57,7 +57,7 @@ def sda_fig3() -> Experiment:
             Claim(
                 id="sda-lambda-best-near-1",
                 sentence="lambda between 1.0 and 1.5 is better than smaller weights.",
-                table="SDA, Figure 3 and section 4.3",
+                table="SDA, Figure 3",
                 contrast=against("sda[K=5]@1", "sda[K=5]@0.1"),
                 tasks=("imdb",),
                 direction="less",
@@ -66,7 +66,7 @@ def sda_fig3() -> Experiment:
             Claim(
                 id="sda-lambda-too-large",
                 sentence="A large lambda hurts: at 5 the error is above that at 1.",
-                table="SDA, Figure 3 and section 4.3",
+                table="SDA, Figure 3",
                 contrast=against("sda[K=5]@5", "sda[K=5]@1"),
                 tasks=("imdb",),
                 size=0.61,
@@ -123,7 +123,7 @@ def sda_fig4() -> Experiment:
                 Claim(
                     id=f"stability-{row}",
                     sentence=f"The scores of {row} vary less over data orders than BERT's.",
-                    table="SDA, Figure 4 and section 4.5",
+                    table="SDA, Figure 4",
                     contrast=against(row, "vanilla"),
                     tasks=("snli",),
                     direction="less",
@@ -194,7 +194,7 @@ def sda_fig5() -> Experiment:
             Claim(
                 id="sda-ahead-at-the-end",
                 sentence="After the last epoch SDA (K = 5) is ahead of BERT.",
-                table="SDA, Figure 5 and section 4.5",
+                table="SDA, Figure 5",
                 contrast=against("sda[K=5]", "vanilla"),
                 tasks=("imdb",),
                 direction="less",
@@ -203,7 +203,7 @@ def sda_fig5() -> Experiment:
             Claim(
                 id="sdv-converges-faster",
                 sentence="Self-distillation converges faster: after one epoch SDV (K = 5) is ahead of BERT.",
-                table="SDA, Figure 5 and section 4.5",
+                table="SDA, Figure 5",
                 contrast=against("sdv[K=5]", "vanilla"),
                 tasks=("imdb",),
                 direction="less",
@@ -247,7 +247,7 @@ def sda_fig6() -> Experiment:
                 sentence="While the cross-entropy falls to about 0.05, the distillation loss stays between 0.03 "
                 "and 0.07: "
                 "the teacher goes on teaching.",
-                table="SDA, Figure 6 and section 4.5",
+                table="SDA, Figure 6",
                 contrast=against("sda[K=1]", "sda[K=1]"),
                 tasks=("imdb",),
                 kind="history",

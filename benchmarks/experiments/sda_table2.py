@@ -45,7 +45,7 @@ def sda_table2() -> Experiment:
                 sentence="The best teacher size of SDA depends on the data set: K = 5 beats K = T-1 on IMDb, and "
                 "the other "
                 "way round on AG's News.",
-                table="SDA, Table 2 and section 4.3",
+                table="SDA, Table 2",
                 contrast=against("sda[K=5]", "sda[K=all]"),
                 tasks=("imdb",),
                 metric="error_rate",
@@ -67,7 +67,7 @@ def sda_table2() -> Experiment:
             Claim(
                 id="sda-k1-is-sdv-k1",
                 sentence="With K = 1, SDA and SDV are the same.",
-                table="SDA, section 3.3",
+                table="SDA, equations 5 to 7",
                 contrast=against("sda[K=1]", "sdv[K=1]"),
                 tasks=_TASKS,
                 size=0.0,

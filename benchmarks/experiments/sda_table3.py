@@ -51,7 +51,7 @@ def average_delta(table: str, row: str, columns: tuple[str, ...], baseline: str 
 
 def _claim(name: str, sentence: str, a: str, b: str, size: float, *, nli: bool = False, **more: object) -> Claim:
     about: Mapping[str, object] = {
-        "id": name, "sentence": sentence, "table": "SDA, Table 3 and section 4.4", "contrast": against(a, b),
+        "id": name, "sentence": sentence, "table": "SDA, Table 3", "contrast": against(a, b),
         "tasks": INFERENCE if nli else CLASSIFICATION, "metric": "accuracy" if nli else "error_rate",
         "direction": "greater" if nli else "less", "size": size,
     }  # fmt: skip

@@ -47,7 +47,7 @@ def smart_table6() -> Experiment:
             Claim(
                 id=f"smart-anli-{name}-{reading}",
                 sentence=f"SMART improves RoBERTa-large on ANLI, trained on {words}.",
-                table="SMART, Table 6 and section 5.4",
+                table="SMART, Table 6",
                 contrast=against(f"smart[{reading}]", "vanilla"),
                 tasks=("anli",),
                 size=size,

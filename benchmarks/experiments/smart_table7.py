@@ -35,6 +35,32 @@ _ROWS = (
 )
 
 
+def _claims(reading: str) -> tuple[Claim, ...]:
+    def claim(name: str, sentence: str, a: str, b: str, tasks: tuple[str, ...], size: float) -> Claim:
+        return Claim(
+            id=f"smart-{name}-{reading}",
+            sentence=sentence,
+            table="SMART, Table 7",
+            contrast=against(f"{a}[{reading}]", b),
+            tasks=tasks,
+            size=size,
+            reading=reading,
+            about={"columns": [f"{task}.accuracy.test" for task in tasks]},
+        )
+
+    both = ("snli", "scitail")
+    return (
+        claim("snli-test", "SMART improves BERT-base on the whole of SNLI.", "smart", "vanilla", ("snli",), 0.3),
+        claim(
+            "scitail-test", "SMART improves BERT-base on the whole of SciTail.", "smart", "vanilla", ("scitail",), 1.2
+        ),
+        claim(
+            "on-mt-dnn-in-full", "MT-DNN-SMART improves MT-DNN on the whole of SNLI and SciTail, base models.",
+            "mt-dnn-smart", "mt-dnn", both, 0.25,
+        ),
+    )  # fmt: skip
+
+
 @EXPERIMENTS.register("smart-table7")
 def smart_table7() -> Experiment:
     """SMART Table 7: full SNLI and SciTail, base and large models."""
@@ -52,20 +78,7 @@ def smart_table7() -> Experiment:
             Omission("*+SRL*", "*", "adds semantic role labels: another paper's system, quoted"),
             Omission("GPT*", "*", "another paper's system, quoted"),
         ),
-        claims=tuple(
-            Claim(
-                id=f"smart-{task}-{split}-{reading}",
-                sentence=f"SMART improves BERT-base on the whole of {name}.",
-                table="SMART, Table 7",
-                contrast=against(f"smart[{reading}]", "vanilla"),
-                tasks=(task,),
-                size=size,
-                reading=reading,
-                about={"columns": [f"{task}.accuracy.{split}"]},
-            )
-            for reading in arms.READINGS
-            for task, name, split, size in (("snli", "SNLI", "test", 0.3), ("scitail", "SciTail", "test", 1.2))
-        ),
+        claims=tuple(claim for reading in arms.READINGS for claim in _claims(reading)),
         notes=(
             "MT-DNN_BASE on SNLI dev is 91.4 here and 91.5 in Table 5.",
             "There is no SMART_BERT-LARGE row for SNLI in the paper; it is run here for both sets.",

@@ -232,6 +232,43 @@ def test_a_claim_is_about_rows_tasks_and_metrics_its_experiment_has() -> None:
             assert claim.metric in metrics, claim.id
 
 
+def recomputed(experiment: Experiment, claim: Claim) -> float | None:
+    """The claim's size, in its direction, from the printed cells: the mean over its tasks, the smallest for "every"."""
+    first = {column.task: column.id for column in reversed(experiment.columns)}
+    about = claim.about or {}
+    asked = list(about.get("columns") or (first[task] for task in claim.tasks))
+    if claim.metric:
+        asked = [c.id for c in experiment.columns if c.task in claim.tasks and c.metric == claim.metric]
+    against_it = list(about.get("against_columns") or (first[task] for task in about.get("against", ())))
+    value = printed_difference(experiment, claim, asked)
+    other = printed_difference(experiment, claim, against_it) if against_it else 0.0
+    return None if value is None or other is None else value - other
+
+
+def printed_difference(experiment: Experiment, claim: Claim, columns: list[str]) -> float | None:
+    cells = {(n.row, n.column): n.value for n in experiment.published}
+    pairs = [(cells.get((claim.contrast["a"], c)), cells.get((claim.contrast["b"], c))) for c in columns]
+    sign = 1 if claim.direction == "greater" else -1
+    found = [sign * (a - b) for a, b in pairs if a is not None and b is not None]
+    if not found:
+        return None
+    return min(found) if claim.quantifier == "every" else sum(found) / len(found)
+
+
+def test_sizes_of_claims_recompute_from_the_printed_cells() -> None:
+    """To the second digit; contrasts of relative errors apart. "No worse than" has size 0."""
+    checked = 0
+    for experiment, claim in claims():
+        relative = (claim.about or {}).get("relative_error")
+        if claim.kind not in ("difference", "interaction") or claim.size is None or relative:
+            continue
+        again = recomputed(experiment, claim)
+        if again is not None:
+            assert claim.size == pytest.approx(max(0.0, again), abs=0.006), (claim.id, again)
+            checked += 1
+    assert checked >= 40
+
+
 def test_claims_of_other_kinds_are_kept_apart_from_plain_differences() -> None:
     for build in EXPERIMENTS.values():
         experiment = build()
