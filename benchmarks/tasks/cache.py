@@ -1,7 +1,7 @@
 """Large files parsed once, and splits tokenised once: Arrow files that a second start maps into memory.
 
-Nothing here can change a result: an entry is named after everything it depends on, what comes back is compared with a
-checksum (texts with their fingerprint), and an entry that cannot be read is made anew. ``SMART_REPRO_CACHE`` moves the
+Nothing here can change a result: an entry is named after everything it depends on and ends with its checksum, and one
+that is damaged is made anew. ``SMART_REPRO_CACHE`` moves the
 folder or, set to ``off``, does without.
 """
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "SMART_REPRO_CACHE"
 WORTHWHILE = 20_000_000  # bytes; smaller files are read in less than a second
+_CHECKSUM = 4  # bytes at the end of an entry
 MANY = 5_000  # rows; smaller splits are tokenised in less than a second
 
 
@@ -73,12 +74,13 @@ def encode_split(tokenizer: Any, split: Split, max_length: int, ids: np.ndarray 
         return make()
     code = Path(encoding.__file__).read_text(encoding="utf-8")
     path = folder / "tokens" / f"{_name(split.fingerprint, tokenizer_digest(tokenizer), max_length, code)}.arrow"
-    stored = _load_tokens(path)
+    stored = _read_table(path)
     if stored is None:
         made = make()
         _store(path, lambda target: _save_tokens(made, target))
         return made
-    arrays, about = stored
+    table, about = stored
+    arrays = {name: table[name].chunk(0).flatten().to_numpy(zero_copy_only=True) for name in table.column_names}
     numbers = np.arange(len(split)) if ids is None else np.asarray(ids, dtype=np.int64)
     offsets = arrays.pop("offsets")
     return encoding.Encoded(arrays, offsets, about["padding"], numbers, split.labels, about["left"])
@@ -127,6 +129,9 @@ def _write_table(columns: dict[str, Any], about: dict[str, Any], path: Path) -> 
     table = pa.table(columns).replace_schema_metadata({"about": json.dumps(about)})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
+    checksum = zlib.crc32(pa.memory_map(str(path)).read_buffer())
+    with path.open("ab") as file:
+        file.write(checksum.to_bytes(_CHECKSUM, "big"))
 
 
 def _read_table(path: Path) -> tuple[Any, dict[str, Any]] | None:
@@ -136,7 +141,11 @@ def _read_table(path: Path) -> tuple[Any, dict[str, Any]] | None:
     if not path.exists():
         return None
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        whole = pa.memory_map(str(path)).read_buffer()
+        body, checksum = whole[:-_CHECKSUM], whole[-_CHECKSUM:]
+        if zlib.crc32(body) != int.from_bytes(checksum, "big"):
+            return None
+        table = pa.ipc.open_file(pa.BufferReader(body)).read_all()
         return table, json.loads(table.schema.metadata[b"about"])
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return None
@@ -175,7 +184,8 @@ def _load_split(path: Path, sources: tuple[str, ...]) -> Split | None:
         extra={name: np.array(table[f"extra:{name}"].to_pylist(), dtype=object) for name in about["extra"]},
         left_out=about["left_out"],
     )
-    return split if split.fingerprint == about["fingerprint"] else None
+    vars(split)["fingerprint"] = about["fingerprint"]  # of what was stored: hashing it again would cost a second
+    return split
 
 
 def _save_tokens(encoded: Encoded, path: Path) -> None:
@@ -183,20 +193,4 @@ def _save_tokens(encoded: Encoded, path: Path) -> None:
 
     arrays = {**encoded.columns, "offsets": encoded.offsets}  # of different lengths: each becomes one row with a list
     columns = {name: pa.ListArray.from_arrays([0, len(values)], pa.array(values)) for name, values in arrays.items()}
-    _write_table(columns, {"padding": encoded.padding, "left": encoded.left, "checksum": _checksum(arrays)}, path)
-
-
-def _load_tokens(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    found = _read_table(path)
-    if found is None:
-        return None
-    table, about = found
-    arrays = {name: table[name].chunk(0).flatten().to_numpy(zero_copy_only=True) for name in table.column_names}
-    return (arrays, about) if _checksum(arrays) == about.get("checksum") else None
-
-
-def _checksum(arrays: dict[str, np.ndarray]) -> int:
-    total = 0
-    for name in sorted(arrays):
-        total = zlib.crc32(np.ascontiguousarray(arrays[name]), total)
-    return total
+    _write_table(columns, {"padding": encoded.padding, "left": encoded.left}, path)
