@@ -20,6 +20,7 @@ from benchmarks import engine
 from benchmarks.display import Silent
 from benchmarks.engine import make_plan
 from benchmarks.errors import UsageError
+from benchmarks.experiments.base import Column
 from benchmarks.experiments.compare import compare
 from benchmarks.run import Job, execute, make_job
 from benchmarks.spec import RunSpec, combined, method
@@ -33,6 +34,7 @@ class Grid:
 
     given: tuple[RunSpec, ...]
     name: str = "grid"
+    columns: tuple[Column, ...] = ()
 
     def specs(self) -> Iterator[tuple[str, str, int, RunSpec]]:
         for number, spec in enumerate(self.given):
