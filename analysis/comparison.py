@@ -4,47 +4,29 @@ predictions."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.load import Column, Manifest, ResultsError, Row, is_done, predictions, read_run
-from analysis.scores import METRICS, Metric
-from analysis.significance import Interval, crossed_interval
+from analysis.cells import Scored, parents_of, read_cell
+from analysis.contrasts import Arm, measure
+from analysis.crossed import Components, combine
+from analysis.interval import Interval
+from analysis.load import Column, Manifest, ResultsError, Row
+from analysis.power import measured, seeds_needed, visible
+from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_RUN = "not run"
 # of the frame, for an experiment without any column
 FIELDS = [
     "row", "row_title", "column", "column_title", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd",
     "scores", "seeds", "keys", "difference", "low", "high", "p", "n_pairs", "correlation", "published",
     "published_difference", "published_source", "ceiling", "collapsed", "collapsed_runs", "missing", "reason", "level",
+    "against", "visible", "seeds_needed",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The runs of one cell, lined up: the same items in the same order for every seed.
-
-    Attributes:
-        keys, seeds: of the finished runs, in seed order.
-        ids, labels: ``(items,)``.
-        outputs: ``(seeds, items)`` predictions, or ``(seeds, items, classes)`` logits where the metric uses them.
-        scores: ``(seeds,)``.
-        collapsed: ``(seeds,)`` True where every prediction of a run is the same.
-    """
-
-    keys: tuple[str, ...]
-    seeds: tuple[int, ...]
-    ids: np.ndarray
-    labels: np.ndarray
-    outputs: np.ndarray
-    scores: np.ndarray
-    collapsed: np.ndarray
 
 
 def compare(results: str | Path, manifest: Manifest, level: float = 0.95) -> pd.DataFrame:
@@ -56,6 +38,10 @@ def compare(results: str | Path, manifest: Manifest, level: float = 0.95) -> pd.
     ddof 1, nan for one seed), ``difference low high p correlation`` against the baseline row at the seeds both have
     (nan for the baseline itself), ``n_pairs``, ``published published_difference published_source ceiling collapsed
     missing reason``.
+
+    A row of combined runs (votes, averaged weights) is compared with the mean of the very runs it combines; ``against``
+    names what a difference is to. ``visible`` is the smallest true difference that these runs find with 80 %, and
+    ``seeds_needed`` how many seeds would find the published difference (nan: not known, or none would).
     """
     import pandas as pd
 
@@ -70,95 +56,38 @@ def compare(results: str | Path, manifest: Manifest, level: float = 0.95) -> pd.
             else:
                 scored, reason = _try_read(results, manifest, row.id, column)
                 against = baseline
-            cells.append(_cell(manifest, row, column, scored, reason, against, level))
+            others = [] if against is None else [against]
+            if row.combine and scored is not None:
+                others, reason = _parents(results, scored, column, reason)
+            cells.append(_cell(manifest, row, column, scored, reason, others, level))
     return pd.DataFrame.from_records(cells, columns=None if cells else FIELDS)
 
 
-def read_cell(results: str | Path, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
-    """The finished runs of one cell, lined up item by item.
-
-    Raises: ResultsError: none is finished, runs disagree on items or labels, or labels are hidden.
-    """
-    done = [(seed, key) for seed, key in seeded(results, manifest, row, column) if is_done(results, key)]
-    if not done:
-        raise ResultsError(NOT_RUN)
-    return read_runs(results, done, column, epoch)
-
-
-def parents_of(results: str | Path, scored: Scored, column: Column) -> list[Scored]:
-    """The runs that each combined run was made of: the first parents of all seeds, their second parents...
-
-    Raises: ResultsError: runs that combine none, or a parent whose run folder is not here.
-    """
-    of = {
-        seed: read_run(results, key).fingerprints.get("parents") or []
-        for seed, key in zip(scored.seeds, scored.keys, strict=True)
-    }
-    counts = {len(parents) for parents in of.values()}
-    if counts == {0} or len(counts) != 1:
-        raise ResultsError("its runs do not name the runs they combine")
-    gone = [key for parents in of.values() for key in parents if not is_done(results, key)]
-    if gone:
-        raise ResultsError(f"the run {gone[0]} that it combines is not here")
-    return [
-        read_runs(results, [(seed, parents[i]) for seed, parents in of.items()], column) for i in range(counts.pop())
-    ]
-
-
-def read_runs(
-    results: str | Path, done: Sequence[tuple[int, str]], column: Column, epoch: int | str = "last"
-) -> Scored:
-    """Finished runs (seed, key) scored in one column, lined up item by item.
-
-    Raises: ResultsError: an unknown metric, runs that disagree on items or labels, or hidden labels.
-    """
-    metric = METRICS.get(column.metric)
-    if metric is None:
-        raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
-    wanted = None if metric.uses == "logits" else ["id", "label", "prediction"]
-    frames = [predictions(results, key, column.task, column.split, epoch, wanted) for _, key in done]
-    first = frames[0]
-    for (_, key), frame in zip(done[1:], frames[1:], strict=True):
-        if not (np.array_equal(frame["id"], first["id"]) and np.array_equal(frame["label"], first["label"])):
-            raise ResultsError(
-                f"runs {done[0][1]} and {key} were scored on different items of {column.task}.{column.split}: "
-                "they do not belong in one cell; plan the experiment again"
-            )
-    labels = first["label"].to_numpy()
-    if (labels.dtype.kind in "iu" and (labels < 0).any()) or not np.isfinite(labels).all():
-        raise ResultsError(f"the labels of {column.task}.{column.split} are hidden")
-    chosen = np.stack([f["prediction"].to_numpy() for f in frames])
-    outputs = np.stack([logits(f) for f in frames]) if metric.uses == "logits" else chosen
-    return Scored(
-        keys=tuple(key for _, key in done),
-        seeds=tuple(seed for seed, _ in done),
-        ids=first["id"].to_numpy(),
-        labels=labels,
-        outputs=outputs,
-        scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
-        collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
-    )
-
-
-def logits(frame: pd.DataFrame) -> np.ndarray:
-    """``(items, outputs)`` of a predictions frame, in class order."""
-    names = sorted((str(c) for c in frame if str(c).startswith("logit_")), key=lambda c: int(c.removeprefix("logit_")))
-    return frame[names].to_numpy(dtype=np.float64)
-
-
-def contrast(a: Scored, b: Scored, metric: str, level: float = 0.95) -> tuple[Interval, np.ndarray, np.ndarray]:
-    """The deciding interval of ``a - b`` at the seeds both have, with both arms' scores at those seeds.
+def contrast(a: Scored, b: Scored, column: Column, level: float = 0.95) -> tuple[Interval, np.ndarray, np.ndarray]:
+    """The deciding interval of ``a - b`` at the seeds both have, and both arms' scores there, on the printed scale.
 
     Raises: ResultsError: no common seed, or different items.
     """
-    common = [s for s in a.seeds if s in b.seeds]
+    part, ours, theirs = _contrasted(a, [b], column)
+    return combine([part], level=level), ours, theirs
+
+
+def _contrasted(a: Scored, others: Sequence[Scored], column: Column) -> tuple[Components, np.ndarray, np.ndarray]:
+    """Components of ``a`` minus the mean of the others, and both sides' scores."""
+    common = [s for s in a.seeds if all(s in other.seeds for other in others)]
     if not common:
         raise ResultsError("no seed was run by both")
-    if not (np.array_equal(a.ids, b.ids) and np.array_equal(a.labels, b.labels)):
-        raise ResultsError("the two were scored on different items")
-    x, y = _at(a, common), _at(b, common)
-    interval = crossed_interval(a.outputs[x], b.outputs[y], metric=metric, labels=a.labels, level=level)
-    return interval, a.scores[x], b.scores[y]
+    arms = [Arm(1.0, a, column), *(Arm(-1.0 / len(others), other, column) for other in others)]
+    theirs = np.mean([other.scores[_at(other, common)] for other in others], axis=0)
+    scale = METRICS[column.metric].scale
+    return measure(arms, common), scale * a.scores[_at(a, common)], scale * theirs
+
+
+def _parents(results: str | Path, scored: Scored, column: Column, reason: str) -> tuple[list[Scored], str]:
+    try:
+        return parents_of(results, scored, column), reason
+    except ResultsError as error:
+        return [], f"not compared: {error}"
 
 
 def _cell(
@@ -167,7 +96,7 @@ def _cell(
     column: Column,
     scored: Scored | None,
     reason: str,
-    baseline: Scored | None,
+    others: Sequence[Scored],
     level: float,
 ) -> dict[str, Any]:
     metric = METRICS.get(column.metric)
@@ -200,6 +129,9 @@ def _cell(
         "missing": planned,
         "reason": reason,
         "level": level,
+        "against": "the mean of its parents" if row.combine else manifest.baseline_row or "",
+        "visible": np.nan,
+        "seeds_needed": np.nan,
         **_published(manifest, row.id, column.id),
     }
     if scored is None:
@@ -217,20 +149,34 @@ def _cell(
         "collapsed_runs": tuple(scored.collapsed.tolist()),
         "missing": planned - len(values),
     }
-    if baseline is not None:
+    if others:
         try:
-            interval, ours, theirs = contrast(scored, baseline, column.metric, level)
+            part, ours, theirs = _contrasted(scored, others, column)
         except ResultsError as error:
             return cell | {"reason": str(error)}
+        interval = combine([part], level=level)
         cell |= {
-            "difference": interval.estimate * scale,
-            "low": interval.low * scale,
-            "high": interval.high * scale,
+            "difference": interval.estimate,
+            "low": interval.low,
+            "high": interval.high,
             "p": interval.p,
             "n_pairs": interval.n_seeds,
             "correlation": _correlation(ours, theirs),
+            "visible": visible(interval),
+            "seeds_needed": _needed(part, cell["published_difference"]),
         }
     return cell
+
+
+def _needed(part: Components, claimed: float) -> float:
+    """Seeds that would find the published difference; nan where that is not known."""
+    if not claimed or np.isnan(claimed):
+        return float("nan")
+    try:
+        noise = measured(part)
+    except ValueError:
+        return float("nan")
+    return float(seeds_needed(claimed, part.n_items, noise) or np.inf)
 
 
 def _published(manifest: Manifest, row: str, column: str) -> dict[str, Any]:
@@ -243,15 +189,6 @@ def _published(manifest: Manifest, row: str, column: str) -> dict[str, Any]:
     }
 
 
-def seeded(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
-    """Seed and key of each of the cell's runs; where the grid has holes, the finished runs say their seed
-    themselves."""
-    keys = manifest.keys(row, column)
-    if len(keys) == len(manifest.seeds):
-        return list(zip(manifest.seeds, keys, strict=True))
-    return [(int(read_run(results, key).spec["seed"]), key) for key in keys if is_done(results, key)]
-
-
 def _try_read(results: str | Path, manifest: Manifest, row: str, column: Column) -> tuple[Scored | None, str]:
     """The cell, or None and the reason it is missing: the planner's own reason where it gave one."""
     known = manifest.reason(row, column)
@@ -259,11 +196,6 @@ def _try_read(results: str | Path, manifest: Manifest, row: str, column: Column)
         return read_cell(results, manifest, row, column), known
     except ResultsError as error:
         return None, known or str(error)
-
-
-def quiet_score(metric: Metric, labels: np.ndarray, outputs: np.ndarray) -> float:
-    """Collapsed runs are counted and shown by the report, so the score's own warning would be noise."""
-    return float(metric.function(labels, outputs, np.ones(len(labels))))
 
 
 def _at(scored: Scored, seeds: Sequence[int]) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.comparison import Scored, parents_of, read_cell
+from analysis.cells import Scored, parents_of, read_cell
 from analysis.crossed import Components, by_bootstrap, layout
 from analysis.load import Column, Manifest, ResultsError
 from analysis.scores import METRICS, per_item

@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis import scores
 from analysis.calibration import temperature
-from analysis.comparison import logits as logits_of
+from analysis.cells import logits as logits_of
 from analysis.crossed import Components, combine, layout
 from analysis.interval import Interval
 from analysis.load import ResultsError, is_done, predictions

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.crossed import LAYOUT, Components
+from analysis.interval import Interval
 
 MOST_SEEDS = 1_000
 
@@ -91,6 +92,18 @@ def smallest_difference(
     return float(optimize.brentq(short, 0.0, 40 * error, xtol=1e-7))
 
 
+def visible(interval: Interval, wanted: float = 0.8) -> float:
+    """The smallest true difference that a comparison with this standard error finds with chance ``wanted``.
+
+    By Student's t (power is nearly that of the normal shift), in the interval's unit; nan without a standard error.
+    """
+    from scipy.special import stdtrit
+
+    if math.isnan(interval.se):
+        return math.nan
+    return float((stdtrit(interval.df, 0.5 + interval.level / 2) + stdtrit(interval.df, wanted)) * interval.se)
+
+
 def seeds_needed(
     difference: float, n_items: int, noise: Noise | None = None, wanted: float = 0.8, level: float = 0.95
 ) -> int | None:
@@ -137,7 +150,7 @@ def in_words(claimed: float | None, n_seeds: int, n_items: Sequence[int], noise:
         return f"{basis} show differences from about {seen:.1f} points (80 % power)"
     enough = "enough for" if seen <= abs(claimed) else "too few for"
     return (
-        f"{basis} show differences from about {seen:.1f} points (80 % power): {enough} the claimed {abs(claimed):.1f}"
+        f"{basis} show differences from about {seen:.1f} points (80 % power): {enough} the claimed {abs(claimed):.2g}"
     )
 
 

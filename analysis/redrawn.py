@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import curves, errors, figures
-from analysis.comparison import seeded
+from analysis.cells import seeded
 from analysis.load import Column, Log, Manifest, ResultsError, is_done, measures, read_json, read_run
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.comparison import Scored, logits, quiet_score, read_cell
+from analysis.cells import Scored, logits, quiet_score, read_cell
 from analysis.load import Column, Manifest, ResultsError, predictions
 from analysis.scores import METRICS
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 MINUS = "\u2212"
 CSV_COLUMNS = [
     "row", "column", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd", "difference", "low", "high", "p",
-    "n_pairs", "correlation", "published", "published_difference", "published_source", "ceiling", "collapsed",
-    "missing", "reason",
+    "n_pairs", "correlation", "against", "visible", "seeds_needed", "published", "published_difference",
+    "published_source", "ceiling", "collapsed", "missing", "reason",
 ]  # fmt: skip
 HEADINGS = [
     "task",

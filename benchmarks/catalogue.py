@@ -266,6 +266,7 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
     total = sum(plan.cost(job.key) for job in left)
     lines += ["", f"To do: {len(left)} runs, {total:,.0f} F (F = one forward pass over a batch; a plain update is 3 F)"]
     lines += forecast_lines(expected) if left else []
+    lines += sight_lines(plan)
     lines += [
         f"failed: {plan.titles[key]}: {plan.states[key].detail}"
         for key in plan.jobs
@@ -274,6 +275,28 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
     lines += [f"not run: {cell}: {reason}" for cell, reason in experiment.missing.items()]
     lines += [f"note: {note}" for note in experiment.notes]
     return "\n".join(lines)
+
+
+def sight_lines(plan: Plan) -> list[str]:
+    """What the grid will be able to decide: the smallest visible difference of each plain claim beside the claimed one.
+
+    Assumes the spread of docs/statistics.md, as if all metrics were accuracies, since nothing was run yet.
+    """
+    from analysis.power import in_words
+    from benchmarks.prepared import split_of
+
+    experiment, lines = plan.experiment, []
+    if not plan.jobs or len(experiment.seeds) < 2:
+        return []
+    source = next(iter(plan.jobs.values())).source
+    for claim in experiment.claims:
+        columns = [next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
+                   for task in claim.tasks]  # fmt: skip
+        if not claim.plain or None in columns:
+            continue
+        items = [len(split_of(column.task, column.split, source)) for column in columns if column is not None]
+        lines.append(f"  {claim.id}: {in_words(claim.size, len(experiment.seeds), items)}")
+    return ["", "What this grid can see (spread assumed: docs/statistics.md):", *lines, ""] if lines else []
 
 
 def forecast_lines(expected: Forecast) -> list[str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis import contrasts, errors
+from analysis.cells import seeded
 from analysis.claims import rule
 from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
 from analysis.claims.words import measured
-from analysis.comparison import seeded
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
 from analysis.load import Column, Manifest, ResultsError

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from analysis import curves
+from analysis.cells import seeded
 from analysis.claims import rule
 from analysis.claims.claim import (
     CONTRADICTED,
@@ -26,7 +27,6 @@ from analysis.claims.claim import (
     Verdict,
 )
 from analysis.claims.kinds import Case
-from analysis.comparison import seeded
 from analysis.contrasts import reading
 from analysis.descriptive import variance_ratio_test
 from analysis.interval import Interval, t_interval

@@ -55,6 +55,7 @@ def finding(cell: Any, baseline: str) -> Finding:
     unit = "points" if digits == 1 else "nats"
     size = number(abs(cell.difference), digits)
     where = f"on {cell.column_title}{_metric_words(cell)}"
+    baseline = _against(cell, baseline)
     relation = f"{size} {unit} {'above' if cell.difference > 0 else 'below'}" if float(size) else "level with"
     basis = (
         f"{cell.level:.0%} interval {interval(cell)}, {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items".replace(
@@ -77,7 +78,8 @@ def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
             continue
         findings = tuple(finding(cell, baseline) for cell in here)
         counts = {v: sum(f.verdict == v for f in findings) for v in (BETTER, WORSE, OPEN)}
-        found.append(Summary(row.title, _summary(row.title, baseline, counts, here), counts, findings))
+        told = _summary(row.title, _against(here[0], baseline), counts, here)
+        found.append(Summary(row.title, told, counts, findings))
     return found
 
 
@@ -103,6 +105,11 @@ def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[
         if counts[v]
     ]
     return f"{title} against {baseline}: {', '.join(parts)} of {total} comparisons."
+
+
+def _against(cell: Any, baseline: str) -> str:
+    """What the cell's difference is to: combined runs are compared with the runs they combine."""
+    return str(cell.against) if cell.against.startswith("the mean") else baseline
 
 
 def _rows(run: Run) -> str:

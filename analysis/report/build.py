@@ -21,6 +21,7 @@ from analysis.report.agreement import Agreement, agreement_of, read_arms
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.mistakes import Mistakes, collapsed_table, mistakes_of
+from analysis.report.sight import power_table
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def write_report(results: Path | str, name: str) -> Path:
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)
     collapsed = collapsed_table(cells, {row.id: row.title for row in manifest.rows})
-    of_errors = [*collapsed, *(table for each in items.mistakes for table in each.tables)]
+    of_errors = [power_table(cells), *collapsed, *(table for each in items.mistakes for table in each.tables)]
     write_all_tables(manifest, cells, extra, verdicts, folder, notes)
     write_further(of_errors, folder / "tables")
     write_runs(runs, folder / "runs.csv")
@@ -190,6 +191,7 @@ def render(
         verdicts=verdicts,
         agreements=items.agreements,
         mistakes=items.mistakes,
+        power=power_table(cells),
         collapsed=collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
         extra=extra,
         reading_of_figure=READING.get(manifest.layout, READING["sweep"]),

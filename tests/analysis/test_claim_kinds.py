@@ -10,8 +10,8 @@ from test_claim_verdicts import claim
 from world import Arm, Exam, World, run_key
 
 from analysis import contrasts
+from analysis.cells import read_cell
 from analysis.claims import KINDS, decide_all, in_words
-from analysis.comparison import read_cell
 from analysis.descriptive import variance_ratio_test
 from analysis.load import latest_manifest, predictions
 

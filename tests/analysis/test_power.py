@@ -81,3 +81,20 @@ def test_in_words():
     assert "show differences from about" in in_words(None, 5, [277, 1043])
     with pytest.raises(ValueError, match="at least two seeds"):
         standard_error(1, 10, typical(10))
+
+
+def test_the_visible_difference_is_found_four_times_in_five(rng):
+    """By simulation: differences as large as ``visible`` says, with the spread it was computed from."""
+    from analysis.power import visible
+
+    seeds, items, noise = 6, 400, Noise(seed=0.02, item=0.1, interaction=0.3)
+    draw = lambda gain: crossed_interval(  # noqa: E731
+        gain
+        + noise.seed * rng.normal(size=(seeds, 1))
+        + noise.item * rng.normal(size=(1, items))
+        + noise.interaction * rng.normal(size=(seeds, items)),
+        np.zeros((seeds, items)),
+    )
+    typical_size = float(np.mean([visible(draw(0.0)) for _ in range(60)]))
+    found = np.mean([draw(typical_size).low > 0 for _ in range(400)])
+    assert found == pytest.approx(0.8, abs=0.08)

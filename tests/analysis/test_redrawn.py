@@ -11,7 +11,8 @@ import pytest
 from world import Arm, Exam, World
 
 from analysis import figures
-from analysis.comparison import compare, read_cell
+from analysis.cells import read_cell
+from analysis.comparison import compare
 from analysis.curves import read_logs
 from analysis.load import latest_manifest
 from analysis.redrawn import LAYOUTS, Drawing, Study, drawings

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from analysis import curves, figures, tables
-from analysis.comparison import compare, contrast, read_cell
+from analysis.cells import read_cell, read_runs
+from analysis.comparison import compare, contrast
 from analysis.load import Log, ResultsError, history, latest_manifest
 
 
@@ -163,7 +164,7 @@ def test_style_leaves_nothing_behind():
 def test_arms_are_compared_at_common_seeds_only(small_world):
     manifest = latest_manifest(small_world, "compare")
     a, b = (read_cell(small_world, manifest, row, manifest.columns[0]) for row in ("r-drop", "vanilla"))
-    interval, ours, theirs = contrast(a, b, "accuracy")
+    interval, ours, theirs = contrast(a, b, manifest.columns[0])
     assert interval.n_seeds == len(ours) == len(theirs) == 2
     assert a.collapsed.tolist() == [False, True]
 
@@ -255,3 +256,25 @@ def test_panels_stand_in_reading_order_without_overlapping():
     assert all(not one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])
     assert [round(box.x0 * 9, 3) for box in boxes] == [1.0, 4.0, 7.0, 1.0, 4.0]
     assert boxes[0].y0 > boxes[3].y1
+
+
+def test_combined_runs_stand_against_the_mean_of_their_parents(tmp_path):
+    from world import Arm, Exam, World, run_key
+
+    exam = Exam("one", items=150)
+    arms = [Arm("vanilla", "BERT"), Arm("vote", "VOTE", gain=5.0, combines="vanilla")]
+    published = [{"row": row, "column": "one.accuracy", "value": v} for row, v in (("vanilla", 70.0), ("vote", 71.0))]
+    World(tmp_path, arms, [exam], epochs=1, steps=4, extra={"published": published}).write()
+    manifest = latest_manifest(tmp_path, "compare")
+    cell = compare(tmp_path, manifest).set_index("row").loc["vote"]
+    column = manifest.columns[0]
+    parents = read_runs(tmp_path, [(n, run_key("vanilla", exam, n)) for n in range(12)], column).scores
+    assert cell["difference"] == pytest.approx(np.mean(cell["scores"]) - 100 * parents.mean())
+    assert cell["against"] == "the mean of its parents"
+    assert cell["visible"] > 0
+    from analysis.report.sight import power_table
+
+    (line,) = power_table(compare(tmp_path, manifest)).lines
+    assert line[:4] == ("one, accuracy", "VOTE", "3", "150")
+    assert line[5] == "+1.0"
+    assert line[6]

@@ -111,6 +111,15 @@ def test_a_plan_as_json_counts_runs_updates_and_cost(
     assert (plan["runs"], plan["updates"], plan["forward_units"]) == (8, updates, 16 * 3 + 16 * 9)
 
 
+def test_a_plan_says_what_its_seeds_and_items_can_show(shell: Shell, tmp_path: Path) -> None:
+    code, out, _ = shell("plan", "sda-table4", "--results", str(tmp_path))
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("  sda-large-snli:"))
+    assert "3 seeds × 2,000 items show differences from about" in line
+    assert line.endswith("too few for the claimed 0.6")
+    assert "can see" not in shell("plan", "sda-table4", "--seeds", "1", "--results", str(tmp_path))[1]
+
+
 @pytest.mark.parametrize("kind", ["methods", "tasks", "experiments", "profiles", "models"])
 def test_listings_print_every_name(shell: Shell, kind: str) -> None:
     code, out, _ = shell("list", kind, "--json")

@@ -1,0 +1,125 @@
+"""The runs of one cell of an experiment's table, lined up item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.load import Column, Manifest, ResultsError, is_done, predictions, read_run
+from analysis.scores import METRICS, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The runs of one cell, lined up: the same items in the same order for every seed.
+
+    Attributes:
+        keys, seeds: of the finished runs, in seed order.
+        ids, labels: ``(items,)``.
+        outputs: ``(seeds, items)`` predictions, or ``(seeds, items, classes)`` logits where the metric uses them.
+        scores: ``(seeds,)``.
+        collapsed: ``(seeds,)`` True where every prediction of a run is the same.
+    """
+
+    keys: tuple[str, ...]
+    seeds: tuple[int, ...]
+    ids: np.ndarray
+    labels: np.ndarray
+    outputs: np.ndarray
+    scores: np.ndarray
+    collapsed: np.ndarray
+
+
+def read_cell(results: str | Path, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
+    """The finished runs of one cell, lined up item by item.
+
+    Raises: ResultsError: none is finished, runs disagree on items or labels, or labels are hidden.
+    """
+    done = [(seed, key) for seed, key in seeded(results, manifest, row, column) if is_done(results, key)]
+    if not done:
+        raise ResultsError(NOT_RUN)
+    return read_runs(results, done, column, epoch)
+
+
+def parents_of(results: str | Path, scored: Scored, column: Column) -> list[Scored]:
+    """The runs that each combined run was made of: the first parents of all seeds, their second parents...
+
+    Raises: ResultsError: runs that combine none, or a parent whose run folder is not here.
+    """
+    of = {
+        seed: read_run(results, key).fingerprints.get("parents") or []
+        for seed, key in zip(scored.seeds, scored.keys, strict=True)
+    }
+    counts = {len(parents) for parents in of.values()}
+    if counts == {0} or len(counts) != 1:
+        raise ResultsError("its runs do not name the runs they combine")
+    gone = [key for parents in of.values() for key in parents if not is_done(results, key)]
+    if gone:
+        raise ResultsError(f"the run {gone[0]} that it combines is not here")
+    return [
+        read_runs(results, [(seed, parents[i]) for seed, parents in of.items()], column) for i in range(counts.pop())
+    ]
+
+
+def read_runs(
+    results: str | Path, done: Sequence[tuple[int, str]], column: Column, epoch: int | str = "last"
+) -> Scored:
+    """Finished runs (seed, key) scored in one column, lined up item by item.
+
+    Raises: ResultsError: an unknown metric, runs that disagree on items or labels, or hidden labels.
+    """
+    metric = METRICS.get(column.metric)
+    if metric is None:
+        raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
+    wanted = None if metric.uses == "logits" else ["id", "label", "prediction"]
+    frames = [predictions(results, key, column.task, column.split, epoch, wanted) for _, key in done]
+    first = frames[0]
+    for (_, key), frame in zip(done[1:], frames[1:], strict=True):
+        if not (np.array_equal(frame["id"], first["id"]) and np.array_equal(frame["label"], first["label"])):
+            raise ResultsError(
+                f"runs {done[0][1]} and {key} were scored on different items of {column.task}.{column.split}: "
+                "they do not belong in one cell; plan the experiment again"
+            )
+    labels = first["label"].to_numpy()
+    if (labels.dtype.kind in "iu" and (labels < 0).any()) or not np.isfinite(labels).all():
+        raise ResultsError(f"the labels of {column.task}.{column.split} are hidden")
+    chosen = np.stack([f["prediction"].to_numpy() for f in frames])
+    outputs = np.stack([logits(f) for f in frames]) if metric.uses == "logits" else chosen
+    return Scored(
+        keys=tuple(key for _, key in done),
+        seeds=tuple(seed for seed, _ in done),
+        ids=first["id"].to_numpy(),
+        labels=labels,
+        outputs=outputs,
+        scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
+        collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
+    )
+
+
+def logits(frame: pd.DataFrame) -> np.ndarray:
+    """``(items, outputs)`` of a predictions frame, in class order."""
+    names = sorted((str(c) for c in frame if str(c).startswith("logit_")), key=lambda c: int(c.removeprefix("logit_")))
+    return frame[names].to_numpy(dtype=np.float64)
+
+
+def seeded(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
+    """Seed and key of each of the cell's runs; where the grid has holes, the finished runs say their seed
+    themselves."""
+    keys = manifest.keys(row, column)
+    if len(keys) == len(manifest.seeds):
+        return list(zip(manifest.seeds, keys, strict=True))
+    return [(int(read_run(results, key).spec["seed"]), key) for key in keys if is_done(results, key)]
+
+
+def quiet_score(metric: Metric, labels: np.ndarray, outputs: np.ndarray) -> float:
+    """Collapsed runs are counted and shown by the report, so the score's own warning would be noise."""
+    return float(metric.function(labels, outputs, np.ones(len(labels))))
