@@ -101,14 +101,18 @@ def unpaired_part(before: Sequence[float], now: Sequence[float], *, alarm: float
 
 def unpaired_score(before: Sequence[float], now: Sequence[float], *, alarm: float, spread: float,
                    greater_is_better: bool = True) -> Drift:  # fmt: skip
-    """A score at any seeds: is the mean of the new runs below what the baseline's spread over seeds explains?
+    """A score at any seeds: is the mean of the new runs below what the spread over seeds explains?
+
+    The larger spread of both sides counts. A run now and then does not learn at all: among the new ones alone it would
+    look like a fall, and it shows as their spread. Faulty code makes all of them fall.
 
     Args:
         alarm: one-sided probability of an alarm where nothing changed.
         spread: the least standard deviation to reckon with: a row may have agreed on all seeds by luck.
     """
     b, x = np.asarray(before, float), np.asarray(now, float)
-    half = _margin(b, len(x), alarm, least=spread)
+    own = float(x.std(ddof=1)) if len(x) > 1 else 0.0
+    half = _margin(b, len(x), alarm, least=max(spread, own))
     return _scored(b.mean(), x.mean(), half, greater_is_better)
 
 
@@ -121,7 +125,7 @@ def pooled_spread(groups: Sequence[Sequence[float]]) -> float:
 def _margin(before: np.ndarray, n_now: int, tail: float, least: float = 0.0) -> float:
     """Half the prediction interval for the mean of ``n_now`` new seeds.
 
-    The spread is the baseline's alone: a fault that also scatters the new runs must not hide itself.
+    For loss parts the spread is the baseline's alone: a fault that also scatters the new runs must not hide itself.
     """
     n = len(before)
     spread = max(float(before.std(ddof=1)), least)

@@ -1,8 +1,8 @@
-"""Bugs that the regression gate must find, each as a context in which this process has it."""
+"""Bugs that the regression gate must find, each as a context in which this process has it, and runs in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.executors import Finished, Progress, Schedule, Settings
+from benchmarks.run import Job, execute
+from benchmarks.store import Store
 from smart_repro import encoding
 from smart_repro.encoding import Encoded
 from smart_repro.methods.bregman import BregmanTerm
@@ -20,6 +23,20 @@ from smart_repro.perturbation import project_l2
 from smart_repro.sampler import update_batches
 
 _batch, _make_terms = Encoded.batch, Smart.make_terms
+
+
+class Here:
+    """An executor whose runs are done in this process, where the bugs are."""
+
+    def parallel(self, jobs: Sequence[Job]) -> int:
+        return 1
+
+    def execute(
+        self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
+    ) -> Iterator[Progress | Finished]:
+        schedule = Schedule(jobs)
+        while not should_stop() and (job := schedule.next()) is not None:
+            yield from schedule.finish(job, execute(job, Store(settings.results)))
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def update(request: Request, file: Path, executor: Executor, display: Display, r
         if file.exists() and (request.tasks or request.methods):
             _keeps_all(read(file), plan, file)
         measured = _measure(request, plan, store, executor, display)
-    command = f"{request.command('check')} --baseline {file.name} --update"
+    command = f"{replace(request, results=None).command('check')} --baseline {file.name} --update"
     baseline = new_baseline(measured, command, allow_dirty=allow_dirty)
     baseline.write(file)
     return baseline
@@ -239,7 +239,7 @@ def new_baseline(measured: Measured, command: str, *, allow_dirty: bool = False)
         raise UsageError(f"no baseline was written, {cell}: {reason}")
     if len(measured.machines) != 1:
         raise UsageError("no baseline was written: its runs must come from one machine")
-    about = {name: value for name, value in measured.environment.items() if name != "threads"}
+    about = {name: value for name, value in measured.environment.items() if name not in ("threads", "platform")}
     refuse_dirty(str(about.get("commit", "")), allow_dirty)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return Baseline(measured.name, measured.cells, measured.machines[0], {"date": date, "command": command, **about})

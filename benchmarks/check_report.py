@@ -76,7 +76,8 @@ def _short(value: float) -> str:
 
 def summary(comparison: Comparison) -> str:
     """What was compared with what, and the outcome."""
-    how = "paired by seed, bit for bit the same machine" if comparison.paired else f"unpaired: {comparison.why}"
+    same = "paired by seed: same machine and versions, so the bits must be the same"
+    how = same if comparison.paired else f"unpaired: {comparison.why}"
     lines = [f"{comparison.name}, {len(comparison.cells)} cells, seeds {_listed(comparison.seeds)}. Compared {how}."]
     if not comparison.paired:
         lines.append(

@@ -356,7 +356,7 @@ def check(
     if update:
         written = check_module.update(_request(locals()), file, executor, display, results, allow_dirty=allow_dirty)
         print(f"Baseline: {file} ({len(written.cells)} cells)")
-        _hint(quiet, _request(locals()).command("check"))
+        _hint(quiet, _request(locals()).command("check") + (f" --baseline {baseline}" if baseline else ""))
         return
     found = check_module.check(_request(locals()), file, executor, display, results)
     print(check_report.text(found, form))

@@ -49,6 +49,8 @@ def test_an_unpaired_score_has_the_prediction_interval_of_new_seeds() -> None:
     assert found.verdict == "worse"
     assert unpaired_score(before, [0.6, 0.6], alarm=0.01, spread=0.0).verdict == "better"
     assert unpaired_score([0.9] * 5, now, alarm=0.01, spread=0.5).verdict == "within noise"  # agreed by luck
+    assert unpaired_score(before, [0.5, 0.1], alarm=0.01, spread=0.0).verdict == "within noise"  # one did not learn
+    assert unpaired_score(before, [0.1, 0.1], alarm=0.01, spread=0.0).verdict == "worse"  # none did
 
 
 def test_an_unpaired_part_is_compared_in_factors() -> None:

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import typer
 
-from bench.planted import PLANTED
+from bench import gate
+from bench.planted import PLANTED, Here
 from benchmarks import baseline as baselines
-from benchmarks import check, check_report, cli
+from benchmarks import check, check_report, cli, config
 from benchmarks.comparison import Comparison
 from benchmarks.display import Silent
 from benchmarks.errors import UsageError
-from benchmarks.executors import Finished, Progress, Schedule, Settings
 from benchmarks.request import Request
-from benchmarks.run import Job, execute
 from benchmarks.store import Store
 
 WIDE = "epsilon=0.5,eta=50.0,sigma=0.5,teacher=ema-scaled"  # a ball in which R_s steers even a random little model
 SHARED, INDEPENDENT = f"smart[shared]:{WIDE}", f"smart[independent]:{WIDE}"
-
-
-class Here:
-    """Does the runs in this process, where bugs are planted."""
-
-    def parallel(self, jobs: Sequence[Job]) -> int:
-        return 1
-
-    def execute(
-        self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
-    ) -> Iterator[Progress | Finished]:
-        schedule = Schedule(jobs)
-        while (job := schedule.next()) is not None:
-            yield from schedule.finish(job, execute(job, Store(settings.results)))
 
 
 @pytest.fixture(scope="session")
@@ -408,3 +395,31 @@ def test_usage_errors_end_with_2(capsys: pytest.CaptureFixture[str], monkeypatch
     ):
         code, _, err = smart_repro(*words, capsys=capsys, patch=monkeypatch)
         assert (code, message in err) == (2, True), err
+
+
+def test_a_file_of_defaults_changes_nothing_about_the_grid() -> None:
+    values = {"model": "minilm", "results": "elsewhere", "seeds": 9, "workers": 2, "quiet": True}
+    found = config.defaults(config.Config(Path("smart-repro.toml"), values), typer.main.get_command(cli.app), [])
+    assert found["check"] == {"workers": 2, "quiet": True}
+    assert found["run"] == values
+
+
+# --- the project's own baseline ---
+
+
+def test_the_committed_baseline_covers_the_grid_and_knows_its_spread() -> None:
+    committed = baselines.read(check.file_of("regression", None))
+    plan = check._plan(Request(name="regression"), Store(Path("nowhere")))
+    told = {name: check.settings(plan.jobs[min(runs.values())].spec) for name, _, runs in check._by_cell(plan)}
+    check.must_fit(committed, told, Path("regression.json"))
+    assert set(told) == set(committed.cells)
+    assert all(len(cell.seeds) == check.UPDATE_SEEDS for cell in committed.cells.values())
+    assert not committed.provenance["commit"].endswith("-dirty")
+    keys = {key for _, _, runs in check._by_cell(plan) for key in runs.values()}
+    assert keys <= {key for cell in committed.cells.values() for key in cell.keys}, "data or a version changed: update"
+
+
+def test_no_split_of_the_committed_baselines_seeds_is_an_alarm() -> None:
+    """Three of its seeds against the other seven, as on another machine, 50 times."""
+    found = gate.splits(SimpleNamespace(repetitions=50))
+    assert (found["repetitions"], found["paired"], found["alarms"]) == (50, 0, 0), found
