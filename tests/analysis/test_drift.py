@@ -70,7 +70,9 @@ def test_unpaired_alarms_are_as_rare_as_asked_for() -> None:
     draws = [(rng.normal(0.8, 0.02, 10), rng.normal(0.8, 0.02, 3)) for _ in range(2000)]
     worse = sum(unpaired_score(b, x, alarm=0.05, spread=0.0).failed for b, x in draws) / 2000
     moved = sum(unpaired_part(np.exp(b), np.exp(x), alarm=0.05, floor=0.0).failed for b, x in draws) / 2000
-    assert worse == pytest.approx(0.05, abs=0.015)  # three standard errors of a proportion
+    assert (
+        0.01 < worse < 0.065
+    )  # rarer: the larger of two spreads counts; 0.015 is three standard errors of a proportion
     assert moved == pytest.approx(0.05, abs=0.015)
 
 
