@@ -6,6 +6,8 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -61,10 +63,16 @@ def runs(experiment: Experiment) -> set[RunSpec]:
 @pytest.mark.parametrize("name", NAMES)
 def test_keys_are_unique_and_the_same_every_time(name: str) -> None:
     for (_, once), (_, again) in zip(in_profiles(name), in_profiles(name), strict=True):
-        specs = list(dict.fromkeys(spec for *_, spec in once.specs() if not spec.needed))
-        keys = [run_key(spec, ANYTHING) for spec in specs]
-        assert len(set(keys)) == len(specs)
-        assert keys == [run_key(s, ANYTHING) for s in dict.fromkeys(s for *_, s in again.specs() if not s.needed)]
+        keys = [key(spec) for spec in dict.fromkeys(spec for *_, spec in once.specs())]
+        assert len(set(keys)) == len(keys)
+        assert keys == [key(spec) for spec in dict.fromkeys(spec for *_, spec in again.specs())]
+
+
+@cache
+def key(spec: RunSpec) -> str:
+    """With its parents' keys, as the suite has it."""
+    parents = {"parents": ",".join(map(key, spec.needed))} if spec.needed else {}
+    return run_key(spec, replace(ANYTHING, extra=parents))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -387,8 +395,6 @@ def test_the_bill_counts_shared_runs_once() -> None:
 
 def test_the_bill_of_one_known_run_is_what_arithmetic_says() -> None:
     """RTE: 2,490 examples, 10 % set aside, batches of 32, 3 epochs: 71 updates an epoch."""
-    from dataclasses import replace
-
     whole = EXPERIMENTS["smart-table1"]()
     columns = tuple(column for column in whole.columns if column.task == "rte")
     one = replace(whole, columns=columns, rows=whole.rows[:1], seeds=(0,))
