@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ import torch
 
 from smart_repro import train as loop
 from smart_repro.checkpoint import Checkpoint
-from smart_repro.encoding import Encoded
+from smart_repro.encoding import Encoded, Mixed
+from smart_repro.heads import MultiTask
 from smart_repro.hf import MethodTrainer
 from smart_repro.methods import METHODS, Method, build
 from smart_repro.train import Interrupted, MissingSignalError, Observer, TrainConfig
 
 EXAMPLES, UPDATES = 25, 6  # of 8: the last update of an epoch has one example, so one process has none
 OPTIONS: dict[str, dict[str, Any]] = {"sda": {"K": 2}, "sdv": {"K": 2}, "gradual-unfreezing": {"opening": 0.5}}
+SEVERAL = ("vanilla", "smart", "sda")  # of several tasks, too
 pytestmark = pytest.mark.slow
 
 
@@ -65,6 +68,18 @@ def toy() -> Encoded:
     return Encoded({"input_ids": tokens}, offsets, {"input_ids": 0}, np.arange(EXAMPLES), rng.integers(0, 2, EXAMPLES))
 
 
+def several() -> MultiTask:
+    """Two tasks on one encoder: a classification and a regression."""
+    model, score = little_bert(), little_bert()
+    score.classifier, score.config.num_labels = torch.nn.Linear(16, 1).double(), 1
+    return MultiTask({"class": model, "score": score})
+
+
+def toys() -> Mixed:
+    data = toy()
+    return Mixed({"class": data, "score": replace(data, labels=np.linspace(0, 5, EXAMPLES))})
+
+
 def silenced(run: Any) -> None:
     """r-drop has no signal without dropout, and says so at the end."""
     try:
@@ -99,7 +114,7 @@ def outcome(method: Method, model: Any, gradients: list[torch.Tensor], rows: lis
     }
 
 
-def in_the_loop(name: str, accumulation: int) -> dict[str, Any]:
+def in_the_loop(name: str, accumulation: int, model: Any = None, data: Any = None) -> dict[str, Any]:
     gradients: list[torch.Tensor] = []
     original = loop.optim.build
 
@@ -109,12 +124,12 @@ def in_the_loop(name: str, accumulation: int) -> dict[str, Any]:
         return optimizer
 
     loop.optim.build = recording
-    method, model, kept = build(name, **OPTIONS.get(name, {})), little_bert(), Kept()
+    method, model, kept = build(name, **OPTIONS.get(name, {})), model or little_bert(), Kept()
     config = TrainConfig(
         epochs=9, max_steps=UPDATES, batch_size=8, accumulation=accumulation, learning_rate=1e-3, warmup=0.0, clip=0.5
     )
     try:
-        silenced(lambda: loop.train(model, method, toy(), config, observer=kept, cpu=True))
+        silenced(lambda: loop.train(model, method, data or toy(), config, observer=kept, cpu=True))
     finally:
         loop.optim.build = original
     return outcome(method, model, gradients, kept.rows) | {"epochs": kept.epochs}
@@ -181,6 +196,8 @@ def work(folder: Path) -> None:
     for name in METHODS:
         results[f"loop {name}"] = in_the_loop(name, 1 if name in ("freelb", "smart") else 2)
         results[f"trainer {name}"] = in_the_trainer(name, processes, folder)
+    for name in SEVERAL:
+        results[f"several {name}"] = in_the_loop(name, 1, several(), toys())
     if processes > 1:
         results["resumed"] = resumed(rank, folder)
         results["main"] = rank == 0
@@ -236,7 +253,19 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("where", ["loop", "trainer"])
 def test_two_processes_take_the_gradients_of_one(where: str, name: str, results: dict[str, dict[str, Any]]) -> None:
     """Each of the six clipped gradients, absolute tolerance 1e-6 (their norm is up to 0.5), and the weights after."""
-    one, first, second = (results[key][f"{where} {name}"] for key in ("1-0", "2-0", "2-1"))
+    same_gradients(f"{where} {name}", results)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_two_processes_take_the_gradients_of_one_with_several_tasks(
+    name: str, results: dict[str, dict[str, Any]]
+) -> None:
+    """Only the batch's own head has one, in each process."""
+    same_gradients(f"several {name}", results)
+
+
+def same_gradients(what: str, results: dict[str, dict[str, Any]]) -> None:
+    one, first, second = (results[key][what] for key in ("1-0", "2-0", "2-1"))
     assert len(one["gradients"]) == UPDATES
     for single, *joint in zip(one["gradients"], first["gradients"], second["gradients"], strict=True):
         for other in joint:
