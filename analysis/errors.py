@@ -31,6 +31,9 @@ NEGATIONS = re.compile(
 )
 
 
+Holdouts = Mapping[int, tuple[np.ndarray, np.ndarray]]  # seed -> labels ``(items,)``, logits ``(items, classes)``
+
+
 @dataclass(frozen=True)
 class Outputs:
     """One method on one split of a classification task.
@@ -75,6 +78,18 @@ def read_outputs(results: str | Path, keys: Mapping[int, str], task: str, split:
     )
 
 
+def read_holdouts(results: str | Path, keys: Mapping[int, str], task: str) -> Holdouts:
+    """Labels and logits of each finished run's own holdout: every seed sets other examples aside."""
+    found = {}
+    for seed, key in keys.items():
+        try:
+            frame = predictions(results, key, task, "holdout")
+        except ResultsError:
+            continue
+        found[seed] = (frame["label"].to_numpy(), logits_of(frame))
+    return found
+
+
 def at_seeds(outputs: Outputs, seeds: Sequence[int], items: np.ndarray | None = None) -> Outputs:
     """Some of a method's runs, in this order; of ``items`` (boolean) alone where given. Raises ValueError."""
     rows = [outputs.seeds.index(seed) for seed in seeds]
@@ -96,7 +111,7 @@ def agreement(votes: np.ndarray) -> np.ndarray:
     return np.where(2 * ordered[:, 0] > ordered.sum(1), names, NO_MAJORITY)
 
 
-def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Outputs] | None = None) -> pd.DataFrame:
+def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Holdouts] | None = None) -> pd.DataFrame:
     """Per method and bucket, means over seeds: ``row bucket n accuracy cross_entropy kl jsd model_entropy
     vote_entropy``.
 
@@ -169,13 +184,11 @@ def _against_votes(outputs: Outputs, chosen: np.ndarray) -> dict[str, float]:
     }
 
 
-def rescaled(outputs: Outputs, holdout: Outputs) -> Outputs:
-    """Each seed's logits divided by the temperature of the same seed's holdout."""
-    by_seed = dict(zip(holdout.seeds, holdout.logits, strict=True))
-    warmth = [temperature(holdout.labels, by_seed[seed]) for seed in outputs.seeds]
-    return Outputs(
-        outputs.ids, outputs.labels, outputs.logits / np.array(warmth)[:, None, None], outputs.seeds, outputs.votes
-    )
+def rescaled(outputs: Outputs, holdouts: Holdouts) -> Outputs:
+    """Each seed's logits divided by the temperature of the same seed's holdout. Raises KeyError: a seed without one."""
+    warmth = [temperature(*holdouts[seed]) for seed in outputs.seeds]
+    scaled = outputs.logits / np.array(warmth)[:, None, None]
+    return Outputs(outputs.ids, outputs.labels, scaled, outputs.seeds, outputs.votes)
 
 
 # ---- confusion, flips, hardest items, collapsed runs

@@ -219,9 +219,8 @@ def _beside(case: Case, pairs: dict[str, _Pair]) -> str:
     for pair in pairs.values():
         keys = dict(seeded(case.results, case.manifest, case.claim.b, pair.column))
         try:
-            holdout = errors.read_outputs(case.results, keys, pair.column.task, "holdout")
-            scaled = errors.rescaled(pair.b, holdout)
-        except (ResultsError, KeyError):
+            scaled = errors.rescaled(pair.b, errors.read_holdouts(case.results, keys, pair.column.task))
+        except KeyError:
             return "Its baseline could not be scaled by a temperature: no predictions on the holdout are here."
         d = pair.differences(case.claim.metric, scaled)
         parts.append(_in_buckets(pair, case.claim.about["buckets"], d))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import errors
+from analysis.cells import seeded
 from analysis.errors import Outputs
 from analysis.load import Column, Manifest, ResultsError, Row
 from analysis.tables import number
@@ -32,7 +33,7 @@ def read_arms(results: Path, manifest: Manifest, column: Column, split: str, row
     """The finished runs of these rows on that split; rows scored on other items than the first are left out."""
     arms: dict[str, Outputs] = {}
     for row in rows:
-        keys = dict(zip(manifest.seeds, manifest.keys(row.id, column), strict=False))
+        keys = dict(seeded(results, manifest, row.id, column))
         try:
             outputs = errors.read_outputs(results, keys, column.task, split)
         except ResultsError:
@@ -42,14 +43,21 @@ def read_arms(results: Path, manifest: Manifest, column: Column, split: str, row
     return arms
 
 
+def read_held(results: Path, manifest: Manifest, column: Column, rows: Iterable[str]) -> dict[str, errors.Holdouts]:
+    """Each of these rows' holdouts, by seed; rows without any are left out."""
+    found = {
+        row: errors.read_holdouts(results, dict(seeded(results, manifest, row, column)), column.task) for row in rows
+    }
+    return {row: held for row, held in found.items() if held}
+
+
 def agreement_of(results: Path, manifest: Manifest, column: Column, arms: Mapping[str, Outputs]) -> Agreement | None:
     """The section of one task, or None where there are no votes."""
     if not arms or any(outputs.votes is None for outputs in arms.values()):
         return None
     base = manifest.baseline_row or ""
-    holdout = read_arms(results, manifest, column, "holdout", [row for row in manifest.rows if row.id == base])
-    fitting = {base: holdout[base]} if base in holdout and base in arms else {}
-    fitting = {row: held for row, held in fitting.items() if set(arms[row].seeds) <= set(held.seeds)}
+    holdouts = read_held(results, manifest, column, [base]) if base in arms else {}
+    fitting = {row: held for row, held in holdouts.items() if set(arms[row].seeds) <= set(held)}
     titles = {row.id: row.title for row in manifest.rows}
     table = errors.by_agreement({titles[r]: o for r, o in arms.items()}, {titles[r]: o for r, o in fitting.items()})
     sentences = tuple(

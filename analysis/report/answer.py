@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analysis.claims import CONTRADICTED, INCONCLUSIVE, NO_EFFECT, NOT_RUN, SUPPORTED, Verdict
 from analysis.load import Manifest, Run
 from analysis.scores import METRICS
 from analysis.tables import digits_of, interval, number, records
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEW_SEEDS = 5  # the fewest a claim may rest on (docs/statistics.md)
+ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, INCONCLUSIVE)
 BETTER, WORSE, OPEN = "better", "worse", "inconclusive"
 
 
@@ -81,6 +83,18 @@ def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
         told = _summary(row.title, _against(here[0], baseline), counts, here)
         found.append(Summary(row.title, told, counts, findings))
     return found
+
+
+def headline(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> str:
+    """What was claimed and found, and on which data, in two sentences: the first thing on the page."""
+    if not verdicts:
+        return ""
+    counts = [(word, sum(v.status == word for v in verdicts)) for word in (*ORDER, NOT_RUN)]
+    told = ", ".join(f"{n} {word}" for word, n in counts if n)
+    data = next((v.data for v in verdicts if v.data), "")
+    models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
+    where = f" On {data}{f', model {models}' if models else ''}." if data else ""
+    return f"{plural(len(verdicts), 'claim')} of the paper: {told}.{where}"
 
 
 def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[str]:

@@ -17,7 +17,7 @@ from analysis import claims, curves, figures, redrawn, tables
 from analysis.comparison import compare
 from analysis.load import Column, Log, Manifest, Run, is_done, latest_manifest, read_run
 from analysis.report import answer
-from analysis.report.agreement import Agreement, agreement_of, read_arms
+from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.mistakes import Mistakes, collapsed_table, mistakes_of
@@ -189,6 +189,7 @@ def render(
         environments=environments(runs),
         sources=data_sources(runs),
         verdicts=verdicts,
+        headline=answer.headline(verdicts, runs),
         agreements=items.agreements,
         mistakes=items.mistakes,
         power=power_table(cells),
@@ -230,7 +231,7 @@ def by_item(results: Path, manifest: Manifest, runs: Sequence[Run]) -> Items:
         arms = read_arms(results, manifest, column, column.split, rows)
         if not arms or next(iter(arms.values())).logits.shape[2] < 2:
             continue
-        held = read_arms(results, manifest, column, "holdout", rows)
+        held = read_held(results, manifest, column, arms)
         run = next((by_key[key] for row in arms for key in manifest.keys(row, column) if key in by_key), None)
         mistakes = mistakes_of(results, manifest, column, arms, held, run)
         found.mistakes.append(mistakes)
@@ -331,7 +332,7 @@ def data_sources(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def facts(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
     """What the page is about, in a few words each: profile, data, model, seeds, runs."""
     models = sorted({str(run.spec.get("model")) for run in runs})
-    sources = sorted({str(run.spec.get("source")) for run in runs if run.spec.get("source")})
+    sources = sorted({str(run.result.get("source")) for run in runs if run.result.get("source")})
     return [
         f"profile {manifest.profile}" if manifest.profile else "own grid",
         *(f"{source} data" for source in sources),

@@ -50,13 +50,13 @@ def mistakes_of(
     manifest: Manifest,
     column: Column,
     arms: Mapping[str, Outputs],
-    held: Mapping[str, Outputs],
+    held: Mapping[str, errors.Holdouts],
     run: Run | None,
 ) -> Mistakes:
     """Everything about one task's errors.
 
     Args:
-        arms, held: outputs per row on the scored split and on the holdout.
+        arms, held: per row the outputs on the scored split, and each seed's holdout.
         run: any run on the task, for its label names and fingerprint.
     """
     first, titles = next(iter(arms.values())), {row.id: row.title for row in manifest.rows}
@@ -127,16 +127,16 @@ def _slices(
 
 
 def _calibration(
-    column: Column, titles: Mapping[str, str], arms: Mapping[str, Outputs], held: Mapping[str, Outputs]
+    column: Column, titles: Mapping[str, str], arms: Mapping[str, Outputs], held: Mapping[str, errors.Holdouts]
 ) -> FactTable:
     lines = []
     for row, outputs in arms.items():
         raw = [expected_calibration_error(outputs.labels, run) for run in outputs.logits]
-        holdout = dict(zip(held[row].seeds, held[row].logits, strict=True)) if row in held else {}
+        holdouts = held.get(row, {})
         pairs = [
-            (run, holdout[seed]) for seed, run in zip(outputs.seeds, outputs.logits, strict=True) if seed in holdout
+            (run, holdouts[seed]) for seed, run in zip(outputs.seeds, outputs.logits, strict=True) if seed in holdouts
         ]
-        warmth = [temperature(held[row].labels, other) for _, other in pairs]
+        warmth = [temperature(*own) for _, own in pairs]
         scaled = [
             expected_calibration_error(outputs.labels, run / t) for (run, _), t in zip(pairs, warmth, strict=True)
         ]

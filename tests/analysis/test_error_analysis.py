@@ -53,7 +53,10 @@ def test_temperature_scaled_rows_keep_accuracy_and_lower_cross_entropy(rng):
     votes = rng.multinomial(5, [0.6, 0.3, 0.1], size=300)
     labels = np.array([rng.choice(3, p=v / 5) for v in votes])
     loud = Outputs(np.arange(300), labels, 4 * rng.normal(size=(2, 300, 3)), (0, 1), votes)
-    table = errors.by_agreement({"vanilla": loud}, holdout={"vanilla": loud}).set_index(["row", "bucket"])
+    table = errors.by_agreement(
+        {"vanilla": loud},
+        holdout={"vanilla": {s: (labels, run) for s, run in zip(loud.seeds, loud.logits, strict=True)}},
+    ).set_index(["row", "bucket"])
     scaled, plain = table.loc[("vanilla, temperature-scaled", "all")], table.loc[("vanilla", "all")]
     assert scaled["accuracy"] == plain["accuracy"]
     assert scaled["cross_entropy"] < plain["cross_entropy"]

@@ -217,7 +217,7 @@ class World:
                 "scores": {exam.task: scored},
                 "seconds": 12.5,
                 "steps": self.steps,
-                "source": "x",
+                "source": "generated" if self.generated else "local",
                 "timing": {
                     "training": arm.pace * self.steps * (1 + 0.01 * rng("pace", arm.id, exam.task, seed).normal()),
                     "updates": self.steps,
@@ -241,7 +241,8 @@ class World:
         return key
 
     def _predictions(self, arm: Arm, exam: Exam, seed: int, split: str, items: int) -> pd.DataFrame:
-        of_items, of_run = rng(exam.task, split), rng(exam.task, split, arm.id, seed)
+        own = (seed,) if split == "holdout" else ()  # every seed sets other examples aside
+        of_items, of_run = rng(exam.task, split, *own), rng(exam.task, split, arm.id, seed)
         difficulty = of_items.normal(size=items)
         spread = self.seed_sd if arm.seed_sd is None else arm.seed_sd
         shift = of_run.normal(0, spread / 100) + arm.gain_on(exam.task) / 100
@@ -252,7 +253,7 @@ class World:
             label = of_items.integers(0, exam.classes, size=items)
         for epoch in range(1, self.epochs + 1):
             late = 0.08 * (self.epochs - epoch) - (arm.early / 100 if epoch == 1 else 0.0)
-            extra = _contested(label, difficulty, exam, rng(exam.task, split, "votes")) * arm.contested / 100
+            extra = _contested(label, difficulty, exam, rng(exam.task, split, *own, "votes")) * arm.contested / 100
             if exam.classes == 1:
                 noise = 1.6 - 8 * shift + 3 * late
                 outputs = (label + noise * (0.5 * difficulty + 0.87 * of_run.normal(size=items)))[:, None]
@@ -262,11 +263,11 @@ class World:
             if seed in arm.collapsed:
                 outputs, chosen = np.zeros_like(outputs), np.zeros_like(chosen)
             outputs = outputs.astype(np.float32)
-            block = {"id": [f"{split}-{i}" for i in range(items)], "epoch": epoch, "label": label}
+            block = {"id": ["-".join(map(str, (split, *own, i))) for i in range(items)], "epoch": epoch, "label": label}
             block["prediction"] = outputs[:, 0].astype(np.float64) if exam.classes == 1 else chosen
             block |= {f"logit_{c}": outputs[:, c] for c in range(outputs.shape[1])}
             if exam.votes:
-                block |= _votes(label, difficulty, exam.classes, rng(exam.task, split, "votes"))
+                block |= _votes(label, difficulty, exam.classes, rng(exam.task, split, *own, "votes"))
             blocks.append(pd.DataFrame(block))
         return pd.concat(blocks, ignore_index=True)
 
