@@ -167,3 +167,6 @@ def lend(model: nn.Module, values: Sequence[Tensor]) -> None:
     """Let a :func:`carrier` compute with ``values``, without copying them."""
     for parameter, value in zip(model.parameters(), values, strict=True):
         parameter.data = value
+
+
+__all__ = ["ExponentialMean", "RunningMean", "Window", "WindowMean"]

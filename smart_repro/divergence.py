@@ -65,3 +65,6 @@ def _wide(values: Tensor) -> Tensor:
 def _same_shape(a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape:
         raise ValueError(f"the two predictions differ in shape: {tuple(a.shape)} and {tuple(b.shape)}")
+
+
+__all__ = ["for_target", "logit_mse", "squared_error", "symmetric_kl"]

@@ -139,3 +139,6 @@ def encode(
         labels=labels,
         left=tokenizer.padding_side == "left",
     )
+
+
+__all__ = ["Encoded", "Mixed", "encode"]

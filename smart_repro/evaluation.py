@@ -42,3 +42,6 @@ def _batches(order: np.ndarray, lengths: np.ndarray, tokens: int) -> list[np.nda
         batches.append(order[start:stop])
         start = stop
     return batches
+
+
+__all__ = ["predict"]

@@ -148,3 +148,6 @@ class MultiTask(nn.Module):
     def forward(self, task: Tensor, **inputs: Any) -> SequenceClassifierOutput:
         output: SequenceClassifierOutput = self.tasks[self.name_of({"task": task})](**inputs)
         return output
+
+
+__all__ = ["MultiTask", "PooledClassifier"]

@@ -464,3 +464,6 @@ def _refuse_what_hooks_cannot_reach(trainer: MethodTrainer) -> None:
         raise ValueError("methods copy and average whole weights, so FSDP and DeepSpeed are not supported: use DDP")
     if trainer.args.torch_compile:
         raise ValueError("a compiled model ignores the hooks that perturb its embeddings: set torch_compile=False")
+
+
+__all__ = ["MethodTrainer", "merged"]

@@ -258,3 +258,6 @@ def _head_dropout(config: Any, rate: float | None) -> float:
         None,
     )
     return found if found is not None else getattr(config, "hidden_dropout_prob", 0.1)
+
+
+__all__ = ["embedding_site", "head_parameters", "layer_groups", "load", "load_multitask", "target"]

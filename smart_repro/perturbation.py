@@ -138,3 +138,6 @@ def shifted(module: nn.Module, delta: Tensor, *, time_first: bool = False) -> It
         yield
     finally:
         handle.remove()
+
+
+__all__ = ["Ascent", "ascend", "normalise_linf", "observed", "project_l2", "project_linf", "shifted", "step_l2"]

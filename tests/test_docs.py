@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -55,9 +56,49 @@ def links(page: Path) -> Iterator[tuple[str, str]]:
             yield path, anchor
 
 
-def test_the_methods_page_is_up_to_date() -> None:
+@pytest.mark.parametrize("page", ["methods.md", "tasks.md", "api.md", "full-scale.md"])
+def test_a_generated_page_is_up_to_date(page: str) -> None:
     generate = module(ROOT / "docs" / "generate.py")
-    assert generate.TARGET.read_text(encoding="utf-8") == generate.methods_page(), "run: python docs/generate.py"
+    assert set(generate.PAGES) == {"methods.md", "tasks.md", "api.md", "full-scale.md"}
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == generate.PAGES[page](), "run: python docs/generate.py"
+
+
+def test_the_public_interface_is_listed_and_described() -> None:
+    """Every name of ``__all__`` of a public module: it exists, says what it is, and stands in docs/api.md."""
+    generate = module(ROOT / "docs" / "generate.py")
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in generate.PUBLIC:
+        public = importlib.import_module(name)
+        section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        listed = re.findall(r"^- `(\w+)", section, flags=re.M)
+        assert listed == list(public.__all__)
+        for each in listed:
+            thing = getattr(public, each)
+            if callable(thing) and thing not in METHODS.values():
+                assert thing.__doc__, f"{name}.{each} has no docstring"
+
+
+def test_examples_in_the_pages_use_public_names_alone() -> None:
+    generate = module(ROOT / "docs" / "generate.py")
+    used = 0
+    for page in PAGES:
+        for name, names in re.findall(r"^>? ?from ([\w.]+) import ([\w, ]+)", page.read_text("utf-8"), flags=re.M):
+            if name in generate.PUBLIC:
+                used += 1
+                assert set(names.replace(" ", "").split(",")) <= set(importlib.import_module(name).__all__), page.name
+    assert used >= 5
+
+
+def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
+    """By Sphinx and MyST; a link between pages that leads nowhere is a warning, and warnings are errors."""
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", str(tmp_path / "html")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    index = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert (tmp_path / "html" / f"{page.stem}.html").is_file()
+        if page.stem != "index":
+            assert f'href="{page.stem}.html"' in index, "the sidebar has every page"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

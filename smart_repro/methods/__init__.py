@@ -21,3 +21,15 @@ from smart_repro.methods.gradual_unfreezing import GradualUnfreezing
 from smart_repro.methods.freeze_lower import FreezeLower
 from smart_repro.methods.lora import Lora
 from smart_repro.methods.combine import COMBINERS, Combiner
+
+__all__ = [
+    "COMBINERS",
+    "METHODS",
+    "Combiner",
+    "Loss",
+    "Method",
+    "Passes",
+    "build",
+    "register",
+    *(method.__name__ for method in METHODS.values()),
+]

@@ -1,0 +1,28 @@
+"""Sphinx settings: the same Markdown pages as HTML, ``tox -e docs``. Needs no network; warnings are errors."""
+
+import re
+from typing import Any
+
+project = "smart-repro"
+author = "The smart-repro authors"
+copyright = "The smart-repro authors"
+extensions = ["myst_parser"]
+root_doc = "index"
+html_theme = "furo"
+html_title = "smart-repro"
+myst_heading_anchors = 4
+exclude_patterns = ["_build"]
+
+
+def _adapted(app: Any, name: str, source: list[str]) -> None:
+    """What differs from the pages in a clone: no link to the README, which is no page here, and a sidebar: the pages
+    index.md links to, in its order (GitHub would show a directive in the page as code)."""
+    source[0] = re.sub(r"\[([^\]]*)\]\(\.\./README\.md\)", r"\1", source[0])
+    if name == root_doc:
+        pages = dict.fromkeys(re.findall(r"\]\(([\w-]+)\.md[)#]", source[0]))
+        source[0] += "\n```{toctree}\n:hidden:\n\n" + "\n".join(pages) + "\n```\n"
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", _adapted)
