@@ -120,6 +120,7 @@ def _signature(thing: Any) -> str:
         return ""
     try:
         shown = re.sub(r"ForwardRef\('(\w+)'\)", r"\1", str(inspect.signature(thing)))
+        shown = re.sub(r"<function [\w.<>]+ at 0x\w+>", "<function>", shown)
         return re.sub(r"(: |-> )'([^']*)'", r"\1\2", shown)  # annotations are texts, defaults keep their quotes
     except ValueError:
         return ""

@@ -64,6 +64,43 @@ def test_the_plain_loop_takes_every_method(name: str, plain: ModuleType) -> None
     assert not torch.equal(before, after)
 
 
+def readme(number: int) -> str:
+    """The README's Python, block by block."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M | re.S)[
+        number
+    ]
+
+
+def test_the_ten_lines_of_the_readme_learn(plain: ModuleType) -> None:
+    code = readme(1)
+    assert len([line for line in code.splitlines() if line and not line.startswith("from")]) <= 10
+    loader = plain.toy_loader(4)
+    names = {"torch": torch, "model": plain.toy_model(), "loader": loader, "epochs": 10, "lr": 1e-3}
+    exec(code, names)
+    model = names["model"].eval()
+    right = sum(int((model(batch["input_ids"]).logits.argmax(-1) == batch["labels"]).sum()) for batch in loader)
+    assert right >= 30  # of 32
+
+
+def test_the_three_lines_of_the_readme_train(plain: ModuleType, tmp_path: Path) -> None:
+    from transformers import TrainingArguments
+
+    rows = [{name: values[row] for name, values in batch.items()} for batch in plain.toy_loader(2) for row in range(8)]
+    arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none", save_strategy="no", max_steps=2)
+    names = {"model": plain.toy_model(), "arguments": arguments, "train": rows, "dev": rows}
+    exec(readme(0), names)
+    assert names["trainer"].state.global_step == 2
+    assert names["trainer"].method.name == "smart"
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_page_that_is_measured() -> None:
+    """docs/why-r-drop.md, which a slow test measures again."""
+    rows = re.findall(r"^\|[^|]+(\|.*e-.*\|)$", (ROOT / "README.md").read_text("utf-8"), flags=re.M)
+    page = (ROOT / "docs" / "why-r-drop.md").read_text("utf-8")
+    assert len(rows) == 3
+    assert all(row in page for row in rows)
+
+
 def test_r_s_by_hand_is_r_s_of_the_class(plain: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same starting noise, dropout off: the same number and the same gradient."""
     model, batch = plain.toy_model().eval(), plain.toy_loader(1)[0]
