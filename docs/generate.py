@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,9 @@ def _summary(thing: Any) -> str:
     if thing in METHODS.values():
         return f"`build({thing.name!r})`, see [methods.md](methods.md#{anchor(thing.name)})"
     if not (inspect.isclass(thing) or callable(thing)):
-        return f"the {thing.kind}s, by name" if hasattr(thing, "kind") else f"`{thing!r}`"
+        if hasattr(thing, "kind"):
+            return f"the {thing.kind}s, by name"
+        return f"by name: {', '.join(map(str, thing))}" if isinstance(thing, Mapping) else f"`{thing!r}`"
     return _first_sentence(thing.__doc__)
 
 
