@@ -264,6 +264,9 @@ def _problem(spec: RunSpec) -> str | None:
         or spec.max_train_samples >= 2,
         f"per_class must be at least 1, got {spec.per_class}": spec.per_class is None or spec.per_class >= 1,
         "give per_class or max_train_samples, not both": spec.per_class is None or spec.max_train_samples is None,
+        f"with_tasks must be task names in brackets, such as ('cola',), got {spec.with_tasks!r}": isinstance(
+            spec.with_tasks, tuple
+        ),
         f"a task stands twice in {', '.join(spec.tasks)}": len(set(spec.tasks)) == len(spec.tasks),
         "head_dropouts is for tasks that are trained together: name them in with_tasks": {
             task for task, _ in spec.head_dropouts
