@@ -22,23 +22,31 @@ def expected_calibration_error(labels: np.ndarray, logits: np.ndarray, bins: int
         labels: ``(items,)`` class indices.
         logits: ``(items, classes)``.
     """
-    table = reliability(labels, logits, bins)
-    return float((table["n"] * (table["accuracy"] - table["confidence"]).abs()).sum() / table["n"].sum())
+    confidence, right, which = _binned(labels, logits, bins)
+    gap = np.bincount(which, right - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / len(right))
 
 
 def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> pd.DataFrame:
     """``low high n confidence accuracy`` per bin of confidence; empty bins are left out."""
     import pandas as pd
 
-    probabilities = np.exp(log_softmax(logits))
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(labels)
+    confidence, right, which = _binned(labels, logits, bins)
     edges = np.linspace(0.0, 1.0, bins + 1)
-    which = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)  # bins are (low, high]
-    frame = pd.DataFrame({"bin": which, "confidence": confidence, "accuracy": right.astype(float)})
+    frame = pd.DataFrame({"bin": which, "confidence": confidence, "accuracy": right})
     table = frame.groupby("bin").agg(
         n=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean")
     )
     return table.assign(low=edges[table.index], high=edges[table.index + 1]).reset_index(drop=True)
+
+
+def _binned(labels: np.ndarray, logits: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Confidence, whether it is right (1 or 0), and the bin of each item: bins are (low, high]."""
+    probabilities = np.exp(log_softmax(logits))
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(labels)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    which = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    return confidence, right.astype(float), which
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:

@@ -3,13 +3,15 @@ predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.cells import Scored, parents_of, read_cell
+from analysis.cache import CellCache
+from analysis.cells import Scored, parents_of, read_cell, seeded
 from analysis.contrasts import Arm, measure
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
@@ -45,22 +47,47 @@ def compare(results: str | Path, manifest: Manifest, level: float = 0.95) -> pd.
     """
     import pandas as pd
 
-    cells = []
-    for column in manifest.columns:
-        baseline, baseline_reason = (None, "")
-        if manifest.baseline_row is not None:
-            baseline, baseline_reason = _try_read(results, manifest, manifest.baseline_row, column)
-        for row in manifest.rows:
-            if row.id == manifest.baseline_row:
-                scored, reason, against = baseline, baseline_reason, None
-            else:
-                scored, reason = _try_read(results, manifest, row.id, column)
-                against = baseline
-            others = [] if against is None else [against]
+    cache = CellCache(results, manifest.name)
+    cells = [cell for column in manifest.columns for cell in _column(results, manifest, column, level, cache)]
+    cache.save()
+    return pd.DataFrame.from_records(cells, columns=None if cells else FIELDS)
+
+
+def _column(
+    results: str | Path, manifest: Manifest, column: Column, level: float, cache: CellCache
+) -> Iterator[dict[str, Any]]:
+    """One column's cells; its baseline is read once, and only if a cell has to be computed."""
+    read = lru_cache(lambda row: _try_read(results, manifest, row, column))
+    base = manifest.baseline_row
+    files = {row.id: _files(results, manifest, row.id, column) for row in manifest.rows}
+    for row in manifest.rows:
+
+        def compute(row: Row = row) -> dict[str, Any]:
+            scored, reason = read(row.id)
+            others = [] if base in (None, row.id) else [other for other, _ in (read(base),) if other is not None]
             if row.combine and scored is not None:
                 others, reason = _parents(results, scored, column, reason)
-            cells.append(_cell(manifest, row, column, scored, reason, others, level))
-    return pd.DataFrame.from_records(cells, columns=None if cells else FIELDS)
+            return _cell(manifest, row, column, scored, reason, others, level)
+
+        if row.combine or not files[row.id]:
+            yield compute()  # what it was combined from, or why it is missing, is in other files
+        else:
+            about = (row, column, level, _published(manifest, row.id, column.id), manifest.reason(row.id, column),
+                     base, len(manifest.keys(row.id, column)))  # fmt: skip
+            yield cache.cell((about, files[row.id], files.get(base or "", [])), compute)
+
+
+def _files(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str, int, int]]:
+    """Seed, key, size and time of writing of the prediction files of a cell's finished runs."""
+    found = []
+    for seed, key in seeded(results, manifest, row, column):
+        path = Path(results) / "runs" / key / "predictions" / f"{column.task}.{column.split}.parquet"
+        try:
+            state = path.stat()
+        except OSError:
+            continue
+        found.append((seed, key, state.st_size, state.st_mtime_ns))
+    return found
 
 
 def contrast(a: Scored, b: Scored, column: Column, level: float = 0.95) -> tuple[Interval, np.ndarray, np.ndarray]:

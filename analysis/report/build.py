@@ -20,7 +20,7 @@ from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
-from analysis.report.mistakes import Mistakes, collapsed_table, mistakes_of
+from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
 from analysis.report.sight import power_table
 from analysis.scores import METRICS
 
@@ -231,7 +231,7 @@ def by_item(results: Path, manifest: Manifest, runs: Sequence[Run]) -> Items:
         arms = read_arms(results, manifest, column, column.split, rows)
         if not arms or next(iter(arms.values())).logits.shape[2] < 2:
             continue
-        held = read_held(results, manifest, column, arms)
+        held = read_held(results, manifest, column, list(arms)[:MATRICES])
         run = next((by_key[key] for row in arms for key in manifest.keys(row, column) if key in by_key), None)
         mistakes = mistakes_of(results, manifest, column, arms, held, run)
         found.mistakes.append(mistakes)
@@ -368,7 +368,7 @@ def _panel(
 def reliability_panels(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[redrawn.Drawing]:
     """A reliability diagram per classification task."""
     titles = {row.id: row.title for row in manifest.rows}
-    for each in mistakes:
+    for each in mistakes if len(manifest.rows) * len(manifest.columns) <= MANY_CELLS else ():
         draw = partial(figures.plot_reliability, titles=titles)
         alt = f"Accuracy against confidence on {each.task}; on the dotted line confidence is honest."
         yield redrawn.Drawing(f"reliability-{redrawn.plain(each.task)}", each.task, alt, each.bins, draw, 3.2,

@@ -19,7 +19,7 @@ from analysis.tables import number
 if TYPE_CHECKING:
     import pandas as pd
 
-MATRICES = 6  # methods whose confusion matrix is shown
+MATRICES = 6  # methods whose calibration and confusion are shown
 WIDEST = 10  # classes: a wider matrix is no table to read
 
 
@@ -130,7 +130,7 @@ def _calibration(
     column: Column, titles: Mapping[str, str], arms: Mapping[str, Outputs], held: Mapping[str, errors.Holdouts]
 ) -> FactTable:
     lines = []
-    for row, outputs in arms.items():
+    for row, outputs in list(arms.items())[:MATRICES]:
         raw = [expected_calibration_error(outputs.labels, run) for run in outputs.logits]
         holdouts = held.get(row, {})
         pairs = [

@@ -1,0 +1,64 @@
+"""Cells of tables, kept on disk: ``results/cache/<experiment>.json``, safe to delete, never stale.
+
+A cell is found again only where nothing it was computed from has changed: the runs' prediction files (name, size, time
+of writing), what is asked of them, and the code that computes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+CODE = ("cells.py", "comparison.py", "contrasts.py", "crossed.py", "interval.py", "power.py", "scores.py")
+TUPLES = ("scores", "seeds", "keys", "collapsed_runs")  # JSON has lists alone
+
+
+class CellCache:
+    """The cells of one experiment. ``save`` keeps those that were asked for since it was opened, and no others."""
+
+    def __init__(self, results: str | Path, name: str) -> None:
+        self.path = Path(results) / "cache" / f"{name}.json"
+        self._known = _read(self.path)
+        self._used: dict[str, dict[str, Any]] = {}
+
+    def cell(self, content: Any, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The cell of that content: kept, or computed now."""
+        key = hashlib.sha256(repr((code(), content)).encode()).hexdigest()[:32]
+        found = self._known.get(key)
+        if found is None:
+            self._used[key] = compute()
+        else:
+            self._used[key] = {**found, **{name: tuple(found[name]) for name in TUPLES}}
+        return self._used[key]
+
+    def save(self) -> None:
+        """Write the cells, whole; a folder that cannot be written is left without them."""
+        if self._used.keys() == self._known.keys():
+            return
+        partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(self._used), encoding="utf-8")
+            os.replace(partial, self.path)
+
+
+@lru_cache
+def code() -> str:
+    """The sha256 of the modules that compute a cell: another version computes it again."""
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join((here / name).read_bytes() for name in CODE)).hexdigest()
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
