@@ -3,9 +3,9 @@
 A false alarm is a check that fails although the code computes what it did.
 
 - ``seeds``: unpaired, as on another machine. Short runs of seeds the baseline does not have, ``--repetitions`` disjoint
-  triples of them, against a baseline of ten others.
-- ``splits``: unpaired, on the committed baseline's own full runs: three of its seeds against the other seven, drawn
-  anew ``--repetitions`` times. The draws share seeds, so they are no independent trials.
+  sets of ``--seeds`` of them, against a baseline of ten others.
+- ``splits``: unpaired, on the committed baseline's own full runs: some of its seeds against the others, drawn anew
+  ``--repetitions`` times. The draws share seeds, so they are no independent trials.
 - ``same``: paired. The same short runs done again ``--repetitions`` times; a single bit that differs is an alarm.
 - ``bugs``: each planted bug in short runs; the figures that fail, paired and unpaired.
 
@@ -37,7 +37,7 @@ from benchmarks.spec import parse_methods
 from benchmarks.store import Store
 from benchmarks.tasks.sources import Source
 
-BASE, TRIPLE = 10, 3  # seeds of a baseline, and of a check
+BASE = 10  # seeds of a baseline
 ELSEWHERE = "another machine"
 
 
@@ -46,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="+", choices=sorted(PARTS))
     parser.add_argument("--repetitions", type=int, default=50)
+    parser.add_argument("--seeds", type=int, default=3, help="of one check")
     parser.add_argument("--steps", type=int, default=10, help="updates of a short run")
     parser.add_argument("--rows", default="vanilla,smart[shared],smart[independent],smart-released,sda")
     options = parser.parse_args()
@@ -57,11 +58,11 @@ def main() -> None:
 
 
 def seeds(options: Any) -> dict[str, Any]:
-    wanted = range(BASE + TRIPLE * options.repetitions)
+    wanted = range(BASE + options.seeds * options.repetitions)
     measured = runs(options, tuple(wanted))
     before = as_baseline(of_seeds(measured, wanted[:BASE]))
-    triples = [wanted[start : start + TRIPLE] for start in range(BASE, len(wanted), TRIPLE)]
-    return told([compare(before, of_seeds(measured, triple)) for triple in triples])
+    checks = [wanted[start : start + options.seeds] for start in range(BASE, len(wanted), options.seeds)]
+    return told([compare(before, of_seeds(measured, each)) for each in checks])
 
 
 def splits(options: Any) -> dict[str, Any]:
@@ -70,7 +71,8 @@ def splits(options: Any) -> dict[str, Any]:
     rng, found = np.random.default_rng(0), []
     for _ in range(options.repetitions):
         order = rng.permutation(next(iter(committed.cells.values())).seeds).tolist()
-        found.append(compare(as_baseline(of_seeds(measured, order[TRIPLE:])), of_seeds(measured, order[:TRIPLE])))
+        now, before = order[: options.seeds], order[options.seeds :]
+        found.append(compare(as_baseline(of_seeds(measured, before)), of_seeds(measured, now)))
     return told(found)
 
 
@@ -85,7 +87,7 @@ def bugs(options: Any) -> dict[str, Any]:
     found = {}
     for bug, plant in PLANTED.items():
         with plant():
-            measured = runs(options, tuple(range(TRIPLE)))
+            measured = runs(options, tuple(range(options.seeds)))
         found[bug] = {
             way: _failures(compare(base, measured)) for way, base in (("paired", before), ("unpaired", elsewhere))
         }

@@ -19,7 +19,7 @@ from analysis.scores import METRICS
 from benchmarks.baseline import Baseline, Cell, Measured
 from benchmarks.errors import UsageError
 
-TOLERANCE = 1e-5  # relative, paired: the history keeps 7 digits, and float32 sums taken in another order differ by 1e-6
+TOLERANCE = 1e-5  # relative, paired: equal bits give 0; the history keeps 7 digits, and this is 100 of their last
 FLOOR = 1e-3  # relative, unpaired: what another processor may change in a part that hardly differs between seeds
 ALARM = 1e-3  # unpaired: probability that anything at all fails in one check of unchanged code, by Bonferroni
 EXACT = ("lr", "tokens")  # no arithmetic of the model enters: equal at equal seeds on any machine

@@ -18,7 +18,8 @@ from bench import gate
 from bench.planted import PLANTED, Here
 from benchmarks import baseline as baselines
 from benchmarks import check, check_report, cli, config
-from benchmarks.comparison import Comparison
+from benchmarks.baseline import Cell, Measured
+from benchmarks.comparison import Comparison, compare
 from benchmarks.display import Silent
 from benchmarks.errors import UsageError
 from benchmarks.request import Request
@@ -421,5 +422,28 @@ def test_the_committed_baseline_covers_the_grid_and_knows_its_spread() -> None:
 
 def test_no_split_of_the_committed_baselines_seeds_is_an_alarm() -> None:
     """Three of its seeds against the other seven, as on another machine, 50 times."""
-    found = gate.splits(SimpleNamespace(repetitions=50))
+    found = gate.splits(SimpleNamespace(repetitions=50, seeds=3))
     assert (found["repetitions"], found["paired"], found["alarms"]) == (50, 0, 0), found
+
+
+def test_without_equal_bits_the_committed_baseline_still_tells_readings_teachers_and_balls_apart() -> None:
+    committed = baselines.read(check.file_of("regression", None))
+    cell = "demo-sst2 smart[shared]"
+    right = committed.cells[cell]
+
+    def judged(now: Cell) -> set[str]:
+        machine = {**committed.machine, "device_name": "another processor"}
+        found = compare(committed, Measured("regression", {cell: now}, {}, (machine,), {}, {}))
+        assert not found.paired
+        return {finding.quantity.partition("@")[0] for finding in found.failed}
+
+    def with_part(name: str, factor: float) -> Cell:
+        changed = {
+            part: tuple(factor * value for value in values) for part, values in right.parts.items() if name in part
+        }
+        return replace(right, parts={**right.parts, **changed})
+
+    assert judged(right) == set()
+    assert "smoothness" in judged(committed.cells["demo-sst2 smart[independent]"])
+    assert judged(with_part("start_share", 1.1)) == {"start_share"}
+    assert judged(with_part("max_abs_delta", 1.1)) == {"max_abs_delta"}
