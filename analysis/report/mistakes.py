@@ -147,9 +147,11 @@ def _calibration(
 
 def _confusion(column: Column, title: str, outputs: Outputs, names: list[str]) -> FactTable:
     counts = errors.confusion(outputs)
-    lines = tuple((f"label {name}", *(number(n) for n in line)) for name, line in zip(names, counts, strict=True))
+    lines = tuple((str(name), *(number(n) for n in line)) for name, line in zip(names, counts, strict=True))
     stem = "".join(c if c.isalnum() else "-" for c in f"confusion-{column.task}-{title}").strip("-")
-    return FactTable(stem, f"{column.task}: {title}, mean over seeds", ("", *(f"called {n}" for n in names)), lines)
+    return FactTable(
+        stem, f"{column.task}: {title}, mean over seeds", ("label", *(f"called {n}" for n in names)), lines
+    )
 
 
 def _mean(values: list[float]) -> str:

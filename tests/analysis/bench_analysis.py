@@ -64,7 +64,8 @@ def report(runs: int) -> None:
     exams = [Exam(f"task-{i}", ("accuracy", "matthews")[i % 2], items=300) for i in range(20)]
     with tempfile.TemporaryDirectory() as folder:
         root = World(Path(folder), arms, exams, seeds=range(10), epochs=1, steps=100).write()
-        measure(f"report of {methods * 200:,} runs", lambda: write_report(root, "compare"))
+        for how in ("nothing kept", "cells kept"):
+            measure(f"report of {methods * 200:,} runs, {how}", lambda: write_report(root, "compare"))
         size = (root / "reports" / "compare" / "report.html").stat().st_size / 2**20
         print(f"its page: {size:.1f} MB")
 
