@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.cli_options import RESULTS, Json, Results
+from benchmarks.cli_work import print_json, print_table
 from benchmarks.errors import UsageError
 
 runs_app = typer.Typer(
@@ -17,9 +19,6 @@ runs_app = typer.Typer(
 
 Key = Annotated[str, typer.Argument(help="a run's key, or its beginning")]
 Keys = Annotated[list[str], typer.Argument(help="keys of runs, or their beginnings")]
-Results = Annotated[Path, typer.Option(help="where runs, manifests and reports are kept")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-_RESULTS = Path("results")
 
 
 @runs_app.command("list")
@@ -27,7 +26,7 @@ def list_(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="rows with this value: --only task=rte --only seed=0")
     ] = None,
-    results: Results = _RESULTS,
+    results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
     """List the runs: finished ones with their score, then those at work, interrupted or failed.
@@ -35,17 +34,16 @@ def list_(
     Example: smart-repro runs list --only task=rte
     """
     from benchmarks import runs
-    from benchmarks.cli import _print_json, _print_table
 
     pairs = [item.partition("=") for item in only or []]
     if any(not equals for _, equals, _ in pairs):
         raise UsageError(f"--only {' '.join(only or [])}: expected COLUMN=VALUE, such as task=rte")
     rows = runs.listing(_store(results), {name: value for name, _, value in pairs})
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     done = [row for row in rows if row["state"] == "done"]
-    _print_table(done)
+    print_table(done)
     for row in rows:
         if row["state"] != "done":
             print(f"{row['key']}  {row['state']}  {row['detail']}")
@@ -53,7 +51,7 @@ def list_(
 
 
 @runs_app.command()
-def show(key: Key, results: Results = _RESULTS) -> None:
+def show(key: Key, results: Results = RESULTS) -> None:
     """Show a run: settings, versions and scores, or where it stands and why.
 
     Example: smart-repro runs show 3fa9
@@ -74,7 +72,7 @@ def show(key: Key, results: Results = _RESULTS) -> None:
 
 
 @runs_app.command()
-def compare(key: Key, other: Key, results: Results = _RESULTS, as_json: Json = False) -> None:
+def compare(key: Key, other: Key, results: Results = RESULTS, as_json: Json = False) -> None:
     """Show what two finished runs differ in; exit code 1 if they predict something else.
 
     Example: smart-repro runs compare 3fa9 71c0
@@ -96,7 +94,7 @@ def rerun(
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="keep its weights in the results folder, for `smart-repro export`")
     ] = False,
-    results: Results = _RESULTS,
+    results: Results = RESULTS,
 ) -> None:
     """Do a finished run again beside the old one, and say whether it predicts the same, byte for byte (else exit 1).
 
@@ -126,7 +124,7 @@ def rerun(
 def remove(
     keys: Keys,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
-    results: Results = _RESULTS,
+    results: Results = RESULTS,
 ) -> None:
     """Forget runs: their results, weights and work. Asks first.
 
@@ -147,7 +145,7 @@ def remove(
 def pack(
     archive: Annotated[Path, typer.Argument(help="the file to write: runs.tar.gz")],
     keys: Annotated[list[str] | None, typer.Argument(help="which runs; default: all finished ones")] = None,
-    results: Results = _RESULTS,
+    results: Results = RESULTS,
 ) -> None:
     """Pack finished runs, and the tables they are in, into one file for another machine.
 
@@ -166,7 +164,7 @@ def pack(
 @runs_app.command()
 def unpack(
     archive: Annotated[Path, typer.Argument(help="a file that `runs pack` wrote")],
-    results: Results = _RESULTS,
+    results: Results = RESULTS,
 ) -> None:
     """Merge the runs of an archive into a results folder; runs that are here stay as they are.
 

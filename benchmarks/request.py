@@ -85,10 +85,6 @@ class Request:
             raise UsageError("--name is for a grid of your own (compare); a published table keeps its name")
         return [replace(self, name=name) for name in members(self.name)]
 
-    def has_runs(self) -> bool:
-        """Whether there is a table to report: the data set tables and Figure 1 write their own."""
-        return bool(self.experiment().columns)
-
     def found(self) -> tuple[Experiment, Source]:
         """The experiment and where its data come from, without the columns whose data are not there.
 

@@ -235,6 +235,8 @@ def _train_and_record(job: Job, store: Store, folder: Path, checkpoint: Checkpoi
                       should_stop: Callable[[], bool]) -> None:  # fmt: skip
     run, began = job.spec, time.perf_counter()
     torch.set_num_threads(run.threads)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()  # the run before, in this process, had a peak of its own
     data = prepare(run, job.source)
     write_json(folder / "spec.json", _describe(job, data))
     write_json(folder / "environment.json", environment(run))
