@@ -86,7 +86,7 @@ def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
 
 
 def headline(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> str:
-    """What was claimed and found, and on which data, in two sentences: the first thing on the page."""
+    """What was claimed and found, and on which data, in two or three sentences: the first thing on the page."""
     if not verdicts:
         return ""
     counts = [(word, sum(v.status == word for v in verdicts)) for word in (*ORDER, NOT_RUN)]
@@ -94,7 +94,11 @@ def headline(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> str:
     data = next((v.data for v in verdicts if v.data), "")
     models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
     where = f" On {data}{f', model {models}' if models else ''}." if data else ""
-    return f"{plural(len(verdicts), 'claim')} of the paper: {told}.{where}"
+    found = f"{plural(len(verdicts), 'claim')} of the paper: {told}.{where}"
+    if all(v.status == NOT_RUN for v in verdicts):  # no decided claim stands below and tells what it is about
+        first = verdicts[0]
+        return f"Claimed: {first.claim.sentence} {found} {first.reason[:1].upper()}{first.reason[1:]}.".strip()
+    return found
 
 
 def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[str]:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from world import Arm, Exam, World
 from analysis.comparison import compare
 from analysis.load import latest_manifest
 from analysis.report import write_report
+from analysis.report.answer import headline
 from analysis.tables import number
 
 
@@ -197,3 +199,16 @@ def test_nothing_finished_is_a_page_too(tmp_path):
     assert "missing: needs a GPU" in text
     assert "missing: not run" in text
     assert "Nothing can be compared yet" in text
+
+
+def test_where_no_claim_is_decided_the_first_sentence_says_what_is_claimed_and_why_nothing_is_said() -> None:
+    def judged(sentence: str, status: str, reason: str = "") -> SimpleNamespace:
+        return SimpleNamespace(claim=SimpleNamespace(sentence=sentence), status=status, reason=reason, data="")
+
+    waiting = [judged(f"A beats B on {task}.", "not run", "needs 5 seeds, has 3") for task in ("rte", "cola")]
+    assert headline(waiting, []) == (
+        "Claimed: A beats B on rte. 2 claims of the paper: 2 not run. Needs 5 seeds, has 3."
+    )
+    assert headline([judged("A beats B.", "supported"), *waiting], []) == (
+        "3 claims of the paper: 1 supported, 2 not run."
+    )
