@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "SMART_REPRO_CACHE"
 WORTHWHILE = 20_000_000  # bytes; smaller files are read in less than a second
-_CHECKSUM = 4  # bytes at the end of an entry
 MANY = 5_000  # rows; smaller splits are tokenised in less than a second
+_CHECKSUM = 4  # bytes at the end of an entry
 
 
 def cache_folder() -> Path | None:
