@@ -162,18 +162,35 @@ def together() -> Experiment:
         baseline="vanilla",
         settings=arms.SMART_SETTINGS,
         task_settings=arms.SMART_TASK_SETTINGS,
-        claims=tuple(
-            Claim(
-                id=f"control-together-{name}-{reading}",
-                sentence=f"SMART and SDA together are better than {words} alone.",
-                table="control study",
-                contrast=against(f"smart+sda[{reading}]", row.format(reading)),
-                tasks=_TASKS,
-                reading=reading,
-                min_seeds=8,
-            )
-            for reading in arms.READINGS
-            for name, words, row in (("smart", "SMART", "smart[{}]"), ("sda", "SDA", "sda[K=1]"))
+        claims=(
+            *(
+                Claim(
+                    id=f"control-together-{name}-{reading}",
+                    sentence=f"SMART and SDA together are better than {words} alone.",
+                    table="control study",
+                    contrast=against(f"smart+sda[{reading}]", row.format(reading)),
+                    tasks=_TASKS,
+                    reading=reading,
+                    min_seeds=8,
+                )
+                for reading in arms.READINGS
+                for name, words, row in (("smart", "SMART", "smart[{}]"), ("sda", "SDA", "sda[K=1]"))
+            ),
+            *(
+                Claim(
+                    id=f"control-{name}-beats-vanilla",
+                    sentence=f"{words} is better than plain fine-tuning.",
+                    table="control study",
+                    contrast=against(row, "vanilla"),
+                    tasks=_TASKS,
+                    reading=reading,
+                    min_seeds=8,
+                )
+                for name, words, row, reading in (
+                    *((f"smart-{each}", "SMART", f"smart[{each}]", each) for each in arms.READINGS),
+                    ("sda", "SDA (K = 1)", "sda[K=1]", ""),
+                )
+            ),
         ),
     )
 
