@@ -109,14 +109,17 @@ def matrix(table: pd.DataFrame) -> list[list[str]]:
 
 def to_markdown(table: pd.DataFrame, notes: list[str] | None = None) -> str:
     """Two GitHub tables, as papers print it and a line per cell; notes as bullets above them."""
-    rows = [HEADINGS, ["---"] * 2 + ["---:"] * (len(HEADINGS) - 2)] + [
-        [_markdown(text) for text in line] for line in lines(table)
-    ]
-    head, *lines_ = ([_markdown(text) for text in line] for line in matrix(table))
-    as_printed = [head, ["---"] + ["---:"] * (len(head) - 1), *lines_]
-    both = ["\n".join("| " + " | ".join(row) + " |" for row in part) for part in (as_printed, rows)]
+    both = [github(matrix(table), texts=1), github([HEADINGS, *lines(table)], texts=2)]
     bullets = "\n".join(f"- {_markdown(note)}" for note in notes or [])
     return "\n\n".join(part for part in (bullets, *both) if part) + "\n"
+
+
+def github(rows: Sequence[Sequence[str]], texts: int | None = None) -> str:
+    """A GitHub table, escaped; its first row holds the headings. Columns after the first ``texts`` are numbers."""
+    head, *body = ([_markdown(text) for text in row] for row in rows)
+    words = len(head) if texts is None else texts
+    rule = ["---"] * words + ["---:"] * (len(head) - words)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
 
 
 def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = None) -> str:
@@ -176,8 +179,6 @@ def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: P
     """Any table of texts as ``stem.md``, ``stem.tex`` (booktabs) and ``stem.csv``, escaped for each."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     rows = [list(headings), *map(list, lines)]
-    escaped = [[_markdown(text) for text in row] for row in rows]
-    markdown = [escaped[0], ["---"] * len(headings), *escaped[1:]]
     body = [" & ".join(map(latex, row)) + " \\\\" for row in rows]
     environment = [
         "% \\usepackage{booktabs}",
@@ -197,7 +198,7 @@ def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: P
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[_no_formula(cell) for cell in row] for row in rows])
     contents = {
-        ".md": "\n".join("| " + " | ".join(row) + " |" for row in markdown) + "\n",
+        ".md": github(rows) + "\n",
         ".tex": "\n".join(environment),
         ".csv": text.getvalue(),
     }

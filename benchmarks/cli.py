@@ -60,6 +60,7 @@ from benchmarks.cli_work import (
     print_json,
     print_table,
     print_verdicts,
+    reportable,
     request_of,
     results_option,
     run_each,
@@ -244,17 +245,15 @@ def report(
     results: Results = RESULTS,
     claims: Annotated[bool, typer.Option("--claims", help="print a verdict per claim instead")] = False,
 ) -> None:
-    """Write report.html, tables and figures from the finished runs of an experiment, or of all.
+    """Write report.html, tables and figures from the finished runs of an experiment, or of all, published ones too.
 
     Example: smart-repro report smart-table1
     """
-    from benchmarks import status as status_module
-
-    for each in [name] if name else status_module.experiments(results):
+    for folder, each in reportable(results, name):
         if claims:
-            print_verdicts(results, each)
+            print_verdicts(folder, each)
         else:
-            write_report_of(results, each)
+            write_report_of(folder, each)
 
 
 @app.command()

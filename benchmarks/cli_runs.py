@@ -14,7 +14,8 @@ from benchmarks.cli_work import print_json, print_table
 from benchmarks.errors import UsageError
 
 runs_app = typer.Typer(
-    help="List, show, compare, rerun, remove, pack and unpack the runs of a results folder.", no_args_is_help=True
+    help="List, show, compare, rerun, remove, pack, unpack and publish the runs of a results folder.",
+    no_args_is_help=True,
 )
 
 Key = Annotated[str, typer.Argument(help="a run's key, or its beginning")]
@@ -178,6 +179,25 @@ def unpack(
     merged = unpack_archive(Store(results), archive)
     print(f"{len(merged.new)} new runs, {len(merged.kept)} were here already, {merged.manifests} new tables")
     print("Next: smart-repro status", file=sys.stderr)
+
+
+@runs_app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="the folder to write into, for a repository: results/published")],
+    names: Annotated[list[str] | None, typer.Argument(help="which experiments; default: all that were run")] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Copy experiments' finished runs, compact and without texts or paths, into a folder that can be committed.
+
+    Example: smart-repro runs publish results/published what-drives-smart
+    """
+    from benchmarks import publish as publish_module
+    from benchmarks.status import experiments
+
+    store = _store(results)
+    done = publish_module.publish(store, names or experiments(results), folder)
+    print(f"{done.runs} runs in {folder}, {done.new} of them new; {done.size / 2**20:.1f} MiB in all")
+    print(f"Next: smart-repro report --results {folder}", file=sys.stderr)
 
 
 def _store(results: Path) -> Any:

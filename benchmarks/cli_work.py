@@ -161,6 +161,18 @@ def _run(request: Request, how: How) -> int:
     return SOME_FAILED if summary.of("failed") or left["failed"] else DONE
 
 
+def reportable(results: Path, name: str | None) -> list[tuple[Path, str]]:
+    """The experiment, or every one, of a results folder and of the published runs in it, with the folder it is in.
+
+    Raises: UsageError: if there are none.
+    """
+    from benchmarks.status import experiments
+
+    folders = [folder for folder in (results, results / "published") if (folder / "experiments").is_dir()]
+    found = [(folder, each) for folder in folders or [results] for each in experiments(folder)]
+    return [next(((f, n) for f, n in found if n == name), (results, name))] if name else found
+
+
 def write_report_of(results: Path, name: str) -> None:
     from analysis.report.build import write_report
     from analysis.report.index import write_index

@@ -100,6 +100,7 @@ def rerun(store: Store, key: str, source: Source) -> list[str]:
         raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
     if job.parents:
         raise UsageError(f"run {key} builds on other runs: do those again ({', '.join(job.parents)})")
+    store.prepare()
     with tempfile.TemporaryDirectory(dir=store.inflight, prefix=".rerun-") as folder:
         again = Store(Path(folder))
         again.prepare()
