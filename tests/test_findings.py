@@ -1,0 +1,80 @@
+"""docs/FINDINGS.md says what the published runs say: every number in it is computed from them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.load import is_done, latest_manifest
+from benchmarks.publish import VOTES, notice
+from benchmarks.spec import RunSpec
+from benchmarks.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ROOT / "results" / "published"
+COLUMNS = re.compile(r"id|epoch|label|prediction|logit_\d+|votes_\d+")
+
+
+@pytest.fixture(scope="module")
+def findings() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("findings", ROOT / "docs" / "findings.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_the_page_is_what_the_published_runs_give(findings: ModuleType) -> None:
+    written = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
+    assert written == findings.page(), "run: python docs/findings.py"
+    assert len(findings._NUMBER.findall(written)) > 10
+    assert len(findings._BLOCK.findall(written)) >= 3
+
+
+def test_no_result_stands_in_the_prose_without_its_source(findings: ModuleType) -> None:
+    """Scores, differences and ratios have decimals; what has none is part of the design (seeds, sizes, versions)."""
+    text = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
+    text = findings._NUMBER.sub("", findings._BLOCK.sub("", text))
+    text = re.sub(r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)", "", text, flags=re.M | re.S)
+    assert re.findall(r"(?<![\w.])[+\u2212]?\d+\.\d+|\d+ ?%", text) == []
+
+
+def test_a_wrong_number_would_be_seen(findings: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
+    wrong = tmp_path / "FINDINGS.md"
+    wrong.write_text(re.sub(r"\d+(<!--= runs -->)", r"9999\1", text), encoding="utf-8")
+    monkeypatch.setattr(findings, "PAGE", wrong)
+    assert wrong.read_text(encoding="utf-8") != findings.page() == text
+
+
+@pytest.mark.parametrize("path", sorted(PUBLISHED.glob("experiments/*")), ids=lambda path: path.name)
+def test_every_cell_of_a_published_table_is_there(path: Path) -> None:
+    """An arm enters a table with all its seeds or not at all; one manifest, so that none is taken for the newest."""
+    assert len(list(path.glob("*.json"))) == 1
+    manifest = latest_manifest(PUBLISHED, path.name)
+    assert [key for key in manifest.all_keys() if not is_done(PUBLISHED, key)] == []
+    assert "path/to/data" in manifest.commands["run"]
+
+
+def test_published_runs_are_small_whole_and_hold_no_texts() -> None:
+    store = Store(PUBLISHED)
+    assert sum(path.stat().st_size for path in PUBLISHED.rglob("*") if path.is_file()) < 40 * 2**20
+    assert (PUBLISHED / "NOTICE.md").read_text(encoding="utf-8") == notice(Store(Path("results/published")))
+    for key in store.done_keys():
+        spec = json.loads((store.runs / key / "spec.json").read_text(encoding="utf-8"))
+        assert spec["key"] == key
+        assert not [source for source in spec["data"]["sources"] if source.startswith(("/", "."))]
+        settings = {name: value for name, value in spec["spec"].items() if name != "method_config"}
+        assert RunSpec.from_json(settings).task == spec["spec"]["task"]
+        for path in (store.runs / key / "predictions").glob("*.parquet"):
+            table = pq.ParquetFile(path).read()
+            assert all(COLUMNS.fullmatch(name) for name in table.column_names), path
+            votes = [table[name].to_pandas() for name in table.column_names if name.startswith("votes_")]
+            assert not votes or sum(votes).max() <= VOTES
