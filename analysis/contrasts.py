@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.cells import Scored, parents_of, read_cell
-from analysis.crossed import Components, by_bootstrap, layout
+from analysis.crossed import Components, layout, of_metric
 from analysis.load import Column, Manifest, ResultsError
 from analysis.scores import METRICS, per_item
 
@@ -124,7 +124,7 @@ def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarra
     if metric.decomposes:
         d = sum(weight * np.stack([per_item(metric.name, labels, run) for run in runs]) for weight, runs in outputs)
         return scaled(layout(np.asarray(d)), metric.scale)
-    return scaled(by_bootstrap(outputs, labels, metric, np.random.default_rng(0)), metric.scale)
+    return scaled(of_metric(outputs, labels, metric), metric.scale)
 
 
 def scaled(part: Components, scale: float) -> Components:
