@@ -16,7 +16,7 @@ from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
 from analysis.claims.words import measured
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
-from analysis.load import Column, Manifest, ResultsError
+from analysis.load import Column, Manifest, ResultsError, is_done
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 
@@ -52,6 +52,33 @@ class Case:
         if found is None:
             raise ResultsError(f"{task} with {metric or 'any metric'} is not in this experiment")
         return found
+
+    def on_complete_tasks(self) -> Case:
+        """The case on those of its tasks for which both rows have every seed, where the claim is ``partial``.
+
+        Where no task is complete and none is left out, the fewest seeds decide, as for any other claim.
+
+        Raises: ResultsError: no task is complete, with what each lacks.
+        """
+        lacking = {task: self._lacks(task) for task in self.claim.tasks} if self.claim.partial else {}
+        whole = [task for task, lack in lacking.items() if not lack]
+        there = {column.task for column in self.manifest.columns}
+        if whole:
+            return replace(self, claim=replace(self.claim, tasks=whole))
+        if lacking.keys() <= there:
+            return self
+        raise ResultsError(f"none of its tasks is complete: {'; '.join(lacking.values())}")
+
+    def _lacks(self, task: str) -> str:
+        try:
+            column = self.column(task)
+        except ResultsError as error:
+            return str(error)
+        for row in (self.claim.a, self.claim.b):
+            done = {s for s, key in seeded(self.results, self.manifest, row, column) if is_done(self.results, key)}
+            if not set(self.manifest.seeds) <= done:
+                return f"{row} on {task} has {len(done)} of {len(self.manifest.seeds)} seeds"
+        return ""
 
     def difference(self, column: Column, epoch: int | str = "last") -> list[Arm]:
         """The claim's contrast in one column."""
@@ -109,12 +136,8 @@ def interaction(case: Case) -> Verdict:
         what = f"more on {_list(case.columns())} than on {_list(columns)}"
     seeds = case.seeds([arm for arms in first + second for arm in arms])
     if about.get("relative_error"):
-        places = [(arms[0].column.task, arms[0].column.split) for arms in first + second]
-        if len(set(places)) < len(places):
-            raise ResultsError("relative errors on the same items cannot be contrasted: each is linearised by itself")
-        measured = [[contrasts.relative_error(arms, seeds) for arms in side] for side in (first, second)]
-        part = contrasts.joined([_times(each, 1 / len(measured[0])) for each in measured[0]]
-                                + [_times(each, -1 / len(measured[1])) for each in measured[1]])  # fmt: skip
+        sides = [(1 / len(first), arms) for arms in first] + [(-1 / len(second), arms) for arms in second]
+        part = contrasts.relative_errors(sides, seeds)
         what = f"{what.removeprefix('more ')} in relative reduction of the error (percent)"
     else:
         part = contrasts.measure(contrasts.mean_of(first) + contrasts.mean_of(second, -1.0), seeds)
