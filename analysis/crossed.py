@@ -176,7 +176,7 @@ def _contrast(
     if metric.sums is None:
         return lambda changes: _contrasts(weights, outputs, labels, metric, changes + counts.astype(np.float64))
     score, (of_labels, of_runs) = metric.sums.score, metric.sums.columns(labels, np.concatenate(outputs))
-    (runs, m, n_items), k, total = of_runs.shape, len(of_labels), np.float64(counts.sum())
+    (runs, m, n_items), k, total = of_runs.shape, len(of_labels), np.asarray(float(counts.sum()))
     columns = np.concatenate([of_labels, of_runs.reshape(runs * m, n_items)])
     whole = columns @ counts  # in float64: single precision is for what resampling changes
     narrow = columns.astype(np.float32).T

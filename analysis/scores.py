@@ -10,7 +10,7 @@ Scores are fractions (accuracy 0.87) or nats (cross-entropy, divergences); table
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -245,7 +245,7 @@ def _pearson_columns(labels: Array, runs: Array) -> tuple[Array, Array]:
 
 def _pearson_score(total: Array, truth: Array, run: Array) -> Array:
     (my, myy), (mx, mxx, mxy) = (np.moveaxis(sums, -1, 0) / total for sums in (truth, run))
-    return _of_moments(mx, my, mxx, myy, mxy, SINGLE)
+    return _of_moments([mx, my, mxx, myy, mxy], SINGLE)
 
 
 def _spearman(labels: Array, predictions: Array, weights: Array) -> Array:
@@ -301,10 +301,12 @@ def _correlation(x: Array, y: Array, weights: Array) -> Array:
     """Weighted Pearson correlation of values of order 1; ``x`` and ``y`` are ``(items,)`` or shaped like the
     weights."""
     total = weights.sum(-1)
-    return _of_moments(*(_dot(weights, product) / total for product in (x, y, x * x, y * y, x * y)), DOUBLE)
+    return _of_moments([_dot(weights, product) / total for product in (x, y, x * x, y * y, x * y)], DOUBLE)
 
 
-def _of_moments(mx: Array, my: Array, mxx: Array, myy: Array, mxy: Array, rounding: float) -> Array:
+def _of_moments(moments: Sequence[Array], rounding: float) -> Array:
+    """Correlation from the means of x, y, x², y² and xy; 0 where a variance is no more than ``rounding``."""
+    mx, my, mxx, myy, mxy = moments
     vx, vy = mxx - mx**2, myy - my**2
     constant = np.minimum(vx, vy) <= rounding  # both sides are of order 1 by now
     covariance = np.where(constant, 0.0, mxy - mx * my)
