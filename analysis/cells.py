@@ -75,7 +75,8 @@ def read_runs(
 ) -> Scored:
     """Finished runs (seed, key) scored in one column, lined up item by item.
 
-    Raises: ResultsError: an unknown metric, runs that disagree on items or labels, or hidden labels.
+    Raises: ResultsError: an unknown metric, runs that disagree on items or labels, hidden labels, or predictions
+        that are not finite.
     """
     metric = METRICS.get(column.metric)
     if metric is None:
@@ -94,6 +95,9 @@ def read_runs(
         raise ResultsError(f"the labels of {column.task}.{column.split} are hidden")
     chosen = np.stack([f["prediction"].to_numpy() for f in frames])
     outputs = np.stack([logits(f) for f in frames]) if metric.uses == "logits" else chosen
+    for (_, key), run in zip(done, outputs, strict=True):
+        if not np.isfinite(run).all():
+            raise ResultsError(f"run {key[:12]} predicted numbers that are not finite on {column.task}.{column.split}")
     return Scored(
         keys=tuple(key for _, key in done),
         seeds=tuple(seed for seed, _ in done),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.cells import Scored, parents_of, read_cell
-from analysis.crossed import Components, by_bootstrap, layout
+from analysis.crossed import Components, layout, of_metric
 from analysis.load import Column, Manifest, ResultsError
 from analysis.scores import METRICS, per_item
 
@@ -97,22 +97,35 @@ def joined(parts: Sequence[Components]) -> Components:
     )
 
 
-def relative_error(arms: Sequence[Arm], seeds: Sequence[int]) -> Components:
-    """By how many percent the first arm's error is below the second's: ``100 (1 - error_a / error_b)``.
+def relative_errors(pairs: Sequence[tuple[float, Sequence[Arm]]], seeds: Sequence[int]) -> Components:
+    """A weighted sum of how many percent the first arm's error of each pair is below the second's.
 
-    The ratio of two means, linearised around them (delta method), so that each item has a value of its own.
+    ``100 (1 - error_a / error_b)``, the ratio of two means, linearised around them (delta method), so that each item
+    has a value of its own, and pairs on the same items are added item by item.
 
     Raises: ResultsError: a metric that is no error or accuracy, different items, or an arm without any error.
     """
+    places: dict[tuple[str, str], list[tuple[float, Sequence[Arm]]]] = {}
+    for weight, arms in pairs:
+        places.setdefault((arms[0].column.task, arms[0].column.split), []).append((weight, arms))
+    parts = []
+    for here in places.values():
+        for _, arms in here:
+            _same_items([here[0][1][0], *arms])
+        parts.append(layout(np.sum([weight * _relative_error(arms, seeds) for weight, arms in here], axis=0)))
+    return joined(parts)
+
+
+def _relative_error(arms: Sequence[Arm], seeds: Sequence[int]) -> np.ndarray:
+    """``(seeds, items)`` values whose mean is the relative error of the two arms."""
     metrics = {arm.column.metric for arm in arms}
     if not metrics <= {"accuracy", "error_rate"}:
         raise ResultsError(f"a relative error needs accuracy or error rate, not {', '.join(sorted(metrics))}")
-    _same_items(arms)
     wrong = [(_at(arm.scored, seeds) != arm.scored.labels).astype(np.float64) for arm in arms]
     ours, theirs = wrong[0].mean(), wrong[1].mean()
     if theirs == 0:
         raise ResultsError(f"{arms[1].column.task}: no error to reduce")
-    return layout(100 * (1 - ours / theirs - (wrong[0] - ours / theirs * wrong[1]) / theirs))
+    return np.asarray(100 * (1 - ours / theirs - (wrong[0] - ours / theirs * wrong[1]) / theirs))
 
 
 def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None) -> Components:
@@ -124,7 +137,7 @@ def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarra
     if metric.decomposes:
         d = sum(weight * np.stack([per_item(metric.name, labels, run) for run in runs]) for weight, runs in outputs)
         return scaled(layout(np.asarray(d)), metric.scale)
-    return scaled(by_bootstrap(outputs, labels, metric, np.random.default_rng(0)), metric.scale)
+    return scaled(of_metric(outputs, labels, metric), metric.scale)
 
 
 def scaled(part: Components, scale: float) -> Components:

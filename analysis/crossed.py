@@ -3,8 +3,9 @@ same items)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +16,8 @@ from analysis.scores import Metric, per_item
 Array = np.ndarray
 ITEM_RESAMPLES = 1_000  # of the item bootstrap behind a standard error: known to 2 % (1 / sqrt(2 * 1000))
 LAYOUT = "two-way layout of seeds and items"
+LINEAR = "two-way layout of seeds and items, the metric linearised"
+KEPT_ITEMS = 12_000  # up to so many items the draws of a size are kept: 48 MB at most, and of four sizes
 CHUNK = 200_000  # weights held at once, in numbers: 1.6 MB stays in the cache
 
 
@@ -48,16 +51,16 @@ def crossed_interval(
 ) -> Interval:
     """The interval that decides: new seeds and new items at once.
 
-    Means of items: the two-way layout, ``V = (MS_seed + MS_item - MS_residual) / (S n)``. Other metrics: variance
-        over seeds
-    plus bootstrap variance over items minus what both contain. Either is floored at the larger of the two one-way
-    variances; Student's t with Satterthwaite's degrees of freedom, at least S - 1. One seed: items alone, and
-    ``method`` says so.
+    Means of items: the two-way layout, ``V = (MS_seed + MS_item - MS_residual) / (S n)``. Other metrics: variance over
+    seeds plus bootstrap variance over items minus what both contain (Spearman: the layout of its linear part). Either
+    is floored at the larger of the two one-way variances; Student's t with Satterthwaite's degrees of freedom, at least
+    S - 1. One seed: items alone, and ``method`` says so.
 
     Args:
         a, b: ``(seeds, items)`` item scores (``metric`` None), predictions (``metric`` and ``labels`` given), or
             ``(seeds, items, classes)`` logits for a metric that uses them.
-        rng: of the item bootstrap; None: a fixed one, so that the same input gives the same interval.
+        rng: of the item bootstrap; None: fixed draws, the same for all contrasts on as many items, so that the same
+            input gives the same interval (and a hundred take seconds).
     Raises: ValueError: shapes that differ, fewer than two items, values that are not finite, an unknown metric.
     """
     return combine([components(a, b, metric=metric, labels=labels, rng=rng)], level=level)
@@ -86,7 +89,7 @@ def components(
         if chosen is not None:
             x, y = (np.stack([per_item(chosen.name, labels, s) for s in side]) for side in (x, y))  # type: ignore[arg-type]
         return layout(x - y)
-    return by_bootstrap([(1.0, x), (-1.0, y)], np.asarray(labels), chosen, rng or np.random.default_rng(0))
+    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), chosen, rng)
 
 
 def combine(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
@@ -122,8 +125,22 @@ def layout(d: Array) -> Components:
     return Components(of_seeds, items, both, n_items, LAYOUT)
 
 
+def of_metric(
+    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, rng: np.random.Generator | None = None
+) -> Components:
+    """The same parts for a metric that is no mean of items: by bootstrap, or linearised where that would take minutes.
+
+    Args:
+        arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
+    """
+    if metric.linear is None:
+        return by_bootstrap(arms, labels, metric, rng)
+    values = sum(weight * metric.linear(labels, runs) for weight, runs in arms)
+    return replace(layout(np.asarray(values)), method=LINEAR)
+
+
 def by_bootstrap(
-    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, rng: np.random.Generator
+    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, rng: np.random.Generator | None = None
 ) -> Components:
     """The same parts for a metric that is no mean of items: items are drawn anew, seeds stay.
 
@@ -132,16 +149,53 @@ def by_bootstrap(
     variances are alike, and made up for by the floor where one of them dominates.
 
     Args:
-        arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
+        arms: see :func:`of_metric`.
+        rng: None: fixed draws for this number of items.
     """
     weights = [weight for weight, _ in arms]
-    n_seeds, n_items = arms[0][1].shape
-    labels, *outputs, counts = distinct_items(labels, *(x for _, x in arms))
-    resampled = item_counts(counts, ITEM_RESAMPLES, rng)
-    drawn = np.concatenate([_contrasts(weights, outputs, labels, metric, chunk) for chunk in resampled])
-    whole = _contrasts(weights, outputs, labels, metric, counts[None].astype(np.float64))[0]
-    items, within = float(drawn.mean(1).var(ddof=1)), float(drawn.var(0, ddof=1).mean())
+    outputs = [x for _, x in arms]
+    n_seeds, n_items = outputs[0].shape
+    changes: Iterable[Array]
+    if rng is None and n_items <= KEPT_ITEMS:
+        counts, changes = np.ones(n_items, dtype=np.int64), [_kept_changes(n_items)]
+    else:
+        labels, *outputs, counts = distinct_items(labels, *outputs)
+        drawn = item_counts(counts, ITEM_RESAMPLES, rng or np.random.default_rng(0))
+        changes = (each - counts for each in drawn)
+    contrast = _contrast(weights, outputs, labels, metric, counts)
+    resampled = np.concatenate([contrast(each) for each in changes])
+    whole = contrast(np.zeros((1, len(counts))))[0]
+    items, within = float(resampled.mean(1).var(ddof=1)), float(resampled.var(0, ddof=1).mean())
     return Components(whole, items, within / n_seeds, n_items, "seeds and bootstrapped items")
+
+
+def _contrast(
+    weights: Sequence[float], outputs: Sequence[Array], labels: Array, metric: Metric, counts: Array
+) -> Callable[[Array], Array]:
+    """From changes ``(resamples, items)`` of the items' ``counts`` to the ``(resamples, seeds)`` contrast of scores."""
+    if metric.sums is None:
+        return lambda changes: _contrasts(weights, outputs, labels, metric, changes + counts.astype(np.float64))
+    score, (of_labels, of_runs) = metric.sums.score, metric.sums.columns(labels, np.concatenate(outputs))
+    (runs, m, n_items), k, total = of_runs.shape, len(of_labels), np.asarray(float(counts.sum()))
+    columns = np.concatenate([of_labels, of_runs.reshape(runs * m, n_items)])
+    whole = columns @ counts  # in float64: single precision is for what resampling changes
+    narrow = columns.astype(np.float32).T
+
+    def contrast(changes: Array) -> Array:
+        sums = whole + changes.astype(np.float32, copy=False) @ narrow
+        scores = score(total, sums[:, None, :k], sums[:, k:].reshape(len(sums), runs, m))
+        return np.einsum("a,ras->rs", weights, scores.reshape(len(sums), len(weights), -1))
+
+    return contrast
+
+
+@lru_cache(maxsize=4)
+def _kept_changes(n_items: int) -> Array:
+    """``(ITEM_RESAMPLES, n_items)`` how often each item is drawn, less 1: one fixed draw per number of items."""
+    drawn = item_counts(np.ones(n_items, dtype=np.int64), ITEM_RESAMPLES, np.random.default_rng(0))
+    changes = np.concatenate([chunk.astype(np.float32) for chunk in drawn]) - np.float32(1)
+    changes.setflags(write=False)
+    return changes
 
 
 def _contrasts(

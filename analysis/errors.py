@@ -153,7 +153,7 @@ def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) 
 
     Accuracy, by the deciding interval's variance: seeds are shared by both groups, their items are independent.
     """
-    d = a.right.astype(np.float64) - b.right
+    d = _differences(a, b)
     group = np.asarray(group, dtype=bool)
     if min(group.sum(), (~group).sum()) < 2:
         raise ValueError("both groups need at least two items")
@@ -166,6 +166,13 @@ def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) 
         "contrast of two groups' contrasts, seeds and items crossed",
     )
     return combine([part], level=level)
+
+
+def _differences(a: Outputs, b: Outputs) -> np.ndarray:
+    """``(seeds, items)`` 1 where A alone is right, -1 where B alone is. Raises ValueError: different items or seeds."""
+    if not np.array_equal(a.ids, b.ids) or a.seeds != b.seeds:
+        raise ValueError("two methods are compared on the same items at the same seeds; see at_seeds")
+    return a.right.astype(np.float64) - b.right
 
 
 def _against_votes(outputs: Outputs, chosen: np.ndarray) -> dict[str, float]:
@@ -284,14 +291,14 @@ def slices(
 
 def by_slice(a: Outputs, b: Outputs, masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Per slice: ``slice n a b difference low high`` (accuracies as fractions; the deciding interval within the
-    slice)."""
+    slice). Raises ValueError: different items or seeds."""
     import pandas as pd
 
-    records = []
+    records, d = [], _differences(a, b)
     for name, mask in masks.items():
         if mask.sum() < 2:
             continue
-        got = combine([layout(a.right[:, mask].astype(np.float64) - b.right[:, mask])])
+        got = combine([layout(d[:, mask])])
         arms = {"a": float(a.right[:, mask].mean()), "b": float(b.right[:, mask].mean())}
         records.append(
             {"slice": name, "n": int(mask.sum()), **arms, "difference": got.estimate, "low": got.low, "high": got.high}

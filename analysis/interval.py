@@ -65,6 +65,8 @@ def checked_pair(
         raise ValueError(f"{len(np.asarray(labels))} labels for {x.shape[1]} items")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("scores and predictions must be finite")
+    if labels is not None and not np.isfinite(np.asarray(labels)).all():
+        raise ValueError("labels must be finite")
     if chosen is None:
         x, y = x.astype(np.float64), y.astype(np.float64)
     return x, y, chosen

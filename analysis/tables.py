@@ -218,6 +218,7 @@ def latex(text: str) -> str:
         "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "±": r"$\pm$", MINUS: "$-$", "<": r"\textless{}",
         ">": r"\textgreater{}", "\n": " ", "\u25b2": r"$\uparrow$", "\u25bc": r"$\downarrow$",
+        "[": "{[}", "*": "{*}",  # after a line's end they would be its option
     }  # fmt: skip
     return "".join(special.get(character, character) for character in text)
 

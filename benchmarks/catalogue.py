@@ -290,11 +290,12 @@ def sight_lines(plan: Plan) -> list[str]:
         return []
     source = next(iter(plan.jobs.values())).source
     for claim in experiment.claims:
-        columns = [next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
-                   for task in claim.tasks]  # fmt: skip
-        if not claim.plain or None in columns:
+        found = [next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
+                 for task in claim.tasks]  # fmt: skip
+        columns = [column for column in found if column is not None]
+        if not claim.plain or not columns or (len(columns) < len(found) and not claim.partial):
             continue
-        items = [len(split_of(column.task, column.split, source)) for column in columns if column is not None]
+        items = [len(split_of(column.task, column.split, source)) for column in columns]
         lines.append(f"  {claim.id}: {in_words(claim.size, len(experiment.seeds), items)}")
     return ["", "What this grid can see (spread assumed: docs/statistics.md):", *lines, ""] if lines else []
 

@@ -72,7 +72,10 @@ def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
         reason = f"claims of the kind {claim.kind!r} are unknown to this version: update smart-repro"
         return Verdict(claim, NOT_RUN, reason=reason, data=data)
     try:
-        return replace(KINDS[claim.kind](Case(results, manifest, claim)), data=data)
+        case = Case(results, manifest, claim).on_complete_tasks()
+        found = KINDS[claim.kind](case)
+        part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
+        return replace(found, claim=replace(found.claim, tasks=claim.tasks), tasks=part, data=data)
     except ResultsError as error:
         return Verdict(claim, NOT_RUN, reason=str(error), data=data)
 

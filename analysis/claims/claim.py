@@ -38,6 +38,7 @@ class Claim:
         min_seeds: fewest seeds both arms need.
         kind: how it is decided, a name of :data:`analysis.claims.KINDS`.
         about: what the kind needs beyond rows and tasks.
+        partial: whether it may be decided on those of its tasks for which both rows have every seed.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Claim:
     min_seeds: int = 5
     kind: str = "difference"
     about: Mapping[str, Any] = field(default_factory=dict)
+    partial: bool = False
 
     def __post_init__(self) -> None:
         allowed = {"direction": ("greater", "less"), "quantifier": QUANTIFIERS}
@@ -64,6 +66,8 @@ class Claim:
                 )
         if not self.tasks or set(self.contrast) != {"a", "b"}:
             raise ValueError(f"claim {self.id!r} needs tasks and a contrast with the rows 'a' and 'b'")
+        if self.partial and (self.quantifier != "average" or "columns" in self.about):
+            raise ValueError(f"claim {self.id!r}: only an average over tasks can be decided on some of them")
         if self.size is not None and self.size < 0:
             raise ValueError(f"claim {self.id!r}: size is how much, direction says which way; got {self.size}")
 
@@ -104,6 +108,7 @@ class Verdict:
         what: what ``interval`` measures, in words; "" for the mean over tasks.
         beside: a sentence on what must be read beside it, or "".
         data: which data and profile it rests on.
+        tasks: those of the claim's tasks it rests on, where these are not all.
     """
 
     claim: Claim
@@ -118,11 +123,19 @@ class Verdict:
     what: str = ""
     beside: str = ""
     data: str = ""
+    tasks: Sequence[str] = ()
 
     @property
     def words(self) -> str:
-        """``supported (smaller than claimed)``."""
-        return self.status + (f" ({self.suffix})" if self.suffix else "")
+        """``supported (smaller than claimed)``, and ``, on cola alone of cola, rte`` where it rests on a part."""
+        return self.status + (f" ({self.suffix})" if self.suffix else "") + self._on_part
+
+    @property
+    def _on_part(self) -> str:
+        if not self.tasks:
+            return ""
+        here = f"{self.tasks[0]} alone" if len(self.tasks) == 1 else " and ".join(self.tasks)
+        return f", on {here} of {', '.join(self.claim.tasks)}"
 
 
 def read_claim(raw: Mapping[str, Any]) -> Claim:

@@ -16,7 +16,7 @@ from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
 from analysis.claims.words import measured
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
-from analysis.load import Column, Manifest, ResultsError
+from analysis.load import Column, Manifest, ResultsError, is_done
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 
@@ -53,6 +53,33 @@ class Case:
             raise ResultsError(f"{task} with {metric or 'any metric'} is not in this experiment")
         return found
 
+    def on_complete_tasks(self) -> Case:
+        """The case on those of its tasks for which both rows have every seed, where the claim is ``partial``.
+
+        Where no task is complete and none is left out, the fewest seeds decide, as for any other claim.
+
+        Raises: ResultsError: no task is complete, with what each lacks.
+        """
+        lacking = {task: self._lacks(task) for task in self.claim.tasks} if self.claim.partial else {}
+        whole = [task for task, lack in lacking.items() if not lack]
+        there = {column.task for column in self.manifest.columns}
+        if whole:
+            return replace(self, claim=replace(self.claim, tasks=whole))
+        if lacking.keys() <= there:
+            return self
+        raise ResultsError(f"none of its tasks is complete: {'; '.join(lacking.values())}")
+
+    def _lacks(self, task: str) -> str:
+        try:
+            column = self.column(task)
+        except ResultsError as error:
+            return str(error)
+        for row in (self.claim.a, self.claim.b):
+            done = {s for s, key in seeded(self.results, self.manifest, row, column) if is_done(self.results, key)}
+            if not set(self.manifest.seeds) <= done:
+                return f"{row} on {task} has {len(done)} of {len(self.manifest.seeds)} seeds"
+        return ""
+
     def difference(self, column: Column, epoch: int | str = "last") -> list[Arm]:
         """The claim's contrast in one column."""
         return contrasts.difference(self.results, self.manifest, self.claim.a, self.claim.b, column, epoch)
@@ -81,6 +108,10 @@ def _against(case: Case, column: Column) -> list[Arm]:
 
 
 def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
+    metrics = [METRICS[each[0].column.metric] for each in arms.values()]
+    if len({(metric.scale, metric.greater_is_better) for metric in metrics}) > 1:
+        names = ", ".join(dict.fromkeys(metric.title for metric in metrics))
+        raise ResultsError(f"there is no mean over {names}: their units or directions differ")
     seeds = case.seeds([arm for each in arms.values() for arm in each])
     parts = {name: contrasts.measure(each, seeds) for name, each in arms.items()}
     places = [(each[0].column.task, each[0].column.split) for each in arms.values()]
@@ -105,9 +136,8 @@ def interaction(case: Case) -> Verdict:
         what = f"more on {_list(case.columns())} than on {_list(columns)}"
     seeds = case.seeds([arm for arms in first + second for arm in arms])
     if about.get("relative_error"):
-        measured = [[contrasts.relative_error(arms, seeds) for arms in side] for side in (first, second)]
-        part = contrasts.joined([_times(each, 1 / len(measured[0])) for each in measured[0]]
-                                + [_times(each, -1 / len(measured[1])) for each in measured[1]])  # fmt: skip
+        sides = [(1 / len(first), arms) for arms in first] + [(-1 / len(second), arms) for arms in second]
+        part = contrasts.relative_errors(sides, seeds)
         what = f"{what.removeprefix('more ')} in relative reduction of the error (percent)"
     else:
         part = contrasts.measure(contrasts.mean_of(first) + contrasts.mean_of(second, -1.0), seeds)
@@ -135,7 +165,7 @@ def agreement(case: Case) -> Verdict:
     """The difference on items by how far their annotators agree: in each bucket, or in some against others."""
     about, claim = case.claim.about, case.claim
     columns = replace(case, claim=replace(claim, metric="")).columns()
-    pairs = {column.task: _pair_with_votes(case, column) for column in columns}
+    pairs = _at_common_seeds(case, {column.task: _pair_with_votes(case, column) for column in columns})
     if "against_buckets" in about:
         parts = {task: _contrast_of(pair, about["buckets"], about["against_buckets"]) for task, pair in pairs.items()}
         found = rule.judge(claim, parts)
@@ -153,7 +183,7 @@ def agreement(case: Case) -> Verdict:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Both arms on one task at their common seeds, with votes."""
+    """Both arms on one task at the same seeds, with votes."""
 
     a: errors.Outputs
     b: errors.Outputs
@@ -185,11 +215,22 @@ def _pair_with_votes(case: Case, column: Column) -> _Pair:
         if outputs.votes is None:
             raise ResultsError(f"{column.task}: its predictions hold no annotator votes")
         sides.append(outputs)
-    common = [s for s in case.manifest.seeds if all(s in side.seeds for side in sides)]
-    case.enough(len(common))
-    a, b = (errors.at_seeds(side, common) for side in sides)
+    a, b = sides
+    if not np.array_equal(a.ids, b.ids):
+        raise ResultsError(f"{column.task}: the two methods were scored on different items")
     assert a.votes is not None
     return _Pair(a, b, errors.agreement(a.votes), column)
+
+
+def _at_common_seeds(case: Case, pairs: dict[str, _Pair]) -> dict[str, _Pair]:
+    """The pairs at the seeds that both arms have on every task. Raises ResultsError: fewer than the claim needs."""
+    sides = [side for pair in pairs.values() for side in (pair.a, pair.b)]
+    common = [s for s in case.manifest.seeds if all(s in side.seeds for side in sides)]
+    case.enough(len(common))
+    return {
+        task: replace(pair, a=errors.at_seeds(pair.a, common), b=errors.at_seeds(pair.b, common))
+        for task, pair in pairs.items()
+    }
 
 
 def _in_buckets(pair: _Pair, buckets: Sequence[str], d: np.ndarray | None = None) -> Components:
@@ -288,7 +329,7 @@ def selections(case: Case) -> Verdict:
     gains = {
         row: contrasts.mean_of([
             [Arm(weight, selected(case.results, case.manifest, row, column, how), column)
-             for weight, how in ((1.0, best), (-1.0, honest))]
+             for weight, how in ((_gain(column), best), (-_gain(column), honest))]
             for column in columns
         ])
         for row in (claim.a, claim.b)
@@ -304,6 +345,11 @@ def selections(case: Case) -> Verdict:
     named = {f"{row} ({best} over {honest})": interval for row, interval in parts.items()}
     found = rule.verdict(replace(claim, quantifier="every"), apart, named, status)
     return replace(found, beside=f"The two gains differ by {measured('between the methods', apart, POINTS)}.")
+
+
+def _gain(column: Column) -> float:
+    """1 where a greater score is the better one, else -1."""
+    return 1.0 if METRICS[column.metric].greater_is_better else -1.0
 
 
 def _name(case: Case, column: Column) -> str:

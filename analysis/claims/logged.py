@@ -65,10 +65,8 @@ def cost(case: Case) -> Verdict:
     """Seconds an update or memory of row a over row b. With a ``bound`` the claim is "about ``size`` times"; without,
     less (or more) than ``size`` times."""
     claim, quantity = case.claim, str(case.claim.about["quantity"])
-    per_task = {
-        column.task: np.log(_costs(case, claim.a, column, quantity)) - np.log(_costs(case, claim.b, column, quantity))
-        for column in case.columns()
-    }
+    seeds = _common_seeds(case)
+    per_task = {column.task: _cost_ratios(case, column, quantity, seeds) for column in case.columns()}
     mean, size = over_seeds(np.mean(list(per_task.values()), axis=0)), claim.size or 1.0
     if claim.bound is not None:
         status = rule.inside(times(mean), size - claim.bound, size + claim.bound)
@@ -86,12 +84,11 @@ def measured(case: Case) -> Verdict:
     """What ``measures.json`` has, row a over row b: R_s at a radius, the way from theta_0, the steps' divergence."""
     claim, quantity = case.claim, str(case.claim.about["quantity"])
     radius = claim.about.get("epsilon")
+    seeds = _common_seeds(case)
     per_task = {}
     for column in case.columns():
-        a, b = (_measures(case, row, column, quantity, radius) for row in (claim.a, claim.b))
-        common = [seed for seed in case.manifest.seeds if seed in a and seed in b]
-        case.enough(len(common))
-        per_task[column.task] = np.log([a[seed] for seed in common]) - np.log([b[seed] for seed in common])
+        a, b = (_measures(case, row, column, quantity, radius, seeds) for row in (claim.a, claim.b))
+        per_task[column.task] = np.log(a) - np.log(b)
     mean = over_seeds(np.mean(list(per_task.values()), axis=0))
     status, _ = rule.settle("average", mean, [mean], rule.Measure(claim.sign, None, None))
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
@@ -154,16 +151,23 @@ def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
     return found
 
 
-def _costs(case: Case, row: str, column: Column, quantity: str) -> np.ndarray:
-    """Of every finished seed both rows have, in seed order. Raises ResultsError: timed on different machines."""
-    of = {name: dict(_done(case, name, column)) for name in (case.claim.a, case.claim.b)}
-    common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in of.values())]
+def _common_seeds(case: Case) -> list[int]:
+    """The seeds finished in both rows on every task: their mean over tasks is one value a seed."""
+    found = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b) for column in case.columns()]
+    common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in found)]
     case.enough(len(common))
-    runs = {name: [read_run(case.results, keys[seed]) for seed in common] for name, keys in of.items()}
-    machines = {_machine(run) for each in runs.values() for run in each}
+    return common
+
+
+def _cost_ratios(case: Case, column: Column, quantity: str, seeds: Sequence[int]) -> np.ndarray:
+    """``(seeds,)`` logarithms of row a's cost over row b's. Raises ResultsError: timed on different machines."""
+    rows = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b)]
+    a, b = ([read_run(case.results, keys[seed]) for seed in seeds] for keys in rows)
+    machines = {_machine(run) for run in a + b}
     if len(machines) > 1:
         raise ResultsError(f"its runs were made on different machines ({'; '.join(sorted(machines))})")
-    return np.array([COSTS[quantity](run) for run in runs[row]])
+    ours, theirs = (np.log([COSTS[quantity](run) for run in runs]) for runs in (a, b))
+    return np.asarray(ours - theirs)
 
 
 def _machine(run: Run) -> str:
@@ -190,13 +194,15 @@ def _memory(run: Run) -> float:
 COSTS = {"seconds": _seconds, "memory": _memory}
 
 
-def _measures(case: Case, row: str, column: Column, quantity: str, radius: float | None) -> dict[int, float]:
-    found = {}
-    for seed, key in _done(case, row, column):
-        value = _quantity(measures(case.results, key), quantity, radius)
+def _measures(
+    case: Case, row: str, column: Column, quantity: str, radius: float | None, seeds: Sequence[int]
+) -> list[float]:
+    keys, found = dict(_done(case, row, column)), []
+    for seed in seeds:
+        value = _quantity(measures(case.results, keys[seed]), quantity, radius)
         if value is None or not value > 0:
-            raise ResultsError(f"{row} on {column.task}: run {key[:12]} measured no {quantity}")
-        found[seed] = value
+            raise ResultsError(f"{row} on {column.task}: run {keys[seed][:12]} measured no {quantity}")
+        found.append(value)
     return found
 
 

@@ -43,6 +43,8 @@ class Claim:
         min_seeds: fewest seeds for a verdict.
         kind: what is compared, a name of :data:`KINDS`.
         about: what the kind needs beyond rows and tasks.
+        partial: whether it may be decided on those of its tasks that were run, named in the verdict: an average that
+            the project itself asks about. A paper's claim stays undecided until all its tasks are there.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Claim:
     min_seeds: int = 5
     kind: str = "difference"
     about: Mapping[str, Any] | None = None
+    partial: bool = False
 
     def __post_init__(self) -> None:
         wrong = [
@@ -71,6 +74,7 @@ class Claim:
                 "kind": self.kind in KINDS,
                 "size": self.size is None or self.size >= 0,
                 "tasks": bool(self.tasks),
+                "partial": not self.partial or (self.quantifier == "average" and "columns" not in (self.about or {})),
             }.items()
             if not fine
         ]

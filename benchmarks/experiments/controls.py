@@ -67,6 +67,7 @@ def _driver(name: str, sentence: str, a: str, b: str, *, bound: float | None = N
         bound=bound,
         reading=reading,
         min_seeds=8,
+        partial=True,
     )
 
 
@@ -130,6 +131,7 @@ def selection_bias() -> Experiment:
                 kind="history",
                 reading="shared",
                 min_seeds=8,
+                partial=True,
                 about={"selections": ["best-dev", "best-holdout"]},
             ),
         ),
@@ -172,6 +174,7 @@ def together() -> Experiment:
                     tasks=_TASKS,
                     reading=reading,
                     min_seeds=8,
+                    partial=True,
                 )
                 for reading in arms.READINGS
                 for name, words, row in (("smart", "SMART", "smart[{}]"), ("sda", "SDA", "sda[K=1]"))
@@ -185,6 +188,7 @@ def together() -> Experiment:
                     tasks=_TASKS,
                     reading=reading,
                     min_seeds=8,
+                    partial=True,
                 )
                 for name, words, row, reading in (
                     *((f"smart-{each}", "SMART", f"smart[{each}]", each) for each in arms.READINGS),

@@ -52,7 +52,7 @@ def intervals() -> None:
         for a in arms:
             hierarchical_bootstrap(a, base, metric="accuracy", labels=labels, rng=rng)
 
-    for metric in ("accuracy", "matthews"):
+    for metric in ("accuracy", "matthews", "f1", "pearson", "spearman"):
         measure(f"deciding interval, {metric}, {size}", partial(decide, metric))
     measure(f"crossed bootstrap, accuracy, 10,000 resamples, {size}", describe)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
-from world import Arm, Exam, World
+from world import Arm, Exam, World, run_key
 
 from analysis.claims import Claim, decide_all, in_words, judge, not_decidable, read_claim
 from analysis.crossed import Components
@@ -151,3 +153,54 @@ def test_claims_are_frozen():
     made = Claim(id="c", sentence="s", contrast={"a": "x", "b": "y"}, tasks=["t"])
     with pytest.raises(AttributeError):
         made.size = 3.0  # type: ignore[misc]
+
+
+def narrowed(root, missing_on_two: tuple[int, ...], **changes):
+    """A claim about one, two and three, in an experiment without three."""
+    exams = [Exam(name, items=1500, base=0.7) for name in ("one", "two")]
+    made = claim(tasks=["one", "two", "three"], size=None, **{"partial": True, **changes})
+    arms = [Arm("vanilla"), Arm("smart", "SMART", "smart", gain={"one": 9.0, "two": -9.0})]
+    World(root, arms, exams, seeds=range(6), epochs=1, steps=2, extra={"claims": [made]}).write()
+    for seed in missing_on_two:
+        shutil.rmtree(root / "runs" / run_key("smart", exams[1], seed))
+    (got,) = decide_all(root, latest_manifest(root, "compare"))
+    return got
+
+
+def test_a_partial_claim_rests_on_its_complete_tasks_and_names_them(tmp_path):
+    got = narrowed(tmp_path, missing_on_two=(5,))  # five seeds would be enough, but two is not complete
+    assert got.words == "supported, on one alone of one, two, three"
+    assert in_words(got).startswith("supported, on one alone of one, two, three: +")
+    assert (list(got.per_task), got.n_seeds, list(got.claim.tasks)) == (["one"], 6, ["one", "two", "three"])
+
+
+def test_a_partial_claim_with_two_of_three_tasks_is_their_mean(tmp_path):
+    got = narrowed(tmp_path, missing_on_two=())
+    assert got.words.endswith(", on one and two of one, two, three")
+    assert "on average over 2 tasks" in in_words(got)
+    assert got.interval.estimate == pytest.approx(np.mean([part.estimate for part in got.per_task.values()]))
+
+
+def test_a_papers_claim_waits_for_all_its_tasks(tmp_path):
+    got = narrowed(tmp_path, missing_on_two=(), partial=False)
+    assert got.words == "not run"
+    assert got.reason == "three with accuracy is not in this experiment"
+
+
+def test_a_partial_claim_without_a_complete_task_says_what_each_lacks(tmp_path):
+    got = narrowed(tmp_path, missing_on_two=(5,), contrast={"a": "smart", "b": "r-drop"})
+    assert got.words == "not run"
+    assert got.reason == (
+        "none of its tasks is complete: r-drop on one has 0 of 6 seeds; smart on two has 5 of 6 seeds; "
+        "three with accuracy is not in this experiment"
+    )
+
+
+def test_fewer_seeds_than_the_claim_needs_do_not_decide_a_part(tmp_path):
+    assert narrowed(tmp_path, missing_on_two=(), min_seeds=8).words == "not run"
+
+
+def test_only_an_average_can_be_decided_on_some_tasks():
+    for changes in ({"quantifier": "every"}, {"about": {"columns": ["one.accuracy"]}}):
+        with pytest.raises(ResultsError, match="only an average over tasks"):
+            read_claim(claim(partial=True, **changes))

@@ -122,6 +122,75 @@ def test_the_item_variance_of_other_metrics_is_scipys_bootstrap(metric, rng):
     assert got.se == pytest.approx(reference.standard_error, rel=0.1)
 
 
+def made_up(metric, rng, seeds=3, items=200):
+    """Labels and two arms; three classes for Matthews, real numbers with ties for correlations."""
+    if metric in ("pearson", "spearman"):
+        labels = np.round(rng.uniform(0, 5, items), 1)
+        return labels, *(np.round(labels + s * rng.normal(size=(seeds, items)), 1) for s in (1.0, 1.2))
+    classes = 3 if metric == "matthews" else 2
+    labels = rng.integers(0, classes, items)
+    return labels, *(np.where(rng.random((seeds, items)) < s, labels, (labels + 1) % classes) for s in (0.8, 0.7))
+
+
+@pytest.mark.parametrize("metric", ["f1", "matthews", "pearson"])
+@pytest.mark.parametrize("draws", [None, 3])
+def test_sums_in_one_product_are_the_metric_resample_by_resample(metric, draws, rng):
+    """The same draws, scored one weighting after the other in double precision."""
+    from dataclasses import replace
+
+    from analysis.crossed import by_bootstrap
+    from analysis.scores import METRICS
+
+    labels, a, b = made_up(metric, rng)
+    generator = lambda: None if draws is None else np.random.default_rng(draws)  # noqa: E731
+    arms, known = [(1.0, a), (-0.5, b), (-0.5, a[::-1])], METRICS[metric]
+    fast, slow = (by_bootstrap(arms, labels, m, generator()) for m in (known, replace(known, sums=None)))
+    assert fast.differences == pytest.approx(slow.differences, abs=1e-12)
+    assert (fast.items, fast.both) == pytest.approx((slow.items, slow.both), rel=1e-5)
+
+
+def test_a_resample_that_lost_the_only_varying_item_counts_as_zero(rng):
+    """One prediction differs: without it a resample's correlation is of a constant, not of rounding errors."""
+    labels, a = rng.normal(size=20), np.zeros((1, 20))
+    a[0, 3] = 1.0
+    from dataclasses import replace
+
+    from analysis.crossed import by_bootstrap
+    from analysis.scores import METRICS
+
+    fast, slow = (
+        by_bootstrap([(1.0, a)], labels, m) for m in (METRICS["pearson"], replace(METRICS["pearson"], sums=None))
+    )
+    assert fast.items == pytest.approx(slow.items, rel=1e-5)
+
+
+def test_draws_are_kept_and_cannot_be_changed(rng):
+    from analysis.crossed import _kept_changes
+
+    labels, a, b = made_up("f1", rng)
+    once = crossed_interval(a, b, metric="f1", labels=labels)
+    with pytest.raises(ValueError, match="read-only"):
+        _kept_changes(200)[0, 0] = 9
+    _kept_changes.cache_clear()
+    assert crossed_interval(a, b, metric="f1", labels=labels) == once
+
+
+def test_spearmans_linear_part_is_its_derivative_by_each_items_weight(rng):
+    """Central differences of the weighted score; ties on both sides."""
+    from analysis.scores import METRICS
+
+    labels, a, _ = made_up("spearman", rng, seeds=2, items=40)
+    known, step = METRICS["spearman"], 1e-5
+    linear = known.linear(labels, a)
+    up, down = (np.ones((40, 40)) + sign * step * np.eye(40) for sign in (1, -1))
+    for run, values in zip(a, linear, strict=True):
+        slope = (known.function(labels, run, up) - known.function(labels, run, down)) / (2 * step)
+        score = float(known.function(labels, run, np.ones(40)))
+        assert values.mean() == pytest.approx(score)
+        assert (values - score) / 40 == pytest.approx(slope, abs=1e-7)
+    assert not known.linear(labels, np.ones((1, 40))).any()
+
+
 def test_predictions_with_a_metric_equal_item_scores(rng):
     labels, a, b = rng.integers(0, 3, 50), rng.integers(0, 3, (4, 50)), rng.integers(0, 3, (4, 50))
     assert crossed_interval(a, b, metric="accuracy", labels=labels) == crossed_interval(a == labels, b == labels)

@@ -76,7 +76,7 @@ def test_latex_escapes_what_latex_would_run():
 
 @pytest.mark.skipif(which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(cells, tmp_path):
-    body = tables.to_latex(cells, caption="A & B")
+    body = tables.to_latex(cells.assign(row_title="[shared] " + cells["row_title"] + " *"), caption="A & B")
     (tmp_path / "t.tex").write_text(
         "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs}\\begin{document}\n"
         + body

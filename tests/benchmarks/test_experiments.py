@@ -15,7 +15,7 @@ from analysis.claims import read_claim
 from analysis.scores import METRICS
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, Experiment
-from benchmarks.experiments.base import MEMBERS
+from benchmarks.experiments.base import MEMBERS, narrowed
 from benchmarks.experiments.bill import bill, family
 from benchmarks.experiments.claims import Claim, against
 from benchmarks.experiments.compare import compare
@@ -297,6 +297,16 @@ def test_the_analysis_reads_every_plain_claim_as_the_manifest_writes_it() -> Non
         assert (read.size, read.quantifier) == (claim.size, claim.quantifier)
 
 
+def test_control_studies_alone_may_be_decided_on_some_of_their_tasks() -> None:
+    """A narrowed experiment keeps its claims whole: the verdict says which tasks it rests on."""
+    for _, claim in claims():
+        assert claim.partial == (claim.table == "control study"), claim.id
+        assert read_claim(claim.to_json()).partial == claim.partial
+    cola = narrowed(EXPERIMENTS["what-drives-smart"](), tasks=("cola",))
+    assert {each["partial"] for each in cola.manifest({}, {})["claims"]} == {True}
+    assert cola.claims[0].tasks == ("cola", "rte", "mrpc", "sst2")
+
+
 def test_claims_speak_about_the_generated_tasks_in_the_demo() -> None:
     experiment = dict(in_profiles("sda-table3"))["demo"]
     by_id = {claim.id: claim for claim in experiment.claims}
@@ -307,7 +317,14 @@ def test_claims_speak_about_the_generated_tasks_in_the_demo() -> None:
 def test_a_claim_that_cannot_be_is_refused() -> None:
     good = {"id": "x", "sentence": "s", "table": "t", "contrast": against("a", "b"), "tasks": ("rte",)}
     Claim(**good)
-    for wrong in ({"direction": "more"}, {"kind": "guess"}, {"tasks": ()}, {"contrast": {"a": "x"}}, {"size": -1.0}):
+    for wrong in (
+        {"direction": "more"},
+        {"kind": "guess"},
+        {"tasks": ()},
+        {"contrast": {"a": "x"}},
+        {"size": -1.0},
+        {"partial": True, "quantifier": "every"},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Claim(**{**good, **wrong})
 
