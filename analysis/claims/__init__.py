@@ -59,7 +59,10 @@ KINDS: dict[str, Decide] = {
 
 
 def decide_all(results: str | Path, manifest: Manifest) -> list[Verdict]:
-    """A verdict for every claim of the manifest, in its order."""
+    """A verdict for every claim of the manifest, in its order.
+
+    Raises: ResultsError: a claim of the manifest cannot be read at all.
+    """
     return [decide(results, manifest, read_claim(raw)) for raw in manifest.claims]
 
 

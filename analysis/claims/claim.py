@@ -15,6 +15,7 @@ SMALLER = "smaller than claimed"
 LEVEL = 0.95
 SMALLEST_BOUND = 0.5  # points: no difference below it matters, whatever a paper claims
 QUANTIFIERS = ("average", "every", "any")
+DIRECTIONS = ("greater", "less", "no less", "no greater", "the same")
 POINTS, NATS, TIMES, VALUE = "points", "nats", "times", "value"  # units of a verdict's interval
 
 
@@ -29,7 +30,8 @@ class Claim:
         contrast: ``{"a": row, "b": row}``: a is claimed to differ from b.
         tasks: the tasks it speaks about.
         metric: in which metric; "" means each task's first.
-        direction: "greater" or "less": how a's metric compares with b's.
+        direction: how a's metric compares with b's: "greater", "less", "no less", "no greater" (by more than the
+            bound) or "the same" (within it).
         size: the paper's difference in points (or a ratio, by ``kind``), on average or per task; None where it gives
             none.
         quantifier: "average" (the mean over tasks), "every" (each task by itself) or "any" (at least one).
@@ -58,7 +60,7 @@ class Claim:
     partial: bool = False
 
     def __post_init__(self) -> None:
-        allowed = {"direction": ("greater", "less"), "quantifier": QUANTIFIERS}
+        allowed = {"direction": DIRECTIONS, "quantifier": QUANTIFIERS}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ValueError(
@@ -68,6 +70,8 @@ class Claim:
             raise ValueError(f"claim {self.id!r} needs tasks and a contrast with the rows 'a' and 'b'")
         if self.partial and (self.quantifier != "average" or "columns" in self.about):
             raise ValueError(f"claim {self.id!r}: only an average over tasks can be decided on some of them")
+        if self.within and (self.kind != "difference" or self.quantifier != "average"):
+            raise ValueError(f"claim {self.id!r}: {self.direction!r} is for an average difference of two rows alone")
         if self.size is not None and self.size < 0:
             raise ValueError(f"claim {self.id!r}: size is how much, direction says which way; got {self.size}")
 
@@ -83,8 +87,13 @@ class Claim:
 
     @property
     def sign(self) -> float:
-        """1 where a is claimed to be greater, else -1."""
-        return 1.0 if self.direction == "greater" else -1.0
+        """-1 where a is claimed to be less, or no greater; else 1."""
+        return -1.0 if self.direction in ("less", "no greater") else 1.0
+
+    @property
+    def within(self) -> bool:
+        """Whether it is claimed that a difference, in one direction or in both, is too small to matter."""
+        return self.direction in ("no less", "no greater", "the same")
 
     @property
     def relevant(self) -> float:

@@ -2,7 +2,9 @@
 
 In this order: **supported** (the interval lies beyond 0 in the claimed direction; "smaller than claimed" where its far
 end stays below the paper's size), **contradicted** (beyond 0 the other way), **no relevant effect** (the 90 % interval
-lies inside the bound), else **inconclusive**.
+lies inside the bound), else **inconclusive**. That one row is no worse than another is supported where the interval
+does not reach the bound on the worse side, and contradicted where it lies wholly beyond it; that both are the same is
+supported where the 90 % interval lies inside the bound, and contradicted where the interval lies wholly outside.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ def judge(claim: Claim, parts: Mapping[str, Components], mean: Components | None
     per_task = {task: combine([part], level=LEVEL) for task, part in parts.items()}
     whole = combine([mean] if mean is not None else list(parts.values()), level=LEVEL)
     measure = Measure(claim.sign, claim.size, claim.relevant)
+    if claim.within:
+        return verdict(claim, whole, per_task, _no_worse(whole, measure, both=claim.direction == "the same"))
     return verdict(claim, whole, per_task, *settle(claim.quantifier, whole, list(per_task.values()), measure))
 
 
@@ -63,6 +67,16 @@ def verdict(claim: Claim, mean: Interval, per_task: Mapping[str, Interval], stat
     """A verdict with its numbers."""
     narrow = mean.at(0.90)
     return Verdict(claim, status, suffix, mean, per_task, (narrow.low, narrow.high), n_seeds=mean.n_seeds)
+
+
+def _no_worse(mean: Interval, measure: Measure, both: bool) -> str:
+    """Whether a difference is not on the wrong side by more than the bound (non-inferiority); ``both``: on neither."""
+    if both:
+        return flat([mean], measure.bound or 0.0)
+    low, high = (end + (measure.bound or 0.0) for end in _towards(mean, measure.sign))
+    if low > 0:
+        return SUPPORTED
+    return CONTRADICTED if high < 0 else INCONCLUSIVE
 
 
 def flat(parts: Sequence[Interval], bound: float) -> str:

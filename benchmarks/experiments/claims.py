@@ -21,6 +21,7 @@ KINDS = {
     "history": "a quantity logged while training, row a against row b",
 }
 QUANTIFIERS = ("average", "every", "any")
+DIRECTIONS = ("greater", "less", "no less", "no greater", "the same")
 READINGS = ("shared", "independent", "as-released", "")
 
 
@@ -35,7 +36,7 @@ class Claim:
         contrast: rows ``a`` (of which it is claimed) and ``b``.
         tasks: tasks of the experiment it is about.
         metric: the columns' metric; "" for each task's own.
-        direction: a is "greater" or "less" than b.
+        direction: a is "greater", "less", "no less", "no greater" (by more than the bound) or "the same" (within it).
         size: the paper's own difference, in points of the metric (or a ratio, by ``kind``); None where none is printed.
         quantifier: "average" (one mean over tasks), "every" or "any".
         bound: differences within it do not matter; None: the larger of 0.5 points and half the size.
@@ -68,7 +69,7 @@ class Claim:
             name
             for name, fine in {
                 "contrast": set(self.contrast) == {"a", "b"},
-                "direction": self.direction in ("greater", "less"),
+                "direction": self.direction in DIRECTIONS,
                 "quantifier": self.quantifier in QUANTIFIERS,
                 "reading": self.reading in READINGS,
                 "kind": self.kind in KINDS,

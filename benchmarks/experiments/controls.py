@@ -57,14 +57,14 @@ _DRIVERS = (
 )  # fmt: skip
 
 
-def _driver(name: str, sentence: str, a: str, b: str, *, bound: float | None = None, reading: str = "") -> Claim:
+def _driver(name: str, sentence: str, a: str, b: str, *, direction: str = "greater", reading: str = "") -> Claim:
     return Claim(
         id=f"control-{name}",
         sentence=sentence,
         table="control study",
         contrast=against(a, b),
         tasks=_TASKS,
-        bound=bound,
+        direction=direction,
         reading=reading,
         min_seeds=8,
         partial=True,
@@ -100,7 +100,7 @@ def what_drives_smart() -> Experiment:
             _driver("teacher-memory-matters", "The exponential mean is a better teacher than the pre-trained weights.",
                     "bregman:ema", "bregman:theta0"),
             _driver("released-is-as-good", "SMART as released is as good as SMART as written.", "smart-released",
-                    "smart[shared]", reading="as-released"),
+                    "smart[shared]", direction="no less", reading="as-released"),
         ),
         notes=("R_s with shared masks and no perturbation is identically 0 and is not run.",),
     )  # fmt: skip

@@ -155,6 +155,32 @@ def test_claims_are_frozen():
         made.size = 3.0  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    ("direction", "estimate", "error", "expected"),
+    [
+        ("no less", 0.0, 0.2, "supported"),  # within -0.5
+        ("no less", -0.2, 0.1, "supported"),  # significantly less, but not by what matters
+        ("no less", 2.0, 0.2, "supported"),
+        ("no less", -0.3, 0.2, "inconclusive"),
+        ("no less", -2.0, 0.2, "contradicted"),
+        ("no greater", 0.2, 0.1, "supported"),
+        ("no greater", 2.0, 0.2, "contradicted"),
+        ("the same", 0.1, 0.1, "supported"),
+        ("the same", 0.3, 0.4, "inconclusive"),
+        ("the same", 2.0, 0.2, "contradicted"),
+        ("the same", -2.0, 0.2, "contradicted"),
+    ],
+)
+def test_that_nothing_changes_is_held_against_the_bound(direction, estimate, error, expected):
+    assert verdict_of("average", (estimate, error), direction=direction, size=0.0) == (expected, "")
+
+
+def test_that_nothing_changes_is_for_an_average_difference_alone():
+    for changes in ({"quantifier": "every"}, {"kind": "cost"}):
+        with pytest.raises(ResultsError, match="is for an average difference of two rows alone"):
+            read_claim(claim(direction="no less", **changes))
+
+
 def narrowed(root, missing_on_two: tuple[int, ...], **changes):
     """A claim about one, two and three, in an experiment without three."""
     exams = [Exam(name, items=1500, base=0.7) for name in ("one", "two")]
