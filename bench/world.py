@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean, stdev
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
@@ -58,7 +59,7 @@ def percent(value: float) -> str:
 
 
 def spread(values: np.ndarray) -> str:
-    return percent(float(values.mean())) + (f" ± {percent(float(np.std(values, ddof=1)))}" if len(values) > 1 else "")
+    return percent(mean(values.tolist())) + (f" ± {percent(stdev(values.tolist()))}" if len(values) > 1 else "")
 
 
 def bag_of_words(task: Task) -> float:
