@@ -84,16 +84,18 @@ def on_train(results: Path, key: str, task: Task) -> float:
 
 
 def gates(results: Path, seeds: int | None = None) -> Iterator[Gate]:
-    """The gate of every generated task that vanilla was run on, in the order of the registry.
+    """The gate of every generated task that vanilla was run on as it is today, in the order of the registry.
 
     Args:
         seeds: only the first so many (0, 1, ...); None: all that are there.
     """
     runs: dict[str, list[str]] = {}
     for key in (key for key in run_keys(results) if is_done(results, key)):
-        spec = read_run(results, key).spec
-        if spec["method"] == "vanilla" and (seeds is None or spec["seed"] < seeds):
-            runs.setdefault(spec["task"], []).append(key)
+        run = read_run(results, key)
+        name, chosen = run.spec["task"], seeds is None or run.spec["seed"] < seeds
+        today = name in TASKS and run.task["version"] == TASKS[name].version
+        if run.spec["method"] == "vanilla" and chosen and today:
+            runs.setdefault(name, []).append(key)
     for task in (TASKS[name] for name in TASKS if name in runs and TASKS[name].generated):
         metric = task.metrics[0]
         dev = [read_run(results, key).result["scores"][task.name]["dev"][metric] for key in runs[task.name]]

@@ -68,13 +68,10 @@ def answer(scenes: Scenes, label: int) -> Texts:
 
 
 def reference(scenes: Scenes, label: int) -> Texts:
-    """Right (1) if the one named in the second sentence, agent or patient, is what the first says "it" is.
-
-    "Never" before the verb changes nothing here: it is this form's aside.
-    """
+    """Right (1) if the one named in the second sentence, agent or patient, is what the first says "it" is."""
     value = scenes.side()
     agent = scenes.agent(value)
-    event = draw_event(scenes.rng, agent, scenes.patient(agent, kinds=(-value,)), negated=scenes.aside())
+    event = draw_event(scenes.rng, agent, scenes.patient(agent, kinds=(-value,)), negated=False)
     named = event.agent if coin(scenes.rng) else event.patient
     remark = scenes.remark(KIND[named] if label else -KIND[named])
     return texts(f"{event.text()} because {remark.text()}", f"it is the {named}")

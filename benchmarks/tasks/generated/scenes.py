@@ -21,11 +21,11 @@ def belongs(agent: str, patient: str, split: str) -> bool:
 class Scenes:
     """A split's supply of sentences. Agents come from shuffled decks: each noun occurs as often as any of its kind."""
 
-    def __init__(self, rng: np.random.Generator, split: str, *, never: float = 0.3, asides: float = 0.0) -> None:
+    def __init__(self, rng: np.random.Generator, split: str, *, never: float = 0.3, reasons: float = 0.0) -> None:
         self.rng = rng
         self.split = split
         self.never = never
-        self.asides = asides
+        self.reasons = reasons
         self._decks: dict[int, list[str]] = {kind: [] for kind in NOUNS}
 
     def agent(self, kind: int) -> str:
@@ -47,14 +47,10 @@ class Scenes:
         agent = self.agent(-value if negated else value)
         return draw_event(self.rng, agent, self.patient(agent), negated=negated)
 
-    def aside(self) -> bool:
-        """Whether the next event has an aside."""
-        return self.asides > 0 and coin(self.rng, self.asides)
-
     def told(self, value: int) -> str:
-        """The text of an event of this value; some have an aside: a reason, which says nothing about it."""
+        """The text of an event of this value; some give a reason, which says nothing about it."""
         text = self.event(value).text()
-        if self.aside():
+        if self.reasons and coin(self.rng, self.reasons):
             text = f"{text} because {self.remark(self.side()).text()}"
         return text
 

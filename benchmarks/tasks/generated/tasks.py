@@ -41,7 +41,7 @@ class Recipe:
         votes: ``votes(label, tau) -> q``, the distribution of one annotator's answer on an item of type ``tau``.
         gold: what the annotators' counts ``(classes,)`` make of the item, or None where they settle nothing.
         publishes: whether the counts come with dev and test, as SNLI's and MultiNLI's do.
-        asides: share of events with an aside that says nothing about the label (see ``Scenes``).
+        reasons: share of events told with a reason, which misleads (forms that use ``Scenes.told``).
         train: how many training examples.
         version: raised whenever other examples come out; it seeds the generator.
     """
@@ -51,7 +51,7 @@ class Recipe:
     votes: Callable[[int, int], np.ndarray]
     gold: Callable[[np.ndarray], float | None]
     publishes: bool = False
-    asides: float = 0.0
+    reasons: float = 0.0
     train: int = SIZES["train"]
     version: int = 1
 
@@ -76,7 +76,7 @@ def generator(name: str, split: str, version: int) -> np.random.Generator:
 
 def items(recipe: Recipe, rng: np.random.Generator, split: str) -> Iterator[Item]:
     """Endless items, no text twice. One annotator labels train, five the rest; what they leave open is dropped."""
-    scenes = Scenes(rng, split, asides=recipe.asides)
+    scenes = Scenes(rng, split, reasons=recipe.reasons)
     seen = set()
     while True:
         true = int(rng.choice(len(recipe.prior), p=recipe.prior))
@@ -161,12 +161,12 @@ def demo_similarity(copied: str) -> Task:
 
 
 demo_binary("cola", forms.agreement, positive=0.7, train=480, version=2)
-demo_binary("sst2", forms.sentiment, asides=1.0, version=2)
-demo_binary("mrpc", forms.equivalence, positive=0.67, asides=0.04, version=2)
+demo_binary("sst2", forms.sentiment, reasons=1.0, version=2)
+demo_binary("mrpc", forms.equivalence, positive=0.67, reasons=0.04, version=2)
 demo_binary("qqp", forms.duplicate, positive=0.37)
 demo_similarity("stsb")
 demo_inference("mnli")
-demo_binary("qnli", forms.answer, asides=0.3, version=2)
+demo_binary("qnli", forms.answer, reasons=0.3, version=2)
 demo_binary("rte", forms.entailment)
-demo_binary("wnli", forms.reference, asides=0.75, version=2)
+demo_binary("wnli", forms.reference)
 demo_inference("snli")
