@@ -14,6 +14,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score, matthews_corrcoef
 
+from bench.world import Gate, joined
 from benchmarks.tasks import TASKS, Split
 from benchmarks.tasks.generated import ceilings
 from benchmarks.tasks.generated.annotators import (
@@ -29,15 +30,11 @@ from benchmarks.tasks.generated.annotators import (
     majority_chances,
     scores,
 )
-from benchmarks.tasks.generated.lexicon import HEDGES, KIND, NOUNS, vocabulary
+from benchmarks.tasks.generated.lexicon import ADJECTIVES, HEDGES, KIND, NOUNS, vocabulary
 
 NAMES = [name for name, task in TASKS.items() if task.generated]
 GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli")
 SPLITS = {name: {split: TASKS[name].generate(split) for split in ("train", "dev", "test")} for name in NAMES}
-
-
-def joined(split: Split) -> list[str]:
-    return [" ".join(row) for row in zip(*split.texts, strict=True)]
 
 
 def test_every_glue_task_has_a_generated_twin_of_the_same_shape():
@@ -82,8 +79,9 @@ def test_a_fresh_process_generates_the_same():
 
 
 def test_the_data_are_those_the_shipped_figures_were_measured_on():
-    """If numpy or the code changes what is generated, raise VERSION and measure docs/generated-world.md again."""
+    """If numpy or the code changes what is generated, raise its version and measure docs/generated-world.md again."""
     assert SPLITS["demo-rte"]["dev"].fingerprint[:16] == "f6975b13486ecdd0"
+    assert SPLITS["demo-sst2"]["dev"].fingerprint[:8] == "bfeffc59"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,7 +89,7 @@ def test_generated_words_are_in_the_vocabulary_and_texts_are_short(name):
     words = set(vocabulary())
     for split in SPLITS[name].values():
         assert {word for text in joined(split) for word in text.split()} <= words
-        assert max(len(text.split()) for text in joined(split)) <= 24
+        assert max(len(text.split()) for text in joined(split)) + 3 <= 32  # [CLS], two [SEP]: nothing is cut off
 
 
 def test_vocabulary_names_each_word_once_and_kinds_are_even():
@@ -114,6 +112,30 @@ def test_one_annotator_is_wrong_as_often_as_stated(name):
     wrong = (train.labels != train.extra["q"].argmax(1)).mean()
     assert 0.15 <= expected <= 0.20
     assert wrong == pytest.approx(expected, abs=4 * (expected * (1 - expected) / len(train)) ** 0.5)
+
+
+@pytest.mark.parametrize(("name", "share"), [("demo-sst2", 1.0), ("demo-qnli", 0.3), ("demo-mrpc", 0.04)])
+def test_reasons_are_as_frequent_as_stated_and_say_nothing_about_the_label(name, share):
+    dev = SPLITS[name]["dev"]
+    events = [text for column in dev.texts for text in column if " the " in text]
+    told = np.array([" because it is " in text for text in events])
+    assert told.mean() == pytest.approx(share, abs=4 * (share * (1 - share) / len(told)) ** 0.5)
+    column = dev.texts[-1]
+    rows = np.array([" because it is " in text for text in column])
+    values = np.array([reason(text) for text in np.array(column)[rows]])
+    assert abs(np.corrcoef(values, dev.labels[rows])[0, 1]) < 4 / rows.sum() ** 0.5
+
+
+def reason(text: str) -> int:
+    """Value of the remark that ends a sentence."""
+    *_, before, word, _ = text.split()
+    kind = next(kind for kind, words in ADJECTIVES.items() if word in words)
+    return -kind if before == "never" else kind
+
+
+@pytest.mark.parametrize("name", ["demo-rte", "demo-qqp", "demo-mnli", "demo-stsb", "demo-cola"])
+def test_other_tasks_give_no_reasons(name):
+    assert not any("because" in text for column in SPLITS[name]["dev"].texts for text in column)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -221,7 +243,7 @@ def test_pearson_and_spearman_ceilings_against_a_large_simulation():
     assert spearmanr(oracle.round(9), gold)[0] == pytest.approx(TASKS["demo-stsb"].ceiling["spearman"], abs=0.003)
 
 
-@pytest.mark.parametrize("name", ["demo-rte", "demo-sst2", "demo-cola", "demo-stsb"])
+@pytest.mark.parametrize("name", ["demo-rte", "demo-sst2", "demo-cola", "demo-stsb", "demo-qnli", "demo-mrpc"])
 def test_a_bag_of_words_learns_next_to_nothing(name):
     train, dev = SPLITS[name]["train"], SPLITS[name]["dev"]
     counts = CountVectorizer().fit(joined(train))
@@ -229,3 +251,23 @@ def test_a_bag_of_words_learns_next_to_nothing(name):
     model.fit(counts.transform(joined(train)), train.labels)
     found = model.predict(counts.transform(joined(dev)))
     assert abs(np.corrcoef(found, dev.labels)[0, 1]) < 0.2
+
+
+# -- the gate's table (bench/world.py) ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "words", "passed"),
+    [
+        (0.95, 0.82, 0.5, True),
+        (0.89, 0.82, 0.5, False),  # does not fit its training labels
+        (0.95, 0.86, 0.5, False),  # too near to the ceiling
+        (0.95, 0.79, 0.5, False),  # too far from it
+        (0.95, 0.82, 0.78, False),  # a bag of words is nearly as good
+    ],
+)
+def test_the_gate_asks_for_fit_room_and_more_than_a_bag_of_words(train, dev, words, passed):
+    gate = Gate("demo-rte", "accuracy", np.array([train, train]), np.array([dev - 0.01, dev + 0.01]), 0.9, words)
+    assert gate.passed is passed
+    assert gate.row().startswith(f"| demo-rte | accuracy | {100 * train:.1f} ± 0.0 | {100 * dev:.1f} ± 1.4 | 90.0 |")
+    assert gate.row().endswith("| 2 | yes |" if passed else "| 2 | NO |")

@@ -17,7 +17,7 @@ def texts(*sentences: str) -> Texts:
 
 def sentiment(scenes: Scenes, label: int) -> Texts:
     """Positive (1) if the event's value is warm."""
-    return texts(scenes.event(WARM if label else COLD).text())
+    return texts(scenes.told(WARM if label else COLD))
 
 
 def agreement(scenes: Scenes, label: int) -> Texts:
@@ -30,7 +30,7 @@ def agreement(scenes: Scenes, label: int) -> Texts:
 def equivalence(scenes: Scenes, label: int) -> Texts:
     """Equivalent (1) if two events have the same value."""
     value = scenes.side()
-    return texts(scenes.event(value).text(), scenes.event(value if label else -value).text())
+    return texts(scenes.told(value), scenes.told(value if label else -value))
 
 
 def duplicate(scenes: Scenes, label: int) -> Texts:
@@ -63,7 +63,7 @@ def inference(scenes: Scenes, label: int) -> Texts:
 def answer(scenes: Scenes, label: int) -> Texts:
     """Question and sentence: entailed (0) if the event has the value asked for."""
     value = scenes.side()
-    question, sentence = texts(scenes.remark(value).text("what"), scenes.event(-value if label else value).text())
+    question, sentence = texts(scenes.remark(value).text("what"), scenes.told(-value if label else value))
     return question.replace(".", "?"), sentence
 
 

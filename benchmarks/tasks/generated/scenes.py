@@ -21,10 +21,11 @@ def belongs(agent: str, patient: str, split: str) -> bool:
 class Scenes:
     """A split's supply of sentences. Agents come from shuffled decks: each noun occurs as often as any of its kind."""
 
-    def __init__(self, rng: np.random.Generator, split: str, *, never: float = 0.3) -> None:
+    def __init__(self, rng: np.random.Generator, split: str, *, never: float = 0.3, reasons: float = 0.0) -> None:
         self.rng = rng
         self.split = split
         self.never = never
+        self.reasons = reasons
         self._decks: dict[int, list[str]] = {kind: [] for kind in NOUNS}
 
     def agent(self, kind: int) -> str:
@@ -45,6 +46,13 @@ class Scenes:
         negated = coin(self.rng, self.never)
         agent = self.agent(-value if negated else value)
         return draw_event(self.rng, agent, self.patient(agent), negated=negated)
+
+    def told(self, value: int) -> str:
+        """The text of an event of this value; some give a reason, which says nothing about it."""
+        text = self.event(value).text()
+        if self.reasons and coin(self.rng, self.reasons):
+            text = f"{text} because {self.remark(self.side()).text()}"
+        return text
 
     def remark(self, value: int) -> Remark:
         """A remark of this value."""

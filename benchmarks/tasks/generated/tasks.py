@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,6 @@ from benchmarks.tasks.generated.lexicon import HEDGES
 from benchmarks.tasks.generated.scenes import Scenes
 from benchmarks.tasks.generated.sentences import choice
 
-VERSION = 1
 SIZES = {"train": 400, "dev": 2_000, "test": 1_000}
 TRUE_SCORES = (5, 3, 1)  # of forms.similarity's labels
 
@@ -41,6 +41,9 @@ class Recipe:
         votes: ``votes(label, tau) -> q``, the distribution of one annotator's answer on an item of type ``tau``.
         gold: what the annotators' counts ``(classes,)`` make of the item, or None where they settle nothing.
         publishes: whether the counts come with dev and test, as SNLI's and MultiNLI's do.
+        reasons: share of events told with a reason, which misleads (forms that use ``Scenes.told``).
+        train: how many training examples.
+        version: raised whenever other examples come out; it seeds the generator.
     """
 
     form: Callable[[Scenes, int], tuple[str, ...]]
@@ -48,6 +51,13 @@ class Recipe:
     votes: Callable[[int, int], np.ndarray]
     gold: Callable[[np.ndarray], float | None]
     publishes: bool = False
+    reasons: float = 0.0
+    train: int = SIZES["train"]
+    version: int = 1
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {**SIZES, "train": self.train}
 
 
 @dataclass(frozen=True)
@@ -59,14 +69,14 @@ class Item:
     q: np.ndarray
 
 
-def generator(name: str, split: str) -> np.random.Generator:
+def generator(name: str, split: str, version: int) -> np.random.Generator:
     """The generator of one split: seeded by content, the same in every process and on every machine."""
-    return np.random.default_rng(list(sha256(f"{name} {split} {VERSION}".encode()).digest()))
+    return np.random.default_rng(list(sha256(f"{name} {split} {version}".encode()).digest()))
 
 
 def items(recipe: Recipe, rng: np.random.Generator, split: str) -> Iterator[Item]:
     """Endless items, no text twice. One annotator labels train, five the rest; what they leave open is dropped."""
-    scenes = Scenes(rng, split)
+    scenes = Scenes(rng, split, reasons=recipe.reasons)
     seen = set()
     while True:
         true = int(rng.choice(len(recipe.prior), p=recipe.prior))
@@ -85,13 +95,14 @@ def items(recipe: Recipe, rng: np.random.Generator, split: str) -> Iterator[Item
 
 def generate(name: str, recipe: Recipe, split: str) -> Split:
     """One split of a task, with the type and the vote distribution of every item in ``extra``."""
-    rows = list(islice(items(recipe, generator(name, split), split), SIZES[split]))
+    rng = generator(name, split, recipe.version)
+    rows = list(islice(items(recipe, rng, split), recipe.sizes[split]))
     return Split(
         ids=[f"{split}-{i}" for i in range(len(rows))],
         texts=tuple([list(column) for column in zip(*(row.texts for row in rows), strict=True)]),
         labels=np.array([row.label for row in rows]),
         votes=np.stack([row.votes for row in rows]) if recipe.publishes and split != "train" else None,
-        sources=(f"generated, version {VERSION}",),
+        sources=(f"generated, version {recipe.version}",),
         extra={"type": np.array([row.tau for row in rows]), "q": np.stack([row.q for row in rows])},
     )
 
@@ -106,9 +117,9 @@ def demo(copied: str, recipe: Recipe, ceiling: dict[str, float]) -> Task:
             head=real.head,
             text=real.text,
             metrics=real.metrics,
-            sizes=SIZES,
+            sizes=recipe.sizes,
             generate=partial(generate, name, recipe),
-            version=VERSION,
+            version=recipe.version,
             max_length=32,
             licence="MIT, like the code that generates it",
             ceiling={metric: ceiling[metric] for metric in real.metrics},
@@ -116,13 +127,15 @@ def demo(copied: str, recipe: Recipe, ceiling: dict[str, float]) -> Task:
     )
 
 
-def demo_binary(copied: str, form: Callable[[Scenes, int], tuple[str, ...]], positive: float = 0.5) -> Task:
-    """Two classes, one of them ``positive`` of the time (label 1)."""
+def demo_binary(
+    copied: str, form: Callable[[Scenes, int], tuple[str, ...]], positive: float = 0.5, **choices: Any
+) -> Task:
+    """Two classes, one of them ``positive`` of the time (label 1); ``choices`` are further ones of :class:`Recipe`."""
     prior = (1 - positive, positive)
     ceiling = {"accuracy": majority_ceiling(TWO_CLASSES)} | {
         name: binary_ceiling(metric, TWO_CLASSES, prior) for name, metric in (("matthews", matthews), ("f1", f1))
     }
-    return demo(copied, Recipe(form, prior, TWO_CLASSES.votes, majority), ceiling)
+    return demo(copied, Recipe(form, prior, TWO_CLASSES.votes, majority, **choices), ceiling)
 
 
 def demo_inference(copied: str) -> Task:
@@ -147,13 +160,13 @@ def demo_similarity(copied: str) -> Task:
     return demo(copied, Recipe(forms.similarity, prior, votes, gold), ceiling)
 
 
-demo_binary("cola", forms.agreement, positive=0.7)
-demo_binary("sst2", forms.sentiment)
-demo_binary("mrpc", forms.equivalence, positive=0.67)
+demo_binary("cola", forms.agreement, positive=0.7, train=480, version=2)
+demo_binary("sst2", forms.sentiment, reasons=1.0, version=2)
+demo_binary("mrpc", forms.equivalence, positive=0.67, reasons=0.04, version=2)
 demo_binary("qqp", forms.duplicate, positive=0.37)
 demo_similarity("stsb")
 demo_inference("mnli")
-demo_binary("qnli", forms.answer)
+demo_binary("qnli", forms.answer, reasons=0.3, version=2)
 demo_binary("rte", forms.entailment)
 demo_binary("wnli", forms.reference)
 demo_inference("snli")
