@@ -26,6 +26,7 @@ _OPTIONS = {
     "source": "--source", "data_dir": "--data-dir", "data_file": "--data-file", "grid_name": "--name",
     "plugins": "--import", "results": "--results",
 }  # fmt: skip
+SPLITS = ("dev", "holdout", "train", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +190,18 @@ def parse_settings(options: Iterable[str]) -> dict[str, Any]:
         name, equals, value = option.partition("=")
         if not equals or name not in known:
             raise UsageError(f"--set {option}: expected NAME=VALUE with one of {', '.join(sorted(known))}")
-        found[name] = parse_value(value)
+        found[name] = _splits(value) if name == "predict" else parse_value(value)
     return found
+
+
+def _splits(text: str) -> tuple[str, ...]:
+    """``"dev,train"`` or ``"('dev', 'train')"`` as splits to predict. Raises UsageError for what is none."""
+    value = parse_value(text)
+    wanted = value if isinstance(value, tuple) else _names(str(value))
+    for each in wanted:
+        if str(each).rpartition(":")[2] not in SPLITS:
+            raise UsageError(f"--set predict={text}: {each!r} is no split: give some of {', '.join(SPLITS)}")
+    return tuple(map(str, wanted))
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -66,6 +66,18 @@ def test_settings_are_fields_of_a_run() -> None:
         parse_settings(["lerning_rate=1"])
 
 
+@pytest.mark.parametrize("typed", ["dev,train", "('dev', 'train')", "dev, train"])
+def test_splits_to_predict_are_read_as_a_list(typed):
+    assert parse_settings([f"predict={typed}"]) == {"predict": ("dev", "train")}
+    assert parse_settings(["predict=mnli-mm:dev"]) == {"predict": ("mnli-mm:dev",)}
+
+
+@pytest.mark.parametrize("typed", ["devv", "dev,trian", "('dev', 3)"])
+def test_a_split_that_is_none_is_refused(typed):
+    with pytest.raises(UsageError, match=r"is no split: give some of dev, holdout, train, test"):
+        parse_settings([f"predict={typed}"])
+
+
 def test_a_spec_survives_json() -> None:
     spec = RunSpec(task="rte", method="smart", options=(("lambda_s", 3),), predict=("dev", "mnli-mm:dev"), seed_init=4)
     assert RunSpec.from_json(spec.to_json()) == spec
