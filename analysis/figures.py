@@ -11,6 +11,7 @@ import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import matplotlib.lines
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox
 
@@ -61,9 +63,9 @@ BELOW: Any = {
     "handletextpad": 0.2,
     "columnspacing": 0.8,
 }
+FONTS = ("Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 RC: Any = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
@@ -104,8 +106,15 @@ RC: Any = {
 @contextmanager
 def style() -> Iterator[None]:
     """The look of all figures, inside a ``with``; nothing outside it changes."""
-    with mpl.rc_context(RC):
+    with mpl.rc_context({**RC, "font.sans-serif": _installed()}):
         yield
+
+
+@lru_cache
+def _installed() -> list[str]:
+    """The fonts of :data:`FONTS` that this machine has: those it lacks are looked for again with every text."""
+    known = {font.name for font in fontManager.ttflist}
+    return [name for name in FONTS if name in known]
 
 
 def panels(

@@ -85,7 +85,8 @@ def run_line(run: Run) -> list[Any]:
 def examples_of(arms: Mapping[str, errors.Outputs], mistakes: Mistakes) -> dict[str, Any]:
     """The items of one task whose answers differ most between methods, then between seeds; who is right how often."""
     first, masks = next(iter(arms.values())), mistakes.masks
-    share = np.stack([outputs.right.mean(0) for outputs in arms.values()])
+    right = np.stack([outputs.right.sum(0) for outputs in arms.values()])
+    share = right / np.array([[len(outputs.seeds)] for outputs in arms.values()])
     chosen = np.lexsort((-share.std(0), -np.ptp(share, axis=0)))[:EXAMPLES]
     chosen = chosen[(share[:, chosen] < 1).any(0)]
     told = mistakes.texts
@@ -94,10 +95,9 @@ def examples_of(arms: Mapping[str, errors.Outputs], mistakes: Mistakes) -> dict[
     items = []
     for i in chosen:
         shown = [str(told[c].iloc[i])[:LONGEST_TEXT] for c in columns] if told is not None else []
-        right = [int(outputs.right[:, i].sum()) for outputs in arms.values()]
         within = [n for n, mask in enumerate(masks.values()) if mask[i]]
         bucket = buckets[i] if buckets is not None else ""
-        items.append([str(first.ids[i]), int(first.labels[i]), right, bucket, shown, within])
+        items.append([str(first.ids[i]), int(first.labels[i]), right[:, i].tolist(), bucket, shown, within])
     return {
         "rows": list(arms),
         "seeds": [len(outputs.seeds) for outputs in arms.values()],
