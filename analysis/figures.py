@@ -60,7 +60,7 @@ BELOW: Any = {
     "bbox_to_anchor": (0.5, -0.16),
     "ncols": 2,
     "fontsize": 7.5,
-    "handletextpad": 0.2,
+    "handletextpad": 0.5,
     "columnspacing": 0.8,
 }
 FONTS = ("Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
@@ -445,13 +445,11 @@ def to_svg(figure: Figure, place: int = 0) -> str:
 
     Its ink, grid and lines follow the page's colours.
     """
-    text = io.StringIO()
-    for number, ax in enumerate(figure.axes):
-        ax.set_visible(number == place)
+    text, undated = io.StringIO(), {"Date": None, "Creator": None}
+    for n, ax in enumerate(figure.axes):
+        ax.set_visible(n == place)
     with style():
-        figure.savefig(
-            text, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches=_cut_out(figure, place)
-        )
+        figure.savefig(text, format="svg", metadata=undated, bbox_inches=_cut_out(figure, place))
     for ax in figure.axes:
         ax.set_visible(True)
     svg = text.getvalue()

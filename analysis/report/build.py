@@ -25,6 +25,7 @@ from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from markupsafe import Markup
 
 HERE = Path(__file__).parent
 CHIPS = {
@@ -113,13 +114,15 @@ def render(
     environment.filters |= {
         "number": tables.number,
         "plural": answer.plural,
+        "code": code,
         "first_upper": lambda text: text[:1].upper() + text[1:],
     }
+    summaries = answer.summaries(manifest, cells)
     by_cell = {(cell.row, cell.column): cell for cell in tables.records(cells)}
     return environment.get_template("page.html").render(
         manifest=manifest,
         runs=runs,
-        summaries=answer.summaries(manifest, cells),
+        summaries=summaries,
         notes=notes,
         cells=by_cell,
         headings={c.id: title_of(c) for c in manifest.columns},
@@ -133,7 +136,7 @@ def render(
         environments=environments(runs),
         sources=data_sources(runs),
         verdicts=verdicts,
-        headline=answer.headline(verdicts, runs),
+        headline=answer.headline(verdicts, runs, summaries),
         agreements=items.agreements,
         mistakes=items.mistakes,
         power=power_table(cells),
@@ -150,6 +153,16 @@ def render(
         facts=facts(manifest, runs),
         css=(HERE / "style.css").read_text(encoding="utf-8"),
     )
+
+
+def code(text: str) -> Markup:
+    """A text whose `quoted` parts are code; everything in it is escaped."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # a quote that nothing closes
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 @dataclass(frozen=True)
