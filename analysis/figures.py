@@ -54,7 +54,7 @@ PARTS = {
 }
 ACROSS = 3  # panels beside each other in a file
 TITLE = 0.16  # inches above a panel for its title
-XLABEL, YLABEL = 0.235, 0.16  # inches: from the axis down to its name, from a panel's left edge to its axis' name
+XLABEL, YLABEL = 0.235, 0.17  # inches: from the axis down to its name, from a panel's left edge to its axis' name
 BELOW: Any = {
     "loc": "upper center",
     "bbox_to_anchor": (0.5, -0.16),
@@ -320,7 +320,7 @@ def plot_curves(
         curves: ``row``, ``x``, ``mean low high``: of :func:`analysis.curves.logged` or
             :func:`analysis.curves.epochs`.
         titles: every row's title, in table order: a method keeps its colour and mark in all figures.
-        log: a logarithmic axis, if every value is above 0; ``logx`` likewise for ``x``.
+        log: a logarithmic axis, where values are above 0 and span a factor of 20 or are tiny; ``logx``: one for ``x``.
         ticks: places that ``x`` names, instead of the usual ones.
         published: ``row``, ``x``, ``value`` as a paper prints or draws them: hollow diamonds on a thin line.
     """
@@ -333,7 +333,8 @@ def plot_curves(
         ls = LINES[look % len(LINES)]
         ax.plot(curve[x], curve["mean"], color=colour, ls=ls, label=titles[str(row)], **few)
         ends.append((float(curve["mean"].iloc[-1]), titles[str(row)], colour))
-    if log and len(curves) and (curves["low"] > 0).all():
+    ax.yaxis.get_major_locator().set_params(nbins=6)
+    if log and _spans_decades(curves):
         ax.set_yscale("log")
         _log_ticks(ax.yaxis)
     for row, points in published.groupby("row", sort=False) if published is not None else ():
@@ -458,6 +459,12 @@ def to_svg(figure: Figure, place: int = 0) -> str:
     for colour, name in [(INK, "ink"), (SOFT, "soft"), (GRID, "grid"), *lines]:
         svg = svg.replace(colour, f"var(--{name}, {colour})")
     return svg
+
+
+def _spans_decades(curves: pd.DataFrame) -> bool:
+    """Whether a logarithmic axis serves: where values span less it has hardly a number, but tiny ones fit no other."""
+    low, high = curves["low"].min(), curves["high"].max()
+    return bool(len(curves) > 0 and low > 0 and (high > 20 * low or high < 1e-3))
 
 
 def _log_ticks(axis: Axis) -> None:

@@ -35,6 +35,7 @@ CHIPS = {
     claims.INCONCLUSIVE: "inconclusive",
     claims.NOT_RUN: "inconclusive",
 }
+SHOWN = 5  # scores that contradict their predictions, by name: of a mixed-up folder all would
 _PAPER = "Hollow diamonds: the paper's points, on the paper's own data and model."
 READING = {
     "sweep": f"Line: mean over seeds. Band: smallest to largest seed. {_PAPER}",
@@ -256,7 +257,8 @@ def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1
                     f"Run {key[:12]}: result.json says {cell.metric} {was:.6f} on {cell.task}.{cell.split}, "
                     f"its predictions give {value / scale:.6f}; the latter is shown."
                 )
-    return found
+    more = len(found) - SHOWN
+    return found if more <= 0 else [*found[:SHOWN], f"The same holds of {answer.plural(more, 'further score')}."]
 
 
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:

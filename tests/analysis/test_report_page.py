@@ -19,10 +19,10 @@ from world import Arm, Exam, World
 
 from analysis import figures
 from analysis.comparison import compare
-from analysis.load import latest_manifest
+from analysis.load import latest_manifest, read_run
 from analysis.report import write_report
 from analysis.report.answer import headline
-from analysis.report.build import code
+from analysis.report.build import code, disagreements
 from analysis.report.sheets import sheets, title_of
 from analysis.tables import number
 
@@ -210,6 +210,17 @@ def test_page_and_file_show_the_same_drawing(small_world) -> None:
         here = cells[(cells["column"] == column.id) & cells["difference"].notna()]
         points = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1 and line.get_ms() == 6.5]
         assert points == here["difference"].tolist()
+
+
+def test_many_contradicting_scores_are_counted_after_the_first(tmp_path):
+    World(tmp_path, [Arm("vanilla"), Arm("smart"), Arm("sda")], [Exam("demo-rte", items=40)]).write()
+    manifest = latest_manifest(tmp_path, "compare")
+    runs = [read_run(tmp_path, key) for key in manifest.all_keys()]
+    for run in runs:
+        run.result["scores"]["demo-rte"]["dev"]["accuracy"] = 2.0
+    *named, rest = disagreements(compare(tmp_path, manifest), runs)
+    assert len(named) == 5
+    assert rest == "The same holds of 4 further scores."
 
 
 def test_nothing_finished_is_a_page_too(tmp_path):

@@ -301,3 +301,13 @@ def test_logarithmic_axes_are_labelled_without_formulas(ax):
     assert [ax.yaxis.get_major_formatter()(at, None) for at in (1e-10, 1e-5, 1e-3, 0.1, 100, 1e5)] == [
         "1e-10", "1e-5", "0.001", "0.1", "100", "1e5",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [([0.6, 0.2, 0.1], "linear"), ([1.0, 0.1, 0.01], "log"), ([0.0, 1.0, 9.0], "linear"), ([1e-5] * 3, "log")],
+)
+def test_axes_turn_logarithmic_where_values_span_decades(ax, values, scale):
+    frame = pd.DataFrame({"row": "smart", "step": [1, 2, 3], "mean": values, "low": values, "high": values})
+    figures.plot_curves(frame, ax, {"smart": "SMART"}, x="step", log=True)
+    assert ax.get_yscale() == scale
