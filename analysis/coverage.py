@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rates.to_csv(options.out / "coverage.csv", index=False, float_format="%.4f")
     with figures.style():
-        figure, axes = figures.panels(1, 8.0, 3.4, titled=False)
+        figure, axes = figures.panels(1, 8.0, 3.4)
         plot_rates(rates, axes[0])
         figures.save(figure, options.out / "coverage")
     own = rates[rates["test"] == DECIDES]

@@ -11,6 +11,7 @@ import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ import matplotlib.lines
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.ticker import NullLocator
+from matplotlib.transforms import Bbox
 
 from analysis.scores import METRICS
 from analysis.tables import digits_of, interval, number, records
@@ -26,6 +30,7 @@ from analysis.tables import digits_of, interval, number, records
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 INK, SOFT, GRID = "#1c2128", "#5b6470", "#d5dae1"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#4aa3d8", "#7f6bb3", "#8c564b")
@@ -47,22 +52,26 @@ PARTS = {
     "max_abs_delta": "max |delta|",
     "start_share": "theta_0's share in the teacher",
 }
+ACROSS = 3  # panels beside each other in a file
+TITLE = 0.16  # inches above a panel for its title
+XLABEL, YLABEL = 0.235, 0.17  # inches: from the axis down to its name, from a panel's left edge to its axis' name
 BELOW: Any = {
     "loc": "upper center",
     "bbox_to_anchor": (0.5, -0.16),
     "ncols": 2,
     "fontsize": 7.5,
-    "handletextpad": 0.2,
+    "handletextpad": 0.5,
     "columnspacing": 0.8,
 }
+FONTS = ("Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 RC: Any = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 9,
+    "axes.titley": 1.0,  # a place of its own: looking for one measures every text around, in every format
     "axes.titlecolor": INK,
     "axes.labelcolor": SOFT,
     "axes.labelsize": 8.5,
@@ -77,8 +86,8 @@ RC: Any = {
     "ytick.color": SOFT,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
+    "xtick.bottom": False,
+    "ytick.left": False,
     "text.color": INK,
     "legend.frameon": False,
     "legend.fontsize": 8,
@@ -97,8 +106,15 @@ RC: Any = {
 @contextmanager
 def style() -> Iterator[None]:
     """The look of all figures, inside a ``with``; nothing outside it changes."""
-    with mpl.rc_context(RC):
+    with mpl.rc_context({**RC, "font.sans-serif": _installed()}):
         yield
+
+
+@lru_cache
+def _installed() -> list[str]:
+    """The fonts of :data:`FONTS` that this machine has: those it lacks are looked for again with every text."""
+    known = {font.name for font in fontManager.ttflist}
+    return [name for name in FONTS if name in known]
 
 
 def panels(
@@ -106,8 +122,6 @@ def panels(
     width: float,
     height: float,
     margins: tuple[float, float] = (0.6, 0.15),
-    across: int = 3,
-    titled: bool = True,
     below: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
     """A figure of equal panels, with a canvas of its own (no pyplot, no global state), and its axes in reading order.
@@ -117,20 +131,22 @@ def panels(
     Args:
         width, height: of one panel with all that belongs to it, in inches.
         margins: inches beside the axes, left and right, for names (:func:`room_for`).
-        titled: whether panels get a title, which needs room above.
         below: inches below an axis beside those for its own name: for a legend.
     """
-    columns = min(across, count)
+    columns = min(ACROSS, count)
     full = columns * width, -(-count // columns) * height
     figure = Figure(figsize=full)
     FigureCanvasAgg(figure)
-    (left, right), bottom, top = margins, 0.45 + below, 0.36 if titled else 0.2
-    size = (width - left - right) / full[0], (height - bottom - top) / full[1]
+    (left, right), bottom, top = margins, 0.45 + below, 0.2 + TITLE
+    inner = width - left - right, height - bottom - top
     axes = []
     for place in range(count):
         row, column = divmod(place, columns)
         corner = (column * width + left) / full[0], 1 - ((row + 1) * height - bottom) / full[1]
-        axes.append(figure.add_axes((*corner, *size)))
+        ax = figure.add_axes((*corner, inner[0] / full[0], inner[1] / full[1]))
+        ax.xaxis.set_label_coords(0.5, -XLABEL / inner[1])
+        ax.yaxis.set_label_coords((YLABEL - left) / inner[0], 0.5)
+        axes.append(ax)
     return figure, axes
 
 
@@ -304,7 +320,7 @@ def plot_curves(
         curves: ``row``, ``x``, ``mean low high``: of :func:`analysis.curves.logged` or
             :func:`analysis.curves.epochs`.
         titles: every row's title, in table order: a method keeps its colour and mark in all figures.
-        log: a logarithmic axis, if every value is above 0; ``logx`` likewise for ``x``.
+        log: a logarithmic axis, where values are above 0 and span a factor of 20 or are tiny; ``logx``: one for ``x``.
         ticks: places that ``x`` names, instead of the usual ones.
         published: ``row``, ``x``, ``value`` as a paper prints or draws them: hollow diamonds on a thin line.
     """
@@ -317,9 +333,10 @@ def plot_curves(
         ls = LINES[look % len(LINES)]
         ax.plot(curve[x], curve["mean"], color=colour, ls=ls, label=titles[str(row)], **few)
         ends.append((float(curve["mean"].iloc[-1]), titles[str(row)], colour))
-    if log and len(curves) and (curves["low"] > 0).all():
+    ax.yaxis.get_major_locator().set_params(nbins=6)
+    if log and _spans_decades(curves):
         ax.set_yscale("log")
-        ax.minorticks_off()
+        _log_ticks(ax.yaxis)
     for row, points in published.groupby("row", sort=False) if published is not None else ():
         if str(row) not in titles:
             continue
@@ -331,7 +348,7 @@ def plot_curves(
         _published_key(ax, len(published) / max(1, published["row"].nunique()) < 15)
     if logx:
         ax.set_xscale("log")
-        ax.minorticks_off()
+        _log_ticks(ax.xaxis)
     if ticks is not None:
         ax.set_xticks(list(ticks), [f"{at:,g}" for at in ticks])
     if x == "epoch":
@@ -424,17 +441,41 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return [stem.with_suffix(f".{kind}") for kind in dates]
 
 
-def to_svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element without prologue; its ink, grid and lines follow the page's colours."""
-    text = io.StringIO()
+def to_svg(figure: Figure, place: int = 0) -> str:
+    """One panel of :func:`panels`, without the room for its title, as an ``<svg>`` element without prologue.
+
+    Its ink, grid and lines follow the page's colours.
+    """
+    text, undated = io.StringIO(), {"Date": None, "Creator": None}
+    for n, ax in enumerate(figure.axes):
+        ax.set_visible(n == place)
     with style():
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata=undated, bbox_inches=_cut_out(figure, place))
+    for ax in figure.axes:
+        ax.set_visible(True)
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     lines = [(colour, f"c{i}") for i, colour in enumerate(PALETTE)]
     for colour, name in [(INK, "ink"), (SOFT, "soft"), (GRID, "grid"), *lines]:
         svg = svg.replace(colour, f"var(--{name}, {colour})")
     return svg
+
+
+def _spans_decades(curves: pd.DataFrame) -> bool:
+    """Whether a logarithmic axis serves: where values span less it has hardly a number, but tiny ones fit no other."""
+    low, high = curves["low"].min(), curves["high"].max()
+    return bool(len(curves) > 0 and low > 0 and (high > 20 * low or high < 1e-3))
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Powers of ten in plain text: a formula is read anew for every format, and costs more than the curves."""
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda at, _: _power(at))
+
+
+def _power(at: float) -> str:
+    """``0.01``, ``1e-5``: as papers write a learning rate or a radius."""
+    return f"{at:g}" if 1e-3 <= at < 1e5 else f"{at:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def _published_key(ax: Axes, diamond: bool) -> None:
@@ -444,6 +485,15 @@ def _published_key(ax: Axes, diamond: bool) -> None:
             transform=ax.transAxes, label="_key", **mark)  # fmt: skip
     ax.annotate("paper", (1.09, 1.075), xycoords="axes fraction", va="center", color=SOFT, fontsize=7.5,
                 annotation_clip=False)  # fmt: skip
+
+
+def _cut_out(figure: Figure, place: int) -> Bbox:
+    """Where a panel stands, in inches from the bottom left."""
+    columns = min(ACROSS, len(figure.axes))
+    width, height = figure.get_figwidth() / columns, figure.get_figheight() / -(-len(figure.axes) // columns)
+    row, column = divmod(place, columns)
+    bottom = figure.get_figheight() - (row + 1) * height
+    return Bbox.from_extents(column * width, bottom, (column + 1) * width, bottom + height - TITLE)
 
 
 def _box(ax: Axes, box: dict[str, float], y: float, *, color: str, facecolor: str, alpha: float) -> None:

@@ -256,21 +256,22 @@ def predictions(
         raise ResultsError(f"{path} does not exist: the run stored {_stored(path.parent)}")
     try:
         wanted = None if columns is None else list(dict.fromkeys(["epoch", *columns]))
-        frame = pq.ParquetFile(path).read(columns=wanted).to_pandas()
+        table = pq.ParquetFile(path).read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise ResultsError(
             f"{path} cannot be read ({error}): delete its run folder and run the experiment again"
         ) from error
-    missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(frame)
-    if missing or frame.empty:
+    missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
+    if missing or not table.num_rows:
         raise ResultsError(f"{path} has no {', '.join(sorted(missing)) or 'rows'}: delete its run folder and run again")
     if epoch == "all":
-        return frame
-    at = frame["epoch"].max() if epoch == "last" else int(epoch)
-    chosen = frame[frame["epoch"] == at].reset_index(drop=True)
-    if chosen.empty:
-        raise ResultsError(f"{path} has no epoch {at}; it has {sorted(frame['epoch'].unique().tolist())}")
-    return chosen
+        return table.to_pandas()
+    epochs = table["epoch"].to_numpy()
+    at = epochs.max() if epoch == "last" else int(epoch)
+    chosen = epochs == at
+    if not chosen.any():
+        raise ResultsError(f"{path} has no epoch {at}; it has {sorted(set(epochs.tolist()))}")
+    return (table if chosen.all() else table.filter(chosen)).to_pandas()  # the ids of other epochs are never made
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FEW_SEEDS = 5  # the fewest a claim may rest on (docs/statistics.md)
 ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, INCONCLUSIVE)
+TOLD = 2  # methods whose summary is in the first sentences: more stand right below
 BETTER, WORSE, OPEN = "better", "worse", "inconclusive"
 
 
@@ -85,8 +86,12 @@ def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
     return found
 
 
-def headline(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> str:
-    """What was claimed and found, and on which data, in two or three sentences: the first thing on the page."""
+def headline(verdicts: Sequence[Verdict], runs: Sequence[Run], compared: Sequence[Summary] = ()) -> str:
+    """What was claimed and found, and on which data, in a few sentences: the first thing on the page.
+
+    Args:
+        compared: the methods' summaries; the first of them tell what was found where no claim is decided.
+    """
     if not verdicts:
         return ""
     counts = [(word, sum(v.status == word for v in verdicts)) for word in (*ORDER, NOT_RUN)]
@@ -94,11 +99,13 @@ def headline(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> str:
     data = next((v.data for v in verdicts if v.data), "")
     models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
     where = f" On {data}{f', model {models}' if models else ''}." if data else ""
-    found = f"{plural(len(verdicts), 'claim')} of the paper: {told}.{where}"
-    if all(v.status == NOT_RUN for v in verdicts):  # no decided claim stands below and tells what it is about
-        first = verdicts[0]
-        return f"Claimed: {first.claim.sentence} {found} {first.reason[:1].upper()}{first.reason[1:]}.".strip()
-    return found
+    claims = f"{plural(len(verdicts), 'claim')} of the paper: {told}"
+    if any(v.status != NOT_RUN for v in verdicts):  # the decided claims stand below and tell what they are about
+        return f"{claims}.{where}"
+    found = " ".join(["Found:", *(each.sentence for each in compared[:TOLD])]) if compared else ""
+    return " ".join(
+        f"Claimed: {verdicts[0].claim.sentence} {found}{where} {claims}; the first: {verdicts[0].reason}.".split()
+    )
 
 
 def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[str]:

@@ -6,28 +6,26 @@ import base64
 import csv
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import claims, curves, figures, redrawn, tables
 from analysis.comparison import compare
-from analysis.load import Column, Log, Manifest, Run, is_done, latest_manifest, read_run
+from analysis.load import Column, Manifest, Run, is_done, latest_manifest, read_run
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
+from analysis.report.sheets import CROWDED, sheets, title_of
 from analysis.report.sight import power_table
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from markupsafe import Markup
 
 HERE = Path(__file__).parent
 CHIPS = {
@@ -37,6 +35,7 @@ CHIPS = {
     claims.INCONCLUSIVE: "inconclusive",
     claims.NOT_RUN: "inconclusive",
 }
+SHOWN = 5  # scores that contradict their predictions, by name: of a mixed-up folder all would
 _PAPER = "Hollow diamonds: the paper's points, on the paper's own data and model."
 READING = {
     "sweep": f"Line: mean over seeds. Band: smallest to largest seed. {_PAPER}",
@@ -47,9 +46,6 @@ READING = {
     "tuning": "What the best of N trials is expected to score: longer tuning looks better by this alone.",
     "mechanism": "Line: mean over seeds. Band: smallest to largest seed.",
 }
-CROWDED = 12  # methods: with more, curves in one panel cannot be told apart; the page's explorer still shows them
-MANY_CELLS = 400  # of a table: with more, differences alone are drawn; every seed's score is in table.csv
-PANEL = 3.45  # inches: one panel of a page's figure grid, so that its text stays readable on a telephone
 
 
 def write_report(results: Path | str, name: str) -> Path:
@@ -75,71 +71,21 @@ def write_report(results: Path | str, name: str) -> Path:
     write_all_tables(manifest, cells, extra, verdicts, folder, notes)
     write_further(of_errors, folder / "tables")
     write_runs(runs, folder / "runs.csv")
+    logged = {column.id: curves.logged(logs, manifest, column) for column in manifest.distinct()}
+    files: list[Path] = []
+    panels: list[dict[str, Any]] = []
     with figures.style():
         drawings = redrawn.drawings(redrawn.Study(results, manifest, cells, logs))
-        files = [
-            file
-            for stem, figure in [
-                *paper_figures(manifest, cells, logs),
-                *((d.name, _alone(d)) for d in [*drawings, *reliability_panels(manifest, items.mistakes)]),
-            ]
-            for file in figures.save(figure, folder / "figures" / stem)
-        ]
-        reliable = list(reliability_panels(manifest, items.mistakes))
-        panels = [*map(_redrawn_panel, drawings), *page_panels(manifest, cells, logs), *map(_redrawn_panel, reliable)]
+        for sheet in sheets(manifest, cells, logs, logged, drawings, items.mistakes):
+            panels += sheet.on_page()
+            files += sheet.save(folder / "figures")
     for old in set((folder / "figures").glob("*.*")) - set(files):
         old.unlink()  # of an earlier grid: nothing on the page speaks of it any more
-    data = page_data(manifest, runs, logs, items.examples)
+    data = page_data(manifest, runs, logs, logged, items.examples)
     page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def paper_figures(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -> Iterator[tuple[str, Figure]]:
-    """The figures that are written as files: all columns side by side, for a paper."""
-    drawn = [column for column in manifest.columns if _of(cells, column)["n_seeds"].any()]
-    if not drawn:
-        return
-    tall, beside = _size(manifest)
-    if len(cells) <= MANY_CELLS:
-        yield "scores", _grid(drawn, tall, beside, lambda c, ax: figures.plot_scores(_of(cells, c), ax))
-    compared = [column for column in drawn if _of(cells, column)["difference"].notna().any()]
-    if compared:
-        yield "differences", _grid(compared, tall, beside, lambda c, ax: figures.plot_differences(_of(cells, c), ax))
-    titles = {row.id: row.title for row in manifest.rows}
-    distinct = manifest.distinct()
-    for column in [c for c in drawn if c in distinct] if len(titles) <= CROWDED else ():
-        curves_of = list(_parts(logs, manifest, column))
-        if curves_of:
-            figure, axes = figures.panels(len(curves_of), PANEL, 2.5, (0.6, figures.room_after(list(titles.values()))))
-            for (part, curve), ax in zip(curves_of, axes, strict=True):
-                _draw_part(curve, ax, titles).set_title(f"{column.title or column.task}: {part}")
-            yield f"loss-parts-{redrawn.plain(column.title or column.task)}", figure
-
-
-def page_panels(manifest: Manifest, cells: pd.DataFrame, logs: dict[str, Log]) -> Iterator[dict[str, Any]]:
-    """The page's figures, one small SVG each: ``section title svg``; the page lays them out to its width."""
-    tall, beside = _size(manifest)
-    for column in manifest.columns:
-        here = _of(cells, column)
-        if here["difference"].notna().any():
-            yield _panel("differences", column.id, _title(column), figures.plot_differences, here, tall,
-                         _alt_differences(here), beside)  # fmt: skip
-    for column in manifest.columns:
-        here = _of(cells, column)
-        if here["n_seeds"].any() and len(cells) <= MANY_CELLS:
-            yield _panel(
-                "scores", column.id, _title(column), figures.plot_scores, here, tall, _alt_scores(here), beside
-            )
-    titles = {row.id: row.title for row in manifest.rows}
-    for column in manifest.columns if len(titles) <= CROWDED else ():
-        curve = curves.epochs(logs, manifest, column)
-        if len(curve) and curve["epoch"].nunique() > 1:
-            draw = partial(figures.plot_curves, titles=titles, x="epoch", ylabel=_unit(column))
-            alt = f"{_title(column)} after each epoch, by method, with the range over seeds."
-            beside = (0.5, figures.room_after(list(titles.values())))
-            yield _panel("epochs", column.id, _title(column), draw, curve, 2.3, alt, beside)
 
 
 def render(
@@ -169,16 +115,18 @@ def render(
     environment.filters |= {
         "number": tables.number,
         "plural": answer.plural,
+        "code": code,
         "first_upper": lambda text: text[:1].upper() + text[1:],
     }
+    summaries = answer.summaries(manifest, cells)
     by_cell = {(cell.row, cell.column): cell for cell in tables.records(cells)}
     return environment.get_template("page.html").render(
         manifest=manifest,
         runs=runs,
-        summaries=answer.summaries(manifest, cells),
+        summaries=summaries,
         notes=notes,
         cells=by_cell,
-        headings={c.id: _title(c) for c in manifest.columns},
+        headings={c.id: title_of(c) for c in manifest.columns},
         panels=panels,
         verdict=answer.verdict,
         mean_and_spread=tables.mean_and_spread,
@@ -189,7 +137,7 @@ def render(
         environments=environments(runs),
         sources=data_sources(runs),
         verdicts=verdicts,
-        headline=answer.headline(verdicts, runs),
+        headline=answer.headline(verdicts, runs, summaries),
         agreements=items.agreements,
         mistakes=items.mistakes,
         power=power_table(cells),
@@ -206,6 +154,16 @@ def render(
         facts=facts(manifest, runs),
         css=(HERE / "style.css").read_text(encoding="utf-8"),
     )
+
+
+def code(text: str) -> Markup:
+    """A text whose `quoted` parts are code; everything in it is escaped."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # a quote that nothing closes
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 @dataclass(frozen=True)
@@ -299,7 +257,8 @@ def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1
                     f"Run {key[:12]}: result.json says {cell.metric} {was:.6f} on {cell.task}.{cell.split}, "
                     f"its predictions give {value / scale:.6f}; the latter is shown."
                 )
-    return found
+    more = len(found) - SHOWN
+    return found if more <= 0 else [*found[:SHOWN], f"The same holds of {answer.plural(more, 'further score')}."]
 
 
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -344,114 +303,6 @@ def facts(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _panel(
-    section: str,
-    about: str,
-    title: str,
-    draw: Any,
-    frame: pd.DataFrame,
-    tall: float,
-    alt: str,
-    margins: tuple[float, float],
-    below: float = 0.0,
-) -> dict[str, Any]:
-    from markupsafe import Markup, escape
-
-    figure, axes = figures.panels(1, PANEL, tall, margins, titled=False, below=below)
-    draw(frame, axes[0])
-    name = "f" + hashlib.sha256(f"{section}|{about}".encode()).hexdigest()[:8]
-    svg = _unique_ids(figures.to_svg(figure), name)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
-    return {"section": section, "title": title, "svg": Markup(svg), "alt": alt}
-
-
-def reliability_panels(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[redrawn.Drawing]:
-    """A reliability diagram per classification task."""
-    titles = {row.id: row.title for row in manifest.rows}
-    for each in mistakes if len(manifest.rows) * len(manifest.columns) <= MANY_CELLS else ():
-        draw = partial(figures.plot_reliability, titles=titles)
-        alt = f"Accuracy against confidence on {each.task}; on the dotted line confidence is honest."
-        yield redrawn.Drawing(f"reliability-{redrawn.plain(each.task)}", each.task, alt, each.bins, draw, 3.2,
-                              below=0.25 + 0.16 * each.bins["row"].nunique() / 2, section="reliability")  # fmt: skip
-
-
-def _redrawn_panel(drawing: redrawn.Drawing) -> dict[str, Any]:
-    d = drawing
-    return _panel(d.section, d.name, d.title, d.draw, d.frame, d.height, d.alt, _margins(d), d.below)
-
-
-def _alone(drawing: redrawn.Drawing) -> Figure:
-    """One of the paper's panels as a figure of its own."""
-    figure, axes = figures.panels(1, PANEL + 0.4, drawing.height + 0.2, _margins(drawing), below=drawing.below)
-    drawing.draw(drawing.frame, axes[0]).set_title(drawing.title)
-    return figure
-
-
-def _margins(drawing: redrawn.Drawing) -> tuple[float, float]:
-    left = figures.room_for(drawing.left) if drawing.left else 0.6
-    return left, figures.room_after(drawing.beside) if drawing.beside else 0.15
-
-
-def _unique_ids(svg: str, prefix: str) -> str:
-    """Ids that nothing refers to go, the others get the figure's name: pages hold many figures, ids must differ."""
-    used = set(re.findall(r"[\"(]#([\w.-]+)", svg))
-    svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
-    return re.sub(r"([\"(])#([\w.-]+)", rf"\1#{prefix}-\2", svg)
-
-
-def _grid(columns: Sequence[Column], tall: float, beside: tuple[float, float], draw: Any) -> Figure:
-    figure, axes = figures.panels(len(columns), PANEL, tall, beside)
-    for column, ax in zip(columns, axes, strict=True):
-        draw(column, ax).set_title(_title(column))
-    return figure
-
-
-def _size(manifest: Manifest) -> tuple[float, tuple[float, float]]:
-    """Height of a panel with a line per method, and the room beside it: for names, or for the interval in words."""
-    names = [row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]
-    return 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
-
-
-def _parts(logs: dict[str, Log], manifest: Manifest, column: Column) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each logged loss part of a task by its readable name."""
-    parts = curves.logged(logs, manifest, column)
-    return ((figures.PARTS.get(str(name), str(name)), curve) for name, curve in parts.groupby("part", sort=False))
-
-
-def _draw_part(curve: pd.DataFrame, ax: Axes, titles: dict[str, str]) -> Axes:
-    loss = curve["part"].iloc[0] in curves.LOSS_PARTS
-    return figures.plot_curves(curve, ax, titles, x="step", ylabel="nats, unweighted" if loss else "", log=True)
-
-
 def _one_per_task(columns: Sequence[Column]) -> list[Column]:
     """Each task's first column: curves belong to runs, whatever metric is read from them."""
     return list({c.task: c for c in reversed(columns)}.values())[::-1]
-
-
-def _of(cells: pd.DataFrame, column: Column) -> pd.DataFrame:
-    return cells[cells["column"] == column.id]
-
-
-def _title(column: Column) -> str:
-    known = METRICS.get(column.metric)
-    metric = known.title if known else column.metric
-    return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
-
-
-def _unit(column: Column) -> str:
-    known = METRICS.get(column.metric)
-    return "nats" if known is not None and known.scale == 1.0 else "%"
-
-
-def _alt_differences(cells: pd.DataFrame) -> str:
-    told = [
-        f"{c.row_title} {tables.number(c.difference, tables.digits_of(c.metric), signed=True)} ({tables.interval(c)})"
-        for c in tables.records(cells)
-        if c.n_pairs
-    ]
-    return f"Differences to the baseline with 95 % intervals on {cells['column_title'].iloc[0]}: {'; '.join(told)}."
-
-
-def _alt_scores(cells: pd.DataFrame) -> str:
-    told = [f"{c.row_title} {tables.mean_and_spread(c)}" for c in tables.records(cells)]
-    return f"Scores of every seed and their mean on {cells['column_title'].iloc[0]}: {'; '.join(told)}."

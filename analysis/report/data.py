@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis import curves, errors
 from analysis.load import Log, Manifest, Run
 from analysis.report.mistakes import Mistakes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SINGLE_RUNS = 400  # up to so many runs the page holds every run's curve; beyond, means and ranges alone
 EXAMPLES = 400  # of a task: the items whose answers differ most
@@ -22,13 +25,18 @@ def page_data(
     manifest: Manifest,
     runs: Sequence[Run],
     logs: Mapping[str, Log],
+    logged: Mapping[str, pd.DataFrame],
     examples: dict[str, Any],
 ) -> dict[str, Any]:
-    """Everything the script needs; nothing in it that is not already in the result folders."""
+    """Everything the script needs; nothing in it that is not already in the result folders.
+
+    Args:
+        logged: by column id, of the columns that differ in their runs: :func:`analysis.curves.logged`.
+    """
     return {
         "rows": [{"id": row.id, "title": row.title} for row in manifest.rows],
         "baseline": manifest.baseline_row,
-        "curves": curve_data(manifest, logs),
+        "curves": curve_data(manifest, logs, logged),
         "runs": [run_line(run) for run in runs],
         "examples": examples,
     }
@@ -40,12 +48,11 @@ def to_script(data: dict[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def curve_data(manifest: Manifest, logs: Mapping[str, Log]) -> dict[str, Any]:
+def curve_data(manifest: Manifest, logs: Mapping[str, Log], logged: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """column -> part -> row -> ``{"x", "mean", "low", "high", "seeds"}``; ``seeds`` only in small experiments."""
     found: dict[str, Any] = {}
     for column in manifest.distinct():
-        frame = curves.logged(logs, manifest, column)
-        for (part, row), curve in frame.groupby(["part", "row"], sort=False):
+        for (part, row), curve in logged[column.id].groupby(["part", "row"], sort=False):
             entry: dict[str, Any] = {name: _short(curve[name]) for name in ("step", "mean", "low", "high")}
             if len(logs) <= SINGLE_RUNS:
                 keys = [key for key in manifest.keys(str(row), column) if key in logs]
@@ -78,7 +85,8 @@ def run_line(run: Run) -> list[Any]:
 def examples_of(arms: Mapping[str, errors.Outputs], mistakes: Mistakes) -> dict[str, Any]:
     """The items of one task whose answers differ most between methods, then between seeds; who is right how often."""
     first, masks = next(iter(arms.values())), mistakes.masks
-    share = np.stack([outputs.right.mean(0) for outputs in arms.values()])
+    right = np.stack([outputs.right.sum(0) for outputs in arms.values()])
+    share = right / np.array([[len(outputs.seeds)] for outputs in arms.values()])
     chosen = np.lexsort((-share.std(0), -np.ptp(share, axis=0)))[:EXAMPLES]
     chosen = chosen[(share[:, chosen] < 1).any(0)]
     told = mistakes.texts
@@ -87,10 +95,9 @@ def examples_of(arms: Mapping[str, errors.Outputs], mistakes: Mistakes) -> dict[
     items = []
     for i in chosen:
         shown = [str(told[c].iloc[i])[:LONGEST_TEXT] for c in columns] if told is not None else []
-        right = [int(outputs.right[:, i].sum()) for outputs in arms.values()]
         within = [n for n, mask in enumerate(masks.values()) if mask[i]]
         bucket = buckets[i] if buckets is not None else ""
-        items.append([str(first.ids[i]), int(first.labels[i]), right, bucket, shown, within])
+        items.append([str(first.ids[i]), int(first.labels[i]), right[:, i].tolist(), bucket, shown, within])
     return {
         "rows": list(arms),
         "seeds": [len(outputs.seeds) for outputs in arms.values()],

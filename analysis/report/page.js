@@ -4,6 +4,8 @@
   const palette = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => `var(--c${i})`);
   const names = { task: "task loss", smoothness: "smoothness (R_s)", bregman: "Bregman (D_Breg)", max_abs_delta: "max |delta|",
     start_share: "theta_0's share in the teacher" };
+  const units = Object.fromEntries(["task", "smoothness", "bregman", "distillation", "adversarial", "consistency"]
+    .map((part) => [part, "nats, unweighted"]));
   const title = Object.fromEntries(data.rows.map((row) => [row.id, row.title]));
   const colour = Object.fromEntries(data.rows.map((row, i) => [row.id, palette[i % palette.length]]));
   const svgns = "http://www.w3.org/2000/svg";
@@ -65,8 +67,17 @@
   });
 
   // ---- learning curves, drawn on demand
-  const chart = (curves, seeds) => {
-    const width = 720, height = 300, left = 62, right = 14, top = 12, bottom = 34;
+  const round = (low, high, most) => { // round numbers within a range, at most so many and one
+    const rough = (high - low) / most, ten = 10 ** Math.floor(Math.log10(rough));
+    const gap = [1, 2, 5, 10].map((n) => n * ten).find((gap) => gap >= rough * 0.999), first = Math.ceil(low / gap - 1e-9);
+    return Array.from({ length: Math.floor(high / gap + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * gap).toPrecision(12)));
+  };
+  const decades = (low, high) => { // of a logarithmic axis: whole powers of ten, at most six
+    const every = Math.ceil((high - low) / 6), first = Math.ceil(low - 1e-9);
+    return Array.from({ length: Math.floor((high - first) / every + 1e-9) + 1 }, (_, i) => first + i * every);
+  };
+  const chart = (curves, unit, seeds) => {
+    const width = explorer.clientWidth < 560 ? 380 : 720, height = 300, left = 62, right = 14, top = 24, bottom = 46;
     const rows = data.rows.map((row) => row.id).filter((id) => curves[id]);
     const all = rows.flatMap((id) => [...curves[id].low, ...curves[id].high]);
     const log = all.every((value) => value > 0) && Math.max(...all) / Math.min(...all) > 20;
@@ -79,13 +90,15 @@
     const path = (steps, values) => steps.map((step, i) => `${i ? "L" : "M"}${x(step).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("");
     const words = rows.map((id) => `${title[id]} ends at ${curves[id].mean.at(-1)}`).join("; ");
     const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Curves over ${last} updates: ${words}.` });
-    for (let i = 0; i <= 4; i++) {
-      const at = low + (high - low) * i / 4, value = log ? 10 ** at : at, line = y(value);
+    const text = (x, y, anchor, shown) => svg.append(draw("text", { x, y, "text-anchor": anchor, class: "tick" }, shown));
+    for (const at of log ? decades(low, high) : round(low, high, 5)) {
+      const line = y(log ? 10 ** at : at);
       svg.append(draw("line", { x1: left, x2: width - right, y1: line, y2: line, class: "gridline" }));
-      svg.append(draw("text", { x: left - 8, y: line + 4, "text-anchor": "end", class: "tick" }, Number(value.toPrecision(2)).toString()));
-      const step = Math.round(last * i / 4);
-      svg.append(draw("text", { x: x(step), y: height - 12, "text-anchor": i === 4 ? "end" : "middle", class: "tick" }, String(step)));
+      text(left - 8, line + 4, "end", Number((log ? 10 ** at : at).toPrecision(2)).toString());
     }
+    for (const step of round(0, last, width < 560 ? 4 : 8)) text(x(step), height - bottom + 20, "middle", String(step));
+    text((left + width - right) / 2, height - 6, "middle", "update");
+    if (unit) text(left, 12, "start", unit);
     for (const id of rows) {
       const curve = curves[id];
       if (seeds && curve.seeds) {
@@ -110,7 +123,7 @@
       bar.append(make("label", {}, single, " every seed by itself"));
     const show = () => {
       const curves = data.curves[task.value][part.value];
-      place.replaceChildren(chart(curves, single.checked));
+      place.replaceChildren(chart(curves, units[part.value], single.checked));
       legend.replaceChildren(...data.rows.filter((row) => curves[row.id]).map((row) => {
         const mark = make("span", { class: "mark" });
         mark.style.background = colour[row.id];
@@ -184,11 +197,12 @@
     const [sliceLabel, slice] = choice("Slice", []);
     const words = make("input", { type: "search", placeholder: "id or words" });
     const list = make("ul", { class: "examples" }), count = make("p", { class: "lede", "aria-live": "polite" });
+    const found = make("div", { class: "found", tabindex: 0, role: "region", "aria-label": "Examples" }, list);
     const show = () => {
       const exam = data.examples[task.value], base = exam.rows.indexOf(data.baseline), index = exam.rows.indexOf(row.value);
       const share = (item, n) => item[2][n] / exam.seeds[n];
       const search = words.value.toLowerCase();
-      const found = exam.items.filter((item) => {
+      const chosen = exam.items.filter((item) => {
         const gain = base < 0 ? 0 : share(item, index) - share(item, base);
         if (kind.value === "mends" && gain <= 0) return false;
         if (kind.value === "breaks" && gain >= 0) return false;
@@ -198,9 +212,9 @@
         return !search || (item[0] + " " + item[4].join(" ")).toLowerCase().includes(search);
       });
       const by = (item) => base < 0 ? 0 : Math.abs(share(item, index) - share(item, base));
-      found.sort((a, b) => by(b) - by(a));
-      count.textContent = `${found.length} of the ${exam.items.length} items that differ most, out of ${exam.of.toLocaleString("en")}`;
-      list.replaceChildren(...found.slice(0, 50).map((item) => {
+      chosen.sort((a, b) => by(b) - by(a));
+      count.textContent = `${chosen.length} of the ${exam.items.length} items that differ most, out of ${exam.of.toLocaleString("en")}`;
+      list.replaceChildren(...chosen.slice(0, 50).map((item) => {
         const facts = exam.rows.map((id, n) => `${title[id]} ${item[2][n]}/${exam.seeds[n]}`).join(" · ");
         const node = make("li", {}, ...item[4].map((text) => make("p", { class: "quote" }, text)));
         node.append(make("p", { class: "about" }, make("code", {}, item[0]), ` label ${exam.labels[item[1]] ?? item[1]}${item[3] ? ", annotators " + item[3] : ""}; seeds right: ${facts}`));
@@ -220,7 +234,13 @@
     task.addEventListener("change", fill);
     [row, kind, bucket, slice].forEach((select) => select.addEventListener("change", show));
     words.addEventListener("input", show);
-    browser.append(make("div", { class: "controls" }, taskLabel, rowLabel, kindLabel, bucketLabel, sliceLabel, make("label", {}, "Search ", words)), count, list);
+    browser.append(make("div", { class: "controls" }, taskLabel, rowLabel, kindLabel, bucketLabel, sliceLabel, make("label", {}, "Search ", words)), count, found);
     fill();
   }
+
+  // ---- print: what belongs on paper is opened for it, the rest stays closed and is left out
+  const folded = () => document.querySelectorAll("details[data-print]:not([open])");
+  let opened = [];
+  addEventListener("beforeprint", () => { opened = [...folded()]; opened.forEach((each) => { each.open = true; }); });
+  addEventListener("afterprint", () => { opened.forEach((each) => { each.open = false; }); });
 })();

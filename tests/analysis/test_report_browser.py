@@ -111,6 +111,27 @@ def test_curves_are_drawn_on_demand(page):
     assert "updates" in explorer.locator("svg").get_attribute("aria-label")
 
 
+def test_the_curves_axes_have_round_numbers_names_and_a_shape_that_suits_the_screen(page):
+    explorer = page.locator("#explorer")
+    ticks = explorer.locator("svg text").all_text_contents()
+    assert {"update", "nats, unweighted", "0", "10", "20", "30", "40"} <= set(ticks)
+    assert explorer.locator("svg").get_attribute("viewBox").startswith("0 0 720")
+    page.set_viewport_size({"width": 390, "height": 900})
+    explorer.locator("input").check()
+    assert explorer.locator("svg").get_attribute("viewBox").startswith("0 0 380")
+
+
+def test_what_scrolls_is_reached_from_the_keyboard(page):
+    page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true; })")
+    page.set_viewport_size({"width": 390, "height": 900})
+    stuck = page.evaluate(
+        """() => [...document.querySelectorAll('main *')].filter(e => /auto|scroll/.test(getComputedStyle(e).overflow)
+        && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1) && e.tabIndex < 0)
+        .map(e => e.outerHTML.slice(0, 80))"""
+    )
+    assert stuck == []
+
+
 def test_examples_filter_and_show_texts_as_text(page):
     browser = page.locator("#browser")
     everything = browser.locator("li").count()
@@ -148,6 +169,12 @@ def test_it_prints_without_controls(page, tmp_path):
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
     assert not page.locator("#browser").is_visible()
+    states = "all => all.map(each => [each.hasAttribute('data-print'), each.open])"
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert {on for marked, on in page.eval_on_selector_all("details", states) if marked} == {True}
+    assert not page.get_by_text("18 runs", exact=True).is_visible()  # closed and not for paper: left out
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not any(on for marked, on in page.eval_on_selector_all("details", states) if marked)
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
 

@@ -17,10 +17,13 @@ from scipy import stats
 from sklearn import metrics as sk
 from world import Arm, Exam, World
 
+from analysis import figures
 from analysis.comparison import compare
-from analysis.load import latest_manifest
+from analysis.load import latest_manifest, read_run
 from analysis.report import write_report
 from analysis.report.answer import headline
+from analysis.report.build import code, disagreements
+from analysis.report.sheets import sheets, title_of
 from analysis.tables import number
 
 
@@ -190,6 +193,36 @@ def test_a_score_that_contradicts_its_predictions_is_reported(tmp_path):
     assert f"Run {key[:12]}: result.json says accuracy 0.999000" in text
 
 
+def test_quoted_parts_of_a_warning_are_code_and_escaped() -> None:
+    assert code("use `--tune <b>` & <i>") == "use <code>--tune &lt;b&gt;</code> &amp; &lt;i&gt;"
+    assert code("one ` alone") == "one ` alone"
+
+
+def test_page_and_file_show_the_same_drawing(small_world) -> None:
+    manifest = latest_manifest(small_world, "compare")
+    cells = compare(small_world, manifest)
+    with figures.style():
+        (sheet,) = [s for s in sheets(manifest, cells, {}, {c.id: cells[:0].assign(part="") for c in manifest.columns},
+                                      [], []) if s.stem == "differences"]  # fmt: skip
+        pages = list(sheet.on_page())
+    assert [panel["title"] for panel in pages] == [title_of(column) for column in manifest.columns]
+    for ax, column in zip(sheet.axes, manifest.columns, strict=True):
+        here = cells[(cells["column"] == column.id) & cells["difference"].notna()]
+        points = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1 and line.get_ms() == 6.5]
+        assert points == here["difference"].tolist()
+
+
+def test_many_contradicting_scores_are_counted_after_the_first(tmp_path):
+    World(tmp_path, [Arm("vanilla"), Arm("smart"), Arm("sda")], [Exam("demo-rte", items=40)]).write()
+    manifest = latest_manifest(tmp_path, "compare")
+    runs = [read_run(tmp_path, key) for key in manifest.all_keys()]
+    for run in runs:
+        run.result["scores"]["demo-rte"]["dev"]["accuracy"] = 2.0
+    *named, rest = disagreements(compare(tmp_path, manifest), runs)
+    assert len(named) == 5
+    assert rest == "The same holds of 4 further scores."
+
+
 def test_nothing_finished_is_a_page_too(tmp_path):
     arms = [Arm("vanilla", missing=(0, 1, 2)), Arm("smart", missing=(0, 1, 2))]
     World(
@@ -207,8 +240,12 @@ def test_where_no_claim_is_decided_the_first_sentence_says_what_is_claimed_and_w
 
     waiting = [judged(f"A beats B on {task}.", "not run", "needs 5 seeds, has 3") for task in ("rte", "cola")]
     assert headline(waiting, []) == (
-        "Claimed: A beats B on rte. 2 claims of the paper: 2 not run. Needs 5 seeds, has 3."
+        "Claimed: A beats B on rte. 2 claims of the paper: 2 not run; the first: needs 5 seeds, has 3."
     )
-    assert headline([judged("A beats B.", "supported"), *waiting], []) == (
+    compared = [SimpleNamespace(sentence=f"{name} is better.") for name in ("A", "C", "D")]
+    assert headline(waiting, [], compared).startswith(
+        "Claimed: A beats B on rte. Found: A is better. C is better. 2 claims"
+    )
+    assert headline([judged("A beats B.", "supported"), *waiting], [], compared) == (
         "3 claims of the paper: 1 supported, 2 not run."
     )

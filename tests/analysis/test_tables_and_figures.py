@@ -278,3 +278,36 @@ def test_combined_runs_stand_against_the_mean_of_their_parents(tmp_path):
     assert line[:4] == ("one, accuracy", "VOTE", "3", "150")
     assert line[5] == "+1.0"
     assert line[6]
+
+
+def test_a_figure_gives_each_of_its_panels_without_touching_the_others():
+    figure, axes = figures.panels(4, 3.0, 2.0)
+    for n, ax in enumerate(axes):
+        ax.plot([0, n + 1], [0, 1])
+        ax.set_xlabel(f"panel {n}")
+    for n in range(4):
+        svg = figures.to_svg(figure, n)
+        assert [f"panel {m}" in svg for m in range(4)] == [m == n for m in range(4)]
+        assert 'width="216pt"' in svg
+        assert f'height="{72 * (2.0 - figures.TITLE):g}pt"' in svg
+    assert all(ax.get_visible() for ax in axes)
+    assert figure.get_size_inches().tolist() == [9.0, 4.0]
+
+
+def test_logarithmic_axes_are_labelled_without_formulas(ax):
+    frame = pd.DataFrame({"row": "smart", "step": [1, 2, 3], "mean": [1e-6, 1e-4, 1e-2]})
+    frame = frame.assign(low=frame["mean"], high=frame["mean"])
+    figures.plot_curves(frame, ax, {"smart": "SMART"}, x="step", log=True)
+    assert [ax.yaxis.get_major_formatter()(at, None) for at in (1e-10, 1e-5, 1e-3, 0.1, 100, 1e5)] == [
+        "1e-10", "1e-5", "0.001", "0.1", "100", "1e5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [([0.6, 0.2, 0.1], "linear"), ([1.0, 0.1, 0.01], "log"), ([0.0, 1.0, 9.0], "linear"), ([1e-5] * 3, "log")],
+)
+def test_axes_turn_logarithmic_where_values_span_decades(ax, values, scale):
+    frame = pd.DataFrame({"row": "smart", "step": [1, 2, 3], "mean": values, "low": values, "high": values})
+    figures.plot_curves(frame, ax, {"smart": "SMART"}, x="step", log=True)
+    assert ax.get_yscale() == scale

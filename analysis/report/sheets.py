@@ -1,0 +1,203 @@
+"""The figures of a report. Each is drawn once: a file holds it whole, the page each of its panels."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis import curves, figures, redrawn, tables
+from analysis.load import Column, Log, Manifest
+from analysis.report.mistakes import Mistakes
+from analysis.scores import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CROWDED = 12  # methods: with more, curves in one panel cannot be told apart; the page's explorer still shows them
+MANY_CELLS = 400  # of a table: with more, differences alone are drawn; every seed's score is in table.csv
+PANEL = 3.45  # inches: one panel of a page's figure grid, so that its text stays readable on a telephone
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows: its title, the same for who cannot see it, and what draws it on an ``Axes``."""
+
+    title: str
+    alt: str
+    draw: Callable[[Axes], Axes]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure: its panels, drawn side by side.
+
+    Attributes:
+        stem: of its files; empty: it has none.
+        section: of the page; empty: it is not on it.
+    """
+
+    stem: str
+    section: str
+    panels: Sequence[Panel]
+    figure: Figure
+    axes: Sequence[Axes]
+
+    def on_page(self) -> Iterator[dict[str, Any]]:
+        """Each panel as a small SVG of its own, ``section title svg alt``; the page lays them out to its width."""
+        from markupsafe import Markup, escape
+
+        for place, panel in enumerate(self.panels if self.section else ()):
+            name = "f" + hashlib.sha256(f"{self.section}|{self.stem}|{panel.title}".encode()).hexdigest()[:8]
+            svg = _unique_ids(figures.to_svg(self.figure, place), name)
+            svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(panel.alt)}" ', 1)
+            yield {"section": self.section, "title": panel.title, "svg": Markup(svg), "alt": panel.alt}
+
+    def save(self, folder: Path) -> list[Path]:
+        """The figure with its titles, in every format."""
+        if not self.stem:
+            return []
+        for ax, panel in zip(self.axes, self.panels, strict=True):
+            ax.set_title(panel.title)
+        return figures.save(self.figure, folder / self.stem)
+
+
+def sheets(
+    manifest: Manifest,
+    cells: pd.DataFrame,
+    logs: Mapping[str, Log],
+    logged: Mapping[str, pd.DataFrame],
+    drawings: Sequence[redrawn.Drawing],
+    mistakes: Sequence[Mistakes],
+) -> Iterator[Sheet]:
+    """Every figure, in the page's order.
+
+    Args:
+        logged: by column id, of the columns that differ in their runs: :func:`analysis.curves.logged`.
+        drawings: the paper's own figures (:func:`analysis.redrawn.drawings`).
+    """
+    yield from map(_alone, drawings)
+    yield from _of_cells(manifest, cells)
+    if len(manifest.rows) <= CROWDED:
+        yield from _of_epochs(manifest, logs)
+        yield from _of_parts(manifest, logged)
+    if len(manifest.rows) * len(manifest.columns) <= MANY_CELLS:
+        yield from map(_alone, reliability(manifest, mistakes))
+
+
+def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[redrawn.Drawing]:
+    """A reliability diagram per classification task."""
+    titles = {row.id: row.title for row in manifest.rows}
+    for each in mistakes:
+        draw = partial(figures.plot_reliability, titles=titles)
+        alt = f"Accuracy against confidence on {each.task}; on the dotted line confidence is honest."
+        yield redrawn.Drawing(f"reliability-{redrawn.plain(each.task)}", each.task, alt, each.bins, draw, 3.2,
+                              below=0.25 + 0.16 * each.bins["row"].nunique() / 2, section="reliability")  # fmt: skip
+
+
+def title_of(column: Column) -> str:
+    """What a column shows: task, metric, and the split where it is not the usual one."""
+    known = METRICS.get(column.metric)
+    metric = known.title if known else column.metric
+    return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
+
+
+def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
+    """Differences and scores, a panel per column, a line per method."""
+    drawn = [(column, here) for column in manifest.columns if (here := _of(cells, column))["n_seeds"].any()]
+    compared = [(column, here) for column, here in drawn if here["difference"].notna().any()]
+    names = [row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]  # or the interval in words
+    tall, margins = 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
+    if compared:
+        panels = [Panel(title_of(c), _alt_differences(f), partial(figures.plot_differences, f)) for c, f in compared]
+        yield _drawn("differences", "differences", panels, tall, margins)
+    if drawn and len(cells) <= MANY_CELLS:
+        panels = [Panel(title_of(c), _alt_scores(f), partial(figures.plot_scores, f)) for c, f in drawn]
+        yield _drawn("scores", "scores", panels, tall, margins)
+
+
+def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
+    """The page's panels of scores after each epoch."""
+    titles = {row.id: row.title for row in manifest.rows}
+    panels = []
+    for column in manifest.columns:
+        curve = curves.epochs(logs, manifest, column)
+        if len(curve) and curve["epoch"].nunique() > 1:
+            draw = partial(figures.plot_curves, curve, titles=titles, x="epoch", ylabel=_unit(column))
+            alt = f"{title_of(column)} after each epoch, by method, with the range over seeds."
+            panels.append(Panel(title_of(column), alt, draw))
+    if panels:
+        yield _drawn("", "epochs", panels, 2.3, (0.5, figures.room_after(list(titles.values()))))
+
+
+def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterator[Sheet]:
+    """The files of logged loss parts, one per task: on the page the explorer draws them."""
+    titles = {row.id: row.title for row in manifest.rows}
+    for column in manifest.distinct():
+        name = column.title or column.task
+        panels = [
+            Panel(f"{name}: {figures.PARTS.get(str(part), str(part))}", "", partial(_draw_part, curve, titles=titles))
+            for part, curve in logged[column.id].groupby("part", sort=False)
+        ]
+        if panels:
+            margins = 0.6, figures.room_after(list(titles.values()))
+            yield _drawn(f"loss-parts-{redrawn.plain(name)}", "", panels, 2.5, margins)
+
+
+def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
+    loss = curve["part"].iloc[0] in curves.LOSS_PARTS
+    return figures.plot_curves(curve, ax, titles, x="step", ylabel="nats, unweighted" if loss else "", log=True)
+
+
+def _alone(drawing: redrawn.Drawing) -> Sheet:
+    """One of the paper's panels, or a reliability diagram, as a figure of its own."""
+    left = figures.room_for(drawing.left) if drawing.left else 0.6
+    margins = left, figures.room_after(drawing.beside) if drawing.beside else 0.15
+    panel = Panel(drawing.title, drawing.alt, partial(drawing.draw, drawing.frame))
+    return _drawn(drawing.name, drawing.section, [panel], drawing.height, margins, drawing.below)
+
+
+def _drawn(
+    stem: str, section: str, panels: Sequence[Panel], tall: float, margins: tuple[float, float], below: float = 0.0
+) -> Sheet:
+    """The panels, each ``tall`` inches high without its title."""
+    figure, axes = figures.panels(len(panels), PANEL, tall + figures.TITLE, margins, below=below)
+    for panel, ax in zip(panels, axes, strict=True):
+        panel.draw(ax)
+    return Sheet(stem, section, panels, figure, axes)
+
+
+def _unique_ids(svg: str, prefix: str) -> str:
+    """Ids that nothing refers to go, the others get the figure's name: pages hold many figures, ids must differ."""
+    used = set(re.findall(r"[\"(]#([\w.-]+)", svg))
+    svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
+    return re.sub(r"([\"(])#([\w.-]+)", rf"\1#{prefix}-\2", svg)
+
+
+def _of(cells: pd.DataFrame, column: Column) -> pd.DataFrame:
+    return cells[cells["column"] == column.id]
+
+
+def _unit(column: Column) -> str:
+    known = METRICS.get(column.metric)
+    return "nats" if known is not None and known.scale == 1.0 else "%"
+
+
+def _alt_differences(cells: pd.DataFrame) -> str:
+    told = [
+        f"{c.row_title} {tables.number(c.difference, tables.digits_of(c.metric), signed=True)} ({tables.interval(c)})"
+        for c in tables.records(cells)
+        if c.n_pairs
+    ]
+    return f"Differences to the baseline with 95 % intervals on {cells['column_title'].iloc[0]}: {'; '.join(told)}."
+
+
+def _alt_scores(cells: pd.DataFrame) -> str:
+    told = [f"{c.row_title} {tables.mean_and_spread(c)}" for c in tables.records(cells)]
+    return f"Scores of every seed and their mean on {cells['column_title'].iloc[0]}: {'; '.join(told)}."
