@@ -126,7 +126,7 @@ def measure(plan: Plan, store: Store, executor: Executor, display: Display, plug
     Raises: UsageError: if the folder holds runs that other code made.
     """
     notes = _reused(plan, store, plugins)
-    commands = {"run": command, "rerun_cell": command}
+    commands = {"run": command}
     summary = engine.run(plan, store, executor, display, retry_failed=True, plugins=plugins, commands=commands)
     if summary.interrupted:
         raise KeyboardInterrupt

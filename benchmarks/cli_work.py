@@ -148,7 +148,7 @@ def _run(request: Request, how: How) -> int:
         plugins=tuple(how.plugins or ()),
         checkpoint=how.checkpoint,
         track=how.track or "",
-        commands={"run": request.command("run"), "rerun_cell": request.command("run")},
+        commands={"run": request.command("run"), "rerun_cell": request.rerun()},
     )
     print(catalogue.summary_text(planned, summary), file=sys.stderr if how.quiet else sys.stdout)
     experiment = planned.experiment

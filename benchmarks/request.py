@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ _OPTIONS = {
     "source": "--source", "data_dir": "--data-dir", "data_file": "--data-file", "grid_name": "--name",
     "plugins": "--import", "results": "--results",
 }  # fmt: skip
+_OF_A_RUN = ("source", "data_dir", "data_file", "plugins", "results")  # what `runs rerun` needs to know
 SPLITS = ("dev", "holdout", "train", "test")
 
 
@@ -128,15 +129,20 @@ class Request:
 
     def command(self, verb: str) -> str:
         """A command line that asks for the same."""
-        words = ["smart-repro", verb, self.name]
-        for name, option in _OPTIONS.items():
+        flags = [f"--{name}" for name in ("tune", "tuned") if getattr(self, name)]
+        return shlex.join(["smart-repro", verb, self.name, *self._options(_OPTIONS), *flags])
+
+    def rerun(self) -> str:
+        """A command line that does one finished run again, ``KEY``, and compares its predictions byte for byte."""
+        return shlex.join(["smart-repro", "runs", "rerun", "KEY", *self._options(_OF_A_RUN)])
+
+    def _options(self, names: Iterable[str]) -> Iterator[str]:
+        for name in names:
             value = getattr(self, name)
             if value is None or (name == "results" and value == Path("results")):
                 continue
             for each in value if isinstance(value, list) else [value]:
-                words += [option, str(each)]
-        words += [f"--{name}" for name in ("tune", "tuned") if getattr(self, name)]
-        return shlex.join(words)
+                yield from (_OPTIONS[name], str(each))
 
     def _methods(self) -> tuple[MethodChoice, ...]:
         if self.methods is None:

@@ -119,7 +119,7 @@ class World:
             "reasons_missing": {},
             "commands": {
                 "run": f"smart-repro run {self.name}",
-                "rerun_cell": f"smart-repro run {self.name} --methods METHOD --tasks TASK --seeds SEED",
+                "rerun_cell": "smart-repro runs rerun KEY",
             },
         } | self.extra
         path = self.root / "experiments" / self.name / "0123abcd.json"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,6 +62,12 @@ def test_from_official_files_to_a_report_that_recomputes_and_trains_nothing_twic
     folder = results / "reports" / "compare"
     assert {path.name for path in folder.iterdir()} >= {"report.html", "table.md", "table.tex", "table.csv", "figures"}
     assert all(_mean_recomputes(line, results) for line in _manifest(results)["columns"])
+
+    command = _manifest(results)["commands"]["rerun_cell"]
+    assert html.escape(command) in (folder / "report.html").read_text()
+    key = min(path.name for path in (results / "runs").iterdir())
+    code, out, _ = shell(*shlex.split(command.replace("KEY", key[:8]))[1:])
+    assert (code, out) == (0, f"{key} is reproduced, byte for byte\n")
 
     code, out, _ = shell("run", *options)
     assert code == 0
