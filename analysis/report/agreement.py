@@ -69,8 +69,11 @@ def agreement_of(results: Path, manifest: Manifest, column: Column, arms: Mappin
 
 
 def _contrastable(a: Outputs, b: Outputs) -> bool:
-    contested = errors.is_contested(a.votes) if a.votes is not None else np.zeros(0, dtype=bool)
-    return bool(set(a.seeds) & set(b.seeds)) and contested.sum() >= 2
+    """Whether both have a seed in common, and at least two contested and two other items with a majority."""
+    if a.votes is None or not set(a.seeds) & set(b.seeds):
+        return False
+    contested = errors.is_contested(a.votes)[errors.agreement(a.votes) != errors.NO_MAJORITY]
+    return bool(min(contested.sum(), (~contested).sum()) >= 2)
 
 
 def _sentence(title: str, baseline: str, a: Outputs, b: Outputs) -> str:

@@ -14,6 +14,7 @@ from analysis.comparison import compare
 from analysis.crossed import crossed_interval
 from analysis.errors import Outputs
 from analysis.load import ResultsError, latest_manifest
+from analysis.report.agreement import _contrastable
 from analysis.scores import log_softmax
 
 
@@ -167,3 +168,20 @@ def test_the_temperature_that_was_put_in_comes_out(rng):
     labels = (np.exp(log_softmax(honest)).cumsum(1) < rng.random((20_000, 1))).sum(1)
     assert temperature(labels, 3.0 * honest) == pytest.approx(3.0, rel=0.04)
     assert temperature(labels, honest / 2) == pytest.approx(0.5, rel=0.04)
+
+
+@pytest.mark.parametrize(
+    ("votes", "enough"),
+    [
+        ([[5, 0, 0], [4, 1, 0], [3, 2, 0], [3, 1, 1]], True),
+        ([[3, 2, 0], [3, 1, 1], [3, 2, 0], [5, 0, 0]], False),  # one item beside the contested ones
+        ([[3, 2, 0], [3, 1, 1], [2, 2, 1], [2, 2, 1]], False),  # no majority is no other group
+    ],
+)
+def test_two_groups_of_two_items_are_needed_for_a_contrast_of_them(votes, enough):
+    """A report on fewer once ended with an error instead of saying nothing about the contrast."""
+    arm = outputs([[0, 0, 0, 0]], [0, 0, 0, 0], votes)
+    assert _contrastable(arm, arm) is enough
+    kept = errors.agreement(arm.votes) != errors.NO_MAJORITY
+    if enough:
+        errors.interaction(arm, arm, errors.is_contested(arm.votes)[kept])
