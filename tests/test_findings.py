@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ from analysis.load import is_done, latest_manifest
 from benchmarks.publish import VOTES, notice
 from benchmarks.spec import RunSpec
 from benchmarks.store import Store
+from tests.test_docs import module
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results" / "published"
@@ -23,12 +23,7 @@ COLUMNS = re.compile(r"id|epoch|label|prediction|logit_\d+|votes_\d+")
 
 @pytest.fixture(scope="module")
 def findings() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("findings", ROOT / "docs" / "findings.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return module(ROOT / "docs" / "findings.py")
 
 
 def test_the_page_is_what_the_published_runs_give(findings: ModuleType) -> None:
