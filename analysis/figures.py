@@ -54,6 +54,7 @@ PARTS = {
 }
 ACROSS = 3  # panels beside each other in a file
 TITLE = 0.16  # inches above a panel for its title
+LETTER = 0.069  # inches a letter of a title is wide
 XLABEL, YLABEL = 0.235, 0.17  # inches: from the axis down to its name, from a panel's left edge to its axis' name
 BELOW: Any = {
     "loc": "upper center",
@@ -148,6 +149,19 @@ def panels(
         ax.yaxis.set_label_coords((YLABEL - left) / inner[0], 0.5)
         axes.append(ax)
     return figure, axes
+
+
+def set_title(ax: Axes, title: str, width: float) -> None:
+    """A title above a panel of :func:`panels`, begun left of the axes where it would else end outside the panel.
+
+    Args:
+        width: of the panel, in inches.
+    """
+    figure = ax.get_figure()
+    assert figure is not None
+    full, box = figure.get_size_inches()[0], ax.get_position()
+    room = width - (box.x0 * full) % width  # inches from the axes' left to the panel's right
+    ax.set_title(title, x=min(0.0, room - LETTER * len(title)) / (box.width * full))
 
 
 def room_for(names: Sequence[str]) -> float:

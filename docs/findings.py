@@ -1,6 +1,6 @@
 """Fills the numbers of docs/FINDINGS.md from the published runs: ``python docs/findings.py``. A test compares.
 
-Written anew are blocks from ``<!-- table NAME -->`` (also ``claims``, ``cost``) to ``<!-- end -->``, and
+Written anew are blocks from ``<!-- table NAME -->`` (also ``claims``) to ``<!-- end -->``, and
 single numbers with their source behind them, ``+1.2<!--= claim/ID/estimate -->``. Every other word is an author's.
 """
 
@@ -10,17 +10,19 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
+
+import numpy as np
 
 from analysis import claims, tables
+from analysis.claims.claim import POINTS
 from analysis.comparison import compare
-from analysis.load import Manifest, is_done, latest_manifest, load, read_run
+from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "results" / "published"
 PAGE = HERE / "FINDINGS.md"
-_BLOCK = re.compile(r"(<!-- (table|claims|cost) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
-_NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(<!--= (\S+) -->)")
+_BLOCK = re.compile(r"(<!-- (table|claims) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+_NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->)")
 
 
 def page() -> str:
@@ -44,10 +46,12 @@ def facts() -> dict[str, str]:
             found |= {f"{about}/{each}": tables.number(getattr(cell, each)) for each in ("mean", "sd", "visible")}
             signed = ("difference", "low", "high")
             found |= {f"{about}/{each}": tables.number(getattr(cell, each), signed=True) for each in signed}
+        for task in dict.fromkeys(column.task for column in manifest.columns):
+            found |= fit(manifest, task)
         for verdict in claims.decide_all(PUBLISHED, manifest):
             if verdict.interval is not None:
-                about, digits = f"claim/{verdict.claim.id}", 1 if verdict.unit == claims.POINTS else 2
-                signed = verdict.unit == claims.POINTS
+                about, digits = f"claim/{verdict.claim.id}", 1 if verdict.unit == POINTS else 2
+                signed = verdict.unit == POINTS
                 for each in ("estimate", "low", "high"):
                     found[f"{about}/{each}"] = tables.number(getattr(verdict.interval, each), digits, signed=signed)
     return found
@@ -62,34 +66,39 @@ def verdicts(manifest: Manifest) -> str:
     """The experiment's claims that were decided, each with its numbers; then how many were not run."""
     found = claims.decide_all(PUBLISHED, manifest)
     decided = [verdict for verdict in found if verdict.status != claims.NOT_RUN]
-    lines = [("claim", "verdict", "numbers")]
+    lines = [("claim", "reading", "verdict", "numbers", "id")]
     for verdict in decided:
-        told = claims.in_words(verdict)[len(verdict.words) + 2 :]
-        lines.append((f"{verdict.claim.sentence} (`{verdict.claim.id}`)", f"**{verdict.words}**", told))
+        claim, told = verdict.claim, claims.in_words(verdict)
+        lines.append((claim.sentence, claim.reading, verdict.words, told[len(verdict.words) + 2 :], claim.id))
     text = tables.github(lines)
     left = [f"`{verdict.claim.id}`" for verdict in found if verdict.status == claims.NOT_RUN]
     return text + (f"\n\nNot run: {', '.join(left)}." if left else "")
 
 
-def cost(manifest: Manifest) -> str:
-    """Seconds an update takes under each method, and that as a multiple of the baseline's: medians over runs."""
-    lines = [("method", "task", "seconds an update", "times plain", "runs")]
-    for task in dict.fromkeys(column.task for column in manifest.columns):
-        seconds = {}
-        for row in manifest.rows:
-            keys = [key for key in manifest.cells[row.id].get(task, []) if is_done(PUBLISHED, key)]
-            timings = [read_run(PUBLISHED, key).result["timing"] for key in keys]
-            seconds[row] = [timing["training"] / timing["updates"] for timing in timings if timing.get("updates")]
-        plain = next(median(s) for row, s in seconds.items() if row.id == manifest.baseline_row)
-        lines += [
-            (row.title, task, tables.number(median(s), 2), tables.number(median(s) / plain, 2), str(len(s)))
-            for row, s in seconds.items()
-            if s
-        ]
-    return tables.github(lines, texts=2)
+def fit(manifest: Manifest, task: str) -> dict[str, str]:
+    """How each method's runs on a task fit and answer, means over runs: accuracy, the share of their commonest answer,
+    the task's loss over the last third of the updates, and each part that is logged beside it."""
+    found: dict[str, str] = {}
+    column = next(column for column in manifest.columns if column.task == task)
+    for row in manifest.rows:
+        keys = [key for key in manifest.keys(row.id, column) if is_done(PUBLISHED, key)]
+        if not keys or column.metric in ("pearson", "spearman"):
+            continue
+        answers = [predictions(PUBLISHED, key, task, column.split) for key in keys]
+        logs = [history(PUBLISHED, key) for key in keys]
+        means = {
+            "accuracy": 100 * np.mean([(each["label"] == each["prediction"]).mean() for each in answers]),
+            "commonest": 100 * np.mean([each["prediction"].value_counts(normalize=True).max() for each in answers]),
+            "loss": np.mean([log["task"].iloc[-(len(log) // 3) :].mean() for log in logs]),
+        }
+        found |= {f"{row.id}/{name}": tables.number(float(v), 2 if name == "loss" else 1) for name, v in means.items()}
+        parts = [part for part in ("smoothness", "bregman", "distillation", "start_share") if part in logs[0]]
+        found |= {f"{row.id}/{part}": f"{np.mean([log[part].mean() for log in logs]):.1e}" for part in parts}
+        found["majority"] = tables.number(100 * float(answers[0]["label"].value_counts(normalize=True).max()))
+    return {f"{manifest.name}/{task}/{name}": value for name, value in found.items()}
 
 
-BLOCKS: dict[str, Callable[[Manifest], str]] = {"table": table, "claims": verdicts, "cost": cost}
+BLOCKS: dict[str, Callable[[Manifest], str]] = {"table": table, "claims": verdicts}
 
 
 @lru_cache

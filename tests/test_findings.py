@@ -30,7 +30,7 @@ def test_the_page_is_what_the_published_runs_give(findings: ModuleType) -> None:
     written = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
     assert written == findings.page(), "run: python docs/findings.py"
     assert len(findings._NUMBER.findall(written)) > 10
-    assert len(findings._BLOCK.findall(written)) >= 3
+    assert len(findings._BLOCK.findall(written)) >= 2
 
 
 def test_no_result_stands_in_the_prose_without_its_source(findings: ModuleType) -> None:

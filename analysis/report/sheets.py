@@ -64,7 +64,7 @@ class Sheet:
         if not self.stem:
             return []
         for ax, panel in zip(self.axes, self.panels, strict=True):
-            ax.set_title(panel.title)
+            figures.set_title(ax, panel.title, PANEL)
         return figures.save(self.figure, folder / self.stem)
 
 

@@ -25,7 +25,7 @@ from benchmarks.experiments.published import unaccounted
 from benchmarks.experiments.sda_table3 import CLASSIFICATION, COLUMNS, average_delta
 from benchmarks.papers import printed, published
 from benchmarks.profiles import PROFILES, stand_in
-from benchmarks.spec import Identity, RunSpec, method, run_key
+from benchmarks.spec import Identity, RunSpec, method, parse_methods, run_key
 from benchmarks.tasks import TASKS
 
 NAMES = list(EXPERIMENTS)
@@ -305,6 +305,20 @@ def test_control_studies_alone_may_be_decided_on_some_of_their_tasks() -> None:
     cola = narrowed(EXPERIMENTS["what-drives-smart"](), tasks=("cola",))
     assert {each["partial"] for each in cola.manifest({}, {})["claims"]} == {True}
     assert cola.claims[0].tasks == ("cola", "rte", "mrpc", "sst2")
+
+
+def test_a_row_is_asked_for_by_its_name_and_a_method_by_its_own() -> None:
+    """``vanilla`` is a row; that label smoothing and triple epochs have its method does not make them it."""
+    whole = EXPERIMENTS["what-drives-smart"]()
+
+    def rows(text: str) -> list[str]:
+        return [row.id for row in narrowed(whole, methods=tuple(parse_methods(text))).rows]
+
+    assert rows("vanilla,r-drop") == ["vanilla", "r-drop"]
+    assert rows("smart[shared]") == ["smart[shared]"]
+    assert rows("smart") == ["smart[shared]", "smart[independent]"]  # no row is called so
+    with pytest.raises(UsageError, match="has no row sda"):
+        rows("vanilla,sda")
 
 
 def test_claims_speak_about_the_generated_tasks_in_the_demo() -> None:
