@@ -169,8 +169,9 @@ def reportable(results: Path, name: str | None) -> list[tuple[Path, str]]:
     from benchmarks.status import experiments
 
     folders = [folder for folder in (results, results / "published") if (folder / "experiments").is_dir()]
-    found = [(folder, each) for folder in folders or [results] for each in experiments(folder)]
-    return [next(((f, n) for f, n in found if n == name), (results, name))] if name else found
+    if name:
+        return [(next((f for f in folders if (f / "experiments" / name).is_dir()), results), name)]
+    return [(folder, each) for folder in folders or [results] for each in experiments(folder)]
 
 
 def write_report_of(results: Path, name: str) -> None:

@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from analysis.curves import POINTS
-from analysis.load import latest_manifest
 from benchmarks.errors import UsageError
 from benchmarks.store import Store, write_json
 from benchmarks.tasks import TASKS
 
+POINTS = 60  # of a run's history: what `analysis.curves` draws of it
 VOTES = 5  # annotators of SNLI and MultiNLI; more are ChaosNLI's, whose licence does not let them be passed on
 _ELSEWHERE = {"--data-dir": "path/to/data", "--data-file": "SPLIT=FILE", "--results": None}  # options of one machine
 NOTICE = """# Published runs
@@ -55,21 +54,20 @@ def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
 
     Runs that are there already stay as they are.
 
-    Raises:
-        UsageError: a run has votes of more annotators than may be passed on, or the folder is the store's own.
-        analysis.ResultsError: there is no such experiment.
+    Raises: UsageError: a run has votes of more annotators than may be passed on, there is no such experiment, or the
+        folder is the store's own.
     """
     if folder.resolve() == store.root.resolve():
         raise UsageError(f"{folder} is the results folder itself: name another to publish into")
     there, keys, new = Store(folder), dict[str, None](), 0
     there.runs.mkdir(parents=True, exist_ok=True)
     for name in names:
-        manifest = latest_manifest(store.root, name)
-        keys |= dict.fromkeys(key for key in manifest.all_keys() if store.is_done(key))
+        manifest = store.newest_manifest(name)
+        cells = (runs for tasks in manifest["cells"].values() for runs in tasks.values())
+        keys |= dict.fromkeys(key for runs in cells for key in runs if store.is_done(key))
         for old in there.manifests(name).glob("*.json"):
             old.unlink()
-        raw = json.loads((store.manifests(name) / f"{manifest.grid}.json").read_text(encoding="utf-8"))
-        there.write_manifest({**raw, "commands": {k: portable(v) for k, v in raw.get("commands", {}).items()}})
+        there.write_manifest({**manifest, "commands": {k: portable(v) for k, v in manifest["commands"].items()}})
     for key in keys:
         if not there.is_done(key):
             _copy(store.runs / key, there.runs / key)

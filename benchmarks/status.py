@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -58,11 +57,7 @@ _WORDS = {"done": "done", "running": "running", "failed": "failed", "todo": "to 
 
 
 def _entry(store: Store, name: str) -> dict[str, Any]:
-    grids = sorted(store.manifests(name).glob("*.json"), key=lambda path: path.stat().st_mtime)
-    if not grids:
-        known = ", ".join(sorted(path.name for path in (store.root / "experiments").glob("*"))) or "none"
-        raise UsageError(f"no experiment {name!r} in {store.root}; there are: {known}")
-    manifest = json.loads(grids[-1].read_text())
+    manifest = store.newest_manifest(name)
     runs = {
         key: f"{row} {task} seed {seed}"
         for row, tasks in manifest["cells"].items()

@@ -224,6 +224,20 @@ class Store:
         write_json(path, manifest)
         return path
 
+    def newest_manifest(self, name: str) -> dict[str, Any]:
+        """The experiment's manifest that was written last.
+
+        Raises: UsageError: if there is none; it names those there are.
+        """
+        grids = sorted(self.manifests(name).glob("*.json"), key=lambda path: path.stat().st_mtime)
+        if not grids:
+            known = ", ".join(sorted(path.name for path in (self.root / "experiments").glob("*"))) or "none"
+            raise UsageError(
+                f"no experiment {name!r} in {self.root}, there are: {known}; `smart-repro run {name}` first"
+            )
+        content: dict[str, Any] = json.loads(grids[-1].read_text(encoding="utf-8"))
+        return content
+
     def remove(self, key: str) -> None:
         """Forget a run: its results, its weights and its work.
 

@@ -7,7 +7,6 @@ labels in the words its training file uses.
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -39,7 +38,7 @@ def submit(
     Raises: UsageError: runs that are missing, with the command that makes them. DataError: predictions that do not fit.
     """
     store = Store(results)
-    manifest = _manifest(store, experiment)
+    manifest = store.newest_manifest(experiment)
     wanted = tuple(tasks) or tuple(FILES)
     unknown = [task for task in wanted if task not in FILES]
     if unknown:
@@ -175,11 +174,3 @@ def _predictions(
         else:
             missing.append(task)
     return found, missing
-
-
-def _manifest(store: Store, experiment: str) -> dict[str, Any]:
-    grids = sorted(store.manifests(experiment).glob("*.json"), key=lambda path: path.stat().st_mtime)
-    if not grids:
-        raise UsageError(f"{experiment} was not run in {store.root}: `smart-repro run {experiment}` first")
-    content: dict[str, Any] = json.loads(grids[-1].read_text())
-    return content

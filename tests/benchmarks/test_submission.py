@@ -178,7 +178,7 @@ def test_a_row_and_seed_of_an_experiment_become_a_submission(results: Path, tmp_
         ({}, "no test predictions .* cola, sst2"),
         ({"row": "vanilla"}, "no row 'vanilla'"),
         ({"seed": 9}, "no seed 9"),
-        ({"experiment": "smart-table1"}, "was not run"),
+        ({"experiment": "smart-table1"}, "no experiment"),
         ({"tasks": ["snli"]}, "not a GLUE test set"),
     ],
 )
