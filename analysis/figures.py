@@ -157,7 +157,7 @@ def set_title(ax: Axes, title: str, width: float) -> None:
     Args:
         width: of the panel, in inches.
     """
-    figure = ax.get_figure()
+    figure = ax.get_figure(root=True)
     assert figure is not None
     full, box = figure.get_size_inches()[0], ax.get_position()
     room = width - (box.x0 * full) % width  # inches from the axes' left to the panel's right
