@@ -12,11 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from analysis import claims, tables
 from analysis.claims.claim import POINTS
 from analysis.comparison import compare
-from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions
+from analysis.load import Manifest, history, is_done, latest_manifest, predictions, run_keys
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "results" / "published"
@@ -35,20 +36,17 @@ def page() -> str:
 @lru_cache
 def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
-    frame = load(PUBLISHED)
-    once = frame.drop_duplicates("key")
-    found = {"runs": f"{len(once):,}", "hours": tables.number(float(once["seconds"].sum()) / 3600)}
+    found = {"runs": f"{len(run_keys(PUBLISHED)):,}"}
     for name in _names():
         manifest = _manifest(name)
-        found[f"{name}/runs"] = f"{sum(is_done(PUBLISHED, key) for key in manifest.all_keys()):,}"
-        for cell in tables.records(compare(PUBLISHED, manifest)):
+        for cell in tables.records(_cells(name)):
             about = f"{name}/{cell.column}/{cell.row}"
             found |= {f"{about}/{each}": tables.number(getattr(cell, each)) for each in ("mean", "sd", "visible")}
             signed = ("difference", "low", "high")
             found |= {f"{about}/{each}": tables.number(getattr(cell, each), signed=True) for each in signed}
         for task in dict.fromkeys(column.task for column in manifest.columns):
             found |= fit(manifest, task)
-        for verdict in claims.decide_all(PUBLISHED, manifest):
+        for verdict in _verdicts(name):
             if verdict.interval is not None:
                 about, digits = f"claim/{verdict.claim.id}", 1 if verdict.unit == POINTS else 2
                 signed = verdict.unit == POINTS
@@ -59,12 +57,12 @@ def facts() -> dict[str, str]:
 
 def table(manifest: Manifest) -> str:
     """The experiment's table, as papers print it."""
-    return tables.github(tables.matrix(compare(PUBLISHED, manifest)), texts=1)
+    return tables.github(tables.matrix(_cells(manifest.name)), texts=1)
 
 
 def verdicts(manifest: Manifest) -> str:
     """The experiment's claims that were decided, each with its numbers; then how many were not run."""
-    found = claims.decide_all(PUBLISHED, manifest)
+    found = _verdicts(manifest.name)
     decided = [verdict for verdict in found if verdict.status != claims.NOT_RUN]
     lines = [("claim", "reading", "verdict", "numbers", "id")]
     for verdict in decided:
@@ -104,6 +102,16 @@ BLOCKS: dict[str, Callable[[Manifest], str]] = {"table": table, "claims": verdic
 @lru_cache
 def _manifest(name: str) -> Manifest:
     return latest_manifest(PUBLISHED, name)
+
+
+@lru_cache
+def _cells(name: str) -> pd.DataFrame:
+    return compare(PUBLISHED, _manifest(name))
+
+
+@lru_cache
+def _verdicts(name: str) -> list[claims.Verdict]:
+    return claims.decide_all(PUBLISHED, _manifest(name))
 
 
 def _names() -> list[str]:

@@ -355,9 +355,8 @@ def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: tu
         columns = tuple(column for column in columns if column.task in tasks)
     if methods:
         wanted = {choice.name if not choice.options else choice.label for choice in methods}
-        of_method = wanted - {
-            r.id for r in rows
-        }  # `vanilla` is the row of that name, not every row it is the method of
+        # `vanilla` is the row of that name, not every row it is the method of
+        of_method = wanted - {r.id for r in rows}
         rows = tuple(r for r in rows if r.id in wanted or {r.method.name, r.method.label} & of_method)
         unknown = of_method - {name for r in rows for name in (r.method.name, r.method.label)}
         if unknown:
