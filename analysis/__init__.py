@@ -1,8 +1,8 @@
 """Reading result folders: scores, intervals, verdicts, tables, figures, reports. Imports neither other package,
 never torch.
 
-``import analysis; analysis.load("results")`` gives a tidy frame; the rest is in the modules, each usable from a
-notebook.
+``import analysis; analysis.load("results")`` gives a tidy frame; :mod:`analysis.frames` takes what you select of it to
+the other modules.
 """
 
 from analysis.load import ResultsError, load

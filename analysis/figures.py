@@ -554,10 +554,13 @@ def _in_words(cell: Any) -> str:
 
 def _reach(cells: pd.DataFrame) -> float:
     """Half the width of a difference axis: all estimates and published values, and the usual interval, with room to
-    spare."""
+    spare; the widest interval too, where that takes at most twice as much."""
     points = cells[["difference", "published_difference"]].abs().max().max()
-    usual = cells[["low", "high"]].abs().max(axis=1).median()
-    return float(np.nanmax([1.35 * points, 1.15 * min(usual, 4 * points if points > 0 else usual), 1e-3]))
+    ends = cells[["low", "high"]].abs().max(axis=1)
+    usual = ends.median()
+    reach = float(np.nanmax([1.35 * points, 1.15 * min(usual, 4 * points if points > 0 else usual), 1e-3]))
+    widest = 1.05 * float(ends.max())
+    return widest if reach < widest <= 2 * reach else reach
 
 
 def _spread(y: int, n: int) -> np.ndarray:

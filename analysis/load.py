@@ -143,16 +143,18 @@ def load(results: str | Path) -> pd.DataFrame:
     """Every score of every finished run, tidy: one row per run, task, split and metric.
 
     Columns: ``key method seed model task split metric score`` (a fraction), ``train_task`` (the task it was trained
-        on),
-    ``generated seconds steps source``, every other field of the spec under its own name, and the method's settings as
-    ``config.<name>``.
+    on), ``results`` (this folder), ``generated seconds steps source``, every other field of the spec under its own
+    name, and the method's settings as ``config.<name>``. Rows, filtered as you like, are what :mod:`analysis.frames`
+    takes.
 
     Raises: ResultsError: if there is no ``runs`` folder below ``results``, or a file in it cannot be read.
     """
     import pandas as pd
 
-    records = [record for key in run_keys(results) for record in _records(read_run(results, key))]
-    first = ["key", "method", "seed", "model", "train_task", "task", "split", "metric", "score"]
+    records = [
+        {**record, "results": str(results)} for key in run_keys(results) for record in _records(read_run(results, key))
+    ]
+    first = ["key", "method", "seed", "model", "train_task", "task", "split", "metric", "score", "results"]
     frame = pd.DataFrame.from_records(records)
     if frame.empty:
         return pd.DataFrame(columns=first)

@@ -23,7 +23,8 @@ HERE = Path(__file__).parent
 PUBLIC = (
     "smart_repro.methods", "smart_repro.hf", "smart_repro.divergence", "smart_repro.perturbation",
     "smart_repro.averaging", "smart_repro.models", "smart_repro.heads", "smart_repro.encoding",
-    "smart_repro.evaluation", "smart_repro.train", "analysis", "analysis.significance", "analysis.claims",
+    "smart_repro.evaluation", "smart_repro.train", "analysis", "analysis.frames", "analysis.significance",
+    "analysis.claims",
 )  # fmt: skip
 _METHODS = """# Methods
 
