@@ -3,8 +3,8 @@
 ``python -m analysis.coverage OUT`` runs the published grid (about ten minutes on one core) and writes
 ``coverage.csv`` and the figure. Studies are simulated answer by answer: an item has its difficulty and, for each
 arm, its own quirk (the method-by-item interaction); a seed has its quality, drawn for each arm; the rest is noise.
-Nothing is normal about the
-result: answers are right or wrong.
+Answers are right or wrong, so nothing is normal about the result; for correlations they are numbers around the label,
+as far from it as item, arm, seed and noise say.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Scenario:
 
     Attributes:
         seeds, items: size of the study.
-        seed_points: standard deviation over seeds of a run's true accuracy, in points.
+        seed_points: standard deviation over seeds of a run's true accuracy (or correlation), in points.
         quirk: share of the items' variance in difficulty that is an arm's own (method-by-item interaction), 0 to 1.
-        gain: true difference of accuracy in points.
+        gain: true difference of accuracy (or correlation) in points.
         metric: what the study reports.
     """
 
@@ -52,10 +52,29 @@ class Scenario:
 
 BASE = 1.2  # latent skill: with difficulty and noise of variance 1 each, about 80 % right
 DENSITY = 0.1968  # accuracy per unit of latent skill at that rate: phi(1.2 / sqrt 2) / sqrt 2
+CORRELATION = 0.85  # of predictions with labels, where the metric is one
+CORRELATIONS = ("pearson", "spearman")
 
 
 def simulate(scenario: Scenario, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predictions of both arms ``(seeds, items)`` of 0 and 1, and the labels."""
+    """Predictions of both arms ``(seeds, items)``, of 0 and 1 or real numbers, and the labels."""
+    return _regression(scenario, rng) if scenario.metric in CORRELATIONS else _classification(scenario, rng)
+
+
+def _regression(scenario: Scenario, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    s, n = scenario.seeds, scenario.items
+    labels = rng.standard_normal(n)
+    shared = np.sqrt(1 - scenario.quirk) * rng.standard_normal(n)
+    arms = []
+    for gain in (scenario.gain, 0.0):
+        reached = CORRELATION + gain / 100 + scenario.seed_points / 100 * rng.standard_normal((s, 1))
+        own = np.sqrt(scenario.quirk) * rng.standard_normal(n)
+        errors = (shared + own + rng.standard_normal((s, n))) / np.sqrt(2)
+        arms.append(labels + np.sqrt(1 / reached**2 - 1) * errors)
+    return arms[0], arms[1], labels
+
+
+def _classification(scenario: Scenario, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     s, n = scenario.seeds, scenario.items
     labels = (rng.random(n) < 0.5).astype(np.int64)
     shared = np.sqrt(1 - scenario.quirk) * rng.standard_normal(n, dtype=np.float32)
@@ -69,8 +88,9 @@ def simulate(scenario: Scenario, rng: np.random.Generator) -> tuple[np.ndarray, 
 
 
 def deciding(a: np.ndarray, b: np.ndarray, labels: np.ndarray, scenario: Scenario, rng: np.random.Generator) -> float:
-    """p of the interval that decides."""
-    return crossed_interval(a, b, metric=scenario.metric, labels=labels, rng=rng).p
+    """p of the interval that decides, with its own fixed draws of items, as in reports."""
+    del rng
+    return crossed_interval(a, b, metric=scenario.metric, labels=labels).p
 
 
 def _bootstrap(a: np.ndarray, b: np.ndarray, labels: np.ndarray, scenario: Scenario, rng: np.random.Generator) -> float:
@@ -120,7 +140,10 @@ def published_grid() -> Iterator[tuple[Scenario, int, tuple[str, ...]]]:
         yield Scenario(seeds, items, points, quirk), 4_000 if items < 10_000 else 2_000, (DECIDES,)
     for items, points in product((277, 1_000), (0.0, 1.0)):
         yield Scenario(8, items, points), 600, tuple(TESTS)
-        yield Scenario(5, items, points, metric="matthews"), 600, (DECIDES,)
+    for metric in ("matthews", "f1", *CORRELATIONS):
+        for seeds, items, points in product((5, 8), (277, 1_500), (0.0, 1.0)):
+            yield Scenario(seeds, items, points, 0.4, metric=metric), 4_000, (DECIDES,)
+        yield Scenario(5, 10_000, 1.0, 0.4, metric=metric), 2_000, (DECIDES,)
 
 
 def run(cases: Sequence[tuple[Scenario, int, tuple[str, ...]]], seed: int = 0) -> pd.DataFrame:

@@ -144,9 +144,9 @@ def by_bootstrap(
 ) -> Components:
     """The same parts for a metric that is no mean of items: items are drawn anew, seeds stay.
 
-    What seeds' and items' variances both contain is taken as the mean item variance within a seed, over S. On means
-    that is the layout's ``MS_residual / (S n)`` plus an S-th of the items' own part: a little too much where both
-    variances are alike, and made up for by the floor where one of them dominates.
+    What seeds' and items' variances both contain is the residual's part alone, as in the layout. The mean item variance
+    within a seed exceeds the items' variance of the mean over seeds by (S - 1) / S of the residual's; what both contain
+    is an S-th of that: their difference, over S - 1.
 
     Args:
         arms: see :func:`of_metric`.
@@ -166,7 +166,8 @@ def by_bootstrap(
     resampled = np.concatenate([contrast(each) for each in changes])
     whole = contrast(np.zeros((1, len(counts))))[0]
     items, within = float(resampled.mean(1).var(ddof=1)), float(resampled.var(0, ddof=1).mean())
-    return Components(whole, items, within / n_seeds, n_items, "seeds and bootstrapped items")
+    both = (within - items) / (n_seeds - 1) if n_seeds > 1 else 0.0
+    return Components(whole, items, both, n_items, "seeds and bootstrapped items")
 
 
 def _contrast(

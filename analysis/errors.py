@@ -231,10 +231,17 @@ def hardest(arms: Mapping[str, Outputs], texts: pd.DataFrame | None = None) -> p
 
     Columns: ``id label wrong`` (share of runs that are wrong), ``contested`` (entropy in nats of the runs' answers),
     ``vote_entropy`` where there are votes, and the texts where given; hardest first, then most contested.
+
+    Raises: ValueError: arms scored on different items.
     """
     import pandas as pd
 
     first = next(iter(arms.values()))
+    other = next((name for name, outputs in arms.items() if not np.array_equal(outputs.ids, first.ids)), None)
+    if other is not None:
+        raise ValueError(
+            f"{other} was scored on other items than {next(iter(arms))}: only the same items can be ranked"
+        )
     chosen = np.concatenate([outputs.logits.argmax(-1) for outputs in arms.values()])
     answers = np.stack([(chosen == c).mean(0) for c in range(first.logits.shape[2])], axis=1)
     frame = pd.DataFrame({"id": first.ids, "label": first.labels, "wrong": (chosen != first.labels).mean(0)})

@@ -31,14 +31,14 @@ def _smoothness(direction: str, reading: str) -> Row:
     )
 
 
-_VANILLA = arms.vanilla("BERT")
+_VANILLA = arms.vanilla("plain fine-tuning")
 _DRIVERS = (
     _VANILLA,
-    Row("vanilla-3x", "BERT, three times the epochs (equal compute)", method("vanilla"),
+    Row("vanilla-3x", "plain, three times the epochs (equal compute)", method("vanilla"),
         {"epochs": Times(3), "max_steps": Times(3)}),
-    Row("vanilla-dropout", "BERT, dropout 0.2", method("vanilla"), {"dropout": 0.2}),
-    Row("label-smoothing", "BERT, label smoothing 0.1", method("vanilla", label_smoothing=0.1)),
-    Row("vanilla-adam", "BERT, Adam without bias correction", method("vanilla"), {"optimizer": "adam-uncorrected"}),
+    Row("vanilla-dropout", "plain, dropout 0.2", method("vanilla"), {"dropout": 0.2}),
+    Row("label-smoothing", "plain, label smoothing 0.1", method("vanilla", label_smoothing=0.1)),
+    Row("vanilla-adam", "plain, Adam without bias correction", method("vanilla"), {"optimizer": "adam-uncorrected"}),
     Row("r-drop", "R-Drop (dropout only)", method("r-drop")),
     *(
         _smoothness(direction, reading)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,6 +104,12 @@ def test_flips_by_hand():
         ["i0", 0, "same"],
     ]
     assert table.loc[0, "text_0"] == "mended"
+
+
+def test_hardest_items_are_of_the_same_items_in_every_arm():
+    one = Outputs(np.arange(3), np.zeros(3, int), np.zeros((1, 3, 2)), (0,))
+    with pytest.raises(ValueError, match="b was scored on other items than a"):
+        errors.hardest({"a": one, "b": replace(one, ids=np.array([0, 2, 1]))})
 
 
 def test_hardest_items_by_hand():
