@@ -1,6 +1,6 @@
 """Proof of the tests themselves: studies without any true difference, and how often each test finds one.
 
-``python -m analysis.coverage OUT`` runs the published grid (about ten minutes on one core) and writes
+``python -m analysis.coverage OUT`` runs the published grid (a quarter of an hour on one core) and writes
 ``coverage.csv`` and the figure. Studies are simulated answer by answer: an item has its difficulty and, for each
 arm, its own quirk (the method-by-item interaction); a seed has its quality, drawn for each arm; the rest is noise.
 Answers are right or wrong, so nothing is normal about the result; for correlations they are numbers around the label,
@@ -160,26 +160,51 @@ def run(cases: Sequence[tuple[Scenario, int, tuple[str, ...]]], seed: int = 0) -
 
 
 def plot_rates(rates: pd.DataFrame, ax: Axes) -> Axes:
-    """False-positive rates of the deciding interval by size of the study: a dot per scenario, the nominal 5 % as a
-    line."""
-    from analysis.figures import MARKERS, PALETTE, SOFT
-
+    """False-positive rates of the deciding interval on accuracy by size of the study: a dot per scenario with two
+    standard errors, the nominal 5 % and what is allowed as lines."""
     own = rates[(rates["test"] == DECIDES) & (rates["metric"] == "accuracy")]
     sizes = sorted(
         {(s, n) for s, n in zip(own["seeds"], own["items"], strict=True)}, key=lambda size: (size[1], size[0])
     )
-    ax.axhline(5, color=SOFT, lw=1)
-    ax.axhline(100 * ALLOWED, color=SOFT, lw=1, ls=(0, (3, 3)))
     for look, (points, group) in enumerate(own.groupby("seed_points")):
         x = [sizes.index(size) + 0.22 * (look - 1) for size in zip(group["seeds"], group["items"], strict=True)]
-        y, bars = 100 * group["rate"], 200 * group["error"]
-        colour = PALETTE[look]
-        ax.errorbar(
-            x, y, bars, fmt=MARKERS[look], color=colour, ms=4.5, mew=0, lw=1, label=f"seed sd {points:g} points"
-        )
-    ax.set_xticks(range(len(sizes)), [f"{s} seeds\n{n:,} items" for s, n in sizes])
+        _dots(ax, x, group, look, f"seed sd {points:g} points")
+    ax.set_xticks(range(len(sizes)), [f"{s} × {n:,}" for s, n in sizes])
+    ax.set_xlabel("seeds × items")
+    return _rate_axis(ax)
+
+
+def plot_metrics(rates: pd.DataFrame, ax: Axes) -> Axes:
+    """The same for metrics that are no means of items: a group per metric, a colour per number of items."""
+    own = rates[(rates["test"] == DECIDES) & (rates["metric"] != "accuracy")]
+    metrics = list(dict.fromkeys(own["metric"]))
+    sizes = sorted(own["items"].unique())
+    for look, items in enumerate(sizes):
+        some = own[own["items"] == items]
+        number, of = some.groupby("metric").cumcount(), some.groupby("metric")["metric"].transform("size")
+        x = some["metric"].map(metrics.index) + 0.27 * (look - 1) + 0.05 * (number - (of - 1) / 2)
+        _dots(ax, x, some, look, f"{items:,} items")
+    ax.set_xticks(range(len(metrics)), metrics)
+    ax.set_xlabel("metric")
+    return _rate_axis(ax)
+
+
+def _dots(ax: Axes, x: Sequence[float], rates: pd.DataFrame, look: int, label: str) -> None:
+    from analysis.figures import MARKERS, PALETTE
+
+    ax.errorbar(
+        x, 100 * rates["rate"], 200 * rates["error"], fmt=MARKERS[look], color=PALETTE[look], ms=4.5, mew=0, lw=1,
+        label=label,
+    )  # fmt: skip
+
+
+def _rate_axis(ax: Axes) -> Axes:
+    from analysis.figures import SOFT
+
+    ax.axhline(5, color=SOFT, lw=1)
+    ax.axhline(100 * ALLOWED, color=SOFT, lw=1, ls=(0, (3, 3)))
     ax.set_ylabel("false positives (%)")
-    ax.set_ylim(0, None)
+    ax.set_ylim(0, 8)
     ax.legend(loc="lower left", ncols=3)
     ax.grid(axis="y")
     return ax
@@ -197,8 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rates.to_csv(options.out / "coverage.csv", index=False, float_format="%.4f")
     with figures.style():
-        figure, axes = figures.panels(1, 8.0, 3.4)
+        figure, axes = figures.panels(2, 7.6, 3.4)
         plot_rates(rates, axes[0])
+        plot_metrics(rates, axes[1])
         figures.save(figure, options.out / "coverage")
     own = rates[rates["test"] == DECIDES]
     low, high = 100 * own["rate"].min(), 100 * own["rate"].max()

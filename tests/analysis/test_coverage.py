@@ -101,3 +101,16 @@ def test_the_grid_is_reproducible_and_its_plot_shows_its_rates():
     coverage.plot_rates(rates, axes[0])
     drawn = [float(container[0].get_ydata()[0]) for container in axes[0].containers]
     assert drawn == pytest.approx((100 * rates["rate"]).tolist())
+
+
+def test_the_plot_of_other_metrics_shows_their_rates_and_no_other():
+    from analysis import figures
+
+    cases = [(Scenario(2, n, 1.0, metric=m), 20, (DECIDES,)) for m in ("f1", "accuracy", "pearson") for n in (30, 40)]
+    rates = coverage.run(cases, seed=1)
+    _, axes = figures.panels(1, 4, 3)
+    coverage.plot_metrics(rates, axes[0])
+    drawn = [y for container in axes[0].containers for y in container[0].get_ydata()]
+    wanted = rates[rates["metric"] != "accuracy"].sort_values("items", kind="stable")
+    assert drawn == pytest.approx((100 * wanted["rate"]).tolist())
+    assert [tick.get_text() for tick in axes[0].get_xticklabels()] == ["f1", "pearson"]
