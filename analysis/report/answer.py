@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 FEW_SEEDS = 5  # the fewest a claim may rest on (docs/statistics.md)
 ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, INCONCLUSIVE)
 TOLD = 2  # methods whose summary is in the first sentences: more stand right below
-BETTER, WORSE, OPEN = "better", "worse", "inconclusive"
+BETTER, WORSE, SAME, OPEN = "better", "worse", "identical", "inconclusive"
+IN_SUMMARY = {BETTER: "better than", WORSE: "worse than", SAME: "identical with", OPEN: "not distinguishable from"}
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,15 @@ class Summary:
 
 
 def verdict(cell: Any) -> str:
-    """Better, worse or inconclusive: whether the interval leaves 0 out, and on which side."""
+    """Better, worse or inconclusive: whether the interval leaves 0 out, and on which side; identical where no item of
+    any seed is scored differently."""
     known = METRICS.get(cell.metric)
     sign = 1 if known is None or known.greater_is_better else -1
     if min(cell.low, cell.high) > 0:
         return BETTER if sign > 0 else WORSE
     if max(cell.low, cell.high) < 0:
         return WORSE if sign > 0 else BETTER
-    return OPEN
+    return SAME if cell.low == cell.high == 0 else OPEN
 
 
 def finding(cell: Any, baseline: str) -> Finding:
@@ -66,6 +68,8 @@ def finding(cell: Any, baseline: str) -> Finding:
         )
     )
     what = verdict(cell)
+    if what == SAME:
+        relation = "scored on every item as"
     return Finding(cell.row, cell.column, what, f"{cell.row_title} is {relation} {baseline} {where} ({basis}): {what}.")
 
 
@@ -80,7 +84,7 @@ def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
         if not here or row.id == manifest.baseline_row:
             continue
         findings = tuple(finding(cell, baseline) for cell in here)
-        counts = {v: sum(f.verdict == v for f in findings) for v in (BETTER, WORSE, OPEN)}
+        counts = {v: sum(f.verdict == v for f in findings) for v in IN_SUMMARY}
         told = _summary(row.title, _against(here[0], baseline), counts, here)
         found.append(Summary(row.title, told, counts, findings))
     return found
@@ -121,14 +125,9 @@ def plural(n: int, noun: str) -> str:
 def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[Any]) -> str:
     total = sum(counts.values())
     if total == 1:
-        outcome = {BETTER: "better", WORSE: "worse", OPEN: "not distinguishable"}[max(counts, key=lambda v: counts[v])]
-        than = "from" if counts[OPEN] else "than"
-        return f"{title} is {outcome} {than} {baseline} on {cells[0].column_title}."
-    parts = [
-        f"{word} on {counts[v]}"
-        for v, word in ((BETTER, "better"), (WORSE, "worse"), (OPEN, "inconclusive"))
-        if counts[v]
-    ]
+        outcome = IN_SUMMARY[max(counts, key=lambda v: counts[v])]
+        return f"{title} is {outcome} {baseline} on {cells[0].column_title}."
+    parts = [f"{word} on {counts[word]}" for word in IN_SUMMARY if counts[word]]
     return f"{title} against {baseline}: {', '.join(parts)} of {total} comparisons."
 
 

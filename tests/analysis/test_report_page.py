@@ -7,6 +7,7 @@ import html.parser
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from analysis import figures
 from analysis.comparison import compare
 from analysis.load import latest_manifest, read_run
 from analysis.report import write_report
-from analysis.report.answer import headline
+from analysis.report.answer import headline, summaries
 from analysis.report.build import code, disagreements
 from analysis.report.sheets import sheets, title_of
 from analysis.tables import number
@@ -104,6 +105,19 @@ def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
     assert page.index("What was found") < page.index('class="matrix"')
     for words in ("Generated data, demonstration", "Few seeds", "demo-rte (1 of 2 runs)", "3 runs of 3 cells missing"):
         assert words in page
+
+
+def test_runs_that_score_every_item_alike_are_called_identical_not_inconclusive(small_world):
+    manifest = latest_manifest(small_world, "compare")
+    cells = {"vanilla": manifest.cells["vanilla"], "smart-shared": manifest.cells["vanilla"]}
+    twins = replace(manifest, rows=manifest.rows[:2], cells=cells, columns=manifest.columns[:1])
+    (summary,) = summaries(twins, compare(small_world, twins))
+    assert summary.sentence == "SMART [shared] is identical with vanilla on demo-rte."
+    (finding,) = summary.findings
+    assert finding.verdict == "identical"
+    assert finding.sentence.startswith(
+        "SMART [shared] is scored on every item as vanilla on demo-rte (95 % interval 0.0"
+    )
 
 
 def test_agreement_is_told_with_the_numbers_of_its_table(small_world, page):
