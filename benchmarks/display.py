@@ -13,6 +13,8 @@ from rich.console import Console
 from benchmarks import engine, executors
 from benchmarks.run import Job, Outcome
 
+STOPPING = "stopping: each run finishes its update, or its evaluation, and is saved; Ctrl-C again ends at once"
+
 
 def make_display(quiet: bool = False) -> engine.Display:
     """Bars where standard error is a terminal, lines elsewhere."""
@@ -28,6 +30,7 @@ class Silent:
     def progress(self, event: executors.Progress) -> None: ...
     def finished(self, event: executors.Finished) -> None: ...
     def waiting(self, jobs: Sequence[Job]) -> None: ...
+    def stopping(self) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -46,7 +49,8 @@ class Lines:
     def finished(self, event: executors.Finished) -> None:
         self._done += 1
         left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
-        remaining = f", about {duration(left)} left" if self._done < self._total else ""
+        going_on = self._done < self._total and event.outcome.state != "interrupted"
+        remaining = f", about {duration(left)} left" if going_on else ""
         print(
             f"[{self._done}/{self._total}] {self._titles[event.job.key]}: {result(event.outcome)}{remaining}",
             flush=True,
@@ -54,6 +58,9 @@ class Lines:
 
     def waiting(self, jobs: Sequence[Job]) -> None:
         print(waiting_text(jobs), flush=True)
+
+    def stopping(self) -> None:
+        print(STOPPING, flush=True)
 
     def stop(self) -> None: ...
 
@@ -96,6 +103,9 @@ class Bars:
 
     def waiting(self, jobs: Sequence[Job]) -> None:
         self._bars.console.print(waiting_text(jobs), highlight=False, markup=False)
+
+    def stopping(self) -> None:
+        self._bars.console.print(STOPPING, highlight=False, markup=False)
 
     def stop(self) -> None:
         self._bars.stop()

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from benchmarks import estimate
@@ -190,6 +190,7 @@ class Display(Protocol):
     def progress(self, event: Progress) -> None: ...
     def finished(self, event: Finished) -> None: ...
     def waiting(self, jobs: Sequence[Job]) -> None: ...
+    def stopping(self) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -221,7 +222,7 @@ def run(plan: Plan, store: Store, executor: Executor, display: Display, *, retry
         commands: Mapping[str, str] | None = None, track: str = "") -> Summary:  # fmt: skip
     """Do what is left to do, and wait for runs that other processes work on, or take them over when those die.
 
-    Ctrl-C once lets each run finish its update and checkpoint; twice ends at once.
+    Ctrl-C once lets each run finish its update (or evaluation) and checkpoint; twice ends at once.
 
     Raises: UsageError: if the results folder cannot be written.
     """
@@ -239,7 +240,7 @@ def run(plan: Plan, store: Store, executor: Executor, display: Display, *, retry
         with interruptible() as stopped:
             desk, busy = _Desk(store, display, summary), list[Job]()
             while jobs or busy:
-                busy += desk.take_in(executor.execute(jobs, settings, stopped.is_set))
+                busy += desk.take_in(executor.execute(jobs, settings, partial(desk.asked_to_stop, stopped)))
                 jobs, busy = desk.wait(busy, stopped)
             summary.interrupted = stopped.is_set()
     finally:
@@ -255,6 +256,7 @@ class _Desk:
     store: Store
     display: Display
     summary: Summary
+    _told: bool = False
 
     def take_in(self, events: Iterator[Progress | Finished]) -> list[Job]:
         """Show and remember what happens; the jobs that somebody else works on are returned."""
@@ -267,6 +269,13 @@ class _Desk:
             else:
                 self._finished(event)
         return busy
+
+    def asked_to_stop(self, stopped: threading.Event) -> bool:
+        """Whether Ctrl-C was pressed: answered at once, since the runs may need a while to come to a place to stop."""
+        if stopped.is_set() and not self._told:
+            self._told = True
+            self.display.stopping()
+        return stopped.is_set()
 
     def wait(self, busy: list[Job], stopped: threading.Event) -> tuple[list[Job], list[Job]]:
         """Until somebody lets go of one of these jobs: those that can be taken up, and those that are still held."""

@@ -322,8 +322,10 @@ def test_ctrl_c_saves_the_runs_and_says_how_to_go_on(
     while not list(results.glob("inflight/*/attempt-*/history.jsonl")) and time.monotonic() < until:
         time.sleep(0.1)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
+    assert out.count("stopping: each run finishes its update") == 1
+    assert " left" not in out
     assert "Interrupted; finished work is kept. Go on with:\n  smart-repro run compare" in err
     saved = list(results.glob("inflight/*/attempt-*/checkpoint.pt"))
     assert saved
