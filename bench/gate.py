@@ -33,7 +33,6 @@ from benchmarks.comparison import Comparison, compare
 from benchmarks.display import Silent
 from benchmarks.experiments import EXPERIMENTS, Experiment, narrowed
 from benchmarks.profiles import demo
-from benchmarks.spec import parse_methods
 from benchmarks.store import Store
 from benchmarks.tasks.sources import Source
 
@@ -116,8 +115,7 @@ def short(options: Any, of: tuple[int, ...]) -> Experiment:
     whole = demo(EXPERIMENTS["regression"]())
     task = whole.tasks[0]
     rows = tuple(replace(row, by_task={task: {**row.by_task[task], "max_steps": options.steps}}) for row in whole.rows)
-    chosen = tuple(parse_methods(options.rows))
-    return narrowed(replace(whole, rows=rows), tasks=(task,), methods=chosen, seeds=of)
+    return narrowed(replace(whole, rows=rows), tasks=(task,), methods=options.rows, seeds=of)
 
 
 def runs(options: Any, of: tuple[int, ...]) -> Measured:

@@ -74,7 +74,7 @@ class Request:
         return narrowed(
             whole,
             tasks=tasks,
-            methods=self._methods(),
+            methods=self.methods,
             seeds=parse_seeds(self.seeds) if self.seeds else (),
             settings=self.changed(),
         )
@@ -144,13 +144,6 @@ class Request:
             for each in value if isinstance(value, list) else [value]:
                 yield from (_OPTIONS[name], str(each))
 
-    def _methods(self) -> tuple[MethodChoice, ...]:
-        if self.methods is None:
-            return ()
-        if self.methods == "all":
-            return tuple(MethodChoice(name) for name in METHODS)
-        return tuple(parse_methods(self.methods))
-
     def _compare(self) -> Experiment:
         if self.profile is not None:
             raise UsageError("compare takes no --profile: name --tasks, --methods and --model yourself")
@@ -163,7 +156,7 @@ class Request:
         base = {**DEMO_SETTINGS} if demo and (self.model or "tiny") == "tiny" else {}
         return compare(
             tasks=tasks,
-            methods=self._methods(),
+            methods=[MethodChoice(name) for name in METHODS] if self.methods == "all" else parse_methods(self.methods),
             seeds=parse_seeds(self.seeds or "5"),
             settings={**base, **({} if demo else {"model": "minilm"}), **self.changed()},
             name=self.title,

@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis import claims, tables
+from analysis import claims, frames, tables
 from analysis.claims.claim import POINTS
 from analysis.comparison import compare
-from analysis.load import Manifest, history, is_done, latest_manifest, predictions, run_keys
+from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions, run_keys
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "results" / "published"
@@ -36,7 +37,7 @@ def page() -> str:
 @lru_cache
 def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
-    found = {"runs": f"{len(run_keys(PUBLISHED)):,}"}
+    found = {"runs": f"{len(run_keys(PUBLISHED)):,}", **differing(seeds=2)}
     for name in _names():
         manifest = _manifest(name)
         for cell in tables.records(_cells(name)):
@@ -53,6 +54,24 @@ def facts() -> dict[str, str]:
                 for each in ("estimate", "low", "high"):
                     found[f"{about}/{each}"] = tables.number(getattr(verdict.interval, each), digits, signed=signed)
     return found
+
+
+def differing(seeds: int) -> dict[str, str]:
+    """``differ/ARM~OTHER``: how many answers of two arms on CoLA differ, over the items of the first ``seeds`` seeds.
+
+    Arms are named by their settings, as ``smoothness/independent/random``; ``differ/of`` is how many answers they gave.
+    """
+    runs = load(PUBLISHED).query("task == 'cola' and split == 'dev' and learning_rate == 5e-5 and seed < @seeds")
+    plain = (runs["method"] == "vanilla") & runs["epochs"].eq(3) & runs["dropout"].isna()
+    plain &= runs["optimizer"].eq("adamw") & ~runs["config.label_smoothing"].gt(0)
+    runs = runs[plain | runs["method"].isin(["smoothness", "bregman", "smart"])]
+    by = ["method", "config.dropout", "config.direction", "config.teacher"]
+    answers = {
+        "/".join(str(part) for part in arm if isinstance(part, str)): frames.outputs(rows).logits.argmax(-1)
+        for arm, rows in runs.groupby(by, dropna=False)
+    }
+    found = {f"differ/{a}~{b}": f"{(answers[a] != answers[b]).sum():,}" for a, b in combinations(answers, 2)}
+    return {**found, "differ/of": f"{next(iter(answers.values())).size:,}"}
 
 
 def table(manifest: Manifest) -> str:

@@ -13,7 +13,7 @@ from benchmarks.errors import UsageError
 from benchmarks.experiments.claims import Claim
 from benchmarks.experiments.published import Number, Omission, Point
 from benchmarks.models import MODELS
-from benchmarks.spec import MethodChoice, RunSpec, combined
+from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods
 from benchmarks.tasks import TASKS
 from smart_repro.methods import build
 from smart_repro.registry import Registry
@@ -341,11 +341,14 @@ def _like(value: Any, default: Any) -> Any:
 EXPERIMENTS: Registry[Callable[[], Experiment]] = Registry("experiment", listing="smart-repro list experiments")
 
 
-def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: tuple[MethodChoice, ...] = (),
+def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: str | None = None,
              seeds: tuple[int, ...] = (), settings: Mapping[str, Any] | None = None) -> Experiment:  # fmt: skip
     """The same experiment on fewer tasks, rows or seeds, or with other settings.
 
-    Raises: UsageError: for a task or method the experiment does not have.
+    Args:
+        methods: names of rows or methods, by commas: a row's own name (``vanilla``, ``bregman:ema``) is that row alone;
+            a method (``smart``, ``smart:lambda_s=3``) every row that has it. "all" keeps all rows.
+    Raises: UsageError: for a task, row or method the experiment does not have.
     """
     rows, columns = experiment.rows, experiment.columns
     if tasks:
@@ -353,15 +356,8 @@ def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: tu
             if task not in experiment.tasks:
                 raise UsageError(f"{experiment.name} has no task {task!r}; it has {', '.join(experiment.tasks)}")
         columns = tuple(column for column in columns if column.task in tasks)
-    if methods:
-        wanted = {choice.name if not choice.options else choice.label for choice in methods}
-        # `vanilla` is the row of that name, not every row it is the method of
-        of_method = wanted - {r.id for r in rows}
-        rows = tuple(r for r in rows if r.id in wanted or {r.method.name, r.method.label} & of_method)
-        unknown = of_method - {name for r in rows for name in (r.method.name, r.method.label)}
-        if unknown:
-            have = ", ".join(r.id for r in experiment.rows)
-            raise UsageError(f"{experiment.name} has no row {', '.join(sorted(unknown))}; it has {have}")
+    if methods is not None and methods != "all":
+        rows = _chosen(experiment, methods)
     baseline = experiment.baseline if experiment.baseline in {r.id for r in rows} else next((r.id for r in rows), "")
     return replace(
         experiment,
@@ -371,3 +367,17 @@ def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: tu
         settings={**experiment.settings, **(settings or {})},
         baseline=baseline,
     )
+
+
+def _chosen(experiment: Experiment, text: str) -> tuple[Row, ...]:
+    """The rows that ``text`` names, in table order."""
+    ids = {row.id for row in experiment.rows}
+    pieces = [piece.strip() for piece in text.split(",")]
+    named, rest = [p for p in pieces if p in ids], [p for p in pieces if p and p not in ids]
+    methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
+    rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
+    unknown = methods - {name for r in rows for name in (r.method.name, r.method.label)}
+    if unknown:
+        have = ", ".join(r.id for r in experiment.rows)
+        raise UsageError(f"{experiment.name} has no row {', '.join(sorted(unknown))}; it has {have}")
+    return rows

@@ -25,7 +25,7 @@ from benchmarks.experiments.published import unaccounted
 from benchmarks.experiments.sda_table3 import CLASSIFICATION, COLUMNS, average_delta
 from benchmarks.papers import printed, published
 from benchmarks.profiles import PROFILES, stand_in
-from benchmarks.spec import Identity, RunSpec, method, parse_methods, run_key
+from benchmarks.spec import Identity, RunSpec, method, run_key
 from benchmarks.tasks import TASKS
 
 NAMES = list(EXPERIMENTS)
@@ -312,13 +312,29 @@ def test_a_row_is_asked_for_by_its_name_and_a_method_by_its_own() -> None:
     whole = EXPERIMENTS["what-drives-smart"]()
 
     def rows(text: str) -> list[str]:
-        return [row.id for row in narrowed(whole, methods=tuple(parse_methods(text))).rows]
+        return [row.id for row in narrowed(whole, methods=text).rows]
 
     assert rows("vanilla,r-drop") == ["vanilla", "r-drop"]
     assert rows("smart[shared]") == ["smart[shared]"]
     assert rows("smart") == ["smart[shared]", "smart[independent]"]  # no row is called so
+    assert rows("bregman:ema,vanilla,smoothness[independent]:none") == [  # in table order
+        "vanilla",
+        "smoothness[independent]:none",
+        "bregman:ema",
+    ]
+    assert rows("smoothness:dropout=shared,direction=random,vanilla") == ["vanilla", "smoothness[shared]:random"]
+    assert rows("all") == [row.id for row in whole.rows]
     with pytest.raises(UsageError, match="has no row sda"):
         rows("vanilla,sda")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in EXPERIMENTS if EXPERIMENTS[name]().rows))
+def test_every_row_can_be_asked_for_by_its_name(name: str) -> None:
+    whole = EXPERIMENTS[name]()
+    for row in whole.rows:
+        assert [each.id for each in narrowed(whole, methods=row.id).rows] == [row.id]
+    both = ",".join(row.id for row in whole.rows[:2])
+    assert [each.id for each in narrowed(whole, methods=both).rows] == [row.id for row in whole.rows[:2]]
 
 
 def test_claims_speak_about_the_generated_tasks_in_the_demo() -> None:
