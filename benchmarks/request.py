@@ -156,7 +156,7 @@ class Request:
         base = {**DEMO_SETTINGS} if demo and (self.model or "tiny") == "tiny" else {}
         return compare(
             tasks=tasks,
-            methods=[MethodChoice(name) for name in METHODS] if self.methods == "all" else parse_methods(self.methods),
+            methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_methods(self.methods)),
             seeds=parse_seeds(self.seeds or "5"),
             settings={**base, **({} if demo else {"model": "minilm"}), **self.changed()},
             name=self.title,
