@@ -39,7 +39,11 @@ Profile = Annotated[
 ]
 Tasks = Annotated[str | None, typer.Option(help="comma-separated: rte,cola,stsb")]
 Methods = Annotated[
-    str | None, typer.Option(help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]")
+    str | None,
+    typer.Option(
+        help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; or rows of a published table, "
+        "by name"
+    ),
 ]
 Seeds = Annotated[str | None, typer.Option(help="how many (5), which (3,7) or a range (10-19)")]
 Model = Annotated[str | None, typer.Option(help="tiny, minilm, a local folder or a hub id")]
