@@ -41,8 +41,8 @@ Tasks = Annotated[str | None, typer.Option(help="comma-separated: rte,cola,stsb"
 Methods = Annotated[
     str | None,
     typer.Option(
-        help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; or rows of a published table, "
-        "by name"
+        help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; or rows of a published "
+        "table, by name"
     ),
 ]
 Seeds = Annotated[str | None, typer.Option(help="how many (5), which (3,7) or a range (10-19)")]
