@@ -240,7 +240,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         for worker in workers:
             output = worker.communicate(timeout=500)[0]
             assert worker.returncode == 0, output[-4000:]
-    return {name: torch.load(folder / f"{name}.pt", weights_only=False) for name in ("1-0", "2-0", "2-1")}
+    return {name: torch.load(folder / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1")}
 
 
 @pytest.fixture(params=METHODS)
