@@ -79,7 +79,7 @@ def experiment(runs: pd.DataFrame, by: str | Sequence[str] = "method", baseline:
     ordered = dict.fromkeys([*([] if baseline is None else [baseline]), *arms])
     cells: dict[str, dict[str, list[str]]] = {arm: {} for arm in ordered}
     for (arm, task, split, metric), rows in runs.groupby([arms, "task", "split", "metric"], sort=False):
-        cells[arm][f"{task}.{split}.{metric}"] = [key for _, key in _seeds(rows)]
+        cells[str(arm)][f"{task}.{split}.{metric}"] = [key for _, key in _seeds(rows)]
     return Manifest(
         name="selection",
         title="Selected runs",
