@@ -54,19 +54,20 @@ def paired_part(before: Sequence[float], now: Sequence[float], tolerance: float)
     return _drift(b.mean(), x.mean(), difference[worst], tolerance * abs(b[worst]), verdict)
 
 
-def paired_score(before: Sequence[float], now: Sequence[float], *, spread: float, greater_is_better: bool = True,
-                 level: float = 0.95) -> Drift:  # fmt: skip
+def paired_score(before: Sequence[float], now: Sequence[float], *, spread: float, tolerance: float,
+                 greater_is_better: bool = True, level: float = 0.95) -> Drift:  # fmt: skip
     """A score at equal seeds: Student's interval of the mean difference over seeds.
 
-    There is no correction for the number of scores: code that computes the same gives differences of exactly 0.
+    There is no correction for the number of scores: code that computes the same gives equal scores.
 
     Args:
+        tolerance: up to which a seed's scores are equal: a correlation's last digits hang on the order of its sums.
         spread: standard deviation over seeds in the baseline; stands in where one seed gives no spread of its own, or
             seeds moved by exactly the same.
     """
     b, x = np.asarray(before, float), np.asarray(now, float)
     d = x - b
-    if not d.any():
+    if (np.abs(d) <= tolerance).all():
         return _drift(b.mean(), x.mean(), 0.0, 0.0, "same")
     if len(d) > 1:
         half = _quantile(0.5 + level / 2, len(d) - 1) * float(d.std(ddof=1)) / math.sqrt(len(d))

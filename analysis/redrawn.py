@@ -192,6 +192,9 @@ QUANTITIES: dict[str, tuple[str, str, str]] = {
 }
 
 
+WITH_VOTES = "with votes"
+
+
 def agreement(study: Study) -> Iterator[Drawing]:
     """Accuracy and divergence from the votes by how far the annotators agree."""
     seen = set()
@@ -212,7 +215,11 @@ def agreement(study: Study) -> Iterator[Drawing]:
 
 
 def by_bucket(study: Study, column: Column) -> pd.DataFrame:
-    """``row bucket quantity mean low high n``: over seeds, per vote pattern and over all items with a majority."""
+    """``row bucket quantity mean low high n``: over seeds, per vote pattern and over all items with a majority.
+
+    Where the files hold the votes of some items only, these are no "All" to stand beside the paper's: they are "with
+    votes", and "All" is every labelled item, for accuracy, which needs no votes.
+    """
     import pandas as pd
 
     found: list[dict[str, Any]] = []
@@ -230,12 +237,14 @@ def by_bucket(study: Study, column: Column) -> pd.DataFrame:
             name: np.stack([per_item(name, votes, run) for run in outputs.logits]) for name in ("cross_entropy", "kl")
         }
         kept = buckets != errors.NO_MAJORITY
-        for bucket in ["All", *sorted(set(buckets[kept]), reverse=True)]:
-            chosen = kept if bucket == "All" else buckets == bucket
+        patterns = {name: buckets == name for name in sorted(set(buckets[kept]), reverse=True)}
+        complete = bool((outputs.votes.sum(1) > 0).all())
+        groups = {"All": kept if complete else np.ones_like(kept)} | ({} if complete else {WITH_VOTES: kept}) | patterns
+        for bucket, chosen in groups.items():
             for quantity, values in items.items():
-                found.append(
-                    {"row": row.id, "bucket": bucket, "quantity": quantity, **_over(values[:, chosen].mean(1))}
-                )
+                if bucket != "All" or complete or quantity == "accuracy":
+                    told = {"row": row.id, "bucket": bucket, "quantity": quantity}
+                    found.append({**told, **_over(values[:, chosen].mean(1))})
     return pd.DataFrame.from_records(found, columns=["row", "bucket", "quantity", "mean", "low", "high", "n"])
 
 

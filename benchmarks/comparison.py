@@ -20,6 +20,7 @@ from benchmarks.baseline import Baseline, Cell, Measured
 from benchmarks.errors import UsageError
 
 TOLERANCE = 1e-5  # relative, paired: equal bits give 0; the history keeps 7 digits, and this is 100 of their last
+EQUAL = 1e-9  # of a score, paired: an item more is 1e-4 and more, the rounding of a correlation's sums 1e-15
 FLOOR = 1e-3  # relative, unpaired: what another processor may change in a part that hardly differs between seeds
 ALARM = 1e-3  # unpaired: probability that anything at all fails in one check of unchanged code, by Bonferroni
 EXACT = ("lr", "tokens")  # no arithmetic of the model enters: equal at equal seeds on any machine
@@ -175,7 +176,9 @@ def _judged(
         b = tuple(b[before.seeds.index(seed)] for seed in now.seeds)
         if part:
             return drift.paired_part(b, x, TOLERANCE)
-        return drift.paired_score(b, x, spread=_spread(baseline, quantity), greater_is_better=_up(quantity))
+        return drift.paired_score(
+            b, x, spread=_spread(baseline, quantity), tolerance=EQUAL, greater_is_better=_up(quantity)
+        )
     if part:
         return drift.unpaired_part(b, x, alarm=alarm, floor=FLOOR)
     return drift.unpaired_score(b, x, alarm=alarm, spread=_spread(baseline, quantity), greater_is_better=_up(quantity))

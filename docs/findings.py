@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "results" / "published"
 PAGE = HERE / "FINDINGS.md"
 _BLOCK = re.compile(r"(<!-- (table|claims) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+_SOURCE = re.compile(r"<!--= \S+ -->")
 _NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->)")
 
 
@@ -31,13 +32,15 @@ def page() -> str:
     """The page with every number as the published runs give it."""
     text = PAGE.read_text(encoding="utf-8")
     text = _BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]](_manifest(m[3]))}\n{m[4]}", text)
+    if bare := _SOURCE.findall(_NUMBER.sub("", text)):
+        raise SystemExit(f"{PAGE.name}: no number before {bare[0]}; write any, as 0{bare[0]}, and it is filled in")
     return _NUMBER.sub(lambda m: facts()[m[2]] + m[1], text)
 
 
 @lru_cache
 def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
-    found = {"runs": f"{len(run_keys(PUBLISHED)):,}", **differing(seeds=2)}
+    found = {"runs": f"{len(run_keys(PUBLISHED)):,}", **differing()}
     for name in _names():
         manifest = _manifest(name)
         for cell in tables.records(_cells(name)):
@@ -56,22 +59,28 @@ def facts() -> dict[str, str]:
     return found
 
 
-def differing(seeds: int) -> dict[str, str]:
-    """``differ/ARM~OTHER``: how many answers of two arms on CoLA differ, over the items of the first ``seeds`` seeds.
+def differing() -> dict[str, str]:
+    """``differ/ARM~OTHER``: how many answers of two arms on CoLA differ, over the items of the seeds that both have.
 
-    Arms are named by their settings, as ``smoothness/independent/random``; ``differ/of`` is how many answers they gave.
+    Arms are named by their settings, as ``smoothness/independent/random``; ``differ/ARM~OTHER/of`` is how many answers
+    were compared.
     """
-    runs = load(PUBLISHED).query("task == 'cola' and split == 'dev' and learning_rate == 5e-5 and seed < @seeds")
+    runs = load(PUBLISHED).query("task == 'cola' and split == 'dev' and learning_rate == 5e-5 and seed < 8")
     plain = (runs["method"] == "vanilla") & runs["epochs"].eq(3) & runs["dropout"].isna()
     plain &= runs["optimizer"].eq("adamw") & ~runs["config.label_smoothing"].gt(0)
     runs = runs[plain | runs["method"].isin(["smoothness", "bregman", "smart"])]
     by = ["method", "config.dropout", "config.direction", "config.teacher"]
-    answers = {
-        "/".join(str(part) for part in arm if isinstance(part, str)): frames.outputs(rows).logits.argmax(-1)
-        for arm, rows in runs.groupby(by, dropna=False)
-    }
-    found = {f"differ/{a}~{b}": f"{(answers[a] != answers[b]).sum():,}" for a, b in combinations(answers, 2)}
-    return {**found, "differ/of": f"{next(iter(answers.values())).size:,}"}
+    answers = {}
+    for arm, rows in runs.groupby(by, dropna=False):
+        made = frames.outputs(rows)
+        name = "/".join(str(part) for part in arm if isinstance(part, str))
+        answers[name] = dict(zip(made.seeds, made.logits.argmax(-1), strict=True))
+    found = {}
+    for a, b in combinations(answers, 2):
+        pairs = [(answers[a][seed], answers[b][seed]) for seed in sorted(answers[a].keys() & answers[b].keys())]
+        found[f"differ/{a}~{b}"] = f"{sum(int((x != y).sum()) for x, y in pairs):,}"
+        found[f"differ/{a}~{b}/of"] = f"{sum(x.size for x, _ in pairs):,}"
+    return found
 
 
 def table(manifest: Manifest) -> str:

@@ -49,6 +49,16 @@ def test_a_wrong_number_would_be_seen(findings: ModuleType, monkeypatch: pytest.
     assert wrong.read_text(encoding="utf-8") != findings.page() == text
 
 
+def test_a_source_without_its_number_is_refused(
+    findings: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = tmp_path / "FINDINGS.md"
+    page.write_text("From TBD<!--= runs --> runs.", encoding="utf-8")
+    monkeypatch.setattr(findings, "PAGE", page)
+    with pytest.raises(SystemExit, match="no number before <!--= runs -->"):
+        findings.page()
+
+
 @pytest.mark.parametrize("path", sorted(PUBLISHED.glob("experiments/*")), ids=lambda path: path.name)
 def test_every_cell_of_a_published_table_is_there(path: Path) -> None:
     """An arm enters a table with all its seeds or not at all; one manifest, so that none is taken for the newest."""

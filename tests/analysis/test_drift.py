@@ -24,21 +24,24 @@ def test_a_paired_part_may_differ_by_the_tolerance_and_no_more() -> None:
 
 def test_a_paired_score_has_students_interval_over_seeds() -> None:
     before, now = [0.5, 0.6, 0.7], [0.4, 0.52, 0.57]
-    found = paired_score(before, now, spread=1.0)
+    found = paired_score(before, now, spread=1.0, tolerance=1e-9)
     low, high = stats.ttest_rel(now, before).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((low, high))
     assert found.verdict == "worse"
-    assert paired_score(now, before, spread=1.0).verdict == "better"
-    assert paired_score(before, now, spread=1.0, greater_is_better=False).verdict == "better"
-    assert paired_score(before, [0.4, 0.7, 0.7], spread=1.0).verdict == "within noise"
-    assert paired_score(before, before, spread=1.0).verdict == "same"
+    assert paired_score(now, before, spread=1.0, tolerance=1e-9).verdict == "better"
+    assert paired_score(before, now, spread=1.0, tolerance=1e-9, greater_is_better=False).verdict == "better"
+    assert paired_score(before, [0.4, 0.7, 0.7], spread=1.0, tolerance=1e-9).verdict == "within noise"
+    assert paired_score(before, before, spread=1.0, tolerance=1e-9).verdict == "same"
+    rounded = [score - 2e-15 for score in before]
+    assert paired_score(before, rounded, spread=1.0, tolerance=1e-9).verdict == "same"  # not "worse" by its rounding
+    assert paired_score(before, rounded, spread=1.0, tolerance=0.0).verdict == "worse"
 
 
 def test_one_seed_takes_the_baselines_spread() -> None:
-    found = paired_score([0.5], [0.4], spread=0.01)
+    found = paired_score([0.5], [0.4], spread=0.01, tolerance=1e-9)
     assert found.verdict == "worse"
     assert found.high - found.difference == pytest.approx(1.959964 * math.sqrt(2) * 0.01)
-    assert paired_score([0.5], [0.4], spread=0.1).verdict == "within noise"
+    assert paired_score([0.5], [0.4], spread=0.1, tolerance=1e-9).verdict == "within noise"
 
 
 def test_an_unpaired_score_has_the_prediction_interval_of_new_seeds() -> None:

@@ -120,6 +120,30 @@ def test_agreement_has_a_mark_per_bucket_and_method(tmp_path):
     assert theirs[1] == 97.2
 
 
+def test_all_beside_the_papers_all_is_every_item_where_only_some_have_votes(tmp_path):
+    points = [point("vanilla", "agreement", "All", 90.6), point("vanilla", "agreement", "All", 0.36, "kl_divergence")]
+    made = study(tmp_path, "agreement", points=points)
+    for path in tmp_path.glob("runs/*/predictions/*dev*.parquet"):
+        table = pd.read_parquet(path)
+        table.loc[~table["id"].isin(table["id"][:40]), [name for name in table if name.startswith("votes_")]] = 0
+        table.to_parquet(path, index=False)
+    by_name = {drawing.name: drawing for drawing in drawings(made)}
+    from analysis import errors
+
+    outputs = errors.read_outputs(tmp_path, dict(made.done("vanilla", made.manifest.columns[0])), "one", "dev")
+    voted = errors.agreement(outputs.votes) != errors.NO_MAJORITY
+    assert 0 < voted.sum() <= 40
+    accuracy = by_name["agreement-one-accuracy"].frame.query("row == 'vanilla'").set_index("bucket")["mean"]
+    assert list(accuracy.index[:2]) == ["All", "with votes"]
+    assert accuracy["All"] == pytest.approx(100 * outputs.right.mean())
+    assert accuracy["with votes"] == pytest.approx(100 * outputs.right[:, voted].mean())
+    assert accuracy["All"] != accuracy["with votes"]
+    for name in ("cross_entropy", "kl"):
+        drawing = by_name[f"agreement-one-{name}"]
+        assert "All" not in set(drawing.frame["bucket"])
+        assert not lines(drawn(drawing), published=True)  # the paper's "All" is of other items
+
+
 def test_fractions_stand_at_their_number_of_examples(tmp_path):
     made = study(tmp_path, "fractions", published=[{"row": "smart", "column": "one.accuracy", "value": 82.0}])
     (drawing,) = drawings(made)
