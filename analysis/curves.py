@@ -51,6 +51,28 @@ def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.Da
     return pd.DataFrame.from_records(records, columns=["row", "epoch", "mean", "low", "high", "n"])
 
 
+def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
+    """Cells with runs whose training task loss ends above where it began: ``row column diverged n_runs``.
+
+    Compared are the means over the first and the last tenth of the updates (at least one).
+    """
+    import pandas as pd
+
+    found = []
+    for row in manifest.rows:
+        for column in manifest.distinct():
+            runs = [_ran_away(logs[key]) for key in manifest.keys(row.id, column) if key in logs]
+            if any(runs):
+                found.append({"row": row.id, "column": column.id, "diverged": sum(runs), "n_runs": len(runs)})
+    return pd.DataFrame.from_records(found, columns=["row", "column", "diverged", "n_runs"])
+
+
+def _ran_away(log: Log) -> bool:
+    losses = [float(step["task"]) for step in log.steps if step.get("task") is not None]
+    tenth = max(1, len(losses) // 10)
+    return len(losses) > 1 and not sum(losses[-tenth:]) <= sum(losses[:tenth])  # nan too is no end
+
+
 def binned(log: Log, part: str) -> dict[int, float]:
     """One logged part of one run: last update of each bin -> mean of the bin. Empty where the run did not log it."""
     width = -(-len(log.steps) // POINTS) or 1

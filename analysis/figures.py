@@ -203,12 +203,9 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
     ceilings = cells["ceiling"].dropna()
     if len(ceilings):
         ax.axvline(ceilings.iloc[0], color=SOFT, lw=1, ls=(0, (1, 2)))
-        at = (ceilings.iloc[0], 1.0)
-        ax.annotate(
-            "ceiling", at, xycoords=("data", "axes fraction"), ha="center", va="bottom", color=SOFT, fontsize=7.5
-        )
     _rows(ax, [short(cell.row_title) for cell in shown])
-    ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
+    unit = "%" if _unit(cells) == "points" else "nats"
+    ax.set_xlabel(f"{unit} (dotted: ceiling)" if len(ceilings) else unit)
     ax.margins(x=0.12)
     return ax
 
@@ -286,7 +283,8 @@ def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) ->
         ax.plot(own["confidence"], own["accuracy"], color=colour, lw=1.2, ls=LINES[look % len(LINES)],
                 label=titles[str(row)])  # fmt: skip
         sizes = 6 + 90 * own["n"] / own["n"].sum()
-        ax.scatter(own["confidence"], own["accuracy"], s=sizes, color=colour, lw=0, marker=MARKERS[look % len(MARKERS)])
+        ax.scatter(own["confidence"], own["accuracy"], s=sizes, color=colour, lw=0, marker=MARKERS[look % len(MARKERS)],
+                   clip_on=False)  # fmt: skip
     ax.set_xlabel("confidence")
     ax.set_ylabel("accuracy")
     ax.set_xlim(0, 1.02)

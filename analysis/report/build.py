@@ -62,7 +62,8 @@ def write_report(results: Path | str, name: str) -> Path:
     cells = compare(results, manifest)
     verdicts = claims.decide_all(results, manifest)
     logs = curves.read_logs(results, manifest)
-    notes = answer.warnings(manifest, cells, runs) + disagreements(cells, runs)
+    ran_away = answer.diverged(manifest, curves.diverged(logs, manifest))
+    notes = answer.warnings(manifest, cells, runs) + ran_away + disagreements(cells, runs)
     folder = results / "reports" / name
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)

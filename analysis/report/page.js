@@ -4,8 +4,8 @@
   const palette = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => `var(--c${i})`);
   const names = { task: "task loss", smoothness: "smoothness (R_s)", bregman: "Bregman (D_Breg)", max_abs_delta: "max |delta|",
     start_share: "theta_0's share in the teacher" };
-  const units = Object.fromEntries(["task", "smoothness", "bregman", "distillation", "adversarial", "consistency"]
-    .map((part) => [part, "nats, unweighted"]));
+  const units = { distillation: "squared logits, unweighted", ...Object.fromEntries(
+    ["task", "smoothness", "bregman", "adversarial", "consistency"].map((part) => [part, "nats, unweighted"])) };
   const title = Object.fromEntries(data.rows.map((row) => [row.id, row.title]));
   const colour = Object.fromEntries(data.rows.map((row, i) => [row.id, palette[i % palette.length]]));
   const svgns = "http://www.w3.org/2000/svg";

@@ -151,8 +151,9 @@ def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterato
 
 
 def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
-    loss = curve["part"].iloc[0] in curves.LOSS_PARTS
-    return figures.plot_curves(curve, ax, titles, x="step", ylabel="nats, unweighted" if loss else "", log=True)
+    part = str(curve["part"].iloc[0])
+    unit = "squared logits" if part == "distillation" else "nats" if part in curves.LOSS_PARTS else ""
+    return figures.plot_curves(curve, ax, titles, x="step", ylabel=unit and f"{unit}, unweighted", log=True)
 
 
 def _alone(drawing: redrawn.Drawing) -> Sheet:

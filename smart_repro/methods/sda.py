@@ -8,7 +8,8 @@ Readings of what the paper leaves open:
 - A student is what an optimiser update leaves behind; the paper's figure 6 counts micro-batches, between which the
   weights do not change. The pre-trained weights theta_0, with their random head, are the first student.
 - While fewer than K students exist, all of them form the teacher. The first update has none and no such term.
-- ``teacher_dropout`` is off: the paper does not say. MSE is the mean over batch and classes.
+- ``teacher_dropout`` is off: the paper does not say. The teacher's logits are then larger than the student's at equal
+  weights, and a young teacher can run away with them: docs/sda-teacher.md. MSE is the mean over batch and classes.
 - ``teacher_lag=0`` lets the teacher include the current weights; with K = 1 it then is the student itself, and what
   is left is the effect of dropout: the control.
 - ``mean="ema"`` is what a public re-implementation (lonePatient/BERT-SDA) does instead: an exponential mean with

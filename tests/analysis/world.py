@@ -32,6 +32,7 @@ class Arm:
     contested: float = 0.0  # further points where annotators have a bare majority
     early: float = 0.0  # further points after the first epoch
     logged: float = 0.02  # where the parts beside the task loss start
+    diverged: tuple[int, ...] = ()  # seeds whose task loss grows instead of falling
     pace: float = 0.1  # seconds of an update
     memory: float = 1e9
     device: str = "cpu"
@@ -273,11 +274,14 @@ class World:
 
     def _history(self, path: Path, arm: Arm, exam: Exam, seed: int) -> None:
         noise = rng("history", arm.id, exam.task, seed)
+        trend = 2 if seed in arm.diverged else -2
         lines: list[dict[str, Any]] = []
         for step in range(1, self.steps + 1):
             parts = {
                 name: float(
-                    (0.7 if name == "task" else arm.logged) * np.exp(-2 * step / self.steps) * noise.uniform(0.8, 1.2)
+                    (0.7 if name == "task" else arm.logged)
+                    * np.exp(trend * step / self.steps)
+                    * noise.uniform(0.8, 1.2)
                 )
                 for name in arm.parts
             }
