@@ -214,6 +214,7 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
     """One task: each method's difference to the baseline with its interval; the paper's difference as a hollow diamond.
 
     Intervals much wider than the others leave the axis and end in an arrow: one collapsed run must not hide the rest.
+    Of one seed an interval speaks of other items only, and the axis says so.
 
     Args:
         cells: the rows of one column of :func:`analysis.comparison.compare`; the baseline and missing cells are left
@@ -235,7 +236,8 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
             ax.plot(cell.published_difference, y + 0.22, "D", ms=5, mfc="none", mec=INK, mew=1)
     _rows(ax, [f"{short(cell.row_title)}\n{_in_words(cell)}" for cell in shown])
     direction = "" if _greater_is_better(cells) else " (lower is better)"
-    ax.set_xlabel(f"difference in {_unit(cells)}{direction}")
+    alone = "\none seed: items only" if any(cell.n_pairs == 1 for cell in shown) else ""
+    ax.set_xlabel(f"difference in {_unit(cells)}{direction}{alone}")
     ax.set_xlim(-reach, reach)
     return ax
 
@@ -499,8 +501,8 @@ def _published_key(ax: Axes, diamond: bool) -> None:
     mark: dict[str, Any] = {"marker": "D", "ms": 4.5} if diamond else {}
     ax.plot([1.02, 1.06], [1.075] * 2, ls=(0, (1, 2)), lw=1, color=SOFT, mfc="none", markevery=[1], clip_on=False,
             transform=ax.transAxes, label="_key", **mark)  # fmt: skip
-    ax.annotate("paper", (1.09, 1.075), xycoords="axes fraction", va="center", color=SOFT, fontsize=7.5,
-                annotation_clip=False)  # fmt: skip
+    ax.annotate("paper", (1.06, 1.075), (5, 0), xycoords="axes fraction", textcoords="offset points", va="center",
+                color=SOFT, fontsize=7.5, annotation_clip=False)  # fmt: skip
 
 
 def _cut_out(figure: Figure, place: int) -> Bbox:

@@ -116,8 +116,9 @@ def sweep(study: Study) -> Iterator[Drawing]:
             titles = {**({study.manifest.baseline_row: study.titles[study.manifest.baseline_row]}
                          if study.manifest.baseline_row else {}), **{name: name for name in names}}  # fmt: skip
             spread = max(x) / min(x) if x and min(x) > 0 else 1.0
+            counts = sorted(set(x)) if all(float(at).is_integer() for at in x) and spread <= 15 else None
             draw = partial(figures.plot_curves, titles=titles, x=label, ylabel=_unit(column), logx=spread > 15,
-                           published=published if len(published) else None)  # fmt: skip
+                           ticks=counts, published=published if len(published) else None)  # fmt: skip
             yield Drawing(f"sweep-{_stem(column)}-{plain('-'.join(names))}", _title(column),
                           f"{_title(column)} over {label}: {_ends(frame, titles)}.", frame, draw,
                           beside=list(titles.values()))  # fmt: skip

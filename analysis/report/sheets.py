@@ -116,7 +116,8 @@ def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
     tall, margins = 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
     if compared:
         panels = [Panel(title_of(c), _alt_differences(f), partial(figures.plot_differences, f)) for c, f in compared]
-        yield _drawn("differences", "differences", panels, tall, margins)
+        two_lines = 0.14 if (cells["n_pairs"] == 1).any() else 0.0  # of the axis's name
+        yield _drawn("differences", "differences", panels, tall, margins, two_lines)
     if drawn and len(cells) <= MANY_CELLS:
         panels = [Panel(title_of(c), _alt_scores(f), partial(figures.plot_scores, f)) for c, f in drawn]
         yield _drawn("scores", "scores", panels, tall, margins)
@@ -196,7 +197,9 @@ def _alt_differences(cells: pd.DataFrame) -> str:
         for c in tables.records(cells)
         if c.n_pairs
     ]
-    return f"Differences to the baseline with 95 % intervals on {cells['column_title'].iloc[0]}: {'; '.join(told)}."
+    over = " (one seed: items only)" if (cells["n_pairs"] == 1).any() else ""
+    where = cells["column_title"].iloc[0]
+    return f"Differences to the baseline with 95 % intervals{over} on {where}: {'; '.join(told)}."
 
 
 def _alt_scores(cells: pd.DataFrame) -> str:

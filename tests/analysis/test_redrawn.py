@@ -100,6 +100,12 @@ def test_boxes_stand_beside_the_papers(tmp_path):
     assert (boxes[-1].min(), boxes[-1].max()) == (71.0, 73.0)
 
 
+def test_a_sweep_over_counts_names_the_counts(tmp_path):
+    arms = [Arm("vanilla", "BERT"), *(Arm(f"S@{x:g}", gain=x, curve="S", x=x) for x in (1.0, 2.0, 4.0))]
+    (drawing,) = drawings(study(tmp_path, "sweep", arms))
+    assert [label.get_text() for label in drawn(drawing).get_xticklabels()] == ["1", "2", "4"]
+
+
 def test_agreement_has_a_mark_per_bucket_and_method(tmp_path):
     made = study(tmp_path, "agreement", points=[point("vanilla", "agreement", "5/0/0", 97.2)])
     by_name = {drawing.name: drawing for drawing in drawings(made)}

@@ -112,6 +112,14 @@ def test_differences_and_published_values_are_drawn_where_they_are(rte, ax):
     assert diamonds == pytest.approx([7.7])
 
 
+def test_the_interval_of_one_seed_says_that_it_is_over_items(rte, ax):
+    figures.plot_differences(rte, ax)
+    assert ax.get_xlabel() == "difference in points"
+    ax.clear()
+    figures.plot_differences(rte.assign(n_pairs=1), ax)
+    assert ax.get_xlabel() == "difference in points\none seed: items only"
+
+
 def test_an_interval_that_leaves_the_axis_ends_in_an_arrow(rte, ax):
     wide = rte.copy()
     wide.loc[wide["row"] == "r-drop", ["difference", "low", "high"]] = [-2.0, -500.0, 496.0]
