@@ -89,9 +89,9 @@ def lines(table: pd.DataFrame) -> list[list[str]]:
 def matrix(table: pd.DataFrame) -> list[list[str]]:
     """The table as papers print it, a column per task and metric: up to three lines a method.
 
-    ``mean ± sd`` with a mark (\u25b2 the interval lies above 0, \u25bc below), then the difference with its
-    interval, then what the paper prints with its difference. Lines that would be empty are left out. The first line
-    holds the headings.
+    ``mean ± sd`` with a mark (\u25b2 the interval lies above 0, \u25bc below; none for one seed), then the difference
+    with its interval, then what the paper prints with its difference. Lines that would be empty are left out. The first
+    line holds the headings.
     """
     cells = {(cell.row, cell.column): cell for cell in records(table)}
     columns = list(dict.fromkeys(table["column"]))
@@ -249,7 +249,8 @@ def _latex_matrix(table: pd.DataFrame, caption: str) -> list[str]:
 
 
 def _marked(cell: Any) -> str:
-    mark = " \u25b2" if cell.low > 0 else " \u25bc" if cell.high < 0 else ""
+    told = cell.n_pairs > 1  # the interval of one seed is over items alone
+    mark = " \u25b2" if told and cell.low > 0 else " \u25bc" if told and cell.high < 0 else ""
     return mean_and_spread(cell) + mark
 
 

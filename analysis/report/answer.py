@@ -44,7 +44,10 @@ class Summary:
 
 def verdict(cell: Any) -> str:
     """Better, worse or inconclusive: whether the interval leaves 0 out, and on which side; identical where no item of
-    any seed is scored differently."""
+    any seed is scored differently. One seed says nothing of other seeds: its interval, over items alone, decides
+    nothing."""
+    if cell.n_pairs == 1:
+        return SAME if cell.low == cell.high == 0 else OPEN
     known = METRICS.get(cell.metric)
     sign = 1 if known is None or known.greater_is_better else -1
     if min(cell.low, cell.high) > 0:
@@ -118,17 +121,13 @@ def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> li
 
 
 def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:
-    """What to say of runs that ran away, from the frame of :func:`analysis.curves.diverged`."""
-    names = {column.id: column.title or column.task for column in manifest.columns}
+    """What to say of runs that ran away, from the frame of :func:`analysis.curves.diverged`: one sentence, since a
+    sweep may have dozens of them."""
     titles = {row.id: row.title for row in manifest.rows}
-    found = []
-    for row, arm in cells.groupby("row", sort=False):
-        where = ", ".join(f"{names[c.column]} ({c.diverged} of {plural(c.n_runs, 'run')})" for c in records(arm))
-        found.append(
-            f"Diverged runs of {titles[str(row)]} are in the mean: the training loss on the task ended above where it "
-            f"began: {where}."
-        )
-    return found
+    sums = cells.groupby("row", sort=False)[["diverged", "n_runs"]].sum()
+    told = [f"{titles[str(row)]} ({some} of {plural(total, 'run')})" for row, some, total in sums.itertuples()]
+    what = "Diverged runs, whose training loss on the task ended above where it began, are in the means"
+    return [f"{what}: {', '.join(told)}."] if told else []
 
 
 def plural(n: int, noun: str) -> str:
