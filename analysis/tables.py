@@ -122,35 +122,51 @@ def github(rows: Sequence[Sequence[str]], texts: int | None = None) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
 
 
+LATEX_HEAD = "% \\usepackage{booktabs} \\usepackage{graphicx}"
+LATEX_LINES = 45  # of a table on a page; what is longer goes on in a second one
+LATEX_WIDE = 40  # letters: a column of longer texts is broken into lines
+
+
 def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = None) -> str:
-    """Two booktabs ``table`` environments, as papers print it and a line per cell; need ``\\usepackage{booktabs}``
-    alone."""
-    body, before = [], None
-    for line in lines(table):
-        if before is not None and line[0] != before:
-            body.append("\\midrule")
-        shown = [line[0] if line[0] != before else "", *line[1:]]
-        body.append(" & ".join(latex(text) for text in shown) + " \\\\")
+    """Two booktabs ``table`` environments, as papers print it and a line per cell; need booktabs and graphicx, which
+    shrinks what is wider than the page."""
+    body: list[str] = []
+    before = None
+    for n, line in enumerate(lines(table)):
+        new = line[0] != before or n % LATEX_LINES == 0
+        rule = "\\midrule\n" if new and body else ""
+        body.append(rule + _latex_line([line[0] if new else "", *line[1:]]))
         before = line[0]
-    return "\n".join(
-        [
-            "% \\usepackage{booktabs}",
-            *(f"% {note}".replace("\n", " ") for note in notes or []),
+    comments = [LATEX_HEAD, *(f"% {note}".replace("\n", " ") for note in notes or [])]
+    long = _latex_tables("ll" + "r" * (len(HEADINGS) - 2), HEADINGS, body, caption)
+    return "\n".join([*comments, *_latex_matrix(table, caption), *long])
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(map(latex, cells)) + " \\\\"
+
+
+def _latex_tables(columns: str, head: Sequence[str], body: Sequence[str], caption: str) -> list[str]:
+    """The lines of as many ``table`` environments as pages are needed, none wider than the text."""
+    found: list[str] = []
+    for start in range(0, max(1, len(body)), LATEX_LINES):
+        found += [
             "\\begin{table}",
             "\\centering",
-            "\\begin{tabular}{ll" + "r" * (len(HEADINGS) - 2) + "}",
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
+            f"\\begin{{tabular}}{{{columns}}}",
             "\\toprule",
-            " & ".join(latex(h) for h in HEADINGS) + " \\\\",
+            _latex_line(head),
             "\\midrule",
-            *body,
+            *(line.removeprefix("\\midrule\n") if n == 0 else line
+              for n, line in enumerate(body[start : start + LATEX_LINES])),
             "\\bottomrule",
-            "\\end{tabular}",
-            f"\\caption{{{latex(caption)}}}",
+            "\\end{tabular}}",
+            f"\\caption{{{latex(caption)}{' (continued)' if start else ''}}}",
             "\\end{table}",
             "",
-            *_latex_matrix(table, caption),
-        ]
-    )
+        ]  # fmt: skip
+    return found
 
 
 def to_csv(table: pd.DataFrame) -> str:
@@ -179,22 +195,9 @@ def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: P
     """Any table of texts as ``stem.md``, ``stem.tex`` (booktabs) and ``stem.csv``, escaped for each."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     rows = [list(headings), *map(list, lines)]
-    body = [" & ".join(map(latex, row)) + " \\\\" for row in rows]
-    environment = [
-        "% \\usepackage{booktabs}",
-        "\\begin{table}",
-        "\\centering",
-        "\\begin{tabular}{" + "l" * len(headings) + "}",
-        "\\toprule",
-        body[0],
-        "\\midrule",
-        *body[1:],
-        "\\bottomrule",
-        "\\end{tabular}",
-        f"\\caption{{{latex(caption)}}}",
-        "\\end{table}",
-        "",
-    ]
+    long = [max(len(text) for text in column) > LATEX_WIDE for column in zip(*rows, strict=True)]
+    columns = "".join("p{7cm}" if wide else "l" for wide in long)
+    environment = [LATEX_HEAD, *_latex_tables(columns, headings, [_latex_line(line) for line in lines], caption)]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[_no_formula(cell) for cell in row] for row in rows])
     contents = {
@@ -228,24 +231,9 @@ def _latex_matrix(table: pd.DataFrame, caption: str) -> list[str]:
     shown: list[str] = []
     for name, *values in body:
         method = name not in ("difference (95 % interval)", "published")
-        if method and shown:
-            shown.append("\\addlinespace")
-        start = latex(name) if method else "\\quad " + latex(name)
+        start = ("\\addlinespace\n" if shown else "") + latex(name) if method else "\\quad " + latex(name)
         shown.append(" & ".join([start, *map(latex, values)]) + " \\\\")
-    return [
-        "\\begin{table}",
-        "\\centering",
-        "\\begin{tabular}{l" + "r" * (len(head) - 1) + "}",
-        "\\toprule",
-        " & ".join(map(latex, head)) + " \\\\",
-        "\\midrule",
-        *shown,
-        "\\bottomrule",
-        "\\end{tabular}",
-        f"\\caption{{{latex(caption)}}}",
-        "\\end{table}",
-        "",
-    ]
+    return _latex_tables("l" + "r" * (len(head) - 1), head, shown, caption)
 
 
 def _marked(cell: Any) -> str:

@@ -78,11 +78,23 @@ def test_latex_escapes_what_latex_would_run():
 def test_latex_compiles(cells, tmp_path):
     body = tables.to_latex(cells.assign(row_title="[shared] " + cells["row_title"] + " *"), caption="A & B")
     (tmp_path / "t.tex").write_text(
-        "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs}\\begin{document}\n"
+        "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs,graphicx}\\begin{document}\n"
         + body
         + "\\end{document}"
     )
     subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+    assert "Overfull" not in (tmp_path / "t.log").read_text(encoding="latin-1")
+
+
+def test_a_long_latex_table_goes_on_on_the_next_page(tmp_path):
+    lines = [[str(n), "a sentence " * 9] for n in range(100)]
+    _, tex, _ = tables.write_plain(["n", "text"], lines, tmp_path / "long", "Long")
+    text = tex.read_text(encoding="utf-8")
+    assert text.count("\\begin{table}") == text.count("\\toprule") == 3
+    assert text.count("\\caption{Long}") == 1
+    assert text.count("\\caption{Long (continued)}") == 2
+    assert text.count("{tabular}{lp{7cm}}") == 3
+    assert [line.split(" & ")[0] for line in text.splitlines() if "sentence" in line] == [str(n) for n in range(100)]
 
 
 def test_scores_are_drawn_where_they_are(rte, ax):
