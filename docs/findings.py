@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import claims, frames, tables
+from analysis import claims, curves, frames, tables
 from analysis.claims.claim import POINTS
 from analysis.comparison import compare
 from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions, run_keys
@@ -103,9 +103,10 @@ def verdicts(manifest: Manifest) -> str:
 
 def fit(manifest: Manifest, task: str) -> dict[str, str]:
     """How each method's runs on a task fit and answer, means over runs: accuracy, the share of their commonest answer,
-    the task's loss over the last third of the updates, and each part that is logged beside it."""
+    the task's loss over the last third of the updates, and each part that is logged beside it; how many diverged."""
     found: dict[str, str] = {}
     column = next(column for column in manifest.columns if column.task == task)
+    away = curves.diverged(curves.read_logs(PUBLISHED, manifest), manifest).set_index(["row", "column"])["diverged"]
     for row in manifest.rows:
         keys = [key for key in manifest.keys(row.id, column) if is_done(PUBLISHED, key)]
         if not keys or column.metric in ("pearson", "spearman"):
@@ -118,6 +119,7 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
             "loss": np.mean([log["task"].iloc[-(len(log) // 3) :].mean() for log in logs]),
         }
         found |= {f"{row.id}/{name}": tables.number(float(v), 2 if name == "loss" else 1) for name, v in means.items()}
+        found[f"{row.id}/diverged"] = str(int(away.get((row.id, column.id), 0)))
         parts = [part for part in ("smoothness", "bregman", "distillation", "start_share") if part in logs[0]]
         found |= {f"{row.id}/{part}": f"{np.mean([log[part].mean() for log in logs]):.1e}" for part in parts}
         found["majority"] = tables.number(100 * float(answers[0]["label"].value_counts(normalize=True).max()))
