@@ -191,8 +191,6 @@ QUANTITIES: dict[str, tuple[str, str, str]] = {
     "cross_entropy": ("cross-entropy to the votes", "nats", "kl_divergence_as_labelled"),
     "kl": ("KL divergence from the votes", "nats", ""),
 }
-
-
 WITH_VOTES = "with votes"
 
 

@@ -5,6 +5,7 @@ together, what happens to the weights, and what labels shuffled at the end do to
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.experiments import arms, sda
 from benchmarks.experiments.base import EXPERIMENTS, Column, Experiment, Row, Times
@@ -71,21 +72,28 @@ def _driver(name: str, sentence: str, a: str, b: str, *, direction: str = "great
     )
 
 
+def _study(**own: Any) -> Experiment:
+    """An experiment on the small sets, eight seeds, every row under SMART's settings."""
+    return Experiment(
+        columns=_SMALL_SETS,
+        seeds=arms.EIGHT,
+        baseline="vanilla",
+        settings=arms.SMART_SETTINGS,
+        task_settings=arms.SMART_TASK_SETTINGS,
+        **own,
+    )
+
+
 @EXPERIMENTS.register("what-drives-smart")
 def what_drives_smart() -> Experiment:
     """Which part of SMART works: dropout, direction, teacher, compute. Control study.
 
     Runs: 576 paper, 576 small, 216 demo.
     """
-    return Experiment(
+    return _study(
         name="what-drives-smart",
         title="What drives SMART",
         rows=_DRIVERS,
-        columns=_SMALL_SETS,
-        seeds=arms.EIGHT,
-        baseline="vanilla",
-        settings=arms.SMART_SETTINGS,
-        task_settings=arms.SMART_TASK_SETTINGS,
         claims=(
             _driver("perturbation-matters", "With independent masks the perturbation adds something to dropout alone.",
                     "smoothness[independent]:ascent", "smoothness[independent]:none", reading="independent"),
@@ -112,7 +120,7 @@ def what_drives_sda() -> Experiment:
 
     Runs: 160 paper, 160 small, 60 demo.
     """
-    return Experiment(
+    return _study(
         name="what-drives-sda",
         title="What drives SDA",
         rows=(
@@ -125,11 +133,6 @@ def what_drives_sda() -> Experiment:
             ),
             Row("sda[K=1]:current", "SDA, teacher = student without dropout", method("sda", K=1, teacher_lag=0)),
         ),
-        columns=_SMALL_SETS,
-        seeds=arms.EIGHT,
-        baseline="vanilla",
-        settings=arms.SMART_SETTINGS,
-        task_settings=arms.SMART_TASK_SETTINGS,
         claims=(
             _driver("sda-teacher-dropout-matters", "SDA is better when its teacher keeps dropout as the student does.",
                     "sda[K=1]:independent", "sda[K=1]"),
@@ -197,15 +200,10 @@ def together() -> Experiment:
         *arms.smart("SMART"),
         *arms.smart("SMART + SDA", prefix="smart+sda", name="smart+sda"),
     )
-    return Experiment(
+    return _study(
         name="together",
         title="SMART and SDA together",
         rows=rows,
-        columns=_SMALL_SETS,
-        seeds=arms.EIGHT,
-        baseline="vanilla",
-        settings=arms.SMART_SETTINGS,
-        task_settings=arms.SMART_TASK_SETTINGS,
         claims=(
             *(
                 Claim(
