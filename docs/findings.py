@@ -1,6 +1,6 @@
 """Fills the numbers of docs/FINDINGS.md from the published runs: ``python docs/findings.py``. A test compares.
 
-Written anew are blocks from ``<!-- table NAME -->`` (also ``claims``) to ``<!-- end -->``, and
+Written anew are blocks from ``<!-- table NAME -->`` (also ``claims``; ``attacks``) to ``<!-- end -->``, and
 single numbers with their source behind them, ``+1.2<!--= claim/ID/estimate -->``. Every other word is an author's.
 """
 
@@ -23,8 +23,14 @@ from analysis.load import Manifest, history, is_done, latest_manifest, load, pre
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "results" / "published"
 PAGE = HERE / "FINDINGS.md"
-_BLOCK = re.compile(r"(<!-- (table|claims) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+_BLOCK = re.compile(r"(<!-- (table|claims|attacks) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 _SOURCE = re.compile(r"<!--= \S+ -->")
+ATTACKS = {  # title -> experiment and what its claims' ids end in (benchmarks/experiments/attacks.py)
+    "seeds 10 to 17": ("attack-seeds", ""),
+    "half the learning rate": ("attack-rates", "-half"),
+    "double the learning rate": ("attack-rates", "-double"),
+    "seeds 20 to 27": ("attack-slice", ""),
+}
 _NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->)")
 
 
@@ -101,6 +107,29 @@ def verdicts(manifest: Manifest) -> str:
     return text + (f"\n\nNot run: {', '.join(left)}." if left else "")
 
 
+def survival(manifest: Manifest) -> str:
+    """The claims of an experiment that were attacked: the verdict as found, in each attack, and whether it stayed."""
+    known = {verdict.claim.id: verdict for name in _names() for verdict in _verdicts(name)}
+    lines = [("claim", "as found", *ATTACKS, "survives")]
+    for verdict in _verdicts(manifest.name):
+        about = verdict.claim.id.removeprefix("control-")
+        tried = [known.get(f"{name}-{about}{mark}") for name, mark in ATTACKS.values()]
+        if not any(tried):
+            continue
+        fell = [title for title, each in zip(ATTACKS, tried, strict=True) if each and each.status != verdict.status]
+        end = f"no: {', '.join(fell)}" if fell else "yes" if all(tried) else "open"
+        lines.append((verdict.claim.sentence, *(_in_short(each) for each in (verdict, *tried)), end))
+    return tables.github(lines)
+
+
+def _in_short(verdict: claims.Verdict | None) -> str:
+    """The verdict and its interval; "not run" where there is none."""
+    if verdict is None or verdict.interval is None:
+        return claims.NOT_RUN
+    i = verdict.interval
+    return f"{verdict.status}, {tables.number(i.estimate, signed=True)} ({tables.number(i.low)} to {tables.number(i.high)})"
+
+
 def fit(manifest: Manifest, task: str) -> dict[str, str]:
     """How each method's runs on a task fit and answer, means over runs: accuracy, the share of their commonest answer,
     the task's loss over the last third of the updates, and each part that is logged beside it; how many diverged."""
@@ -126,7 +155,7 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
     return {f"{manifest.name}/{task}/{name}": value for name, value in found.items()}
 
 
-BLOCKS: dict[str, Callable[[Manifest], str]] = {"table": table, "claims": verdicts}
+BLOCKS: dict[str, Callable[[Manifest], str]] = {"table": table, "claims": verdicts, "attacks": survival}
 
 
 @lru_cache

@@ -19,6 +19,7 @@ from benchmarks.experiments import (
     sda_table4,
     sda_figures,
     controls,
+    attacks,
     regression,
 )
 from benchmarks.experiments.base import EXPERIMENTS, Column, Experiment, Row, narrowed

@@ -24,9 +24,9 @@ MEMBERS = 4  # runs behind a VOTE or AVG (SDA, section 4.2): replicate r has run
 
 @dataclass(frozen=True)
 class Times:
-    """A row's setting given as a multiple of the one all rows share: three times the epochs, in every profile."""
+    """A row's or column's setting as a multiple of the one all runs share: three times the epochs, in every profile."""
 
-    factor: int
+    factor: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Column:
     Attributes:
         published, published_metric, published_split: what the paper calls them, where that differs.
         trained_on: the task whose runs fill the column; default the task itself, or its ``train_with``.
-        settings: fields of the spec its runs change.
+        settings: fields of the spec its runs change, a value or :class:`Times`.
         variant: tells two columns of one task, metric and split apart (``"1 %"``).
     """
 
@@ -194,7 +194,8 @@ class Experiment:
             return combined(row.combine, [self.spec(alone, place, MEMBERS * seed + i) for i in range(MEMBERS)])
         columns = [column for column in self.columns if column.place == place]
         task = columns[0].trained
-        shared = {**self.settings, **self.task_settings.get(task, {}), **columns[0].settings}
+        shared = {**self.settings, **self.task_settings.get(task, {})}
+        shared |= _multiplied(columns[0].settings, shared)
         settings = self._completed({**shared, **_multiplied(row.settings, shared)}, (task,))
         settings |= _multiplied(row.by_task.get(task, {}), shared)
         if row.start is not None:

@@ -307,6 +307,34 @@ def test_control_studies_alone_may_be_decided_on_some_of_their_tasks() -> None:
     assert cola.claims[0].tasks == ("cola", "rte", "mrpc", "sst2")
 
 
+@pytest.mark.parametrize(
+    ("name", "seeds", "rates"),
+    [
+        ("attack-seeds", range(10, 18), [1]),
+        ("attack-rates", range(8), [0.5, 2]),
+        ("attack-slice", range(20, 28), [1]),
+    ],
+)
+def test_an_attack_changes_what_the_plan_says_and_nothing_else(name: str, seeds: range, rates: list[float]) -> None:
+    core = {row: spec for row, place, _, spec in PROFILES["small"](EXPERIMENTS["what-drives-sda"]()).specs()
+            if place == "cola"}  # fmt: skip
+    attack = PROFILES["small"](EXPERIMENTS[name]())
+    found = {(row, spec) for row, _, _, spec in attack.specs()}
+    assert found == {
+        (row.id, replace(core[row.id], seed=seed, learning_rate=rate * 5e-5))
+        for row in attack.rows
+        for seed in seeds
+        for rate in rates
+    }
+    studied = {c.id: c for study in ("what-drives-sda", "together") for c in EXPERIMENTS[study]().claims}
+    for claim in attack.claims:
+        (same,) = [c for id, c in studied.items() if id.removeprefix("control-") in claim.id.removeprefix(name)]
+        assert {**claim.to_json(), **dict.fromkeys(("id", "sentence", "table", "tasks", "partial", "about"))} == {
+            **same.to_json(), **dict.fromkeys(("id", "sentence", "table", "tasks", "partial", "about"))
+        }  # fmt: skip
+    assert len(attack.claims) == 3 * len(rates)
+
+
 def test_a_row_is_asked_for_by_its_name_and_a_method_by_its_own() -> None:
     """``vanilla`` is a row; that label smoothing and triple epochs have its method does not make them it."""
     whole = EXPERIMENTS["what-drives-smart"]()
