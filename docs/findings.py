@@ -126,8 +126,9 @@ def _in_short(verdict: claims.Verdict | None) -> str:
     """The verdict and its interval; "not run" where there is none."""
     if verdict is None or verdict.interval is None:
         return claims.NOT_RUN
-    i = verdict.interval
-    return f"{verdict.status}, {tables.number(i.estimate, signed=True)} ({tables.number(i.low)} to {tables.number(i.high)})"
+    found = verdict.interval
+    estimate = tables.number(found.estimate, signed=True)
+    return f"{verdict.status}, {estimate} ({tables.number(found.low)} to {tables.number(found.high)})"
 
 
 def fit(manifest: Manifest, task: str) -> dict[str, str]:
