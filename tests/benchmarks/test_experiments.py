@@ -308,31 +308,28 @@ def test_control_studies_alone_may_be_decided_on_some_of_their_tasks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "seeds", "rates"),
+    ("name", "seeds", "rate"),
     [
-        ("attack-seeds", range(10, 18), [1]),
-        ("attack-rates", range(8), [0.5, 2]),
-        ("attack-slice", range(20, 28), [1]),
+        ("attack-seeds", range(10, 18), 5e-5),
+        ("attack-half-rate", range(8), 2.5e-5),
+        ("attack-double-rate", range(8), 1e-4),
+        ("attack-slice", range(20, 28), 5e-5),
     ],
 )
-def test_an_attack_changes_what_the_plan_says_and_nothing_else(name: str, seeds: range, rates: list[float]) -> None:
+def test_an_attack_changes_what_the_plan_says_and_nothing_else(name: str, seeds: range, rate: float) -> None:
     core = {row: spec for row, place, _, spec in PROFILES["small"](EXPERIMENTS["what-drives-sda"]()).specs()
             if place == "cola"}  # fmt: skip
     attack = PROFILES["small"](EXPERIMENTS[name]())
-    found = {(row, spec) for row, _, _, spec in attack.specs()}
-    assert found == {
-        (row.id, replace(core[row.id], seed=seed, learning_rate=rate * 5e-5))
-        for row in attack.rows
-        for seed in seeds
-        for rate in rates
+    found = [(row, spec) for row, _, _, spec in attack.specs()]
+    assert len(found) == 32
+    assert set(found) == {
+        (row.id, replace(core[row.id], seed=seed, learning_rate=rate)) for row in attack.rows for seed in seeds
     }
     studied = {c.id: c for study in ("what-drives-sda", "together") for c in EXPERIMENTS[study]().claims}
+    assert len(attack.claims) == 3
     for claim in attack.claims:
-        (same,) = [c for id, c in studied.items() if id.removeprefix("control-") in claim.id.removeprefix(name)]
-        assert {**claim.to_json(), **dict.fromkeys(("id", "sentence", "table", "tasks", "partial", "about"))} == {
-            **same.to_json(), **dict.fromkeys(("id", "sentence", "table", "tasks", "partial", "about"))
-        }  # fmt: skip
-    assert len(attack.claims) == 3 * len(rates)
+        same = studied[claim.id.replace(name, "control")]
+        assert claim == replace(same, id=claim.id, table=claim.table, tasks=("cola",), partial=False)
 
 
 def test_a_row_is_asked_for_by_its_name_and_a_method_by_its_own() -> None:
