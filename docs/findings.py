@@ -108,23 +108,22 @@ def verdicts(manifest: Manifest) -> str:
 
 
 def survival(manifest: Manifest) -> str:
-    """The claims of an experiment that were attacked: the verdict as found, in each attack, and whether it stayed."""
-    known = {verdict.claim.id: verdict for name in _names() for verdict in _verdicts(name)}
+    """The claims that an experiment attacks: each verdict as found and in all :data:`ATTACKS`, and whether it stayed."""
+    known = {v.claim.id: v for name in _names() for v in _verdicts(name) if v.status != claims.NOT_RUN}
     lines = [("claim", "as found", *ATTACKS, "survives")]
     for verdict in _verdicts(manifest.name):
-        about = verdict.claim.id.removeprefix("control-")
-        tried = [known.get(f"{name}-{about}") for name in ATTACKS.values()]
-        if not any(tried):
-            continue
-        fell = [title for title, each in zip(ATTACKS, tried, strict=True) if each and each.status != verdict.status]
-        end = f"no: {', '.join(fell)}" if fell else "yes" if all(tried) else "open"
-        lines.append((verdict.claim.sentence, *(_in_short(each) for each in (verdict, *tried)), end))
+        about = verdict.claim.id.removeprefix(f"{manifest.name}-")
+        found = known[f"control-{about}"]
+        tried = {title: known.get(f"{name}-{about}") for title, name in ATTACKS.items()}
+        fell = [title for title, each in tried.items() if each and each.status != found.status]
+        end = f"no: {', '.join(fell)}" if fell else "yes" if all(tried.values()) else "open"
+        lines.append((verdict.claim.sentence, *(_in_short(each) for each in (found, *tried.values())), end))
     return tables.github(lines)
 
 
 def _in_short(verdict: claims.Verdict | None) -> str:
     """The verdict and its interval; "not run" where there is none."""
-    if verdict is None or verdict.interval is None:
+    if verdict is None:
         return claims.NOT_RUN
     found = verdict.interval
     estimate = tables.number(found.estimate, signed=True)
