@@ -108,7 +108,7 @@ def verdicts(manifest: Manifest) -> str:
 
 
 def survival(manifest: Manifest) -> str:
-    """The claims that an experiment attacks: each verdict as found and in all :data:`ATTACKS`, and whether it stayed."""
+    """The claims that an experiment attacks: each verdict as found and in the :data:`ATTACKS`; whether it stayed."""
     known = {v.claim.id: v for name in _names() for v in _verdicts(name) if v.status != claims.NOT_RUN}
     lines = [("claim", "as found", *ATTACKS, "survives")]
     for verdict in _verdicts(manifest.name):

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 from types import ModuleType
+from types import SimpleNamespace as Namespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -57,6 +58,35 @@ def test_a_source_without_its_number_is_refused(
     monkeypatch.setattr(findings, "PAGE", page)
     with pytest.raises(SystemExit, match="no number before <!--= runs -->"):
         findings.page()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        (["supported"] * 5, "yes"),
+        (["supported"] * 4 + [None], "open"),
+        (["supported"] * 4 + ["not run"], "open"),
+        (
+            ["supported", "supported", "inconclusive", None, "contradicted"],
+            "no: half the learning rate, seeds 20 to 27",
+        ),
+    ],
+)
+def test_a_finding_survives_if_its_verdict_is_the_same_in_all_attacks(
+    findings: ModuleType, monkeypatch: pytest.MonkeyPatch, statuses: list[str | None], told: str
+) -> None:
+    def verdict(id: str, status: str) -> Namespace:
+        interval = None if status == "not run" else Namespace(estimate=2.0, low=1.0, high=3.0)
+        return Namespace(claim=Namespace(id=id, sentence="A is better."), status=status, interval=interval)
+
+    names = ["what-drives", *findings.ATTACKS.values()]
+    ids = ["control-a", *(f"{name}-a" for name in findings.ATTACKS.values())]
+    made = {name: [verdict(id, s)] for name, id, s in zip(names, ids, statuses, strict=True) if s is not None}
+    monkeypatch.setattr(findings, "_names", lambda: list(made))
+    monkeypatch.setattr(findings, "_verdicts", made.get)
+    line = findings.survival(Namespace(name="attack-seeds")).splitlines()[-1]
+    assert line.endswith(f"| {told} |")
+    assert line.count("+2.0 (1.0 to 3.0)") == sum(status not in (None, "not run") for status in statuses)
 
 
 @pytest.mark.parametrize("path", sorted(PUBLISHED.glob("experiments/*")), ids=lambda path: path.name)
