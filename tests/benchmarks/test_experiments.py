@@ -317,16 +317,18 @@ def test_control_studies_alone_may_be_decided_on_some_of_their_tasks() -> None:
     ],
 )
 def test_an_attack_changes_what_the_plan_says_and_nothing_else(name: str, seeds: range, rate: float) -> None:
-    core = {row: spec for row, place, _, spec in PROFILES["small"](EXPERIMENTS["what-drives-sda"]()).specs()
-            if place == "cola"}  # fmt: skip
+    studies = [
+        PROFILES["small"](EXPERIMENTS[study]()) for study in ("what-drives-sda", "together", "what-drives-smart")
+    ]
+    core = {row: spec for study in studies for row, place, _, spec in study.specs() if place == "cola"}
     attack = PROFILES["small"](EXPERIMENTS[name]())
     found = [(row, spec) for row, _, _, spec in attack.specs()]
-    assert len(found) == 32
+    assert len(found) == 48
     assert set(found) == {
         (row.id, replace(core[row.id], seed=seed, learning_rate=rate)) for row in attack.rows for seed in seeds
     }
-    studied = {c.id: c for study in ("what-drives-sda", "together") for c in EXPERIMENTS[study]().claims}
-    assert len(attack.claims) == 3
+    studied = {claim.id: claim for study in studies for claim in study.claims}
+    assert len(attack.claims) == 4
     for claim in attack.claims:
         same = studied[claim.id.replace(name, "control")]
         assert claim == replace(same, id=claim.id, table=claim.table, tasks=("cola",), partial=False)
