@@ -50,7 +50,7 @@ def facts() -> dict[str, str]:
     for name in _names():
         manifest = _manifest(name)
         for cell in tables.records(_cells(name)):
-            about = f"{name}/{cell.column}/{cell.row}"
+            about = f"{name}/{cell.column}/{cell.row}".replace(" ", "-")
             found |= {f"{about}/{each}": tables.number(getattr(cell, each)) for each in ("mean", "sd", "visible")}
             signed = ("difference", "low", "high")
             found |= {f"{about}/{each}": tables.number(getattr(cell, each), signed=True) for each in signed}
