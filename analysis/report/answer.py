@@ -106,7 +106,7 @@ def headline(verdicts: Sequence[Verdict], runs: Sequence[Run], compared: Sequenc
     data = next((v.data for v in verdicts if v.data), "")
     models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
     where = f" On {data}{f', model {models}' if models else ''}." if data else ""
-    claims = f"{plural(len(verdicts), 'claim')} of the paper: {told}"
+    claims = f"{plural(len(verdicts), 'claim')}: {told}"
     if any(v.status != NOT_RUN for v in verdicts):  # the decided claims stand below and tell what they are about
         return f"{claims}.{where}"
     found = " ".join(["Found:", *(each.sentence for each in compared[:TOLD])]) if compared else ""

@@ -253,13 +253,11 @@ def test_where_no_claim_is_decided_the_first_sentence_says_what_is_claimed_and_w
         return SimpleNamespace(claim=SimpleNamespace(sentence=sentence), status=status, reason=reason, data="")
 
     waiting = [judged(f"A beats B on {task}.", "not run", "needs 5 seeds, has 3") for task in ("rte", "cola")]
-    assert headline(waiting, []) == (
-        "Claimed: A beats B on rte. 2 claims of the paper: 2 not run; the first: needs 5 seeds, has 3."
-    )
+    assert headline(waiting, []) == ("Claimed: A beats B on rte. 2 claims: 2 not run; the first: needs 5 seeds, has 3.")
     compared = [SimpleNamespace(sentence=f"{name} is better.") for name in ("A", "C", "D")]
     assert headline(waiting, [], compared).startswith(
         "Claimed: A beats B on rte. Found: A is better. C is better. 2 claims"
     )
     assert headline([judged("A beats B.", "supported"), *waiting], [], compared) == (
-        "3 claims of the paper: 1 supported, 2 not run."
+        "3 claims: 1 supported, 2 not run."
     )
