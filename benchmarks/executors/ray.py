@@ -72,9 +72,7 @@ class RayExecutor:
         if not self.address:
             options["num_cpus"] = usable_cores()
         try:
-            ray.init(
-                runtime_env={"env_vars": worker_environment()}, log_to_driver=False, logging_level="warning", **options
-            )
+            ray.init(log_to_driver=False, logging_level="warning", **options)
         except (ConnectionError, RayError, ValueError, RuntimeError) as error:
             raise UsageError(
                 f"--executor ray: no cluster answers at {self.address or 'this machine'}: {error}"

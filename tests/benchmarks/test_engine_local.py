@@ -73,7 +73,6 @@ def test_on_a_cpu_there_is_a_worker_per_core_and_thread(monkeypatch: pytest.Monk
 # imported by the workers: a run of seed 1 takes its worker with it, always or only the first time
 DEADLY = """
 import os, signal
-import os
 from pathlib import Path
 from benchmarks import run
 
