@@ -23,14 +23,14 @@ from analysis.load import Manifest, history, is_done, latest_manifest, load, pre
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "results" / "published"
 PAGE = HERE / "FINDINGS.md"
-_BLOCK = re.compile(r"(<!-- (table|claims|attacks) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
-_SOURCE = re.compile(r"<!--= \S+ -->")
 ATTACKS = {  # title -> experiment (benchmarks/experiments/attacks.py)
     "seeds 10 to 17": "attack-seeds",
     "half the learning rate": "attack-half-rate",
     "double the learning rate": "attack-double-rate",
     "seeds 20 to 27": "attack-slice",
 }
+_BLOCK = re.compile(r"(<!-- (table|claims|attacks) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+_SOURCE = re.compile(r"<!--= \S+ -->")
 _NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->)")
 
 
