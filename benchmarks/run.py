@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -406,10 +407,10 @@ def processor() -> str:
 
 @lru_cache
 def commit() -> str:
-    """The commit of this checkout, marked if files differ from it; empty for an installed package."""
+    """The commit of this checkout, marked if files differ from it; empty for an installed package or without git."""
     here = Path(__file__).resolve().parent
     command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    if not (here.parent / ".git").exists():
+    if not (here.parent / ".git").exists() or shutil.which("git") is None:
         return ""
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip()

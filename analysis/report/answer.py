@@ -195,3 +195,24 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     for cell in records(unpaired):
         where = f"{cell.row_title} on {cell.column_title}"
         yield f"{where}: {cell.n_seeds} seeds are shown, {cell.n_pairs} of them have a partner in the baseline."
+    if mixed := _on_other_devices(manifest, runs):
+        yield (
+            f"Pairs made on different devices: {', '.join(mixed)}. There one seed draws other dropout masks, so what "
+            "such a pair shares is its examples, their order and the first head."
+        )
+
+
+def _on_other_devices(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
+    """The cells with runs on another kind of device (CPU, CUDA) than their partners in the baseline, in words."""
+    if manifest.baseline_row is None:
+        return []
+    known = {run.key: (int(run.spec["seed"]), run.environment.get("device")) for run in runs}
+    told = []
+    for column in manifest.distinct():
+        base = dict(known[key] for key in manifest.keys(manifest.baseline_row, column) if key in known)
+        for row in (row for row in manifest.rows if not row.combine):
+            own = dict(known[key] for key in manifest.keys(row.id, column) if key in known)
+            count = sum(kind != base.get(seed, kind) for seed, kind in own.items())
+            if count:
+                told.append(f"{row.title} on {column.title} ({plural(count, 'seed')})")
+    return told

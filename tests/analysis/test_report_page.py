@@ -22,7 +22,7 @@ from analysis import figures
 from analysis.comparison import compare
 from analysis.load import latest_manifest, read_run
 from analysis.report import write_report
-from analysis.report.answer import headline, summaries
+from analysis.report.answer import headline, summaries, warnings
 from analysis.report.build import code, disagreements
 from analysis.report.sheets import sheets, title_of
 from analysis.tables import number
@@ -105,6 +105,18 @@ def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
     assert page.index("What was found") < page.index('class="matrix"')
     for words in ("Generated data, demonstration", "Few seeds", "demo-rte (1 of 2 runs)", "3 runs of 3 cells missing"):
         assert words in page
+
+
+def test_pairs_made_on_different_devices_are_named_by_their_cells(tmp_path):
+    """One seed draws other dropout masks on a GPU than on a CPU: an arm whose partners ran elsewhere says so."""
+    arms = [Arm("vanilla"), Arm("smart", title="SMART", device="cuda"), Arm("sda", title="SDA", missing=(2,))]
+    manifest = latest_manifest(World(tmp_path, arms, [Exam("rte"), Exam("cola")]).write(), "compare")
+    runs = [read_run(tmp_path, key) for key in manifest.all_keys() if (tmp_path / "runs" / key).exists()]
+    told = [text for text in warnings(manifest, compare(tmp_path, manifest), runs) if "different devices" in text]
+    assert len(told) == 1
+    assert told[0].startswith("Pairs made on different devices: SMART on rte (3 seeds), SMART on cola (3 seeds). ")
+    alone = replace(manifest, rows=(manifest.rows[0], manifest.rows[2]))
+    assert not [text for text in warnings(alone, compare(tmp_path, alone), runs) if "different devices" in text]
 
 
 def test_runs_that_score_every_item_alike_are_called_identical_not_inconclusive(small_world):

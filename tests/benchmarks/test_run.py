@@ -48,6 +48,21 @@ def files(store: Store, key: str) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def test_a_checkout_on_a_machine_without_git_runs_and_names_no_commit(
+    spec: RunSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "benchmarks"
+    package.mkdir()
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(running, "__file__", str(package / "run.py"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    running.commit.cache_clear()
+    try:
+        assert running.environment(spec)["commit"] == ""
+    finally:
+        running.commit.cache_clear()
+
+
 @pytest.mark.parametrize("task", ["rte", "cola", "stsb"])
 def test_a_run_folder_is_complete_and_its_scores_recompute_from_the_predictions(
     task: str, spec: RunSpec, source: Source, tmp_path: Path
