@@ -97,7 +97,9 @@ def rerun(
     ] = False,
     results: Results = RESULTS,
 ) -> None:
-    """Do a finished run again beside the old one, and say whether it predicts the same, byte for byte (else exit 1).
+    """Do a finished run again beside the old one, and say whether it predicts the same, byte for byte.
+
+    Where it does not (exit 1: another device, other versions), the scores and versions of both are shown.
 
     Example: smart-repro runs rerun 3fa9 --keep-weights
     """
@@ -116,9 +118,9 @@ def rerun(
         print(f"{found} is reproduced, byte for byte; its weights: {store.weights(found)}")
         print(f"Next: smart-repro export {found}", file=sys.stderr)
         return
-    different = runs.rerun(store, found, where)
-    print(f"{found} differs in {', '.join(different)}" if different else f"{found} is reproduced, byte for byte")
-    raise typer.Exit(1 if different else 0)
+    differing = runs.rerun(store, found, where)
+    print(runs.rerun_text(found, differing))
+    raise typer.Exit(1 if differing["predictions"] else 0)
 
 
 @runs_app.command()

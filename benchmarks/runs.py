@@ -57,41 +57,56 @@ def find(store: Store, name: str) -> str:
 
 def compare(store: Store, one: str, other: str) -> dict[str, Any]:
     """What two finished runs differ in: settings, versions, scores, and whether they predict the same."""
-    from benchmarks.parents import differing_predictions
-
     folders = [store.runs / find(store, name) for name in (one, other)]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"run {folder.name} is not finished: `smart-repro runs list` shows which are")
+    return {"runs": [folder.name for folder in folders], **_differing(*folders)}
+
+
+def _differing(one: Path, other: Path) -> dict[str, Any]:
+    from benchmarks.parents import differing_predictions
+
+    specs = [_json(folder / "spec.json") for folder in (one, other)]
     parts = {
-        "settings": [_json(folder / "spec.json")["spec"] for folder in folders],
-        "fingerprints": [_json(folder / "spec.json")["fingerprints"] for folder in folders],
-        "environment": [_json(folder / "environment.json") for folder in folders],
-        "scores": [_json(folder / "result.json")["scores"] for folder in folders],
+        "settings": [spec["spec"] for spec in specs],
+        "fingerprints": [spec["fingerprints"] for spec in specs],
+        "environment": [_json(folder / "environment.json") for folder in (one, other)],
+        "scores": [_json(folder / "result.json")["scores"] for folder in (one, other)],
     }
     found: dict[str, Any] = {name: _differences(*map(_flat, pair)) for name, pair in parts.items()}
-    return {"runs": [folder.name for folder in folders], **found, "predictions": differing_predictions(*folders)}
+    return {**found, "predictions": differing_predictions(one, other)}
 
 
 def comparison_text(found: dict[str, Any]) -> str:
     """The same for people."""
     lines = ["runs: " + "  ".join(found["runs"])]
-    for part in ("settings", "fingerprints", "environment", "scores"):
-        lines += [f"{part}: the same"] if not found[part] else [f"{part}:"]
-        lines += [f"  {name}: {one} | {other}" for name, (one, other) in found[part].items()]
+    lines += _parts(found, ("settings", "fingerprints", "environment", "scores"))
     different = ", ".join(found["predictions"])
     lines.append(f"predictions differ: {different}" if different else "predictions: the same, byte for byte")
     return "\n".join(lines)
 
 
-def rerun(store: Store, key: str, source: Source) -> list[str]:
-    """Do a finished run once more, beside the old one, which stays; returns the prediction files that differ.
+def _parts(found: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
+    for part in names:
+        yield f"{part}:" if found[part] else f"{part}: the same"
+        yield from (f"  {name}: {one} | {other}" for name, (one, other) in found[part].items())
+
+
+def rerun_text(key: str, found: dict[str, Any]) -> str:
+    """What :func:`rerun` found, for people: where predictions differ also the scores and versions, then | now."""
+    if not found["predictions"]:
+        return f"{key} is reproduced, byte for byte"
+    return "\n".join([f"{key} differs in {', '.join(found['predictions'])}", *_parts(found, ("scores", "environment"))])
+
+
+def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
+    """Do a finished run once more, beside the old one, which stays; what the two differ in, as in :func:`compare`.
 
     Raises: UsageError: if the data, the model or the code are not those of the run any more, or it fails.
     """
     import tempfile
 
-    from benchmarks.parents import differing_predictions
     from benchmarks.run import execute, make_job
 
     spec = store.spec(key)
@@ -107,7 +122,7 @@ def rerun(store: Store, key: str, source: Source) -> list[str]:
         outcome = execute(job, again)
         if outcome.state != "done":
             raise UsageError(f"run {key} could not be done again: {outcome.message}")
-        return differing_predictions(again.runs / key, store.runs / key)
+        return _differing(store.runs / key, again.runs / key)
 
 
 def keep_weights(store: Store, key: str, source: Source) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +19,7 @@ import pandas as pd
 from analysis import claims, curves, frames, tables
 from analysis.claims.claim import POINTS
 from analysis.comparison import compare
-from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions, run_keys
+from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions, read_run, run_keys
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "results" / "published"
@@ -46,7 +47,9 @@ def page() -> str:
 @lru_cache
 def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
-    found = {"runs": f"{len(run_keys(PUBLISHED)):,}", **differing()}
+    keys = run_keys(PUBLISHED)
+    on_gpu = sum(read_run(PUBLISHED, key).environment["device"] == "cuda" for key in keys)
+    found = {"runs": f"{len(keys):,}", "runs/cuda": f"{on_gpu:,}", **differing()}
     for name in _names():
         manifest = _manifest(name)
         for cell in tables.records(_cells(name)):
@@ -108,12 +111,17 @@ def verdicts(manifest: Manifest) -> str:
 
 
 def survival(manifest: Manifest) -> str:
-    """The claims that an experiment attacks: each verdict as found and in the :data:`ATTACKS`; whether it stayed."""
+    """The claims that an experiment attacks: each verdict as found on its tasks and in the :data:`ATTACKS`; whether it
+    stayed."""
     known = {v.claim.id: v for name in _names() for v in _verdicts(name) if v.status != claims.NOT_RUN}
+    home = {v.claim.id: name for name in _names() for v in _verdicts(name)}
     lines = [("claim", "as found", *ATTACKS, "survives")]
     for verdict in _verdicts(manifest.name):
         about = verdict.claim.id.removeprefix(f"{manifest.name}-")
         found = known[f"control-{about}"]
+        if found.claim.tasks != verdict.claim.tasks:
+            there = _manifest(home[found.claim.id])
+            found = claims.decide(PUBLISHED, there, replace(found.claim, tasks=verdict.claim.tasks))
         tried = {title: known.get(f"{name}-{about}") for title, name in ATTACKS.items()}
         fell = [title for title, each in tried.items() if each and each.status != found.status]
         end = f"no: {', '.join(fell)}" if fell else "yes" if all(tried.values()) else "open"

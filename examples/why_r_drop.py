@@ -21,7 +21,10 @@ from smart_repro.methods.terms import Clean
 from smart_repro.models import load
 from smart_repro.train import TrainConfig, train
 
-RADII = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+MASKS = ("independent", "shared")
+RADII = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # the paper's first
+DIRECTIONS = ("ascent", "random", "none")
+Setting = tuple[str, float, str]  # masks, radius, direction
 DRAWS = 8  # dropout masks and starting noises that each number is the mean over
 UPDATES = 25  # of plain fine-tuning before anything is measured: an untrained head answers 0 to everything
 PAIRS = [  # premise, hypothesis, whether it follows
@@ -58,7 +61,7 @@ def prepared(name: str | Path, updates: int = UPDATES) -> tuple[nn.Module, dict[
 def measured(model: nn.Module, batch: dict[str, Tensor], method: Smoothness) -> tuple[float, Tensor]:
     """R_s, and its gradient with respect to all weights; means over draws."""
     (_, term), parameters = method.terms[0], list(model.parameters())
-    values, gradient = [], torch.zeros(sum(parameter.numel() for parameter in parameters))
+    values, gradient = [], torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=parameters[0].dtype)
     for draw in range(DRAWS):
         method.begin(0, 0, draw)
         passes = method.passes(model, batch)
@@ -70,50 +73,46 @@ def measured(model: nn.Module, batch: dict[str, Tensor], method: Smoothness) -> 
 
 
 def cosine(a: Tensor, b: Tensor) -> float:
-    return float(torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=0))
+    return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
-def r_s(dropout: str, epsilon: float, direction: str = "ascent") -> Smoothness:
+def r_s(dropout: str, epsilon: float, direction: str) -> Smoothness:
     """R_s with the paper's proportions: sigma = epsilon, eta = 100 epsilon."""
     return Smoothness(dropout=dropout, epsilon=epsilon, sigma=epsilon, eta=100 * epsilon, direction=direction)
 
 
-def by_radius(model: nn.Module, batch: dict[str, Tensor]) -> list[tuple[float, float, float, float, float]]:
-    """Per radius: R_s with independent masks, how its gradient agrees with the one without any perturbation, R_s with
-    shared masks, how that gradient agrees with the same."""
-    _, without = measured(model, batch, r_s("independent", 1e-5, "none"))
-    rows = []
-    for radius in RADII:
-        independent, slope = measured(model, batch, r_s("independent", radius))
-        shared, own = measured(model, batch, r_s("shared", radius))
-        rows.append((radius, independent, cosine(slope, without), shared, cosine(own, without)))
-    return rows
-
-
-def at_the_papers_radius(model: nn.Module, batch: dict[str, Tensor]) -> list[tuple[str, float, float]]:
-    """R_s at epsilon = 1e-5 by direction of the perturbation: with independent and with shared masks."""
-    return [
-        (
-            direction,
-            measured(model, batch, r_s("independent", 1e-5, direction))[0],
-            measured(model, batch, r_s("shared", 1e-5, direction))[0],
-        )
-        for direction in ("ascent", "random", "none")
-    ]
+def compared(model: nn.Module, batch: dict[str, Tensor]) -> dict[Setting, tuple[float, float]]:
+    """R_s by masks, radius and direction, and how its gradient agrees with that of independent masks alone."""
+    plain: Setting = ("independent", RADII[0], "none")
+    value, without = measured(model, batch, r_s(*plain))
+    found = {plain: (value, 1.0)}
+    at_the_papers_radius = [(masks, RADII[0], way) for way in DIRECTIONS for masks in MASKS]
+    beyond = [(masks, radius, "ascent") for radius in RADII for masks in MASKS]
+    for setting in dict.fromkeys([*at_the_papers_radius, *beyond]):
+        if setting not in found:
+            value, gradient = measured(model, batch, r_s(*setting))
+            found[setting] = value, cosine(gradient, without)
+    return found
 
 
 def tables(name: str | Path) -> list[str]:
-    """The two tables, as lines of Markdown."""
+    """The two tables, as lines of Markdown; measured in float64, since R_s at the paper's radius is next to nothing."""
     model, batch = prepared(name)
-    lines = ["| perturbation at 1e-5 | R_s, independent masks | R_s, shared masks |", "|---|---|---|"]
-    lines += [f"| {way} | {first:.3e} | {second:.3e} |" for way, first, second in at_the_papers_radius(model, batch)]
-    lines += [
+    found = compared(model.double(), batch)
+    by_direction = [(way, *(f"{found[masks, RADII[0], way][0]:.3e}" for masks in MASKS)) for way in DIRECTIONS]
+    by_radius = [
+        (f"{radius:.0e}", *("{:.3e} | {:.3f}".format(*found[masks, radius, "ascent"]) for masks in MASKS))
+        for radius in RADII
+    ]
+    return [
+        "| perturbation at 1e-5 | R_s, independent masks | R_s, shared masks |",
+        "|---|---|---|",
+        *(f"| {' | '.join(cells)} |" for cells in by_direction),
         "",
         "| radius | R_s, independent masks | cosine | R_s, shared masks | cosine |",
         "|---|---|---|---|---|",
+        *(f"| {' | '.join(cells)} |" for cells in by_radius),
     ]
-    lines += [f"| {r:.0e} | {a:.3e} | {b:.3f} | {c:.3e} | {d:.3f} |" for r, a, b, c, d in by_radius(model, batch)]
-    return lines
 
 
 def minilm() -> Path:

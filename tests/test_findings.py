@@ -11,7 +11,8 @@ from types import SimpleNamespace as Namespace
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.load import is_done, latest_manifest
+from analysis.claims import read_claim
+from analysis.load import is_done, latest_manifest, read_run
 from benchmarks.publish import VOTES, notice
 from benchmarks.spec import RunSpec
 from benchmarks.store import Store
@@ -77,7 +78,9 @@ def test_a_finding_survives_if_its_verdict_is_the_same_in_all_attacks(
 ) -> None:
     def verdict(id: str, status: str) -> Namespace:
         interval = None if status == "not run" else Namespace(estimate=2.0, low=1.0, high=3.0)
-        return Namespace(claim=Namespace(id=id, sentence="A is better."), status=status, interval=interval)
+        return Namespace(
+            claim=Namespace(id=id, sentence="A is better.", tasks=("cola",)), status=status, interval=interval
+        )
 
     names = ["what-drives", *findings.ATTACKS.values()]
     ids = ["control-a", *(f"{name}-a" for name in findings.ATTACKS.values())]
@@ -89,13 +92,37 @@ def test_a_finding_survives_if_its_verdict_is_the_same_in_all_attacks(
     assert line.count("+2.0 (1.0 to 3.0)") == sum(status not in (None, "not run") for status in statuses)
 
 
+def test_an_attack_on_one_task_is_set_against_the_finding_on_that_task(findings: ModuleType) -> None:
+    """The claim itself may have been decided on more tasks since; the table has the difference on CoLA alone."""
+    lines = findings.survival(latest_manifest(PUBLISHED, "attack-seeds")).splitlines()
+    (line,) = (line for line in lines if line.startswith("| SDA (K = 1) is better than plain fine-tuning. |"))
+    facts, about = findings.facts(), "together/cola.matthews/sda[K=1]"
+    numbers = f"{facts[f'{about}/difference']} ({facts[f'{about}/low']} to {facts[f'{about}/high']})"
+    assert line.split(" | ")[1] == f"contradicted, {numbers.replace('+', '')}"
+
+
 @pytest.mark.parametrize("path", sorted(PUBLISHED.glob("experiments/*")), ids=lambda path: path.name)
-def test_every_cell_of_a_published_table_is_there(path: Path) -> None:
+def test_a_published_cell_has_all_its_seeds_or_none(path: Path) -> None:
     """An arm enters a table with all its seeds or not at all; one manifest, so that none is taken for the newest."""
     assert len(list(path.glob("*.json"))) == 1
     manifest = latest_manifest(PUBLISHED, path.name)
-    assert [key for key in manifest.all_keys() if not is_done(PUBLISHED, key)] == []
+    cells = [manifest.keys(row.id, column) for row in manifest.rows for column in manifest.columns]
+    done = [[is_done(PUBLISHED, key) for key in cell] for cell in cells if cell]
+    assert [cell for cell in done if any(cell) and not all(cell)] == []
     assert "path/to/data" in manifest.commands["run"]
+
+
+@pytest.mark.parametrize("path", sorted(PUBLISHED.glob("experiments/*")), ids=lambda path: path.name)
+def test_no_published_claim_pairs_runs_of_different_devices(path: Path) -> None:
+    """A seed draws other dropout masks on a GPU: the two runs of a pair were both made on one, or both on a CPU."""
+    manifest = latest_manifest(PUBLISHED, path.name)
+    rows = {row.id for row in manifest.rows}
+    for claim in (read_claim(raw) for raw in manifest.claims):
+        for column in manifest.columns if {claim.a, claim.b} <= rows else ():
+            pairs = zip(manifest.keys(claim.a, column), manifest.keys(claim.b, column), strict=True)
+            for pair in pairs:
+                made = {read_run(PUBLISHED, key).environment["device"] for key in pair if is_done(PUBLISHED, key)}
+                assert len(made) <= 1, (claim.id, column.id, pair)
 
 
 def test_published_runs_are_small_whole_and_hold_no_texts() -> None:

@@ -113,7 +113,11 @@ def test_a_rerun_says_whether_a_run_reproduces(shell: Shell, results: tuple[Path
     frame.to_parquet(path)
     code, out, _ = shell(*words)
     assert code == 1
-    assert out.strip() == f"{keys[2]} differs in rte.dev.parquet"
+    assert out.splitlines() == [f"{keys[2]} differs in rte.dev.parquet", "scores: the same", "environment: the same"]
+    about = root / "runs" / keys[2] / "environment.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "device": "cuda", "device_name": "NVIDIA H200"}))
+    code, out, _ = shell(*words)
+    assert "  device: cuda | cpu" in out.splitlines()
     assert pd.read_parquet(path).equals(frame)
     assert not list((root / "inflight").iterdir())
 
