@@ -7,7 +7,7 @@ single numbers with their source behind them, ``+1.2<!--= claim/ID/estimate -->`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
@@ -52,7 +52,7 @@ def facts() -> dict[str, str]:
     found = {"runs": f"{len(keys):,}", "runs/cuda": f"{on_gpu:,}", **differing()}
     for name in _names():
         manifest = _manifest(name)
-        for cell in tables.records(_cells(name)):
+        for cell in tables.records(cells(name)):
             about = f"{name}/{cell.column}/{cell.row}".replace(" ", "-")
             found |= {f"{about}/{each}": tables.number(getattr(cell, each)) for each in ("mean", "sd", "visible")}
             signed = ("difference", "low", "high")
@@ -94,7 +94,7 @@ def differing() -> dict[str, str]:
 
 def table(manifest: Manifest) -> str:
     """The experiment's table, as papers print it."""
-    return tables.github(tables.matrix(_cells(manifest.name)), texts=1)
+    return tables.github(tables.matrix(cells(manifest.name)), texts=1)
 
 
 def verdicts(manifest: Manifest) -> str:
@@ -110,22 +110,27 @@ def verdicts(manifest: Manifest) -> str:
     return text + (f"\n\nNot run: {', '.join(left)}." if left else "")
 
 
-def survival(manifest: Manifest) -> str:
-    """The claims that an experiment attacks: each verdict as found on its tasks and in the :data:`ATTACKS`; whether it
-    stayed."""
-    known = {v.claim.id: v for name in _names() for v in _verdicts(name) if v.status != claims.NOT_RUN}
-    home = {v.claim.id: name for name in _names() for v in _verdicts(name)}
-    lines = [("claim", "as found", *ATTACKS, "survives")]
-    for verdict in _verdicts(manifest.name):
-        about = verdict.claim.id.removeprefix(f"{manifest.name}-")
+def attacked(name: str) -> Iterator[tuple[claims.Verdict, dict[str, claims.Verdict | None]]]:
+    """Each claim that an experiment attacks: its verdict as found, on the attack's tasks, and that of each of the
+    :data:`ATTACKS`, None where it was not run."""
+    known = {v.claim.id: v for each in _names() for v in _verdicts(each) if v.status != claims.NOT_RUN}
+    home = {v.claim.id: each for each in _names() for v in _verdicts(each)}
+    for verdict in _verdicts(name):
+        about = verdict.claim.id.removeprefix(f"{name}-")
         found = known[f"control-{about}"]
         if found.claim.tasks != verdict.claim.tasks:
             there = _manifest(home[found.claim.id])
             found = claims.decide(PUBLISHED, there, replace(found.claim, tasks=verdict.claim.tasks))
-        tried = {title: known.get(f"{name}-{about}") for title, name in ATTACKS.items()}
+        yield found, {title: known.get(f"{attack}-{about}") for title, attack in ATTACKS.items()}
+
+
+def survival(manifest: Manifest) -> str:
+    """The claims that an experiment attacks: each verdict as found and in every attack; whether it stayed."""
+    lines = [("claim", "as found", *ATTACKS, "survives")]
+    for found, tried in attacked(manifest.name):
         fell = [title for title, each in tried.items() if each and each.status != found.status]
         end = f"no: {', '.join(fell)}" if fell else "yes" if all(tried.values()) else "open"
-        lines.append((verdict.claim.sentence, *(_in_short(each) for each in (found, *tried.values())), end))
+        lines.append((found.claim.sentence, *(_in_short(each) for each in (found, *tried.values())), end))
     return tables.github(lines)
 
 
@@ -172,7 +177,8 @@ def _manifest(name: str) -> Manifest:
 
 
 @lru_cache
-def _cells(name: str) -> pd.DataFrame:
+def cells(name: str) -> pd.DataFrame:
+    """The cells of a published experiment's table."""
     return compare(PUBLISHED, _manifest(name))
 
 

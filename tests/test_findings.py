@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from types import SimpleNamespace as Namespace
@@ -99,6 +100,17 @@ def test_an_attack_on_one_task_is_set_against_the_finding_on_that_task(findings:
     facts, about = findings.facts(), "together/cola.matthews/sda[K=1]"
     numbers = f"{facts[f'{about}/difference']} ({facts[f'{about}/low']} to {facts[f'{about}/high']})"
     assert line.split(" | ")[1] == f"contradicted, {numbers.replace('+', '')}"
+
+
+def test_the_figures_are_drawn_from_the_published_runs(findings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "findings", findings)
+    drawn = module(ROOT / "docs" / "findings_figures.py")
+    text = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
+    for name, (find, draw, _) in drawn.FIGURES.items():
+        told = "run: python docs/findings_figures.py"
+        assert (drawn.FOLDER / f"findings-{name}.csv").read_text(encoding="utf-8") == drawn.numbers(name), told
+        assert f"(figures/findings-{name}.png)" in text
+        assert draw(find()).axes
 
 
 @pytest.mark.parametrize("path", sorted(PUBLISHED.glob("experiments/*")), ids=lambda path: path.name)
