@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ ATTACKS = {  # title -> experiment (benchmarks/experiments/attacks.py)
     "double the learning rate": "attack-double-rate",
     "seeds 20 to 27": "attack-slice",
 }
+AGAINST = {"what-drives-smart": "r-drop"}  # experiment -> a baseline its arms are also held against
 _BLOCK = re.compile(r"(<!-- (table|claims|attacks) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 _SOURCE = re.compile(r"<!--= \S+ -->")
 _NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->)")
@@ -55,8 +57,10 @@ def facts() -> dict[str, str]:
         for cell in tables.records(cells(name)):
             about = f"{name}/{cell.column}/{cell.row}".replace(" ", "-")
             found |= {f"{about}/{each}": tables.number(getattr(cell, each)) for each in ("mean", "sd", "visible")}
-            signed = ("difference", "low", "high")
-            found |= {f"{about}/{each}": tables.number(getattr(cell, each), signed=True) for each in signed}
+            found |= _signed(about, cell)
+        if other := AGAINST.get(name):
+            for cell in tables.records(compare(PUBLISHED, replace(manifest, baseline_row=other))):
+                found |= _signed(f"{name}/{cell.column}/{cell.row}~{other}".replace(" ", "-"), cell)
         for task in dict.fromkeys(column.task for column in manifest.columns):
             found |= fit(manifest, task)
         for verdict in _verdicts(name):
@@ -66,6 +70,10 @@ def facts() -> dict[str, str]:
                 for each in ("estimate", "low", "high"):
                     found[f"{about}/{each}"] = tables.number(getattr(verdict.interval, each), digits, signed=signed)
     return found
+
+
+def _signed(about: str, cell: Any) -> dict[str, str]:
+    return {f"{about}/{n}": tables.number(getattr(cell, n), signed=True) for n in ("difference", "low", "high")}
 
 
 def differing() -> dict[str, str]:

@@ -60,8 +60,12 @@ def attacks() -> pd.DataFrame:
 
 def draw_attacks(found: pd.DataFrame) -> Figure:
     sentences = list(dict.fromkeys(found["claim"]))
-    figure = Figure(figsize=(8.6, 5.2), layout="constrained")
-    for ax, sentence in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, sentences, strict=True):
+    lines = -(-len(sentences) // 2)
+    figure = Figure(figsize=(8.6, 2.5 * lines), layout="constrained")
+    axes = figure.subplots(lines, 2, sharex=True, sharey=True).flat
+    for ax in axes[len(sentences) :]:
+        ax.set_visible(False)
+    for ax, sentence in zip(axes, sentences, strict=False):
         rows = found[found["claim"] == sentence]
         ax.axvline(0, color=figures.SOFT, lw=1)
         for y, row in enumerate(rows.itertuples()):
@@ -70,6 +74,7 @@ def draw_attacks(found: pd.DataFrame) -> Figure:
         ax.set_yticks(range(len(rows)), rows["where"])
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.grid(axis="x")
+        ax.tick_params(labelbottom=True)
         ax.set_title(fill(sentence.removesuffix("."), 46))
     figure.supxlabel("difference in points of Matthews correlation", fontsize=8.5, color=figures.SOFT)
     told = (claims.SUPPORTED, claims.INCONCLUSIVE, claims.CONTRADICTED)

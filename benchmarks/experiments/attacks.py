@@ -17,6 +17,7 @@ ATTACKED = (
     "control-sda-masks-matter",
     "control-sda-dropped-beats-vanilla",
     "control-released-is-as-good",
+    "control-sda-teacher-dropout-matters",  # added after the runs, whose arms it has: analysis-plan.md
 )
 
 
