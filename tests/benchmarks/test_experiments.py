@@ -328,7 +328,7 @@ def test_an_attack_changes_what_the_plan_says_and_nothing_else(name: str, seeds:
         (row.id, replace(core[row.id], seed=seed, learning_rate=rate)) for row in attack.rows for seed in seeds
     }
     studied = {claim.id: claim for study in studies for claim in study.claims}
-    assert len(attack.claims) == 4
+    assert len(attack.claims) == 5
     for claim in attack.claims:
         same = studied[claim.id.replace(name, "control")]
         assert claim == replace(same, id=claim.id, table=claim.table, tasks=("cola",), partial=False)
