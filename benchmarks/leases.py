@@ -91,7 +91,9 @@ def acquire(folder: Path) -> Lease | None:
     """Take the run whose work folder this is, or None if somebody alive has it (or was faster)."""
     for _ in range(_TRIES):
         with contextlib.suppress(FileNotFoundError):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # and it may be gone again when it is looked into
+                folder.mkdir()
             return _acquire(folder)
     return None
 

@@ -96,6 +96,7 @@ def executed(folder: Path, commands: list[str]) -> list[tuple[str, int]]:
     return [(printed, int(status)) for printed, status in zip(pieces[::2], pieces[1::2], strict=False)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)  # a minute of one core; more where others compete for it
 def test_every_command_of_the_tutorial_prints_what_the_page_shows(tmp_path: Path) -> None:
     page = steps(PAGE.read_text(encoding="utf-8"))

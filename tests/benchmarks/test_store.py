@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,26 @@ def test_two_hundred_threads_give_one_owner(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert sum(owner is not None for owner in owners) == 1
+
+
+def test_a_work_folder_that_goes_while_it_is_being_made_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process made it before us and, its run done, removed it before we looked."""
+    mkdir, met = os.mkdir, []
+
+    def taken_once(path: str | Path, *rest: Any) -> None:
+        if Path(path).name == "k" and not met:
+            met.append(path)
+            raise FileExistsError(path)
+        mkdir(path, *rest)
+
+    monkeypatch.setattr(os, "mkdir", taken_once)
+    lease = acquire(store.inflight / "k")
+    assert met
+    assert lease is not None
+    assert alive(lease.path)
+    lease.release()
 
 
 def test_what_a_dead_process_left_is_taken_over_and_resumed(store: Store) -> None:

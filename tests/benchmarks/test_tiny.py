@@ -99,6 +99,7 @@ def fine_tuned_accuracy(encoder: nn.Module, updates: int = 300, lr: float = 2e-3
         return float((logits(encode(dev)).argmax(-1).numpy() == dev.labels).mean())
 
 
+@pytest.mark.slow
 def test_pre_training_is_worth_25_points_on_demo_rte():
     """Measured: about 35 (docs/generated-world.md). The same shape at random stays at chance, which is 0.5."""
     torch.manual_seed(0)

@@ -36,6 +36,7 @@ def test_the_table_is_arithmetic_on_the_times(steps: ModuleType) -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_contender_makes_steps_and_is_in_the_report(steps: ModuleType, tmp_path: Path) -> None:
     from bench.contenders import contenders
 
