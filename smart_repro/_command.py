@@ -20,7 +20,7 @@ def main() -> None:
         origin = Path(found.origin).resolve().parent if found and found.origin else None
         if origin != home / package:
             sys.exit(_fail(_hidden(package, origin, home)))
-    from benchmarks.cli import main as command
+    from benchmarks.cli.app import main as command
 
     command()
 

@@ -44,7 +44,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    generate = module(ROOT / "docs" / "generate.py")
+    generate = module(ROOT / "docs" / "_scripts" / "generate.py")
     return {generate.anchor(heading.replace("`", "")) for heading in re.findall(r"^#+ (.+)$", prose(page), flags=re.M)}
 
 
@@ -58,14 +58,16 @@ def links(page: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", ["methods.md", "tasks.md", "api.md", "full-scale.md"])
 def test_a_generated_page_is_up_to_date(page: str) -> None:
-    generate = module(ROOT / "docs" / "generate.py")
+    generate = module(ROOT / "docs" / "_scripts" / "generate.py")
     assert set(generate.PAGES) == {"methods.md", "tasks.md", "api.md", "full-scale.md"}
-    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == generate.PAGES[page](), "run: python docs/generate.py"
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == generate.PAGES[page](), (
+        "run: python docs/_scripts/generate.py"
+    )
 
 
 def test_the_public_interface_is_listed_and_described() -> None:
     """Every name of ``__all__`` of a public module: it exists, says what it is, and stands in docs/api.md."""
-    generate = module(ROOT / "docs" / "generate.py")
+    generate = module(ROOT / "docs" / "_scripts" / "generate.py")
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     for name in generate.PUBLIC:
         public = importlib.import_module(name)
@@ -79,7 +81,7 @@ def test_the_public_interface_is_listed_and_described() -> None:
 
 
 def test_examples_in_the_pages_use_public_names_alone() -> None:
-    generate = module(ROOT / "docs" / "generate.py")
+    generate = module(ROOT / "docs" / "_scripts" / "generate.py")
     used = 0
     for page in PAGES:
         for name, names in re.findall(r"^>? ?from ([\w.]+) import ([\w, ]+)", page.read_text("utf-8"), flags=re.M):

@@ -14,9 +14,9 @@ import pytest
 
 from analysis.claims import read_claim
 from analysis.load import is_done, latest_manifest, read_run
-from benchmarks.publish import VOTES, notice
+from benchmarks.sharing.publish import VOTES, notice
 from benchmarks.spec import RunSpec
-from benchmarks.store import Store
+from benchmarks.store.store import Store
 from tests.test_docs import module
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,12 +31,12 @@ COLUMNS = re.compile(r"id|epoch|label|prediction|logit_\d+|votes_\d+")
 
 @pytest.fixture(scope="module")
 def findings() -> ModuleType:
-    return module(ROOT / "docs" / "findings.py")
+    return module(ROOT / "docs" / "_scripts" / "findings.py")
 
 
 def test_the_page_is_what_the_published_runs_give(findings: ModuleType) -> None:
     written = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
-    assert written == findings.page(), "run: python docs/findings.py"
+    assert written == findings.page(), "run: python docs/_scripts/findings.py"
     assert len(findings._NUMBER.findall(written)) > 10
     assert len(findings._BLOCK.findall(written)) >= 2
 
@@ -109,10 +109,10 @@ def test_an_attack_on_one_task_is_set_against_the_finding_on_that_task(findings:
 
 def test_the_figures_are_drawn_from_the_published_runs(findings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "findings", findings)
-    drawn = module(ROOT / "docs" / "findings_figures.py")
+    drawn = module(ROOT / "docs" / "_scripts" / "findings_figures.py")
     text = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
     for name, (find, draw, _) in drawn.FIGURES.items():
-        told = "run: python docs/findings_figures.py"
+        told = "run: python docs/_scripts/findings_figures.py"
         assert (drawn.FOLDER / f"findings-{name}.csv").read_text(encoding="utf-8") == drawn.numbers(name), told
         assert f"(figures/findings-{name}.png)" in text
         assert draw(find()).axes

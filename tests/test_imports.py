@@ -15,12 +15,12 @@ FORBIDDEN = {
 }
 # what of the analysis the suite may use; its command line and report verbs may use the rest
 PURE = {"analysis.scores", "analysis.power", "analysis.claims", "analysis.drift"}
-REPORTING = {"cli_work.py", "check.py", "export.py"}
+REPORTING = {"actions.py", "check.py", "export.py"}
 # the one file of the core that hands over to the suite, when the command is run
 COMMAND = "_command.py"
 # optional packages and the only file that may name them
-EXTRAS = {"peft": "smart_repro/methods/lora.py", "ray": "benchmarks/executors/ray.py",
-          "tensorboard": "benchmarks/track.py"}  # fmt: skip
+EXTRAS = {"peft": "smart_repro/methods/lora.py", "ray": "benchmarks/engine/ray.py",
+          "tensorboard": "benchmarks/training/tracking.py"}  # fmt: skip
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

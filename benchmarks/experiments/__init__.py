@@ -1,28 +1,26 @@
 """All experiments, by name. Adding one: its file, and one line here."""
 
 # ruff: noqa: F401, I001  (imported to be registered; their order is the order of every listing)
-from benchmarks.experiments import (
-    smart_table1,
-    smart_table1_large,
-    smart_table2,
-    smart_table3,
-    smart_table4,
-    smart_table5,
-    smart_table6,
-    smart_table7,
-    datasets,
-    smart_fig1,
-    smart_fig2,
-    smart_sensitivity,
-    sda_table2,
-    sda_table3,
-    sda_table4,
-    sda_figures,
-    controls,
-    attacks,
-    regression,
-)
-from benchmarks.experiments.base import EXPERIMENTS, Column, Experiment, Row, narrowed
-from benchmarks.experiments.groups import GROUPS
+from benchmarks.experiments.smart import table1 as smart_table1
+from benchmarks.experiments.smart import table1_large as smart_table1_large
+from benchmarks.experiments.smart import table2 as smart_table2
+from benchmarks.experiments.smart import table3 as smart_table3
+from benchmarks.experiments.smart import table4 as smart_table4
+from benchmarks.experiments.smart import table5 as smart_table5
+from benchmarks.experiments.smart import table6 as smart_table6
+from benchmarks.experiments.smart import table7 as smart_table7
+from benchmarks.experiments import datasets
+from benchmarks.experiments.smart import fig1 as smart_fig1
+from benchmarks.experiments.smart import fig2 as smart_fig2
+from benchmarks.experiments.smart import sensitivity as smart_sensitivity
+from benchmarks.experiments.sda import table2 as sda_table2
+from benchmarks.experiments.sda import table3 as sda_table3
+from benchmarks.experiments.sda import table4 as sda_table4
+from benchmarks.experiments.sda import figures as sda_figures
+from benchmarks.experiments.controls import studies
+from benchmarks.experiments.controls import attacks
+from benchmarks.experiments.controls import regression
+from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row, narrowed
+from benchmarks.experiments.planning.groups import GROUPS
 
 __all__ = ["EXPERIMENTS", "GROUPS", "Column", "Experiment", "Row", "narrowed"]

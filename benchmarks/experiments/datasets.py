@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.experiments.base import EXPERIMENTS, Experiment
-from benchmarks.experiments.published import Omission
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment
 from benchmarks.papers import printed
+from benchmarks.papers.placed import Omission
 from benchmarks.tasks import TASKS, Classification
 
 SMART_TASKS = {

@@ -186,7 +186,7 @@ class Task:
         title: as papers print it.
         head: what the model has to produce.
         text: names of the text columns, one or two.
-        metrics: names in :mod:`benchmarks.metrics`, in the order the papers give them; the first is the headline.
+        metrics: names in :mod:`benchmarks.tasks.metrics`, in the order the papers give them; the first is the headline.
         sizes: official rows per split (what a partial copy is compared with); its keys are the splits there are.
         hub: where to load it with ``--source hub``.
         folders: usual folder names for ``--data-dir`` (compared without case and punctuation).

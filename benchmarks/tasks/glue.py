@@ -5,12 +5,12 @@ Label order and sizes are those of the hub's copy; metrics stand in the order of
 
 from __future__ import annotations
 
-from benchmarks.tasks import register
 from benchmarks.tasks.base import Classification, Head, Hub, Layout, Regression, Task
 from benchmarks.tasks.readers.jsonl import Jsonl
 from benchmarks.tasks.readers.msr import MsrParaphrase
 from benchmarks.tasks.readers.parquet import Parquet
 from benchmarks.tasks.readers.tsv import Tsv
+from benchmarks.tasks.registry import register
 
 FILES = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}
 PAIR = ("sentence1", "sentence2")

@@ -96,7 +96,7 @@ def layout_of(task: Task, path: Path, split: str) -> Layout:
 
 def unclaimed(data_dir: Path) -> list[str]:
     """Folders under ``--data-dir`` that no task looks into: misspelt, or data sets the suite does not know."""
-    from benchmarks.tasks import TASKS
+    from benchmarks.tasks.registry import TASKS
 
     known = {plain(name) for task in TASKS.values() for name in task.folders} | {plain(name) for name in CONTAINERS}
     return [path.name for path in entries(data_dir) if path.is_dir() and plain(path.name) not in known]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks.tasks import register
 from benchmarks.tasks.base import Classification, Hub, Task
 from benchmarks.tasks.glue import FILES, MNLI_TEXT, THREE_WAY
 from benchmarks.tasks.readers.jsonl import Jsonl
 from benchmarks.tasks.readers.parquet import Parquet
 from benchmarks.tasks.readers.tsv import Tsv
+from benchmarks.tasks.registry import register
 
 
 def release(pattern: str) -> dict[str, str]:

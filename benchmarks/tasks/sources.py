@@ -121,7 +121,7 @@ def _read(task: Task, layout: Layout, files: Sequence[Path], split: str) -> Spli
 
 def _load_parts(task: Task, split: str, source: Source) -> Split:
     """A split put together from other tasks' splits of that name. Parts that are not there are named in a note."""
-    from benchmarks.tasks import TASKS
+    from benchmarks.tasks.registry import TASKS
 
     loaded: dict[str, Split] = {}
     missing: dict[str, str] = {}

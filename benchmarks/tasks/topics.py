@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.tasks import register
 from benchmarks.tasks.base import Classification, Hub, Task
 from benchmarks.tasks.readers.parquet import Parquet
 from benchmarks.tasks.readers.reviews import ReviewArchive, ReviewFolder
 from benchmarks.tasks.readers.zhang_csv import ZhangCsv
+from benchmarks.tasks.registry import register
 
 SPLITS = {"train": "train", "test": "test"}
 TEXT = ("text",)

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.request import parse_seeds, parse_settings
+from benchmarks.experiments.planning.request import parse_seeds, parse_settings
 from benchmarks.spec import Identity, MethodChoice, RunSpec, method, parse_methods, run_key
 
 IDENTITY = Identity(data={"rte.train": "a", "rte.dev": "b"}, weights="w", task_version=1, method_version=1)

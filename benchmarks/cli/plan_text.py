@@ -1,0 +1,123 @@
+"""A plan and its outcome, as text for people and as content for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.engine.forecast import Forecast
+    from benchmarks.engine.plan import Plan
+    from benchmarks.engine.schedule import Summary
+
+
+def plan_content(plan: Plan, expected: Forecast) -> dict[str, Any]:
+    """A plan for programs."""
+    counts = plan.counts()
+    left = [job.key for job in plan.to_do()]
+    return {
+        "experiment": plan.experiment.name,
+        "title": plan.experiment.title,
+        "profile": plan.experiment.profile,
+        "runs": len(plan.jobs),
+        **{state: counts.get(state, 0) for state in ("done", "running", "failed", "todo")},
+        "updates": sum(plan.updates[key] for key in left),
+        "forward_units": sum(plan.forward_passes(key) for key in left),
+        "forecast": asdict(expected),
+        "warnings": list(plan.experiment.notes),
+        "missing": dict(plan.experiment.missing),
+        "keys": {"|".join(map(str, cell)): key for cell, key in plan.cells.items()},
+    }
+
+
+def plan_text(plan: Plan, expected: Forecast) -> str:
+    """A plan for people."""
+    experiment, counts = plan.experiment, plan.counts()
+    profile = f", profile {experiment.profile}" if experiment.profile else ""
+    states = ", ".join(f"{counts[state]} {word}" for state, word in _STATES.items() if counts[state]) or "none"
+    lines = [
+        f"{experiment.title}{profile}",
+        f"{len(experiment.rows)} rows x {len(experiment.places)} tasks x {len(experiment.seeds)} seeds "
+        f"= {len(plan.cells)} cells, {len(plan.jobs)} runs: {states}",
+        "",
+        f"{'row':<34}{'task':<16}{'runs':>5}{'done':>6}{'updates':>9}{'cost':>12}",
+    ]
+    for row in experiment.rows:
+        for task in experiment.places:
+            keys = [plan.cells[cell] for seed in experiment.seeds if (cell := (row.id, task, seed)) in plan.cells]
+            if not keys:
+                continue
+            done = sum(plan.states[key].state == "done" for key in keys)
+            updates = sum(plan.updates[key] for key in keys)
+            units = sum(plan.forward_passes(key) for key in keys)
+            lines.append(f"{row.id:<34}{task:<16}{len(keys):>5}{done:>6}{updates:>9,}{units:>11,.0f}F")
+    left = plan.to_do()
+    total = sum(plan.forward_passes(job.key) for job in left)
+    lines += ["", f"To do: {len(left)} runs, {total:,.0f} F (F = one forward pass over a batch; a plain update is 3 F)"]
+    lines += forecast_lines(expected) if left else []
+    lines += sight_lines(plan)
+    lines += [
+        f"failed: {plan.titles[key]}: {plan.states[key].detail}"
+        for key in plan.jobs
+        if plan.states[key].state == "failed"
+    ]
+    lines += [f"not run: {cell}: {reason}" for cell, reason in experiment.missing.items()]
+    lines += [f"note: {note}" for note in experiment.notes]
+    return "\n".join(lines)
+
+
+def sight_lines(plan: Plan) -> list[str]:
+    """What the grid will be able to decide: the smallest visible difference of each plain claim beside the claimed one.
+
+    Assumes the spread of docs/statistics.md, as if all metrics were accuracies, since nothing was run yet.
+    """
+    from analysis.power import in_words
+    from benchmarks.training.prepared import split_of
+
+    experiment, lines = plan.experiment, []
+    if not plan.jobs or len(experiment.seeds) < 2:
+        return []
+    source = next(iter(plan.jobs.values())).source
+    for claim in experiment.claims:
+        found = [next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
+                 for task in claim.tasks]  # fmt: skip
+        columns = [column for column in found if column is not None]
+        if not claim.plain or not columns or (len(columns) < len(found) and not claim.partial):
+            continue
+        items = [len(split_of(column.task, column.split, source)) for column in columns]
+        lines.append(f"  {claim.id}: {in_words(claim.size, len(experiment.seeds), items)}")
+    return ["", "What this grid can see (spread assumed: docs/statistics.md):", *lines, ""] if lines else []
+
+
+def forecast_lines(expected: Forecast) -> list[str]:
+    """What the runs to do will take, or how to learn it."""
+    from benchmarks.cli.display import duration
+
+    workers = f"{expected.workers} at a time"
+    needs = (
+        f"{expected.disk / 2**20:,.1f} MiB on disk, {expected.memory / 2**30:.1f} GiB of memory for each run at work"
+    )
+    if expected.seconds is not None:
+        return [f"Takes about {duration(expected.seconds)} on this machine, {workers}; {needs}"]
+    known = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"
+    more = f" and {len(expected.unknown) - 3} others" if len(expected.unknown) > 3 else ""
+    return [f"{known}{more}; add --calibrate", f"Needs about {needs}"]
+
+
+def summary_text(plan: Plan, summary: Summary) -> str:
+    """What became of a grid, in a line, and a line for each failure."""
+    from benchmarks.cli.display import duration
+
+    done, failed = summary.of("done"), summary.of("failed")
+    already = len(plan.jobs) - len(summary.outcomes) if not summary.interrupted else plan.counts()["done"]
+    text = f"{plan.experiment.name}: {len(done)} runs done in {duration(summary.seconds)}, {already} were done before"
+    if failed:
+        text += f", {len(failed)} failed"
+    if summary.error is not None and summary.expected is not None:
+        text += f"; {duration(summary.expected)} were expected ({100 * summary.error:+.0f} %)"
+    unfinished = [*failed, *summary.of("skipped")]
+    reasons = [f"  {each.state}: {plan.titles[each.key]}: {each.message}" for each in unfinished]
+    return "\n".join([text, *reasons])
+
+
+_STATES = {"done": "done", "running": "running", "failed": "failed", "todo": "to do"}

@@ -1,0 +1,1 @@
+"""From a plan to finished runs: planning, forecasts, executors and their workers."""

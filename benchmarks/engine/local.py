@@ -1,0 +1,228 @@
+"""Runs on this machine, in worker processes of one thread each."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, record_crash
+from benchmarks.engine.machine import Gpu, gpus, usable_cores, worker_environment, workers_per_gpu
+from benchmarks.store.store import Store
+from benchmarks.training.job import Job, Outcome
+
+_POLL = 0.2  # seconds between two looks at whether to stop
+Event = dict[str, Any] | None  # None: the worker is dead
+
+
+class LocalExecutor:
+    """A pool of worker processes.
+
+    Args:
+        workers: how many; default: one per usable core on a CPU, as many as fit into memory on a GPU.
+        memory: bytes a run needs on a GPU.
+    """
+
+    def __init__(self, workers: int | None = None, memory: float = 0.0) -> None:
+        self.workers = workers
+        self.memory = memory
+
+    def parallel(self, jobs: Sequence[Job]) -> int:
+        """How many of these jobs it would do at a time."""
+        return len(self._places(jobs))
+
+    def execute(
+        self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
+    ) -> Iterator[Progress | Finished]:
+        """Do all jobs; after ``should_stop`` the present ones checkpoint and the rest are left."""
+        if not jobs:
+            return
+        grid = _Grid(jobs, settings)
+        try:
+            for device in self._places(jobs):
+                grid.hire(device)
+            while grid.at_work():
+                if should_stop():
+                    grid.stop()
+                yield from grid.step()
+        finally:
+            grid.close()
+
+    def _places(self, jobs: Sequence[Job]) -> list[str | None]:
+        """The device of each worker; None stands for the CPU."""
+        if not jobs:
+            return []
+        found = gpus()
+        if not found:
+            count = self.workers or max(1, usable_cores() // max(job.spec.threads for job in jobs))
+            return [None] * min(len(jobs), count)
+        places = _dealt(found, self.memory)
+        if self.workers:  # the user's word counts, even if it means more on a GPU than our estimate of its memory
+            places = [places[i % len(places)] for i in range(self.workers)]
+        return list(places[: len(jobs)])
+
+
+def _dealt(found: list[Gpu], memory: float) -> list[str]:
+    """A worker for each GPU, then a second one for each that has room, and so on."""
+    room = {gpu.name: workers_per_gpu(gpu, memory, len(found)) for gpu in found}
+    return [name for turn in range(max(room.values())) for name in room if turn < room[name]]
+
+
+class _Grid:
+    """The jobs and the workers that do them."""
+
+    def __init__(self, jobs: Sequence[Job], settings: Settings) -> None:
+        self.settings = settings
+        self.schedule = Schedule(jobs)
+        self.workers: list[_Worker] = []
+        self.deaths: Counter[str] = Counter()
+        self.events: queue.Queue[tuple[_Worker, Event]] = queue.Queue()
+        self.stopping = False
+        self.false_starts = 0
+
+    def hire(self, device: str | None) -> None:
+        worker = _Worker.start(self.settings, self.events, device)
+        self.workers.append(worker)
+        self._give(worker)
+
+    def at_work(self) -> bool:
+        return any(worker.job for worker in self.workers)
+
+    def stop(self) -> None:
+        """Ask the workers to checkpoint; start nothing more."""
+        if not self.stopping:
+            self.stopping = True
+            self.schedule.drop()
+            for worker in self.workers:
+                worker.send({"stop": True})
+
+    def step(self) -> Iterator[Progress | Finished]:
+        """Wait a little for an event, and do what it calls for."""
+        try:
+            worker, event = self.events.get(timeout=_POLL)
+        except queue.Empty:
+            return
+        job = worker.job
+        if event is not None and event["type"] == "ready":
+            worker.ready = True
+            return
+        if event is not None and event["type"] == "progress":
+            if job is not None:
+                yield Progress(job, event["step"], event["total"])
+            return
+        if event is None and not worker.ready:
+            self._count_false_start(worker)
+        if event is None:
+            self.workers.remove(worker)
+        worker.job = None
+        if job is not None:
+            yield from self._ended(worker, job, event)
+        if event is None and not self.stopping and (job is not None or self.schedule.waiting):
+            self.hire(worker.device)
+        for idle in self.workers:
+            if idle.job is None:
+                self._give(idle)
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.hang_up()
+        for worker in self.workers:
+            worker.wait()
+
+    def _count_false_start(self, worker: _Worker) -> None:
+        """A worker that dies before it can work says nothing about its run, but we must not try for ever."""
+        self.false_starts += 1
+        if self.false_starts > RETRIES and not any(each.ready for each in self.workers):
+            status = worker.wait()
+            raise RuntimeError(f"the workers cannot start (exit status {status}): what they print is above")
+
+    def _give(self, worker: _Worker) -> None:
+        job = self.schedule.next()
+        if job is not None:
+            worker.job = job
+            worker.send(job.to_json())
+
+    def _ended(self, worker: _Worker, job: Job, event: Event) -> Iterator[Finished]:
+        if event is not None:
+            outcome = Outcome(**{name: value for name, value in event.items() if name != "type"})
+            yield from self.schedule.finish(job, outcome)
+            return
+        status = worker.wait()
+        self.deaths[job.key] += 1
+        if self.stopping:
+            yield from self.schedule.finish(job, Outcome(job.key, "interrupted", "its worker was killed"))
+        elif self.deaths[job.key] <= RETRIES:
+            self.schedule.again(job)
+        else:
+            message = f"its worker died {self.deaths[job.key]} times (exit status {status}: {_meaning(status)})"
+            record_crash(Store(self.settings.results), job, message)
+            yield from self.schedule.finish(job, Outcome(job.key, "failed", message))
+
+
+def _meaning(status: int) -> str:
+    if status == -9:
+        return "killed, perhaps for want of memory: try fewer --workers"
+    return f"signal {-status}" if status < 0 else "it ended by itself"
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: subprocess.Popen[str]
+    device: str | None
+    job: Job | None = None
+    ready: bool = False
+
+    @classmethod
+    def start(cls, settings: Settings, events: queue.Queue[tuple[_Worker, Event]], device: str | None) -> _Worker:
+        environment = {**os.environ, **worker_environment(), "PYTHONSAFEPATH": "1"}
+        if device is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = device
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "benchmarks.engine.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,  # a Ctrl-C in the terminal is for the parent, which then asks its workers to stop
+        )
+        worker = cls(process, device)
+        threading.Thread(target=worker._listen, args=(events,), daemon=True).start()
+        worker.send(settings.to_json())
+        return worker
+
+    def send(self, message: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return  # it died; its listener reports that
+
+    def hang_up(self) -> None:
+        """Close its input, at which it ends, whatever it is doing."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            return
+
+    def wait(self) -> int:
+        """Its exit status; killed if it does not end."""
+        try:
+            return self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def _listen(self, events: queue.Queue[tuple[_Worker, Event]]) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            events.put((self, json.loads(line)))
+        events.put((self, None))

@@ -1,0 +1,175 @@
+"""From an experiment to the runs it needs, and where each of them stands."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from benchmarks.errors import UsageError
+from benchmarks.experiments.planning.base import Experiment
+from benchmarks.spec import RunSpec
+from benchmarks.store.store import RunState, Store
+from benchmarks.tasks import TASKS
+from benchmarks.tasks.sources import Source
+from benchmarks.training.cost import cost
+from benchmarks.training.execute import train_config
+from benchmarks.training.job import Identities, Job, make_job
+from benchmarks.training.prepared import places
+from smart_repro.methods import COMBINERS, build
+from smart_repro.train import plan as training_plan
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment's runs and where each stands.
+
+    Attributes:
+        jobs: run key -> job; runs that several cells share are there once, and parents that no cell shows too.
+        cells: (row, task, seed) -> run key.
+        titles: run key -> a line that tells it from its neighbours.
+        states: run key -> where it stands.
+        updates, evaluations, rows: run key -> optimiser updates, evaluations, and examples predicted at each.
+    """
+
+    experiment: Experiment
+    jobs: Mapping[str, Job]
+    cells: Mapping[tuple[str, str, int], str]
+    titles: Mapping[str, str]
+    states: Mapping[str, RunState]
+    updates: Mapping[str, int]
+    evaluations: Mapping[str, int]
+    rows: Mapping[str, int]
+
+    def counts(self) -> Counter[str]:
+        """Runs per state."""
+        return Counter(state.state for state in self.states.values())
+
+    def to_do(self, retry_failed: bool = False) -> list[Job]:
+        """The jobs ``run`` would start, in order."""
+        chosen = []
+        for key, job in self.jobs.items():
+            state = self.states[key].state
+            if state == "failed" and self._retried(key, retry_failed):
+                chosen.append(replace(job, again=True))
+            elif state in ("todo", "running"):
+                chosen.append(job)
+        return chosen
+
+    def forward_passes(self, key: str) -> float:
+        """Of a run in forward passes over one batch; a plain update is 3."""
+        return self.updates[key] * cost(self.jobs[key].spec)
+
+    def _retried(self, key: str, retry_failed: bool) -> bool:
+        """A crash may have had its reason outside the run; what failed by itself would fail again."""
+        return retry_failed or self.states[key].detail.startswith("crash")
+
+
+def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
+    """Expand the experiment. Reads the data (for their fingerprints), so missing or broken data show before training.
+
+    Raises: UsageError, DataError.
+    """
+    known = Identities(source)
+    jobs: dict[str, Job] = {}
+    cells: dict[tuple[str, str, int], str] = {}
+    titles: dict[str, str] = {}
+    for row, task, seed, spec in experiment.specs():
+        job = make_job(_resolved(spec, store, known), source, known)
+        jobs.setdefault(job.key, job)
+        cells[row, task, seed] = job.key
+        titles.setdefault(job.key, f"{task} {row} seed {seed}")
+    jobs, weights = _with_parents(jobs, source, store, known)
+    sizes = _Sizes(known)
+    return Plan(
+        experiment,
+        jobs,
+        cells,
+        {key: titles.get(key) or f"{job.spec.title} (parent)" for key, job in jobs.items()},
+        store.states(list(jobs), weights),
+        {key: sizes.updates(job.spec) for key, job in jobs.items()},
+        {key: sizes.evaluations(job.spec) for key, job in jobs.items()},
+        {key: sizes.rows(job.spec) for key, job in jobs.items()},
+    )
+
+
+def _with_parents(
+    jobs: dict[str, Job], source: Source, store: Store, known: Identities
+) -> tuple[dict[str, Job], set[str]]:
+    """The jobs with those their unfinished runs need, parents first, and the keys of runs whose weights are needed."""
+    done, weights = store.done_keys(), set[str]()
+    found = dict(jobs)
+    open_ = [job for key, job in jobs.items() if job.parents and key not in done]
+    while open_:
+        child = open_.pop()
+        for spec, key in zip(child.spec.needed, child.parents, strict=True):
+            if _needs_weights(child.spec) and key not in weights:
+                weights.add(key)
+                if key in found and found[key].parents:
+                    open_.append(found[key])
+            if key not in found:
+                found = {key: make_job(spec, source, known), **found}
+            if found[key].parents and not store.is_done(key, weights=key in weights):
+                open_.append(found[key])
+    return {key: replace(job, keep_weights=True) if key in weights else job for key, job in found.items()}, weights
+
+
+def _needs_weights(child: RunSpec) -> bool:
+    return child.init_from is not None or (child.combine is not None and COMBINERS[child.combine].needs == "weights")
+
+
+def _resolved(spec: RunSpec, store: Store, known: Identities) -> RunSpec:
+    """The spec with its parent as a spec too, where it was given by the key of a finished run."""
+    if not isinstance(spec.init_from, str):
+        return spec
+    parent = store.spec(spec.init_from)
+    if known.key(parent) != spec.init_from:
+        raise UsageError(
+            f"init_from={spec.init_from}: that run was made from other data, weights or code than are here now"
+        )
+    return replace(spec, init_from=parent)
+
+
+@dataclass
+class _Sizes:
+    """How much there is to do in a run; equal for runs that differ in their seed only, hence remembered."""
+
+    known: Identities
+    _replays: dict[Any, int] = field(default_factory=dict)
+    _plans: dict[Any, tuple[int, int, int]] = field(default_factory=dict)
+
+    def updates(self, run: RunSpec) -> int:
+        return self._of(run)[0]
+
+    def evaluations(self, run: RunSpec) -> int:
+        return self._of(run)[1]
+
+    def rows(self, run: RunSpec) -> int:
+        return self._of(run)[2]
+
+    def _of(self, run: RunSpec) -> tuple[int, int, int]:
+        on = (run.tasks, run.predict, run.holdout, run.max_train_samples, run.per_class, run.batch_size, run.epochs,
+              run.max_steps, run.evaluate_every, run.method, run.options, run.combine)  # fmt: skip
+        if on not in self._plans:
+            self._plans[on] = self._counted(run)
+        return self._plans[on]
+
+    def _counted(self, run: RunSpec) -> tuple[int, int, int]:
+        examples = {task: self._examples(run, task) for task in run.tasks}
+        aside = {task: round(run.holdout * count) for task, count in examples.items()}
+        sizes = {(task, "holdout"): count for task, count in aside.items()}
+        sizes |= {(task, "train"): 0 for task in run.tasks}  # the training set's own is predicted once only
+        rows = sum(sizes[place] if place in sizes else self.known.rows(*place) for place in places(run))
+        if run.combine:
+            return 0, 1, rows
+        trained = [examples[task] - aside[task] for task in run.tasks]
+        steps = training_plan(trained, train_config(run), build(run.method, **dict(run.options)).replays)
+        return steps.total, math.ceil(steps.total / steps.per_epoch / run.evaluate_every), rows
+
+    def _examples(self, run: RunSpec, task: str) -> int:
+        whole = self.known.rows(task, "train")
+        if run.per_class is not None:
+            return min(whole, run.per_class * TASKS[task].head.num_outputs)
+        return min(whole, run.max_train_samples or whole)

@@ -1,0 +1,205 @@
+"""Runs on a Ray cluster, or through a Ray of our own on this machine. All nodes must see the results and the data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, record_crash
+from benchmarks.engine.machine import gpus, usable_cores, worker_environment, workers_per_gpu
+from benchmarks.errors import UsageError
+from benchmarks.store.store import Store
+from benchmarks.training.job import Job, Outcome
+
+try:
+    import ray as installed_ray
+    from ray.exceptions import RayError, RayTaskError
+except ImportError as error:
+    raise ImportError("--executor ray needs ray: pip install 'smart-repro[ray]', or use --executor local") from error
+
+ray: Any = installed_ray  # its own types know remote functions only where they are decorated
+_POLL = 0.5  # seconds between two looks at progress and at whether to stop
+_AHEAD = 2  # tasks handed to Ray per run that it can do at a time: it need not wait for us, and knows few at once
+
+
+class RayExecutor:
+    """Each run is a Ray task; a run whose worker or node dies is tried again, one that raises is not.
+
+    Args:
+        workers: runs at a time; default: as many as the cluster has room for.
+        memory: bytes a run needs on a GPU: several share one that is large enough.
+        address: of a cluster that runs already (``auto``, or host:port); default: Ray is started on this machine.
+    """
+
+    def __init__(self, workers: int | None = None, memory: float = 0.0, address: str | None = None) -> None:
+        self.workers = workers
+        self.memory = memory
+        self.address = address
+
+    def parallel(self, jobs: Sequence[Job]) -> int:
+        """How many of these jobs it would do at a time."""
+        if not jobs:
+            return 0
+        self._connect()
+        resources, needs = ray.cluster_resources(), self._needs(jobs)
+        room = int(resources.get("CPU", 1) // needs["num_cpus"])
+        if needs["num_gpus"]:
+            room = min(room, int(resources["GPU"] / needs["num_gpus"]))
+        return max(1, min(len(jobs), self.workers or room))
+
+    def execute(
+        self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
+    ) -> Iterator[Progress | Finished]:
+        """Do all jobs; after ``should_stop`` the present ones checkpoint and the rest are left."""
+        if not jobs:
+            return
+        grid = _Tasks(jobs, settings, self.parallel(jobs), self._needs(jobs), exact=self.workers is not None)
+        try:
+            while grid.at_work():
+                if should_stop():
+                    grid.stop()
+                yield from grid.step()
+        finally:
+            grid.close()
+
+    def _connect(self) -> None:
+        if ray.is_initialized():
+            return
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        options: dict[str, Any] = {"address": self.address} if self.address else {"include_dashboard": False}
+        options["runtime_env"] = {"env_vars": worker_environment()}
+        if not self.address:
+            options["num_cpus"] = usable_cores()
+        try:
+            ray.init(log_to_driver=False, logging_level="warning", **options)
+        except (ConnectionError, RayError, ValueError, RuntimeError) as error:
+            raise UsageError(
+                f"--executor ray: no cluster answers at {self.address or 'this machine'}: {error}"
+            ) from error
+
+    def _needs(self, jobs: Sequence[Job]) -> dict[str, float]:
+        """CPUs and GPUs of one run, as Ray counts them."""
+        needs = {"num_cpus": float(max(job.spec.threads for job in jobs)), "num_gpus": 0.0}
+        if ray.cluster_resources().get("GPU"):
+            here = gpus()  # on a cluster of other GPUs than this machine's, give --workers
+            needs["num_gpus"] = 1 / workers_per_gpu(here[0], self.memory, len(here)) if here else 1.0
+        return needs
+
+
+class _Tasks:
+    """The jobs, and the tasks that Ray does at present."""
+
+    def __init__(
+        self, jobs: Sequence[Job], settings: Settings, room: int, needs: dict[str, float], *, exact: bool
+    ) -> None:
+        self.settings = settings
+        self.schedule = Schedule(jobs)
+        self.jobs: dict[Any, Job] = {}
+        self.by_key = {job.key: job for job in jobs}
+        self.limit = room if exact else _AHEAD * room
+        self.board = ray.remote(num_cpus=0)(_Board).remote()
+        self.task = ray.remote(max_retries=RETRIES, retry_exceptions=False, **needs)(_perform)
+        self.stopping = False
+        self._submit()
+
+    def at_work(self) -> bool:
+        return bool(self.jobs)
+
+    def stop(self) -> None:
+        """Ask the tasks to checkpoint; start nothing more."""
+        if not self.stopping:
+            self.stopping = True
+            self.schedule.drop()
+            ray.get(self.board.stop.remote())
+
+    def step(self) -> Iterator[Progress | Finished]:
+        """Wait a little, and report what happened."""
+        ready, _ = ray.wait(list(self.jobs), num_returns=len(self.jobs), timeout=_POLL if len(self.jobs) < 2 else 0)
+        if not ready:
+            ready, _ = ray.wait(list(self.jobs), num_returns=1, timeout=_POLL)
+        for key, (step, total) in ray.get(self.board.news.remote()).items():
+            yield Progress(self.by_key[key], step, total)
+        for reference in ready:
+            job = self.jobs.pop(reference)
+            yield from self.schedule.finish(job, self._outcome(job, reference))
+        self._submit()
+
+    def close(self) -> None:
+        for reference in self.jobs:  # a second Ctrl-C, or an error of ours: nobody waits for these any more
+            ray.cancel(reference, force=True)
+        ray.kill(self.board)
+
+    def _submit(self) -> None:
+        while len(self.jobs) < self.limit and (job := self.schedule.next()) is not None:
+            self.jobs[self.task.remote(job.to_json(), self.settings.to_json(), self.board)] = job
+
+    def _outcome(self, job: Job, reference: Any) -> Outcome:
+        try:
+            return Outcome(**ray.get(reference))
+        except RayTaskError as error:
+            message = f"its worker cannot work: {error.cause!r}"
+        except RayError as error:
+            message = f"its worker died {RETRIES + 1} times: {type(error).__name__}"
+        record_crash(Store(self.settings.results), job, message)
+        return Outcome(job.key, "failed", message)
+
+
+class _Board:
+    """An actor between the driver and its tasks: how far each is, and whether they are to stop."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._news: dict[str, tuple[int, int]] = {}
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def news(self) -> dict[str, tuple[int, int]]:
+        news, self._news = self._news, {}
+        return news
+
+    def tell(self, key: str, step: int, total: int) -> bool:
+        """Note a task's progress; the answer is whether it is to stop."""
+        if total:
+            self._news[key] = (step, total)
+        return self._stopped
+
+
+def _perform(job_content: dict[str, Any], settings: dict[str, Any], board: Any) -> dict[str, Any]:
+    """In a Ray worker: do the job, telling the board once a second how far it is."""
+    import time
+    from dataclasses import asdict
+
+    from benchmarks.engine import worker
+
+    worker.prepare(settings["plugins"])
+    job = Job.from_json(job_content)
+    at = {"step": 0, "total": 0, "time": 0.0, "stop": ray.get(board.tell.remote(job.key, 0, 0))}
+    if at["stop"]:
+        return asdict(Outcome(job.key, "interrupted", "not begun"))
+
+    def report(event: dict[str, Any]) -> None:
+        at.update(event)
+
+    def should_stop() -> bool:
+        if not at["stop"] and time.monotonic() - at["time"] > 1:
+            at["time"] = time.monotonic()
+            at["stop"] = ray.get(board.tell.remote(job.key, at["step"], at["total"]))
+        return bool(at["stop"])
+
+    return asdict(_patiently(lambda: worker.perform(job, settings, report, should_stop), should_stop))
+
+
+def _patiently(perform: Callable[[], Outcome], should_stop: Callable[[], bool]) -> Outcome:
+    """Try again while the run looks as if another node had it: after a node's death that is our own last attempt."""
+    import time
+
+    from benchmarks.store import leases
+
+    until = time.monotonic() + leases.PATIENCE + 2 * leases.HEARTBEAT
+    while True:
+        outcome = perform()
+        if outcome.state != "busy" or should_stop() or time.monotonic() > until:
+            return outcome
+        time.sleep(1.0)

@@ -1,0 +1,79 @@
+"""How far the experiments of a results folder are: reads manifests and folder names only, so it is quick."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UsageError
+from benchmarks.store.store import Store
+
+
+def status(results: Path, name: str | None = None) -> list[dict[str, Any]]:
+    """One entry per experiment (its newest grid): counts, and what runs or failed.
+
+    Raises: UsageError: if there is nothing of that name.
+    """
+    store = Store(results)
+    names = [name] if name else experiments(results)
+    return [_entry(store, each) for each in names]
+
+
+def experiments(results: Path) -> list[str]:
+    """Names of the experiments in a results folder. Raises UsageError if there are none."""
+    folder = results / "experiments"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if not names:
+        raise UsageError(f"there are no experiments in {results}; `smart-repro run` or `reproduce` makes some")
+    return names
+
+
+def watch(results: Path, name: str | None = None, every: float = 2.0) -> None:
+    """Print the status anew every so many seconds, until nothing is at work."""
+    while True:
+        entries = status(results, name)
+        if sys.stdout.isatty():
+            print("\033[2J\033[H", end="")  # clear the screen
+        print(time.strftime("%H:%M:%S"), text(entries), sep="\n", flush=True)
+        if not any(entry["running"] for entry in entries):
+            return
+        time.sleep(every)
+
+
+def text(entries: list[dict[str, Any]]) -> str:
+    """The same for people."""
+    lines = []
+    for entry in entries:
+        states = ", ".join(f"{entry[state]} {word}" for state, word in _WORDS.items() if entry[state])
+        lines.append(f"{entry['name']}: {entry['runs']} runs: {states or 'none'}   ({entry['title']})")
+        lines += [f"  {each['state']}: {each['run']}: {each['detail']}" for each in entry["details"]]
+    return "\n".join(lines)
+
+
+_WORDS = {"done": "done", "running": "running", "failed": "failed", "todo": "to do"}
+
+
+def _entry(store: Store, name: str) -> dict[str, Any]:
+    manifest = store.newest_manifest(name)
+    runs = {
+        key: f"{row} {task} seed {seed}"
+        for row, tasks in manifest["cells"].items()
+        for task, keys in tasks.items()
+        for seed, key in zip(manifest["seeds"], keys, strict=False)
+    }
+    states = store.states(list(runs))
+    counts = Counter(state.state for state in states.values())
+    return {
+        "name": name,
+        "title": manifest["title"],
+        "runs": len(runs),
+        **{state: counts.get(state, 0) for state in _WORDS},
+        "details": [
+            {"run": runs[key], "key": key, "state": state.state, "detail": state.detail}
+            for key, state in states.items()
+            if state.detail
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Control studies: what both papers leave out."""

@@ -1,0 +1,46 @@
+"""The regression gate's grid: not a result, but a small fixed set of runs that any change of what is computed moves.
+
+It covers both distances (a classification and a regression task), both readings of R_s at the paper's radius, where it
+hardly steers, and a ball wide enough for it to steer; D_Breg with a teacher that moves; past students as a teacher; and
+the public code's term. ``smart-repro check`` compares it with ``benchmarks/regression/baselines/regression.json``.
+
+Runs: 42 demo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks.experiments.planning import method_rows
+from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row
+from benchmarks.spec import method
+
+# The classification runs are long enough to learn the task; squared error needs only to be computed.
+_SETTINGS = {"batch_size": 16, "head_learning_rate": None, "max_train_samples": 800, "evaluate_every": 100}
+_BY_TASK = {"demo-sst2": {**_SETTINGS, "max_steps": 150}, "demo-stsb": {**_SETTINGS, "max_steps": 40}}
+_WIDE = {"epsilon": 0.1, "sigma": 0.1, "eta": 10.0}  # the paper's eta / epsilon; the embeddings' entries are about 1
+
+_ROWS = (
+    method_rows.vanilla("Fine-tuning"),
+    *method_rows.smart("SMART"),
+    Row("smart-wide[shared]", "SMART, a wide ball [shared masks]", method("smart", dropout="shared", **_WIDE)),
+    Row("smart-released", "SMART as released", method("smart-released")),
+    Row("bregman", "D_Breg", method("bregman", teacher="ema-scaled")),
+    Row("sda", "SDA (K = 3)", method("sda", K=3)),
+)
+
+
+@EXPERIMENTS.register("regression")
+def regression() -> Experiment:
+    """What `smart-repro check` runs to see whether the code still computes the same."""
+    only_demo = "the gate has one size: generated data and the tiny model"
+    return Experiment(
+        name="regression",
+        title="Regression gate",
+        rows=tuple(replace(row, by_task=_BY_TASK) for row in _ROWS),
+        columns=(Column("demo-sst2", "accuracy"), Column("demo-stsb", "pearson")),
+        seeds=(0, 1, 2),
+        baseline="vanilla",
+        settings={"holdout": 0.0, "predict": ("dev",)},
+        not_in={"small": only_demo, "paper": only_demo},
+    )

@@ -1,0 +1,384 @@
+"""What an experiment is: rows x columns x seeds as a value, with the published numbers and claims beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UsageError
+from benchmarks.experiments.planning.claims import Claim
+from benchmarks.papers.placed import Number, Omission, Point
+from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods
+from benchmarks.tasks import TASKS
+from benchmarks.training.models import MODELS
+from smart_repro.methods import build
+from smart_repro.registry import Registry
+
+SCHEMA = 1
+MEMBERS = 4  # runs behind a VOTE or AVG (SDA, section 4.2): replicate r has runs 4r to 4r + 3 for itself
+
+
+@dataclass(frozen=True)
+class Times:
+    """A row's or column's setting as a multiple of the one all runs share: three times the epochs, in every profile."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run of several tasks that a row's runs start from: run s of the row from run s of it.
+
+    Attributes:
+        method: what it is trained with.
+        tasks: what it is trained on.
+        settings: fields of its spec that differ from those all rows share; a column's or row's do not reach it.
+    """
+
+    method: MethodChoice
+    tasks: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: a method, and what it changes in the run beside the method.
+
+    Attributes:
+        published: the row's name in the paper's table.
+        at: what the paper's column names add for this row (``" lambda=0.5"``).
+        per_task: trained task -> the method there, where the paper chose it by data set.
+        by_task: trained task -> settings there, over all others.
+        curve: the curve the row is a point of, with ``x`` its place on it.
+        combine: "vote" or "average": each run combines ``MEMBERS`` finished runs of the row's method.
+        start: the multi-task run its runs start from, where they do not start from the pre-trained weights.
+    """
+
+    id: str
+    title: str
+    method: MethodChoice
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    published: str = ""
+    at: str = ""
+    per_task: Mapping[str, MethodChoice] = field(default_factory=dict)
+    by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    curve: str = ""
+    x: float | None = None
+    combine: str = ""
+    start: Start | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number per row: a task's metric on a split.
+
+    Attributes:
+        published, published_metric, published_split: what the paper calls them, where that differs.
+        trained_on: the task whose runs fill the column; default the task itself, or its ``train_with``.
+        settings: fields of the spec its runs change, a value or :class:`Times`.
+        variant: tells two columns of one task, metric and split apart (``"1 %"``).
+    """
+
+    task: str
+    metric: str
+    split: str = "dev"
+    published: str = ""
+    published_metric: str = ""
+    published_split: str = ""
+    trained_on: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
+
+    @property
+    def id(self) -> str:
+        split = "" if self.split == "dev" else f".{self.split}"
+        return f"{self.task}.{self.metric}{split}" + (f"@{self.variant}" if self.variant else "")
+
+    @property
+    def trained(self) -> str:
+        """The task its runs are trained on."""
+        return self.trained_on or TASKS[self.task].train_with or self.task
+
+    @property
+    def place(self) -> str:
+        """Columns of one place are filled by the same runs."""
+        return f"{self.trained}@{self.variant}" if self.settings else self.trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A table to be filled.
+
+    Attributes:
+        settings: fields of :class:`RunSpec` all runs share.
+        task_settings: trained task -> fields that differ there, for all rows alike.
+        missing: "row|column" (either may be ``*``) -> why there is no run.
+        unscored: the same for cells that have runs but no score here (hidden test labels).
+        notes: what a reader must know; shown with every table.
+        tables: the published tables (``benchmarks/papers``) it accounts for, by ``published``, ``points`` or
+            ``omitted``.
+        points: published points of a curve, bar or box that are not cells of the table.
+        layout: how the paper shows it: methods-by-tasks, sweep, epochs, losses, box, agreement, selection, data-sets,
+            boundary, mechanism.
+        about: further content for the manifest, JSON-ready.
+        longest: cuts every task's length in word pieces.
+        not_in: profile -> why the experiment has no such form.
+        adapt: profile -> what changes in the experiment before the profile's own rules.
+        compute: for what is no fine-tuning run: does it, writes into a folder and says what came out.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    seeds: tuple[int, ...]
+    baseline: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    task_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: tuple[Number, ...] = ()
+    points: tuple[Point, ...] = ()
+    omitted: tuple[Omission, ...] = ()
+    tables: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+    unscored: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    profile: str | None = None
+    layout: str = "methods-by-tasks"
+    about: Mapping[str, Any] = field(default_factory=dict)
+    longest: int | None = None
+    not_in: Mapping[str, str] = field(default_factory=dict)
+    adapt: Mapping[str, Callable[[Experiment], Experiment]] = field(default_factory=dict)
+    compute: Callable[[Experiment, Path], str] | None = None
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The columns' tasks, in order."""
+        return tuple(dict.fromkeys(column.task for column in self.columns))
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The tasks that are trained: a column such as mnli-mm is filled by the runs of another task."""
+        return tuple(dict.fromkeys(column.trained for column in self.columns))
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is trained, once per row and seed: a task, or ``task@variant`` where columns change the run."""
+        return tuple(dict.fromkeys(column.place for column in self.columns))
+
+    def specs(self) -> Iterator[tuple[str, str, int, RunSpec]]:
+        """Row id, place, seed and spec of every run, in the order they are best done: all rows of a seed together."""
+        for seed in self.seeds:
+            for place in self.places:
+                for row in self.rows:
+                    if self.is_run(row, place):
+                        yield row.id, place, seed, self.spec(row, place, seed)
+
+    def is_run(self, row: Row, place: str) -> bool:
+        """Whether the row has runs there: False where a reason is given for each of its columns."""
+        return any(not self.reason(row.id, column) for column in self.columns if column.place == place)
+
+    def reason(self, row: str, column: Column) -> str:
+        """Why a cell has no runs, or ""."""
+        names = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
+        return next((self.missing[name] for name in names if name in self.missing), "")
+
+    def spec(self, row: Row, place: str, seed: int) -> RunSpec:
+        """The run behind one cell and seed."""
+        if row.combine:
+            alone = replace(row, combine="")
+            return combined(row.combine, [self.spec(alone, place, MEMBERS * seed + i) for i in range(MEMBERS)])
+        columns = [column for column in self.columns if column.place == place]
+        task = columns[0].trained
+        shared = {**self.settings, **self.task_settings.get(task, {})}
+        shared |= _multiplied(columns[0].settings, shared)
+        settings = self._completed({**shared, **_multiplied(row.settings, shared)}, (task,))
+        settings |= _multiplied(row.by_task.get(task, {}), shared)
+        if row.start is not None:
+            settings["init_from"] = self.start(row.start, seed)
+        wanted = list(settings.pop("predict", ("dev", "holdout")))
+        if settings.get("holdout") == 0:
+            wanted = [split for split in wanted if split != "holdout"]
+        wanted = [split for split in wanted if split in ("holdout", *TASKS[task].splits)]
+        wanted += [c.split if c.task == task else f"{c.task}:{c.split}" for c in columns]
+        settings["predict"] = tuple(dict.fromkeys(wanted))
+        method = row.per_task.get(task, row.method)
+        try:
+            return RunSpec(task=task, method=method.name, options=essential(method), seed=seed, **settings)
+        except TypeError as error:
+            raise UsageError(f"{error}: `smart-repro show spec` lists what can be set") from error
+
+    def start(self, start: Start, seed: int) -> RunSpec:
+        """The run of several tasks behind a row's run of that seed."""
+        settings = self._completed({**self.settings, **start.settings}, start.tasks)
+        wanted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
+        first, *others = start.tasks
+        return RunSpec(
+            task=first, with_tasks=tuple(others), method=start.method.name, options=essential(start.method), seed=seed,
+            predict=tuple(wanted), **settings,
+        )  # fmt: skip
+
+    def _completed(self, settings: Mapping[str, Any], tasks: tuple[str, ...]) -> dict[str, Any]:
+        """With what depends on the tasks and the model, where it is not set."""
+        longest = max(TASKS[task].max_length for task in tasks)
+        found = {"max_length": longest, "head": default_head(settings.get("model", "tiny")), **settings}
+        if self.longest is not None:
+            found["max_length"] = min(self.longest, found["max_length"])
+        return found
+
+    def manifest(self, keys: Mapping[tuple[str, str, int], str], commands: Mapping[str, str]) -> dict[str, Any]:
+        """The table's frame for the analysis: which run fills which cell."""
+        generated = [task for task in self.tasks if TASKS[task].generated]
+        warnings = list(self.notes)
+        if generated:
+            warnings.insert(
+                0, f"Generated data, demonstration: nothing about the papers follows ({', '.join(generated)})."
+            )
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "title": self.title,
+            "profile": self.profile,
+            "grid": self.grid_hash(keys),
+            "rows": [_row(row) for row in self.rows],
+            "columns": [self._column(column) for column in self.columns],
+            "seeds": list(self.seeds),
+            "cells": {row.id: self._cells(row, keys) for row in self.rows},
+            "baseline_row": self.baseline or None,
+            "published": [asdict(number) for number in self.published],
+            "points": [asdict(point) for point in self.points],
+            "omitted": [asdict(omission) for omission in self.omitted],
+            "claims": [claim.to_json() for claim in self.claims if claim.plain],
+            "further_claims": [claim.to_json() for claim in self.claims if not claim.plain],
+            "layout": self.layout,
+            "warnings": warnings,
+            "reasons_missing": {**self.unscored, **self.missing},
+            "commands": dict(commands),
+            "about": dict(self.about),
+        }
+
+    def grid_hash(self, keys: Mapping[tuple[str, str, int], str]) -> str:
+        """Names the grid: other rows, columns, seeds or runs make another."""
+        content = [[*cell, key] for cell, key in sorted(keys.items())] + [column.id for column in self.columns]
+        return sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def _cells(self, row: Row, keys: Mapping[tuple[str, str, int], str]) -> dict[str, list[str]]:
+        """By task, or by column where the column is a variant of its task."""
+        return {
+            column.id if column.variant else column.task: [
+                keys[row.id, column.place, seed] for seed in self.seeds if (row.id, column.place, seed) in keys
+            ]
+            for column in self.columns
+        }
+
+    def _column(self, column: Column) -> dict[str, Any]:
+        task = TASKS[column.task]
+        ceiling = task.ceiling.get(column.metric) if column.split == "dev" else None
+        title = task.name if task.generated else task.title
+        return {
+            "id": column.id,
+            "task": column.task,
+            "metric": column.metric,
+            "split": column.split,
+            "title": f"{title} ({column.variant})" if column.variant else title,
+            "ceiling": ceiling,
+            "trained_on": column.trained,
+            "published_as": column.published,
+        }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    reading = dict(row.method.options).get("dropout", "")
+    found = {"id": row.id, "title": row.title, "method": row.method.name, "reading": reading}
+    if row.curve:
+        found |= {"curve": row.curve, "x": row.x}
+    if row.combine:
+        found["combine"] = row.combine
+    return found
+
+
+def _multiplied(settings: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {spec_field.name: spec_field.default for spec_field in fields(RunSpec)}
+    found = {}
+    for name, value in settings.items():
+        if isinstance(value, Times):
+            base = shared.get(name, defaults[name])
+            value = None if base is None else base * value.factor
+        found[name] = value
+    return found
+
+
+def default_head(model: str) -> str:
+    """How a text becomes one vector with this model unless the spec says otherwise; no model is read for it."""
+    return MODELS[model]().head if model in MODELS else "pooler"
+
+
+def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
+    """The options that differ from the method's defaults, so that a run has one key however it was typed.
+
+    Raises: UsageError: for an option or value the method refuses.
+    """
+    try:
+        config = build(choice.name, **dict(choice.options)).config
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    changed = {option.name: getattr(config, option.name) for option in fields(config)}
+    defaults = {option.name: option.default for option in fields(config)}
+    return tuple(
+        sorted((name, _like(value, defaults[name])) for name, value in changed.items() if value != defaults[name])
+    )
+
+
+def _like(value: Any, default: Any) -> Any:
+    """3 where the default is 1.0 means 3.0."""
+    return float(value) if isinstance(default, float) and isinstance(value, int) else value
+
+
+# Each takes nothing and gives the experiment as published; profiles transform it. `compare` is made from options.
+EXPERIMENTS: Registry[Callable[[], Experiment]] = Registry("experiment", listing="smart-repro list experiments")
+
+
+def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: str | None = None,
+             seeds: tuple[int, ...] = (), settings: Mapping[str, Any] | None = None) -> Experiment:  # fmt: skip
+    """The same experiment on fewer tasks, rows or seeds, or with other settings.
+
+    Args:
+        methods: names of rows or methods, by commas: a row's own name (``vanilla``, ``bregman:ema``) is that row alone;
+            a method (``smart``, ``smart:lambda_s=3``) every row that has it. "all" keeps all rows.
+    Raises: UsageError: for a task, row or method the experiment does not have.
+    """
+    rows, columns = experiment.rows, experiment.columns
+    if tasks:
+        for task in tasks:
+            if task not in experiment.tasks:
+                raise UsageError(f"{experiment.name} has no task {task!r}; it has {', '.join(experiment.tasks)}")
+        columns = tuple(column for column in columns if column.task in tasks)
+    if methods is not None and methods != "all":
+        rows = _chosen(experiment, methods)
+    baseline = experiment.baseline if experiment.baseline in {r.id for r in rows} else next((r.id for r in rows), "")
+    return replace(
+        experiment,
+        rows=rows,
+        columns=columns,
+        seeds=seeds or experiment.seeds,
+        settings={**experiment.settings, **(settings or {})},
+        baseline=baseline,
+    )
+
+
+def _chosen(experiment: Experiment, text: str) -> tuple[Row, ...]:
+    """The rows that ``text`` names, in table order."""
+    ids = {row.id for row in experiment.rows}
+    pieces = [piece.strip() for piece in text.split(",")]
+    named, rest = [p for p in pieces if p in ids], [p for p in pieces if p and p not in ids]
+    methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
+    rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
+    unknown = methods - {name for r in rows for name in (r.method.name, r.method.label)}
+    if unknown:
+        have = ", ".join(r.id for r in experiment.rows)
+        raise UsageError(f"{experiment.name} has no row {', '.join(sorted(unknown))}; it has {have}")
+    return rows

@@ -1,0 +1,154 @@
+"""What a whole paper costs, from the official sizes of its data sets alone: no data, no model and no network is needed.
+
+``smart-repro plan NAME`` on one experiment reads the data and says more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from benchmarks.errors import UsageError
+from benchmarks.experiments.planning.base import Experiment
+from benchmarks.spec import RunSpec
+from benchmarks.tasks import TASKS, Task
+from benchmarks.training.prepared import places
+from smart_repro.methods import METHODS, build
+from smart_repro.train import TrainConfig
+from smart_repro.train import plan as training_plan
+
+# Millions of parameters that every token meets (embeddings only look up).
+PARAMETERS = {
+    "bert-base-uncased": 85, "bert-large-uncased": 302, "roberta-large": 302, "xlnet-large-cased": 302, "minilm": 10.6,
+    "tiny": 0.2,
+}  # fmt: skip
+SENTENCE, REVIEW = 48, 280  # tokens an example has on average, assumed: GLUE and NLI pairs; reviews and articles
+RATE = 15e12  # floating point operations a second, assumed: a data-centre GPU in float32, which R_s and D_Breg need
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An experiment's share of the bill.
+
+    Attributes:
+        runs: all runs behind it, parents included.
+        new: those no experiment above it in the bill has.
+        updates: optimiser updates of the new ones.
+        units: their training in forward passes over one batch (a plain update is 3), evaluation not counted.
+        hours: on one GPU at :data:`RATE`, training and evaluation.
+        reason: why there is no such experiment in this profile.
+    """
+
+    name: str
+    runs: int = 0
+    new: int = 0
+    updates: int = 0
+    units: float = 0.0
+    hours: float = 0.0
+    reason: str = ""
+
+
+def bill(experiments: Iterable[Experiment | tuple[str, str]]) -> list[Entry]:
+    """An entry per experiment; a pair of name and reason stands for one that cannot be had."""
+    seen: set[RunSpec] = set()
+    entries = []
+    for experiment in experiments:
+        if isinstance(experiment, tuple):
+            entries.append(Entry(experiment[0], reason=experiment[1]))
+            continue
+        runs = {spec for *_, root in experiment.specs() for spec in family(root)}
+        new = runs - seen
+        seen |= runs
+        costs = [_cost(spec) for spec in new]
+        updates, units, operations = (sum(each) for each in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
+        entries.append(Entry(experiment.name, len(runs), len(new), int(updates), units, operations / RATE / 3600))
+    return entries
+
+
+def family(spec: RunSpec) -> set[RunSpec]:
+    """A run and all runs it needs."""
+    return {spec, *(each for parent in spec.needed for each in family(parent))}
+
+
+def text(title: str, entries: Iterable[Entry]) -> str:
+    """The bill for people."""
+    entries = list(entries)
+    lines = [title, "", f"{'experiment':<20}{'runs':>7}{'new':>7}{'updates':>13}{'cost':>17}{'GPU hours':>12}"]
+    for entry in entries:
+        if entry.reason:
+            lines.append(f"{entry.name:<20}  not in this profile: {entry.reason}")
+        else:
+            lines.append(
+                f"{entry.name:<20}{entry.runs:>7}{entry.new:>7}{entry.updates:>13,}{entry.units:>15,.0f} "
+                f"F{entry.hours:>12,.1f}"
+            )
+    total = [sum(getattr(entry, name) for entry in entries) for name in ("new", "updates", "units", "hours")]
+    lines.append(f"{'all':<20}{'':>7}{total[0]:>7}{total[1]:>13,}{total[2]:>15,.0f} F{total[3]:>12,.1f}")
+    lines += [
+        "",
+        "new: runs that no experiment above has already. F: one forward pass over a batch; a plain update is 3 F.",
+        f"GPU hours: an order of magnitude, at {RATE / 1e12:.0f} TFLOP/s (float32) and {SENTENCE} tokens a "
+        f"sentence or pair, {REVIEW} a "
+        "review; evaluation after every epoch included.",
+        "Counted from the official sizes of the data sets. One experiment's own plan reads the data and shows "
+        "its runs.",
+    ]
+    return "\n".join(lines)
+
+
+def _cost(spec: RunSpec) -> tuple[float, float, float]:
+    """Updates, forward units, floating point operations."""
+    config = _config(spec.batch_size, spec.epochs, spec.max_steps)
+    method = build(spec.method, **dict(spec.options))
+    examples = {task: _examples(spec, task) for task in spec.tasks}
+    steps = training_plan(list(examples.values()), config, method.replays)
+    unit_cost = METHODS[spec.method].cost(method.config)
+    token = 2e6 * PARAMETERS.get(spec.model, 85)
+    judged = sum(_judged(spec, task, split, examples) for task, split in places(spec))
+    evaluations = 1 if spec.combine else max(1, round(steps.total / steps.per_epoch))
+    length = sum(_tokens(TASKS[task]) * count for task, count in examples.items()) / sum(examples.values())
+    forward = token * length
+    if spec.combine:
+        return 0, 0.0, forward * judged
+    units = steps.total * unit_cost
+    return steps.total, units, forward * (units * spec.batch_size + judged * evaluations)
+
+
+@lru_cache
+def _config(batch_size: int, epochs: int, max_steps: int | None) -> TrainConfig:
+    return TrainConfig(batch_size=batch_size, epochs=epochs, max_steps=max_steps)
+
+
+def _examples(spec: RunSpec, name: str) -> int:
+    task = TASKS[name]
+    whole = _size(task, "train")
+    wanted = spec.max_train_samples or whole
+    if spec.per_class is not None:
+        wanted = spec.per_class * task.head.num_outputs
+    examples = min(whole, wanted)
+    return examples - round(spec.holdout * examples)
+
+
+def _judged(spec: RunSpec, task: str, split: str, examples: Mapping[str, int]) -> int:
+    if split in ("holdout", "train"):
+        return round(spec.holdout * examples[task]) if split == "holdout" else examples[task]
+    return _size(TASKS[task], split)
+
+
+def _size(task: Task, split: str) -> int:
+    if split in task.sizes:
+        return task.sizes[split]
+    if split in task.parts:
+        return sum(_size(TASKS[part], split) for part in task.parts[split])
+    raise UsageError(f"the size of {task.name}'s {split} split is not known")
+
+
+def _tokens(task: Task) -> int:
+    return min(task.max_length, REVIEW) if task.max_length > 128 else min(task.max_length, SENTENCE)
+
+
+def content(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """The bill for programs."""
+    return [vars(entry) for entry in entries]

@@ -1,0 +1,86 @@
+"""Rows and settings that several experiments share, so that the same run has the same key in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.experiments.planning.base import Row, Start
+from benchmarks.spec import MethodChoice, method
+
+BERT, BERT_LARGE, ROBERTA = "bert-base-uncased", "bert-large-uncased", "roberta-large"
+READINGS = ("shared", "independent")
+
+# SMART, section 4.1: grids for rate, batch and lambda_s, at most 6 epochs, chosen per task on the set that is reported;
+# here one choice out of the grids for all rows, so that they differ in their method alone.
+SMART_SETTINGS: Mapping[str, Any] = {
+    "model": BERT, "batch_size": 32, "learning_rate": 3e-5, "epochs": 3, "max_length": 512, "head_dropout": 0.1,
+}  # fmt: skip
+SMART_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "mnli": {"head_dropout": 0.3},
+    "cola": {"head_dropout": 0.05},
+}
+# SDA, section 4.2. The number of epochs is printed for IMDb alone (Figures 5 and 6: six).
+SDA_SETTINGS: Mapping[str, Any] = {
+    "model": BERT, "head": "cls", "batch_size": 16, "accumulation": 4, "learning_rate": 2e-5,
+    "head_learning_rate": 1e-3, "epochs": 3, "max_length": 512,
+}  # fmt: skip
+SDA_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {"imdb": {"epochs": 6}}
+
+# SMART, Table 4: the multi-task run sees these; every table that has MT-DNN starts from the same runs.
+MULTITASK = ("mnli", "rte", "qnli", "sst2", "mrpc")
+
+FIVE, EIGHT, FORTY = tuple(range(5)), tuple(range(8)), tuple(range(40))
+
+PER_TASK_TUNING = (
+    "The paper chooses learning rate, batch size and lambda_s per task on the set it reports and does not print the "
+    "choice; here all rows share one setting. `--tune` gives every row the same 12 trials on the holdout."
+)
+NO_SPREAD = "The paper prints single numbers: no seeds, no number of runs, no spread."
+
+
+def vanilla(title: str, published: str = "", *, id: str = "vanilla", **settings: Any) -> Row:
+    """Plain fine-tuning."""
+    return Row(id, title, method("vanilla"), settings, published)
+
+
+def smart(
+    title: str, published: str = "", *, prefix: str = "smart", name: str = "smart", **settings: Any
+) -> tuple[Row, Row]:
+    """A method that has R_s, in both readings of it: shared dropout masks (the equation) and independent ones."""
+    return tuple(  # type: ignore[return-value]
+        Row(
+            f"{prefix}[{reading}]",
+            f"{title} [{reading} masks]",
+            method(name, dropout=reading),
+            settings,
+            published,
+        )
+        for reading in READINGS
+    )
+
+
+def mt_dnn(row: Row, **settings: Any) -> Row:
+    """The row with its runs started from MT-DNN: a plain multi-task run.
+
+    Args:
+        settings: of both stages, such as a larger model.
+    """
+    return _from_multitask(row, method("vanilla"), settings)
+
+
+def mt_dnn_smart(row: Row, **settings: Any) -> Row:
+    """The row with its runs started from a multi-task run that its own method trained."""
+    return _from_multitask(row, row.method, settings)
+
+
+def _from_multitask(row: Row, trained_with: MethodChoice, settings: Mapping[str, Any]) -> Row:
+    rates = {task: SMART_TASK_SETTINGS[task]["head_dropout"] for task in MULTITASK if task in SMART_TASK_SETTINGS}
+    start = Start(trained_with, MULTITASK, {"head_dropouts": tuple(rates.items()), **settings})
+    return replace(row, start=start, settings={**row.settings, **settings})
+
+
+def at(row: Row, curve: str, x: float, choice: MethodChoice, mark: str = "") -> Row:
+    """The row as the point ``x`` of a curve."""
+    return replace(row, id=f"{curve}@{x:g}", title=f"{row.title}, {x:g}", method=choice, curve=curve, x=x, at=mark)

@@ -1,0 +1,179 @@
+"""The same experiment at three sizes: generated data on a tiny model, real data on a small one, the paper's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.errors import NotInProfileError
+from benchmarks.experiments.planning.base import Column, Experiment, Row, Start
+from benchmarks.experiments.planning.claims import Claim
+from benchmarks.tasks import TASKS
+from smart_repro.registry import Registry
+
+PROFILES: Registry[Callable[[Experiment], Experiment]] = Registry("profile", listing="smart-repro list profiles")
+
+DEMO_SETTINGS = {
+    "model": "tiny",
+    "batch_size": 32,
+    "learning_rate": 2e-3,
+    "head_learning_rate": 2e-2,
+    "epochs": 18,
+    "evaluate_every": 3,
+    "max_steps": 300,
+}
+SMALL_SETTINGS = {"model": "minilm", "batch_size": 16, "learning_rate": 5e-5, "epochs": 3, "max_train_samples": 2500}
+SMALL_LONGEST = 256  # word pieces of a review: on a laptop 512 would be most of the night
+# What fits one model says nothing about another, so a profile with a model of its own drops it.
+_OF_A_MODEL = (
+    "model", "head", "head_dropout", "head_dropouts", "max_length", "accumulation", "head_learning_rate",
+    "learning_rate",
+)  # fmt: skip
+_STAND_INS = {
+    "snli": "demo-mnli",
+    "scitail": "demo-rte",
+    "imdb": "demo-sst2",
+    "ag-news": "demo-cola",
+}
+
+
+def stand_in(task: str) -> str | None:
+    """The generated task that takes a data set's place in the demo, or None."""
+    name = task if task.startswith("demo-") else _STAND_INS.get(task, f"demo-{task}")
+    return name if name in TASKS else None
+
+
+@PROFILES.register("demo")
+def demo(experiment: Experiment) -> Experiment:
+    """Generated data and the project's own tiny model: no network, no download, minutes on two cores, 3 seeds."""
+    experiment = _one_model(_adapted(experiment, "demo"))
+    columns, missing = _generated(experiment)
+    chosen = {"predict": ("dev", "holdout", "train"), **experiment.settings, **DEMO_SETTINGS}
+    seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:3]
+    return replace(
+        experiment,
+        rows=tuple(_row_on_generated(row, experiment.trained) for row in experiment.rows),
+        columns=tuple(columns.values()),
+        seeds=seeds,
+        settings=chosen,
+        published=tuple(replace(n, column=columns[n.column].id) for n in experiment.published if n.column in columns),
+        points=tuple(replace(p, column=columns[p.column].id) for p in experiment.points if p.column in columns),
+        claims=tuple(_claim_on_generated(claim, columns) for claim in experiment.claims),
+        missing=missing,
+        unscored={},  # the generated test sets have labels
+        profile="demo",
+    )
+
+
+@PROFILES.register("small")
+def small(experiment: Experiment) -> Experiment:
+    """The real data sets at 2,500 training examples on MiniLM-L6: a laptop overnight, a GPU in minutes."""
+    experiment = _one_model(_adapted(experiment, "small"))
+    note = "Profile small: MiniLM-L6 on at most 2,500 training examples; compare directions with the paper, not levels."
+    return replace(
+        experiment,
+        settings={**experiment.settings, **SMALL_SETTINGS},
+        notes=(*experiment.notes, note) if experiment.columns else experiment.notes,
+        longest=SMALL_LONGEST,
+        profile="small",
+    )
+
+
+@PROFILES.register("paper")
+def paper(experiment: Experiment) -> Experiment:
+    """The paper's own models on the whole data sets: hours to days on a GPU."""
+    return replace(_adapted(experiment, "paper"), profile="paper")
+
+
+def _adapted(experiment: Experiment, profile: str) -> Experiment:
+    if profile in experiment.not_in:
+        raise NotInProfileError(f"{experiment.name} has no profile {profile}: {experiment.not_in[profile]}")
+    return experiment.adapt.get(profile, lambda same: same)(experiment)
+
+
+def _one_model(experiment: Experiment) -> Experiment:
+    """All rows on the profile's model. Rows that differed from an earlier one in their model alone are left out."""
+    rows: dict[object, Row] = {}
+    missing = dict(experiment.missing)
+    for row in experiment.rows:
+        start = row.start and replace(row.start, settings=_without_model(row.start.settings))
+        kept = replace(row, settings=_without_model(row.settings), start=start)
+        before = start and (start.method, start.tasks, tuple(sorted(start.settings.items(), key=str)))
+        what = (row.method, tuple(sorted(kept.settings.items(), key=str)), tuple(row.per_task.items()), row.combine,
+                before, row.curve, row.x, f"{row.id}|*" in experiment.missing and row.id)  # fmt: skip
+        if what in rows:
+            missing[f"{row.id}|*"] = f"differs from {rows[what].id} in its model alone, and this profile has one model"
+        else:
+            rows[what] = kept
+    left = {row.id for row in rows.values()}
+    return replace(
+        experiment,
+        rows=tuple(rows.values()),
+        settings=_without_model(experiment.settings),
+        task_settings={},
+        published=tuple(number for number in experiment.published if number.row in left),
+        points=tuple(point for point in experiment.points if point.row in left),
+        missing=missing,
+    )
+
+
+def _without_model(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
+
+
+def _generated(experiment: Experiment) -> tuple[dict[str, Column], dict[str, str]]:
+    """Column id -> the column on generated data; and all reasons for missing cells, under the new ids."""
+    columns: dict[str, Column] = {}
+    missing: dict[str, str] = {}
+    for column in experiment.columns:
+        task, trained = stand_in(column.task), stand_in(column.trained)
+        if task is None or trained is None:
+            missing[f"*|{column.id}"] = f"no generated task stands in for {column.task}"
+            continue
+        new = replace(column, task=task, trained_on=trained if column.trained_on else "")
+        taken = next((old for old, other in columns.items() if other.id == new.id), None)
+        if taken is not None:
+            missing[f"*|{column.id}"] = f"{new.id} already stands in for {taken}"
+        else:
+            columns[column.id] = new
+    renamed = {**{column.task: columns[old].task for old, column in _by_id(experiment) if old in columns},
+               **{old: new.id for old, new in columns.items()}}  # fmt: skip
+    for name, reason in experiment.missing.items():
+        row, _, place = name.partition("|")
+        missing[f"{row}|{renamed.get(place, place)}"] = reason
+    return columns, missing
+
+
+def _by_id(experiment: Experiment) -> list[tuple[str, Column]]:
+    return [(column.id, column) for column in experiment.columns]
+
+
+def _row_on_generated(row: Row, trained: tuple[str, ...]) -> Row:
+    """What the paper chose per data set, and what a row starts from, under the names of the stand-ins."""
+    chosen = {name: choice for task, choice in row.per_task.items() if (name := stand_in(task)) is not None}
+    return replace(row, per_task=chosen, start=row.start and _start_on_generated(row.start, trained))
+
+
+def _start_on_generated(start: Start, trained: tuple[str, ...]) -> Start:
+    """Without the stand-ins of data that the multi-task run must not have seen: demo-mnli, where it is SNLI's."""
+    new = {stand_in(task) for task in trained if task not in start.tasks}
+    return replace(start, tasks=tuple(name for task in start.tasks if (name := stand_in(task)) and name not in new))
+
+
+def _claim_on_generated(claim: Claim, columns: Mapping[str, Column]) -> Claim:
+    tasks = tuple(dict.fromkeys(name for task in claim.tasks if (name := stand_in(task)) in _tasks(columns)))
+    about = dict(claim.about or {})
+    for name in ("columns", "against_columns"):
+        if name in about:
+            about[name] = [columns[old].id for old in about[name] if old in columns]
+    if "against" in about:
+        about["against"] = [name for task in about["against"] if (name := stand_in(task)) in _tasks(columns)]
+    return replace(claim, tasks=tuple(task for task in tasks if task) or claim.tasks, about=about)
+
+
+def _tasks(columns: Mapping[str, Column]) -> set[str | None]:
+    return {column.task for column in columns.values()}
+
+
+__all__ = ["DEMO_SETTINGS", "PROFILES", "SMALL_SETTINGS", "demo", "paper", "small", "stand_in"]

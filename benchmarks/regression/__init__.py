@@ -1,0 +1,1 @@
+"""The regression gate: does the code still compute what the committed baseline says?"""

@@ -1,0 +1,197 @@
+"""How a check's outcome is told: a table, annotations for GitHub, JSON, and JUnit XML for anything else."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from benchmarks.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from benchmarks.regression.comparison import Comparison, Finding
+
+_COLOUR = {"worse": "red", "shifted": "red", "gone": "red", "better": "green"}
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def table(comparison: Comparison) -> Table:
+    """Each cell's scores, its loss parts in one line, and every part that failed."""
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("cell", "figure"):
+        shown.add_column(name, overflow="fold")
+    for name in ("baseline", "now", "difference", "interval"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
+    for cell in comparison.cells:
+        for line in _lines(comparison, cell):
+            colour = _COLOUR.get(line[-1], "red" if line[-1] == "failed" else "")
+            shown.add_row(*line, style=colour)
+    return shown
+
+
+def plain(comparison: Comparison) -> str:
+    """The table, and below it what was compared and the outcome; in colour on a terminal."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    with console.capture() as captured:
+        console.print(table(comparison), markup=False)
+    return f"{captured.get()}\n{summary(comparison)}"
+
+
+def _lines(comparison: Comparison, cell: str) -> Iterator[tuple[str, ...]]:
+    if cell in comparison.failures:
+        yield cell, comparison.failures[cell], "", "", "", "", "failed"
+        return
+    findings = [finding for finding in comparison.findings if finding.cell == cell]
+    quiet = [finding for finding in findings if finding.part and not finding.drift.failed]
+    for finding in findings:
+        if not finding.part or finding.drift.failed:
+            yield cell, finding.quantity, *_numbers(finding), finding.drift.verdict
+    if quiet:
+        verdicts = " and ".join(dict.fromkeys(finding.drift.verdict for finding in quiet))
+        yield cell, f"{len(quiet)} means of loss parts", "", "", "", "", verdicts
+
+
+def _numbers(finding: Finding) -> tuple[str, str, str, str]:
+    d = finding.drift
+    interval = "" if math.isnan(d.low) else f"{d.low:+.3g} to {d.high:+.3g}"
+    return _short(d.before), _short(d.now), "" if math.isnan(d.difference) else f"{d.difference:+.3g}", interval
+
+
+def _short(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.5g}"
+
+
+def summary(comparison: Comparison) -> str:
+    """What was compared with what, and the outcome."""
+    same = "paired by seed: same machine and versions, so the bits must be the same"
+    how = same if comparison.paired else f"unpaired: {comparison.why}"
+    lines = [f"{comparison.name}, {len(comparison.cells)} cells, seeds {_listed(comparison.seeds)}. Compared {how}."]
+    if not comparison.paired:
+        lines.append(
+            "Runs of one seed need not be equal there, so the baseline's spread over seeds decides: "
+            "only a change beyond it is seen."
+        )
+    lines += [f"Note: {note}." for note in comparison.notes]
+    if comparison.unchecked:
+        lines.append(f"Not checked: {len(comparison.unchecked)} more cells of the baseline.")
+    if comparison.passed:
+        lines.append(f"PASSED: {len(comparison.findings)} figures.")
+    else:
+        bad = len({*(finding.cell for finding in comparison.failed), *comparison.failures})
+        lines.append(f"FAILED: {len(comparison.failed)} of {len(comparison.findings)} figures, in {bad} cells.")
+    return "\n".join(lines)
+
+
+def _listed(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def told(finding: Finding) -> str:
+    """A figure in one line."""
+    before, now, difference, interval = _numbers(finding)
+    return f"{finding.quantity} {finding.drift.verdict}: {before} -> {now} (difference {difference}, {interval})"
+
+
+def content(comparison: Comparison) -> dict[str, Any]:
+    """The outcome, JSON-ready; what is not a number is null."""
+    findings = [
+        {"cell": f.cell, "quantity": f.quantity, "kind": "part" if f.part else "score"}
+        | {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(f.drift).items()
+        }
+        for f in comparison.findings
+    ]
+    return {
+        "name": comparison.name,
+        "passed": comparison.passed,
+        "paired": comparison.paired,
+        "why_unpaired": comparison.why,
+        "seeds": list(comparison.seeds),
+        "failures": dict(comparison.failures),
+        "unchecked": list(comparison.unchecked),
+        "notes": list(comparison.notes),
+        "findings": findings,
+    }
+
+
+def github(comparison: Comparison) -> str:
+    """Workflow commands: an error per cell that failed, and a notice with the outcome."""
+    title = f"smart-repro check {comparison.name}"
+    lines = []
+    for cell in comparison.cells:
+        problems = _problems(comparison, cell)
+        if problems:
+            lines.append(f"::error title={_property(f'{title}: {cell}')}::{_escaped(chr(10).join(problems))}")
+    lines.append(f"::notice title={_property(title)}::{_escaped(summary(comparison))}")
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _problems(comparison: Comparison, cell: str) -> list[str]:
+    if cell in comparison.failures:
+        return [comparison.failures[cell]]
+    return [told(finding) for finding in comparison.failed if finding.cell == cell]
+
+
+def write_junit(comparison: Comparison, path: Path) -> None:
+    """One suite, one case per cell: what moved is its failure, runs that gave nothing its error."""
+    moved = {finding.cell for finding in comparison.failed}
+    suite = ET.Element(
+        "testsuite",
+        name=f"smart-repro check {comparison.name}",
+        tests=str(len(comparison.cells)),
+        failures=str(len(moved)),
+        errors=str(len(comparison.failures)),
+        skipped="0",
+        time=f"{sum(comparison.seconds.values()):.3f}",
+    )
+    for cell in comparison.cells:
+        seconds = comparison.seconds.get(cell, 0.0)
+        case = ET.SubElement(
+            suite, "testcase", classname=f"smart-repro.check.{comparison.name}", name=cell, time=f"{seconds:.3f}"
+        )
+        problems = [_NOT_XML.sub("?", problem) for problem in _problems(comparison, cell)]
+        if problems:
+            kind = "error" if cell in comparison.failures else "failure"
+            ET.SubElement(case, kind, message=problems[0]).text = "\n".join(problems)
+    ET.SubElement(suite, "system-out").text = _NOT_XML.sub("?", summary(comparison))
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+FORMS = {"text": plain, "github": github, "json": lambda comparison: json.dumps(content(comparison), indent=1)}
+
+
+def known(form: str) -> None:
+    """Raises UsageError for a form there is not."""
+    if form not in FORMS:
+        raise UsageError(f"--format {form}: there are {', '.join(FORMS)}")
+
+
+def text(comparison: Comparison, form: str = "text") -> str:
+    """The outcome as a table with its summary, as ``github`` annotations or as ``json``."""
+    return FORMS[form](comparison)

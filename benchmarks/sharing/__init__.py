@@ -1,0 +1,1 @@
+"""Finished runs for others: archives, published copies, exported models, leaderboard files."""

@@ -1,0 +1,172 @@
+"""Carrying finished runs from one results folder to another: a tar archive that holds nothing but run files.
+
+What is unpacked comes from elsewhere and is not trusted: only the files a run folder may hold are read, links and paths
+that climb are refused, sizes are capped, weights are never in it, and a run that is here already stays as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import UsageError
+from benchmarks.store.store import RUN_FILES, Store
+
+_KEY = "[0-9a-f]{32}"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]*"
+_PLAIN = "|".join(re.escape(name) for name in RUN_FILES if name.endswith((".json", ".jsonl")))
+_RUN_FILE = re.compile(rf"runs/({_KEY})/({_PLAIN}|predictions/{_NAME}\.parquet)")
+_MANIFEST = re.compile(rf"experiments/({_NAME})/({_NAME})\.json")
+_NEEDED = {"spec.json", "result.json", "history.jsonl", "environment.json"}
+MOST_BYTES = 20 * 2**30  # of one archive, unpacked
+MOST_BYTES_A_FILE = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What unpacking did: keys of runs that are new, and of those that were here already."""
+
+    new: tuple[str, ...]
+    kept: tuple[str, ...]
+    manifests: int
+
+
+def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = ()) -> int:
+    """Write these finished runs, and the manifests of these experiments, into a ``.tar.gz``; returns how many runs.
+
+    Raises: UsageError: if there is nothing to pack, or the file exists.
+    """
+    chosen = sorted(keys)
+    if not chosen:
+        raise UsageError(f"there is no finished run to pack in {store.root}")
+    if path.exists():
+        raise UsageError(f"{path} exists: give another name, or remove it")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with tarfile.open(partial, "w:gz", compresslevel=6) as tar:
+            for key in chosen:
+                for file in sorted((store.runs / key).rglob("*")):
+                    name = f"runs/{key}/{file.relative_to(store.runs / key).as_posix()}"
+                    if file.is_file() and _RUN_FILE.fullmatch(name):
+                        _add(tar, name, file)
+            for name in sorted(set(names)):
+                for file in sorted(store.manifests(name).glob("*.json")):
+                    _add(tar, f"experiments/{name}/{file.name}", file)
+        os.replace(partial, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(chosen)
+
+
+def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
+    """Merge an archive's runs into a results folder. Nothing is changed unless the whole archive is as it should be.
+
+    Raises: UsageError: naming the entry that is not what an archive may hold.
+    """
+    store.prepare()
+    staging = store.inflight / f".unpack-{uuid.uuid4().hex}"
+    staging.mkdir()
+    try:
+        _extract(path, staging, most_bytes)
+        runs = sorted(staging.glob("runs/*"))
+        for folder in runs:
+            _check(folder, path)
+        merged = {folder.name: _merge(folder, store.runs / folder.name) for folder in runs}
+        manifests = [_merge_manifest(file, store) for file in staging.glob("experiments/*/*.json")]
+        new = tuple(key for key, is_new in merged.items() if is_new)
+        return Merged(new, tuple(key for key in merged if key not in new), sum(manifests))
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _add(tar: tarfile.TarFile, name: str, file: Path) -> None:
+    """Contents only: no owner, no modes, no times of the machine it was made on."""
+    content = file.read_bytes()
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def _extract(path: Path, staging: Path, most_bytes: int) -> None:
+    left, seen = most_bytes, set[str]()
+    try:
+        with tarfile.open(path, "r:*") as tar:
+            for entry in tar:
+                if not entry.isreg() or not (_RUN_FILE.fullmatch(entry.name) or _MANIFEST.fullmatch(entry.name)):
+                    raise UsageError(
+                        f"{path}: {entry.name!r} is no file of a run: this archive is not from `runs pack`"
+                    )
+                if entry.name in seen:
+                    raise UsageError(f"{path}: {entry.name} is in it twice")
+                seen.add(entry.name)
+                left -= entry.size
+                if left < 0 or entry.size > MOST_BYTES_A_FILE:
+                    raise UsageError(
+                        f"{path}: it unpacks to more than {most_bytes / 2**30:.3g} GiB, nothing was merged"
+                    )
+                source = tar.extractfile(entry)
+                assert source is not None
+                target = staging / entry.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as stream:
+                    shutil.copyfileobj(source, stream)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UsageError(f"{path} is not a whole tar archive: {error}") from error
+
+
+def _check(folder: Path, path: Path) -> None:
+    """A run folder that is complete, and about the run it is named after."""
+    missing = _NEEDED - {entry.name for entry in folder.iterdir()}
+    if missing or not list(folder.glob("predictions/*.parquet")):
+        raise UsageError(f"{path}: run {folder.name} lacks {', '.join(sorted(missing)) or 'predictions'}")
+    for name in ("spec.json", "result.json"):
+        try:
+            content = json.loads((folder / name).read_text())
+        except ValueError as error:
+            raise UsageError(f"{path}: runs/{folder.name}/{name} is not JSON: {error}") from error
+        if not isinstance(content, dict) or content.get("key") != folder.name:
+            raise UsageError(f"{path}: runs/{folder.name}/{name} is about another run")
+
+
+def _merge(folder: Path, target: Path) -> bool:
+    """Whether the run was new; a run that is here is never overwritten."""
+    if target.exists():
+        return False
+    try:
+        os.rename(folder, target)
+    except OSError:
+        if target.exists():  # somebody finished it meanwhile
+            return False
+        raise
+    return True
+
+
+def _merge_manifest(file: Path, store: Store) -> bool:
+    target = store.manifests(file.parent.name) / file.name
+    if target.exists():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(file, target)
+    return True
+
+
+def experiments_of(store: Store, keys: Iterable[str]) -> list[str]:
+    """The experiments whose tables these runs are in."""
+    wanted, found = set(keys), defaultdict[str, bool](bool)
+    for file in sorted(store.root.glob("experiments/*/*.json")):
+        cells = json.loads(file.read_text())["cells"]
+        found[file.parent.name] |= any(
+            not wanted.isdisjoint(keys) for tasks in cells.values() for keys in tasks.values()
+        )
+    return [name for name, used in found.items() if used]

@@ -1,0 +1,194 @@
+"""The runs of a results folder, one by one: what they were, how two differ, doing one again, removing some."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import UsageError
+from benchmarks.spec import RunSpec
+from benchmarks.store.store import Store
+
+if TYPE_CHECKING:
+    from benchmarks.tasks.sources import Source
+
+
+def listing(store: Store, chosen: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """One row per run, done or at work; ``chosen``: only those whose spec has these values (``task=rte``)."""
+    return [row for row in _rows(store) if all(_matches(row, item) for item in (chosen or {}).items())]
+
+
+def _rows(store: Store) -> Iterator[dict[str, Any]]:
+    for key in sorted(store.done_keys()):
+        folder = store.runs / key
+        about, result = _json(folder / "spec.json"), _json(folder / "result.json")
+        spec = RunSpec.from_json({n: v for n, v in about["spec"].items() if n != "method_config"})
+        yield {
+            "key": key,
+            "state": "done",
+            "task": "+".join(spec.tasks),
+            "method": _method(spec),
+            "seed": spec.seed,
+            "model": spec.model,
+            "score": _headline(result["scores"]),
+            "seconds": round(result["seconds"], 1),
+            "MiB": round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20, 1),
+            "weights": "kept" if store.weights(key).is_file() else "-",
+        }
+    working = [path.name for path in store.inflight.glob("[!.]*")] if store.inflight.is_dir() else []
+    for key, state in store.states([key for key in sorted(working) if not store.is_done(key)]).items():
+        yield {"key": key, "state": state.state, "detail": state.detail}
+
+
+def find(store: Store, name: str) -> str:
+    """The run a key, or the beginning of one, means.
+
+    Raises: UsageError: if there is none, or more than one.
+    """
+    known = store.done_keys() | {path.name for path in store.inflight.glob("[!.]*")}
+    found = sorted(key for key in known if key.startswith(name))
+    if len(found) != 1 or not name:
+        what = f"{len(found)} runs begin with" if found else "no run begins with"
+        raise UsageError(f"{what} {name!r} in {store.root}: `smart-repro runs list` shows their keys")
+    return found[0]
+
+
+def compare(store: Store, one: str, other: str) -> dict[str, Any]:
+    """What two finished runs differ in: settings, versions, scores, and whether they predict the same."""
+    folders = [store.runs / find(store, name) for name in (one, other)]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"run {folder.name} is not finished: `smart-repro runs list` shows which are")
+    return {"runs": [folder.name for folder in folders], **_differing(*folders)}
+
+
+def _differing(one: Path, other: Path) -> dict[str, Any]:
+    from benchmarks.training.parents import differing_predictions
+
+    specs = [_json(folder / "spec.json") for folder in (one, other)]
+    parts = {
+        "settings": [spec["spec"] for spec in specs],
+        "fingerprints": [spec["fingerprints"] for spec in specs],
+        "environment": [_json(folder / "environment.json") for folder in (one, other)],
+        "scores": [_json(folder / "result.json")["scores"] for folder in (one, other)],
+    }
+    found: dict[str, Any] = {name: _differences(*map(_flat, pair)) for name, pair in parts.items()}
+    return {**found, "predictions": differing_predictions(one, other)}
+
+
+def comparison_text(found: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = ["runs: " + "  ".join(found["runs"])]
+    lines += _parts(found, ("settings", "fingerprints", "environment", "scores"))
+    different = ", ".join(found["predictions"])
+    lines.append(f"predictions differ: {different}" if different else "predictions: the same, byte for byte")
+    return "\n".join(lines)
+
+
+def _parts(found: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
+    for part in names:
+        yield f"{part}:" if found[part] else f"{part}: the same"
+        yield from (f"  {name}: {one} | {other}" for name, (one, other) in found[part].items())
+
+
+def rerun_text(key: str, found: dict[str, Any]) -> str:
+    """What :func:`rerun` found, for people: where predictions differ also the scores and versions, then | now."""
+    if not found["predictions"]:
+        return f"{key} is reproduced, byte for byte"
+    return "\n".join([f"{key} differs in {', '.join(found['predictions'])}", *_parts(found, ("scores", "environment"))])
+
+
+def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
+    """Do a finished run once more, beside the old one, which stays; what the two differ in, as in :func:`compare`.
+
+    Raises: UsageError: if the data, the model or the code are not those of the run any more, or it fails.
+    """
+    import tempfile
+
+    from benchmarks.training.execute import execute
+    from benchmarks.training.job import make_job
+
+    spec = store.spec(key)
+    job = make_job(spec, source)
+    if job.key != key:
+        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
+    if job.parents:
+        raise UsageError(f"run {key} builds on other runs: do those again ({', '.join(job.parents)})")
+    store.prepare()
+    with tempfile.TemporaryDirectory(dir=store.inflight, prefix=".rerun-") as folder:
+        again = Store(Path(folder))
+        again.prepare()
+        outcome = execute(job, again)
+        if outcome.state != "done":
+            raise UsageError(f"run {key} could not be done again: {outcome.message}")
+        return _differing(store.runs / key, again.runs / key)
+
+
+def keep_weights(store: Store, key: str, source: Source) -> None:
+    """Do a finished run again for its weights, and the parents whose weights it needs. Its results stay as they are.
+
+    Raises: UsageError: as :func:`rerun`; also if the run predicts something else now, or has no weights (a vote).
+    """
+    from dataclasses import replace
+
+    from benchmarks.training.execute import execute
+    from benchmarks.training.job import make_job
+
+    spec = store.spec(key)
+    if spec.combine == "vote":
+        raise UsageError(f"run {key} is a vote of {len(spec.parents)} runs and has no weights of its own")
+    job = make_job(spec, source)
+    if job.key != key:
+        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
+    for parent in job.parents:
+        if not store.is_done(parent):
+            raise UsageError(f"run {key} builds on run {parent}, which is not in {store.root}: `smart-repro run` first")
+        if not store.is_done(parent, weights=True):
+            keep_weights(store, parent, source)
+    outcome = execute(replace(job, keep_weights=True, again=True), store)
+    if outcome.state not in ("done", "skipped"):
+        raise UsageError(f"run {key} could not be done again: {outcome.message}")
+
+
+def remove(store: Store, keys: Iterable[str]) -> None:
+    """Forget these runs. Raises UsageError if somebody works on one."""
+    for key in keys:
+        store.remove(key)
+
+
+# --- small helpers ---
+
+
+def _method(spec: RunSpec) -> str:
+    return f"{spec.combine} of {len(spec.parents)} x {spec.choice.label}" if spec.combine else spec.choice.label
+
+
+def _headline(scores: dict[str, dict[str, dict[str, float]]]) -> str:
+    splits = next(iter(scores.values()), {})
+    metrics = splits.get("dev") or next(iter(splits.values()), {})
+    return next((f"{name} {100 * value:.1f}" for name, value in metrics.items()), "-")
+
+
+def _matches(row: dict[str, Any], wanted: tuple[str, str]) -> bool:
+    name, value = wanted
+    return str(row.get(name, "")) == value
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def _flat(content: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(content, dict):
+        return {name: content}
+    return {
+        key: value for each, part in content.items() for key, value in _flat(part, f"{name}.{each}".strip(".")).items()
+    }
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys([*one, *other])
+    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}

@@ -1,0 +1,176 @@
+"""Predictions on GLUE's hidden test sets as the zip file its server takes (gluebenchmark.com, "FAQ" and its sample).
+
+One file a task, two tab-separated columns ``index`` and ``prediction``, one line per row of the official test file,
+labels in the words its training file uses.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.errors import DataError, UsageError
+from benchmarks.store.store import Store
+from benchmarks.tasks import TASKS, Classification, Task
+
+FILES = {
+    "cola": "CoLA.tsv", "sst2": "SST-2.tsv", "mrpc": "MRPC.tsv", "stsb": "STS-B.tsv", "qqp": "QQP.tsv",
+    "mnli": "MNLI-m.tsv", "mnli-mm": "MNLI-mm.tsv", "qnli": "QNLI.tsv", "rte": "RTE.tsv", "wnli": "WNLI.tsv",
+    "ax": "AX.tsv",
+}  # fmt: skip
+HEADER = ("index", "prediction")
+
+
+def submit(
+    results: Path, experiment: str, row: str, seed: int, path: Path, *, tasks: Iterable[str] = (), partial: bool = False
+) -> dict[str, int]:
+    """Write the zip file of one row and seed of an experiment that was run, and check it.
+
+    Args:
+        tasks: only these; default all eleven.
+        partial: leave out tasks without predictions (the server refuses such a file; it is good for a look).
+    Returns: task -> rows written.
+    Raises: UsageError: runs that are missing, with the command that makes them. DataError: predictions that do not fit.
+    """
+    store = Store(results)
+    manifest = store.newest_manifest(experiment)
+    wanted = tuple(tasks) or tuple(FILES)
+    unknown = [task for task in wanted if task not in FILES]
+    if unknown:
+        raise UsageError(f"{', '.join(unknown)}: not a GLUE test set; there are {', '.join(FILES)}")
+    found, missing = _predictions(store, manifest, row, seed, wanted)
+    if missing and not (partial and found):
+        raise UsageError(
+            f"there are no test predictions of {row}, seed {seed}, for {', '.join(missing)}: run "
+            f"`smart-repro run smart-table2` with these tasks' test files, or leave them out with --partial"
+        )
+    return write({task: read_predictions(task, file) for task, file in found.items()}, path)
+
+
+def write(predictions: Mapping[str, list[str]], path: Path) -> dict[str, int]:
+    """Write one prediction word per test row of each task, in the test file's order; checked before and after.
+
+    Raises: DataError: if the number of rows or a word is not what the server expects.
+    """
+    files = {FILES[task]: "".join(_lines(words)) for task, words in predictions.items()}
+    for task in predictions:
+        _check(task, files[FILES[task]])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return check(path)
+
+
+def check(path: Path) -> dict[str, int]:
+    """Read a submission as the server does. Returns task -> rows.
+
+    Raises: DataError: naming the file inside, the line and what was expected.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a submission: {error}") from error
+    by_file = {file: task for task, file in FILES.items()}
+    strange = sorted(set(texts) - set(by_file))
+    if strange or not texts:
+        raise DataError(f"{path}: {', '.join(strange) or 'nothing'} inside; expected {', '.join(by_file)}")
+    return {by_file[name]: _check(by_file[name], text) for name, text in texts.items()}
+
+
+def read_predictions(task: str, file: Path) -> list[str]:
+    """The last epoch's predictions of a run on a test set, in the server's words.
+
+    Raises: DataError: if the rows are not the official ones in their order.
+    """
+    table = pq.ParquetFile(file).read(columns=["id", "epoch", "prediction"]).to_pydict()
+    last = max(table["epoch"])
+    rows = [(i, p) for i, e, p in zip(table["id"], table["epoch"], table["prediction"], strict=True) if e == last]
+    numbers = [_number(name) for name, _ in rows]
+    if None not in numbers and numbers != list(range(len(rows))):
+        raise DataError(f"{file}: the rows are not numbered 0 to {len(rows) - 1} in order; predict the whole test file")
+    return [word(TASKS[task], prediction) for _, prediction in rows]
+
+
+def word(task: Task, prediction: float) -> str:
+    """A prediction as the server wants it: the files' own spelling of the class, or a number within the range."""
+    if not isinstance(task.head, Classification):
+        return f"{min(max(float(prediction), task.head.low), task.head.high):.3f}"
+    return _words(task)[int(prediction)]
+
+
+def _words(task: Task) -> tuple[str, ...]:
+    assert isinstance(task.head, Classification)
+    spelled = {label: text for text, label in task.spelling.items()}
+    return tuple(spelled.get(label, label) for label in task.head.labels)
+
+
+def _lines(words: list[str]) -> Iterator[str]:
+    yield "\t".join(HEADER) + "\n"
+    yield from (f"{number}\t{text}\n" for number, text in enumerate(words))
+
+
+def _check(name: str, text: str) -> int:
+    task, file = TASKS[name], FILES[name]
+    lines = io.StringIO(text).read().split("\n")
+    if lines[0] != "\t".join(HEADER) or lines[-1] != "":
+        raise DataError(f"{file}, line 1: expected the header {HEADER[0]}<tab>{HEADER[1]}, got {lines[0]!r:.60}")
+    rows = [line.split("\t") for line in lines[1:-1]]
+    for number, fields in enumerate(rows):
+        if len(fields) != 2 or fields[0] != str(number) or not _fits(task, fields[1]):
+            raise DataError(
+                f"{file}, line {number + 2}: expected {number}<tab>{_expected(task)}, got {lines[number + 1]!r:.60}"
+            )
+    if len(rows) != task.sizes["test"]:
+        raise DataError(
+            f"{file}: {len(rows):,} predictions for the {task.sizes['test']:,} rows of the official test set"
+        )
+    return len(rows)
+
+
+def _fits(task: Task, text: str) -> bool:
+    if isinstance(task.head, Classification):
+        return text in _words(task)
+    try:
+        return task.head.low <= float(text) <= task.head.high
+    except ValueError:
+        return False
+
+
+def _expected(task: Task) -> str:
+    if isinstance(task.head, Classification):
+        return " or ".join(_words(task))
+    return f"a number from {task.head.low:g} to {task.head.high:g}"
+
+
+def _number(name: str) -> int | None:
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else None
+
+
+def _predictions(
+    store: Store, manifest: Mapping[str, Any], row: str, seed: int, tasks: Iterable[str]
+) -> tuple[dict[str, Path], list[str]]:
+    """Task -> file with its test predictions, and the tasks that have none."""
+    rows = manifest["cells"]
+    if row not in rows:
+        raise UsageError(f"{manifest['name']} has no row {row!r}; it has {', '.join(rows)}")
+    if seed not in manifest["seeds"]:
+        raise UsageError(f"{manifest['name']} has no seed {seed}; it has {', '.join(map(str, manifest['seeds']))}")
+    place = manifest["seeds"].index(seed)
+    found: dict[str, Path] = {}
+    missing: list[str] = []
+    for task in tasks:
+        keys = rows[row].get(task, [])
+        file = store.runs / keys[place] / "predictions" / f"{task}.test.parquet" if len(keys) > place else None
+        if file is not None and file.is_file():
+            found[task] = file
+        else:
+            missing.append(task)
+    return found, missing

@@ -1,0 +1,151 @@
+"""Measure false alarms of the regression gate and the bugs it finds.
+
+``python -m benchmarks.speed.gate splits seeds same bugs``.
+
+A false alarm is a check that fails although the code computes what it did.
+
+- ``seeds``: unpaired, as on another machine. Short runs of seeds the baseline does not have, ``--repetitions`` disjoint
+  sets of ``--seeds`` of them, against a baseline of ten others.
+- ``splits``: unpaired, on the committed baseline's own full runs: some of its seeds against the others, drawn anew
+  ``--repetitions`` times. The draws share seeds, so they are no independent trials.
+- ``same``: paired. The same short runs done again ``--repetitions`` times; a single bit that differs is an alarm.
+- ``bugs``: each planted bug in short runs; the figures that fail, paired and unpaired.
+
+A line of JSON each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cli.display import Silent
+from benchmarks.engine.plan import make_plan
+from benchmarks.experiments import EXPERIMENTS, Experiment, narrowed
+from benchmarks.experiments.planning.profiles import demo
+from benchmarks.regression import baseline as baselines
+from benchmarks.regression import check
+from benchmarks.regression.baseline import Baseline, Cell, Measured
+from benchmarks.regression.comparison import Comparison, compare
+from benchmarks.speed.planted import PLANTED, Here
+from benchmarks.store.store import Store
+from benchmarks.tasks.sources import Source
+
+BASE = 10  # seeds of a baseline
+ELSEWHERE = "another machine"
+
+
+def main() -> None:
+    """Do the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="+", choices=sorted(PARTS))
+    parser.add_argument("--repetitions", type=int, default=50)
+    parser.add_argument("--seeds", type=int, default=3, help="of one check")
+    parser.add_argument("--steps", type=int, default=10, help="updates of a short run")
+    parser.add_argument("--rows", default="vanilla,smart[shared],smart[independent],smart-released,sda")
+    options = parser.parse_args()
+    for part in options.parts:
+        began, cpu = time.perf_counter(), time.process_time()
+        found = PARTS[part](options)
+        took = {"seconds": round(time.perf_counter() - began, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+        print(json.dumps({"part": part, **found, **took}), flush=True)
+
+
+def seeds(options: Any) -> dict[str, Any]:
+    wanted = range(BASE + options.seeds * options.repetitions)
+    measured = runs(options, tuple(wanted))
+    before = as_baseline(of_seeds(measured, wanted[:BASE]))
+    checks = [wanted[start : start + options.seeds] for start in range(BASE, len(wanted), options.seeds)]
+    return told([compare(before, of_seeds(measured, each)) for each in checks])
+
+
+def splits(options: Any) -> dict[str, Any]:
+    committed = baselines.read(check.file_of("regression", None))
+    measured = Measured(committed.name, committed.cells, {}, (committed.machine,), {}, {})
+    rng, found = np.random.default_rng(0), []
+    for _ in range(options.repetitions):
+        order = rng.permutation(next(iter(committed.cells.values())).seeds).tolist()
+        now, before = order[: options.seeds], order[options.seeds :]
+        found.append(compare(as_baseline(of_seeds(measured, before)), of_seeds(measured, now)))
+    return told(found)
+
+
+def same(options: Any) -> dict[str, Any]:
+    before = as_baseline(runs(options, (0,)))
+    return told([compare(before, runs(options, (0,))) for _ in range(options.repetitions)])
+
+
+def bugs(options: Any) -> dict[str, Any]:
+    before = as_baseline(runs(options, tuple(range(BASE))))
+    elsewhere = replace(before, machine={**before.machine, "device_name": ELSEWHERE})
+    found = {}
+    for bug, plant in PLANTED.items():
+        with plant():
+            measured = runs(options, tuple(range(options.seeds)))
+        found[bug] = {
+            way: _failures(compare(base, measured)) for way, base in (("paired", before), ("unpaired", elsewhere))
+        }
+    return {"found": found}
+
+
+def _failures(comparison: Comparison) -> dict[str, Any]:
+    names = [f"{finding.cell.split()[-1]} {finding.quantity}" for finding in comparison.failed]
+    return {"passed": comparison.passed, "failed": len(names), "of": len(comparison.findings), "first": names[:3]}
+
+
+def told(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """How many checks failed, and of how many figures; how many were paired."""
+    alarms = [comparison for comparison in comparisons if not comparison.passed]
+    return {
+        "repetitions": len(comparisons),
+        "paired": sum(comparison.paired for comparison in comparisons),
+        "figures": len(comparisons[0].findings),
+        "alarms": len(alarms),
+        "alarmed_by": [f"{finding.cell} {finding.quantity}" for comparison in alarms for finding in comparison.failed],
+    }
+
+
+def short(options: Any, of: tuple[int, ...]) -> Experiment:
+    """The gate's own rows on its classification task, cut to a few updates."""
+    whole = demo(EXPERIMENTS["regression"]())
+    task = whole.tasks[0]
+    rows = tuple(replace(row, by_task={task: {**row.by_task[task], "max_steps": options.steps}}) for row in whole.rows)
+    return narrowed(replace(whole, rows=rows), tasks=(task,), methods=options.rows, seeds=of)
+
+
+def runs(options: Any, of: tuple[int, ...]) -> Measured:
+    """What these seeds give, in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder:
+        store = Store(Path(folder))
+        return check.measure(make_plan(short(options, of), Source("generated"), store), store, Here(), Silent())
+
+
+def of_seeds(measured: Measured, wanted: Sequence[int]) -> Measured:
+    """The same cells with some of their seeds."""
+    return replace(measured, cells={name: _of_seeds(cell, wanted) for name, cell in measured.cells.items()})
+
+
+def _of_seeds(cell: Cell, wanted: Sequence[int]) -> Cell:
+    places = [cell.seeds.index(seed) for seed in wanted]
+    pick = {table: {name: tuple(values[place] for place in places) for name, values in getattr(cell, table).items()}
+            for table in ("scores", "parts")}  # fmt: skip
+    return replace(cell, seeds=tuple(wanted), keys=tuple(cell.keys[place] for place in places), **pick)
+
+
+def as_baseline(measured: Measured) -> Baseline:
+    assert not measured.failures, measured.failures
+    return Baseline(measured.name, measured.cells, measured.machines[0])
+
+
+PARTS = {"seeds": seeds, "splits": splits, "same": same, "bugs": bugs}
+
+if __name__ == "__main__":
+    main()

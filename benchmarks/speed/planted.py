@@ -1,0 +1,104 @@
+"""Bugs that the regression gate must find, each as a context in which this process has it, and runs in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.engine.executor import Finished, Progress, Schedule, Settings
+from benchmarks.store.store import Store
+from benchmarks.training.execute import execute
+from benchmarks.training.job import Job
+from smart_repro import encoding, perturbation
+from smart_repro.encoding import Encoded
+from smart_repro.methods.bregman import BregmanTerm
+from smart_repro.methods.smart import Smart
+from smart_repro.methods.smoothness import SmoothnessTerm
+from smart_repro.perturbation import project_l2
+from smart_repro.sampler import update_batches
+
+_batch, _make_terms = Encoded.batch, Smart.make_terms
+
+
+class Here:
+    """An executor whose runs are done in this process, where the bugs are."""
+
+    def parallel(self, jobs: Sequence[Job]) -> int:
+        return 1
+
+    def execute(
+        self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
+    ) -> Iterator[Progress | Finished]:
+        schedule = Schedule(jobs)
+        while not should_stop() and (job := schedule.next()) is not None:
+            yield from schedule.finish(job, execute(job, Store(settings.results)))
+
+
+@contextmanager
+def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
+    with patch.object(owner, name, value):
+        yield
+
+
+def sign_of_r_s() -> AbstractContextManager[None]:
+    """R_s is taken off the loss instead of added to it."""
+
+    def flipped(self: Smart) -> Any:
+        return [(-weight if isinstance(term, SmoothnessTerm) else weight, term) for weight, term in _make_terms(self)]
+
+    return _patched(Smart, "make_terms", flipped)
+
+
+def teacher_not_updated() -> AbstractContextManager[None]:
+    """The teacher of D_Breg stays at theta_0."""
+    return _patched(BregmanTerm, "after_step", lambda self, model, step: None)
+
+
+def labels_shifted() -> AbstractContextManager[None]:
+    """Each example of a batch gets the label of the one before it."""
+
+    def shifted(self: Encoded, rows: np.ndarray, device: torch.device) -> dict[str, Tensor]:
+        batch = _batch(self, rows, device)
+        return {**batch, "labels": batch["labels"].roll(1)}
+
+    return _patched(Encoded, "batch", shifted)
+
+
+def wrong_projection() -> AbstractContextManager[None]:
+    """The perturbation is projected on the l2 ball."""
+    return _patched(perturbation, "project_linf", project_l2)
+
+
+def dropout_reading_swapped() -> AbstractContextManager[None]:
+    """Shared masks where independent ones are asked for, and the other way round."""
+
+    def swapped(self: SmoothnessTerm, passes: Any, name: str, delta: Tensor) -> Tensor:
+        masks = "clean" if self.config.dropout == "independent" else name
+        return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
+
+    return _patched(SmoothnessTerm, "_shifted", swapped)
+
+
+def order_broken() -> AbstractContextManager[None]:
+    """Every epoch repeats the order of the first."""
+
+    def repeated(lengths: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        return update_batches(lengths, size, seed, 0)
+
+    return _patched(encoding, "update_batches", repeated)
+
+
+PLANTED: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "sign of R_s": sign_of_r_s,
+    "teacher not updated": teacher_not_updated,
+    "labels shifted": labels_shifted,
+    "wrong projection": wrong_projection,
+    "dropout reading swapped": dropout_reading_swapped,
+    "data order broken": order_broken,
+}

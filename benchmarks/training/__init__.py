@@ -1,0 +1,1 @@
+"""One run: from its spec to a finished run folder."""

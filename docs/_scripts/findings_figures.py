@@ -1,0 +1,135 @@
+"""Draws the figures of docs/FINDINGS.md from the published runs: ``python docs/_scripts/findings_figures.py``.
+
+Each lies in ``figures`` beside the numbers it is drawn from, ``findings-NAME.png`` and ``.csv``; a test compares these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from findings import ATTACKS, attacked, cells
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis import claims, figures
+
+FOLDER = Path(__file__).resolve().parents[1] / "figures"
+COLOURS = {
+    claims.SUPPORTED: figures.PALETTE[2],
+    claims.CONTRADICTED: figures.PALETTE[1],
+    claims.INCONCLUSIVE: figures.SOFT,
+    claims.NO_EFFECT: figures.SOFT,
+}
+RATES = {"2.5e-5": "attack-half-rate", "5e-5": "", "1e-4": "attack-double-rate"}  # "": the studies themselves
+CONTROLS = ("what-drives-smart", "what-drives-sda", "together")
+
+
+def differences() -> pd.DataFrame:
+    """Every arm's difference to plain fine-tuning on every task, from the control studies."""
+    found = pd.concat([cells(name) for name in CONTROLS], ignore_index=True)
+    return found[found["n_seeds"] > 0].drop_duplicates(["row", "column"])
+
+
+def draw_differences(found: pd.DataFrame) -> Figure:
+    arms = found.drop_duplicates("row")[["row", "row_title"]]
+    columns = found.drop_duplicates("column")[["column", "column_title"]]
+    figure, axes = figures.panels(len(columns), 4.9, 8.0, margins=(2.15, 0.2))
+    for ax, (column, title) in zip(axes, columns.itertuples(index=False), strict=True):
+        there = found[found["column"] == column].drop(columns="row_title")
+        shown = arms.merge(there, on="row", how="left")  # all arms, so that each looks the same in both panels
+        figures.plot_differences(shown.fillna({"metric": there["metric"].iloc[0]}), ax)
+        ax.set_ylim(len(arms) - 1.4, -0.7)
+        ax.set_title(title)
+    return figure
+
+
+def attacks() -> pd.DataFrame:
+    """The attacked claims: estimate, interval and status as found and in each attack."""
+    lines = []
+    for found, tried in attacked(next(iter(ATTACKS.values()))):
+        for title, verdict in {"as found": found, **tried}.items():
+            if verdict is not None and verdict.interval is not None:
+                at = verdict.interval
+                lines.append((found.claim.sentence, title, verdict.status, at.estimate, at.low, at.high))
+    return pd.DataFrame(lines, columns=["claim", "where", "status", "estimate", "low", "high"])
+
+
+def draw_attacks(found: pd.DataFrame) -> Figure:
+    sentences = list(dict.fromkeys(found["claim"]))
+    lines = -(-len(sentences) // 2)
+    figure = Figure(figsize=(8.6, 2.5 * lines), layout="constrained")
+    axes = figure.subplots(lines, 2, sharex=True, sharey=True).flat
+    for ax in axes[len(sentences) :]:
+        ax.set_visible(False)
+    for ax, sentence in zip(axes, sentences, strict=False):
+        rows = found[found["claim"] == sentence]
+        ax.axvline(0, color=figures.SOFT, lw=1)
+        for y, row in enumerate(rows.itertuples()):
+            ax.plot([row.low, row.high], [y, y], color=COLOURS[row.status], lw=2.2)
+            ax.plot(row.estimate, y, "o", color=COLOURS[row.status], ms=6.5, mew=0)
+        ax.set_yticks(range(len(rows)), rows["where"])
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        ax.grid(axis="x")
+        ax.tick_params(labelbottom=True)
+        ax.set_title(fill(sentence.removesuffix("."), 46))
+    figure.supxlabel("difference in points of Matthews correlation", fontsize=8.5, color=figures.SOFT)
+    told = (claims.SUPPORTED, claims.INCONCLUSIVE, claims.CONTRADICTED)
+    figure.legend(handles=[Line2D([], [], color=COLOURS[status], marker="o", label=status) for status in told],
+                  loc="outside upper right", ncols=len(told))  # fmt: skip
+    return figure
+
+
+def rates() -> pd.DataFrame:
+    """Scores on CoLA of the arms that were run at all three learning rates."""
+    half = cells(RATES["2.5e-5"])
+    found = []
+    for rate, name in RATES.items():
+        there = cells(name) if name else differences()
+        there = there[(there["task"] == "cola") & there["row"].isin(half["row"])]
+        found.append(pd.DataFrame({
+            "rate": rate, "row": there["row"], "title": there["row_title"], "mean": there["mean"],
+            "least": [min(scores) for scores in there["scores"]], "largest": [max(s) for s in there["scores"]],
+        }))  # fmt: skip
+    return pd.concat(found, ignore_index=True)
+
+
+def draw_rates(found: pd.DataFrame) -> Figure:
+    figure, (ax,) = figures.panels(1, 7.6, 3.9, margins=(0.6, 3.2))
+    order = list(RATES)
+    for look, (_, arm) in enumerate(found.groupby("row", sort=False)):
+        x = np.array([order.index(rate) for rate in arm["rate"]]) + 0.05 * (look - 2.5)
+        colour = figures.PALETTE[look]
+        ax.vlines(x, arm["least"], arm["largest"], color=colour, lw=1, alpha=0.6)
+        ax.plot(x, arm["mean"], figures.MARKERS[look], ls="-", color=colour, ms=6, mew=0, label=arm["title"].iloc[0])
+    ax.set_xticks(range(len(order)), order)
+    ax.set_xlabel("learning rate")
+    ax.set_ylabel("Matthews correlation (%)")
+    ax.grid(axis="y")
+    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), borderaxespad=0)
+    return figure
+
+
+FIGURES: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[pd.DataFrame], Figure], list[str]]] = {
+    "differences": (differences, draw_differences, ["row", "column", "n_seeds", "difference", "low", "high"]),
+    "attacks": (attacks, draw_attacks, ["claim", "where", "status", "estimate", "low", "high"]),
+    "rates": (rates, draw_rates, ["rate", "row", "mean", "least", "largest"]),
+}
+
+
+def numbers(name: str) -> str:
+    """What a figure is drawn from, as CSV."""
+    find, _, columns = FIGURES[name]
+    return find()[columns].to_csv(index=False, float_format="%.3f", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    with figures.style():
+        for name, (find, draw, _) in FIGURES.items():
+            (FOLDER / f"findings-{name}.csv").write_text(numbers(name), encoding="utf-8")
+            draw(find()).savefig(
+                FOLDER / f"findings-{name}.png", dpi=160, facecolor="white", metadata={"Software": None}
+            )

@@ -1,0 +1,284 @@
+"""What makes the command pleasant: defaults from a file, completion, examples, plain output in a pipe, doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import urllib.error
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from benchmarks.cli import app as cli
+from benchmarks.cli import config, doctor
+from benchmarks.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPT = "import sys; sys.argv[0] = 'smart-repro'; from smart_repro._command import main; main()"
+Shell = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs ``smart-repro`` in this process, in an empty folder."""
+    monkeypatch.setenv("SMART_REPRO_DATA", "")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["smart-repro", *map(str, words)])
+        code = cli._guarded()
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def script(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, its output in a pipe."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", SCRIPT, *words], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **environment},
+    )  # fmt: skip
+
+
+# --- smart-repro.toml ---
+
+PLAN = ("plan", "compare", "--tasks", "demo-rte", "--methods", "vanilla", "--json")
+
+
+def planned(shell: Shell, *words: object) -> int:
+    """How many runs a plan has: one for each seed."""
+    code, out, err = shell(*words)
+    assert code == 0, err
+    return int(json.loads(out)["runs"])
+
+
+def test_the_file_gives_defaults_that_the_command_line_overrules(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "smart-repro.toml").write_text('seeds = 2\nresults = "kept"\n')
+    assert planned(shell, *PLAN) == 2
+    assert planned(shell, *PLAN, "--seeds", 4) == 4
+    _, _, err = shell(*PLAN[:-1])
+    assert f"--results {tmp_path / 'kept'}" in err
+
+
+def test_the_file_is_found_from_folders_below_and_its_paths_are_its_own(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "smart-repro.toml").write_text('seeds = 2\nresults = "kept"\n')
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    assert planned(shell, *PLAN) == 2
+    assert f"--results {tmp_path / 'kept'}" in shell(*PLAN[:-1])[2]
+    (tmp_path / "a" / "smart-repro.toml").write_text("seeds = 3\n")
+    assert planned(shell, *PLAN) == 3  # the nearest one alone
+
+
+@pytest.mark.parametrize("place", [0, 1, len(PLAN)])
+def test_another_file_may_be_named_anywhere(shell: Shell, tmp_path: Path, place: int) -> None:
+    (tmp_path / "smart-repro.toml").write_text("seeds = 2\n")
+    (tmp_path / "other.toml").write_text("seeds = 3\n")
+    assert planned(shell, *PLAN[:place], "--config", "other.toml", *PLAN[place:]) == 3
+    assert planned(shell, *PLAN[:place], "--config=other.toml", *PLAN[place:]) == 3
+
+
+def test_where_data_come_from_is_asked_of_the_command_line_the_environment_and_the_file(
+    shell: Shell, tmp_path: Path, glue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_in(*words: object) -> str:
+        code, _, err = shell("plan", "compare", "--tasks", "rte", "--methods", "vanilla", "--seeds", 1, *words)
+        assert code == 2  # none of these folders has RTE
+        return err
+
+    for name in ("of_the_file", "of_the_environment", "typed"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "smart-repro.toml").write_text('data_dir = "of_the_file"\nmodel = "tiny"\n')
+    assert "under " + str(tmp_path / "of_the_file") in looked_in()
+    monkeypatch.setenv("SMART_REPRO_DATA", str(tmp_path / "of_the_environment"))
+    assert "of_the_environment" in looked_in()
+    assert "contradicts SMART_REPRO_DATA" in looked_in("--source", "hub")  # as without a file
+    monkeypatch.setenv("SMART_REPRO_DATA", "")
+    assert "under typed" in looked_in("--data-dir", "typed")
+    assert "of_the_file" not in looked_in("--source", "hub")
+    monkeypatch.setenv("SMART_REPRO_DATA", "")
+    assert planned(shell, *PLAN, "--seeds", 1) == 1  # and generated data are generated
+    monkeypatch.setenv("SMART_REPRO_DATA", "")
+    assert shell("plan", "smart-table3", "--profile", "demo", "--seeds", 1)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('result = "x"', "no option 'result'; did you mean 'results'?"),
+        ("zzz = 1", "no option 'zzz'; there are results, data_dir,"),
+        ('workers = "two"', "workers must be a int, got 'two'"),
+        ("workers = true", "workers must be a int, got True"),
+        ("seeds = [1]", "seeds must be a str or int"),
+        ("results = ", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named(shell: Shell, tmp_path: Path, content: str, complaint: str) -> None:
+    (tmp_path / "smart-repro.toml").write_text(content + "\n")
+    code, _, err = shell(*PLAN)
+    assert code == 2
+    assert "smart-repro.toml" in err
+    assert complaint in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_named(shell: Shell) -> None:
+    code, _, err = shell("--config", "gone.toml", "list", "tasks")
+    assert (code, "gone.toml cannot be read" in err) == (2, True)
+
+
+def test_every_key_of_the_file_is_an_option() -> None:
+    values: dict[str, Any] = dict.fromkeys(config.KEYS, "x")
+    values.pop("data_dir")  # counts as the environment does
+    found = config._for_group(values, typer.main.get_command(cli.app))
+    assert set(found["run"]) == {
+        "results", "source", "model", "seeds", "workers", "executor_name", "address", "track", "checkpoint_steps",
+        "checkpoint_minutes", "quiet", "plugins",
+    }  # fmt: skip
+    assert set(found["runs"]["list"]) == {"results"}
+
+
+# --- help and completion ---
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+VERBS = dict(commands(typer.main.get_command(cli.app)))
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_every_verb_has_an_example_that_its_own_parser_takes(path: tuple[str, ...]) -> None:
+    import shlex
+
+    (example,) = re.findall(r"Example: (smart-repro .*)", " ".join(VERBS[path].help.split()))
+    words = shlex.split(example)[1:]
+    assert tuple(words[: len(path)]) == path
+    VERBS[path].make_context(path[-1], words[len(path) :])
+
+
+def completed(folder: Path, *words: str) -> list[str]:
+    done = script(
+        folder=folder, _SMART_REPRO_COMPLETE="complete_bash", COMP_WORDS=" ".join(["smart-repro", *words]),
+        COMP_CWORD=str(len(words)),
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+def test_the_shell_completes_verbs_options_and_names(tmp_path: Path) -> None:
+    assert completed(tmp_path, "ru") == ["run", "runs"]
+    assert "--executor" in completed(tmp_path, "run", "x", "--ex")
+    assert completed(tmp_path, "data", "demo-m") == ["demo-mrpc", "demo-mnli"]
+    assert completed(tmp_path, "list", "me") == ["methods"]
+    assert completed(tmp_path, "runs", "un") == ["unpack"]
+    done = script("--show-completion", "bash", folder=tmp_path)
+    assert "complete -o default -F _smart_repro_completion smart-repro" in done.stdout
+
+
+# --- plain output ---
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "tasks"],
+        ["run", "compare", "--tasks", "demo-rte", "--methods", "vanilla", "--seeds", "1", "--set", "max_steps=2"],
+        ["status", "gone"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_pipe_gets_text_alone(words: list[str], tmp_path: Path) -> None:
+    done = script(*words, folder=tmp_path)
+    assert done.returncode == (2 if "gone" in words else 0)
+    assert done.stdout + done.stderr
+    assert not CONTROL.search(done.stdout + done.stderr)
+
+
+def on_a_terminal(*words: str, folder: Path, **environment: str) -> str:
+    """What the command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", SCRIPT, *words], cwd=folder, stdout=theirs, stderr=theirs,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment},
+    )  # fmt: skip
+    os.close(theirs)
+    found = b""
+    try:
+        while piece := os.read(ours, 4096):
+            found += piece
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(ours)
+        process.wait()
+    return found.decode()
+
+
+def test_no_color_means_no_escape_on_a_terminal_either(tmp_path: Path) -> None:
+    assert "\x1b[1m" in on_a_terminal("list", "tasks", folder=tmp_path)
+    plain = on_a_terminal("list", "tasks", folder=tmp_path, NO_COLOR="1")
+    assert "demo-rte" in plain
+    assert "\x1b" not in plain
+
+
+# --- doctor ---
+
+
+def test_doctor_names_the_file_and_a_remedy_for_whatever_is_amiss(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "smart-repro.toml").write_text("workers = 1\n")
+    code, out, _ = shell("doctor", "--json")
+    found = {check["what"]: check for check in json.loads(out)}
+    assert code == 0
+    wanted = {"config file", "python", "torch", "extra ray", "device", "cores", "threads", "memory", "disk", "cache",
+              "data", "hub", "model minilm"}  # fmt: skip
+    assert wanted <= set(found)
+    assert found["config file"]["found"] == f"{tmp_path / 'smart-repro.toml'}: workers = 1"
+    assert all(check["remedy"] for check in found.values() if check["state"] != "ok")
+
+
+def test_doctor_lists_the_data_sets_of_the_folder(glue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMART_REPRO_DATA", str(glue))
+    (check,) = doctor._data()
+    assert (check.state, check.found) == ("ok", f"{glue}: cola, stsb, rte")
+    monkeypatch.setenv("SMART_REPRO_DATA", str(glue / "gone"))
+    (check,) = doctor._data()
+    assert (check.state, "SMART_REPRO_DATA" in check.remedy) == ("bad", True)
+
+
+def test_doctor_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr(doctor.urllib.request, "urlopen", refused)
+    check = doctor._hub()
+    assert (check.state, "no route" in check.found, "--data-dir" in check.remedy) == ("note", True, True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "switched off" in doctor._hub().found
+
+
+def test_an_unreadable_default_is_an_error_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xff")
+    with pytest.raises(UsageError, match=r"x\.toml cannot be read"):
+        config.read(path)

@@ -1,0 +1,166 @@
+"""The run store: whole folders or none, one owner at a time, the first finisher wins."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.errors import UsageError
+from benchmarks.store import leases
+from benchmarks.store.leases import LeaseLostError, acquire, alive
+from benchmarks.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path / "results")
+    made.prepare()
+    return made
+
+
+def test_a_run_folder_appears_whole_and_the_work_folder_goes(store: Store) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    attempt = store.attempt(lease)
+    (attempt / "result.json").write_text("{}")
+    assert not store.is_done("k")
+    store.publish(lease, attempt)
+    assert store.is_done("k")
+    assert [path.name for path in (store.runs / "k").iterdir()] == ["result.json"]
+    assert not (store.inflight / "k").exists()
+
+
+def test_a_living_owner_keeps_others_out(store: Store) -> None:
+    assert store.take("k") is not None
+    assert store.take("k") is None
+    assert store.states(["k"])["k"].state == "running"
+
+
+def test_two_hundred_threads_give_one_owner(store: Store) -> None:
+    owners = []
+    threads = [threading.Thread(target=lambda: owners.append(acquire(store.inflight / "k"))) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(owner is not None for owner in owners) == 1
+
+
+def test_a_work_folder_that_goes_while_it_is_being_made_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process made it before us and, its run done, removed it before we looked."""
+    mkdir, met = os.mkdir, []
+
+    def taken_once(path: str | Path, *rest: Any) -> None:
+        if Path(path).name == "k" and not met:
+            met.append(path)
+            raise FileExistsError(path)
+        mkdir(path, *rest)
+
+    monkeypatch.setattr(os, "mkdir", taken_once)
+    lease = acquire(store.inflight / "k")
+    assert met
+    assert lease is not None
+    assert alive(lease.path)
+    lease.release()
+
+
+def test_what_a_dead_process_left_is_taken_over_and_resumed(store: Store) -> None:
+    script = (
+        "from benchmarks.store.store import Store; from pathlib import Path; import os\n"
+        f"store = Store(Path({str(store.root)!r})); lease = store.take('k'); attempt = store.attempt(lease)\n"
+        "(attempt / 'checkpoint.pt').write_text('saved'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parents[3])
+    assert store.states(["k"])["k"].state == "todo"
+    lease = store.take("k")
+    assert lease is not None
+    assert lease.number == 2
+    assert (store.attempt(lease) / "checkpoint.pt").read_text() == "saved"
+
+
+def test_an_owner_that_slept_through_a_takeover_publishes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper = store.take("k")
+    assert sleeper is not None
+    stale = store.attempt(sleeper)
+    (stale / "result.json").write_text("old")
+    monkeypatch.setattr(leases, "alive", lambda path: False)  # as seen from a machine on which the sleeper looks dead
+    second = store.take("k")
+    assert second is not None
+    with pytest.raises(LeaseLostError):
+        sleeper.check()
+    second.release()
+    with pytest.raises(LeaseLostError):
+        store.publish(sleeper, stale)
+    assert not store.is_done("k")
+
+
+def test_the_first_finisher_wins(store: Store) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    attempt = store.attempt(lease)
+    (attempt / "result.json").write_text("second")
+    (store.runs / "k").mkdir()
+    (store.runs / "k" / "result.json").write_text("first")
+    store.publish(lease, attempt)
+    assert (store.runs / "k" / "result.json").read_text() == "first"
+    assert not (store.inflight / "k").exists()
+
+
+def test_a_lease_of_another_host_dies_when_its_heartbeat_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lease-1.json"
+    content = {"host": "elsewhere", "boot": "x", "pid": 1, "started": 0.0, "heartbeat": 4}
+    path.write_text(json.dumps(content))
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    assert alive(path)
+    clock[0] += leases.PATIENCE - 1
+    assert alive(path)
+    path.write_text(json.dumps({**content, "heartbeat": 5}))
+    clock[0] += leases.PATIENCE - 1
+    assert alive(path)
+    clock[0] += leases.PATIENCE + 1
+    assert not alive(path)
+
+
+def test_a_process_id_used_again_is_not_the_owner(tmp_path: Path) -> None:
+    path = tmp_path / "lease-1.json"
+    path.write_text(json.dumps({**leases._me(), "heartbeat": 0, "started": 1.0}))
+    assert not alive(path)
+
+
+def test_a_failure_is_kept_with_its_reason(store: Store) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    store.attempt(lease)
+    store.fail(lease, "non-finite", "the loss is nan")
+    state = store.states(["k"])["k"]
+    assert (state.state, state.detail) == ("failed", "non-finite: the loss is nan")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        Store(blocker / "results").prepare()
+    if os.geteuid() != 0:
+        locked = tmp_path / "locked"
+        locked.mkdir()
+        locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        with pytest.raises(UsageError, match="Permission denied"):
+            Store(locked / "results").prepare()
