@@ -153,8 +153,12 @@ def test_the_glossary_names_what_exists() -> None:
     ):
         assert flag in smart
         assert any(row.startswith(f"| {symbol} |") and f"`{flag}`" in row for row in rows), symbol
-    named = [name for row in rows for part in re.findall(r"methods? ((?:`[^`]+`(?:, )?)+)", row)
-             for name in re.findall(r"`([^`]+)`", part)]  # fmt: skip
+    named = [
+        name
+        for row in rows
+        for part in re.findall(r"methods? ((?:`[^`]+`(?:, )?)+)", row)
+        for name in re.findall(r"`([^`]+)`", part)
+    ]
     assert len(named) >= 4
     assert set(named) <= set(METHODS)
     assert all(f"`{name}`" in " ".join(rows) for name in COMBINERS)

@@ -19,8 +19,11 @@ REPORTING = {"actions.py", "check.py", "export.py"}
 # the one file of the core that hands over to the suite, when the command is run
 COMMAND = "_command.py"
 # optional packages and the only file that may name them
-EXTRAS = {"peft": "smart_repro/methods/lora.py", "ray": "benchmarks/engine/ray.py",
-          "tensorboard": "benchmarks/training/tracking.py"}  # fmt: skip
+EXTRAS = {
+    "peft": "smart_repro/methods/lora.py",
+    "ray": "benchmarks/engine/ray.py",
+    "tensorboard": "benchmarks/training/tracking.py",
+}
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

@@ -56,8 +56,10 @@ def test_the_source_archive_builds_the_same_wheel(built: Path, wheel: Path, tmp_
         assert (source / wanted).is_file(), wanted
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "again")],
-        cwd=source, check=True, capture_output=True,
-    )  # fmt: skip
+        cwd=source,
+        check=True,
+        capture_output=True,
+    )
     (again,) = (tmp_path / "again").iterdir()
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
@@ -131,9 +133,13 @@ def run(python: Path, code: str, *words: str, folder: Path, **more: str) -> subp
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     settings = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", **more}
     return subprocess.run(
-        [str(python), "-P", "-c", code, *words], cwd=folder, env={**kept, **settings}, capture_output=True, text=True,
+        [str(python), "-P", "-c", code, *words],
+        cwd=folder,
+        env={**kept, **settings},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
 
 
 COMMAND = "import sys; sys.argv[0] = 'smart-repro'; from smart_repro._command import main; sys.exit(main())"

@@ -84,14 +84,26 @@ def executed(folder: Path, commands: list[str]) -> list[tuple[str, int]]:
     (folder / "work").mkdir()
     script = "".join(f'{command}\necho "{_MARK}$?"\n' for command in commands)
     environment = {
-        **os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg", "SMART_REPRO_CACHE": "off",
+        **os.environ,
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "MPLBACKEND": "agg",
+        "SMART_REPRO_CACHE": "off",
         "SMART_REPRO_DATA": "",
-    }  # fmt: skip
+    }
     done = subprocess.run(
-        ["bash", "-c", script], cwd=folder / "work", env=environment, text=True, check=False, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        ["bash", "-c", script],
+        cwd=folder / "work",
+        env=environment,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     pieces = re.split(rf"{_MARK}(\d+)\n", done.stdout)
     return [(printed, int(status)) for printed, status in zip(pieces[::2], pieces[1::2], strict=False)]
 

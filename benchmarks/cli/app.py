@@ -148,14 +148,28 @@ def show(
 
 @app.command()
 def plan(
-    name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
-    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
-    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Results = RESULTS, grid_name: RunName = None, tune: Tune = False,
-    tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
+    name: Name,
+    profile: Profile = None,
+    tasks: Tasks = None,
+    methods: Methods = None,
+    seeds: Seeds = None,
+    model: Model = None,
+    layers: Layers = None,
+    max_train_samples: SampleCount = None,
+    epochs: Epochs = None,
+    settings: Set = None,
+    source: SourceKind = None,
+    data_dir: DataDir = None,
+    data_file: DataFile = None,
+    results: Results = RESULTS,
+    grid_name: RunName = None,
+    tune: Tune = False,
+    tuned: Tuned = False,
+    plugins: Plugins = None,
+    workers: Workers = None,
     calibrate: Annotated[bool, typer.Option(help="time a few updates of each kind of run on this machine")] = False,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Show the runs of an experiment, how many are done, and what the rest takes: time, disk and memory.
 
     The time is known once runs of that kind were done on this machine, or with --calibrate, which times a few updates.
@@ -173,15 +187,34 @@ def plan(
 
 @app.command()
 def run(
-    name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
-    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
-    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Results = RESULTS, grid_name: RunName = None, tune: Tune = False,
-    tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
-    executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
-    checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
-    track: Track = None, dry_run: DryRun = False, quiet: Quiet = False,
-) -> None:  # fmt: skip
+    name: Name,
+    profile: Profile = None,
+    tasks: Tasks = None,
+    methods: Methods = None,
+    seeds: Seeds = None,
+    model: Model = None,
+    layers: Layers = None,
+    max_train_samples: SampleCount = None,
+    epochs: Epochs = None,
+    settings: Set = None,
+    source: SourceKind = None,
+    data_dir: DataDir = None,
+    data_file: DataFile = None,
+    results: Results = RESULTS,
+    grid_name: RunName = None,
+    tune: Tune = False,
+    tuned: Tuned = False,
+    plugins: Plugins = None,
+    workers: Workers = None,
+    executor_name: ExecutorName = "local",
+    address: Address = None,
+    retry_failed: RetryFailed = False,
+    checkpoint_steps: CheckpointSteps = None,
+    checkpoint_minutes: CheckpointMinutes = 1.0,
+    track: Track = None,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+) -> None:
     """Do the runs of an experiment that are not done yet.
 
     Example: smart-repro run compare --tasks rte --methods vanilla,smart --seeds 5 --model minilm --data-dir glue_data
@@ -196,15 +229,34 @@ def run(
 
 @app.command()
 def reproduce(
-    name: Name, profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
-    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
-    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Results = RESULTS, grid_name: RunName = None, tune: Tune = False,
-    tuned: Tuned = False, plugins: Plugins = None, workers: Workers = None,
-    executor_name: ExecutorName = "local", address: Address = None, retry_failed: RetryFailed = False,
-    checkpoint_steps: CheckpointSteps = None, checkpoint_minutes: CheckpointMinutes = 1.0,
-    track: Track = None, dry_run: DryRun = False, quiet: Quiet = False,
-) -> None:  # fmt: skip
+    name: Name,
+    profile: Profile = None,
+    tasks: Tasks = None,
+    methods: Methods = None,
+    seeds: Seeds = None,
+    model: Model = None,
+    layers: Layers = None,
+    max_train_samples: SampleCount = None,
+    epochs: Epochs = None,
+    settings: Set = None,
+    source: SourceKind = None,
+    data_dir: DataDir = None,
+    data_file: DataFile = None,
+    results: Results = RESULTS,
+    grid_name: RunName = None,
+    tune: Tune = False,
+    tuned: Tuned = False,
+    plugins: Plugins = None,
+    workers: Workers = None,
+    executor_name: ExecutorName = "local",
+    address: Address = None,
+    retry_failed: RetryFailed = False,
+    checkpoint_steps: CheckpointSteps = None,
+    checkpoint_minutes: CheckpointMinutes = 1.0,
+    track: Track = None,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+) -> None:
     """Plan, run, analyse and report an experiment: from nothing to report.html.
 
     Example: smart-repro reproduce smart-table1 --profile small --data-dir glue_data
@@ -282,21 +334,40 @@ def export(
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="the grid: regression (the project's own), another experiment, or "
-                                        "compare for a grid of your own")] = "regression",
-    profile: Profile = None, tasks: Tasks = None, methods: Methods = None, seeds: Seeds = None,
-    model: Model = None, layers: Layers = None, max_train_samples: SampleCount = None, epochs: Epochs = None,
-    settings: Set = None, source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None,
-    results: Annotated[Path | None, typer.Option(help="keep the runs there, and take finished ones from there; "
-                                                 "default: all are done anew and none is kept")] = None,
-    grid_name: RunName = None, plugins: Plugins = None, workers: Workers = None,
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="the grid: regression (the project's own), another experiment, or compare for a grid of your own"
+        ),
+    ] = "regression",
+    profile: Profile = None,
+    tasks: Tasks = None,
+    methods: Methods = None,
+    seeds: Seeds = None,
+    model: Model = None,
+    layers: Layers = None,
+    max_train_samples: SampleCount = None,
+    epochs: Epochs = None,
+    settings: Set = None,
+    source: SourceKind = None,
+    data_dir: DataDir = None,
+    data_file: DataFile = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="keep the runs there, and take finished ones from there; default: all are done anew and none is kept"
+        ),
+    ] = None,
+    grid_name: RunName = None,
+    plugins: Plugins = None,
+    workers: Workers = None,
     baseline: Annotated[Path | None, typer.Option(help="the file to compare with; default: the project's own")] = None,
     form: Annotated[str, typer.Option("--format", help="text, github (annotations) or json")] = "text",
     junit: Annotated[Path | None, typer.Option(help="also write the outcome there as JUnit XML")] = None,
     update: Annotated[bool, typer.Option("--update", help="write a new baseline instead of comparing")] = False,
     allow_dirty: Annotated[bool, typer.Option(help="write it although files differ from the commit")] = False,
     quiet: Quiet = False,
-) -> None:  # fmt: skip
+) -> None:
     """Check that the code computes what it did when the baseline was written: exit 0 if so, 1 on a regression.
 
     Example: smart-repro check --tasks demo-sst2 --methods vanilla,smart --junit check.xml
@@ -353,10 +424,14 @@ def data(
     tasks: Annotated[
         list[str] | None, typer.Argument(help="tasks to look at; default: all", autocompletion=task_names)
     ] = None,
-    source: SourceKind = None, data_dir: DataDir = None, data_file: DataFile = None, model: Model = None,
+    source: SourceKind = None,
+    data_dir: DataDir = None,
+    data_file: DataFile = None,
+    model: Model = None,
     plot: Annotated[Path | None, typer.Option(help="also draw length and label histograms into this folder")] = None,
-    plugins: Plugins = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> None:
     """Show what each task reads: files, rows against the official ones, labels, duplicates, fingerprints.
 
     Example: smart-repro data rte cola --data-dir glue_data

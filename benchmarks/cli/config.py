@@ -115,8 +115,12 @@ def _for_group(values: Mapping[str, Any], group: Any) -> dict[str, Any]:
         if hasattr(command, "commands"):
             found[name] = _for_group(values, command)
             continue
-        keys = {option.lstrip("-").replace("-", "_"): each.name for each in command.params for option in each.opts
-                if option.startswith("--")}  # fmt: skip
+        keys = {
+            option.lstrip("-").replace("-", "_"): each.name
+            for each in command.params
+            for option in each.opts
+            if option.startswith("--")
+        }
         found[name] = {
             keys[key]: value
             for key, value in values.items()

@@ -40,9 +40,20 @@ class Check:
 def checks(results: Path, config: Config | None = None) -> list[Check]:
     """All checks. Loads torch, so it takes a few seconds; the hub may take a few more."""
     return [
-        _config(config or Config()), _python(), *_packages(), *_extras(), _device(), _cores(), _threads(), _memory(),
-        *_disk(results), _cache(), *_models(), *_data(), _hub(),
-    ]  # fmt: skip
+        _config(config or Config()),
+        _python(),
+        *_packages(),
+        *_extras(),
+        _device(),
+        _cores(),
+        _threads(),
+        _memory(),
+        *_disk(results),
+        _cache(),
+        *_models(),
+        *_data(),
+        _hub(),
+    ]
 
 
 def text(found: list[Check]) -> str:
@@ -94,9 +105,11 @@ def _device() -> Check:
         return Check("device", "ok" if roomy else "note", found, remedy)
     if Path("/dev/nvidia0").exists():
         return Check(
-            "device", "bad", f"an NVIDIA GPU that torch {torch.__version__} cannot use",
+            "device",
+            "bad",
+            f"an NVIDIA GPU that torch {torch.__version__} cannot use",
             "install a build of torch for its driver: https://pytorch.org/get-started/locally",
-        )  # fmt: skip
+        )
     return Check("device", "note", "CPU only", "the profiles demo and small are made for it; paper needs a GPU")
 
 

@@ -79,8 +79,10 @@ def sight_lines(plan: Plan) -> list[str]:
         return []
     source = next(iter(plan.jobs.values())).source
     for claim in experiment.claims:
-        found = [next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
-                 for task in claim.tasks]  # fmt: skip
+        found = [
+            next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
+            for task in claim.tasks
+        ]
         columns = [column for column in found if column is not None]
         if not claim.plain or not columns or (len(columns) < len(found) and not claim.partial):
             continue

@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 
 STARTUP = 6.0  # seconds a worker takes to load its libraries
 _RECENT = 20  # runs of one kind that are averaged
-_ON_SPEED = ("task", "model", "head", "layers", "max_length", "max_train_samples", "batch_size", "accumulation",
-             "precision", "threads", "holdout", "predict")  # fmt: skip
+_ON_SPEED = (
+    "task",
+    "model",
+    "head",
+    "layers",
+    "max_length",
+    "max_train_samples",
+    "batch_size",
+    "accumulation",
+    "precision",
+    "threads",
+    "holdout",
+    "predict",
+)
 _LIBRARIES = 0.7 * 2**30  # bytes a worker takes before it has a model
 _STATES = 5  # copies of the weights: themselves, gradients, Adam's two moments, perhaps a teacher
 _ACTIVATIONS = 80  # bytes kept per token, hidden unit and layer for the backward pass

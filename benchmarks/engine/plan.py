@@ -150,8 +150,20 @@ class _Sizes:
         return self._of(run)[2]
 
     def _of(self, run: RunSpec) -> tuple[int, int, int]:
-        on = (run.tasks, run.predict, run.holdout, run.max_train_samples, run.per_class, run.batch_size, run.epochs,
-              run.max_steps, run.evaluate_every, run.method, run.options, run.combine)  # fmt: skip
+        on = (
+            run.tasks,
+            run.predict,
+            run.holdout,
+            run.max_train_samples,
+            run.per_class,
+            run.batch_size,
+            run.epochs,
+            run.max_steps,
+            run.evaluate_every,
+            run.method,
+            run.options,
+            run.combine,
+        )
         if on not in self._plans:
             self._plans[on] = self._counted(run)
         return self._plans[on]

@@ -56,9 +56,18 @@ class Summary:
         return self.seconds / self.expected - 1 if self.expected and as_planned else None
 
 
-def run(plan: Plan, store: Store, executor: Executor, display: Display, *, retry_failed: bool = False,
-        plugins: tuple[str, ...] = (), checkpoint: Mapping[str, float] | None = None,
-        commands: Mapping[str, str] | None = None, track: str = "") -> Summary:  # fmt: skip
+def run(
+    plan: Plan,
+    store: Store,
+    executor: Executor,
+    display: Display,
+    *,
+    retry_failed: bool = False,
+    plugins: tuple[str, ...] = (),
+    checkpoint: Mapping[str, float] | None = None,
+    commands: Mapping[str, str] | None = None,
+    track: str = "",
+) -> Summary:
     """Do what is left to do, and wait for runs that other processes work on, or take them over when those die.
 
     Ctrl-C once lets each run finish its update (or evaluation) and checkpoint; twice ends at once.

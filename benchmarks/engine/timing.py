@@ -89,8 +89,11 @@ def _prediction_seconds(model: Any, data: Any, run: RunSpec) -> float:
     sample = Encoded(
         {name: values[places] for name, values in data.columns.items()},
         np.concatenate([[0], np.cumsum(data.lengths[rows])]),
-        data.padding, data.ids[rows], data.labels[rows], data.left,
-    )  # fmt: skip
+        data.padding,
+        data.ids[rows],
+        data.labels[rows],
+        data.left,
+    )
     began = time.perf_counter()
     predict(model, sample, precision=run.precision)
     return (time.perf_counter() - began) * float(data.lengths.sum() / sample.lengths.sum())

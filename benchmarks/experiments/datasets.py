@@ -16,14 +16,28 @@ from benchmarks.papers.placed import Omission
 from benchmarks.tasks import TASKS, Classification
 
 SMART_TASKS = {
-    "CoLA": ("cola",), "SST": ("sst2",), "MNLI": ("mnli", "mnli-mm"), "RTE": ("rte",), "WNLI": ("wnli",),
-    "QQP": ("qqp",), "MRPC": ("mrpc",), "QNLI": ("qnli",), "STS-B": ("stsb",), "SNLI": ("snli",),
-    "SciTail": ("scitail",), "ANLI": ("anli",),
-}  # fmt: skip
+    "CoLA": ("cola",),
+    "SST": ("sst2",),
+    "MNLI": ("mnli", "mnli-mm"),
+    "RTE": ("rte",),
+    "WNLI": ("wnli",),
+    "QQP": ("qqp",),
+    "MRPC": ("mrpc",),
+    "QNLI": ("qnli",),
+    "STS-B": ("stsb",),
+    "SNLI": ("snli",),
+    "SciTail": ("scitail",),
+    "ANLI": ("anli",),
+}
 SDA_TASKS = {
-    "IMDb": ("imdb",), "AG's News": ("ag-news",), "DBPedia": ("dbpedia",), "Yelp Polarity": ("yelp-polarity",),
-    "Yelp Full": ("yelp-full",), "SNLI": ("snli",), "MNLI-(m/mm)": ("mnli", "mnli-mm"),
-}  # fmt: skip
+    "IMDb": ("imdb",),
+    "AG's News": ("ag-news",),
+    "DBPedia": ("dbpedia",),
+    "Yelp Polarity": ("yelp-polarity",),
+    "Yelp Full": ("yelp-full",),
+    "SNLI": ("snli",),
+    "MNLI-(m/mm)": ("mnli", "mnli-mm"),
+}
 
 
 @dataclass(frozen=True)

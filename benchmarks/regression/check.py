@@ -65,8 +65,15 @@ def check(
         return compare(baseline, _measure(request, plan, store, executor, display))
 
 
-def update(request: Request, file: Path, executor: Executor, display: Display, results: Path | None = None, *,
-           allow_dirty: bool = False) -> Baseline:  # fmt: skip
+def update(
+    request: Request,
+    file: Path,
+    executor: Executor,
+    display: Display,
+    results: Path | None = None,
+    *,
+    allow_dirty: bool = False,
+) -> Baseline:
     """Do the runs asked for and write them as the baseline, with its provenance; ``UPDATE_SEEDS`` seeds by default.
 
     Raises: UsageError: if runs fail, or the code is not what a commit holds (unless ``allow_dirty``).
@@ -121,8 +128,9 @@ def _measure(request: Request, plan: Plan, store: Store, executor: Executor, dis
 # --- doing the runs ---
 
 
-def measure(plan: Plan, store: Store, executor: Executor, display: Display, plugins: tuple[str, ...] = (),
-            command: str = "") -> Measured:  # fmt: skip
+def measure(
+    plan: Plan, store: Store, executor: Executor, display: Display, plugins: tuple[str, ...] = (), command: str = ""
+) -> Measured:
     """Do what is not done of the grid, and read what came of it.
 
     Raises: UsageError: if the folder holds runs that other code made.

@@ -129,8 +129,11 @@ def _unpaired(baseline: Baseline, measured: Measured) -> str:
     if len(measured.machines) > 1:
         return "the runs were made on several machines"
     here = measured.machines[0] if measured.machines else baseline.machine
-    other = [f"{name} {baseline.machine.get(name)} -> {here[name]}" for name in here
-             if here[name] != baseline.machine.get(name)]  # fmt: skip
+    other = [
+        f"{name} {baseline.machine.get(name)} -> {here[name]}"
+        for name in here
+        if here[name] != baseline.machine.get(name)
+    ]
     if other:
         return "another machine or version than the baseline's: " + "; ".join(other)
     missing = {

@@ -77,9 +77,14 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
         raise UsageError(f"run {key} kept no weights: {_remedy(store, key, spec, run)}")
     labels = run.task["labels"]
     model = load(
-        models.resolve(spec.model).folder, num_labels=len(labels or [0]), head=spec.head, layers=spec.layers,
-        dropout=spec.dropout, head_dropout=spec.head_dropout, random_weights=True,
-    )  # fmt: skip
+        models.resolve(spec.model).folder,
+        num_labels=len(labels or [0]),
+        head=spec.head,
+        layers=spec.layers,
+        dropout=spec.dropout,
+        head_dropout=spec.head_dropout,
+        random_weights=True,
+    )
     build(spec.method, **dict(spec.options)).setup(model, max(1, run.result["steps"]))  # lora adds to the model
     try:
         model.load_state_dict(load_file(path))

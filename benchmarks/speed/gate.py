@@ -135,8 +135,10 @@ def of_seeds(measured: Measured, wanted: Sequence[int]) -> Measured:
 
 def _of_seeds(cell: Cell, wanted: Sequence[int]) -> Cell:
     places = [cell.seeds.index(seed) for seed in wanted]
-    pick = {table: {name: tuple(values[place] for place in places) for name, values in getattr(cell, table).items()}
-            for table in ("scores", "parts")}  # fmt: skip
+    pick = {
+        table: {name: tuple(values[place] for place in places) for name, values in getattr(cell, table).items()}
+        for table in ("scores", "parts")
+    }
     return replace(cell, seeds=tuple(wanted), keys=tuple(cell.keys[place] for place in places), **pick)
 
 

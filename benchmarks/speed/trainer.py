@@ -53,14 +53,26 @@ def with_trainer(model: nn.Module, method: str, data: Encoded) -> float:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no", num_train_epochs=1,
-            per_device_train_batch_size=BATCH, learning_rate=1e-4, logging_steps=20, remove_unused_columns=False,
+            folder,
+            use_cpu=True,
+            report_to="none",
+            disable_tqdm=True,
+            save_strategy="no",
+            num_train_epochs=1,
+            per_device_train_batch_size=BATCH,
+            learning_rate=1e-4,
+            logging_steps=20,
+            remove_unused_columns=False,
             dataloader_pin_memory=False,
-        )  # fmt: skip
+        )
         MethodTrainer(
-            copy.deepcopy(model), arguments, train_dataset=rows, data_collator=_stack, method=build(method),
+            copy.deepcopy(model),
+            arguments,
+            train_dataset=rows,
+            data_collator=_stack,
+            method=build(method),
             callbacks=[clock],
-        ).train()  # fmt: skip
+        ).train()
     return seconds(clock.times)
 
 
@@ -85,8 +97,9 @@ def _model(name: str) -> nn.Module:
     if name == "minilm":
         return load(models.resolve(name).folder, num_labels=2)
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=538, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-                        intermediate_size=256)  # fmt: skip
+    config = BertConfig(
+        vocab_size=538, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=256
+    )
     return BertForSequenceClassification(config)
 
 

@@ -111,8 +111,9 @@ def _failure_kind(error: Exception) -> str:
     return next((name for kind, name in kinds.items() if isinstance(error, kind)), "crash")
 
 
-def _result(job: Job, store: Store, attempt: Path, checkpoint: Checkpoint, report: Report,
-            should_stop: Callable[[], bool]) -> dict[str, Any]:  # fmt: skip
+def _result(
+    job: Job, store: Store, attempt: Path, checkpoint: Checkpoint, report: Report, should_stop: Callable[[], bool]
+) -> dict[str, Any]:
     """Train and record, or find that an earlier attempt had got as far as its result: it only was not published."""
     path = attempt / "result.json"
     if not path.exists():
@@ -121,8 +122,9 @@ def _result(job: Job, store: Store, attempt: Path, checkpoint: Checkpoint, repor
     return result
 
 
-def _train_and_record(job: Job, store: Store, folder: Path, checkpoint: Checkpoint, report: Report,
-                      should_stop: Callable[[], bool]) -> None:  # fmt: skip
+def _train_and_record(
+    job: Job, store: Store, folder: Path, checkpoint: Checkpoint, report: Report, should_stop: Callable[[], bool]
+) -> None:
     run, began = job.spec, time.perf_counter()
     torch.set_num_threads(run.threads)
     if torch.cuda.is_available():
@@ -139,8 +141,15 @@ def _train_and_record(job: Job, store: Store, folder: Path, checkpoint: Checkpoi
         prepared = time.perf_counter()
         if run.combine is None:
             method = _method(run, data)
-            model = train(model, method, data.train, train_config(run), observer=recorder, checkpoint=checkpoint,
-                          should_stop=should_stop)  # fmt: skip
+            model = train(
+                model,
+                method,
+                data.train,
+                train_config(run),
+                observer=recorder,
+                checkpoint=checkpoint,
+                should_stop=should_stop,
+            )
             if run.measure:
                 instruments.write_measurements(method, model, folder / "measures.json")
         else:

@@ -78,8 +78,11 @@ def draw_attacks(found: pd.DataFrame) -> Figure:
         ax.set_title(fill(sentence.removesuffix("."), 46))
     figure.supxlabel("difference in points of Matthews correlation", fontsize=8.5, color=figures.SOFT)
     told = (claims.SUPPORTED, claims.INCONCLUSIVE, claims.CONTRADICTED)
-    figure.legend(handles=[Line2D([], [], color=COLOURS[status], marker="o", label=status) for status in told],
-                  loc="outside upper right", ncols=len(told))  # fmt: skip
+    figure.legend(
+        handles=[Line2D([], [], color=COLOURS[status], marker="o", label=status) for status in told],
+        loc="outside upper right",
+        ncols=len(told),
+    )
     return figure
 
 
@@ -90,10 +93,18 @@ def rates() -> pd.DataFrame:
     for rate, name in RATES.items():
         there = cells(name) if name else differences()
         there = there[(there["task"] == "cola") & there["row"].isin(half["row"])]
-        found.append(pd.DataFrame({
-            "rate": rate, "row": there["row"], "title": there["row_title"], "mean": there["mean"],
-            "least": [min(scores) for scores in there["scores"]], "largest": [max(s) for s in there["scores"]],
-        }))  # fmt: skip
+        found.append(
+            pd.DataFrame(
+                {
+                    "rate": rate,
+                    "row": there["row"],
+                    "title": there["row_title"],
+                    "mean": there["mean"],
+                    "least": [min(scores) for scores in there["scores"]],
+                    "largest": [max(s) for s in there["scores"]],
+                }
+            )
+        )
     return pd.concat(found, ignore_index=True)
 
 

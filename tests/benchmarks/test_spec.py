@@ -86,15 +86,38 @@ def test_a_spec_survives_json() -> None:
 def test_every_field_enters_the_key() -> None:
     base = RunSpec(task="rte")
     other = {
-        "task": "sst2", "method": "smart", "options": (("mu", 2),), "model": "minilm", "head": "mean", "layers": 2,
-        "random_weights": True, "dropout": 0.2, "head_dropout": 0.2, "max_length": 64, "max_train_samples": 99,
-        "per_class": 9, "with_tasks": ("cola",),
-        "holdout": 0.2, "predict": ("dev",), "evaluate_every": 2,
-        "epochs": 9, "max_steps": 9, "batch_size": 9, "accumulation": 2,
-        "learning_rate": 1e-3, "head_learning_rate": 1e-3, "weight_decay": 0.0, "optimizer": "radam",
-        "schedule": "constant", "warmup": 0.0, "clip": None, "precision": "bf16", "threads": 2,
-        "late_noise": 0.1, "measure": True,
-    }  # fmt: skip
+        "task": "sst2",
+        "method": "smart",
+        "options": (("mu", 2),),
+        "model": "minilm",
+        "head": "mean",
+        "layers": 2,
+        "random_weights": True,
+        "dropout": 0.2,
+        "head_dropout": 0.2,
+        "max_length": 64,
+        "max_train_samples": 99,
+        "per_class": 9,
+        "with_tasks": ("cola",),
+        "holdout": 0.2,
+        "predict": ("dev",),
+        "evaluate_every": 2,
+        "epochs": 9,
+        "max_steps": 9,
+        "batch_size": 9,
+        "accumulation": 2,
+        "learning_rate": 1e-3,
+        "head_learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "optimizer": "radam",
+        "schedule": "constant",
+        "warmup": 0.0,
+        "clip": None,
+        "precision": "bf16",
+        "threads": 2,
+        "late_noise": 0.1,
+        "measure": True,
+    }
     seeds = {field.name: 7 for field in fields(RunSpec) if field.name.startswith("seed")}
     changed = {**other, **seeds}
     elsewhere = {"init_from", "combine", "parents", "head_dropouts"}  # test_engine_parents.py, test_multitask.py

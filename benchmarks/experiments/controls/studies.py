@@ -36,8 +36,12 @@ def _smoothness(direction: str, reading: str) -> Row:
 _VANILLA = method_rows.vanilla("plain fine-tuning")
 _DRIVERS = (
     _VANILLA,
-    Row("vanilla-3x", "plain, three times the epochs (equal compute)", method("vanilla"),
-        {"epochs": Times(3), "max_steps": Times(3)}),
+    Row(
+        "vanilla-3x",
+        "plain, three times the epochs (equal compute)",
+        method("vanilla"),
+        {"epochs": Times(3), "max_steps": Times(3)},
+    ),
     Row("vanilla-dropout", "plain, dropout 0.2", method("vanilla"), {"dropout": 0.2}),
     Row("label-smoothing", "plain, label smoothing 0.1", method("vanilla", label_smoothing=0.1)),
     Row("vanilla-adam", "plain, Adam without bias correction", method("vanilla"), {"optimizer": "adam-uncorrected"}),
@@ -52,11 +56,14 @@ _DRIVERS = (
         Row(f"bregman:{teacher}", f"D_Breg, teacher {teacher}", method("bregman", teacher=teacher))
         for teacher in ("ema", "ema-scaled", "theta0")
     ),
-    Row("bregman:current", "D_Breg, teacher = student with other masks",
-        method("bregman", teacher="current", teacher_dropout="independent")),
+    Row(
+        "bregman:current",
+        "D_Breg, teacher = student with other masks",
+        method("bregman", teacher="current", teacher_dropout="independent"),
+    ),
     *method_rows.smart("SMART"),
     Row("smart-released", "SMART as released", method("smart-released")),
-)  # fmt: skip
+)
 
 
 def _driver(name: str, sentence: str, a: str, b: str, *, direction: str = "greater", reading: str = "") -> Claim:
@@ -96,23 +103,58 @@ def what_drives_smart() -> Experiment:
         title="What drives SMART",
         rows=_DRIVERS,
         claims=(
-            _driver("perturbation-matters", "With independent masks the perturbation adds something to dropout alone.",
-                    "smoothness[independent]:ascent", "smoothness[independent]:none", reading="independent"),
-            _driver("direction-matters", "The ascent direction is better than a random one.",
-                    "smoothness[shared]:ascent", "smoothness[shared]:random", reading="shared"),
-            _driver("smart-beats-r-drop", "SMART is better than R-Drop, which perturbs nothing.",
-                    "smart[independent]", "r-drop", reading="independent"),
-            _driver("smart-beats-equal-compute", "SMART is better than plain fine-tuning of equal compute.",
-                    "smart[shared]", "vanilla-3x", reading="shared"),
-            _driver("smart-beats-label-smoothing", "SMART is better than label smoothing.", "smart[shared]",
-                    "label-smoothing", reading="shared"),
-            _driver("teacher-memory-matters", "The exponential mean is a better teacher than the pre-trained weights.",
-                    "bregman:ema", "bregman:theta0"),
-            _driver("released-is-as-good", "SMART as released is as good as SMART as written.", "smart-released",
-                    "smart[shared]", direction="no less", reading="as-released"),
+            _driver(
+                "perturbation-matters",
+                "With independent masks the perturbation adds something to dropout alone.",
+                "smoothness[independent]:ascent",
+                "smoothness[independent]:none",
+                reading="independent",
+            ),
+            _driver(
+                "direction-matters",
+                "The ascent direction is better than a random one.",
+                "smoothness[shared]:ascent",
+                "smoothness[shared]:random",
+                reading="shared",
+            ),
+            _driver(
+                "smart-beats-r-drop",
+                "SMART is better than R-Drop, which perturbs nothing.",
+                "smart[independent]",
+                "r-drop",
+                reading="independent",
+            ),
+            _driver(
+                "smart-beats-equal-compute",
+                "SMART is better than plain fine-tuning of equal compute.",
+                "smart[shared]",
+                "vanilla-3x",
+                reading="shared",
+            ),
+            _driver(
+                "smart-beats-label-smoothing",
+                "SMART is better than label smoothing.",
+                "smart[shared]",
+                "label-smoothing",
+                reading="shared",
+            ),
+            _driver(
+                "teacher-memory-matters",
+                "The exponential mean is a better teacher than the pre-trained weights.",
+                "bregman:ema",
+                "bregman:theta0",
+            ),
+            _driver(
+                "released-is-as-good",
+                "SMART as released is as good as SMART as written.",
+                "smart-released",
+                "smart[shared]",
+                direction="no less",
+                reading="as-released",
+            ),
         ),
         notes=("R_s with shared masks and no perturbation is identically 0 and is not run.",),
-    )  # fmt: skip
+    )
 
 
 @EXPERIMENTS.register("what-drives-sda")
@@ -128,28 +170,45 @@ def what_drives_sda() -> Experiment:
             _VANILLA,
             sda.sda(1),
             *(
-                Row(f"sda[K=1]:{masks}", f"SDA (K = 1), teacher with {words}",
-                    method("sda", K=1, teacher_dropout=masks))
+                Row(
+                    f"sda[K=1]:{masks}", f"SDA (K = 1), teacher with {words}", method("sda", K=1, teacher_dropout=masks)
+                )
                 for masks, words in (("independent", "dropout of its own"), ("shared", "the student's masks"))
             ),
             Row("sda[K=1]:current", "SDA, teacher = student without dropout", method("sda", K=1, teacher_lag=0)),
         ),
         claims=(
-            _driver("sda-teacher-dropout-matters", "SDA is better when its teacher keeps dropout as the student does.",
-                    "sda[K=1]:independent", "sda[K=1]"),
-            _driver("sda-masks-matter", "SDA is better when its teacher has the student's dropout masks.",
-                    "sda[K=1]:shared", "sda[K=1]"),
-            _driver("sda-age-matters", "The last step's weights are a better teacher than the current ones.",
-                    "sda[K=1]", "sda[K=1]:current"),
-            _driver("sda-dropped-beats-vanilla", "SDA (K = 1) whose teacher keeps dropout is better than plain "
-                    "fine-tuning.", "sda[K=1]:independent", "vanilla"),
+            _driver(
+                "sda-teacher-dropout-matters",
+                "SDA is better when its teacher keeps dropout as the student does.",
+                "sda[K=1]:independent",
+                "sda[K=1]",
+            ),
+            _driver(
+                "sda-masks-matter",
+                "SDA is better when its teacher has the student's dropout masks.",
+                "sda[K=1]:shared",
+                "sda[K=1]",
+            ),
+            _driver(
+                "sda-age-matters",
+                "The last step's weights are a better teacher than the current ones.",
+                "sda[K=1]",
+                "sda[K=1]:current",
+            ),
+            _driver(
+                "sda-dropped-beats-vanilla",
+                "SDA (K = 1) whose teacher keeps dropout is better than plain fine-tuning.",
+                "sda[K=1]:independent",
+                "vanilla",
+            ),
         ),
         notes=(
             "The paper does not say whether the teacher drops units; everywhere else here it does not.",
             "A student with dropout that is pulled to its own logits without dropout is pulled to larger ones than it "
             "gives, and the teacher follows: in the generated world at lambda = 1 the logits run away.",
         ),
-    )  # fmt: skip
+    )
 
 
 @EXPERIMENTS.register("selection-bias")
@@ -278,17 +337,35 @@ def mechanism() -> Experiment:
         each
         for reading in method_rows.READINGS
         for each in (
-            claim("is-smoother", "R_s makes the model change less under small perturbations of the input.",
-                  f"smoothness[{reading}]", "less", "r_s", reading, epsilon=1e-2),
-            claim("stays-near", "SMART keeps the model closer to its pre-trained weights.", f"smart[{reading}]",
-                  "less", "distance", reading),
-            Claim(id=f"smart-retains-knowledge-{reading}", sentence="SMART retains more of what was known outside the "
-                  "training set: trained on MNLI it transfers better to SNLI and SciTail.",
-                  table="SMART, section 1", contrast=against(f"smart[{reading}]", "vanilla"),
-                  tasks=("snli", "scitail"), reading=reading,
-                  about={"columns": ["snli.accuracy@from MNLI", "scitail.accuracy@from MNLI"]}),
+            claim(
+                "is-smoother",
+                "R_s makes the model change less under small perturbations of the input.",
+                f"smoothness[{reading}]",
+                "less",
+                "r_s",
+                reading,
+                epsilon=1e-2,
+            ),
+            claim(
+                "stays-near",
+                "SMART keeps the model closer to its pre-trained weights.",
+                f"smart[{reading}]",
+                "less",
+                "distance",
+                reading,
+            ),
+            Claim(
+                id=f"smart-retains-knowledge-{reading}",
+                sentence="SMART retains more of what was known outside the "
+                "training set: trained on MNLI it transfers better to SNLI and SciTail.",
+                table="SMART, section 1",
+                contrast=against(f"smart[{reading}]", "vanilla"),
+                tasks=("snli", "scitail"),
+                reading=reading,
+                about={"columns": ["snli.accuracy@from MNLI", "scitail.accuracy@from MNLI"]},
+            ),
         )
-    )  # fmt: skip
+    )
     return Experiment(
         name="mechanism",
         title="Mechanism: smoothness, step length, distance, transfer",
@@ -300,8 +377,14 @@ def mechanism() -> Experiment:
         task_settings=method_rows.SMART_TASK_SETTINGS,
         claims=(
             *per_reading,
-            claim("prevents-aggressive-updates", "D_Breg keeps successive iterates' predictions close to each other.",
-                  "bregman", "less", "step_divergence", ""),
+            claim(
+                "prevents-aggressive-updates",
+                "D_Breg keeps successive iterates' predictions close to each other.",
+                "bregman",
+                "less",
+                "step_divergence",
+                "",
+            ),
         ),
         layout="mechanism",
         notes=(
@@ -309,7 +392,7 @@ def mechanism() -> Experiment:
             "mean square.",
             "Predictions for SciTail join MNLI's neutral and contradiction into neutral.",
         ),
-    )  # fmt: skip
+    )
 
 
 @EXPERIMENTS.register("last-batch-noise")
@@ -324,10 +407,14 @@ def last_batch_noise() -> Experiment:
         for row in arms_of
         for each in (
             row,
-            replace(row, id=f"{row.id}+noise", title=f"{row.title}, last 5 % of labels shuffled",
-                    settings={**row.settings, "late_noise": 0.05}),
+            replace(
+                row,
+                id=f"{row.id}+noise",
+                title=f"{row.title}, last 5 % of labels shuffled",
+                settings={**row.settings, "late_noise": 0.05},
+            ),
         )
-    )  # fmt: skip
+    )
     columns = (Column("rte", "accuracy"), Column("mrpc", "f1"))
     return Experiment(
         name="last-batch-noise",

@@ -218,9 +218,14 @@ class Experiment:
         wanted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
         first, *others = start.tasks
         return RunSpec(
-            task=first, with_tasks=tuple(others), method=start.method.name, options=essential(start.method), seed=seed,
-            predict=tuple(wanted), **settings,
-        )  # fmt: skip
+            task=first,
+            with_tasks=tuple(others),
+            method=start.method.name,
+            options=essential(start.method),
+            seed=seed,
+            predict=tuple(wanted),
+            **settings,
+        )
 
     def _completed(self, settings: Mapping[str, Any], tasks: tuple[str, ...]) -> dict[str, Any]:
         """With what depends on the tasks and the model, where it is not set."""
@@ -342,8 +347,14 @@ def _like(value: Any, default: Any) -> Any:
 EXPERIMENTS: Registry[Callable[[], Experiment]] = Registry("experiment", listing="smart-repro list experiments")
 
 
-def narrowed(experiment: Experiment, *, tasks: tuple[str, ...] = (), methods: str | None = None,
-             seeds: tuple[int, ...] = (), settings: Mapping[str, Any] | None = None) -> Experiment:  # fmt: skip
+def narrowed(
+    experiment: Experiment,
+    *,
+    tasks: tuple[str, ...] = (),
+    methods: str | None = None,
+    seeds: tuple[int, ...] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Experiment:
     """The same experiment on fewer tasks, rows or seeds, or with other settings.
 
     Args:

@@ -21,9 +21,13 @@ from smart_repro.train import plan as training_plan
 
 # Millions of parameters that every token meets (embeddings only look up).
 PARAMETERS = {
-    "bert-base-uncased": 85, "bert-large-uncased": 302, "roberta-large": 302, "xlnet-large-cased": 302, "minilm": 10.6,
+    "bert-base-uncased": 85,
+    "bert-large-uncased": 302,
+    "roberta-large": 302,
+    "xlnet-large-cased": 302,
+    "minilm": 10.6,
     "tiny": 0.2,
-}  # fmt: skip
+}
 SENTENCE, REVIEW = 48, 280  # tokens an example has on average, assumed: GLUE and NLI pairs; reviews and articles
 RATE = 15e12  # floating point operations a second, assumed: a data-centre GPU in float32, which R_s and D_Breg need
 

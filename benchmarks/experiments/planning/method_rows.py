@@ -15,17 +15,28 @@ READINGS = ("shared", "independent")
 # SMART, section 4.1: grids for rate, batch and lambda_s, at most 6 epochs, chosen per task on the set that is reported;
 # here one choice out of the grids for all rows, so that they differ in their method alone.
 SMART_SETTINGS: Mapping[str, Any] = {
-    "model": BERT, "batch_size": 32, "learning_rate": 3e-5, "epochs": 3, "max_length": 512, "head_dropout": 0.1,
-}  # fmt: skip
+    "model": BERT,
+    "batch_size": 32,
+    "learning_rate": 3e-5,
+    "epochs": 3,
+    "max_length": 512,
+    "head_dropout": 0.1,
+}
 SMART_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mnli": {"head_dropout": 0.3},
     "cola": {"head_dropout": 0.05},
 }
 # SDA, section 4.2. The number of epochs is printed for IMDb alone (Figures 5 and 6: six).
 SDA_SETTINGS: Mapping[str, Any] = {
-    "model": BERT, "head": "cls", "batch_size": 16, "accumulation": 4, "learning_rate": 2e-5,
-    "head_learning_rate": 1e-3, "epochs": 3, "max_length": 512,
-}  # fmt: skip
+    "model": BERT,
+    "head": "cls",
+    "batch_size": 16,
+    "accumulation": 4,
+    "learning_rate": 2e-5,
+    "head_learning_rate": 1e-3,
+    "epochs": 3,
+    "max_length": 512,
+}
 SDA_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {"imdb": {"epochs": 6}}
 
 # SMART, Table 4: the multi-task run sees these; every table that has MT-DNN starts from the same runs.

@@ -27,9 +27,15 @@ SMALL_SETTINGS = {"model": "minilm", "batch_size": 16, "learning_rate": 5e-5, "e
 SMALL_LONGEST = 256  # word pieces of a review: on a laptop 512 would be most of the night
 # What fits one model says nothing about another, so a profile with a model of its own drops it.
 _OF_A_MODEL = (
-    "model", "head", "head_dropout", "head_dropouts", "max_length", "accumulation", "head_learning_rate",
+    "model",
+    "head",
+    "head_dropout",
+    "head_dropouts",
+    "max_length",
+    "accumulation",
+    "head_learning_rate",
     "learning_rate",
-)  # fmt: skip
+)
 _STAND_INS = {
     "snli": "demo-mnli",
     "scitail": "demo-rte",
@@ -100,8 +106,16 @@ def _one_model(experiment: Experiment) -> Experiment:
         start = row.start and replace(row.start, settings=_without_model(row.start.settings))
         kept = replace(row, settings=_without_model(row.settings), start=start)
         before = start and (start.method, start.tasks, tuple(sorted(start.settings.items(), key=str)))
-        what = (row.method, tuple(sorted(kept.settings.items(), key=str)), tuple(row.per_task.items()), row.combine,
-                before, row.curve, row.x, f"{row.id}|*" in experiment.missing and row.id)  # fmt: skip
+        what = (
+            row.method,
+            tuple(sorted(kept.settings.items(), key=str)),
+            tuple(row.per_task.items()),
+            row.combine,
+            before,
+            row.curve,
+            row.x,
+            f"{row.id}|*" in experiment.missing and row.id,
+        )
         if what in rows:
             missing[f"{row.id}|*"] = f"differs from {rows[what].id} in its model alone, and this profile has one model"
         else:
@@ -137,8 +151,10 @@ def _generated(experiment: Experiment) -> tuple[dict[str, Column], dict[str, str
             missing[f"*|{column.id}"] = f"{new.id} already stands in for {taken}"
         else:
             columns[column.id] = new
-    renamed = {**{column.task: columns[old].task for old, column in _by_id(experiment) if old in columns},
-               **{old: new.id for old, new in columns.items()}}  # fmt: skip
+    renamed = {
+        **{column.task: columns[old].task for old, column in _by_id(experiment) if old in columns},
+        **{old: new.id for old, new in columns.items()},
+    }
     for name, reason in experiment.missing.items():
         row, _, place = name.partition("|")
         missing[f"{row}|{renamed.get(place, place)}"] = reason

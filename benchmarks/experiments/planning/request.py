@@ -22,11 +22,22 @@ from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
 from smart_repro.methods import METHODS
 
 _OPTIONS = {
-    "profile": "--profile", "tasks": "--tasks", "methods": "--methods", "seeds": "--seeds", "model": "--model",
-    "layers": "--layers", "max_train_samples": "--max-train-samples", "epochs": "--epochs", "settings": "--set",
-    "source": "--source", "data_dir": "--data-dir", "data_file": "--data-file", "grid_name": "--name",
-    "plugins": "--import", "results": "--results",
-}  # fmt: skip
+    "profile": "--profile",
+    "tasks": "--tasks",
+    "methods": "--methods",
+    "seeds": "--seeds",
+    "model": "--model",
+    "layers": "--layers",
+    "max_train_samples": "--max-train-samples",
+    "epochs": "--epochs",
+    "settings": "--set",
+    "source": "--source",
+    "data_dir": "--data-dir",
+    "data_file": "--data-file",
+    "grid_name": "--name",
+    "plugins": "--import",
+    "results": "--results",
+}
 _OF_A_RUN = ("source", "data_dir", "data_file", "plugins", "results")  # what `runs rerun` needs to know
 SPLITS = ("dev", "holdout", "train", "test")
 

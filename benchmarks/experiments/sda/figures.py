@@ -19,13 +19,18 @@ from benchmarks.spec import method
 FIG3, FIG4, FIG5, FIG6 = "sda_fig3_lambda", "sda_fig4_stability", "sda_fig5_epochs", "sda_fig6_loss"
 LAMBDAS = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
 _CURVES = {
-    "sdv[K=1]": ("BERT_SDV(K=1)", "sdv", 1), "sdv[K=5]": ("BERT_SDV(K=5)", "sdv", 5),
-    "sda[K=5]": ("BERT_SDA(K=5)", "sda", 5), "sda[K=all]": ("BERT_SDA(K=T-1)", "sda", "all"),
-}  # fmt: skip
+    "sdv[K=1]": ("BERT_SDV(K=1)", "sdv", 1),
+    "sdv[K=5]": ("BERT_SDV(K=5)", "sdv", 5),
+    "sda[K=5]": ("BERT_SDA(K=5)", "sda", 5),
+    "sda[K=all]": ("BERT_SDA(K=T-1)", "sda", "all"),
+}
 _ROW_IDS = {
-    "BERT_BASE": "vanilla", "BERT_SDA(K=1)": "sda[K=1]", "BERT_SDA(K=5)": "sda[K=5]", "BERT_SDV(K=5)": "sdv[K=5]",
+    "BERT_BASE": "vanilla",
+    "BERT_SDA(K=1)": "sda[K=1]",
+    "BERT_SDA(K=5)": "sda[K=5]",
+    "BERT_SDV(K=5)": "sdv[K=5]",
     "BERT_SDA(K=T-1)": "sda[K=all]",
-}  # fmt: skip
+}
 
 
 @EXPERIMENTS.register("sda-fig3")
@@ -35,11 +40,18 @@ def sda_fig3() -> Experiment:
     Runs: 185 paper, 185 small, 111 demo.
     """
     lines = tuple(
-        Row(f"{curve}@{x:g}", f"{curve}, lambda = {x:g}", method(name, K=k, lambda_d=x), published=printed,
-            at=f" lambda={x:.1f}", curve=curve, x=x)
+        Row(
+            f"{curve}@{x:g}",
+            f"{curve}, lambda = {x:g}",
+            method(name, K=k, lambda_d=x),
+            published=printed,
+            at=f" lambda={x:.1f}",
+            curve=curve,
+            x=x,
+        )
         for curve, (printed, name, k) in _CURVES.items()
         for x in LAMBDAS
-    )  # fmt: skip
+    )
     rows = (sda.VANILLA, *lines)
     level = {f"IMDb lambda={x:.1f}": x for x in LAMBDAS}
     return Experiment(
@@ -167,9 +179,11 @@ def _few_per_class(experiment: Experiment) -> Experiment:
         columns=columns,
         seeds=experiment.seeds[:10],
         points=tuple(replace(point, column=renamed[point.column]) for point in experiment.points),
-        claims=tuple(replace(claim, about={**(claim.about or {}), "columns": list(renamed.values())})
-                     for claim in experiment.claims),
-    )  # fmt: skip
+        claims=tuple(
+            replace(claim, about={**(claim.about or {}), "columns": list(renamed.values())})
+            for claim in experiment.claims
+        ),
+    )
 
 
 @EXPERIMENTS.register("sda-fig5")

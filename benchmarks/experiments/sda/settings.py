@@ -38,8 +38,9 @@ NOTES = (SPLIT_NOTE, EPOCHS_NOTE, HEAD_NOTE, method_rows.NO_SPREAD)
 
 def sda(k: int | str, published: str = "", **options: object) -> Row:
     """SDA with teacher size K; ``"all"`` is the paper's T-1."""
-    return Row(f"sda[K={k}]", f"SDA (K = {'T-1' if k == 'all' else k})", method("sda", K=k, **options),
-               published=published)  # fmt: skip
+    return Row(
+        f"sda[K={k}]", f"SDA (K = {'T-1' if k == 'all' else k})", method("sda", K=k, **options), published=published
+    )
 
 
 def sdv(k: int, published: str = "", **options: object) -> Row:

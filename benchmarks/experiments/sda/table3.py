@@ -53,36 +53,88 @@ def average_delta(table: str, row: str, columns: tuple[str, ...], baseline: str 
 
 def _claim(name: str, sentence: str, a: str, b: str, size: float, *, nli: bool = False, **more: object) -> Claim:
     about: Mapping[str, object] = {
-        "id": name, "sentence": sentence, "table": "SDA, Table 3", "contrast": against(a, b),
-        "tasks": INFERENCE if nli else CLASSIFICATION, "metric": "accuracy" if nli else "error_rate",
-        "direction": "greater" if nli else "less", "size": size,
-    }  # fmt: skip
+        "id": name,
+        "sentence": sentence,
+        "table": "SDA, Table 3",
+        "contrast": against(a, b),
+        "tasks": INFERENCE if nli else CLASSIFICATION,
+        "metric": "accuracy" if nli else "error_rate",
+        "direction": "greater" if nli else "less",
+        "size": size,
+    }
     return Claim(**{**about, **more})  # type: ignore[arg-type]
 
 
 CLAIMS = (
     _claim("sda-beats-bert-classification", "SDA lowers BERT's error on text classification.", "sda", "vanilla", 0.33),
     _claim("sda-beats-bert-nli", "SDA improves BERT on natural language inference.", "sda", "vanilla", 0.63, nli=True),
-    _claim("sda-beats-bert-everywhere", "SDA improves BERT on every text classification set.", "sda", "vanilla", 0.03,
-           quantifier="every"),
+    _claim(
+        "sda-beats-bert-everywhere",
+        "SDA improves BERT on every text classification set.",
+        "sda",
+        "vanilla",
+        0.03,
+        quantifier="every",
+    ),
     _claim("sdv-beats-bert-classification", "SDV lowers BERT's error on text classification.", "sdv", "vanilla", 0.3),
     _claim("sdv-beats-bert-nli", "SDV improves BERT on natural language inference.", "sdv", "vanilla", 0.73, nli=True),
-    _claim("se-helps-little", "Self-ensemble alone hardly changes the error.", "se", "vanilla", 0.02, bound=0.2,
-           direction="the same"),
+    _claim(
+        "se-helps-little",
+        "Self-ensemble alone hardly changes the error.",
+        "se",
+        "vanilla",
+        0.02,
+        bound=0.2,
+        direction="the same",
+    ),
     _claim("sda-beats-se", "Distillation from past students beats averaging them (SE).", "sda", "se", 0.31),
-    _claim("vote-beats-bert", "Voting over four runs lowers the error of a single one.", "vote", "vanilla", 0.34,
-           about={"baseline": "parents"}),
-    _claim("average-beats-bert", "Averaging the weights of four runs lowers the error of a single one.", "average",
-           "vanilla", 0.18, about={"baseline": "parents"}),
+    _claim(
+        "vote-beats-bert",
+        "Voting over four runs lowers the error of a single one.",
+        "vote",
+        "vanilla",
+        0.34,
+        about={"baseline": "parents"},
+    ),
+    _claim(
+        "average-beats-bert",
+        "Averaging the weights of four runs lowers the error of a single one.",
+        "average",
+        "vanilla",
+        0.18,
+        about={"baseline": "parents"},
+    ),
     _claim("vote-beats-average", "Voting beats averaging the weights.", "vote", "average", 0.16),
-    _claim("sda-no-worse-than-vote", "SDA, one model, is no worse than four models voting.", "sda", "vote", 0.0,
-           direction="no greater"),
-    _claim("sda-below-sdv-on-nli", "SDA is below SDV on inference but not on text classification.", "sda", "sdv", 0.1,
-           nli=True, direction="less", kind="interaction",
-           about={"against": list(CLASSIFICATION), "relative_error": True}),
-    _claim("sda-memory-against-sdv", "SDA needs less memory and time than SDV, whose cost grows with K.", "sda", "sdv",
-           1.0, kind="cost", tasks=("imdb",), about={"quantity": "memory"}),
-)  # fmt: skip
+    _claim(
+        "sda-no-worse-than-vote",
+        "SDA, one model, is no worse than four models voting.",
+        "sda",
+        "vote",
+        0.0,
+        direction="no greater",
+    ),
+    _claim(
+        "sda-below-sdv-on-nli",
+        "SDA is below SDV on inference but not on text classification.",
+        "sda",
+        "sdv",
+        0.1,
+        nli=True,
+        direction="less",
+        kind="interaction",
+        about={"against": list(CLASSIFICATION), "relative_error": True},
+    ),
+    _claim(
+        "sda-memory-against-sdv",
+        "SDA needs less memory and time than SDV, whose cost grows with K.",
+        "sda",
+        "sdv",
+        1.0,
+        kind="cost",
+        tasks=("imdb",),
+        about={"quantity": "memory"},
+    ),
+)
 
 
 @EXPERIMENTS.register("sda-table3")

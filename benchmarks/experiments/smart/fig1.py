@@ -95,8 +95,16 @@ def boundary(row: Row, seed: int, *, n: int = POINTS, steps: int = STEPS, grid: 
         {"input_ids": np.arange(n, dtype=np.int32)}, np.arange(n + 1), {"input_ids": 0}, np.arange(n), labels
     )
     epochs = -(-steps // (n // 30))
-    config = TrainConfig(epochs=epochs, batch_size=30, learning_rate=5e-3, weight_decay=0.0, warmup=0.0, clip=None,
-                         seed_order=seed, seed_noise=seed)  # fmt: skip
+    config = TrainConfig(
+        epochs=epochs,
+        batch_size=30,
+        learning_rate=5e-3,
+        weight_decay=0.0,
+        warmup=0.0,
+        clip=None,
+        seed_order=seed,
+        seed_noise=seed,
+    )
     train(model, build(row.method.name, **dict(row.method.options)), data, config, cpu=True)
     model.eval()
     fresh, truth, _ = moons(2000, seed + 10_000)
@@ -132,8 +140,10 @@ def summary(found: Sequence[Boundary]) -> str:
     lines = []
     for row in dict.fromkeys(each.row for each in found):
         own = [each for each in found if each.row == row]
-        means = {name: 100 * float(np.mean([getattr(each, name) for each in own]))
-                 for name in ("accuracy", "wrong_fitted", "flipped")}  # fmt: skip
+        means = {
+            name: 100 * float(np.mean([getattr(each, name) for each in own]))
+            for name in ("accuracy", "wrong_fitted", "flipped")
+        }
         lines.append(
             f"{row:<12} {len(own)} seeds: accuracy {means['accuracy']:.1f} %, wrong labels fitted "
             f"{means['wrong_fitted']:.0f} %, class changes within {RADIUS} for {means['flipped']:.1f} % of the points"

@@ -42,10 +42,21 @@ def _claims(reading: str) -> tuple[Claim, ...]:
         )
 
     return (
-        claim("everywhere", "SMART is more accurate at every level of agreement (the printed 3/2/0 of the matched half "
-              "is lower: 67.4 against 68.0).", BUCKETS, None, every=True),
-        claim("ambiguous", "SMART helps more where annotators disagree (3/2/0 and 3/1/1) than where they agree.",
-              AMBIGUOUS, 0.5, against_buckets=list(CLEAR)),
+        claim(
+            "everywhere",
+            "SMART is more accurate at every level of agreement (the printed 3/2/0 of the matched half "
+            "is lower: 67.4 against 68.0).",
+            BUCKETS,
+            None,
+            every=True,
+        ),
+        claim(
+            "ambiguous",
+            "SMART helps more where annotators disagree (3/2/0 and 3/1/1) than where they agree.",
+            AMBIGUOUS,
+            0.5,
+            against_buckets=list(CLEAR),
+        ),
         Claim(
             id=f"smart-agreement-divergence-{reading}",
             sentence="SMART's predictions are closer to the distribution of the annotators' labels, above all on "
@@ -60,7 +71,7 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             kind="agreement",
             about={"buckets": list(AMBIGUOUS), "labels": "votes", "beside": "temperature-scaled vanilla"},
         ),
-    )  # fmt: skip
+    )
 
 
 @EXPERIMENTS.register("smart-fig2")

@@ -41,14 +41,19 @@ _ROWS = (
     *(
         row
         for reading in method_rows.READINGS
-        for row in _curve(f"epsilon[{reading}]", f"epsilon [{reading}], eta = 100 epsilon", RADII,
-                          lambda x: {"epsilon": x, "eta": 100 * x, "sigma": x}, reading)
+        for row in _curve(
+            f"epsilon[{reading}]",
+            f"epsilon [{reading}], eta = 100 epsilon",
+            RADII,
+            lambda x: {"epsilon": x, "eta": 100 * x, "sigma": x},
+            reading,
+        )
     ),
     *_curve("epsilon-eta-fixed", "epsilon, eta = 1e-3", RADII, lambda x: {"epsilon": x, "sigma": x}),
     *_curve("sigma", "sigma", (1e-7, 1e-6, 1e-5, 1e-4), lambda x: {"sigma": x}),
     *_curve("S", "S", (1.0, 2.0, 4.0), lambda x: {"inner_steps": int(x)}),
     *_curve("ascent-steps", "ascent steps", (1.0, 2.0, 3.0), lambda x: {"ascent_steps": int(x)}),
-)  # fmt: skip
+)
 
 
 def _flat(name: str, sentence: str, curve: str, low: float, high: float, reading: str) -> Claim:
@@ -81,30 +86,74 @@ _CLAIMS = (
     _flat("lambda-flat", "Results differ only slightly for lambda_s between 1 and 10.", "lambda_s", 1, 10, "shared"),
     _flat("mu-flat", "Results differ only slightly for mu between 1 and 10.", "mu", 1, 10, "shared"),
     *(
-        _flat(f"epsilon-flat-{reading}", "Results differ only slightly for epsilon between 1e-5 and 1e-4.",
-              f"epsilon[{reading}]", 1e-5, 1e-4, reading)
+        _flat(
+            f"epsilon-flat-{reading}",
+            "Results differ only slightly for epsilon between 1e-5 and 1e-4.",
+            f"epsilon[{reading}]",
+            1e-5,
+            1e-4,
+            reading,
+        )
         for reading in method_rows.READINGS
     ),
     _worse("lambda-strong", "lambda_s of 100 regularises unreasonably strongly.", "lambda_s@100", "lambda_s@1"),
     _worse("mu-strong", "mu of 100 regularises unreasonably strongly.", "mu@100", "mu@1"),
-    _worse("epsilon-strong", "epsilon of 1e-3 regularises unreasonably strongly.", "epsilon[shared]@0.001",
-           "epsilon[shared]@1e-05"),
+    _worse(
+        "epsilon-strong",
+        "epsilon of 1e-3 regularises unreasonably strongly.",
+        "epsilon[shared]@0.001",
+        "epsilon[shared]@1e-05",
+    ),
     _worse("lambda-weak", "lambda_s of 0.1 regularises unreasonably weakly.", "lambda_s@0.1", "lambda_s@1"),
     _worse("mu-weak", "mu of 0.1 regularises unreasonably weakly.", "mu@0.1", "mu@1"),
-    _worse("epsilon-weak", "epsilon of 1e-6 regularises unreasonably weakly.", "epsilon[shared]@1e-06",
-           "epsilon[shared]@1e-05"),
+    _worse(
+        "epsilon-weak",
+        "epsilon of 1e-6 regularises unreasonably weakly.",
+        "epsilon[shared]@1e-06",
+        "epsilon[shared]@1e-05",
+    ),
     _flat("sigma", "Any sigma up to epsilon works well.", "sigma", 1e-7, 1e-5, "shared"),
-    Claim(id="smart-more-ascent-helps", sentence="More ascent steps help slightly.", table="SMART, section 8.1",
-          contrast=against("ascent-steps@3", "ascent-steps@1"), tasks=_TASKS, reading="shared"),
-    Claim(id="smart-more-inner-steps-help", sentence="More inner iterations S help slightly.",
-          table="SMART, section 8.1", contrast=against("S@4", "S@1"), tasks=_TASKS, reading="shared"),
-    Claim(id="smart-time", sentence="With S = 1 and one ascent step SMART takes about three times as long.",
-          table="SMART, section 8.1", contrast=against("lambda_s@1", "vanilla"), tasks=_TASKS, size=3.0, bound=0.5,
-          reading="shared", kind="cost", about={"quantity": "seconds"}),
-    Claim(id="smart-memory", sentence="With S = 1 and one ascent step SMART takes about twice the memory.",
-          table="SMART, section 8.1", contrast=against("lambda_s@1", "vanilla"), tasks=_TASKS, size=2.0, bound=0.5,
-          reading="shared", kind="cost", about={"quantity": "memory"}),
-)  # fmt: skip
+    Claim(
+        id="smart-more-ascent-helps",
+        sentence="More ascent steps help slightly.",
+        table="SMART, section 8.1",
+        contrast=against("ascent-steps@3", "ascent-steps@1"),
+        tasks=_TASKS,
+        reading="shared",
+    ),
+    Claim(
+        id="smart-more-inner-steps-help",
+        sentence="More inner iterations S help slightly.",
+        table="SMART, section 8.1",
+        contrast=against("S@4", "S@1"),
+        tasks=_TASKS,
+        reading="shared",
+    ),
+    Claim(
+        id="smart-time",
+        sentence="With S = 1 and one ascent step SMART takes about three times as long.",
+        table="SMART, section 8.1",
+        contrast=against("lambda_s@1", "vanilla"),
+        tasks=_TASKS,
+        size=3.0,
+        bound=0.5,
+        reading="shared",
+        kind="cost",
+        about={"quantity": "seconds"},
+    ),
+    Claim(
+        id="smart-memory",
+        sentence="With S = 1 and one ascent step SMART takes about twice the memory.",
+        table="SMART, section 8.1",
+        contrast=against("lambda_s@1", "vanilla"),
+        tasks=_TASKS,
+        size=2.0,
+        bound=0.5,
+        reading="shared",
+        kind="cost",
+        about={"quantity": "memory"},
+    ),
+)
 
 
 @EXPERIMENTS.register("smart-sensitivity")

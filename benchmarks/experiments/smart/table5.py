@@ -64,8 +64,11 @@ def _demo(experiment: Experiment) -> Experiment:
         for c in experiment.columns
         if c.variant in _DEMO_SIZES
     )
-    dropped = {f"*|{c.id}": "the generated training sets have 480 examples" for c in experiment.columns
-               if c.variant not in _DEMO_SIZES}  # fmt: skip
+    dropped = {
+        f"*|{c.id}": "the generated training sets have 480 examples"
+        for c in experiment.columns
+        if c.variant not in _DEMO_SIZES
+    }
     return replace(experiment, columns=columns, missing={**experiment.missing, **dropped})
 
 

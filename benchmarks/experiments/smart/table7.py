@@ -58,10 +58,14 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             "scitail-test", "SMART improves BERT-base on the whole of SciTail.", "smart", "vanilla", ("scitail",), 1.2
         ),
         claim(
-            "on-mt-dnn-in-full", "MT-DNN-SMART improves MT-DNN on the whole of SNLI and SciTail, base models.",
-            "mt-dnn-smart", "mt-dnn", both, 0.25,
+            "on-mt-dnn-in-full",
+            "MT-DNN-SMART improves MT-DNN on the whole of SNLI and SciTail, base models.",
+            "mt-dnn-smart",
+            "mt-dnn",
+            both,
+            0.25,
         ),
-    )  # fmt: skip
+    )
 
 
 @EXPERIMENTS.register("smart-table7")

@@ -43,8 +43,25 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 def grid(glue: Path, model: Path, results: Path, tasks: str = "rte,stsb") -> list[object]:
-    return ["compare", "--tasks", tasks, "--methods", "vanilla,smart", "--seeds", 2, "--epochs", 1, "--model", model,
-            "--data-dir", glue, "--results", results, "--set", "learning_rate=1e-3"]  # fmt: skip
+    return [
+        "compare",
+        "--tasks",
+        tasks,
+        "--methods",
+        "vanilla,smart",
+        "--seeds",
+        2,
+        "--epochs",
+        1,
+        "--model",
+        model,
+        "--data-dir",
+        glue,
+        "--results",
+        results,
+        "--set",
+        "learning_rate=1e-3",
+    ]
 
 
 def test_from_official_files_to_a_report_that_recomputes_and_trains_nothing_twice(

@@ -46,9 +46,13 @@ def shell(
 def script(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, its output in a pipe."""
     return subprocess.run(
-        [sys.executable, "-P", "-c", SCRIPT, *words], cwd=folder, capture_output=True, text=True, check=False,
+        [sys.executable, "-P", "-c", SCRIPT, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **environment},
-    )  # fmt: skip
+    )
 
 
 # --- smart-repro.toml ---
@@ -145,9 +149,19 @@ def test_every_key_of_the_file_is_an_option() -> None:
     values.pop("data_dir")  # counts as the environment does
     found = config._for_group(values, typer.main.get_command(cli.app))
     assert set(found["run"]) == {
-        "results", "source", "model", "seeds", "workers", "executor_name", "address", "track", "checkpoint_steps",
-        "checkpoint_minutes", "quiet", "plugins",
-    }  # fmt: skip
+        "results",
+        "source",
+        "model",
+        "seeds",
+        "workers",
+        "executor_name",
+        "address",
+        "track",
+        "checkpoint_steps",
+        "checkpoint_minutes",
+        "quiet",
+        "plugins",
+    }
     assert set(found["runs"]["list"]) == {"results"}
 
 
@@ -177,9 +191,11 @@ def test_every_verb_has_an_example_that_its_own_parser_takes(path: tuple[str, ..
 
 def completed(folder: Path, *words: str) -> list[str]:
     done = script(
-        folder=folder, _SMART_REPRO_COMPLETE="complete_bash", COMP_WORDS=" ".join(["smart-repro", *words]),
+        folder=folder,
+        _SMART_REPRO_COMPLETE="complete_bash",
+        COMP_WORDS=" ".join(["smart-repro", *words]),
         COMP_CWORD=str(len(words)),
-    )  # fmt: skip
+    )
     return done.stdout.split()
 
 
@@ -218,9 +234,12 @@ def on_a_terminal(*words: str, folder: Path, **environment: str) -> str:
     """What the command writes to a terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", SCRIPT, *words], cwd=folder, stdout=theirs, stderr=theirs,
+        [sys.executable, "-P", "-c", SCRIPT, *words],
+        cwd=folder,
+        stdout=theirs,
+        stderr=theirs,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment},
-    )  # fmt: skip
+    )
     os.close(theirs)
     found = b""
     try:
@@ -249,8 +268,21 @@ def test_doctor_names_the_file_and_a_remedy_for_whatever_is_amiss(shell: Shell, 
     code, out, _ = shell("doctor", "--json")
     found = {check["what"]: check for check in json.loads(out)}
     assert code == 0
-    wanted = {"config file", "python", "torch", "extra ray", "device", "cores", "threads", "memory", "disk", "cache",
-              "data", "hub", "model minilm"}  # fmt: skip
+    wanted = {
+        "config file",
+        "python",
+        "torch",
+        "extra ray",
+        "device",
+        "cores",
+        "threads",
+        "memory",
+        "disk",
+        "cache",
+        "data",
+        "hub",
+        "model minilm",
+    }
     assert wanted <= set(found)
     assert found["config file"]["found"] == f"{tmp_path / 'smart-repro.toml'}: workers = 1"
     assert all(check["remedy"] for check in found.values() if check["state"] != "ok")

@@ -232,8 +232,24 @@ def test_status_is_shown_anew_while_something_runs(
 def test_a_plan_knows_the_time_from_finished_runs(shell: Shell, little_bert: Path, glue: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "results")
     store.prepare()
-    words = ["plan", "compare", "--tasks", "rte", "--methods", "vanilla", "--seeds", "4", "--model", str(little_bert),
-             "--data-dir", str(glue), "--results", str(store.root), "--workers", "2"]  # fmt: skip
+    words = [
+        "plan",
+        "compare",
+        "--tasks",
+        "rte",
+        "--methods",
+        "vanilla",
+        "--seeds",
+        "4",
+        "--model",
+        str(little_bert),
+        "--data-dir",
+        str(glue),
+        "--results",
+        str(store.root),
+        "--workers",
+        "2",
+    ]
     _, out, _ = shell(*words)
     assert "nothing was timed here of vanilla on rte; add --calibrate" in out
     _, out, _ = shell(*words, "--json")
@@ -265,9 +281,13 @@ def wanted(words: list[str]) -> tuple[object, Source]:
 
     options = dict(zip(words[2::2], words[3::2], strict=True))
     request = Request(
-        name="compare", tasks=options["--tasks"], methods=options["--methods"], seeds=options["--seeds"],
-        model=options["--model"], data_dir=Path(options["--data-dir"]),
-    )  # fmt: skip
+        name="compare",
+        tasks=options["--tasks"],
+        methods=options["--methods"],
+        seeds=options["--seeds"],
+        model=options["--model"],
+        data_dir=Path(options["--data-dir"]),
+    )
     experiment = request.experiment()
     return experiment, request.where(experiment)
 
@@ -307,13 +327,31 @@ def start(words: list[str]) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-P", "-c", script, *words],
-        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def long_grid(little_bert: Path, glue: Path, results: Path) -> list[str]:
-    return ["compare", "--tasks", "rte", "--methods", "vanilla", "--seeds", "2", "--epochs", "60", "--model",
-            str(little_bert), "--data-dir", str(glue), "--results", str(results)]  # fmt: skip
+    return [
+        "compare",
+        "--tasks",
+        "rte",
+        "--methods",
+        "vanilla",
+        "--seeds",
+        "2",
+        "--epochs",
+        "60",
+        "--model",
+        str(little_bert),
+        "--data-dir",
+        str(glue),
+        "--results",
+        str(results),
+    ]
 
 
 @pytest.mark.slow

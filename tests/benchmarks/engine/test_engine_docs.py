@@ -28,8 +28,12 @@ def smart_repro(words: list[str], folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", script, *words],
-        env=environment, cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -41,8 +45,13 @@ def test_the_commands_of_the_page_work(little_bert: Path, glue: Path, tmp_path: 
     shutil.copytree(glue, tmp_path / "glue_data")
     found = [shlex.split(line) for line in commands((ROOT / "docs" / "clusters.md").read_text())]
     assert [words[1:3] for words in found] == [
-        ["run", "compare"], ["status"], ["runs", "list"], ["runs", "pack"], ["runs", "unpack"], ["status", "--results"],
-    ]  # fmt: skip
+        ["run", "compare"],
+        ["status"],
+        ["runs", "list"],
+        ["runs", "pack"],
+        ["runs", "unpack"],
+        ["status", "--results"],
+    ]
     small = ["--model", str(little_bert), "--epochs", "1"]  # what the page leaves to the reader's patience
     printed = [smart_repro(words[1:] + (small if words[1] == "run" else []), tmp_path) for words in found]
     assert "4 runs done" in printed[0]

@@ -121,9 +121,26 @@ def test_ctrl_c_lets_ray_tasks_save_their_state(little_bert: Path, glue: Path, t
 
 def test_nothing_of_ray_is_left_when_the_command_ends(little_bert: Path, glue: Path, tmp_path: Path) -> None:
     """The command as docs/clusters.md has it, on a Ray of its own."""
-    words = ["run", "compare", "--tasks", "rte", "--methods", "vanilla", "--seeds", "2", "--epochs", "1", "--model",
-             str(little_bert), "--data-dir", str(glue), "--results", str(tmp_path / "results"),
-             "--executor", "ray"]  # fmt: skip
+    words = [
+        "run",
+        "compare",
+        "--tasks",
+        "rte",
+        "--methods",
+        "vanilla",
+        "--seeds",
+        "2",
+        "--epochs",
+        "1",
+        "--model",
+        str(little_bert),
+        "--data-dir",
+        str(glue),
+        "--results",
+        str(tmp_path / "results"),
+        "--executor",
+        "ray",
+    ]
     before = raylets()
     script = "import sys; sys.argv[0] = 'smart-repro'; from smart_repro._command import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

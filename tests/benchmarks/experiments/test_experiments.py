@@ -204,8 +204,13 @@ def test_data_set_sizes_agree_with_the_registry_or_are_explained() -> None:
         assert all(fact["note"] for fact in facts if not fact["agree"])
     assert differ["sda-table1"] == set()
     assert differ["smart-table8"] == {
-        "RTE #Dev", "WNLI #Train", "QNLI #Train", "QNLI #Dev", "QNLI #Test", "STS-B #Train",
-    }  # fmt: skip
+        "RTE #Dev",
+        "WNLI #Train",
+        "QNLI #Train",
+        "QNLI #Dev",
+        "QNLI #Test",
+        "STS-B #Train",
+    }
 
 
 def test_rounding_is_to_the_printed_precision() -> None:

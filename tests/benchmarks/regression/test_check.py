@@ -35,9 +35,16 @@ SHARED, INDEPENDENT = f"smart[shared]:{WIDE}", f"smart[independent]:{WIDE}"
 @pytest.fixture(scope="session")
 def grid(glue: Path, little_bert: Path) -> Request:
     """Two epochs of three updates of four methods on a task of 60 sentences."""
-    return Request(name="compare", tasks="rte", methods=f"vanilla,{SHARED},{INDEPENDENT},sda", seeds="2",
-                   model=str(little_bert), data_dir=glue, epochs=2,
-                   settings=["learning_rate=0.003", "batch_size=20", "holdout=0.0"])  # fmt: skip
+    return Request(
+        name="compare",
+        tasks="rte",
+        methods=f"vanilla,{SHARED},{INDEPENDENT},sda",
+        seeds="2",
+        model=str(little_bert),
+        data_dir=glue,
+        epochs=2,
+        settings=["learning_rate=0.003", "batch_size=20", "holdout=0.0"],
+    )
 
 
 @pytest.fixture(scope="session")
@@ -76,8 +83,17 @@ def test_unchanged_code_gives_the_same_bits_and_passes(grid: Request, file: Path
     assert {finding.drift.verdict for finding in found.findings} == {"same"}
     assert all(finding.drift.difference == 0 for finding in found.findings)
     quantities = {finding.quantity for finding in found.findings if finding.cell == f"rte {SHARED}"}
-    assert {"rte.dev.accuracy", "smoothness@10%", "bregman@50%", "start_share@100%", "max_abs_delta@100%", "loss@10%",
-            "task@100%", "lr@50%", "tokens@10%"} <= quantities  # fmt: skip
+    assert {
+        "rte.dev.accuracy",
+        "smoothness@10%",
+        "bregman@50%",
+        "start_share@100%",
+        "max_abs_delta@100%",
+        "loss@10%",
+        "task@100%",
+        "lr@50%",
+        "tokens@10%",
+    } <= quantities
     assert any(finding.quantity == "distillation@100%" for finding in found.findings)
 
 
@@ -172,8 +188,10 @@ def test_runs_that_give_nothing_fail_the_gate(grid: Request, file: Path, monkeyp
 
 def scores(content: dict[str, Any], change: Callable[[int, float], float]) -> None:
     for cell in content["cells"].values():
-        cell["scores"] = {name: [change(seed, score) for seed, score in zip(cell["seeds"], values, strict=True)]
-                          for name, values in cell["scores"].items()}  # fmt: skip
+        cell["scores"] = {
+            name: [change(seed, score) for seed, score in zip(cell["seeds"], values, strict=True)]
+            for name, values in cell["scores"].items()
+        }
 
 
 @pytest.mark.parametrize(
@@ -253,8 +271,10 @@ def test_junit_has_a_case_per_cell(failing: Comparison, tmp_path: Path) -> None:
     assert root.tag == "testsuites"
     (suite,) = root
     assert {name: suite.get(name) for name in ("tests", "failures", "errors")} == {
-        "tests": "3", "failures": "1", "errors": "1",
-    }  # fmt: skip
+        "tests": "3",
+        "failures": "1",
+        "errors": "1",
+    }
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     assert list(cases) == ["rte vanilla", "rte sda", "rte broken"]
     assert [len(case) for case in cases.values()] == [0, 1, 1]
@@ -375,8 +395,24 @@ def test_the_command_writes_a_baseline_passes_it_and_fails_with_1(
     """A user's own grid."""
     monkeypatch.setattr("benchmarks.engine.choose.make_executor", lambda *_: Here())
     path, junit = tmp_path / "mine.json", tmp_path / "check.xml"
-    words = ["compare", "--tasks", "rte", "--methods", "vanilla", "--seeds", 1, "--epochs", 1, "--model", little_bert,
-             "--data-dir", glue, "--baseline", path, "--quiet"]  # fmt: skip
+    words = [
+        "compare",
+        "--tasks",
+        "rte",
+        "--methods",
+        "vanilla",
+        "--seeds",
+        1,
+        "--epochs",
+        1,
+        "--model",
+        little_bert,
+        "--data-dir",
+        glue,
+        "--baseline",
+        path,
+        "--quiet",
+    ]
     code, out, err = smart_repro(*words, "--update", "--allow-dirty", capsys=capsys, patch=monkeypatch)
     assert (code, out) == (0, f"Baseline: {path} (1 cells)\n"), err
     code, out, _ = smart_repro(*words, "--junit", junit, capsys=capsys, patch=monkeypatch)

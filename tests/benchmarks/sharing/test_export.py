@@ -162,9 +162,14 @@ def test_the_interval_of_a_correlation_is_around_its_mean() -> None:
 
 
 def test_a_run_without_weights_names_the_command_that_makes_them(
-    rte: RunSpec, store: Store, source: Source, glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    rte: RunSpec,
+    store: Store,
+    source: Source,
+    glue: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     key = done(rte, store, source, weights=False)
     with pytest.raises(UsageError, match="kept no weights") as refused:
         export(store, key, tmp_path / "exported")

@@ -76,8 +76,13 @@ def test_a_published_run_is_done_again_byte_for_byte(shell: Shell, trained: Path
 
 
 def test_curves_of_a_published_run_are_those_of_the_run(tmp_path: Path) -> None:
-    world = World(tmp_path / "here", [Arm("vanilla"), Arm("smart", parts=("task", "smoothness"))], [Exam("rte")],
-                  seeds=(0,), steps=231)  # fmt: skip
+    world = World(
+        tmp_path / "here",
+        [Arm("vanilla"), Arm("smart", parts=("task", "smoothness"))],
+        [Exam("rte")],
+        seeds=(0,),
+        steps=231,
+    )
     manifest = latest_manifest(world.write(), "compare")
     for key in manifest.all_keys():
         path = world.root / "runs" / key / "history.jsonl"

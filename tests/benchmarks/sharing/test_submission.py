@@ -18,9 +18,15 @@ from benchmarks.tasks import TASKS, Classification
 from benchmarks.tasks.sources import Source, load_split
 
 OFFICIAL = {
-    "cola": "CoLA/test.tsv", "sst2": "SST-2/test.tsv", "mrpc": "MRPC/test.tsv", "stsb": "STS-B/test.tsv",
-    "qnli": "QNLI/test.tsv", "rte": "RTE/test.tsv", "wnli": "WNLI/test.tsv", "ax": "diagnostic/diagnostic.tsv",
-}  # fmt: skip
+    "cola": "CoLA/test.tsv",
+    "sst2": "SST-2/test.tsv",
+    "mrpc": "MRPC/test.tsv",
+    "stsb": "STS-B/test.tsv",
+    "qnli": "QNLI/test.tsv",
+    "rte": "RTE/test.tsv",
+    "wnli": "WNLI/test.tsv",
+    "ax": "diagnostic/diagnostic.tsv",
+}
 
 
 def some_words(task: str, rng: np.random.Generator) -> list[str]:
@@ -42,9 +48,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_eleven_files_have_the_servers_names_header_and_row_counts(whole: Path) -> None:
     with zipfile.ZipFile(whole) as archive:
         assert set(archive.namelist()) == {
-            "CoLA.tsv", "SST-2.tsv", "MRPC.tsv", "STS-B.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "QNLI.tsv", "RTE.tsv",
-            "WNLI.tsv", "QQP.tsv", "AX.tsv",
-        }  # fmt: skip
+            "CoLA.tsv",
+            "SST-2.tsv",
+            "MRPC.tsv",
+            "STS-B.tsv",
+            "MNLI-m.tsv",
+            "MNLI-mm.tsv",
+            "QNLI.tsv",
+            "RTE.tsv",
+            "WNLI.tsv",
+            "QQP.tsv",
+            "AX.tsv",
+        }
         for name in archive.namelist():
             assert archive.read(name).startswith(b"index\tprediction\n0\t")
     assert check(whole) == {task: TASKS[task].sizes["test"] for task in FILES}

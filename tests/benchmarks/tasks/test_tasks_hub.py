@@ -147,12 +147,15 @@ def test_two_hub_columns_may_make_one_text(tmp_path):
     assert local(tmp_path, "dbpedia", "test").texts == (["T  C"],)
 
 
-@pytest.mark.parametrize(("table", "message"), [
-    ([{"question": "a", "sentence": "b", "label": 0, "idx": 0}], "no column 'sentence1', 'sentence2'"),
-    ([{"sentence1": "a", "sentence2": None, "label": 0, "idx": 0}], "row 1: column 'sentence2' holds None"),
-    ([{"sentence1": "a", "sentence2": "b", "label": 7, "idx": 0}], "row 1: label 7, but there are 2"),
-    ([{"sentence1": "a", "sentence2": "b", "label": "maybe", "idx": 0}], "unknown label 'maybe'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ([{"question": "a", "sentence": "b", "label": 0, "idx": 0}], "no column 'sentence1', 'sentence2'"),
+        ([{"sentence1": "a", "sentence2": None, "label": 0, "idx": 0}], "row 1: column 'sentence2' holds None"),
+        ([{"sentence1": "a", "sentence2": "b", "label": 7, "idx": 0}], "row 1: label 7, but there are 2"),
+        ([{"sentence1": "a", "sentence2": "b", "label": "maybe", "idx": 0}], "unknown label 'maybe'"),
+    ],
+)
 def test_parquet_that_is_no_example(tmp_path, table, message):
     label_type = pa.string() if isinstance(table[0]["label"], str) else pa.int64()
     write(tmp_path / "rte/train-00000-of-00001.parquet", table, NAMES, label_type)

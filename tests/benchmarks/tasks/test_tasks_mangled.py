@@ -51,17 +51,29 @@ def _lines(*lines: str) -> bytes:
 
 
 FILES = {
-    "tsv": ("rte", "RTE/train.tsv", _lines("index\tsentence1\tsentence2\tlabel", *(
-        f'{i}\tA "{i} é\tB\t{("entailment", "not_entailment")[i % 2]}' for i in range(ROWS)))),
+    "tsv": (
+        "rte",
+        "RTE/train.tsv",
+        _lines(
+            "index\tsentence1\tsentence2\tlabel",
+            *(f'{i}\tA "{i} é\tB\t{("entailment", "not_entailment")[i % 2]}' for i in range(ROWS)),
+        ),
+    ),
     "headerless": ("cola", "CoLA/train.tsv", _lines(*(f"x\t{i % 2}\t\tA sentence {i} é." for i in range(ROWS)))),
-    "scores": ("stsb", "STS-B/train.tsv", _lines("index\tsentence1\tsentence2\tscore", *(
-        f"{i}\ta é\tb {i}\t{i % 5}.250" for i in range(ROWS)))),
+    "scores": (
+        "stsb",
+        "STS-B/train.tsv",
+        _lines("index\tsentence1\tsentence2\tscore", *(f"{i}\ta é\tb {i}\t{i % 5}.250" for i in range(ROWS))),
+    ),
     "jsonl": ("snli", "SNLI/snli_1.0_train.jsonl", _lines(*map(_nli, range(ROWS)))),
-    "csv": ("ag-news", "ag_news_csv/train.csv", _lines(*(
-        f'"{1 + i % 4}","T ""{i}"" é","one, two"' for i in range(ROWS)))),
+    "csv": (
+        "ag-news",
+        "ag_news_csv/train.csv",
+        _lines(*(f'"{1 + i % 4}","T ""{i}"" é","one, two"' for i in range(ROWS))),
+    ),
     "tar": ("imdb", "aclImdb_v1.tar.gz", _reviews()),
     "parquet": ("rte", "RTE/train-00000-of-00001.parquet", _parquet()),
-}  # fmt: skip
+}
 
 
 def mangle(raw: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:

@@ -202,8 +202,10 @@ def test_items_without_gold_are_left_out_and_counted_by_reason(tmp_path):
 def test_a_gold_label_against_the_majority_is_reported_and_many_are_refused(tmp_path):
     lines = [nli_line(f"p{i}", votes=["neutral"] * 4 + ["entailment"]) for i in range(20)]
     put(tmp_path, "SNLI/snli_1.0_dev.jsonl", "".join([*lines, nli_line("q", votes=["entailment"] * 5)]))
-    assert any("1 row whose gold label is not what most annotators said" in note and "line 21" in note
-               for note in load(tmp_path, "snli", "dev").notes)  # fmt: skip
+    assert any(
+        "1 row whose gold label is not what most annotators said" in note and "line 21" in note
+        for note in load(tmp_path, "snli", "dev").notes
+    )
     put(tmp_path, "SNLI/snli_1.0_dev.jsonl", "".join(nli_line(f"q{i}", votes=["entailment"] * 5) for i in range(20)))
     refused(tmp_path, "snli", "dev", "in 20 of 20 rows the gold label is not what most annotators said")
 
@@ -348,8 +350,11 @@ def test_an_archive_with_links_is_refused(tmp_path):
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.9, 0.99])
 def test_a_cut_off_archive_is_refused(tmp_path, keep):
     rng = np.random.default_rng(0)
-    members = {f"aclImdb/train/{label}/{i}_5.txt": "".join(map(chr, rng.integers(97, 122, 3000)))
-               for label in ("neg", "pos") for i in range(20)}  # fmt: skip
+    members = {
+        f"aclImdb/train/{label}/{i}_5.txt": "".join(map(chr, rng.integers(97, 122, 3000)))
+        for label in ("neg", "pos")
+        for i in range(20)
+    }
     path = archive(tmp_path / "aclImdb_v1.tar.gz", members)
     raw = path.read_bytes()
     path.write_bytes(raw[: int(keep * len(raw))])
@@ -419,13 +424,16 @@ def test_not_gzip_at_all(tmp_path):
     refused(tmp_path, "snli", "train", "damaged or cut short")
 
 
-@pytest.mark.parametrize(("task", "name", "content"), [
-    ("rte", "RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n"),
-    ("rte", "RTE/train.tsv", ""),
-    ("cola", "CoLA/train.tsv", ""),
-    ("snli", "SNLI/snli_1.0_train.jsonl", "\n"),
-    ("yelp-full", "yelp_review_full_csv/train.csv", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("task", "name", "content"),
+    [
+        ("rte", "RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n"),
+        ("rte", "RTE/train.tsv", ""),
+        ("cola", "CoLA/train.tsv", ""),
+        ("snli", "SNLI/snli_1.0_train.jsonl", "\n"),
+        ("yelp-full", "yelp_review_full_csv/train.csv", ""),
+    ],
+)
 def test_an_empty_split(tmp_path, task, name, content):
     put(tmp_path, name, content)
     refused(tmp_path, task, "train", "empty")
@@ -473,26 +481,32 @@ def test_another_data_sets_json(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("line", "message"), [
-    ("{", "not JSON"),
-    ("[1]", "expected an object"),
-    ("[" * 5000, "not JSON"),
-    (json.dumps({"sentence1": 3, "sentence2": "b", "gold_label": "neutral"}), "sentence1 is 3, expected a text"),
-    (nli_line("b", votes="neutral").strip(), "expected a list"),
-    (json.dumps({"sentence1": "a", "sentence2": "b", "gold_label": 0}), "gold_label is 0, expected a text"),
-    (json.dumps({"sentence1": "a", "sentence2": "b", "gold_label": "neutral", "pairID": []}), "pairID is []"),
-    ('{"sentence1": "\\ud800", "sentence2": "b", "gold_label": "neutral"}', "half of a surrogate pair"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "expected an object"),
+        ("[" * 5000, "not JSON"),
+        (json.dumps({"sentence1": 3, "sentence2": "b", "gold_label": "neutral"}), "sentence1 is 3, expected a text"),
+        (nli_line("b", votes="neutral").strip(), "expected a list"),
+        (json.dumps({"sentence1": "a", "sentence2": "b", "gold_label": 0}), "gold_label is 0, expected a text"),
+        (json.dumps({"sentence1": "a", "sentence2": "b", "gold_label": "neutral", "pairID": []}), "pairID is []"),
+        ('{"sentence1": "\\ud800", "sentence2": "b", "gold_label": "neutral"}', "half of a surrogate pair"),
+    ],
+)
 def test_json_that_is_no_example(tmp_path, line, message):
     put(tmp_path, "SNLI/snli_1.0_train.jsonl", nli_line("a") + line + "\n")
     refused(tmp_path, "snli", "train", "snli_1.0_train.jsonl, line 2", message)
 
 
-@pytest.mark.parametrize(("line", "message"), [
-    ('"1","a","b"', "expected 2 fields (a class and 1 text), found 3"),
-    ('"1","never closed', "not a quoted comma-separated line"),
-    ('"6","six stars"', "unknown label '6'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('"1","a","b"', "expected 2 fields (a class and 1 text), found 3"),
+        ('"1","never closed', "not a quoted comma-separated line"),
+        ('"6","six stars"', "unknown label '6'"),
+    ],
+)
 def test_csv_that_is_no_example(tmp_path, line, message):
     put(tmp_path, "yelp_review_full_csv/train.csv", '"1","fine"\n' + line + "\n")
     refused(tmp_path, "yelp-full", "train", "train.csv, line 2", message)

@@ -100,17 +100,31 @@ def test_snli_train_parts_overlap_in_six_rows():
 
 def test_agreement_of_snli():
     assert counts(load("snli", "dev")) == {
-        "5/0/0": 5_479, "4/1/0": 2_845, "3/2/0": 1_203, "3/1/1": 304, "fewer than five": 14, "no majority": 155,
-    }  # fmt: skip
+        "5/0/0": 5_479,
+        "4/1/0": 2_845,
+        "3/2/0": 1_203,
+        "3/1/1": 304,
+        "fewer than five": 14,
+        "no majority": 155,
+    }
     assert counts(load("snli", "test")) == {
-        "5/0/0": 5_368, "4/1/0": 2_868, "3/2/0": 1_224, "3/1/1": 355, "fewer than five": 10, "no majority": 175,
-    }  # fmt: skip
+        "5/0/0": 5_368,
+        "4/1/0": 2_868,
+        "3/2/0": 1_224,
+        "3/1/1": 355,
+        "fewer than five": 10,
+        "no majority": 175,
+    }
 
 
 def test_agreement_of_mnli_where_only_some_votes_are_known():
     assert counts(load("mnli", "dev")) == {
-        "5/0/0": 0, "4/1/0": 0, "3/2/0": 1_302, "3/1/1": 297, "5/0/0 or 4/1/0": 8_216,
-    }  # fmt: skip
+        "5/0/0": 0,
+        "4/1/0": 0,
+        "3/2/0": 1_302,
+        "3/1/1": 297,
+        "5/0/0 or 4/1/0": 8_216,
+    }
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,28 @@ def test_worker_processes_write_what_the_history_has(
     little_bert: Path, glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     results = tmp_path / "results"
-    words = ["run", "compare", "--tasks", "rte", "--methods", "vanilla,smart", "--seeds", "1", "--epochs", "2",
-             "--model", str(little_bert), "--data-dir", str(glue), "--results", str(results), "--workers", "2",
-             "--track", "tensorboard"]  # fmt: skip
+    words = [
+        "run",
+        "compare",
+        "--tasks",
+        "rte",
+        "--methods",
+        "vanilla,smart",
+        "--seeds",
+        "1",
+        "--epochs",
+        "2",
+        "--model",
+        str(little_bert),
+        "--data-dir",
+        str(glue),
+        "--results",
+        str(results),
+        "--workers",
+        "2",
+        "--track",
+        "tensorboard",
+    ]
     monkeypatch.setattr(sys, "argv", ["smart-repro", *words])
     assert cli._guarded() == 0
     assert f"tensorboard --logdir {results / 'tensorboard'}" in capfd.readouterr().err
