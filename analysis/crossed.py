@@ -205,11 +205,10 @@ def of_metric(arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric
     influence = sum(weight * metric.influence(labels, runs) for weight, runs in arms)
     measured = _of_items(np.asarray(differences), np.asarray(influence), LINEAR)
     runs = np.stack([predictions for _, predictions in arms])
-    constant = is_constant(runs).any(0)
     return replace(
         measured,
-        constant_seeds=tuple(np.flatnonzero(constant).tolist()),
-        near_constant=_near_constant(labels, runs, is_regression=metric.name in ("pearson", "spearman")),
+        constant_seeds=tuple(np.flatnonzero(is_constant(runs).any(0)).tolist()),
+        near_constant=_near_constant(labels, runs, metric),
     )
 
 
@@ -265,14 +264,24 @@ def has_few_minority_answers(runs: Array) -> Array:
     return np.asarray((ordered[..., :FEWEST_MINORITY] == ordered[..., span:]).any(-1))
 
 
-def _near_constant(labels: Array, runs: Array, is_regression: bool) -> str:
-    """The reason why no verdict may be drawn from ``(arms, seeds, items)`` runs, or ""."""
-    near = has_few_minority_answers(runs)
+def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
+    """Return ``(..., seeds)``: whether the influence function of a run of ``(..., seeds, items)`` cannot be trusted.
+
+    It gives fewer than 5 answers beside its most frequent one; in a regression, also if the standard
+    deviation of its answers is below 5 % of the labels' (``(..., items)``). Constant runs are not among them.
+    """
+    is_near = has_few_minority_answers(runs)
+    if metric.is_regression:
+        is_near |= runs.std(-1) < SMALLEST_SPREAD * labels.std(-1)[..., None]
+    return is_near & ~is_constant(runs)
+
+
+def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
+    """Return why no verdict may be drawn from ``(arms, seeds, items)`` runs, or ""."""
+    pairs = int(is_near_constant(labels, runs, metric).any(0).sum())
     rule = f"fewer than {FEWEST_MINORITY} answers beside its most frequent one"
-    if is_regression:
-        near = near | (runs.std(-1) < SMALLEST_SPREAD * labels.std())
+    if metric.is_regression:
         rule += f", or answers with less than {100 * SMALLEST_SPREAD:g} % of the labels' standard deviation"
-    pairs = int((near & ~is_constant(runs)).any(0).sum())
     return f"near-constant: in {pairs} of {runs.shape[1]} seed pairs a run has {rule}" if pairs else ""
 
 

@@ -1,12 +1,12 @@
 """Influence functions of the metrics that are no mean over items, in closed form.
 
-The influence of an item is the derivative of the score by the weight of that item (Hampel, 1974): the Gateaux
-derivative towards a distribution that puts all its mass on that item. The variance of the mean influence over items is
-the variance of the score when items are drawn anew, to first order, so one two-way layout serves every metric.
+The influence of an item is the Gateaux derivative of the score towards a distribution that puts all its mass on that
+item (Hampel, 1974). The variance of the mean influence over items is the variance of the score when items are drawn
+anew, to first order, so one two-way layout serves every metric.
 
-Each function takes ``labels`` ``(..., items)`` and ``runs`` ``(..., items)``, whose shapes broadcast, and returns an
-array shaped like ``runs`` whose mean over items is 0. Where a score is not defined and counts as 0 by convention, all
-influences are 0. The order of the items changes nothing.
+Each function takes ``labels`` ``(..., items)`` and ``runs`` ``(..., items)``, whose shapes broadcast, and returns the
+score plus the influence of each item, shaped like ``runs``: values whose mean over items is the score. Where a score is
+not defined and counts as 0 by convention, all values are 0. The order of the items changes nothing.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ Array = np.ndarray
 
 
 def f1_influence(labels: Array, runs: Array) -> Array:
-    """Return ``(2 P Y - f (P + Y)) / (mean P + mean Y)``; P: predicted, Y: true positives of class 1, f: the score."""
+    """Return ``(2 P Y - f (P + Y)) / (mean P + mean Y) + f`` with the score f; P: the run says class 1, Y: the label
+    does."""
     predicted, true = (np.asarray(x == 1, dtype=np.float64) for x in (runs, labels))
     positives = predicted + true
     hits, total = _mean(2 * predicted * true), _mean(positives)
     score = np.divide(hits, total, out=np.zeros_like(total), where=total > 0)
-    return np.divide(
-        2 * predicted * true - score * positives, total, out=np.zeros(positives.shape), where=total > 0
-    )
+    change = 2 * predicted * true - score * positives
+    return score + np.divide(change, total, out=np.zeros_like(change), where=total > 0)
 
 
 def matthews_influence(labels: Array, runs: Array) -> Array:
-    """Return ``zx zy - r / 2 (zx^2 + zy^2)``; for more than two classes zx and zy are vectors of class indicators.
+    """Return ``r + zx zy - r / 2 (zx^2 + zy^2)`` with the score r; zx, zy: standardised labels and predictions.
 
-    Gorodkin's R_K is the correlation of the two vectors of indicators: their covariances are summed over classes.
+    For more than two classes these are vectors of class indicators: Gorodkin's R_K is their correlation, with
+    covariances summed over classes.
     """
     classes = np.union1d(labels, runs)
     if len(classes) == 1:
@@ -42,13 +43,13 @@ def matthews_influence(labels: Array, runs: Array) -> Array:
 
 
 def pearson_influence(labels: Array, runs: Array) -> Array:
-    """Return ``zx zy - r / 2 (zx^2 + zy^2)``; zx and zy: standardised labels and predictions, r: the score."""
+    """Return ``r + zx zy - r / 2 (zx^2 + zy^2)`` with the score r; zx, zy: standardised labels and predictions."""
     x, y = _centred(labels), _centred(runs)
     return _correlation_influence(x * y, x * x, y * y, is_constant=is_constant(labels) | is_constant(runs))
 
 
 def spearman_influence(labels: Array, runs: Array) -> Array:
-    """Return the influence on the correlation of mid-ranks.
+    """Return the values for the correlation of mid-ranks.
 
     With F and G the mid-distributions less 1/2, ``rho = C / sqrt(V_x V_y)`` where C = mean F G. An item moves C by its
     own F G, and by the ranks of all items above it; V_x and V_y likewise.
@@ -59,8 +60,7 @@ def spearman_influence(labels: Array, runs: Array) -> Array:
     (vx, change_x), (vy, change_y) = (_rank_variance(ranks) for ranks in (x, y))
     is_undefined = is_constant(labels) | is_constant(runs)
     vx, vy = np.where(is_undefined, 1.0, vx), np.where(is_undefined, 1.0, vy)
-    influence = (change - c / 2 * (change_x / vx + change_y / vy)) / np.sqrt(vx * vy)
-    return np.where(is_undefined, 0.0, influence)
+    return np.where(is_undefined, 0.0, (c + change - c / 2 * (change_x / vx + change_y / vy)) / np.sqrt(vx * vy))
 
 
 def is_constant(values: Array) -> Array:
@@ -110,12 +110,12 @@ class _Ranks:
 
 
 def _correlation_influence(xy: Array, xx: Array, yy: Array, is_constant: Array) -> Array:
-    """Return the influence on ``mean xy / sqrt(mean xx mean yy)`` from the products of centred values; 0 where
-    ``is_constant``."""
+    """Return the values for the score ``mean xy / sqrt(mean xx mean yy)`` from the products of centred labels and
+    predictions."""
     vx, vy = (np.where(is_constant, 1.0, _mean(products)) for products in (xx, yy))
     spread = np.sqrt(vx * vy)
-    influence = xy / spread - _mean(xy) / spread / 2 * (xx / vx + yy / vy)
-    return np.where(is_constant, 0.0, influence)
+    score = _mean(xy) / spread
+    return np.where(is_constant, 0.0, score + xy / spread - score / 2 * (xx / vx + yy / vy))
 
 
 def _centred(values: Array) -> Array:

@@ -37,8 +37,9 @@ class Metric:
         function: ``function(labels, predictions, weights)``; ``weights`` ``(..., items)`` gives ``(...)`` scores.
         per_item: ``per_item(labels, predictions) -> (items,)`` whose weighted mean is the score; None where there is
             none.
-        influence: ``influence(labels, runs) -> (runs, items)``: the score's influence function at each item, in closed
-            form (:mod:`analysis.influence`); None where ``per_item`` says as much.
+        influence: ``influence(labels, runs) -> (runs, items)``: the score plus its influence function at each item, in
+            closed form (:mod:`analysis.influence`); None where the score is a mean over items.
+        is_regression: whether labels and predictions are numbers, not classes.
         uses: "predictions" ``(items,)`` or "logits" ``(items, classes)``.
         greater_is_better: False for errors and divergences.
         scale: what tables multiply by: 100 where papers print percent.
@@ -49,6 +50,7 @@ class Metric:
     function: Callable[[Array, Array, Array], Array]
     per_item: Callable[[Array, Array], Array] | None = None
     influence: Callable[[Array, Array], Array] | None = None
+    is_regression: bool = False
     uses: str = "predictions"
     greater_is_better: bool = True
     scale: float = 100.0
@@ -263,9 +265,12 @@ def _ratio(top: Array, bottom: Array) -> Array:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
-def _other_metric(name: str, title: str, *functions: Callable[..., Any]) -> Metric:
+def _other_metric(name: str, title: str, *functions: Callable[..., Any], is_regression: bool = False) -> Metric:
     """A metric that is no mean over items, from its function and its influence function."""
-    return METRICS.setdefault(name, Metric(name, title, functions[0], influence=functions[1]))
+    function, influence = functions
+    return METRICS.setdefault(
+        name, Metric(name, title, function, influence=influence, is_regression=is_regression)
+    )
 
 
 def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **about: Any) -> Metric:
@@ -276,8 +281,8 @@ accuracy = _mean_metric("accuracy", "accuracy", _hit).score
 error_rate = _mean_metric("error_rate", "error rate", _miss, greater_is_better=False).score
 f1 = _other_metric("f1", "F1", _f1, f1_influence).score
 matthews = _other_metric("matthews", "Matthews corr.", _matthews, matthews_influence).score
-pearson = _other_metric("pearson", "Pearson corr.", _pearson, pearson_influence).score
-spearman = _other_metric("spearman", "Spearman corr.", _spearman, spearman_influence).score
+pearson = _other_metric("pearson", "Pearson corr.", _pearson, pearson_influence, is_regression=True).score
+spearman = _other_metric("spearman", "Spearman corr.", _spearman, spearman_influence, is_regression=True).score
 soft_accuracy = _mean_metric("soft_accuracy", "soft accuracy", _soft_accuracy_items, uses="logits").score
 _nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0}
 cross_entropy = _mean_metric("cross_entropy", "cross-entropy", _cross_entropy_items, **_nats).score
