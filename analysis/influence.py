@@ -97,7 +97,8 @@ class _Ranks:
     def __init__(self, values: Array) -> None:
         n = values.shape[-1]
         self._order = np.argsort(values, axis=-1)
-        ordered, places = _at(values, self._order), np.arange(n)
+        self._flat_order = _flat(self._order, values.shape, n)
+        ordered, places = self._by_rank(values), np.arange(n)
         is_new = ordered[..., 1:] != ordered[..., :-1]
         self._has_ties = not is_new.all()
         self._first, self._after = places, places + 1  # of the group of ties in which an ordered value stands
@@ -112,7 +113,7 @@ class _Ranks:
     def mean_above(self, values: Array) -> Array:
         """Return, for each item, the sum of ``values`` over the items above it, ties half, divided by their number."""
         n = self._order.shape[-1]
-        ordered = _at(values, self._order)
+        ordered = self._by_rank(values)
         sums = np.zeros((*ordered.shape[:-1], n + 1))  # of all values from a place on
         np.cumsum(ordered[..., ::-1], axis=-1, out=sums[..., n - 1 :: -1] if n > 1 else sums[..., :1])
         if self._has_ties:
@@ -121,10 +122,19 @@ class _Ranks:
             halves = sums[..., :-1] + sums[..., 1:]
         return self._by_item(halves / (2 * n))
 
+    def _by_rank(self, values: Array) -> Array:
+        """Return ``values`` in the order of the ranks."""
+        values = np.broadcast_to(values, np.broadcast_shapes(values.shape, self._order.shape))
+        return np.ascontiguousarray(values).reshape(-1).take(self._positions(values.shape))
+
     def _by_item(self, ordered: Array) -> Array:
+        """Return values in the order of the ranks in that of the items."""
         by_item = np.empty(ordered.shape)
-        by_item.reshape(-1)[_flat(self._order, ordered.shape, ordered.shape[-1])] = ordered
+        by_item.reshape(-1)[self._positions(ordered.shape)] = ordered
         return by_item
+
+    def _positions(self, shape: tuple[int, ...]) -> Array:
+        return self._flat_order if shape == self._order.shape else _flat(self._order, shape, shape[-1])
 
 
 def _at(values: Array, places: Array) -> Array:

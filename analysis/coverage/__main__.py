@@ -5,14 +5,30 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis import figures
 from analysis.coverage.plots import plot_metrics, plot_rare, plot_rates
 from analysis.coverage.rates import ALLOWED, DECIDES, failures, published_grid, run
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def draw(rates: pd.DataFrame, out: Path) -> None:
+    """Write ``coverage`` and ``coverage-rare`` as PNG and SVG."""
+    with figures.style():
+        figure, axes = figures.panels(2, 7.6, 3.4)
+        plot_rates(rates, axes[0])
+        plot_metrics(rates, axes[1])
+        figures.save(figure, out / "coverage")
+        figure, axes = figures.panels(1, 7.6, 3.6, below=0.2)
+        plot_rare(rates, axes[0])
+        figures.save(figure, out / "coverage-rare")
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the published grid and write ``coverage.csv``, ``coverage.png`` and ``coverage.svg``."""
+    """Run the published grid and write ``coverage.csv`` and its figures."""
     parser = argparse.ArgumentParser(prog="python -m analysis.coverage", description=main.__doc__)
     parser.add_argument("out", type=Path, help="folder to write to")
     parser.add_argument("--share", type=float, default=1.0, help="share of the grid's studies to simulate")
@@ -20,11 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rates = run([(s, max(20, round(n * options.share)), t) for s, n, t in published_grid()])
     options.out.mkdir(parents=True, exist_ok=True)
     rates.to_csv(options.out / "coverage.csv", index=False, float_format="%.4f")
-    with figures.style():
-        figure, axes = figures.panels(3, 7.6, 3.4)
-        for plot, ax in zip((plot_rates, plot_metrics, plot_rare), axes, strict=True):
-            plot(rates, ax)
-        figures.save(figure, options.out / "coverage")
+    draw(rates, options.out)
     own, failed = rates[rates["test"] == DECIDES], failures(rates)
     low, high = 100 * own["rate"].min(), 100 * own["rate"].max()
     print(f"{DECIDES}: {low:.1f} to {high:.1f} % false positives at nominal 5 %")

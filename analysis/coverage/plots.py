@@ -65,9 +65,10 @@ def plot_rare(rates: pd.DataFrame, ax: Axes) -> Axes:
         _dots(ax, np.array(place) + 0.27 * (look - 1) + 0.04 * (number - 2), some, look, label)
     withheld = own.groupby(["items", "majority"])["withheld"].mean()
     ax.set_xticks(
-        range(len(groups)), [f"{n}\n{100 * share:.0f} %\n({100 * withheld[n, share]:.0f} %)" for n, share in groups]
+        range(len(groups)), [f"{n}, {100 * share:.0f} %\n({100 * withheld[n, share]:.0f} %)" for n, share in groups]
     )
-    ax.set_xlabel("items, share of the frequent class, (verdicts withheld)")
+    ax.set_xlabel("items, share of the frequent class (verdicts withheld)")
+    ax.xaxis.set_label_coords(0.5, -0.17)  # below the second line of the ticks
     return _rate_axis(ax)
 
 
