@@ -31,8 +31,8 @@ def layout_by_hand(d: np.ndarray) -> tuple[float, float, float]:
     ms_rest = ((d - d.mean(1)[:, None] - d.mean(0) + grand) ** 2).sum() / ((seeds - 1) * (items - 1))
     total = ms_seed + ms_item - ms_rest
     v = max(total, ms_seed, ms_item)
-    df = max(total, 0) ** 2 / (ms_seed**2 / (seeds - 1) + ms_item**2 / (items - 1) + ms_rest**2 / ((seeds - 1) * (items - 1)))
-    df = max(df, seeds - 1)
+    spread = ms_seed**2 / (seeds - 1) + ms_item**2 / (items - 1) + ms_rest**2 / ((seeds - 1) * (items - 1))
+    df = max(max(total, 0) ** 2 / spread, seeds - 1)
     half = stats.t.ppf(0.975, df) * math.sqrt(v / (seeds * items))
     return grand - half, grand + half, df
 
@@ -47,7 +47,7 @@ def test_means_of_items_follow_the_two_way_layout(shape, rng):
 
 
 def test_a_variance_at_its_floor_is_not_known_better_for_it(rng):
-    """Where the interaction exceeds a one-way variance, the floor widens the interval and adds no degrees of freedom."""
+    """Where the interaction exceeds a one-way variance, the floor widens the interval, with no more df."""
     floored = 0
     for _ in range(40):
         d = rng.normal(size=(5, 60))
@@ -133,7 +133,7 @@ def made_up(metric, rng, seeds=3, items=200):
 
 
 def bootstrapped(arms, labels, metric, rng, resamples=3000):
-    """The oracle: both variances from resampled items, ``items`` of the mean over seeds and ``both`` of the interaction.
+    """The oracle: variances from resampled items, ``items`` of the mean over seeds and ``both`` of the interaction.
 
     The mean variance within a seed exceeds that of the mean over seeds by (S - 1) / S of the residual's.
     """
