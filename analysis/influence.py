@@ -115,11 +115,8 @@ class _Ranks:
         n = self._order.shape[-1]
         ordered = self._by_rank(values)
         sums = np.zeros((*ordered.shape[:-1], n + 1))  # of all values from a place on
-        np.cumsum(ordered[..., ::-1], axis=-1, out=sums[..., n - 1 :: -1] if n > 1 else sums[..., :1])
-        if self._has_ties:
-            halves = _at(sums, self._first) + _at(sums, self._after)
-        else:
-            halves = sums[..., :-1] + sums[..., 1:]
+        sums[..., :n] = np.cumsum(ordered[..., ::-1], axis=-1)[..., ::-1]
+        halves = _at(sums, self._first) + _at(sums, self._after) if self._has_ties else sums[..., :-1] + sums[..., 1:]
         return self._by_item(halves / (2 * n))
 
     def _by_rank(self, values: Array) -> Array:

@@ -29,6 +29,7 @@ class Scenario:
         metric: the score that the study reports.
         positives: share of labels of class 1. Not 0.5: the rarer class is answered about as rarely as it is right.
         constant: share of runs that give the more frequent class to every item.
+        answered: how many times as often as it is right the first arm answers the rarer class.
         excess: how many times as often as the first arm the second answers the rarer class, at the same true score.
     """
 
@@ -40,6 +41,7 @@ class Scenario:
     metric: str = "accuracy"
     positives: float = 0.5
     constant: float = 0.0
+    answered: float = 1.0
     excess: float = 1.0
 
 
@@ -102,8 +104,8 @@ def _rare_class(scenario: Scenario, studies: int, rng: np.random.Generator) -> t
 def _rare_arms(scenario: Scenario, rarity: float) -> list[tuple[float, float]]:
     """Return each arm's signal and the value above which it answers the rare class.
 
-    The first arm answers it as often as it is right; the second ``excess`` times as often, with the signal that gives
-    it the same true score.
+    The first arm answers it ``answered`` times as often as it is right; the second ``excess`` times as often as the
+    first, with the signal that gives it the same true score.
     """
     from scipy.optimize import brentq
 
@@ -117,10 +119,11 @@ def _rare_arms(scenario: Scenario, rarity: float) -> list[tuple[float, float]]:
         labels, answers = np.repeat(values, 2), np.tile(values, 2)
         return float(METRICS[scenario.metric].function(labels, answers, counts))
 
-    first = (SIGNAL, cut(SIGNAL, rarity))
+    share = scenario.answered * rarity
+    first, reached = (SIGNAL, cut(SIGNAL, share)), score(SIGNAL, share)
     if scenario.excess == 1:
         return [first, first]
-    share, reached = scenario.excess * rarity, score(SIGNAL, rarity)
+    share *= scenario.excess
     signal = float(brentq(lambda x: score(x, share) - reached, 0, 8))
     return [first, (signal, cut(signal, share))]
 
