@@ -113,7 +113,7 @@ def noncentral_t_tail(df: float, shift: float, critical: float) -> float:
     """Return P(T > critical) of the noncentral t at any noncentrality: the mean of ``Phi(shift - critical * s)`` over
     the distribution of s, the estimated over the true standard error.
 
-    ``scipy.special.nctdtr`` is NaN at large noncentrality (from about 38), where this tends to 1.
+    ``scipy.special.nctdtr`` is NaN in parts of the range of large noncentrality, where this tends to 1.
     """
     from scipy.special import ndtr
 
@@ -186,7 +186,8 @@ def seeds_needed(
 def variance_ratio_power(
     ratio: float, n_seeds: int, *, rng: np.random.Generator, studies: int = 400, level: float = 0.95
 ) -> float:
-    """Return the share of simulated studies (normal scores) in which the permutation test finds a ratio of standard deviations."""
+    """Return the share of simulated studies (normal scores) in which the permutation test finds a ratio of standard
+    deviations."""
     from analysis.descriptive import variance_ratio_test
 
     found = [

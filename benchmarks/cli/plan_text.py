@@ -89,7 +89,8 @@ def forecast_lines(expected: Forecast) -> list[str]:
         return [f"Takes about {took}; {needs}"]
     methods = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"
     more = f" and {len(expected.unknown) - 3} others" if len(expected.unknown) > 3 else ""
-    hours = f"{expected.training_hours:,.1f} core-hours of training and {expected.prediction_hours:,.1f} of predictions"
+    training, predicting = (f"{hours:,.2g}" for hours in (expected.training_hours, expected.prediction_hours))
+    hours = f"{training} core-hours of training and {predicting} of predictions"
     return [f"{methods}{more}; add --calibrate", f"By rule of thumb {hours} on a CPU", f"Needs about {needs}"]
 
 
