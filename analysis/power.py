@@ -1,8 +1,7 @@
-"""What a grid can see: the smallest difference it would find, and the seeds a claimed difference needs.
+"""Power of a planned grid: the smallest difference it would find, and the seeds that a claimed difference needs.
 
 ``Var(difference) = seed^2 / S + item^2 / n + interaction^2 / (S n)``, all standard deviations of *differences*
-between two arms. The defaults are assumptions (:func:`typical`), to be replaced by :func:`measured` as soon as there
-are runs.
+between two arms. :func:`measured` takes them from runs; :func:`typical` states what is assumed where there are none.
 """
 
 from __future__ import annotations
@@ -10,11 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from analysis.crossed import LAYOUT, Components
+import numpy as np
+
+from analysis.crossed import Components
 from analysis.interval import Interval
 
 MOST_SEEDS = 1_000
+NODES = 128  # of the Gauss-Legendre rule over the variance estimate: within 1e-4 of the noncentral t up to power 0.9999
+# Slope of a metric against accuracy. Matthews is 2 * accuracy - 1 where both classes are equally frequent.
+SLOPES = {"matthews": 2.0}
 
 
 @dataclass(frozen=True)
@@ -32,31 +37,54 @@ class Noise:
     interaction: float
 
 
-def typical(n_items: int) -> Noise:
-    """What to assume before any run: small evaluation sets come with small training sets and so with noisier seeds.
+def typical(n_items: int, metric: str = "accuracy") -> Noise:
+    """Return what to assume before any run: small evaluation sets come with small training sets and noisier seeds.
 
     Seeds that differ by 2.4 points at 277 items (RTE), 0.9 at 1,043 (CoLA), 0.2 at 9,824 (SNLI), and arms that answer
-    differently on one item in nine, give the smallest visible differences of docs/statistics.md.
+    differently on one item in nine, give the smallest visible differences of docs/statistics.md for accuracy. Matthews
+    counts as :data:`SLOPES` times accuracy, every other metric as accuracy itself.
     """
-    return Noise(seed=0.024 * (277 / n_items) ** 0.7, item=0.14, interaction=0.30)
+    slope = SLOPES.get(metric, 1.0)
+    return Noise(seed=slope * 0.024 * (277 / n_items) ** 0.7, item=slope * 0.14, interaction=slope * 0.30)
 
 
 def measured(parts: Components) -> Noise:
-    """The variance components of a comparison that was run (negative estimates count as 0).
+    """Return the standard deviations behind a comparison that was run, in its unit (negative estimates count as 0).
 
-    Raises: ValueError: fewer than two seeds, or a metric that is no mean of items.
+    Raises: ValueError: fewer than two seeds.
     """
     n_seeds, n_items = len(parts.differences), parts.n_items
-    if n_seeds < 2 or parts.method != LAYOUT:
-        raise ValueError("variance components need at least two seeds, and a metric that is a mean of items")
+    if n_seeds < 2:
+        raise ValueError(f"variance components need at least two seeds, got {n_seeds}")
     interaction = parts.both * n_seeds * n_items
     item = parts.items * n_items - interaction / n_seeds
     seed = float(parts.differences.var(ddof=1)) - interaction / n_items
     return Noise(*(math.sqrt(max(v, 0.0)) for v in (seed, item, interaction)))
 
 
+def pooled(noises: Sequence[Noise]) -> Noise:
+    """Return the root mean square of several comparisons' standard deviations.
+
+    Raises: ValueError: for none.
+    """
+    if not noises:
+        raise ValueError("there is no comparison to pool")
+    mean = np.mean([[x.seed**2, x.item**2, x.interaction**2] for x in noises], axis=0)
+    return Noise(*(float(math.sqrt(v)) for v in mean))
+
+
+def of_mean(n_items: Sequence[int], noises: Sequence[Noise]) -> Noise:
+    """Return the noise of one task with ``sum(n_items)`` items whose difference varies as the mean over tasks does."""
+    k, total = len(n_items), sum(n_items)
+    per_item = [
+        math.sqrt(total * sum(value**2 / n for value, n in zip(values, n_items, strict=True))) / k
+        for values in ([x.item for x in noises], [x.interaction for x in noises])
+    ]
+    return Noise(math.sqrt(sum(x.seed**2 for x in noises)) / k, *per_item)
+
+
 def standard_error(n_seeds: int, n_items: int, noise: Noise) -> tuple[float, float]:
-    """Standard error of a difference and its expected degrees of freedom (Satterthwaite, at least S - 1)."""
+    """Return the standard error of a difference and its expected degrees of freedom (Satterthwaite, at least S - 1)."""
     if n_seeds < 2 or n_items < 2:
         raise ValueError(f"at least two seeds and two items; got {n_seeds} and {n_items}")
     both = noise.interaction**2 / (n_seeds * n_items)
@@ -67,31 +95,64 @@ def standard_error(n_seeds: int, n_items: int, noise: Noise) -> tuple[float, flo
 
 
 def power(difference: float, n_seeds: int, n_items: int, noise: Noise | None = None, level: float = 0.95) -> float:
-    """Chance that the interval leaves 0 out on the right side when the true difference is ``difference`` (a
-    fraction)."""
-    from scipy.special import nctdtr, stdtrit  # the noncentral t alone: a third of scipy.stats's import time
+    """Return the chance that the interval excludes 0 on the right side at a true difference (a fraction, either sign).
+
+    It rises with the difference and with the seeds. With more items the standard error falls, but Satterthwaite's
+    degrees of freedom fall towards S - 1 too as seeds come to dominate, so that at two or three seeds and one fixed
+    noise more items can cost a little.
+    """
+    from scipy.special import stdtrit  # imported here: scipy takes a third of a second
 
     error, df = standard_error(n_seeds, n_items, noise or typical(n_items))
     if error == 0:
         return float(difference != 0)
-    return float(1.0 - nctdtr(df, abs(difference) / error, stdtrit(df, 0.5 + level / 2)))
+    return noncentral_t_tail(df, abs(difference) / error, float(stdtrit(df, 0.5 + level / 2)))
+
+
+def noncentral_t_tail(df: float, shift: float, critical: float) -> float:
+    """Return P(T > critical) of the noncentral t at any noncentrality: the mean of ``Phi(shift - critical * s)`` over
+    the distribution of s, the estimated over the true standard error.
+
+    ``scipy.special.nctdtr`` is NaN in parts of the range of large noncentrality, where this tends to 1.
+    """
+    from scipy.special import ndtr
+
+    ratios, weights = _error_ratios(df)
+    return min(float(weights @ ndtr(shift - critical * ratios)), 1.0)
+
+
+@lru_cache(maxsize=1024)
+def _error_ratios(df: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return quantiles of ``sqrt(chi^2_df / df)`` at the nodes of a quadrature rule on [0, 1], and its weights."""
+    from scipy.special import chdtri
+
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    return np.sqrt(chdtri(df, (1 - nodes) / 2) / df), weights / 2
 
 
 def smallest_difference(
-    n_seeds: int, n_items: int, noise: Noise | None = None, wanted: float = 0.8, level: float = 0.95
+    n_seeds: int, n_items: int, noise: Noise | None = None, target: float = 0.8, level: float = 0.95
 ) -> float:
-    """The true difference (a fraction) that is found with chance ``wanted``."""
+    """Return the true difference (a fraction) that is found with chance ``target``."""
     from scipy import optimize
 
     error, _ = standard_error(n_seeds, n_items, noise or typical(n_items))
     if error == 0:
         return 0.0
-    short = lambda d: power(d, n_seeds, n_items, noise, level) - wanted  # noqa: E731
-    return float(optimize.brentq(short, 0.0, 40 * error, xtol=1e-7))
+
+    def excess(multiple: float) -> float:
+        return power(multiple * error, n_seeds, n_items, noise, level) - target
+
+    if excess(0.0) >= 0:
+        return 0.0
+    high = 1.0
+    while excess(high) < 0:
+        high *= 2
+    return float(error * optimize.brentq(excess, 0.0, high, xtol=1e-9))
 
 
-def visible(interval: Interval, wanted: float = 0.8) -> float:
-    """The smallest true difference that a comparison with this standard error finds with chance ``wanted``.
+def visible(interval: Interval, target: float = 0.8) -> float:
+    """Return the smallest true difference that a comparison with this standard error finds with chance ``target``.
 
     By Student's t (power is nearly that of the normal shift), in the interval's unit; nan without a standard error.
     """
@@ -99,15 +160,18 @@ def visible(interval: Interval, wanted: float = 0.8) -> float:
 
     if math.isnan(interval.se):
         return math.nan
-    return float((stdtrit(interval.df, 0.5 + interval.level / 2) + stdtrit(interval.df, wanted)) * interval.se)
+    return float((stdtrit(interval.df, 0.5 + interval.level / 2) + stdtrit(interval.df, target)) * interval.se)
 
 
 def seeds_needed(
-    difference: float, n_items: int, noise: Noise | None = None, wanted: float = 0.8, level: float = 0.95
+    difference: float, n_items: int, noise: Noise | None = None, target: float = 0.8, level: float = 0.95
 ) -> int | None:
-    """Fewest seeds that find ``difference`` with chance ``wanted``; None where no number does: the items are too
-    few."""
-    enough = lambda seeds: power(difference, seeds, n_items, noise, level) >= wanted  # noqa: E731
+    """Return the fewest seeds that find ``difference`` with chance ``target``; None where no number does: the items are
+    too few."""
+
+    def enough(seeds: int) -> bool:
+        return power(difference, seeds, n_items, noise, level) >= target
+
     low, high = 1, 2
     while not enough(high):
         low, high = high, high * 2
@@ -119,32 +183,25 @@ def seeds_needed(
     return high
 
 
-def in_words(claimed: float | None, n_seeds: int, n_items: Sequence[int], noise: Sequence[Noise] | None = None) -> str:
-    """One line for a plan or a table: what this grid can see, and what the claim (in points) would need.
+def in_words(
+    claimed: float | None,
+    n_seeds: int,
+    n_items: Sequence[int],
+    noise: Sequence[Noise] | None = None,
+    *,
+    level: float = 0.95,
+) -> str:
+    """Return one line for a plan: the smallest difference this grid finds, and whether that is enough for a claim.
 
     Args:
         claimed: the paper's difference in points, or None.
         n_items: items of each task the claim averages over (one: a single task).
         noise: per task; None: :func:`typical`.
+        level: of the interval that decides.
     """
-    noises = list(noise or map(typical, n_items))
-    seen = 100 * _smallest_mean(n_seeds, list(n_items), noises)
-    basis = f"{n_seeds} seeds × {sum(n_items):,} items"
+    joint = of_mean(n_items, list(noise or map(typical, n_items)))
+    seen = 100 * smallest_difference(n_seeds, sum(n_items), joint, level=level)
+    basis = f"{n_seeds} seeds × {sum(n_items):,} items show differences from about {seen:.1f} points (80 % power)"
     if claimed is None:
-        return f"{basis} show differences from about {seen:.1f} points (80 % power)"
-    enough = "enough for" if seen <= abs(claimed) else "too few for"
-    return (
-        f"{basis} show differences from about {seen:.1f} points (80 % power): {enough} the claimed {abs(claimed):.2g}"
-    )
-
-
-def _smallest_mean(n_seeds: int, n_items: list[int], noises: list[Noise]) -> float:
-    """Of a mean over tasks: the tasks' parts add up like those of one task with that much noise on one item."""
-    k = len(n_items)
-    joint = Noise(
-        seed=math.sqrt(sum(x.seed**2 for x in noises)) / k,
-        item=math.sqrt(sum(x.item**2 / n for x, n in zip(noises, n_items, strict=True)) * sum(n_items)) / k,
-        interaction=math.sqrt(sum(x.interaction**2 / n for x, n in zip(noises, n_items, strict=True)) * sum(n_items))
-        / k,
-    )
-    return smallest_difference(n_seeds, sum(n_items), joint)
+        return basis
+    return f"{basis}: {'enough' if seen <= abs(claimed) else 'too few'} for the claimed {abs(claimed):.2g}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.engine.claim_power import claim_lines
+
 if TYPE_CHECKING:
     from benchmarks.engine.forecast import Forecast
     from benchmarks.engine.plan import Plan
@@ -23,6 +25,7 @@ def plan_content(plan: Plan, expected: Forecast) -> dict[str, Any]:
         **{state: counts.get(state, 0) for state in ("done", "running", "failed", "todo")},
         "updates": sum(plan.updates[key] for key in left),
         "forward_units": sum(plan.forward_passes(key) for key in left),
+        "prediction_units": sum(plan.prediction_passes(key) for key in left),
         "forecast": asdict(expected),
         "warnings": list(plan.experiment.notes),
         "missing": dict(plan.experiment.missing),
@@ -52,10 +55,16 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
             units = sum(plan.forward_passes(key) for key in keys)
             lines.append(f"{row.id:<34}{task:<16}{len(keys):>5}{done:>6}{updates:>9,}{units:>11,.0f}F")
     left = plan.to_do()
-    total = sum(plan.forward_passes(job.key) for job in left)
-    lines += ["", f"To do: {len(left)} runs, {total:,.0f} F (F = one forward pass over a batch; a plain update is 3 F)"]
+    training, predicting = (
+        sum(passes(job.key) for job in left) for passes in (plan.forward_passes, plan.prediction_passes)
+    )
+    lines += [
+        "",
+        f"To do: {len(left)} runs, {training:,.0f} F of training and {predicting:,.0f} F of predictions "
+        "(F = one forward pass over a batch; a plain update is 3 F)",
+    ]
     lines += forecast_lines(expected) if left else []
-    lines += sight_lines(plan)
+    lines += claim_lines(plan)
     lines += [
         f"failed: {plan.titles[key]}: {plan.states[key].detail}"
         for key in plan.jobs
@@ -64,31 +73,6 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
     lines += [f"not run: {cell}: {reason}" for cell, reason in experiment.missing.items()]
     lines += [f"note: {note}" for note in experiment.notes]
     return "\n".join(lines)
-
-
-def sight_lines(plan: Plan) -> list[str]:
-    """What the grid will be able to decide: the smallest visible difference of each plain claim beside the claimed one.
-
-    Assumes the spread of docs/statistics.md, as if all metrics were accuracies, since nothing was run yet.
-    """
-    from analysis.power import in_words
-    from benchmarks.training.prepared import split_of
-
-    experiment, lines = plan.experiment, []
-    if not plan.jobs or len(experiment.seeds) < 2:
-        return []
-    source = next(iter(plan.jobs.values())).source
-    for claim in experiment.claims:
-        found = [
-            next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
-            for task in claim.tasks
-        ]
-        columns = [column for column in found if column is not None]
-        if not claim.plain or not columns or (len(columns) < len(found) and not claim.partial):
-            continue
-        items = [len(split_of(column.task, column.split, source)) for column in columns]
-        lines.append(f"  {claim.id}: {in_words(claim.size, len(experiment.seeds), items)}")
-    return ["", "What this grid can see (spread assumed: docs/statistics.md):", *lines, ""] if lines else []
 
 
 def forecast_lines(expected: Forecast) -> list[str]:
@@ -100,10 +84,14 @@ def forecast_lines(expected: Forecast) -> list[str]:
         f"{expected.disk / 2**20:,.1f} MiB on disk, {expected.memory / 2**30:.1f} GiB of memory for each run at work"
     )
     if expected.seconds is not None:
-        return [f"Takes about {duration(expected.seconds)} on this machine, {workers}; {needs}"]
-    known = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"
+        share = expected.prediction_hours / max(expected.training_hours + expected.prediction_hours, 1e-9)
+        took = f"{duration(expected.seconds)} on this machine, {workers}, {100 * share:.0f} % of it for predictions"
+        return [f"Takes about {took}; {needs}"]
+    methods = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"
     more = f" and {len(expected.unknown) - 3} others" if len(expected.unknown) > 3 else ""
-    return [f"{known}{more}; add --calibrate", f"Needs about {needs}"]
+    training, predicting = (f"{hours:,.2g}" for hours in (expected.training_hours, expected.prediction_hours))
+    hours = f"{training} core-hours of training and {predicting} of predictions"
+    return [f"{methods}{more}; add --calibrate", f"By rule of thumb {hours} on a CPU", f"Needs about {needs}"]
 
 
 def summary_text(plan: Plan, summary: Summary) -> str:

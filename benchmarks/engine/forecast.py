@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.experiments.planning.cost import million_parameters, tokens_of
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
+from benchmarks.tasks import TASKS
 from benchmarks.training import models
 from benchmarks.training.cost import cost
 
@@ -44,6 +46,10 @@ _ON_SPEED = (
 _LIBRARIES = 0.7 * 2**30  # bytes a worker takes before it has a model
 _STATES = 5  # copies of the weights: themselves, gradients, Adam's two moments, perhaps a teacher
 _ACTIVATIONS = 80  # bytes kept per token, hidden unit and layer for the backward pass
+# Seconds of one CPU core, measured with MiniLM in float32 on texts of 12 to 256 tokens: constant and slope per token of
+# a forward pass over 16 texts while training, and of predicting one text. Other models: by their parameters.
+_FORWARD, _PREDICTED = (0.045, 0.0047), (0.0029, 0.00024)
+_MEASURED_BATCH, _MEASURED_MODEL = 16, "minilm"
 _ROW, _LINE, _RUN = 12.0, 260.0, 6000.0  # bytes on disk per predicted example, per update's history, per run
 
 
@@ -67,6 +73,8 @@ class Forecast:
 
     Attributes:
         seconds: until all are done; None if nothing is known about some of them.
+        training_hours, prediction_hours: of one core, all runs together; of runs whose kind was not timed here by
+            :func:`core_seconds`, which the field ``unknown`` shows.
         unknown: methods and tasks nothing is known about.
         disk: bytes in the results folder.
         memory: bytes per worker.
@@ -78,6 +86,8 @@ class Forecast:
     disk: float
     memory: float
     workers: int
+    training_hours: float = 0.0
+    prediction_hours: float = 0.0
 
 
 @dataclass
@@ -113,8 +123,9 @@ class Timings:
 
 
 def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) -> Forecast:
-    """What these jobs of a plan will take with so many workers."""
+    """Return what these jobs of a plan will take with so many workers."""
     total, longest, disk, memory = 0.0, 0.0, 0.0, 0.0
+    hours = np.zeros(2)  # of training, of predictions
     unknown: dict[str, None] = {}
     cached: dict[tuple[str, str], Timing | None] = {}
     for job in jobs:
@@ -123,16 +134,28 @@ def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) ->
         if kind not in cached:
             cached[kind] = timings.of(job.spec)
         timing = cached[kind]
-        disk += plan.rows[job.key] * evaluations * _ROW + updates * _LINE + _RUN + _weights_on_disk(job)
+        disk += plan.predictions[job.key] * _ROW + updates * _LINE + _RUN + _weights_on_disk(job)
         memory = max(memory, timing.memory if timing else expected_memory(job.spec))
         if timing is None:
             unknown[f"{job.spec.choice.label} on {'+'.join(job.spec.tasks)}"] = None
+            hours += np.array(core_seconds(plan, job)) / 3600
             continue
-        seconds = timing.seconds(updates, evaluations)
+        seconds, predicting = timing.seconds(updates, evaluations), evaluations * timing.evaluation
+        hours += np.array([seconds - predicting, predicting]) / 3600
         total, longest = total + seconds, max(longest, seconds)
     workers = max(1, workers)
     seconds = STARTUP + max(total / workers, longest) if total else 0.0
-    return Forecast(None if unknown else seconds, tuple(unknown), disk, memory, workers)
+    return Forecast(None if unknown else seconds, tuple(unknown), disk, memory, workers, *map(float, hours))
+
+
+def core_seconds(plan: Plan, job: Job) -> tuple[float, float]:
+    """Return the seconds of one CPU core that a run's training and its predictions take, by rule of thumb."""
+    run = job.spec
+    tokens = min(run.max_length, float(np.mean([tokens_of(TASKS[task]) for task in run.tasks])))
+    size = million_parameters(run.model) / million_parameters(_MEASURED_MODEL)
+    forward, predicted = (size * (constant + slope * tokens) for constant, slope in (_FORWARD, _PREDICTED))
+    batches = run.batch_size / _MEASURED_BATCH
+    return plan.forward_passes(job.key) * batches * forward, plan.predictions[job.key] * predicted
 
 
 def record(store: Store, job: Job, outcome: Outcome) -> None:

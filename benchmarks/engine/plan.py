@@ -31,7 +31,8 @@ class Plan:
         cells: (row, task, seed) -> run key.
         titles: run key -> a line that tells it from its neighbours.
         states: run key -> where it stands.
-        updates, evaluations, rows: run key -> optimiser updates, evaluations, and examples predicted at each.
+        updates, evaluations, predictions: run key -> optimiser updates, evaluations, and examples predicted in all.
+        items: id of each column that has runs -> items it is scored on; not of the holdout, which each run draws.
     """
 
     experiment: Experiment
@@ -41,7 +42,8 @@ class Plan:
     states: Mapping[str, RunState]
     updates: Mapping[str, int]
     evaluations: Mapping[str, int]
-    rows: Mapping[str, int]
+    predictions: Mapping[str, int]
+    items: Mapping[str, int]
 
     def counts(self) -> Counter[str]:
         """Runs per state."""
@@ -59,8 +61,12 @@ class Plan:
         return chosen
 
     def forward_passes(self, key: str) -> float:
-        """Of a run in forward passes over one batch; a plain update is 3."""
+        """Return what a run's training costs, in forward passes over one batch; a plain update is 3."""
         return self.updates[key] * cost(self.jobs[key].spec)
+
+    def prediction_passes(self, key: str) -> float:
+        """Return what a run's predictions cost, in the same unit."""
+        return self.predictions[key] / self.jobs[key].spec.batch_size
 
     def _retried(self, key: str, retry_failed: bool) -> bool:
         """A crash may have had its reason outside the run; what failed by itself would fail again."""
@@ -91,8 +97,18 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
         store.states(list(jobs), weights),
         {key: sizes.updates(job.spec) for key, job in jobs.items()},
         {key: sizes.evaluations(job.spec) for key, job in jobs.items()},
-        {key: sizes.rows(job.spec) for key, job in jobs.items()},
+        {key: sizes.predictions(job.spec) for key, job in jobs.items()},
+        _items(experiment, {place for _, place, _ in cells}, known),
     )
+
+
+def _items(experiment: Experiment, places_run: set[str], known: Identities) -> dict[str, int]:
+    """Return how many items each column is scored on, of those whose runs predict a whole split."""
+    return {
+        column.id: known.rows(column.task, column.split)
+        for column in experiment.columns
+        if column.place in places_run and column.split not in ("holdout", "train")
+    }
 
 
 def _with_parents(
@@ -146,7 +162,7 @@ class _Sizes:
     def evaluations(self, run: RunSpec) -> int:
         return self._of(run)[1]
 
-    def rows(self, run: RunSpec) -> int:
+    def predictions(self, run: RunSpec) -> int:
         return self._of(run)[2]
 
     def _of(self, run: RunSpec) -> tuple[int, int, int]:
@@ -171,14 +187,17 @@ class _Sizes:
     def _counted(self, run: RunSpec) -> tuple[int, int, int]:
         examples = {task: self._examples(run, task) for task in run.tasks}
         aside = {task: round(run.holdout * count) for task, count in examples.items()}
-        sizes = {(task, "holdout"): count for task, count in aside.items()}
-        sizes |= {(task, "train"): 0 for task in run.tasks}  # the training set's own is predicted once only
-        rows = sum(sizes[place] if place in sizes else self.known.rows(*place) for place in places(run))
+        trained = {task: examples[task] - aside[task] for task in run.tasks}
+        own = {"holdout": aside, "train": trained}
+        rows = [own[split][task] if split in own else self.known.rows(task, split) for task, split in places(run)]
         if run.combine:
-            return 0, 1, rows
-        trained = [examples[task] - aside[task] for task in run.tasks]
-        steps = training_plan(trained, train_config(run), build(run.method, **dict(run.options)).replays)
-        return steps.total, math.ceil(steps.total / steps.per_epoch / run.evaluate_every), rows
+            return 0, 1, sum(rows)
+        steps = training_plan(
+            list(trained.values()), train_config(run), build(run.method, **dict(run.options)).replays
+        )
+        evaluations = math.ceil(steps.total / steps.per_epoch / run.evaluate_every)
+        times = [1 if split == "train" else evaluations for _, split in places(run)]  # train is predicted at the end
+        return steps.total, evaluations, sum(n * count for n, count in zip(rows, times, strict=True))
 
     def _examples(self, run: RunSpec, task: str) -> int:
         whole = self.known.rows(task, "train")

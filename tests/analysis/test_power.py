@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.special import nctdtr, stdtrit
 
 from analysis.crossed import components, crossed_interval
 from analysis.power import (
     Noise,
     in_words,
     measured,
+    noncentral_t_tail,
+    of_mean,
+    pooled,
     power,
     seeds_needed,
     smallest_difference,
@@ -67,6 +76,75 @@ def test_the_published_rules_figures():
 def test_no_number_of_seeds_replaces_items():
     assert seeds_needed(0.001, 277) is None
     assert standard_error(1000, 277, typical(277))[0] == pytest.approx(typical(277).item / 277**0.5, rel=0.1)
+
+
+SEEDS, ITEMS = st.integers(2, 40), st.integers(20, 60_000)
+NOISES = st.builds(Noise, st.floats(0, 0.3), st.floats(1e-3, 0.5), st.floats(1e-3, 0.9))
+# Dev sets of GLUE as the suite reads them: every choice of tasks is a grid that can be planned.
+TASK_ITEMS = (277, 408, 872, 1_043, 1_500, 5_463, 9_815, 9_832, 40_430)
+
+
+@given(SEEDS, ITEMS, NOISES)
+@settings(max_examples=150, deadline=None)
+def test_power_rises_with_difference_and_seeds_and_is_never_nan(seeds, items, noise):
+    found = [power(d, seeds, items, noise) for d in (0.0, 1e-4, 0.003, 0.02, 0.1, 0.5, 3.0, 1e6)]
+    assert all(0 <= value <= 1 for value in found)  # nan is neither
+    assert all(low <= high + 1e-9 for low, high in zip(found, found[1:], strict=False))
+    assert found[-1] > 0.999
+    assert power(0.02, seeds + 1, items, noise) >= power(0.02, seeds, items, noise) - 1e-4
+
+
+@given(SEEDS, ITEMS)
+@settings(max_examples=150, deadline=None)
+def test_smallest_difference_falls_with_seeds_and_items_and_has_its_power(seeds, items):
+    noise, seen = typical(items), smallest_difference(seeds, items)
+    assert power(seen, seeds, items, noise) == pytest.approx(0.8, abs=1e-6)
+    assert power(-seen, seeds, items, noise) == pytest.approx(0.8, abs=1e-6)
+    assert smallest_difference(seeds + 1, items) < seen
+    assert smallest_difference(seeds, 2 * items) < seen
+    assert standard_error(seeds, items + 1, noise)[0] < standard_error(seeds, items, noise)[0]
+
+
+@given(SEEDS, st.sets(st.sampled_from(TASK_ITEMS), min_size=1))
+@settings(max_examples=75, deadline=None)
+def test_every_choice_of_tasks_has_a_smallest_difference(seeds, tasks):
+    items = sorted(tasks)
+    joint = of_mean(items, [typical(n) for n in items])
+    seen = smallest_difference(seeds, sum(items), joint)
+    assert math.isfinite(seen)
+    assert power(seen, seeds, sum(items), joint) == pytest.approx(0.8, abs=1e-6)
+    needed = seeds_needed(seen * (1 + 1e-9), sum(items), joint)
+    assert needed is not None
+    assert needed <= seeds
+    assert in_words(100 * seen * 1.001, seeds, items).split(": ")[1].startswith("enough")
+
+
+@given(st.floats(1, 5_000), st.floats(0, 30), st.floats(0.8, 0.999))
+@settings(max_examples=200, deadline=None)
+def test_the_tail_is_scipys_where_scipy_has_one(df, shift, level):
+    critical = float(stdtrit(df, 0.5 + level / 2))
+    reference = 1 - nctdtr(df, shift, critical)
+    if math.isfinite(reference):
+        assert noncentral_t_tail(df, shift, critical) == pytest.approx(reference, abs=2e-4)
+
+
+def test_the_tail_far_out_is_that_of_the_variance_estimate():
+    """At noncentrality 60 and one degree of freedom: T > c where |chi| < 60 / c, nearly."""
+    critical = float(stdtrit(1.0, 0.995))
+    expected = stats.norm.cdf(60 / critical) - stats.norm.cdf(-60 / critical)
+    assert noncentral_t_tail(1.0, 60.0, critical) == pytest.approx(expected, abs=2e-3)
+    assert noncentral_t_tail(8.0, math.inf, 2.3) == 1.0
+
+
+def test_a_mean_over_tasks_has_the_variance_of_its_parts():
+    noises, items, seeds = [Noise(0.02, 0.1, 0.3), Noise(0.05, 0.2, 0.1)], [100, 900], 6
+    parts = [standard_error(seeds, n, noise)[0] ** 2 for n, noise in zip(items, noises, strict=True)]
+    assert standard_error(seeds, 1_000, of_mean(items, noises))[0] == pytest.approx(math.sqrt(sum(parts)) / 2)
+    assert pooled([Noise(3, 0, 1), Noise(4, 0, 1)]) == Noise(math.sqrt(12.5), 0, 1)
+
+
+def test_matthews_is_assumed_to_vary_twice_as_much_as_accuracy():
+    assert smallest_difference(5, 1043, typical(1043, "matthews")) == pytest.approx(2 * smallest_difference(5, 1043))
 
 
 def test_in_words():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from benchmarks.errors import MissingData
@@ -11,16 +12,22 @@ from benchmarks.tasks.sources import Source
 from benchmarks.training.prepared import split_of
 
 
-def available(experiment: Experiment, source: Source) -> Experiment:
-    """The experiment without the columns whose data are not there; broken data stay an error.
+def available(experiment: Experiment, source: Source, asked: Collection[str] = ()) -> Experiment:
+    """Return the experiment without the columns whose data are not there; broken data stay an error.
 
-    Raises: MissingData: if nothing is left.
+    Args:
+        asked: tasks that must keep a column.
+    Raises: MissingData: if nothing is left, of the experiment or of a task that must be there.
     """
     if source.kind != "local" or not experiment.columns:
         return experiment
     reasons = {column.id: reason for column in experiment.columns if (reason := _missing(column, source))}
     if len(reasons) == len(experiment.columns):
         raise MissingData(f"{experiment.name}: none of its data are there. {next(iter(reasons.values()))}")
+    for task in asked:
+        columns = [column.id for column in experiment.columns if column.task == task]
+        if columns and all(name in reasons for name in columns):
+            raise MissingData(reasons[columns[0]])
     return replace(
         experiment,
         columns=tuple(column for column in experiment.columns if column.id not in reasons),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -319,7 +320,12 @@ def _multiplied(settings: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[
 
 def default_head(model: str) -> str:
     """How a text becomes one vector with this model unless the spec says otherwise; no model is read for it."""
-    return MODELS[model]().head if model in MODELS else "pooler"
+    return _registered_head(model) if model in MODELS else "pooler"
+
+
+@lru_cache
+def _registered_head(model: str) -> str:
+    return MODELS[model]().head  # of minilm this looks for an installed package: too slow to repeat for every run
 
 
 def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:

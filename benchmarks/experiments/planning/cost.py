@@ -109,10 +109,10 @@ def _cost(spec: RunSpec) -> tuple[float, float, float]:
     examples = {task: _examples(spec, task) for task in spec.tasks}
     steps = training_plan(list(examples.values()), config, method.replays)
     unit_cost = METHODS[spec.method].cost(method.config)
-    token = 2e6 * PARAMETERS.get(spec.model, 85)
+    token = 2e6 * million_parameters(spec.model)
     judged = sum(_judged(spec, task, split, examples) for task, split in places(spec))
     evaluations = 1 if spec.combine else max(1, round(steps.total / steps.per_epoch))
-    length = sum(_tokens(TASKS[task]) * count for task, count in examples.items()) / sum(examples.values())
+    length = sum(tokens_of(TASKS[task]) * count for task, count in examples.items()) / sum(examples.values())
     forward = token * length
     if spec.combine:
         return 0, 0.0, forward * judged
@@ -149,7 +149,13 @@ def _size(task: Task, split: str) -> int:
     raise UsageError(f"the size of {task.name}'s {split} split is not known")
 
 
-def _tokens(task: Task) -> int:
+def million_parameters(model: str) -> float:
+    """Return how many million parameters every token meets; of a model that is not listed: BERT-base's."""
+    return PARAMETERS.get(model, PARAMETERS["bert-base-uncased"])
+
+
+def tokens_of(task: Task) -> int:
+    """Return how many tokens a text of the task has on average, assumed by its kind."""
     return min(task.max_length, REVIEW) if task.max_length > 128 else min(task.max_length, SENTENCE)
 
 

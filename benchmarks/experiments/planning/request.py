@@ -102,14 +102,14 @@ class Request:
     def found(self) -> tuple[Experiment, Source]:
         """The experiment and where its data come from, without the columns whose data are not there.
 
-        A task that is asked for by name must be there.
+        Of a task that is asked for by name at least one column must be there.
 
         Raises: UsageError, DataError.
         """
         experiment = self.experiment()
         source = self.where(experiment)
-        asked = self.tasks is not None or self.name == "compare"
-        experiment = startable(experiment if asked else available(experiment, source), source)
+        asked = experiment.tasks if self.tasks is not None else ()
+        experiment = startable(available(experiment, source, asked), source)
         if self.tune and self.tuned:
             raise UsageError("--tune makes the trials, --tuned uses them: give one after the other")
         if self.tune:

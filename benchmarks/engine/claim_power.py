@@ -1,0 +1,144 @@
+"""What a planned grid can decide: for each claim the smallest difference that its seeds and items show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.engine.spread import ASSUMED, spread_of
+
+if TYPE_CHECKING:
+    from analysis.power import Noise
+    from benchmarks.engine.plan import Plan
+    from benchmarks.experiments.planning.base import Column
+    from benchmarks.experiments.planning.claims import Claim
+
+SAMENESS = ("no less", "no greater", "the same")
+_DEFAULT = {"model": "tiny", "max_train_samples": None}
+
+
+class NoForecastError(Exception):
+    """The reason why a claim's power cannot be forecast, as the plan's line says it."""
+
+
+def claim_lines(plan: Plan) -> list[str]:
+    """Return the lines of a plan on its claims: differences between two rows each, the other kinds together.
+
+    A forecast that cannot be made is a line that says why.
+    """
+    origins: dict[str, dict[str, None]] = {}
+    plain = [claim for claim in plan.experiment.claims if claim.plain]
+    lines = [f"  {claim.id}: {claim_line(plan, claim, origins)}" for claim in plain]
+    lines += _further_lines(plan)
+    if not lines:
+        return []
+    return ["", "What this grid can decide:", *lines, *_origin_lines(origins), ""]
+
+
+def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | None = None) -> str:
+    """Return what this grid can say about a claim on a difference of two rows.
+
+    Args:
+        origins: receives where the assumed spread comes from -> the tasks.
+    """
+    n_seeds = len(plan.experiment.seeds)
+    try:
+        columns = _columns(plan, claim)
+        if n_seeds < max(claim.min_seeds, 2):
+            return f"{n_seeds} of {max(claim.min_seeds, 2)} seeds: cannot be decided"
+        noises = [_noise(plan, column, {} if origins is None else origins) for column in columns]
+        return _forecast(claim, n_seeds, columns, [plan.items[column.id] for column in columns], noises)
+    except NoForecastError as reason:
+        return str(reason)
+    except (ArithmeticError, ValueError) as error:
+        return f"no forecast: {error}"
+
+
+def _forecast(claim: Claim, n_seeds: int, columns: list[Column], items: list[int], noises: list[Noise]) -> str:
+    from analysis.power import in_words, smallest_difference
+
+    if claim.direction in SAMENESS:
+        return _sameness(claim, n_seeds, items, noises)
+    if claim.quantifier == "average" or len(columns) == 1:
+        return in_words(claim.size, n_seeds, items, noises)
+    level = 0.95 if claim.quantifier == "every" else 1 - 0.05 / len(columns)  # Holm's first step
+    smallest = [smallest_difference(n_seeds, n, noise, level=level) for n, noise in zip(items, noises, strict=True)]
+    at = smallest.index(max(smallest) if claim.quantifier == "every" else min(smallest))
+    words = in_words(claim.size, n_seeds, [items[at]], [noises[at]], level=level)
+    extreme = "the least certain" if claim.quantifier == "every" else "the most certain, Holm's level"
+    return f"{claim.quantifier} of {len(columns)} tasks; {columns[at].task}, {extreme}: {words}"
+
+
+def _sameness(claim: Claim, n_seeds: int, items: list[int], noises: list[Noise]) -> str:
+    """Return the smallest margin within which equal arms are shown to lie (80 % power, 90 % interval)."""
+    from analysis.power import of_mean, smallest_difference
+
+    chance = 0.9 if claim.direction == "the same" else 0.8  # both ends have to lie inside
+    margin = 100 * smallest_difference(n_seeds, sum(items), of_mean(items, noises), chance, level=0.90)
+    words = f"{n_seeds} seeds × {sum(items):,} items exclude differences from about {margin:.1f} points (80 % power)"
+    if claim.bound is None:
+        return words
+    return f"{words}: {'enough' if margin <= claim.bound else 'too few'} for the margin of {claim.bound:.2g}"
+
+
+def _columns(plan: Plan, claim: Claim) -> list[Column]:
+    """Return the column of each of the claim's tasks.
+
+    Raises: NoForecastError: one is missing, or its scores cannot be had or are no percentages.
+    """
+    from analysis.scores import METRICS
+
+    experiment = plan.experiment
+    by_task = {
+        task: next((c for c in experiment.columns if c.task == task and claim.metric in ("", c.metric)), None)
+        for task in claim.tasks
+    }
+    columns = [column for column in by_task.values() if column is not None and not _unscored(plan, claim, column)]
+    absent = [task for task, column in by_task.items() if column is None or _unscored(plan, claim, column)]
+    if absent and not (claim.partial and columns):
+        reasons = {reason for column in by_task.values() if column and (reason := _unscored(plan, claim, column))}
+        raise NoForecastError("; ".join(["cannot be decided without " + ", ".join(absent), *sorted(reasons)]))
+    in_nats = [column.metric for column in columns if METRICS[column.metric].scale != 100]
+    if in_nats:
+        raise NoForecastError(f"no forecast: {in_nats[0]} is no percentage")
+    return columns
+
+
+def _unscored(plan: Plan, claim: Claim, column: Column) -> str:
+    """Return why one of the claim's rows has no score in the column, or ""."""
+    experiment = plan.experiment
+    rows = {row.id for row in experiment.rows}
+    for row in claim.contrast.values():
+        if row not in rows:
+            return f"the row {row} is left out"
+        names = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
+        reason = next((experiment.unscored[name] for name in names if name in experiment.unscored), "")
+        if reason or (reason := experiment.reason(row, column)):
+            return reason
+    return "" if column.id in plan.items else "its items cannot be counted before the runs"
+
+
+def _noise(plan: Plan, column: Column, origins: dict[str, dict[str, None]]) -> Noise:
+    spec = next((plan.jobs[key].spec for cell, key in plan.cells.items() if cell[1] == column.place), None)
+    settings: Mapping[str, Any] = _DEFAULT if spec is None else {name: getattr(spec, name) for name in _DEFAULT}
+    noise, origin = spread_of(column.task, column.metric, plan.items[column.id], **settings)
+    words = f"{column.task} {column.metric}" if origin == ASSUMED else column.task
+    origins.setdefault(origin, {})[words] = None
+    return noise
+
+
+def _further_lines(plan: Plan) -> list[str]:
+    further = [claim for claim in plan.experiment.claims if not claim.plain]
+    n_seeds = len(plan.experiment.seeds)
+    short = [claim for claim in further if n_seeds < claim.min_seeds]
+    lines = [f"  {claim.id}: {n_seeds} of {claim.min_seeds} seeds: cannot be decided" for claim in short]
+    rest = [f"{claim.id} ({claim.kind})" for claim in further if claim not in short]
+    return [*lines, f"  no forecast for claims of other kinds: {', '.join(rest)}"] if rest else lines
+
+
+def _origin_lines(origins: Mapping[str, Mapping[str, None]]) -> list[str]:
+    as_accuracy = "; Matthews counts as twice accuracy, any other metric as accuracy"
+    return [
+        f"  Spread {origin}: {', '.join(tasks)}{as_accuracy if origin == ASSUMED else ''}"
+        for origin, tasks in origins.items()
+    ]

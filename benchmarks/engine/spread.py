@@ -1,0 +1,69 @@
+"""The spread of differences between two arms that a plan assumes: measured on earlier runs where there are any.
+
+``spreads.json`` is made by ``python docs/_scripts/spreads.py`` from finished runs; it holds standard deviations of the
+differences between rows and their baseline, as fractions. A generated task without an entry takes what the measured
+generated tasks have in common; any other takes the assumption of :func:`analysis.power.typical`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.tasks import TASKS
+
+if TYPE_CHECKING:
+    from analysis.power import Noise
+
+PATH = Path(__file__).with_name("spreads.json")
+MEASURED, POOLED, ASSUMED = "measured", "pooled from the measured demo tasks", "assumed (docs/statistics.md)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The measured spread of one task's differences.
+
+    Attributes:
+        task, metric, model, max_train_samples: of the runs; a spread speaks of no others.
+        seeds, items, contrasts: how many seeds and items, and how many pairs of arms were pooled.
+        seed, item, interaction: standard deviations as fractions, see :class:`analysis.power.Noise`.
+        source: the runs.
+    """
+
+    task: str
+    metric: str
+    model: str
+    max_train_samples: int | None
+    seeds: int
+    items: int
+    contrasts: int
+    seed: float
+    item: float
+    interaction: float
+    source: str
+
+
+@lru_cache
+def entries() -> tuple[Entry, ...]:
+    """Return all measured spreads."""
+    return tuple(Entry(**line) for line in json.loads(PATH.read_text(encoding="utf-8")))
+
+
+def spread_of(task: str, metric: str, n_items: int, model: str, max_train_samples: int | None) -> tuple[Noise, str]:
+    """Return the spread to assume for a contrast on this task, and its origin: one of the three constants above."""
+    from analysis.power import Noise, pooled, typical
+
+    def noise(entry: Entry) -> Noise:
+        return Noise(entry.seed, entry.item, entry.interaction)
+
+    same_model = [entry for entry in entries() if (entry.model, entry.max_train_samples) == (model, max_train_samples)]
+    exact = [entry for entry in same_model if (entry.task, entry.metric) == (task, metric)]
+    if exact:
+        return noise(exact[0]), MEASURED
+    generated = [entry for entry in entries() if TASKS[entry.task].generated and entry.model == model]
+    if TASKS[task].generated and generated:
+        return pooled([noise(entry) for entry in generated]), POOLED
+    return typical(n_items, metric), ASSUMED
