@@ -51,6 +51,18 @@ def number(value: float, digits: int = 1, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
+def probability(p: float) -> str:
+    """A p value as it is printed everywhere: ``0.013``, ``0.21``, ``< 0.001``."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.3f}" if p < 0.095 else f"{p:.2f}"
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage: ``95 %``."""
+    return f"{100 * share:.0f} %"
+
+
 def digits_of(metric: str) -> int:
     """Decimals that make sense: one for percent, three for nats."""
     known = METRICS.get(metric)

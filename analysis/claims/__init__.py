@@ -12,10 +12,13 @@ from pathlib import Path
 
 from analysis.claims import kinds, logged
 from analysis.claims.claim import (
+    BELOW_SIZE,
     CONTRADICTED,
     INCONCLUSIVE,
+    INERT,
     LEVEL,
     NO_EFFECT,
+    NO_VERDICT,
     NOT_RUN,
     SMALLER,
     SUPPORTED,
@@ -84,6 +87,23 @@ def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
 
 
 __all__ = [
-    "CONTRADICTED", "INCONCLUSIVE", "KINDS", "LEVEL", "NOT_RUN", "NO_EFFECT", "SMALLER", "SUPPORTED", "Claim",
-    "Verdict", "decide", "decide_all", "in_words", "judge", "not_decidable", "read_claim",
-]  # fmt: skip
+    "BELOW_SIZE",
+    "CONTRADICTED",
+    "INCONCLUSIVE",
+    "INERT",
+    "KINDS",
+    "LEVEL",
+    "NOT_RUN",
+    "NO_EFFECT",
+    "NO_VERDICT",
+    "SMALLER",
+    "SUPPORTED",
+    "Claim",
+    "Verdict",
+    "decide",
+    "decide_all",
+    "in_words",
+    "judge",
+    "not_decidable",
+    "read_claim",
+]
