@@ -16,6 +16,7 @@ NO_VERDICT, INERT = (
     "no verdict",
     "inert",
 )  # runs that cannot decide: near-constant answers, a task at the floor, no effect
+IN_PART = "in part"  # of a paper's claim, where some of its tasks are at the floor
 SMALLER = "smaller than claimed"
 LEVEL = 0.95
 QUANTIFIERS = ("average", "every", "any")
@@ -138,6 +139,13 @@ class Verdict:
         n_seeds: seeds both arms have.
         unit: points, nats, times (a ratio) or value (a quantity by itself).
         what: what ``interval`` measures, in words; "" for the mean over tasks.
+        excluded: tasks that decide nothing, each with why: at the floor, or inert.
+        in_part: whether it is a paper's claim decided on some of its tasks: this is no verdict on the claim.
+        shares: share of each task in the variance of an average.
+        collapsed: runs that give (almost) one answer to all items: ``2 of 8 runs of SMART on cola``.
+        holm: p after Holm's correction over ``family``; nan where that was not computed.
+        family: what was corrected over: "12 primary contrasts", "31 claims of SMART".
+        is_primary: whether it is one of the primary contrasts; all others are exploratory.
         beside: a sentence on what must be read beside it, or "".
         data: which data and profile it rests on.
         tasks: those of the claim's tasks it rests on, where these are not all.
@@ -155,6 +163,13 @@ class Verdict:
     n_seeds: int = 0
     unit: str = POINTS
     what: str = ""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    in_part: bool = False
+    shares: Mapping[str, float] = field(default_factory=dict)
+    collapsed: Sequence[str] = ()
+    holm: float = math.nan
+    family: str = ""
+    is_primary: bool = False
     beside: str = ""
     data: str = ""
     tasks: Sequence[str] = ()
@@ -162,7 +177,18 @@ class Verdict:
     @property
     def words(self) -> str:
         """``supported (smaller than claimed)``, and ``, on cola alone of cola, rte`` where it rests on a part."""
-        return self.status + self._on_tasks + (f" ({self.suffix})" if self.suffix else "") + self._on_part
+        return (
+            ("in part: " if self.in_part else "")
+            + self.status
+            + self._on_tasks
+            + (f" ({self.suffix})" if self.suffix else "")
+            + self._on_part
+        )
+
+    @property
+    def counted_as(self) -> str:
+        """What it counts as in a summary: its status; "in part" where it is no verdict on the whole claim."""
+        return IN_PART if self.in_part else self.status
 
     @property
     def _on_tasks(self) -> str:
@@ -174,10 +200,12 @@ class Verdict:
 
     @property
     def _on_part(self) -> str:
-        if not self.tasks:
+        """``, on sst2 alone of cola, rte, sst2`` where the claim is decided on some of its tasks."""
+        if self.status in (NO_VERDICT, INERT) or not (self.tasks or self.excluded):
             return ""
-        here = f"{self.tasks[0]} alone" if len(self.tasks) == 1 else " and ".join(self.tasks)
-        return f", on {here} of {', '.join(self.claim.tasks)}"
+        tasks = [task for task in self.tasks or self.per_task if task not in self.excluded]
+        names = f"{tasks[0]} alone" if len(tasks) == 1 else " and ".join(tasks)
+        return f", on {names} of {', '.join(self.claim.tasks)}"
 
 
 def read_claim(raw: Mapping[str, Any]) -> Claim:

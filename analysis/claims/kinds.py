@@ -13,6 +13,7 @@ from analysis import contrasts, errors
 from analysis.cells import seeded
 from analysis.claims import rule
 from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
+from analysis.claims.over_columns import judge_columns
 from analysis.claims.words import measured
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
@@ -113,12 +114,7 @@ def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
         names = ", ".join(dict.fromkeys(metric.title for metric in metrics))
         raise ResultsError(f"there is no mean over {names}: their units or directions differ")
     seeds = case.seeds([arm for each in arms.values() for arm in each])
-    parts = {name: contrasts.measure(each, seeds) for name, each in arms.items()}
-    places = [(each[0].column.task, each[0].column.split) for each in arms.values()]
-    shared = len(set(places)) < len(places)
-    mean = contrasts.measure(contrasts.mean_of(list(arms.values())), seeds) if shared else None
-    of_parts = {name: each[0].column.metric for name, each in arms.items()}
-    return rule.judge(case.claim, parts, mean, metrics=of_parts, unit=_unit(arms))
+    return judge_columns(case.results, case.manifest, case.claim, arms, seeds, _unit(arms))
 
 
 def interaction(case: Case) -> Verdict:

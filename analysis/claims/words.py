@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from analysis.claims.averages import dominant
 from analysis.claims.claim import INCONCLUSIVE, NATS, POINTS, TIMES, VALUE, Verdict
 from analysis.interval import Interval
 from analysis.tables import number, percent, probability
@@ -16,7 +17,7 @@ def in_words(verdict: Verdict) -> str:
     if not verdict.per_task:
         return f"{verdict.words}: {verdict.reason}."
     numbers = "; ".join(_numbers(verdict))
-    reason = f"{verdict.reason}. Shown as a description: " if verdict.reason else ""
+    reason = f"{verdict.reason}. As a description: " if verdict.reason else ""
     intervals = list(verdict.per_task.values())
     n_items = verdict.interval.n_items if verdict.interval else sum(interval.n_items for interval in intervals)
     items = f" × {n_items:,} items" if n_items else ""
@@ -56,12 +57,16 @@ def _numbers(verdict: Verdict) -> list[str]:
     if verdict.what and verdict.interval:
         return [measured(verdict.what, verdict.interval, verdict.unit, _p(verdict.p))]
     if verdict.claim.quantifier == "average" and len(verdict.per_task) > 1 and verdict.interval:
-        where = f"on average over {len(verdict.per_task)} tasks"
-        return [measured(where, verdict.interval, verdict.unit, _p(verdict.p))]
+        rest = [task for task in verdict.per_task if task not in verdict.excluded] or list(verdict.per_task)
+        where = f"on average over {len(rest)} tasks" if len(rest) > 1 else f"on {rest[0]}"
+        outside = [_on_task(verdict, task, verdict.per_task[task]) for task in verdict.excluded]
+        return [measured(where, verdict.interval, verdict.unit, _p(verdict.p)), *outside]
     return [_on_task(verdict, task, interval) for task, interval in verdict.per_task.items()]
 
 
 def _on_task(verdict: Verdict, task: str, interval: Interval) -> str:
+    if task in verdict.excluded:
+        return f"{measured(f'on {task}', interval, verdict.unit)}: {verdict.excluded[task]}"
     outcome = verdict.outcomes.get(task)
     if outcome is None or len(verdict.outcomes) == 1:
         return measured(f"on {task}", interval, verdict.unit, _p(outcome.p if outcome else interval.p))
@@ -70,12 +75,27 @@ def _on_task(verdict: Verdict, task: str, interval: Interval) -> str:
 
 
 def _p(p: float) -> str:
-    return "" if math.isnan(p) else f"p {'' if p < 0.001 else '= '}{probability(p)}"
+    return "" if math.isnan(p) else f"p {_equals(p)}"
+
+
+def _equals(p: float) -> str:
+    """``= 0.013`` or ``< 0.001``."""
+    return f"{'' if p < 0.001 else '= '}{probability(p)}"
 
 
 def _remarks(verdict: Verdict) -> list[str]:
     """What must be read beside the numbers, a sentence each."""
-    return [verdict.beside] if verdict.beside else []
+    remarks = []
+    if not math.isnan(verdict.holm):
+        kind = "Primary" if verdict.is_primary else "Exploratory"
+        remarks.append(f"{kind}: p {_equals(verdict.holm)} after Holm over {verdict.family}.")
+    if verdict.shares:
+        shares = ", ".join(f"{task} {percent(share)}" for task, share in verdict.shares.items())
+        mostly = dominant(verdict.shares)
+        remarks.append(f"{f'Mostly {mostly}. ' if mostly else ''}Shares of the average's variance: {shares}.")
+    if verdict.collapsed:
+        remarks.append(f"Collapsed, with (almost) one answer to all items: {', '.join(verdict.collapsed)}.")
+    return [*remarks, verdict.beside] if verdict.beside else remarks
 
 
 def _papers(verdict: Verdict) -> str:

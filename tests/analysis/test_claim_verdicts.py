@@ -104,7 +104,9 @@ def test_nearly_constant_answers_give_no_verdict():
         assert (got.status, got.reason) == ("no verdict", withheld.near_constant)
     same = read_claim(claim(tasks=["t"], direction="the same", bound=20.0))
     assert judge(same, {"t": withheld}).status == "no verdict"  # equivalence included
-    assert in_words(got).startswith("no verdict: near-constant: in 2 of 6 seed pairs a run has few answers. Shown as")
+    assert in_words(got).startswith(
+        "no verdict: near-constant: in 2 of 6 seed pairs a run has few answers. As a description"
+    )
 
 
 @pytest.mark.parametrize(("outlier", "expected"), [(40.0, "no verdict"), (5.0, "supported")])
