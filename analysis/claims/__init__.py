@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis.claims import kinds, logged
+from analysis.claims.as_json import to_json
 from analysis.claims.claim import (
     BELOW_SIZE,
     CONTRADICTED,
+    IN_PART,
     INCONCLUSIVE,
     INERT,
     LEVEL,
@@ -115,6 +117,7 @@ __all__ = [
     "CONTRADICTED",
     "INCONCLUSIVE",
     "INERT",
+    "IN_PART",
     "KINDS",
     "LEVEL",
     "NOT_RUN",
@@ -130,4 +133,5 @@ __all__ = [
     "judge",
     "not_decidable",
     "read_claim",
+    "to_json",
 ]

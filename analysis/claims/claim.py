@@ -17,8 +17,10 @@ NO_VERDICT, INERT = (
     "inert",
 )  # runs that cannot decide: near-constant answers, a task at the floor, no effect
 IN_PART = "in part"  # of a paper's claim, where some of its tasks are at the floor
+EXPLORATORY = "exploratory"  # not one of the primary contrasts: Holm's p stands beside the verdict
 SMALLER = "smaller than claimed"
 LEVEL = 0.95
+FEWEST_SEEDS = 5  # that a claim may rest on, unless it asks for more (docs/statistics.md)
 QUANTIFIERS = ("average", "every", "any")
 DIRECTIONS = ("greater", "less", "no less", "no greater", "the same")
 POINTS, NATS, TIMES, VALUE = "points", "nats", "times", "value"  # units of a verdict's interval
@@ -60,7 +62,7 @@ class Claim:
     quantifier: str = "average"
     bound: float | None = None
     reading: str = ""
-    min_seeds: int = 5
+    min_seeds: int = FEWEST_SEEDS
     kind: str = "difference"
     about: Mapping[str, Any] = field(default_factory=dict)
     partial: bool = False
@@ -177,18 +179,18 @@ class Verdict:
     @property
     def words(self) -> str:
         """``supported (smaller than claimed)``, and ``, on cola alone of cola, rte`` where it rests on a part."""
-        return (
-            ("in part: " if self.in_part else "")
-            + self.status
-            + self._on_tasks
-            + (f" ({self.suffix})" if self.suffix else "")
-            + self._on_part
-        )
+        remarks = [remark for remark in (self.suffix, EXPLORATORY if self._is_exploratory else "") if remark]
+        bracket = f" ({', '.join(remarks)})" if remarks else ""
+        return ("in part: " if self.in_part else "") + self.status + self._on_tasks + bracket + self._on_part
 
     @property
     def counted_as(self) -> str:
         """What it counts as in a summary: its status; "in part" where it is no verdict on the whole claim."""
         return IN_PART if self.in_part else self.status
+
+    @property
+    def _is_exploratory(self) -> bool:
+        return bool(self.family) and not self.is_primary and self.status in (SUPPORTED, CONTRADICTED)
 
     @property
     def _on_tasks(self) -> str:

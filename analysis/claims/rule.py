@@ -15,7 +15,7 @@ seed pairs that hold a constant run: their scores are conventions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.claims.claim import (
@@ -149,7 +149,7 @@ def _per_task(claim: Claim, per_task: Mapping[str, Interval], metrics: Mapping[s
         bound = bound_of(claim, [metrics[task]] if task in metrics else [], unit)
         decided[task] = decide_by(alone, interval, {task: interval}, Measure(claim.sign, claim.size, bound, unit))
     counted = {task: each for task, each in decided.items() if each.status != NO_VERDICT}
-    adjusted = holm([each.p for each in counted.values()]) if counted else []
+    adjusted: Iterable[float] = holm([each.p for each in counted.values()]) if counted else ()
     outcomes = {
         task: Outcome(_after_holm(each.status, float(p)), each.p, float(p))
         for (task, each), p in zip(counted.items(), adjusted, strict=True)
