@@ -18,6 +18,9 @@ from typing import Any
 
 CODE = (
     "cells.py",
+    "claims/floor.py",
+    "claims/inert.py",
+    "claims/references.csv",
     "comparison.py",
     "contrasts.py",
     "crossed.py",

@@ -13,6 +13,7 @@ from analysis import contrasts, errors
 from analysis.cells import seeded
 from analysis.claims import rule
 from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
+from analysis.claims.over_columns import judge_columns
 from analysis.claims.words import measured
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
@@ -113,12 +114,7 @@ def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
         names = ", ".join(dict.fromkeys(metric.title for metric in metrics))
         raise ResultsError(f"there is no mean over {names}: their units or directions differ")
     seeds = case.seeds([arm for each in arms.values() for arm in each])
-    parts = {name: contrasts.measure(each, seeds) for name, each in arms.items()}
-    places = [(each[0].column.task, each[0].column.split) for each in arms.values()]
-    shared = len(set(places)) < len(places)
-    mean = contrasts.measure(contrasts.mean_of(list(arms.values())), seeds) if shared else None
-    found = rule.judge(_in_unit(case.claim, arms), parts, mean)
-    return replace(found, claim=case.claim, unit=_unit(arms))
+    return judge_columns(case.results, case.manifest, case.claim, arms, seeds, _unit(arms))
 
 
 def interaction(case: Case) -> Verdict:
@@ -244,9 +240,9 @@ def _to_votes(case: Case, pairs: dict[str, _Pair]) -> Verdict:
     claim, buckets = case.claim, case.claim.about["buckets"]
     parts = {task: _in_buckets(pair, buckets, pair.differences(claim.metric)) for task, pair in pairs.items()}
     mean, per_task = combine(list(parts.values())), {task: combine([part]) for task, part in parts.items()}
-    measure = rule.Measure(claim.sign, claim.size, claim.bound)  # no bound in nats was declared for anyone
-    found = rule.verdict(claim, mean, per_task, *rule.settle(claim.quantifier, mean, list(per_task.values()), measure))
-    return replace(found, unit=NATS, what=f"on items voted {_words(buckets)}", beside=_beside(case, pairs))
+    measure = rule.Measure(claim.sign, claim.size, rule.bound_of(claim, unit=NATS), NATS)
+    found = rule.decide_by(claim, mean, per_task, measure)
+    return replace(found, what=f"on items voted {_words(buckets)}", beside=_beside(case, pairs))
 
 
 def _beside(case: Case, pairs: dict[str, _Pair]) -> str:
@@ -284,11 +280,12 @@ def sweep(case: Case) -> Verdict:
     found = list(parts.values())
     widest = max(found, key=lambda interval: max(abs(interval.low), abs(interval.high)))
     name = next(name for name, interval in parts.items() if interval is widest)
-    verdict = rule.verdict(claim, widest, parts, rule.flat(found, claim.relevant))
+    margin = rule.margin_of(claim, [column.metric for column in columns])
+    verdict = rule.verdict(claim, widest, parts, rule.flat(found, margin))
     what = f"between {name.replace(' against ', ' and ')}"
     if len(parts) > 1:
         what += f", the farthest of {len(parts)} pairs"
-    return replace(verdict, what=f"{what} (all must lie within {claim.relevant:g})")
+    return replace(verdict, what=f"{what} (all must lie within {margin:g})")
 
 
 def at_epoch(case: Case) -> Verdict:
@@ -332,12 +329,13 @@ def selections(case: Case) -> Verdict:
     seeds = case.seeds(both)
     parts = {row: combine([contrasts.measure(arms, seeds)], level=LEVEL) for row, arms in gains.items()}
     apart = combine([contrasts.measure(both, seeds)], level=LEVEL)
-    measure = rule.Measure(1.0, None, claim.relevant)
+    margin = rule.margin_of(claim, [column.metric for column in columns])
+    measure = rule.Measure(1.0, None, margin)
     status, _ = rule.settle("every", apart, list(parts.values()), measure)
     if status == rule.SUPPORTED and apart.low <= 0 <= apart.high:
-        status = rule.CONTRADICTED if rule.flat([apart], claim.relevant) == rule.SUPPORTED else rule.INCONCLUSIVE
+        status = rule.CONTRADICTED if rule.flat([apart], margin) == rule.SUPPORTED else rule.INCONCLUSIVE
     named = {f"{row} ({best} over {honest})": interval for row, interval in parts.items()}
-    found = rule.verdict(replace(claim, quantifier="every"), apart, named, status)
+    found = rule.verdict(replace(claim, quantifier="every", partial=False), apart, named, status)
     return replace(found, beside=f"The two gains differ by {measured('between the methods', apart, POINTS)}.")
 
 
@@ -354,13 +352,6 @@ def _name(case: Case, column: Column) -> str:
 
 def _unit(arms: dict[str, list[Arm]]) -> str:
     return NATS if METRICS[next(iter(arms.values()))[0].column.metric].scale == 1.0 else POINTS
-
-
-def _in_unit(claim: Claim, arms: dict[str, list[Arm]]) -> Claim:
-    """Half a point is nothing that could be said in nats: there the bound is half the size, if the paper gives one."""
-    if _unit(arms) == POINTS or claim.bound is not None:
-        return claim
-    return replace(claim, bound=(claim.size or 0.0) / 2 or 1e-12)
 
 
 def _list(columns: Sequence[Column]) -> str:

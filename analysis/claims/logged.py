@@ -58,7 +58,18 @@ def variance(case: Case) -> Verdict:
     suffix = SMALLER if status == SUPPORTED and claim.size and wide.high < claim.size else ""
     what = f"the spread of {small} is that of {large} (permutation p = {wide.p:.3g})"
     ends = (narrow.low, narrow.high)
-    return Verdict(claim, status, suffix, wide, {column.task: wide}, ends, n_seeds=wide.n_seeds, unit=TIMES, what=what)
+    return Verdict(
+        claim,
+        status,
+        suffix,
+        wide,
+        {column.task: wide},
+        equivalence=ends,
+        p=wide.p,
+        n_seeds=wide.n_seeds,
+        unit=TIMES,
+        what=what,
+    )
 
 
 def cost(case: Case) -> Verdict:
@@ -76,8 +87,8 @@ def cost(case: Case) -> Verdict:
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
     narrow = times(mean.at(0.90))
     what = {"seconds": "the seconds of an update", "memory": "the memory"}[quantity] + f" of {claim.b}"
-    return Verdict(claim, status, "", times(mean), parts, (narrow.low, narrow.high), n_seeds=mean.n_seeds, unit=TIMES,
-                   what=what)  # fmt: skip
+    ends = (narrow.low, narrow.high)
+    return Verdict(claim, status, "", times(mean), parts, equivalence=ends, n_seeds=mean.n_seeds, unit=TIMES, what=what)
 
 
 def measured(case: Case) -> Verdict:
@@ -94,8 +105,8 @@ def measured(case: Case) -> Verdict:
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
     narrow = times(mean.at(0.90))
     what = f"the {WORDS[quantity]} of {claim.b}"
-    return Verdict(claim, status, "", times(mean), parts, (narrow.low, narrow.high), n_seeds=mean.n_seeds, unit=TIMES,
-                   what=what)  # fmt: skip
+    ends = (narrow.low, narrow.high)
+    return Verdict(claim, status, "", times(mean), parts, equivalence=ends, n_seeds=mean.n_seeds, unit=TIMES, what=what)
 
 
 WORDS = {
