@@ -214,7 +214,7 @@ def test_the_shown_method_computes_what_it_says(penalty: str, tmp_path: Path) ->
         method = module(tmp_path / "penalty.py").ConfidencePenalty(weight=0.5)
         logits = torch.tensor([[0.3, -0.2], [1.0, 2.0]])
         fake: Callable[..., Tensor] = lambda name: logits  # noqa: E731
-        method.passes = lambda *_: fake
+        method.open_passes = lambda *_: fake
         method.task_loss = lambda given, passes: nn.functional.cross_entropy(given, batch["labels"])
         loss = method.loss(model, batch)
     finally:
