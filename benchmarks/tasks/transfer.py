@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.errors import UsageError
-from benchmarks.tasks import Classification, Task
+from benchmarks.tasks.base import Classification, Task
 
 _ENTAILMENT = ("entailment", "entails")
 Joined = tuple[tuple[int, ...], ...]
