@@ -129,8 +129,8 @@ def _claims() -> list[dict[str, Any]]:
 @_CARDS.register("method")
 def _method_card(name: str) -> tuple[str, Any]:
     from smart_repro.methods import METHODS
-    from smart_repro.methods.card import card as method_card
-    from smart_repro.methods.card import render
+    from smart_repro.card import card as method_card
+    from smart_repro.card import render
 
     METHODS[name]
     found = method_card(name)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from smart_repro import models, precision
+from smart_repro.declarations import configure
 from smart_repro.perturbation import observed, shifted
 from smart_repro.registry import Registry
 from smart_repro.seeding import Streams
@@ -62,7 +62,7 @@ class Method:
     replays: int = 1
 
     def __init__(self, **config: Any) -> None:
-        self.config = _configured(type(self), config)
+        self.config = configure(type(self), config)
         self.streams = Streams()
         self.precision = "fp32"
         self._task_loss: TaskLoss | None = None
@@ -259,13 +259,3 @@ def register(name: str) -> Callable[[type[Method]], type[Method]]:
         return METHODS.add(name, method)
 
     return enter
-
-
-def _configured(method: type[Method], config: dict[str, Any]) -> Any:
-    known = [option.name for option in fields(method.Config)]
-    for option in config:
-        if option not in known:
-            near = difflib.get_close_matches(option, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it has: {', '.join(known) or 'none'}"
-            raise ValueError(f"method {method.name!r} has no option {option!r}{hint}")
-    return method.Config(**config)
