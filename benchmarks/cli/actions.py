@@ -226,8 +226,9 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="" if os.environ.get("NO_COLOR") else "bold")
-    for column in rows[0] if rows else []:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(rows[0] if rows else []):
+        width = max(len(str(row[column])) for row in rows) if number == 0 else None  # a name is copied: never broken
+        table.add_column(column, overflow="fold", no_wrap=number == 0, min_width=width)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table, markup=False)
