@@ -7,6 +7,7 @@ A rule refuses or accepts; it never changes a value, because the key of a run ha
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -125,6 +126,8 @@ RULES: Mapping[str, Rule] = {
     "seed_subsample": _SEED,
     "combine": _name(lambda: ("vote", "average"), optional=True),
 }
+# What `--set` may name: a task, a method, its options and the seed have options of their own; parents are no setting.
+SETTINGS = (*(name for name in RULES if name not in ("task", "method", "seed", "combine")), "head_dropouts", "init_from")
 
 
 def field_problem(values: Mapping[str, Any]) -> str | None:
@@ -134,19 +137,32 @@ def field_problem(values: Mapping[str, Any]) -> str | None:
         values: field -> value; fields without a rule are left to the checks that see the whole run.
     """
     problems = (rule.problem(name, values[name]) for name, rule in RULES.items() if name in values)
-    return next((problem for problem in problems if problem), None) or _split_problem(values) or _rates(values)
+    return next((problem for problem in problems if problem), None) or next(
+        (problem for check in _FURTHER if (problem := check(values))), None
+    )
 
 
 def _split_problem(values: Mapping[str, Any]) -> str | None:
+    """Check the splits to predict: ``dev``, or ``TASK:SPLIT`` for a task that these runs evaluate."""
     for place in values.get("predict", ()):
         if place.rpartition(":")[2] not in SPLITS:
             return f"predict must name some of {', '.join(SPLITS)}, got {place!r}"
     return None
 
 
-def _rates(values: Mapping[str, Any]) -> str | None:
-    for entry in values.get("head_dropouts", ()):
-        task, rate = entry
-        if problem := _RATE.problem(f"head_dropouts of {task}", rate):
-            return problem
-    return None
+def _rate_problem(values: Mapping[str, Any]) -> str | None:
+    rates = values.get("head_dropouts", ())
+    if not isinstance(rates, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in rates):
+        return f"head_dropouts must be pairs of a task and a rate, such as (('cola', 0.1),), got {rates!r}"
+    problems = (_RATE.problem(f"head_dropouts of {task}", rate) for task, rate in rates)
+    return next((problem for problem in problems if problem), None)
+
+
+def _start_problem(values: Mapping[str, Any]) -> str | None:
+    key = values.get("init_from")
+    if key is None or not isinstance(key, str | int | float | tuple) or re.fullmatch(r"[0-9a-f]{32}", str(key)):
+        return None  # a run may also start from another's spec
+    return f"init_from must be the key of a finished run (32 hexadecimal digits; `smart-repro runs list`), got {key!r}"
+
+
+_FURTHER = (_split_problem, _rate_problem, _start_problem)
