@@ -64,7 +64,7 @@ def measured(model: nn.Module, batch: dict[str, Tensor], method: Smoothness) -> 
     values, gradient = [], torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=parameters[0].dtype)
     for draw in range(DRAWS):
         method.begin(0, 0, draw)
-        passes = method.passes(model, batch)
+        passes = method.open_passes(model, batch)
         value = term(passes, Clean(*passes.embedded("clean", term.site))).value
         found = torch.autograd.grad(value, parameters)
         gradient += torch.cat([slope.flatten() for slope in found]) / DRAWS

@@ -6,7 +6,8 @@ Each works on a list of tensors it owns (never views of a model's) and lends the
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,6 +78,42 @@ class RunningMean:
         self.count = state["count"]
 
 
+class PastMean(RunningMean):
+    """Arithmetic mean of all iterates before the current one, in the memory of one (Self-Distillation, ``K = T - 1``).
+
+    The optimiser overwrites the current iterate, so it joins the mean while it still exists: at the end of each
+    :meth:`without`. A further one at the same iterate takes it out again first.
+
+    Attributes:
+        holds_current: whether the current iterate is in the mean.
+    """
+
+    def __init__(self, like: Iterable[Tensor]) -> None:
+        super().__init__(like)
+        self.holds_current = False
+
+    @contextmanager
+    def without(self, current: Sequence[Tensor]) -> Iterator[None]:
+        """Keep the current iterate out of the mean inside; afterwards it is in."""
+        if self.holds_current:
+            self.remove(current)
+            self.holds_current = False
+        yield
+        self.add(current)
+        self.holds_current = True
+
+    def move_on(self) -> None:
+        """Take note that the optimiser has made another iterate the current one."""
+        self.holds_current = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "holds_current": self.holds_current}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.holds_current = state["holds_current"]
+
+
 class Window:
     """The last ``size`` iterates, without the newest ``lag`` ones (Self-Distillation, equation 6).
 
@@ -117,6 +154,11 @@ class WindowMean:
         self.window = window
         self.values = [torch.zeros_like(parameter) for parameter in like]
         self._updates = 0
+
+    @property
+    def count(self) -> int:
+        """Iterates in the mean."""
+        return len(self.window.members)
 
     @torch.no_grad()
     def push(self, parameters: Iterable[Tensor]) -> None:
@@ -169,4 +211,4 @@ def lend(model: nn.Module, values: Sequence[Tensor]) -> None:
         parameter.data = value
 
 
-__all__ = ["ExponentialMean", "RunningMean", "Window", "WindowMean"]
+__all__ = ["ExponentialMean", "PastMean", "RunningMean", "Window", "WindowMean"]

@@ -6,7 +6,7 @@ A declaration is a class: the registered one where methods are loaded anyway, el
 from __future__ import annotations
 
 import ast
-import difflib
+import importlib
 import math
 import sys
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
 from smart_repro import source
-from smart_repro.registry import Registry
+from smart_repro.registry import Registry, did_you_mean, plugins
 
 _PACKAGE = "smart_repro.methods"
 _MEMBERS = ("Config", "cost", "equation", "paper", "version")
@@ -49,8 +49,8 @@ def methods() -> Mapping[str, type[Declaration]]:
 
     With torch loaded, or where plug-ins are installed, these are the registered classes themselves.
     """
-    if _PACKAGE in sys.modules:
-        return cast("Mapping[str, type[Declaration]]", sys.modules[_PACKAGE].METHODS)
+    if _PACKAGE in sys.modules or plugins(_PACKAGE):
+        return cast("Mapping[str, type[Declaration]]", importlib.import_module(_PACKAGE).METHODS)
     return from_source()
 
 
@@ -89,8 +89,7 @@ def configure(method: type[Declaration], options: Mapping[str, Any]) -> Any:
     declared = {option.name: source.annotation_text(option.type) for option in fields(method.Config)}
     for name, value in options.items():
         if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it has: {', '.join(declared) or 'none'}"
+            hint = did_you_mean(name, declared) or f"; it has: {', '.join(declared) or 'none'}"
             raise ValueError(f"method {method.name!r} has no option {name!r}{hint}")
         _check_kind(method.name, name, declared[name], value)
     return method.Config(**options)

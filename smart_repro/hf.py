@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import Trainer, TrainerCallback
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from smart_repro.methods import Loss, Method, build
+from smart_repro.methods import Loss, Method, Passes, build
 from smart_repro.methods.base import TaskLoss
 from smart_repro.precision import compute_in
 from smart_repro.train import FLUSH, MissingSignalError
@@ -190,14 +190,16 @@ class MethodTrainer(Trainer):
         if self.method.replays > 1:
             args = copy.copy(args)
             args.num_train_epochs = max(1, round(args.num_train_epochs / self.method.replays))
-        return super().set_initial_training_values(args, dataloader)
+        planned = super().set_initial_training_values(args, dataloader)
+        self.method.updates_per_epoch = planned[1]
+        return planned
 
     # -- evaluation ----------------------------------------------------------------------------------------------------
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The task loss of a prediction, without the method's terms: what ``eval_loss`` shows."""
-        passes = self.method.passes(model, inputs)
+        passes = Passes(model, inputs, self.method.streams, self._precision)
         logits = passes("clean", dropout=model.training)
         chosen = self._task_loss()
         loss = self.method.task_loss(logits, passes) if chosen is None else chosen(logits, inputs["labels"])

@@ -1,9 +1,12 @@
-"""Names for things: a mapping that is filled where each thing is defined and that helps those who mistype."""
+"""Names for things: a mapping that is filled where each thing is defined, and by installed packages (entry points)."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from importlib import metadata
+from types import ModuleType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,17 +19,48 @@ class UnknownNameError(KeyError):
         return str(self.args[0])
 
 
+class PluginError(UnknownNameError):
+    """An installed package whose entry point cannot be used; one line that names the package and the remedy."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest of ``names``, or an empty text: the end of an error message."""
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def plugins(group: str) -> dict[str, metadata.EntryPoint]:
+    """Return the entry points of a group by name, from the metadata of installed packages; none is imported.
+
+    Raises: PluginError: if two packages offer the same name.
+    """
+    offered: dict[str, metadata.EntryPoint] = {}
+    for entry_point in metadata.entry_points(group=group):
+        earlier = offered.setdefault(entry_point.name, entry_point)
+        if earlier != entry_point:
+            raise PluginError(
+                f"the packages {_package(earlier)} and {_package(entry_point)} both offer {entry_point.name!r} as "
+                f"{group}: uninstall one of them"
+            )
+    return offered
+
+
 class Registry(Mapping[str, T], Generic[T]):
     """``registry[name]`` with a duplicate check on the way in and a suggestion on the way out.
+
+    Installed packages may add entries by an entry point: ``name = "module:object"``, or ``name = "module"`` for a
+    module that registers ``name`` itself. Each is imported when its name is first asked for, never before.
 
     Args:
         kind: what the entries are, in the singular (``"method"``): used in messages.
         listing: the command that lists them, quoted in messages.
+        entry_points: group in which packages offer entries; empty: they cannot.
     """
 
-    def __init__(self, kind: str, listing: str = "") -> None:
+    def __init__(self, kind: str, listing: str = "", entry_points: str = "") -> None:
         self.kind = kind
         self.listing = listing
+        self.group = entry_points
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
@@ -40,20 +74,69 @@ class Registry(Mapping[str, T], Generic[T]):
         """Decorator form of :meth:`add`."""
         return lambda entry: self.add(name, entry)
 
+    @property
+    def registered(self) -> Mapping[str, T]:
+        """The entries of modules imported so far: no package is asked."""
+        return dict(self._entries)
+
     def __getitem__(self, name: str) -> T:
-        try:
-            return self._entries[name]
-        except KeyError:
-            raise UnknownNameError(self._unknown(name)) from None
+        if name not in self._entries:
+            if name not in self._waiting:
+                raise UnknownNameError(self._unknown(name))
+            self._load(name)
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self._waiting
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        for name in self._entries.keys() & self._waiting.keys():
+            self._load(name)
+        return iter([*self._entries, *self._waiting])
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries.keys() | self._waiting.keys())
+
+    @cached_property
+    def _waiting(self) -> dict[str, metadata.EntryPoint]:
+        """The entry points of the group that were not imported yet."""
+        return plugins(self.group) if self.group else {}
+
+    def _load(self, name: str) -> None:
+        """Import what a package offers under ``name``. Raises PluginError if it cannot be, or is something else."""
+        entry_point, taken = self._waiting[name], self._entries.get(name)
+        offer = f"the package {_package(entry_point)} offers the {self.kind} {name!r}"
+        try:
+            loaded = entry_point.load()
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise PluginError(
+                f"{offer}, but importing {entry_point.value} fails ({type(error).__name__}: {reason}): repair or "
+                "uninstall it"
+            ) from error
+        entry = self._entries.get(name) if isinstance(loaded, ModuleType) else loaded
+        own_names = [other for other, value in self._entries.items() if value is entry and other != name]
+        if entry is None or own_names:
+            raise PluginError(
+                f"{offer}, but {entry_point.value} registers {', '.join(map(repr, own_names)) or 'nothing'} instead: "
+                "the entry point and the registered name must agree"
+            )
+        if taken is not None and not _holds(loaded, taken):
+            raise PluginError(f"{offer}, which exists already: it needs another name; uninstall it until then")
+        self._entries[name] = entry
+        del self._waiting[name]
 
     def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self._entries, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ";"
-        shown = f"`{self.listing}` shows them all" if self.listing else f"there are: {', '.join(self._entries)}"
+        hint = did_you_mean(name, self) or ";"
+        shown = f"`{self.listing}` shows them all" if self.listing else f"there are: {', '.join(self)}"
         return f"no {self.kind} named {name!r}{hint} {shown}"
+
+
+def _package(entry_point: metadata.EntryPoint) -> str:
+    return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist is not None else "(unnamed)"
+
+
+def _holds(loaded: object, entry: object) -> bool:
+    """Return whether an entry point names ``entry`` or the module that holds it."""
+    held = vars(loaded).values() if isinstance(loaded, ModuleType) else [loaded]
+    return any(value is entry for value in held)

@@ -149,6 +149,7 @@ class _Loop:
         self.bare = model.to(self.accelerator.device).train()
         method.seed(config.seed_dropout, config.seed_noise)
         method.precision = precision.check(config.precision)
+        method.updates_per_epoch = self.plan.per_epoch
         method.setup(self.bare, self.plan.total)
         groups = method.param_groups(self.bare, config.learning_rate, config.weight_decay)
         optimizer = optim.build(

@@ -5,7 +5,6 @@ The command line wins over the environment, and that over the file. Paths in the
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
+from smart_repro.registry import did_you_mean
 
 NAME = "smart-repro.toml"
 _DATA = "SMART_REPRO_DATA"
@@ -64,9 +64,8 @@ def read(path: Path) -> Config:
         raise UsageError(f"{path} cannot be read: {error}") from error
     for name, value in content.items():
         if name not in KEYS:
-            near = difflib.get_close_matches(name, KEYS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KEYS)}"
-            raise UsageError(f"{path}: no option {name!r}; {hint}")
+            hint = did_you_mean(name, KEYS) or f"; there are {', '.join(KEYS)}"
+            raise UsageError(f"{path}: no option {name!r}{hint}")
         wanted = KEYS[name]
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             kinds = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))

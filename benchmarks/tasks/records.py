@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -274,9 +273,3 @@ def check_classes(task: Task, split: Split, name: str, where: Path) -> None:
             f"{where}: none of the {len(split):,} rows of the {name} split of {task.name} is labelled "
             f"{', '.join(map(repr, never))}; is this another task's file, or the sorted head of one?"
         )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """' did you mean ...?' or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -13,7 +13,8 @@ from benchmarks.errors import DataError, MissingData, UsageError
 from benchmarks.tasks.base import Layout, Split, Task
 from benchmarks.tasks.cache import cached_split
 from benchmarks.tasks.locate import check_folder, find_files, layout_of
-from benchmarks.tasks.records import nearest, read_files
+from benchmarks.tasks.records import read_files
+from smart_repro.registry import did_you_mean
 
 KINDS = ("local", "hub", "generated")
 VARIABLE = "SMART_REPRO_DATA"
@@ -50,7 +51,7 @@ def resolve_source(
     """
     files = dict(data_files or {})
     if kind is not None and kind not in KINDS:
-        raise UsageError(f"no source named {kind!r}{nearest(kind, KINDS)}; there are {', '.join(KINDS)}")
+        raise UsageError(f"no source named {kind!r}{did_you_mean(kind, KINDS)}; there are {', '.join(KINDS)}")
     variable = os.environ.get(VARIABLE)
     origin = "--data-dir" if data_dir else VARIABLE
     folder = data_dir or variable or (default_dir if kind in (None, "local") and not files else None)

@@ -31,5 +31,5 @@ __all__ = [
     "Passes",
     "build",
     "register",
-    *(method.__name__ for method in METHODS.values()),
+    *(method.__name__ for method in METHODS.registered.values()),
 ]

@@ -37,6 +37,7 @@ class Attack(Method):
     """A method that trains on perturbed word embeddings."""
 
     config: AttackConfig
+    exact = True
 
     def start(self, passes: Passes) -> Tensor:
         """delta_0: ``start / sqrt(N) * U(-1, 1)`` with N = real tokens x width, zero on padding."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -17,10 +17,13 @@ from smart_repro.perturbation import observed, shifted
 from smart_repro.registry import Registry
 from smart_repro.seeding import Streams
 
-METHODS: Registry[type[Method]] = Registry("method", listing="smart-repro list methods")
+METHODS: Registry[type[Method]] = Registry(
+    "method", listing="smart-repro list methods", entry_points="smart_repro.methods"
+)
 
 TaskLoss = Callable[[Tensor, Tensor], Tensor]
 PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
+TEACHER_DROPOUT = ("off", "independent", "shared")  # no dropout / masks of the teacher's own / the student's masks
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,15 @@ class Method:
     paper: ClassVar[str] = ""  # where the idea is from, with the equation's number
     equation: ClassVar[str] = "min_theta L(theta)"  # what is optimised, in the options' names
     replays: int = 1
+    exact: bool = False  # whether all passes are float32 without TF32 in any run, because their outputs are compared
 
     def __init__(self, **config: Any) -> None:
         self.config = configure(type(self), config)
         self.streams = Streams()
-        self.precision = "fp32"
+        self.precision = "fp32"  # of the run; set before ``setup``, like the next one
+        self.updates_per_epoch: int | None = None  # None: the loop did not say
         self._task_loss: TaskLoss | None = None
-        self._told = False
+        self._has_position = False  # whether the loop calls ``begin``
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
@@ -96,12 +101,12 @@ class Method:
             replay: how often this batch was presented before.
             step: finished updates.
         """
-        self._told = True
+        self._has_position = True
         self.streams.micro, self.streams.step = micro, step
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
         """The objective on one micro-batch, differentiable."""
-        passes = self.passes(model, batch)
+        passes = self.open_passes(model, batch)
         task = self.task_loss(passes("clean"), passes)
         return Loss(task, {"task": task.detach()})
 
@@ -113,7 +118,7 @@ class Method:
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """After each optimiser update; ``step`` counts finished updates from 1."""
-        if not self._told:
+        if not self._has_position:
             self.streams.step, self.streams.micro = step, 0
 
     def eval_model(self, model: nn.Module) -> nn.Module:
@@ -132,12 +137,17 @@ class Method:
         """Fix the random numbers; called before ``setup`` by the loop. Default: both 0."""
         self.streams = Streams(dropout, noise)
 
-    def passes(self, model: nn.Module, batch: dict[str, Tensor]) -> Passes:
-        """The forward passes of one micro-batch."""
-        opened = Passes(model, batch, self.streams, self.precision)
-        if not self._told:
+    def open_passes(self, model: nn.Module, batch: dict[str, Tensor]) -> Passes:
+        """Open the forward passes of the next micro-batch; to be called once for each.
+
+        In a loop that never calls :meth:`begin` this is what moves the position of the random numbers on.
+        """
+        if self.exact:
+            precision.check_weights(next(model.parameters()).dtype)
+        passes = Passes(model, batch, self.streams, "fp32" if self.exact else self.precision)
+        if not self._has_position:
             self.streams.micro += 1
-        return opened
+        return passes
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
         """Cross-entropy or squared error, averaged over the batch, in float32."""
@@ -164,6 +174,9 @@ class Method:
 class Passes:
     """The forward passes over one micro-batch; each is named, and equal names share their dropout masks.
 
+    All of them, a teacher's too, run in one precision: the distance of two passes is then 0 wherever their weights,
+    masks and inputs agree. In bf16 against float32 the same two passes are 1e-4 apart.
+
     Attributes:
         target: ``"classification"`` or ``"regression"``.
         mask: ``(batch, length)`` attention mask.
@@ -182,51 +195,73 @@ class Passes:
         self._streams = streams.here()
         self._precision = run_precision
 
-    def __call__(
-        self, name: str, *, model: nn.Module | None = None, exact: bool = False, dropout: bool = True
-    ) -> Tensor:
-        """Logits of the pass ``name``, in float32 or wider.
+    def __call__(self, name: str, *, model: nn.Module | None = None, dropout: bool = True) -> Tensor:
+        """Compute the logits of the pass ``name``, in float32 or wider.
 
         Args:
             name: dropout masks belong to the name (and the position in the run).
             model: another model on the same input, such as a teacher.
-            exact: float32 without TF32 whatever the run's precision: for both sides of a divergence under perturbation.
             dropout: False switches dropout off for this pass.
         """
-        return self._run(name, self.model if model is None else model, self._inputs, exact=exact, dropout=dropout)
+        return self._run(name, self.model if model is None else model, self._inputs, dropout=dropout)
 
     def embedded(self, name: str, site: str, *, dropout: bool = True) -> tuple[Tensor, Tensor]:
-        """Logits of an exact pass, with the embeddings ``(batch, length, width)`` it used, still in its graph."""
+        """Compute logits, with the embeddings ``(batch, length, width)`` they came from, still in their graph.
+
+        Raises: ValueError: if the passes are not float32.
+        """
+        self._require_float32()
         module = models.embedding_site(self.model, site)
         with observed(module, time_first=models.time_first(self.model)) as seen:
-            logits = self(name, exact=True, dropout=dropout)
+            logits = self(name, dropout=dropout)
         return logits, seen[0]
 
     def perturbed(self, name: str, delta: Tensor, site: str, *, dropout: bool = True) -> Tensor:
-        """Logits of an exact pass with ``delta`` added to the embeddings."""
+        """Compute logits with ``delta`` added to the embeddings.
+
+        Raises: ValueError: if the passes are not float32.
+        """
+        self._require_float32()
         module = models.embedding_site(self.model, site)
         with shifted(module, delta, time_first=models.time_first(self.model)):
-            return self(name, exact=True, dropout=dropout)
+            return self(name, dropout=dropout)
 
-    def reference(self, name: str, teacher: nn.Module | None, *, dropout: bool) -> Tensor:
-        """A teacher's logits, without a graph; None stands for the student's own weights."""
+    def reference(self, teacher: nn.Module | None, *, dropout: str) -> Tensor:
+        """Compute a teacher's logits, without a graph.
+
+        Args:
+            teacher: None stands for the student's own weights.
+            dropout: ``"off"``, ``"independent"`` (masks of the teacher's own) or ``"shared"`` (the student's masks).
+        """
+        name = "clean" if dropout == "shared" else "teacher"
+        model = models.unwrapped(self.model) if teacher is None else teacher
         with torch.inference_mode():
-            logits = self(name, model=models.unwrapped(self.model) if teacher is None else teacher, dropout=dropout)
+            logits = self(name, model=model, dropout=dropout != "off")
         return logits.clone()  # outside inference mode, so that a divergence may save it for its backward pass
 
     def embedded_again(self, name: str, embeddings: Tensor) -> Tensor:
-        """Logits of an exact pass that takes ``embeddings`` for word embeddings and embeds them once more."""
+        """Compute logits with ``embeddings`` in place of word embeddings, so that they are embedded once more.
+
+        Raises: ValueError: if the passes are not float32.
+        """
+        self._require_float32()
         inputs = {key: value for key, value in self._inputs.items() if key != "input_ids"}
-        return self._run(name, self.model, {**inputs, "inputs_embeds": embeddings}, exact=True, dropout=True)
+        return self._run(name, self.model, {**inputs, "inputs_embeds": embeddings}, dropout=True)
 
     def noise(self, width: int, dtype: torch.dtype) -> Tensor:
         """Standard normal ``(batch, length, width)``, zero on padding; the same for an example wherever it appears."""
         return self._streams.normal(self.mask, width, self.batch.get("example_id"), dtype)
 
-    def _run(self, name: str, model: nn.Module, inputs: dict[str, Tensor], *, exact: bool, dropout: bool) -> Tensor:
-        if exact:
-            precision.check_weights(next(model.parameters()).dtype)
-        computing = precision.compute_in("fp32" if exact else self._precision, self.mask.device)
+    def _require_float32(self) -> None:
+        precision.check_weights(next(self.model.parameters()).dtype)
+        if self._precision != "fp32":
+            raise ValueError(
+                f"a pass over perturbed embeddings was asked for in {self._precision}, in which small offsets vanish: "
+                "set exact = True on the method's class"
+            )
+
+    def _run(self, name: str, model: nn.Module, inputs: dict[str, Tensor], *, dropout: bool) -> Tensor:
+        computing = precision.compute_in(self._precision, self.mask.device)
         with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
             logits: Tensor = model(**inputs).logits
         return logits if logits.dtype == torch.float64 else logits.float()
@@ -244,6 +279,14 @@ def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
         yield
     finally:
         model.train(before)
+
+
+def check_choices(config: Any, choices: Mapping[str, Sequence[str]]) -> None:
+    """Raise ValueError if an option of ``config`` is none of its ``choices`` (option -> allowed values)."""
+    for option, allowed in choices.items():
+        value = getattr(config, option)
+        if value not in allowed:
+            raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def build(name: str, **config: Any) -> Method:

@@ -11,6 +11,8 @@ Readings of what the paper leaves open:
 - The teacher starts from theta_0 with its random head. In a short run much of it stays (``start_share`` in the
   history): ``teacher="ema-scaled"`` ties the mean's memory to the length of the run, ``"theta0"`` and ``"current"``
   are the two ends.
+- ``evaluate``: the algorithm returns the student; ``"teacher"`` evaluates the mean of equation 3 instead, as Mean
+  Teacher does, with which the paper compares it.
 - VBPP with S = 1 compares the student with itself: its gradient is zero if and only if dropout is off or shared.
 """
 
@@ -25,13 +27,14 @@ from torch import Tensor, nn
 
 from smart_repro import divergence
 from smart_repro.averaging import ExponentialMean, carrier
-from smart_repro.methods.base import Passes, register
-from smart_repro.methods.terms import Clean, Regularised, Term, Value
+from smart_repro.methods.base import TEACHER_DROPOUT, Passes, check_choices, register
+from smart_repro.methods.terms import EVALUATED, Clean, Regularised, Term, Value
 from smart_repro.models import unwrapped
 
 _CHOICES = {
     "teacher": ("ema", "ema-scaled", "theta0", "current"),
-    "teacher_dropout": ("off", "independent", "shared"),
+    "teacher_dropout": TEACHER_DROPOUT,
+    "evaluate": EVALUATED,
 }
 
 
@@ -43,11 +46,10 @@ class BregmanConfig:
     inner_steps: int = 1  # the paper's S: updates per proximal step, 1
     teacher: str = "ema"  # ema (the paper's) / ema-scaled (1 - beta = 10/T) / theta0 / current
     teacher_dropout: str = "off"  # off / independent / shared (the student's masks)
+    evaluate: str = "student"  # student (line 15 of Algorithm 1) / teacher (the exponential mean of the weights)
 
     def __post_init__(self) -> None:
-        for option, choices in _CHOICES.items():
-            if getattr(self, option) not in choices:
-                raise ValueError(f"{option} must be one of {', '.join(choices)}, got {getattr(self, option)!r}")
+        check_choices(self, _CHOICES)
         if not (0 <= self.beta < 1 and 0 <= self.beta_early < 1):
             raise ValueError(f"beta and beta_early must lie in [0, 1), got {self.beta} and {self.beta_early}")
         if self.mu < 0 or self.inner_steps < 1:
@@ -63,6 +65,7 @@ class BregmanTerm(Term):
     def __init__(self, config: BregmanConfig) -> None:
         self.config = config
         self.may_be_zero = config.beta == 0 or config.teacher == "current"
+        self.averages = config.teacher in ("ema", "ema-scaled")
         self._teacher: nn.Module | None = None
         self._mean: ExponentialMean | None = None
 
@@ -81,8 +84,10 @@ class BregmanTerm(Term):
 
     def teacher_logits(self, passes: Passes) -> Tensor:
         """The teacher's logits on the clean input, without a graph."""
-        name = "clean" if self.config.teacher_dropout == "shared" else "teacher"
-        return passes.reference(name, self._teacher, dropout=self.config.teacher_dropout != "off")
+        return passes.reference(self._teacher, dropout=self.config.teacher_dropout)
+
+    def averaged_model(self) -> nn.Module | None:
+        return self._teacher
 
     def after_step(self, model: nn.Module, step: int) -> None:
         if self._mean is None or self.config.teacher == "theta0" or step % self.config.inner_steps:

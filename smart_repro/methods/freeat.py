@@ -54,11 +54,11 @@ class FreeAt(Attack):
         self._replay = replay
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
-        passes = self.passes(model, batch)
+        passes = self.open_passes(model, batch)
         return self._loss_at(passes, self._delta(passes))
 
     def backward(self, model: nn.Module, batch: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Loss:
-        passes = self.passes(model, batch)
+        passes = self.open_passes(model, batch)
         delta = self._delta(passes).requires_grad_()
         loss = self._loss_at(passes, delta)
         backward(loss.total)

@@ -59,7 +59,7 @@ class FreeLb(Attack):
 
     def _average(self, model: nn.Module, batch: dict[str, Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Loss:
         """The mean loss along the ascent; ``slope(value, delta)`` gives d value / d delta."""
-        passes = self.passes(model, batch)
+        passes = self.open_passes(model, batch)
         delta = self.start(passes)
         total = torch.zeros((), device=delta.device)
         farthest = largest(delta)

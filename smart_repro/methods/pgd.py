@@ -39,7 +39,7 @@ class Pgd(Attack):
     config: PgdConfig
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
-        passes = self.passes(model, batch)
+        passes = self.open_passes(model, batch)
         delta = self.start(passes)
         for _ in range(self.config.K):
             delta = delta.requires_grad_()

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from smart_repro import divergence
-from smart_repro.methods.base import Passes, register
+from smart_repro.methods.base import Passes, check_choices, register
 from smart_repro.methods.terms import Clean, Regularised, Term, Value, largest
 
 
@@ -31,9 +31,7 @@ class R3fConfig:
     dropout: str = "independent"  # masks of the two passes: independent (the public code's) / shared
 
     def __post_init__(self) -> None:
-        for option, choices in (("noise", ("normal", "uniform")), ("dropout", ("independent", "shared"))):
-            if getattr(self, option) not in choices:
-                raise ValueError(f"{option} must be one of {', '.join(choices)}, got {getattr(self, option)!r}")
+        check_choices(self, {"noise": ("normal", "uniform"), "dropout": ("independent", "shared")})
         if self.lambda_r < 0 or self.sigma <= 0:
             raise ValueError(f"lambda_r must be >= 0 and sigma positive, got {self.lambda_r} and {self.sigma}")
 

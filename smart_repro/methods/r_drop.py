@@ -38,10 +38,11 @@ class RDrop(Method):
     paper = "Liang et al. 2021, equations 2 to 4"
     equation = "1/2 [CE(p, y) + CE(q, y)] + alpha/2 * 1/2 [KL(p||q) + KL(q||p)], p and q from two dropout masks"
     config: RDropConfig
+    exact = True
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
-        passes = self.passes(model, batch)
-        first, second = passes("clean", exact=True), passes("second", exact=True)
+        passes = self.open_passes(model, batch)
+        first, second = passes("clean"), passes("second")
         task = (self.task_loss(first, passes) + self.task_loss(second, passes)) / 2
         distance = divergence.for_target(passes.target)(first, second)
         consistency = distance / 2 if passes.target == "classification" else distance

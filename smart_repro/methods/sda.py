@@ -12,6 +12,9 @@ Readings of what the paper leaves open:
   weights, and a young teacher can run away with them: docs/sda-teacher.md. MSE is the mean over batch and classes.
 - ``teacher_lag=0`` lets the teacher include the current weights; with K = 1 it then is the student itself, and what
   is left is the effect of dropout: the control.
+- ``evaluate``: nothing says that the teacher is evaluated, so the student is. ``"teacher"`` evaluates the teacher that
+  the update after the last one would have; before there is one, the student.
+- In bf16 runs student and teacher are both bf16: no perturbation is involved. Beside R_s or D_Breg both are float32.
 - ``mean="ema"`` is what a public re-implementation (lonePatient/BERT-SDA) does instead: an exponential mean with
   decay ``min(0.995, (1 + t) / (10 + t))`` that includes the current weights.
 """
@@ -26,9 +29,9 @@ import torch
 from torch import Tensor, nn
 
 from smart_repro import divergence
-from smart_repro.averaging import ExponentialMean, RunningMean, Window, WindowMean, carrier
-from smart_repro.methods.base import Passes, register
-from smart_repro.methods.terms import Clean, Regularised, Term, Value
+from smart_repro.averaging import ExponentialMean, PastMean, RunningMean, Window, WindowMean, carrier
+from smart_repro.methods.base import TEACHER_DROPOUT, Passes, check_choices, register
+from smart_repro.methods.terms import EVALUATED, Clean, Regularised, Term, Value
 from smart_repro.models import unwrapped
 
 _EMA_DECAY = 0.995
@@ -42,8 +45,7 @@ class StudentsConfig:
     teacher_dropout: str = "off"  # off / independent / shared (the student's masks)
 
     def __post_init__(self) -> None:
-        if self.teacher_dropout not in ("off", "independent", "shared"):
-            raise ValueError(f"teacher_dropout must be one of off, independent, shared, got {self.teacher_dropout!r}")
+        check_choices(self, {"teacher_dropout": TEACHER_DROPOUT})
         if self.lambda_d < 0 or self.teacher_lag not in (0, 1):
             raise ValueError(
                 f"lambda_d must be >= 0 and teacher_lag 0 or 1, got {self.lambda_d} and {self.teacher_lag}"
@@ -55,11 +57,11 @@ class StudentsConfig:
 @dataclass(frozen=True, kw_only=True)
 class SdaConfig(StudentsConfig):
     mean: str = "window"  # window (equation 6) / ema (the public re-implementation's)
+    evaluate: str = "student"  # student / teacher (the mean of past students, as the next update would use it)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mean not in ("window", "ema"):
-            raise ValueError(f"mean must be window or ema, got {self.mean!r}")
+        check_choices(self, {"mean": ("window", "ema"), "evaluate": EVALUATED})
 
 
 class DistillationTerm(Term):
@@ -89,72 +91,63 @@ class DistillationTerm(Term):
         raise NotImplementedError
 
     def reference(self, passes: Passes, teacher: nn.Module) -> Tensor:
-        """The logits of one teacher model."""
-        name = "clean" if self.config.teacher_dropout == "shared" else "teacher"
-        return passes.reference(name, teacher, dropout=self.config.teacher_dropout != "off")
+        """Compute the logits of one teacher model."""
+        return passes.reference(teacher, dropout=self.config.teacher_dropout)
 
 
 class AveragedStudents(DistillationTerm):
     """Teacher = one model with the mean of past weights."""
 
     config: SdaConfig
-
-    def __init__(self, config: SdaConfig) -> None:
-        super().__init__(config)
-        self._joined = False
+    averages = True
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
         super().setup(model, total_steps)
         parameters = list(unwrapped(model).parameters())
         size, lag = self.config.K, self.config.teacher_lag
-        self._mean: ExponentialMean | RunningMean | WindowMean
+        self._mean: ExponentialMean | RunningMean | PastMean | WindowMean
         if self.config.mean == "ema":
             self._mean = ExponentialMean(parameters)
         elif isinstance(size, int):
             self._mean = WindowMean(Window(size, lag), parameters)
             self._mean.push(parameters)
-        else:
+        elif lag == 0:
             self._mean = RunningMean(parameters)
-            if lag == 0:
-                self._mean.add(parameters)
+            self._mean.add(parameters)
+        else:
+            self._mean = PastMean(parameters)
         self._teacher = carrier(unwrapped(model), self._mean.values)
 
     def teacher_logits(self, passes: Passes) -> Tensor | None:
-        if isinstance(self._mean, WindowMean):
-            return self.reference(passes, self._teacher) if self._mean.window.members else None
-        if isinstance(self._mean, ExponentialMean) or self.config.teacher_lag == 0:
-            return self.reference(passes, self._teacher)
-        return self._all_before(passes, self._mean)
+        if not isinstance(self._mean, PastMean):
+            return self._reference_if_any(passes)
+        with self._mean.without(list(unwrapped(passes.model).parameters())):
+            return self._reference_if_any(passes)
 
-    def _all_before(self, passes: Passes, mean: RunningMean) -> Tensor | None:
-        """The teacher of ``K="all"``: the current weights join its mean after their own pass, while they still exist.
-
-        This needs no second copy of the weights; further micro-batches of the same update take them out again first.
-        """
-        current = list(unwrapped(passes.model).parameters())
-        if self._joined:
-            mean.remove(current)
-        logits = self.reference(passes, self._teacher) if mean.count else None
-        mean.add(current)
-        self._joined = True
-        return logits
+    def averaged_model(self) -> nn.Module | None:
+        empty = isinstance(self._mean, RunningMean | WindowMean) and self._mean.count == 0
+        return None if empty else self._teacher
 
     def after_step(self, model: nn.Module, step: int) -> None:
         parameters = unwrapped(model).parameters()
-        self._joined = False
         if isinstance(self._mean, ExponentialMean):
             self._mean.update(parameters, min(_EMA_DECAY, (1.0 + step) / (10.0 + step)))
         elif isinstance(self._mean, WindowMean):
             self._mean.push(parameters)
-        elif self.config.teacher_lag == 0:
+        elif isinstance(self._mean, PastMean):
+            self._mean.move_on()
+        else:
             self._mean.add(parameters)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"mean": self._mean.state_dict(), "joined": self._joined}
+        return {"mean": self._mean.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._mean.load_state_dict(state["mean"])
-        self._joined = state["joined"]
+
+    def _reference_if_any(self, passes: Passes) -> Tensor | None:
+        teacher = self.averaged_model()
+        return None if teacher is None else self.reference(passes, teacher)
 
 
 @register("sda")

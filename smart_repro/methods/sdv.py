@@ -5,6 +5,7 @@ With K = 1 this is ``sda``; what the paper leaves open is read as there.
 
 Deviations:
 
+- In bf16 runs student and teachers are all bf16: no perturbation is involved.
 - ``K="all"`` is not offered, as in the paper: it would need every earlier student.
 """
 

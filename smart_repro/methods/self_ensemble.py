@@ -4,7 +4,8 @@ Training is plain fine-tuning; only the evaluated model differs (Polyak averagin
 
 Readings of what the paper leaves open:
 
-- Time steps are optimiser updates 1 to T; theta_0 is not among them.
+- Time steps are optimiser updates 1 to T; theta_0 is not among them. ``every="epoch"`` reads them as epochs: the mean
+  of the weights at the end of each, the last update counting as an end.
 - ``start``: the paper averages the whole run, early weights included. A later start is a variant.
 """
 
@@ -16,15 +17,17 @@ from typing import Any
 from torch import nn
 
 from smart_repro.averaging import RunningMean, carrier
-from smart_repro.methods.base import Method, TaskLoss, register
+from smart_repro.methods.base import Method, TaskLoss, check_choices, register
 from smart_repro.models import unwrapped
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelfEnsembleConfig:
     start: float = 0.0  # share of the run before averaging begins; paper 0
+    every: str = "step"  # weights that are averaged: after each step (update) / at the end of each epoch
 
     def __post_init__(self) -> None:
+        check_choices(self, {"every": ("step", "epoch")})
         if not 0 <= self.start < 1:
             raise ValueError(f"start must lie in [0, 1), got {self.start}")
 
@@ -38,13 +41,19 @@ class SelfEnsemble(Method):
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
         super().setup(model, total_steps, task_loss=task_loss)
+        self._interval = 1
+        if self.config.every == "epoch":
+            if self.updates_per_epoch is None:
+                raise ValueError("every='epoch' needs the length of an epoch: set updates_per_epoch before setup")
+            self._interval = self.updates_per_epoch
+        self._total = total_steps
         self._first = int(self.config.start * total_steps) + 1
         self._mean = RunningMean(unwrapped(model).parameters())
         self._averaged = carrier(unwrapped(model), self._mean.values)
 
     def after_step(self, model: nn.Module, step: int) -> None:
         super().after_step(model, step)
-        if step >= self._first:
+        if step >= self._first and (step % self._interval == 0 or step == self._total):
             self._mean.add(unwrapped(model).parameters())
 
     def eval_model(self, model: nn.Module) -> nn.Module:

@@ -2,7 +2,8 @@
 
 ``task loss + lambda_s R_s + mu D_Breg``: see :mod:`smart_repro.methods.smoothness` and
 :mod:`smart_repro.methods.bregman` for the two terms and what the paper leaves open in each. With ``mu=0`` this is
-``smoothness``, with ``lambda_s=0`` it is ``bregman``. The student is what is evaluated (line 15 of the algorithm).
+``smoothness``, with ``lambda_s=0`` it is ``bregman``. The student is what is evaluated (line 15 of the algorithm),
+unless ``evaluate="teacher"``.
 """
 
 from __future__ import annotations

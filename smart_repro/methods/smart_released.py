@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from smart_repro import divergence
-from smart_repro.methods.base import Passes, register
+from smart_repro.methods.base import Passes, check_choices, register
 from smart_repro.methods.terms import Clean, Regularised, Term, Value, largest
 
 _ODDS_GUARD = 1e-6
@@ -46,10 +46,9 @@ class SmartReleasedConfig:
     embedding: str = "single"  # single (perturb the embedding layer's output) / doubled (embed it again, as released)
 
     def __post_init__(self) -> None:
-        if self.embedding not in ("single", "doubled"):
-            raise ValueError(f"embedding must be single or doubled, got {self.embedding!r}")
-        if self.site not in ("block", "word") or (self.site, self.embedding) == ("word", "doubled"):
-            raise ValueError(f"site must be block or word, and block for embedding='doubled', got {self.site!r}")
+        check_choices(self, {"embedding": ("single", "doubled"), "site": ("block", "word")})
+        if (self.site, self.embedding) == ("word", "doubled"):
+            raise ValueError("embedding='doubled' embeds the output of the whole layer again: it needs site='block'")
         if self.lambda_s < 0 or self.ascent_steps < 1 or min(self.sigma, self.eta, self.guard) <= 0:
             raise ValueError(
                 "lambda_s must be >= 0, ascent_steps >= 1, and sigma, eta and guard positive, got "

@@ -6,7 +6,8 @@ only the second paper's does.
 
 Deviations:
 
-- ``teacher_dropout`` holds for both teachers.
+- ``teacher_dropout`` holds for both teachers. ``evaluate="teacher"`` needs one teacher alone: ``mu=0`` or
+  ``lambda_d=0``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from smart_repro.methods.terms import Term
 
 @dataclass(frozen=True, kw_only=True)
 class SmartSdaConfig(SmartConfig, SdaConfig):
+    evaluate: str = "student"  # student / teacher (the only one: mu or lambda_d must be 0)
+
     def __post_init__(self) -> None:
         SmartConfig.__post_init__(self)
         SdaConfig.__post_init__(self)

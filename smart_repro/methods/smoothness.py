@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from smart_repro import divergence
-from smart_repro.methods.base import Passes, register
+from smart_repro.methods.base import Passes, check_choices, register
 from smart_repro.methods.terms import Clean, Regularised, Term, Value, largest
 from smart_repro.perturbation import ascend, project_linf
 
@@ -52,9 +52,7 @@ class SmoothnessConfig:
     ascent: str = "algorithm-1"  # algorithm-1 / exact (two classes or regression: one pass fewer)
 
     def __post_init__(self) -> None:
-        for option, choices in _CHOICES.items():
-            if getattr(self, option) not in choices:
-                raise ValueError(f"{option} must be one of {', '.join(choices)}, got {getattr(self, option)!r}")
+        check_choices(self, _CHOICES)
         for option in ("epsilon", "sigma", "eta"):
             if not getattr(self, option) > 0:
                 raise ValueError(

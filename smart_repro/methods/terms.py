@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from smart_repro.methods.base import Loss, Method, Passes, TaskLoss
 
+EVALUATED = ("student", "teacher")  # choices of the option ``evaluate``
+
 
 @dataclass(frozen=True)
 class Clean:
@@ -36,15 +38,17 @@ class Term:
 
     Attributes:
         part: its name in the history.
-        exact: whether the clean pass must be float32 whatever the run's precision.
+        exact: whether all passes of the micro-batch must be float32 whatever the run's precision.
         site: where it needs the embeddings of the clean pass, or None.
         may_be_zero: whether exactly 0 is a legitimate value for a whole run.
+        averages: whether it keeps a teacher with averaged weights, which can be evaluated.
     """
 
     part: ClassVar[str]
     exact: bool = False
     site: str | None = None
     may_be_zero: bool = False
+    averages: bool = False
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
         """Once, before training."""
@@ -55,6 +59,10 @@ class Term:
     def after_step(self, model: nn.Module, step: int) -> None:
         """After each update; ``step`` counts from 1."""
 
+    def averaged_model(self) -> nn.Module | None:
+        """Return the model with the averaged weights, as the next update will use it; None while there is none."""
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {}
@@ -64,11 +72,16 @@ class Term:
 
 
 class Regularised(Method):
-    """``task loss + sum of weight x term``; subclasses say which in :meth:`make_terms`."""
+    """``task loss + sum of weight x term``; subclasses say which in :meth:`make_terms`.
+
+    With an option ``evaluate="teacher"`` the averaged teacher of a term is evaluated in place of the student.
+    """
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
         self.terms: list[tuple[float, Term]] = [(weight, term) for weight, term in self.make_terms() if weight != 0]
+        self.exact = any(term.exact for _, term in self.terms)
+        self._evaluated = self._evaluated_term()
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
         """Pairs of weight and term; a weight of 0 leaves the term, its passes and its memory out."""
@@ -80,7 +93,7 @@ class Regularised(Method):
             term.setup(model, total_steps)
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
-        passes = self.passes(model, batch)
+        passes = self.open_passes(model, batch)
         clean = self._clean(passes)
         task = self.task_loss(clean.logits, passes)
         total, parts, info = task, {"task": task.detach()}, {}
@@ -96,6 +109,10 @@ class Regularised(Method):
         for _, term in self.terms:
             term.after_step(model, step)
 
+    def eval_model(self, model: nn.Module) -> nn.Module:
+        averaged = self._evaluated.averaged_model() if self._evaluated is not None else None
+        return model if averaged is None else averaged
+
     def state_dict(self) -> dict[str, Any]:
         return {term.part: term.state_dict() for _, term in self.terms}
 
@@ -110,7 +127,23 @@ class Regularised(Method):
         site = next((term.site for _, term in self.terms if term.site is not None), None)
         if site is not None:
             return Clean(*passes.embedded("clean", site))
-        return Clean(passes("clean", exact=any(term.exact for _, term in self.terms)))
+        return Clean(passes("clean"))
+
+    def _evaluated_term(self) -> Term | None:
+        """Return the term whose teacher is evaluated in place of the student; None for the student.
+
+        Raises: ValueError: if ``evaluate="teacher"`` does not name exactly one averaged teacher.
+        """
+        if getattr(self.config, "evaluate", "student") == "student":
+            return None
+        averaging = [term for _, term in self.terms if term.averages]
+        if len(averaging) != 1:
+            remedy = "set the weight of one to 0" if averaging else "choose one that averages, with a weight above 0"
+            raise ValueError(
+                f"evaluate='teacher' needs exactly one averaged teacher, {self.name} with these options has "
+                f"{len(averaging)}: {remedy}"
+            )
+        return averaging[0]
 
 
 @torch.no_grad()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.request import parse_seeds, parse_settings
 from benchmarks.spec import Identity, MethodChoice, RunSpec, method, parse_methods, run_key
+from smart_repro.methods import METHODS, build
 
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 IDENTITY = Identity(data={"rte.train": "a", "rte.dev": "b"}, weights="w", task_version=1, method_version=1)
 
 
@@ -144,6 +148,23 @@ def test_the_key_of_a_known_run_stays_what_it_is() -> None:
     """Results of earlier versions must be found again; this fails when a default or the format of keys changes."""
     spec = RunSpec(task="rte", method="smart", options=(("dropout", "shared"),), seed=1)
     assert run_key(spec, IDENTITY) == "53533545ce3a1fb29c08c6dc8091b64c"
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published runs are in the repository alone")
+def test_every_published_run_has_the_key_that_its_spec_gives_today() -> None:
+    """A new option of a method, at its default, leaves the keys of older runs alone; so does a method's code."""
+    files = sorted(PUBLISHED.glob("runs/*/spec.json"))
+    assert len(files) == 394
+    for path in files:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        run = RunSpec.from_json({name: value for name, value in content["spec"].items() if name != "method_config"})
+        hashed, version = content["fingerprints"], METHODS[run.method].version
+        identity = Identity(hashed["data"], hashed["weights"], content["task"]["version"], version)
+        assert not run.needed
+        assert not run.with_tasks
+        assert run_key(run, identity) == content["key"] == path.parent.name
+        config = asdict(build(run.method, **dict(run.options)).config)
+        assert {name: config[name] for name in content["spec"]["method_config"]} == content["spec"]["method_config"]
 
 
 @pytest.mark.parametrize(

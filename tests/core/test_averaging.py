@@ -9,7 +9,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smart_repro.averaging import ExponentialMean, RunningMean, Window, WindowMean, carrier, clones, copy_into, lend
+from smart_repro.averaging import (
+    ExponentialMean,
+    PastMean,
+    RunningMean,
+    Window,
+    WindowMean,
+    carrier,
+    clones,
+    copy_into,
+    lend,
+)
 
 STEPS = 37
 
@@ -50,6 +60,24 @@ def test_the_running_mean(path: list[list[Tensor]]) -> None:
         mean.add(theta)
         assert mean.count == count
         assert_close(mean.values, exact_mean(path[:count]))
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_the_mean_of_the_past_never_holds_the_current_iterate(looks: int, path: list[list[Tensor]]) -> None:
+    """However often it is looked at, as each micro-batch of an update does; what is saved goes on the same way."""
+    mean = PastMean(path[0])
+    for number, theta in enumerate(path):
+        for _ in range(looks):
+            with mean.without(theta):
+                assert mean.count == number
+                if number:
+                    assert_close(mean.values, exact_mean(path[:number]))
+            assert mean.count == number + 1
+        if number == 20:
+            resumed = PastMean(path[0])
+            resumed.load_state_dict(mean.state_dict())
+            mean = resumed
+        mean.move_on()
 
 
 def test_taking_an_iterate_out_again(path: list[list[Tensor]]) -> None:

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from smart_repro import precision
 from smart_repro.checkpoint import Checkpoint
 from smart_repro.methods import METHODS, build
-from smart_repro.methods.base import PARTS, Method
+from smart_repro.methods.base import PARTS, Method, Passes
+from smart_repro.seeding import Streams
 from smart_repro.train import Interrupted, MissingSignalError
 
 Tiny = Callable[..., nn.Module]
@@ -147,6 +149,75 @@ def test_bf16_trains(name: str, trained: Trained) -> None:
     assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in result.parameters())
 
 
+def test_all_passes_of_a_micro_batch_have_one_precision(
+    name: str, tiny: Tiny, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sides of a divergence in two precisions are 1e-4 apart where they should be equal."""
+    computed: list[str] = []
+    original = precision.compute_in
+
+    def recording(chosen: str, device: torch.device) -> object:
+        computed.append(chosen)
+        return original(chosen, device)
+
+    monkeypatch.setattr(precision, "compute_in", recording)
+    model, method = tiny(), method_of(name)
+    method.precision = "bf16"
+    method.setup(model, 4)
+    for step in range(3):
+        computed.clear()
+        method.begin(0, 0, step)
+        loss = method.loss(model, batch())
+        assert computed == [computed[0]] * len(computed)
+        assert computed[0] == ("fp32" if method.exact else "bf16")
+        perturbed = "max_abs_delta" in loss.info
+        assert method.exact or not perturbed
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(1e-3)
+        method.after_step(model, step + 1)
+    passes = {"vanilla": 1, "r-drop": 2, "bregman": 2, "sda": 2, "sdv": 2, "smoothness": 3, "smart": 4, "smart+sda": 5}
+    assert len(computed) == passes.get(name, len(computed))
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "options"),
+    [
+        ("bregman", "bregman", {}),
+        ("bregman", "bregman", {"teacher": "current"}),
+        ("smart", "bregman", {}),
+        ("smart+sda", "bregman", {}),
+        ("smart+sda", "distillation", {"teacher_lag": 0}),
+        ("sda", "distillation", {"teacher_lag": 0}),
+        ("sdv", "distillation", {"teacher_lag": 0}),
+        ("smoothness", "smoothness", {"direction": "none"}),
+        ("smart", "smoothness", {"direction": "none", "dropout": "off"}),
+    ],
+)
+def test_in_bf16_equal_weights_and_masks_are_no_distance_apart(
+    name: str, part: str, options: dict[str, object], tiny: Tiny, batch: Batch
+) -> None:
+    """D_Breg(theta, theta) and its like are exactly 0; before the first update every teacher is the student."""
+    shared = {} if name == "smoothness" else {"teacher_dropout": "shared"}
+    model, method = tiny(3), build(name, **options, **shared)
+    method.precision = "bf16"
+    method.setup(model, 4)
+    loss = method.loss(model, batch(outputs=3))
+    assert loss.parts[part] == 0
+    assert loss.parts["task"] > 0
+
+
+def test_perturbing_in_bf16_is_refused_unless_the_method_is_exact(tiny: Tiny, batch: Batch) -> None:
+    passes = Passes(tiny(), batch(), Streams(), "bf16")
+    for ask in (
+        lambda: passes.embedded("clean", "block"),
+        lambda: passes.perturbed("clean", torch.zeros(1), "block"),
+        lambda: passes.embedded_again("clean", torch.zeros(1)),
+    ):
+        with pytest.raises(ValueError, match=r"asked for in bf16.*set exact = True"):
+            ask()
+
+
 def test_a_silent_consistency_term_is_reported(trained: Trained) -> None:
     with pytest.raises(MissingSignalError, match=r"consistency was exactly 0.*'r-drop'"):
         trained(build("r-drop"), dropout=0.0)
@@ -154,8 +225,8 @@ def test_a_silent_consistency_term_is_reported(trained: Trained) -> None:
 
 def test_a_method_registers_by_its_decorator_alone(trained: Trained) -> None:
     """A new method is a class with a decorator: listed, built, trained and described without another line."""
-    from smart_repro.methods import register
     from smart_repro.card import card
+    from smart_repro.methods import register
 
     @register("half-loss")
     class HalfLoss(Method):

@@ -165,9 +165,11 @@ def test_sda_over_the_whole_run_needs_one_further_copy_of_the_weights(tiny: Tiny
         ("sda", {"K": "some"}, "K must be a positive whole number or 'all', got 'some'"),
         ("sdv", {"K": "all"}, "use sda for K='all'"),
         ("sda", {"teacher_lag": 2}, "teacher_lag 0 or 1"),
-        ("sda", {"mean": "median"}, "mean must be window or ema"),
-        ("sda", {"teacher_dropout": "on"}, "teacher_dropout must be one of"),
+        ("sda", {"mean": "median"}, "mean must be one of window, ema"),
         ("self-ensemble", {"start": 1.0}, "start must lie in"),
+        ("self-ensemble", {"every": "update"}, "every must be one of step, epoch, got 'update'"),
+        ("sda", {"evaluate": "both"}, "evaluate must be one of student, teacher, got 'both'"),
+        ("sda", {"teacher_dropout": "on"}, "teacher_dropout must be one of off, independent, shared, got 'on'"),
     ],
 )
 def test_senseless_options_are_refused(name: str, options: dict[str, Any], message: str) -> None:
@@ -195,6 +197,86 @@ def test_self_ensemble_trains_as_plain_fine_tuning_does(trained: Trained, tiny: 
     trained(build("self-ensemble"), model=student)
     plain = trained(build("vanilla"))
     assert all(torch.equal(a, b) for a, b in zip(student.parameters(), plain.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "limit", "start", "ends"),
+    [(3, None, 0.0, [2, 4, 6]), (3, None, 0.5, [4, 6]), (3, 5, 0.0, [2, 4, 5]), (1, 1, 0.0, [1])],
+)
+def test_self_ensemble_per_epoch_is_the_mean_of_the_weights_at_the_ends(
+    epochs: int, limit: int | None, start: float, ends: list[int], trained: Trained
+) -> None:
+    """Two updates an epoch; a run that is cut short ends its last epoch there. Absolute tolerance 1e-6."""
+    plain = [trained(build("vanilla"), max_steps=steps, schedule="constant").state_dict() for steps in ends]
+    method = build("self-ensemble", every="epoch", start=start)
+    averaged = trained(method, epochs=epochs, max_steps=limit, schedule="constant").state_dict()
+    assert method._mean.count == len(ends)
+    for name, value in averaged.items():
+        if value.is_floating_point():
+            expected = torch.stack([weights[name].double() for weights in plain]).mean(0)
+            torch.testing.assert_close(value.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_self_ensemble_per_epoch_must_know_how_long_an_epoch_is(tiny: Tiny) -> None:
+    with pytest.raises(ValueError, match="updates_per_epoch"):
+        build("self-ensemble", every="epoch").setup(tiny(), 6)
+
+
+# -- evaluating the teacher --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("micros", [1, 2])
+@pytest.mark.parametrize(
+    ("options", "members"),
+    [({}, [3]), ({"K": 2}, [2, 3]), ({"K": 2, "teacher_lag": 0}, [3, 4]), ({"K": "all"}, [0, 1, 2, 3])],
+)
+def test_the_evaluated_teacher_of_sda_is_the_one_the_next_update_has(
+    options: dict[str, Any], members: list[int], micros: int, tiny: Tiny, batch: Batch
+) -> None:
+    """At theta_4 it is the mean of theta_3 ... theta_{4-K}; float64, tolerance 1e-12."""
+    method = build("sda", evaluate="teacher", **options)
+    walk = Walk(method, tiny(dropout=0.0), batch())
+    if options.get("teacher_lag") != 0:
+        assert method.eval_model(walk.model) is walk.model  # no teacher yet
+    for _ in range(4):
+        walk.part(micros=micros)
+        walk.move()
+    evaluated = method.eval_model(walk.model)
+    expected = mean([walk.students[number] for number in members])
+    for parameter, value in zip(evaluated.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter, value, rtol=0, atol=1e-12)
+    before = [parameter.clone() for parameter in evaluated.parameters()]
+    assert walk.part() == pytest.approx(logit_mse(walk.logits(walk.students[4]), walk.logits(before)).item(), rel=1e-9)
+
+
+def test_sda_evaluates_the_student_unless_asked(tiny: Tiny, batch: Batch) -> None:
+    walk = Walk(method := build("sda"), tiny(), batch())
+    walk.part()
+    walk.move()
+    assert method.eval_model(walk.model) is walk.model
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("sda", {"lambda_d": 0.0}, "sda with these options has 0: choose one that averages"),
+        ("bregman", {"mu": 0.0}, "has 0"),
+        ("bregman", {"teacher": "current"}, "has 0"),
+        ("smart", {"teacher": "theta0"}, "has 0"),
+        ("smart+sda", {}, "has 2: set the weight of one to 0"),
+    ],
+)
+def test_a_teacher_that_is_not_there_or_not_alone_is_not_evaluated(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(name, evaluate="teacher", **options)
+
+
+@pytest.mark.parametrize("options", [{"mu": 0.0}, {"lambda_d": 0.0}])
+def test_smart_with_sda_evaluates_the_one_teacher_it_has(options: dict[str, float], trained: Trained) -> None:
+    """With one weight at 0 it is the method without that term, teacher included; bit for bit after 6 updates."""
+    both = trained(build("smart+sda", evaluate="teacher", lambda_s=0.0, **options)).state_dict()
+    one = trained(build("sda" if "mu" in options else "bregman", evaluate="teacher")).state_dict()
+    assert all(torch.equal(value, one[key]) for key, value in both.items())
 
 
 # -- combiners ---------------------------------------------------------------------------------------------------------
