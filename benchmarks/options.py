@@ -150,16 +150,19 @@ def words(options: Any, only: Collection[str] | None = None) -> Iterator[str]:
     """
     for field in fields(options):
         value = getattr(options, field.name)
-        flag = flags(type(options)).get(field.name)
-        if flag is None or value == field.default or value is False or field.name == "default_data_dir":
-            continue
-        if only is not None and field.name not in only:
+        flag = flags(type(options))[field.name]
+        if value == field.default or field.name == "default_data_dir" or (only is not None and field.name not in only):
             continue
         if value is True:
             yield flag
             continue
         for each in value if isinstance(value, list | tuple) else [value]:
             yield from (flag, str(each))
+
+
+def results_words(results: Path | None) -> list[str]:
+    """Return the option that names a results folder, unless it is the usual one."""
+    return [] if results in (None, RESULTS) else ["--results", str(results)]
 
 
 def command(*parts: str) -> str:

@@ -49,9 +49,14 @@ def methods() -> Mapping[str, type[Declaration]]:
 
     With torch loaded, or where plug-ins are installed, these are the registered classes themselves.
     """
-    if _PACKAGE in sys.modules or plugins(_PACKAGE):
+    if _PACKAGE in sys.modules or _has_plugins():
         return cast("Mapping[str, type[Declaration]]", importlib.import_module(_PACKAGE).METHODS)
     return from_source()
+
+
+@cache
+def _has_plugins() -> bool:
+    return bool(plugins(_PACKAGE))  # reads the metadata of every installed package: once is enough
 
 
 @cache

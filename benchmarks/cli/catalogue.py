@@ -19,7 +19,6 @@ from smart_repro.registry import Registry, UnknownNameError
 if TYPE_CHECKING:
     from benchmarks.tasks import Task
 
-KINDS = ("methods", "tasks", "experiments", "claims", "profiles", "models")
 SHORT = 100  # characters of a value that stays on its own line in a card
 
 
@@ -35,6 +34,12 @@ def listing(kind: str, experiment: str | None = None) -> list[dict[str, Any]]:
     if experiment is not None:
         raise UsageError(f"--experiment is for `list claims`, got `list {kind}`: leave it out")
     return _LISTINGS[kind]()
+
+
+def shown(kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the columns of a listing that a terminal has room for; ``--json`` has them all."""
+    left_out = ("table", "reading") if kind == "claims" else ()  # both are on the claim's card
+    return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
 
 
 def card(name: str, results: Path) -> tuple[str, Any]:
@@ -56,11 +61,6 @@ def card(name: str, results: Path) -> tuple[str, Any]:
         except UnknownNameError:
             continue
     raise UsageError(f"nothing is called {name!r}: `smart-repro list` with {', '.join(_LISTINGS)} shows the names")
-
-
-def names(kind: str) -> list[str]:
-    """Return the names of one kind, as completion offers them."""
-    return [next(iter(row.values())) for row in listing(kind)]
 
 
 # --- listings ---

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from smart_repro.registry import did_you_mean
 
 _OF_A_RUN = ("source", "data_dir", "data_file", "plugins")  # what `runs rerun` needs to know
 _NAMED = ("model", "layers", "max_train_samples", "epochs")  # settings of a run with options of their own
+_OPTIONS = tuple(field.name for field in (*fields(GridOptions), *fields(TuningOptions)))
 SEEDS_AT_MOST = 10_000
 
 
@@ -123,11 +124,13 @@ class Request(GridOptions, TuningOptions):
         Args:
             further: words of options that are no part of the request.
         """
-        return options.command(verb, self.name, *options.words(self), *further)
+        words = options.words(self, _OPTIONS)
+        return options.command(verb, self.name, *words, *options.results_words(self.results), *further)
 
     def rerun(self) -> str:
         """Return a command line that does one finished run again, ``KEY``, and compares its predictions byte for byte."""
-        return options.command("runs", "rerun", "KEY", *options.words(self, (*_OF_A_RUN, "results")))
+        words = options.words(self, _OF_A_RUN)
+        return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 
     def _check_name(self) -> None:
         if self.grid_name:

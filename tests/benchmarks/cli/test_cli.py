@@ -30,7 +30,7 @@ class Shell:
     def __call__(self, *words: object) -> tuple[int, str, str]:
         self._patch.setattr(sys, "argv", ["smart-repro", *map(str, words)])
         _cached_split.cache_clear()
-        code = cli._guarded()
+        code = cli.run_command(sys.argv[1:])
         printed = self._capture.readouterr()
         return code, printed.out, printed.err
 
@@ -277,7 +277,8 @@ def test_a_request_that_makes_no_sense_is_one_clear_line(
 def test_unknown_options_are_usage_errors(shell: Shell) -> None:
     code, _, err = shell("run", "compare", "--no-such-option")
     assert code == 2
-    assert "No such option" in err
+    assert "Unknown option: --no-such-option" in err
+    assert "`smart-repro run --help`" in err
 
 
 def test_a_failed_run_is_reported_and_the_others_are_kept(
@@ -296,7 +297,7 @@ def test_a_failed_run_is_reported_and_the_others_are_kept(
 def test_quick_verbs_do_not_load_torch(words: list[str]) -> None:
     script = (
         "import sys; sys.argv = ['smart-repro', *sys.argv[1:]]\n"
-        "from benchmarks import cli\ncli._guarded()\n"
+        "from benchmarks.cli import app as cli\nassert cli.run_command(sys.argv[1:]) == 0\n"
         "assert 'torch' not in sys.modules and 'pandas' not in sys.modules, 'heavy import'"
     )
     done = subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -36,7 +36,7 @@ def shell(
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["smart-repro", *map(str, words)])
-        code = cli._guarded()
+        code = cli.run_command(sys.argv[1:])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

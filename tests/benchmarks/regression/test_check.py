@@ -384,7 +384,7 @@ def smart_repro(*words: object, capsys: pytest.CaptureFixture[str], patch: pytes
     patch.delenv("SMART_REPRO_DATA", raising=False)
     patch.setattr(sys, "argv", ["smart-repro", "check", *map(str, words)])
     capsys.readouterr()
-    code = cli._guarded()
+    code = cli.run_command(sys.argv[1:])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
