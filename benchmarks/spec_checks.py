@@ -45,7 +45,7 @@ class Rule:
         if not self._is_kind(value):
             return f"{name} must be {self._expected()}, got {value!r}"
         if self.kind in ("int", "float") and not self._is_within(value):
-            return f"{name} must {self._range()}, got {value}"
+            return f"{name} must {self._range(value)}, got {value}"
         if self.choices is not None and value not in (allowed := tuple(self.choices())):
             return f"{name} must be one of {', '.join(allowed)}, got {value!r}"
         return None
@@ -64,10 +64,12 @@ class Rule:
         below = self.high is None or (value < self.high if self.open_high else value <= self.high)
         return above and below
 
-    def _range(self) -> str:
-        if self.low is not None and self.high is not None:
-            return f"lie in {'(' if self.open_low else '['}{self.low:,}, {self.high:,}{')' if self.open_high else ']'}"
-        return "be positive" if self.open_low else f"be at least {self.low}"
+    def _range(self, value: float) -> str:
+        if self.kind == "int" or self.high is None:
+            if self.open_low:
+                return "be positive"
+            return f"be at least {self.low}" if self.low is not None and value < self.low else f"be at most {self.high:,}"
+        return f"lie in [{self.low}, {self.high}{')' if self.open_high else ']'}"
 
     def _expected(self) -> str:
         kinds = {"int": _WHOLE, "float": _NUMBER, "bool": "true or false", "str": "a word", "names": "names in brackets"}

@@ -7,7 +7,6 @@ import html
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -286,22 +285,12 @@ def test_a_failed_run_is_reported_and_the_others_are_kept(
 ) -> None:
     words = grid(glue, little_bert, tmp_path, tasks="rte")
     words[words.index("vanilla,smart")] = "vanilla,smart:ascent=exact,dropout=shared"
-    code, out, _ = shell("run", *words, "--set", "learning_rate=1e30", "--set", "clip=none", "--set", "warmup=0")
-    assert code == 3
+    words[words.index("learning_rate=1e-3")] = "learning_rate=1e30"
+    code, out, err = shell("run", *words, "--set", "clip=none", "--set", "warmup=0")
+    assert code == 3, err
     assert "failed" in out
     code, out, _ = shell("status", "--results", tmp_path)
     assert "non-finite" in out
-
-
-@pytest.mark.parametrize("words", [["--help"], ["list", "tasks"], ["status", "--results", "nowhere"]])
-def test_quick_verbs_do_not_load_torch(words: list[str]) -> None:
-    script = (
-        "import sys; sys.argv = ['smart-repro', *sys.argv[1:]]\n"
-        "from benchmarks.cli import app as cli\nassert cli.run_command(sys.argv[1:]) == 0\n"
-        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules, 'heavy import'"
-    )
-    done = subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_doctor_looks_at_everything(shell: Shell, tmp_path: Path) -> None:
