@@ -21,12 +21,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.crossed import CHUNK, distinct_items, item_counts
 from analysis.interval import Interval, checked_pair
 from analysis.scores import Metric, per_item
 
 Array = np.ndarray
 EXACT_SEEDS = 14  # up to so many seeds all 2^S sign patterns are tried
+CHUNK = 200_000  # weights held at once, in numbers: 1.6 MB stays in the cache
 
 
 @dataclass(frozen=True)
@@ -146,28 +146,23 @@ def mcnemar(a: ArrayLike, b: ArrayLike, labels: ArrayLike) -> tuple[Interval, ..
 
     One result per seed: items of different seeds are the same items, so pooling them would count them several times.
     """
-    from scipy.special import bdtr
+    from statsmodels.stats import contingency_tables  # takes a second to import
 
     x, y, _ = checked_pair(a, b, "accuracy", labels)
-    right_a, right_b = x == np.asarray(labels), y == np.asarray(labels)
-    found = []
-    for mine, theirs in zip(right_a, right_b, strict=True):
-        only_a, only_b = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
-        total = only_a + only_b
-        p = min(1.0, 2 * float(bdtr(min(only_a, only_b), total, 0.5))) if total else 1.0
-        estimate = (only_a - only_b) / len(mine)
-        found.append(Interval(estimate, math.nan, math.nan, p, 1, len(mine), "exact McNemar test of one pair of runs"))
-    return tuple(found)
+    n_items, tests = x.shape[1], []
+    for right_a, right_b in zip(x == np.asarray(labels), y == np.asarray(labels), strict=True):
+        only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+        p = float(contingency_tables.mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)
+        estimate = (only_a - only_b) / n_items
+        tests.append(Interval(estimate, math.nan, math.nan, p, 1, n_items, "exact McNemar test of one pair of runs"))
+    return tuple(tests)
 
 
 def holm(p_values: ArrayLike) -> Array:
     """Holm's step-down adjustment: adjusted p values in the order given."""
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
+    from statsmodels.stats.multitest import multipletests  # takes a second to import
+
+    return np.asarray(multipletests(np.asarray(p_values, dtype=np.float64), method="holm")[1])
 
 
 def equivalence(interval: Interval, bound: float, level: float = 0.90) -> Equivalence:
@@ -265,10 +260,10 @@ def _resampled(
     """Chunks of ``(resamples, seeds)`` differences under drawn items, with how often each seed was drawn."""
     n_seeds, n_items = x.shape
     if metric is None:
-        labels, x, y, counts = distinct_items(labels, x - y, np.zeros((0, n_items)))
+        labels, x, y, counts = _distinct_items(labels, x - y, np.zeros((0, n_items)))
     else:
-        labels, x, y, counts = distinct_items(labels, x, y)
-    for weights in item_counts(counts, resamples, rng):
+        labels, x, y, counts = _distinct_items(labels, x, y)
+    for weights in _item_counts(counts, resamples, rng):
         seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=len(weights))
         if metric is None:
             yield weights @ x.T / n_items, seeds
@@ -280,6 +275,31 @@ def _resampled(
                 ),
                 seeds,
             )
+
+
+def _distinct_items(labels: Array, *arms: Array) -> tuple[Array, ...]:
+    """Merge items that are alike in label and all predictions; return ``labels, *arms, counts``.
+
+    They are interchangeable under resampling; with few classes and seeds, hundreds stand for thousands. Where
+    merging saves little (continuous predictions) all items come back, each with count 1.
+    """
+    _, first, counts = np.unique(np.concatenate([labels[None], *arms]), axis=1, return_index=True, return_counts=True)
+    if len(first) > len(labels) / 4:
+        return labels, *arms, np.ones(len(labels), dtype=np.int64)
+    return labels[first], *(arm[:, first] for arm in arms), counts
+
+
+def _item_counts(counts: Array, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Yield chunks ``(resamples, items)`` of how often each item turns up when all are drawn anew with replacement."""
+    n, distinct = int(counts.sum()), len(counts)
+    rows = max(1, CHUNK // distinct)
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        if distinct < n:
+            yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
+        else:  # drawing n indices costs a tenth of n binomial counts
+            drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+            yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
 
 
 def _paired_scores(a: ArrayLike, b: ArrayLike) -> Array:

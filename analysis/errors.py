@@ -226,32 +226,6 @@ def flips(a: Outputs, b: Outputs, texts: pd.DataFrame | None = None) -> pd.DataF
     return frame if texts is None else frame.merge(texts, on="id", how="left")
 
 
-def hardest(arms: Mapping[str, Outputs], texts: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Items by difficulty over all methods and seeds.
-
-    Columns: ``id label wrong`` (share of runs that are wrong), ``contested`` (entropy in nats of the runs' answers),
-    ``vote_entropy`` where there are votes, and the texts where given; hardest first, then most contested.
-
-    Raises: ValueError: arms scored on different items.
-    """
-    import pandas as pd
-
-    first = next(iter(arms.values()))
-    other = next((name for name, outputs in arms.items() if not np.array_equal(outputs.ids, first.ids)), None)
-    if other is not None:
-        raise ValueError(
-            f"{other} was scored on other items than {next(iter(arms))}: only the same items can be ranked"
-        )
-    chosen = np.concatenate([outputs.logits.argmax(-1) for outputs in arms.values()])
-    answers = np.stack([(chosen == c).mean(0) for c in range(first.logits.shape[2])], axis=1)
-    frame = pd.DataFrame({"id": first.ids, "label": first.labels, "wrong": (chosen != first.labels).mean(0)})
-    frame["contested"] = scores.entropy(answers)
-    if first.votes is not None:
-        frame["vote_entropy"] = scores.entropy(first.votes / first.votes.sum(1, keepdims=True))
-    frame = frame.sort_values(["wrong", "contested"], ascending=False, kind="stable", ignore_index=True)
-    return frame if texts is None else frame.merge(texts, on="id", how="left")
-
-
 def collapsed(cells: pd.DataFrame) -> pd.DataFrame:
     """Per cell with collapsed runs: how many, and the mean with and without them (from the frame of ``compare``)."""
     import pandas as pd

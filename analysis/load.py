@@ -312,14 +312,6 @@ def history(results: str | Path, key: str) -> pd.DataFrame:
     return pd.DataFrame.from_records(read_log(results, key).steps)
 
 
-def epoch_scores(results: str | Path, key: str) -> pd.DataFrame:
-    """Scores after each epoch: ``epoch step task split metric score``."""
-    import pandas as pd
-
-    columns = ["epoch", "step", "task", "split", "metric", "score"]
-    return pd.DataFrame.from_records(read_log(results, key).epochs, columns=columns)
-
-
 def measures(results: str | Path, key: str) -> dict[str, Any]:
     """``measures.json`` of one run: ``moments`` and ``smoothness``; empty where the run measured nothing."""
     path = Path(results) / "runs" / key / "measures.json"

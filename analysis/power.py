@@ -11,8 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from analysis.crossed import LAYOUT, Components
 from analysis.interval import Interval
 
@@ -119,20 +117,6 @@ def seeds_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
-
-
-def variance_ratio_power(
-    ratio: float, n_seeds: int, *, rng: np.random.Generator, studies: int = 400, level: float = 0.95
-) -> float:
-    """Share of simulated studies (normal scores) in which the permutation test finds a ratio of standard deviations."""
-    from analysis.descriptive import variance_ratio_test
-
-    found = [
-        variance_ratio_test(ratio * rng.normal(size=n_seeds), rng.normal(size=n_seeds), rng=rng, resamples=499).p
-        <= 1 - level
-        for _ in range(studies)
-    ]
-    return float(np.mean(found))
 
 
 def in_words(claimed: float | None, n_seeds: int, n_items: Sequence[int], noise: Sequence[Noise] | None = None) -> str:

@@ -165,9 +165,6 @@ def losses(study: Study) -> Iterator[Drawing]:
                           beside=list(titles.values()))  # fmt: skip
 
 
-STATISTICS = ("whisker_low", "q1", "median", "q3", "whisker_high")
-
-
 def box(study: Study) -> Iterator[Drawing]:
     """Spread over seeds, the paper's boxes hollow beside ours."""
     for column in study.manifest.columns:

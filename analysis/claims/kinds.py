@@ -155,12 +155,6 @@ def _others(case: Case) -> list[Column]:
     return columns
 
 
-def _times(part: Components, weight: float) -> Components:
-    return Components(
-        part.differences * weight, part.items * weight**2, part.both * weight**2, part.n_items, part.method
-    )
-
-
 def agreement(case: Case) -> Verdict:
     """The difference on items by how far their annotators agree: in each bucket, or in some against others."""
     about, claim = case.claim.about, case.claim
@@ -241,7 +235,7 @@ def _in_buckets(pair: _Pair, buckets: Sequence[str], d: np.ndarray | None = None
 
 
 def _contrast_of(pair: _Pair, buckets: Sequence[str], others: Sequence[str]) -> Components:
-    return contrasts.joined([_in_buckets(pair, buckets), _times(_in_buckets(pair, others), -1.0)])
+    return contrasts.joined([_in_buckets(pair, buckets), _in_buckets(pair, others).times(-1.0)])
 
 
 def _to_votes(case: Case, pairs: dict[str, _Pair]) -> Verdict:

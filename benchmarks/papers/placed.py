@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-
-from benchmarks.papers import Published
 
 Cell = tuple[str, str, str, str]  # row, column, metric, split as printed
 
@@ -54,11 +51,3 @@ class Omission:
     row: str
     column: str
     reason: str
-
-    def covers(self, number: Published) -> bool:
-        return fnmatchcase(number.row, _literal(self.row)) and fnmatchcase(number.column, _literal(self.column))
-
-
-def _literal(pattern: str) -> str:
-    """Brackets are part of names here, not sets of letters."""
-    return pattern.replace("[", "[[]")

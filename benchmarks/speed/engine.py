@@ -188,7 +188,7 @@ def kills(options: Any, folder: Path) -> dict[str, Any]:
 def _child(options: Any, results: Path) -> subprocess.Popen[bytes]:
     """The grid in a process of its own, which has workers."""
     given = json.dumps({"model": options.model, "data_dir": str(options.data_dir or ""), "epochs": options.epochs})
-    home = str(Path(__file__).resolve().parents[1])
+    home = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": home}
     script = "import sys; from benchmarks.speed.engine import small_grid; small_grid(*sys.argv[1:])"
     return subprocess.Popen([sys.executable, "-c", script, given, str(results)], env=environment)

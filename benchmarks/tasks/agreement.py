@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 
-from benchmarks.errors import DataError
 from benchmarks.tasks import records
 from benchmarks.tasks.base import Split
-from benchmarks.tasks.readers.jsonl import parse_object
-from benchmarks.tasks.readers.text import open_lines
 
 BUCKETS = ("5/0/0", "4/1/0", "3/2/0", "3/1/1")
 UNANIMOUS_OR_NEARLY = "5/0/0 or 4/1/0"  # what is left where only the items with three of five votes are known
 NO_MAJORITY = "no majority"
 FEWER = "fewer than five"
 UNKNOWN = "no votes"
-CHAOS = "chaos_votes"
 
 
 def buckets(votes: np.ndarray) -> np.ndarray:
@@ -53,31 +46,3 @@ def counts(split: Split) -> dict[str, int]:
     found[FEWER] = found.get(FEWER, 0) + split.left_out.get(records.NO_GOLD, 0)
     order = (*BUCKETS, UNANIMOUS_OR_NEARLY, FEWER, NO_MAJORITY, UNKNOWN)
     return {name: found.get(name, 0) for name in order if name in BUCKETS or found.get(name)}
-
-
-def with_chaos_votes(split: Split, path: Path) -> Split:
-    """Add ChaosNLI's hundred further labels an item (Nie et al. 2020) as ``extra["chaos_votes"]``, ``(n, 3)``.
-
-    Items that ChaosNLI did not label get zeros. Items are matched by pair id.
-
-    Raises: DataError: if the file is not ChaosNLI's or shares no item with the split.
-    """
-    by_id: dict[str, list[int]] = {}
-    for number, line in open_lines(path):
-        row = parse_object(line, path, number)
-        votes = row.get("label_counter")
-        if not isinstance(row.get("uid"), str) or not isinstance(votes, dict):
-            raise DataError(
-                f"{path}, line {number}: expected the keys uid and label_counter, as in chaosNLI_snli.jsonl"
-            )
-        found = [votes.get(name, 0) for name in ("e", "n", "c")]
-        if not all(type(count) is int and count >= 0 for count in found):
-            raise DataError(f"{path}, line {number}: label_counter is {votes!r:.60}, expected counts of e, n and c")
-        by_id[row["uid"]] = found
-    ids = split.extra.get("pair_id", split.ids)
-    if not any(name in by_id for name in ids):
-        raise DataError(
-            f"{path}: none of its {len(by_id):,} items is in this split; does it belong to another data set?"
-        )
-    chaos = np.array([by_id.get(name, [0, 0, 0]) for name in ids], dtype=np.int64)
-    return replace(split, extra={**split.extra, CHAOS: chaos})

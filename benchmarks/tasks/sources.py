@@ -86,11 +86,6 @@ def parse_data_files(options: Iterable[str]) -> dict[tuple[str, str], Path]:
     return files
 
 
-def load_task(task: Task, splits: Iterable[str], source: Source) -> dict[str, Split]:
-    """Several splits of a task, by name."""
-    return {split: load_split(task, split, source) for split in splits}
-
-
 def load_split(task: Task, split: str, source: Source) -> Split:
     """One split of a task, from where ``source`` says; a generated task is always generated.
 

@@ -46,11 +46,6 @@ def fraction_size(n: int, fraction: float) -> int:
     return int(n * Fraction(str(fraction)))  # decimal, not binary: 0.1 of 100,010 is 10,001
 
 
-def subsample_fraction(split: Split, fraction: float, seed: int) -> np.ndarray:
-    """The rows of a fraction of a split (SMART Table 5: 0.001, 0.01, 0.1 and 1), nested as in :func:`subsample`."""
-    return subsample(split, fraction_size(len(split), fraction), seed)
-
-
 def subsample_per_class(split: Split, n: int, seed: int) -> np.ndarray:
     """``n`` rows of each class (SDA Figure 4: 500), in their old order, nested as in :func:`subsample`.
 
@@ -91,12 +86,6 @@ def holdout(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple
     aside = np.zeros(len(rows), dtype=bool)
     aside[np.concatenate(chosen)] = True
     return rows[~aside], rows[aside]
-
-
-def split_holdout(split: Split, fraction: float = 0.1, seed: int = 0) -> tuple[Split, Split]:
-    """A whole training set as ``(train, holdout)``. Raises UsageError as :func:`holdout` does."""
-    kept, aside = holdout(split, np.arange(len(split)), fraction, seed)
-    return split.take(kept), split.take(aside)
 
 
 def _strata(labels: np.ndarray) -> np.ndarray:

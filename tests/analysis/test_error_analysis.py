@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,21 +102,6 @@ def test_flips_by_hand():
         ["i0", 0, "same"],
     ]
     assert table.loc[0, "text_0"] == "mended"
-
-
-def test_hardest_items_are_of_the_same_items_in_every_arm():
-    one = Outputs(np.arange(3), np.zeros(3, int), np.zeros((1, 3, 2)), (0,))
-    with pytest.raises(ValueError, match="b was scored on other items than a"):
-        errors.hardest({"a": one, "b": replace(one, ids=np.array([0, 2, 1]))})
-
-
-def test_hardest_items_by_hand():
-    runs = {"a": outputs([[0, 1, 2], [0, 1, 1]], [0, 0, 0], [[5, 0, 0], [3, 2, 0], [5, 0, 0]])}
-    table = errors.hardest(runs)
-    assert table["id"].tolist() == ["i2", "i1", "i0"]  # i1 and i2 are always wrong; only i2 is contested
-    assert table["wrong"].tolist() == [1.0, 1.0, 0.0]
-    assert table["contested"].tolist() == pytest.approx([np.log(2), 0.0, 0.0])
-    assert table.loc[1, "vote_entropy"] == pytest.approx(stats.entropy([0.6, 0.4]))
 
 
 def test_collapsed_runs_are_counted_with_the_mean_without_them(small_world):

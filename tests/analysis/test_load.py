@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis.load import ResultsError, epoch_scores, history, latest_manifest, load_manifest, predictions, read_run
+from analysis.load import ResultsError, history, latest_manifest, load_manifest, predictions, read_run
 
 
 def first_key(results: Path) -> str:
@@ -49,16 +49,6 @@ def test_history_counts_a_resumed_step_once(tmp_path):
     ]
     (folder / "history.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
     assert history(tmp_path, "k")["loss"].tolist() == [1.0, 2.0]
-    assert epoch_scores(tmp_path, "k").empty
-
-
-def test_epoch_scores_are_those_of_the_predictions(small_world):
-    from world import score_frame
-
-    key = first_key(small_world)
-    for line in epoch_scores(small_world, key).itertuples():
-        block = predictions(small_world, key, "demo-rte", "dev", epoch=line.epoch)
-        assert line.score == score_frame("accuracy", block)
 
 
 @pytest.mark.parametrize(

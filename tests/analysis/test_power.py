@@ -15,7 +15,6 @@ from analysis.power import (
     smallest_difference,
     standard_error,
     typical,
-    variance_ratio_power,
 )
 
 
@@ -68,11 +67,6 @@ def test_the_published_rules_figures():
 def test_no_number_of_seeds_replaces_items():
     assert seeds_needed(0.001, 277) is None
     assert standard_error(1000, 277, typical(277))[0] == pytest.approx(typical(277).item / 277**0.5, rel=0.1)
-
-
-def test_a_variance_claim_needs_forty_seeds_not_ten(rng):
-    assert variance_ratio_power(1.6, 10, rng=rng, studies=150) < 0.45
-    assert variance_ratio_power(1.6, 40, rng=rng, studies=150) > 0.65
 
 
 def test_in_words():

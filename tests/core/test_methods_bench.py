@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT))  # the bench is beside the packages, not in the wheel
-    from bench import steps
+    from benchmarks.speed import steps
 
     return steps
 

@@ -15,7 +15,6 @@ from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, Row
 from benchmarks.experiments.planning.claims import Claim, against
 from benchmarks.experiments.planning.published import place
 from benchmarks.experiments.sda import settings as sda
-from benchmarks.papers import published
 from benchmarks.papers.placed import Omission
 from benchmarks.spec import method
 
@@ -35,20 +34,6 @@ _ROWS = (
 )
 CLASSIFICATION = tuple(column.task for column in sda.CLASSIFICATION)
 INFERENCE = tuple(column.task for column in sda.INFERENCE)
-
-
-def average_delta(table: str, row: str, columns: tuple[str, ...], baseline: str = "BERT_BASE") -> float:
-    """Mean relative reduction of the error against the baseline, in percent, from the printed cells.
-
-    Accuracies count as errors of 100 minus the accuracy.
-    """
-    errors: dict[tuple[str, str], float] = {}
-    for number in published(table):
-        if number.metric in ("error_rate", "accuracy"):
-            value = number.value if number.metric == "error_rate" else 100 - number.value
-            errors[number.row, number.column] = value
-    changes = [1 - errors[row, column] / errors[baseline, column] for column in columns]
-    return 100 * sum(changes) / len(changes)
 
 
 def _claim(name: str, sentence: str, a: str, b: str, size: float, *, nli: bool = False, **more: object) -> Claim:

@@ -80,12 +80,6 @@ def majority_chances(q: Sequence[float] | np.ndarray) -> list[float]:
     return [sum(bucket_probability(q, k).values()) for k in range(len(q))]
 
 
-def bucket_ceilings(panel: Panel) -> dict[str, float]:
-    """Best reachable accuracy in each bucket: ``sum_tau w max_k P(bucket, k) / sum_tau w sum_k P(bucket, k)``."""
-    table = [[bucket_probability(q, k) for k in range(len(q))] for q in panel.q]
-    return {bucket: _share_of_best(panel, [[p[bucket] for p in row] for row in table]) for bucket in BUCKETS}
-
-
 def majority_ceiling(panel: Panel) -> float:
     """Best reachable accuracy on items whose gold label is a majority of five."""
     return _share_of_best(panel, [majority_chances(q) for q in panel.q])

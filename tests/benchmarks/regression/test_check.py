@@ -12,7 +12,6 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from bench import gate
 
 from benchmarks.cli import app as cli
 from benchmarks.cli import config
@@ -24,6 +23,7 @@ from benchmarks.regression import check
 from benchmarks.regression import report as check_report
 from benchmarks.regression.baseline import Cell, Measured
 from benchmarks.regression.comparison import Comparison, compare
+from benchmarks.speed import gate
 from benchmarks.speed.planted import PLANTED, Here
 from benchmarks.store.store import Store
 

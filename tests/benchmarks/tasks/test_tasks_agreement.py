@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from itertools import product
 
 import numpy as np
-import pytest
 
-from benchmarks.errors import DataError
-from benchmarks.tasks.agreement import buckets, counts, with_chaos_votes
+from benchmarks.tasks.agreement import buckets, counts
 from benchmarks.tasks.base import Split
 
 
@@ -45,28 +42,3 @@ def test_counts_include_what_was_left_out():
     split = split_of([[5, 0, 0], [0, 4, 1], [4, 0, 1]], left_out=left_out)
     assert counts(split) == {"5/0/0": 1, "4/1/0": 2, "3/2/0": 0, "3/1/1": 0, "fewer than five": 2, "no majority": 7}
     assert counts(Split(["0"], (["a"],), np.zeros(1, int))) == {}
-
-
-def chaos(path, *items):
-    path.write_text("".join(json.dumps({"uid": uid, "label_counter": votes}) + "\n" for uid, votes in items))
-    return path
-
-
-def test_a_hundred_further_votes_are_matched_by_pair_id(tmp_path):
-    path = chaos(tmp_path / "chaos.jsonl", ("b", {"e": 30, "n": 70}), ("z", {"c": 100}))
-    for split in (
-        split_of([[5, 0, 0]] * 2, ["a", "b"]),
-        split_of([[5, 0, 0]] * 2, extra={"pair_id": np.array(["a", "b"])}),
-    ):
-        assert with_chaos_votes(split, path).extra["chaos_votes"].tolist() == [[0, 0, 0], [30, 70, 0]]
-
-
-def test_a_file_that_is_not_chaosnli(tmp_path):
-    split = split_of([[5, 0, 0]], ["a"])
-    with pytest.raises(DataError, match="none of its 1 items is in this split"):
-        with_chaos_votes(split, chaos(tmp_path / "other.jsonl", ("q", {"e": 100})))
-    with pytest.raises(DataError, match="line 1: label_counter is"):
-        with_chaos_votes(split, chaos(tmp_path / "bad.jsonl", ("a", {"e": "many"})))
-    (tmp_path / "no.jsonl").write_text('{"uid": "a"}\n')
-    with pytest.raises(DataError, match="expected the keys uid and label_counter"):
-        with_chaos_votes(split, tmp_path / "no.jsonl")

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.errors import DataError, MissingData, UsageError
 from benchmarks.tasks import TASKS
-from benchmarks.tasks.sources import Source, load_split, load_task, parse_data_files, resolve_source
+from benchmarks.tasks.sources import Source, load_split, parse_data_files, resolve_source
 
 RTE = """index\tsentence1\tsentence2\tlabel
 0\tA cat sat.\tAn animal sat.\tentailment
@@ -87,7 +87,7 @@ def test_mark_windows_line_ends_and_empty_lines_at_the_end_do_not_matter(tmp_pat
 def test_cola_has_a_header_in_its_test_file_only(tmp_path):
     put(tmp_path, "CoLA/train.tsv", "xx01\t1\t\tThey sang.\nxx01\t0\t*\tSang they the.\n")
     put(tmp_path, "CoLA/test.tsv", "index\tsentence\n0\tWe dance.\n")
-    splits = load_task(TASKS["cola"], ("train", "test"), Source("local", tmp_path))
+    splits = {split: load(tmp_path, "cola", split) for split in ("train", "test")}
     assert splits["train"].labels.tolist() == [1, 0]
     assert splits["train"].ids == ["0", "1"]
     assert splits["test"].labels.tolist() == [-1]

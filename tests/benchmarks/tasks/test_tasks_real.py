@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.cli.data_report import data_report
 from benchmarks.tasks import TASKS
-from benchmarks.tasks.agreement import counts, with_chaos_votes
+from benchmarks.tasks.agreement import counts
 from benchmarks.tasks.sources import Source, load_split
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -125,19 +125,6 @@ def test_agreement_of_mnli_where_only_some_votes_are_known():
         "3/1/1": 297,
         "5/0/0 or 4/1/0": 8_216,
     }
-
-
-@pytest.mark.parametrize(
-    ("task", "name", "items"),
-    [
-        ("snli", "SNLI/chaosNLI_v1.0/chaosNLI_snli.jsonl", 1_514),
-        ("mnli", "MNLI/chaosNLI_v1.0/chaosNLI_mnli_m.jsonl", 1_599),
-    ],
-)
-def test_chaosnli(task, name, items):
-    chaos = with_chaos_votes(load(task, "dev"), DATA / name).extra["chaos_votes"]
-    assert (chaos.sum(1) == 100).sum() == items
-    assert set(chaos.sum(1)) == {0, 100}
 
 
 def test_mrpc_from_the_original_release_is_glues():

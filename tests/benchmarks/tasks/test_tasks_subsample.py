@@ -13,9 +13,7 @@ from benchmarks.tasks.subsample import (
     fraction_size,
     holdout,
     order,
-    split_holdout,
     subsample,
-    subsample_fraction,
     subsample_per_class,
 )
 
@@ -51,7 +49,9 @@ def test_subsets_are_nested_sorted_and_of_exact_size(n, small, large, seed):
 
 def test_five_draws_differ_and_each_is_nested():
     split = split_of([0, 1] * 5_000)
-    draws = [[set(subsample_fraction(split, f, seed)) for f in (0.001, 0.01, 0.1, 1)] for seed in range(5)]
+    draws = [
+        [set(subsample(split, fraction_size(len(split), f), seed)) for f in (0.001, 0.01, 0.1, 1)] for seed in range(5)
+    ]
     assert all(a < b < c < d for a, b, c, d in draws)
     assert len({frozenset(draw[1]) for draw in draws}) == 5
 
@@ -113,11 +113,3 @@ def test_small_training_sets_lie_mostly_inside_large_ones_after_the_holdout():
     small, _ = holdout(split, subsample(split, 200, 7), 0.1, 7)
     large, _ = holdout(split, subsample(split, 2_000, 7), 0.1, 7)
     assert len(set(small) & set(large)) >= 0.9 * len(small)
-
-
-def test_splits_apart():
-    train, aside = split_holdout(split_of([0, 1] * 50), 0.1, seed=1)
-    assert (len(train), len(aside)) == (90, 10)
-    assert not set(train.ids) & set(aside.ids)
-    with pytest.raises(UsageError, match="leaves none to train on"):
-        split_holdout(split_of([0, 1]), 0.9, seed=1)

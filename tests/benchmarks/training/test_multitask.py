@@ -288,7 +288,7 @@ def test_the_bill_counts_a_multi_task_run_once_by_arithmetic() -> None:
 
 
 def test_the_bench_takes_the_same_updates_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench import multitask
+    from benchmarks.speed import multitask
 
     monkeypatch.setitem(multitask.DEMO_SETTINGS, "max_train_samples", 40)
     found = multitask.measure(("demo-rte", "demo-sst2"), "vanilla", epochs=3)

@@ -1,0 +1,194 @@
+"""Influence functions of the metrics that are no mean over items, in closed form.
+
+The influence of an item is the Gateaux derivative of the score towards a distribution that puts all its mass on that
+item (Hampel, 1974). The variance of the mean influence over items is the variance of the score when items are drawn
+anew, to first order, so one two-way layout serves every metric.
+
+Each function takes ``labels`` ``(..., items)`` and ``runs`` ``(..., items)``, whose shapes broadcast, and returns the
+score plus the influence of each item, shaped like ``runs``: values whose mean over items is the score. Where a score is
+not defined and counts as 0 by convention, all values are 0. The order of the items changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Array = np.ndarray
+FEW_CLASSES = 10  # up to so many whole numbers are their own class numbers
+
+
+def f1_influence(labels: Array, runs: Array) -> Array:
+    """Return ``(2 P Y - f (P + Y)) / (mean P + mean Y) + f`` with the score f; P: the run says class 1, Y: the label
+    does."""
+
+    def of_pairs(shares: Array) -> Array:
+        total = shares[..., 1].sum(-1) + shares[..., 1, :].sum(-1)
+        score = np.divide(2 * shares[..., 1, 1], total, out=np.zeros_like(total), where=total > 0)[..., None, None]
+        change = np.array([[0.0, 0.0], [0.0, 2.0]]) - score * np.array([[0.0, 1.0], [1.0, 2.0]])
+        scale = total[..., None, None]
+        return score + np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)
+
+    return _of_pairs((labels == 1).astype(np.int8), (runs == 1).astype(np.int8), 2, of_pairs)
+
+
+def matthews_influence(labels: Array, runs: Array) -> Array:
+    """Return ``r + zx zy - r / 2 (zx^2 + zy^2)`` with the score r; zx, zy: standardised labels and predictions.
+
+    For more than two classes these are vectors of class indicators: Gorodkin's R_K is their correlation, with
+    covariances summed over classes.
+    """
+
+    def of_pairs(shares: Array) -> Array:
+        true, said = shares.sum(-1), shares.sum(-2)  # (..., classes): share of each among labels, and among answers
+        product, of_true, of_said = ((x * y).sum(-1) for x, y in ((true, said), (true, true), (said, said)))
+        covariance = np.trace(shares, axis1=-2, axis2=-1) - product
+        is_undefined = (true.max(-1) == 1) | (said.max(-1) == 1)
+        vx, vy = (np.where(is_undefined, 1.0, 1 - squares) for squares in (of_true, of_said))
+        xy = np.eye(shares.shape[-1]) - said[..., :, None] - true[..., None, :] + product[..., None, None]
+        xx, yy = (1 - 2 * true + of_true[..., None])[..., :, None], (1 - 2 * said + of_said[..., None])[..., None, :]
+        return _correlation_influence(xy, xx, yy, *(x[..., None, None] for x in (covariance, vx, vy, is_undefined)))
+
+    return _of_pairs(*_class_numbers(labels, runs), of_pairs)
+
+
+def pearson_influence(labels: Array, runs: Array) -> Array:
+    """Return ``r + zx zy - r / 2 (zx^2 + zy^2)`` with the score r; zx, zy: standardised labels and predictions."""
+    x, y = _centred(labels), _centred(runs)
+    is_undefined = is_constant(labels) | is_constant(runs)
+    vx, vy = (np.where(is_undefined, 1.0, _mean(z * z)) for z in (x, y))
+    xy = x * y
+    return _correlation_influence(xy, x * x, y * y, _mean(xy), vx, vy, is_undefined)
+
+
+def spearman_influence(labels: Array, runs: Array) -> Array:
+    """Return the values for the correlation of mid-ranks.
+
+    With F and G the mid-distributions less 1/2, ``rho = C / sqrt(V_x V_y)`` where C = mean F G. An item moves C by its
+    own F G, and by the ranks of all items above it; V_x and V_y likewise.
+    """
+    x, y = _Ranks(labels), _Ranks(runs)
+    c = _mean(x.rank * y.rank)
+    change = x.rank * y.rank + x.mean_above(y.rank) + y.mean_above(x.rank) - 3 * c
+    (vx, change_x), (vy, change_y) = (_rank_variance(ranks) for ranks in (x, y))
+    is_undefined = is_constant(labels) | is_constant(runs)
+    vx, vy = np.where(is_undefined, 1.0, vx), np.where(is_undefined, 1.0, vy)
+    return np.where(is_undefined, 0.0, (c + change - c / 2 * (change_x / vx + change_y / vy)) / np.sqrt(vx * vy))
+
+
+def is_constant(values: Array) -> Array:
+    """Return ``(..., 1)``: whether all items have the same value."""
+    return np.asarray(values.max(-1, keepdims=True) == values.min(-1, keepdims=True))
+
+
+def _rank_variance(ranks: _Ranks) -> tuple[Array, Array]:
+    variance = _mean(ranks.rank**2)
+    return variance, ranks.rank**2 + 2 * ranks.mean_above(ranks.rank) - 3 * variance
+
+
+class _Ranks:
+    """Mid-ranks of ``(..., items)`` values: ties share their mean rank.
+
+    Attributes:
+        rank: ``(..., items)`` mid-ranks divided by the number of items, less 1/2: between -1/2 and 1/2, mean 0.
+    """
+
+    def __init__(self, values: Array) -> None:
+        n = values.shape[-1]
+        self._order = np.argsort(values, axis=-1)
+        self._flat_order = _flat(self._order, values.shape, n)
+        ordered, places = self._by_rank(values), np.arange(n)
+        is_new = ordered[..., 1:] != ordered[..., :-1]
+        self._has_ties = not is_new.all()
+        self._first, self._after = places, places + 1  # of the group of ties in which an ordered value stands
+        if self._has_ties:
+            edge = np.ones_like(ordered[..., :1], dtype=bool)
+            first = np.where(np.concatenate([edge, is_new], axis=-1), places, 0)
+            last = np.where(np.concatenate([is_new, edge], axis=-1), places, n - 1)
+            self._first = np.maximum.accumulate(first, axis=-1)
+            self._after = np.minimum.accumulate(last[..., ::-1], axis=-1)[..., ::-1] + 1
+        self.rank = self._by_item(np.broadcast_to((self._first + self._after) / (2 * n) - 0.5, ordered.shape))
+
+    def mean_above(self, values: Array) -> Array:
+        """Return, for each item, the sum of ``values`` over the items above it, ties half, divided by their number."""
+        n = self._order.shape[-1]
+        ordered = self._by_rank(values)
+        sums = np.zeros((*ordered.shape[:-1], n + 1))  # of all values from a place on
+        np.cumsum(ordered[..., ::-1], axis=-1, out=sums[..., n - 1 :: -1] if n > 1 else sums[..., :1])
+        if self._has_ties:
+            halves = _at(sums, self._first) + _at(sums, self._after)
+        else:
+            halves = sums[..., :-1] + sums[..., 1:]
+        return self._by_item(halves / (2 * n))
+
+    def _by_rank(self, values: Array) -> Array:
+        """Return ``values`` in the order of the ranks."""
+        values = np.broadcast_to(values, np.broadcast_shapes(values.shape, self._order.shape))
+        return np.ascontiguousarray(values).reshape(-1).take(self._positions(values.shape))
+
+    def _by_item(self, ordered: Array) -> Array:
+        """Return values in the order of the ranks in that of the items."""
+        by_item = np.empty(ordered.shape)
+        by_item.reshape(-1)[self._positions(ordered.shape)] = ordered
+        return by_item
+
+    def _positions(self, shape: tuple[int, ...]) -> Array:
+        return self._flat_order if shape == self._order.shape else _flat(self._order, shape, shape[-1])
+
+
+def _at(values: Array, places: Array) -> Array:
+    """Return ``values`` at ``places`` along the last axis, as ``np.take_along_axis`` does, in a third of its time."""
+    shape = np.broadcast_shapes(values.shape[:-1], places.shape[:-1])
+    values = np.broadcast_to(values, (*shape, values.shape[-1]))
+    flat = _flat(places, (*shape, places.shape[-1]), values.shape[-1])
+    return np.ascontiguousarray(values).reshape(-1).take(flat)
+
+
+def _flat(places: Array, shape: tuple[int, ...], width: int) -> Array:
+    """Return positions in rows of ``width`` as positions in the flat array."""
+    rows = np.arange(int(np.prod(shape[:-1]))).reshape(*shape[:-1], 1)
+    return np.asarray(np.broadcast_to(places, shape) + width * rows)
+
+
+def _correlation_influence(
+    xy: Array, xx: Array, yy: Array, covariance: Array, vx: Array, vy: Array, is_undefined: Array
+) -> Array:
+    """Return the values for the score ``covariance / sqrt(vx vy)`` from the products of centred labels and
+    predictions; the last four arguments are their means, and where the score counts as 0."""
+    spread = np.sqrt(vx * vy)
+    score = covariance / spread
+    return np.where(is_undefined, 0.0, score + xy / spread - score / 2 * (xx / vx + yy / vy))
+
+
+def _class_numbers(labels: Array, runs: Array) -> tuple[Array, Array, int]:
+    """Return both with their classes numbered from 0, and how many classes there are."""
+    if labels.dtype.kind == runs.dtype.kind == "i":
+        lowest = int(min(labels.min(), runs.min()))
+        highest = int(max(labels.max(), runs.max()))
+        if highest - lowest < FEW_CLASSES:
+            return labels - lowest, runs - lowest, highest - lowest + 1  # a class that nothing has adds nothing
+    classes = np.union1d(labels, runs)
+    return np.searchsorted(classes, labels), np.searchsorted(classes, runs), len(classes)
+
+
+def _of_pairs(labels: Array, runs: Array, n_classes: int, of_pairs: Callable[[Array], Array]) -> Array:
+    """Return values that depend on an item only by its label and answer, both class numbers from 0.
+
+    Args:
+        of_pairs: from the share of each pair ``(..., classes, classes)`` (label, answer) to the value of each.
+    """
+    kind = np.int8 if n_classes**2 < 128 else np.int64
+    pairs = n_classes * labels.astype(kind) + runs.astype(kind)
+    shares = np.stack([(pairs == pair).mean(-1) for pair in range(n_classes**2)], axis=-1)
+    table = of_pairs(shares.reshape(*shares.shape[:-1], n_classes, n_classes))
+    return _at(table.reshape(*table.shape[:-2], n_classes**2), pairs)
+
+
+def _centred(values: Array) -> Array:
+    values = np.asarray(values, dtype=np.float64)
+    return values - _mean(values)
+
+
+def _mean(values: Array) -> Array:
+    return np.asarray(values.mean(-1, keepdims=True))
