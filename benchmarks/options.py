@@ -7,14 +7,17 @@ the parser, and so is its flag when a command line is written out again. What a 
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter, Token, validators
+
+from benchmarks.spec_checks import SETTINGS
 
 from benchmarks.spec_checks import SETTINGS
 
@@ -28,6 +31,14 @@ RESULTS = Path("results")
 WORKERS_AT_MOST = 4096
 
 
+def whole(kind: Any, tokens: Sequence[Token]) -> int:
+    """Read a whole number as it is written; the parser's own reading of ``2.5`` would be 2."""
+    text = tokens[0].value
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+        raise ValueError(f"{text!r} is no whole number below 10^19")
+    return int(text)
+
+
 def listed(kind: str) -> Completer:
     """Return a completer for a comma-separated list of a kind's names: it completes the last of them."""
 
@@ -36,7 +47,6 @@ def listed(kind: str) -> Completer:
         return [f"{typed}{comma}{name}" for name in CANDIDATES.get(kind, list)()]
 
     return complete
-
 
 
 Plugins = Annotated[
@@ -48,6 +58,7 @@ Workers = Annotated[
     int | None,
     Parameter(
         help="runs at a time; default: one per core, or as many as fit on the GPUs",
+        converter=whole,
         validator=validators.Number(gte=1, lte=WORKERS_AT_MOST),
     ),
 ]
@@ -63,9 +74,7 @@ class DataOptions:
     data_dir: Annotated[
         Path | None, Parameter(help="folder with the data sets' official files (or set SMART_REPRO_DATA)")
     ] = None
-    data_file: Annotated[
-        list[str] | None, Parameter(help="one file for one split: --data-file mnli:train=PATH")
-    ] = None
+    data_file: Annotated[list[str] | None, Parameter(help="one file for one split: --data-file mnli:train=PATH")] = None
     default_data_dir: Annotated[
         Path | None, Parameter(show=False, help="the data folder of smart-repro.toml, for tasks that read files")
     ] = None
@@ -82,9 +91,7 @@ class GridOptions(DataOptions):
             completer=lambda context: ("demo", "small", "paper"),
         ),
     ] = None
-    tasks: Annotated[
-        str | None, Parameter(help="comma-separated: rte,cola,stsb", completer=listed("tasks"))
-    ] = None
+    tasks: Annotated[str | None, Parameter(help="comma-separated: rte,cola,stsb", completer=listed("tasks"))] = None
     methods: Annotated[
         str | None,
         Parameter(
@@ -98,11 +105,11 @@ class GridOptions(DataOptions):
         str | None,
         Parameter(help="tiny, minilm, a local folder or a hub id", completer=lambda context: ("tiny", "minilm")),
     ] = None
-    layers: Annotated[int | None, Parameter(help="keep only the model's first so many layers")] = None
+    layers: Annotated[int | None, Parameter(help="keep only the model's first so many layers", converter=whole)] = None
     max_train_samples: Annotated[
-        int | None, Parameter(help="train on so many examples (the same for every method)")
+        int | None, Parameter(help="train on so many examples (the same for every method)", converter=whole)
     ] = None
-    epochs: Annotated[int | None, Parameter(help="passes over the training set")] = None
+    epochs: Annotated[int | None, Parameter(help="passes over the training set", converter=whole)] = None
     settings: Annotated[
         list[str] | None,
         Parameter(
@@ -125,9 +132,7 @@ class TuningOptions:
     tune: Annotated[
         bool, Parameter(negative=(), help="first: 12 trials of every method, on the holdout, on seeds of their own")
     ] = False
-    tuned: Annotated[
-        bool, Parameter(negative=(), help="then: every method with its best trial on each task")
-    ] = False
+    tuned: Annotated[bool, Parameter(negative=(), help="then: every method with its best trial on each task")] = False
 
 
 @cache

@@ -68,11 +68,19 @@ class Rule:
         if self.kind == "int" or self.high is None:
             if self.open_low:
                 return "be positive"
-            return f"be at least {self.low}" if self.low is not None and value < self.low else f"be at most {self.high:,}"
+            return (
+                f"be at least {self.low}" if self.low is not None and value < self.low else f"be at most {self.high:,}"
+            )
         return f"lie in [{self.low}, {self.high}{')' if self.open_high else ']'}"
 
     def _expected(self) -> str:
-        kinds = {"int": _WHOLE, "float": _NUMBER, "bool": "true or false", "str": "a word", "names": "names in brackets"}
+        kinds = {
+            "int": _WHOLE,
+            "float": _NUMBER,
+            "bool": "true or false",
+            "str": "a word",
+            "names": "names in brackets",
+        }
         return kinds[self.kind] + (" or none" if self.optional else "")
 
 
@@ -129,7 +137,11 @@ RULES: Mapping[str, Rule] = {
     "combine": _name(lambda: ("vote", "average"), optional=True),
 }
 # What `--set` may name: a task, a method, its options and the seed have options of their own; parents are no setting.
-SETTINGS = (*(name for name in RULES if name not in ("task", "method", "seed", "combine")), "head_dropouts", "init_from")
+SETTINGS = (
+    *(name for name in RULES if name not in ("task", "method", "seed", "combine")),
+    "head_dropouts",
+    "init_from",
+)
 
 
 def field_problem(values: Mapping[str, Any]) -> str | None:

@@ -50,7 +50,19 @@ from benchmarks.cli.options import (
 )
 from benchmarks.cli.runs import runs_app
 from benchmarks.errors import UsageError
-from benchmarks.options import RESULTS, DataOptions, GridOptions, Plugins, Results, TuningOptions, Workers, command, results_words, words
+from benchmarks.options import (
+    RESULTS,
+    DataOptions,
+    GridOptions,
+    Plugins,
+    Results,
+    TuningOptions,
+    Workers,
+    command,
+    results_words,
+    whole,
+    words,
+)
 from smart_repro.registry import UnknownNameError
 
 app = App(
@@ -132,9 +144,7 @@ def list_(
 def show(
     name: Annotated[
         str,
-        Parameter(
-            help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key", completer=completion.cards
-        ),
+        Parameter(help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key", completer=completion.cards),
     ],
     /,
     *,
@@ -231,9 +241,7 @@ def status(
     /,
     *,
     results: Results = RESULTS,
-    watch: Annotated[
-        bool, Parameter(negative=(), help="show it anew every two seconds, until nothing runs")
-    ] = False,
+    watch: Annotated[bool, Parameter(negative=(), help="show it anew every two seconds, until nothing runs")] = False,
     as_json: Json = False,
 ) -> None:
     """Show how many runs of each experiment are done, running, failed (and why) or to do.
@@ -363,7 +371,7 @@ def submit(
     /,
     *,
     row: Annotated[str, Parameter(help="the method: a row of the experiment")] = "smart[shared]",
-    seed: Annotated[int, Parameter(help="which of its runs")] = 0,
+    seed: Annotated[int, Parameter(help="which of its runs", converter=whole)] = 0,
     experiment: Annotated[str, Parameter(help="where the test sets were predicted")] = "smart-table2",
     tasks: Annotated[str | None, Parameter(help="comma-separated: rte,cola,stsb")] = None,
     out: Annotated[Path, Parameter(help="the file to write")] = Path("submission.zip"),
@@ -426,9 +434,7 @@ def data(
     if trained := [name for name in readable if "train" in TASKS[name].splits]:
         request = ["compare", "--tasks", ",".join(trained if tasks else trained[:1]), "--methods", "vanilla,smart"]
         hint(as_json, command("run", *request, *words(where), *words(GridOptions(model=model, plugins=plugins))))
-    unreadable = any(
-        report["broken"] or (tasks and not any(report["splits"].values())) for report in reports.values()
-    )
+    unreadable = any(report["broken"] or (tasks and not any(report["splits"].values())) for report in reports.values())
     return USAGE if unreadable else DONE
 
 

@@ -322,7 +322,9 @@ def _entry(name: str, value: Any) -> list[str]:
         return [f"{name}:", *(f"    {line}" for line in inner)]
     if isinstance(value, Sequence) and not isinstance(value, str):
         inline = ", ".join(map(_word, value))
-        return [f"{name}: {inline}"] if len(inline) <= SHORT else [f"{name}:", *(f"    {_word(each)}" for each in value)]
+        return (
+            [f"{name}: {inline}"] if len(inline) <= SHORT else [f"{name}:", *(f"    {_word(each)}" for each in value)]
+        )
     return [f"{name}: {_word(value)}"]
 
 

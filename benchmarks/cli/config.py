@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 NAME = "smart-repro.toml"
 _SOURCES = ("source", "data_dir", "data_file")  # together they say where data come from
 # `check` has runs of its own, which today's code must do: no file of defaults may change what is compared.
-_NOT_CHECKED = frozenset(
-    "results profile tasks methods seeds model layers max_train_samples epochs set name".split()
-)
+_NOT_CHECKED = frozenset("results profile tasks methods seeds model layers max_train_samples epochs set name".split())
 _NO_OPTIONS = ("config", "default_data_dir", "help", "version")
 _LISTS = ("tasks", "methods")  # typed with commas; a list in the file
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from benchmarks.cli import completion
-from benchmarks.options import DataOptions, GridOptions, TuningOptions, Workers
+from benchmarks.options import DataOptions, GridOptions, TuningOptions, Workers, whole
 
 if TYPE_CHECKING:
     from benchmarks.engine.executor import Executor
@@ -39,7 +39,9 @@ Name = Annotated[
 ]
 StoredName = Annotated[
     str | None,
-    Parameter(help="an experiment that was run; default: all in the results folder", completer=completion.stored_experiments),
+    Parameter(
+        help="an experiment that was run; default: all in the results folder", completer=completion.stored_experiments
+    ),
 ]
 Key = Annotated[
     str,
@@ -64,16 +66,15 @@ class ExecutionOptions:
             completer=completion.words("local", "ray"),
         ),
     ] = "local"
-    address: Annotated[
-        str | None, Parameter(help="of a Ray cluster that runs already; default: one of our own")
-    ] = None
-    retry_failed: Annotated[
-        bool, Parameter(help="also try again what failed for a reason that may not go away")
-    ] = False
+    address: Annotated[str | None, Parameter(help="of a Ray cluster that runs already; default: one of our own")] = None
+    retry_failed: Annotated[bool, Parameter(help="also try again what failed for a reason that may not go away")] = (
+        False
+    )
     checkpoint_steps: Annotated[
         int | None,
         Parameter(
             help="save each run's state after every so many updates; default: by time only",
+            converter=whole,
             validator=validators.Number(gte=1),
         ),
     ] = None

@@ -46,7 +46,11 @@ def test_configurations_read_from_source_compute_what_the_classes_do(name: str) 
 
 
 def test_options_change_the_cost_alike() -> None:
-    for name, options in [("smart", {"ascent_steps": 3, "dropout": "off"}), ("smart+sda", {"mu": 0}), ("pgd", {"K": 5})]:
+    for name, options in [
+        ("smart", {"ascent_steps": 3, "dropout": "off"}),
+        ("smart+sda", {"mu": 0}),
+        ("pgd", {"K": 5}),
+    ]:
         declaration = from_source()[name]
         assert declaration.cost(configure(declaration, options)) == METHODS[name].cost(build(name, **options).config)
 
