@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from benchmarks.errors import UsageError
+from benchmarks.spec_checks import field_problem
 
 SPEC_VERSION = 1  # raised when a default changes its meaning
 _SEEDS = ("seed_init", "seed_order", "seed_dropout", "seed_noise", "seed_subsample")
@@ -136,7 +137,7 @@ class RunSpec:
     parents: tuple[RunSpec, ...] = ()
 
     def __post_init__(self) -> None:
-        problem = _problem(self)
+        problem = field_problem(vars(self)) or _problem(self)
         if problem:
             raise UsageError(
                 f"this run cannot be: {problem} (task {self.task}, method {self.method}, seed {self.seed})"
@@ -250,23 +251,9 @@ _DEFAULTS = {f.name: f.default for f in fields(RunSpec) if f.name not in ("init_
 
 def _problem(spec: RunSpec) -> str | None:
     checks = {
-        f"epochs must be at least 1, got {spec.epochs}": spec.epochs >= 1,
-        f"evaluate_every must be at least 1, got {spec.evaluate_every}": spec.evaluate_every >= 1,
-        f"max_steps must be at least 1, got {spec.max_steps}": spec.max_steps is None or spec.max_steps >= 1,
-        f"batch_size must be at least 1, got {spec.batch_size}": spec.batch_size >= 1,
-        f"accumulation must be between 1 and the batch size, got {spec.accumulation}": 1
-        <= spec.accumulation
+        f"accumulation must be between 1 and the batch size, got {spec.accumulation}": spec.accumulation
         <= spec.batch_size,
-        f"learning_rate must be positive, got {spec.learning_rate}": spec.learning_rate > 0,
-        f"holdout must lie in [0, 0.5], got {spec.holdout}": 0 <= spec.holdout <= 0.5,
-        f"warmup must lie in [0, 1], got {spec.warmup}": 0 <= spec.warmup <= 1,
-        f"max_train_samples must be at least 2, got {spec.max_train_samples}": spec.max_train_samples is None
-        or spec.max_train_samples >= 2,
-        f"per_class must be at least 1, got {spec.per_class}": spec.per_class is None or spec.per_class >= 1,
         "give per_class or max_train_samples, not both": spec.per_class is None or spec.max_train_samples is None,
-        f"with_tasks must be task names in brackets, such as ('cola',), got {spec.with_tasks!r}": isinstance(
-            spec.with_tasks, tuple
-        ),
         f"a task stands twice in {', '.join(spec.tasks)}": len(set(spec.tasks)) == len(spec.tasks),
         "head_dropouts is for tasks that are trained together: name them in with_tasks": {
             task for task, _ in spec.head_dropouts
@@ -274,9 +261,6 @@ def _problem(spec: RunSpec) -> str | None:
         <= set(spec.tasks if spec.with_tasks else ()),
         "a run of several tasks starts from the model itself, combines nothing and is not measured": not spec.with_tasks
         or not (spec.init_from or spec.combine or spec.measure),
-        f"late_noise must lie in [0, 1], got {spec.late_noise}": 0 <= spec.late_noise <= 1,
-        f"max_length must be at least 4, got {spec.max_length}": spec.max_length >= 4,
-        f"threads must be at least 1, got {spec.threads}": spec.threads >= 1,
         "parents are for runs that combine them: set combine to vote or average": bool(spec.combine)
         == bool(spec.parents),
         f"{spec.combine} needs at least two parents": not spec.combine or len(spec.parents) >= 2,

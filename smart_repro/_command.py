@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-_SUITE = ("typer", "rich", "datasets", "pandas", "pyarrow", "scipy", "matplotlib", "jinja2", "psutil")
+_SUITE = ("cyclopts", "rich", "datasets", "pandas", "pyarrow", "scipy", "matplotlib", "jinja2", "psutil")
 
 
 def main() -> None:

@@ -190,7 +190,7 @@ def test_the_shown_method_is_one_file_and_one_line(penalty: str, tmp_path: Path)
     with (copied / "methods" / "__init__.py").open("a", encoding="utf-8") as listing:
         listing.write("from smart_repro.methods.confidence_penalty import ConfidencePenalty\n")
     code = (
-        "from smart_repro.methods import METHODS, build; from smart_repro.methods.card import card; "
+        "from smart_repro.methods import METHODS, build; from smart_repro.card import card; "
         "print(list(METHODS)[-1], build('confidence-penalty', weight=0.3).config.weight, "
         "card('confidence-penalty').options[0].meaning)"
     )

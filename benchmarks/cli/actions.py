@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.cli.options import RESULTS
+from benchmarks.cli.options import ExecutionOptions
 from benchmarks.errors import NotInProfileError, UsageError
+from benchmarks.options import GridOptions, TuningOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.engine.executor import Executor
     from benchmarks.engine.plan import Plan
     from benchmarks.experiments.planning.base import Experiment
     from benchmarks.experiments.planning.request import Request
@@ -23,43 +23,12 @@ if TYPE_CHECKING:
 DONE, CHECK_FAILED, USAGE, SOME_FAILED, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 
-@dataclass(frozen=True)
-class How:
-    """The options of ``run`` and ``reproduce`` that say how the work is done, not what."""
-
-    results: Path
-    plugins: list[str] | None
-    workers: int | None
-    executor_name: str
-    address: str | None
-    retry_failed: bool
-    checkpoint_steps: int | None
-    checkpoint_minutes: float
-    track: str | None
-    dry_run: bool
-    quiet: bool
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> How:
-        return cls(**{name: options[name] for name in cls.__dataclass_fields__})
-
-    @property
-    def checkpoint(self) -> dict[str, float]:
-        """As :func:`benchmarks.training.execute.execute` takes it."""
-        return {"checkpoint_steps": self.checkpoint_steps or 0, "checkpoint_seconds": 60 * self.checkpoint_minutes}
-
-    def executor(self, memory: float) -> Executor:
-        """Who does the work; ``memory`` is what a run needs of a GPU."""
-        from benchmarks.engine.choose import make_executor
-
-        return make_executor(self.executor_name, self.workers, memory, self.address)
-
-
-def request_of(options: dict[str, Any]) -> Request:
+def make_request(experiment: str, results: Path | None, *parts: GridOptions | TuningOptions) -> Request:
+    """Return the options of several groups as one request."""
     from benchmarks.experiments.planning.request import Request
 
-    wanted = Request.__dataclass_fields__
-    return Request(**{name: value for name, value in options.items() if name in wanted})
+    options: dict[str, Any] = {name: value for part in parts for name, value in vars(part).items()}
+    return Request(name=experiment, results=results, **options)
 
 
 def planned_of(request: Request, results: Path) -> Plan:
@@ -106,13 +75,15 @@ def show_bill(request: Request, as_json: bool) -> None:
         print(bill.text(title, entries))
 
 
-def run_each(request: Request, how: How, report: Callable[[str], None] | None = None) -> int:
-    """One experiment, or all of a paper: what cannot be had is named, the others go on."""
+def run_each(
+    request: Request, results: Path, execution: ExecutionOptions, report: Callable[[str], None] | None = None
+) -> int:
+    """Do one experiment, or all of a paper: what cannot be had is named, the others go on. Return the exit code."""
     requests = request.each()
     codes = []
     for each in requests:
         try:
-            codes.append(_run(each, how))
+            codes.append(_run(each, results, execution))
         except UsageError as error:
             if len(requests) == 1:
                 raise
@@ -126,7 +97,7 @@ def run_each(request: Request, how: How, report: Callable[[str], None] | None = 
     return max(codes)
 
 
-def _run(request: Request, how: How) -> int:
+def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     from benchmarks.cli import plan_text
     from benchmarks.cli.display import make_display
     from benchmarks.engine import schedule as engine
@@ -134,29 +105,29 @@ def _run(request: Request, how: How) -> int:
     from benchmarks.store.store import Store
     from benchmarks.training.tracking import check
 
-    check(how.track or "")
-    planned, store = planned_of(request, how.results), Store(how.results)
-    executor = how.executor(engine.memory(planned, store))
-    if how.dry_run:
+    check(execution.track or "")
+    planned, store = planned_of(request, results), Store(results)
+    executor = execution.make_executor(engine.memory(planned, store))
+    if execution.dry_run:
         print(plan_text.plan_text(planned, engine.forecast(planned, store, executor)))
         return DONE
-    if how.track and not how.quiet:
-        print(f"To watch it: tensorboard --logdir {how.results / 'tensorboard'}", file=sys.stderr)
+    if execution.track and not execution.quiet:
+        print(f"To watch it: tensorboard --logdir {results / 'tensorboard'}", file=sys.stderr)
     summary = engine.run(
         planned,
         store,
         executor,
-        make_display(how.quiet),
-        retry_failed=how.retry_failed,
-        plugins=tuple(how.plugins or ()),
-        checkpoint=how.checkpoint,
-        track=how.track or "",
+        make_display(execution.quiet),
+        retry_failed=execution.retry_failed,
+        plugins=tuple(request.plugins or ()),
+        checkpoint=execution.checkpoint,
+        track=execution.track or "",
         commands={"run": request.command("run"), "rerun_cell": request.rerun()},
     )
-    print(plan_text.summary_text(planned, summary), file=sys.stderr if how.quiet else sys.stdout)
+    print(plan_text.summary_text(planned, summary), file=sys.stderr if execution.quiet else sys.stdout)
     experiment = planned.experiment
     if experiment.compute is not None:
-        print(experiment.compute(experiment, how.results / "reports" / experiment.name))
+        print(experiment.compute(experiment, results / "reports" / experiment.name))
     if summary.interrupted:
         print(f"Interrupted; finished work is kept. Go on with:\n  {request.command('run')}", file=sys.stderr)
         return INTERRUPTED
@@ -185,7 +156,7 @@ def write_report_of(results: Path, name: str) -> None:
     write_index(results)
     print(f"Report: {page}")
     print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")
-    hint(False, f"open {page}")
+    hint(False, shlex.join(["open", str(page)]))
 
 
 def print_verdicts(results: Path, name: str) -> None:
@@ -226,15 +197,12 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="" if os.environ.get("NO_COLOR") else "bold")
-    for column in rows[0] if rows else []:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(rows[0] if rows else []):
+        width = max(len(str(row[column])) for row in rows) if number == 0 else None  # a name is copied: never broken
+        table.add_column(column, overflow="fold", no_wrap=number == 0, min_width=width)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table, markup=False)
-
-
-def results_option(results: Path) -> str:
-    return "" if results == RESULTS else f" --results {results}"
 
 
 def hint(silent: bool, command: str) -> None:

@@ -5,14 +5,18 @@ Heavy packages are imported inside the verbs, so that help and listings answer a
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.help import PlainFormatter
+from rich.console import Console
 
+import smart_repro
+from benchmarks.cli import completion
 from benchmarks.cli import config as config_module
 from benchmarks.cli.actions import (
     CHECK_FAILED,
@@ -20,96 +24,103 @@ from benchmarks.cli.actions import (
     INTERNAL,
     INTERRUPTED,
     USAGE,
-    How,
     hint,
     import_plugins,
+    make_request,
     print_json,
     print_table,
     print_verdicts,
     reportable,
-    request_of,
-    results_option,
     run_each,
     show_bill,
     show_plan,
     write_report_of,
 )
 from benchmarks.cli.options import (
-    RESULTS,
-    Address,
-    CheckpointMinutes,
-    CheckpointSteps,
-    DataDir,
-    DataFile,
-    DryRun,
-    Epochs,
-    ExecutorName,
+    Data,
+    Execution,
+    ExecutionOptions,
+    Grid,
     Json,
-    Layers,
-    Methods,
-    Model,
+    Key,
     Name,
-    Plugins,
-    Profile,
     Quiet,
-    Results,
-    RetryFailed,
-    RunName,
-    SampleCount,
-    Seeds,
-    Set,
-    SourceKind,
-    Tasks,
-    Track,
-    Tune,
-    Tuned,
-    Workers,
-    task_names,
-    words,
+    StoredName,
+    Tuning,
 )
 from benchmarks.cli.runs import runs_app
 from benchmarks.errors import UsageError
+from benchmarks.options import (
+    RESULTS,
+    DataOptions,
+    GridOptions,
+    Plugins,
+    Results,
+    TuningOptions,
+    Workers,
+    command,
+    results_words,
+    whole,
+    words,
+)
 from smart_repro.registry import UnknownNameError
 
-app = typer.Typer(
+app = App(
     name="smart-repro",
     help="What SMART and self-distillation fine-tuning really do: run the papers' tables and judge their claims.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    version=smart_repro.__version__,
+    help_format="plaintext",
+    help_formatter=PlainFormatter(max_width=90),
+    console=Console(width=200),  # wide enough that lines are broken once, by the formatter
+    default_parameter=Parameter(negative_iterable=(), show_default=False),
+    suppress_keyboard_interrupt=False,
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
 )
+app.command(runs_app, name="runs")
+app.register_install_completion_command(help="Install completion for bash, zsh or fish.")
 
 
-app.add_typer(runs_app, name="runs")
-
-
-@app.callback()
-def options(
-    context: typer.Context,
+@app.meta.default
+def launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     config: Annotated[
         Path | None,
-        typer.Option(help=f"file of defaults for the options below; default: {config_module.NAME} here or above"),
+        Parameter(help=f"file of defaults for the options of the verbs; default: {config_module.NAME} here or above"),
     ] = None,
-) -> None:
-    """What comes before the verb."""
+) -> int:
+    """Parse a command line and carry it out, with the defaults of a file; return the exit code."""
     path = config or config_module.find(Path.cwd())
-    context.obj = config_module.read(path) if path else config_module.Config()
-    context.default_map = config_module.defaults(context.obj, context.command, sys.argv[1:])
+    defaults = config_module.Config()
+    if path is not None:
+        defaults = config_module.read(path, lambda: config_module.option_names(app))
+    app.config = (defaults,)
+    verb, bound, passed = app.parse_args(words)
+    if "defaults" in passed:
+        bound.arguments["defaults"] = defaults
+    code = verb(*bound.args, **bound.kwargs)
+    return code if isinstance(code, int) else DONE
 
 
 # --- verbs ---
 
 
-@app.command("list")
+@app.command(name="list")
 def list_(
     kind: Annotated[
         str,
-        typer.Argument(
+        Parameter(
             help="methods, tasks, experiments, claims, profiles or models",
-            autocompletion=words("methods", "tasks", "experiments", "claims", "profiles", "models"),
+            completer=completion.words("methods", "tasks", "experiments", "claims", "profiles", "models"),
         ),
     ],
+    /,
+    *,
+    experiment: Annotated[
+        str | None,
+        Parameter(help="claims of this experiment alone", completer=lambda context: completion.experiments()),
+    ] = None,
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -120,22 +131,28 @@ def list_(
     from benchmarks.cli import catalogue
 
     import_plugins(plugins)
-    rows = catalogue.listing(kind)
+    rows = catalogue.listing(kind, experiment)
     if as_json:
         print_json(rows)
     else:
-        print_table(rows)
-    hint(as_json, f"smart-repro show {kind.removesuffix('s')}:NAME")
+        print_table(catalogue.shown(kind, rows))
+    if rows:
+        hint(as_json, command("show", f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"))
 
 
-@app.command()
+@app.command
 def show(
-    name: Annotated[str, typer.Argument(help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key")],
+    name: Annotated[
+        str,
+        Parameter(help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key", completer=completion.cards),
+    ],
+    /,
+    *,
     results: Results = RESULTS,
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """Show one method, task, experiment, profile or model with all it says about itself.
+    """Show one method, task, experiment, claim, profile or model with all it says about itself.
 
     Example: smart-repro show smart
     """
@@ -143,31 +160,22 @@ def show(
 
     import_plugins(plugins)
     text, content = catalogue.card(name, results)
-    print(json.dumps(content, indent=1, default=str) if as_json else text)
+    if as_json:
+        print_json(content)
+    else:
+        print(text)
 
 
-@app.command()
+@app.command
 def plan(
-    name: Name,
-    profile: Profile = None,
-    tasks: Tasks = None,
-    methods: Methods = None,
-    seeds: Seeds = None,
-    model: Model = None,
-    layers: Layers = None,
-    max_train_samples: SampleCount = None,
-    epochs: Epochs = None,
-    settings: Set = None,
-    source: SourceKind = None,
-    data_dir: DataDir = None,
-    data_file: DataFile = None,
+    experiment: Name,
+    /,
+    *,
+    grid: Grid = GridOptions(),  # noqa: B008 (frozen)
+    tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
     results: Results = RESULTS,
-    grid_name: RunName = None,
-    tune: Tune = False,
-    tuned: Tuned = False,
-    plugins: Plugins = None,
     workers: Workers = None,
-    calibrate: Annotated[bool, typer.Option(help="time a few updates of each kind of run on this machine")] = False,
+    calibrate: Annotated[bool, Parameter(help="time a few updates of each kind of run on this machine")] = False,
     as_json: Json = False,
 ) -> None:
     """Show the runs of an experiment, how many are done, and what the rest takes: time, disk and memory.
@@ -176,102 +184,64 @@ def plan(
 
     Example: smart-repro plan smart-table3 --calibrate
     """
-    import_plugins(plugins)
-    request = request_of(locals())
+    import_plugins(grid.plugins)
+    request = make_request(experiment, results, grid, tuning)
     if len(request.each()) > 1:
         show_bill(request, as_json)
     else:
         show_plan(request, results, workers, calibrate, as_json)
-    hint(as_json, request.command("run"))
+    hint(as_json, request.command("run", *words(ExecutionOptions(workers=workers))))
 
 
-@app.command()
+@app.command
 def run(
-    name: Name,
-    profile: Profile = None,
-    tasks: Tasks = None,
-    methods: Methods = None,
-    seeds: Seeds = None,
-    model: Model = None,
-    layers: Layers = None,
-    max_train_samples: SampleCount = None,
-    epochs: Epochs = None,
-    settings: Set = None,
-    source: SourceKind = None,
-    data_dir: DataDir = None,
-    data_file: DataFile = None,
+    experiment: Name,
+    /,
+    *,
+    grid: Grid = GridOptions(),  # noqa: B008 (frozen)
+    tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
     results: Results = RESULTS,
-    grid_name: RunName = None,
-    tune: Tune = False,
-    tuned: Tuned = False,
-    plugins: Plugins = None,
-    workers: Workers = None,
-    executor_name: ExecutorName = "local",
-    address: Address = None,
-    retry_failed: RetryFailed = False,
-    checkpoint_steps: CheckpointSteps = None,
-    checkpoint_minutes: CheckpointMinutes = 1.0,
-    track: Track = None,
-    dry_run: DryRun = False,
-    quiet: Quiet = False,
-) -> None:
+    execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
+) -> int:
     """Do the runs of an experiment that are not done yet.
 
     Example: smart-repro run compare --tasks rte --methods vanilla,smart --seeds 5 --model minilm --data-dir glue_data
     """
-    import_plugins(plugins)
-    request = request_of(locals())
-    code = run_each(request, How.of(locals()))
-    if not dry_run:
-        hint(quiet, f"smart-repro report {request.each()[0].title}{results_option(results)}")
-    raise typer.Exit(code)
+    import_plugins(grid.plugins)
+    request = make_request(experiment, results, grid, tuning)
+    code = run_each(request, results, execution)
+    if not execution.dry_run:
+        hint(execution.quiet, command("report", request.each()[0].title, *results_words(results)))
+    return code
 
 
-@app.command()
+@app.command
 def reproduce(
-    name: Name,
-    profile: Profile = None,
-    tasks: Tasks = None,
-    methods: Methods = None,
-    seeds: Seeds = None,
-    model: Model = None,
-    layers: Layers = None,
-    max_train_samples: SampleCount = None,
-    epochs: Epochs = None,
-    settings: Set = None,
-    source: SourceKind = None,
-    data_dir: DataDir = None,
-    data_file: DataFile = None,
+    experiment: Name,
+    /,
+    *,
+    grid: Grid = GridOptions(),  # noqa: B008 (frozen)
+    tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
     results: Results = RESULTS,
-    grid_name: RunName = None,
-    tune: Tune = False,
-    tuned: Tuned = False,
-    plugins: Plugins = None,
-    workers: Workers = None,
-    executor_name: ExecutorName = "local",
-    address: Address = None,
-    retry_failed: RetryFailed = False,
-    checkpoint_steps: CheckpointSteps = None,
-    checkpoint_minutes: CheckpointMinutes = 1.0,
-    track: Track = None,
-    dry_run: DryRun = False,
-    quiet: Quiet = False,
-) -> None:
+    execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
+) -> int:
     """Plan, run, analyse and report an experiment: from nothing to report.html.
 
     Example: smart-repro reproduce smart-table1 --profile small --data-dir glue_data
     """
-    import_plugins(plugins)
-    request = request_of(locals())
-    report = (lambda title: write_report_of(results, title)) if not dry_run else None
-    raise typer.Exit(run_each(request, How.of(locals()), report))
+    import_plugins(grid.plugins)
+    request = make_request(experiment, results, grid, tuning)
+    report = None if execution.dry_run else (lambda title: write_report_of(results, title))
+    return run_each(request, results, execution, report)
 
 
-@app.command()
+@app.command
 def status(
-    name: Annotated[str | None, typer.Argument(help="an experiment; default: all in the results folder")] = None,
+    experiment: StoredName = None,
+    /,
+    *,
     results: Results = RESULTS,
-    watch: Annotated[bool, typer.Option("--watch", help="show it anew every two seconds, until nothing runs")] = False,
+    watch: Annotated[bool, Parameter(negative=(), help="show it anew every two seconds, until nothing runs")] = False,
     as_json: Json = False,
 ) -> None:
     """Show how many runs of each experiment are done, running, failed (and why) or to do.
@@ -281,37 +251,41 @@ def status(
     from benchmarks.engine import status as status_module
 
     if watch:
-        status_module.watch(results, name)
+        status_module.watch(results, experiment)
         return
-    found = status_module.status(results, name)
+    entries = status_module.status(results, experiment)
     if as_json:
-        print_json(found)
+        print_json(entries)
     else:
-        print(status_module.text(found))
-    hint(as_json, f"smart-repro report {name or 'NAME'}{results_option(results)}")
+        print(status_module.text(entries))
+    hint(as_json, command("report", *([experiment] if experiment else []), *results_words(results)))
 
 
-@app.command()
+@app.command
 def report(
-    name: Annotated[str | None, typer.Argument(help="an experiment that was run; default: all there are")] = None,
+    experiment: StoredName = None,
+    /,
+    *,
     results: Results = RESULTS,
-    claims: Annotated[bool, typer.Option("--claims", help="print a verdict per claim instead")] = False,
+    claims: Annotated[bool, Parameter(negative=(), help="print a verdict per claim instead")] = False,
 ) -> None:
     """Write report.html, tables and figures from the finished runs of an experiment, or of all, published ones too.
 
     Example: smart-repro report smart-table1
     """
-    for folder, each in reportable(results, name):
+    for folder, name in reportable(results, experiment):
         if claims:
-            print_verdicts(folder, each)
+            print_verdicts(folder, name)
         else:
-            write_report_of(folder, each)
+            write_report_of(folder, name)
 
 
-@app.command()
+@app.command
 def export(
-    key: Annotated[str, typer.Argument(help="the run's key, or its beginning: `smart-repro runs list` shows them")],
-    to: Annotated[Path | None, typer.Option(help="the folder to write; default export/KEY")] = None,
+    key: Key,
+    /,
+    *,
+    to: Annotated[Path | None, Parameter(help="the folder to write; default export/KEY")] = None,
     plugins: Plugins = None,
     results: Results = RESULTS,
 ) -> None:
@@ -325,49 +299,46 @@ def export(
     from benchmarks.store.store import Store
 
     store = Store(results)
-    found = runs.find(store, key)
-    folder = to or Path("export") / found
-    for path in export_module.export(store, found, folder):
+    whole_key = runs.find(store, key)
+    folder = to or Path("export") / whole_key
+    for path in export_module.export(store, whole_key, folder):
         print(path)
     hint(False, f"read {folder / 'README.md'}: it says how to load the model")
 
 
-@app.command()
+@app.command
 def check(
-    name: Annotated[
+    experiment: Annotated[
         str,
-        typer.Argument(
-            help="the grid: regression (the project's own), another experiment, or compare for a grid of your own"
+        Parameter(
+            help="the grid: regression (the project's own), another experiment, or compare for a grid of your own",
+            completer=lambda context: completion.experiments(),
         ),
     ] = "regression",
-    profile: Profile = None,
-    tasks: Tasks = None,
-    methods: Methods = None,
-    seeds: Seeds = None,
-    model: Model = None,
-    layers: Layers = None,
-    max_train_samples: SampleCount = None,
-    epochs: Epochs = None,
-    settings: Set = None,
-    source: SourceKind = None,
-    data_dir: DataDir = None,
-    data_file: DataFile = None,
+    /,
+    *,
+    grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     results: Annotated[
         Path | None,
-        typer.Option(
+        Parameter(
             help="keep the runs there, and take finished ones from there; default: all are done anew and none is kept"
         ),
     ] = None,
-    grid_name: RunName = None,
-    plugins: Plugins = None,
     workers: Workers = None,
-    baseline: Annotated[Path | None, typer.Option(help="the file to compare with; default: the project's own")] = None,
-    form: Annotated[str, typer.Option("--format", help="text, github (annotations) or json")] = "text",
-    junit: Annotated[Path | None, typer.Option(help="also write the outcome there as JUnit XML")] = None,
-    update: Annotated[bool, typer.Option("--update", help="write a new baseline instead of comparing")] = False,
-    allow_dirty: Annotated[bool, typer.Option(help="write it although files differ from the commit")] = False,
+    baseline: Annotated[Path | None, Parameter(help="the file to compare with; default: the project's own")] = None,
+    form: Annotated[
+        str,
+        Parameter(
+            name="--format",
+            help="text, github (annotations) or json",
+            completer=completion.words("text", "github", "json"),
+        ),
+    ] = "text",
+    junit: Annotated[Path | None, Parameter(help="also write the outcome there as JUnit XML")] = None,
+    update: Annotated[bool, Parameter(negative=(), help="write a new baseline instead of comparing")] = False,
+    allow_dirty: Annotated[bool, Parameter(help="write it although files differ from the commit")] = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Check that the code computes what it did when the baseline was written: exit 0 if so, 1 on a regression.
 
     Example: smart-repro check --tasks demo-sst2 --methods vanilla,smart --junit check.xml
@@ -377,31 +348,34 @@ def check(
     from benchmarks.regression import check as check_module
     from benchmarks.regression import report as check_report
 
-    import_plugins(plugins)
+    import_plugins(grid.plugins)
     check_report.known(form)
-    file = check_module.file_of(name, baseline)
+    file = check_module.file_of(experiment, baseline)
+    request = make_request(experiment, results, grid)
     executor, display = make_executor("local", workers, 0.0), make_display(quiet or form != "text")
     if update:
-        written = check_module.update(request_of(locals()), file, executor, display, results, allow_dirty=allow_dirty)
+        written = check_module.update(request, file, executor, display, results, allow_dirty=allow_dirty)
         print(f"Baseline: {file} ({len(written.cells)} cells)")
-        hint(quiet, request_of(locals()).command("check") + (f" --baseline {baseline}" if baseline else ""))
-        return
-    found = check_module.check(request_of(locals()), file, executor, display, results)
-    print(check_report.text(found, form))
+        hint(quiet, request.command("check", *(["--baseline", str(baseline)] if baseline else [])))
+        return DONE
+    outcome = check_module.check(request, file, executor, display, results)
+    print(check_report.text(outcome, form))
     if junit is not None:
-        check_report.write_junit(found, junit)
-    raise typer.Exit(DONE if found.passed else CHECK_FAILED)
+        check_report.write_junit(outcome, junit)
+    return DONE if outcome.passed else CHECK_FAILED
 
 
-@app.command()
+@app.command
 def submit(
-    benchmark: Annotated[str, typer.Argument(help="glue")],
-    row: Annotated[str, typer.Option(help="the method: a row of the experiment")] = "smart[shared]",
-    seed: Annotated[int, typer.Option(help="which of its runs")] = 0,
-    experiment: Annotated[str, typer.Option(help="where the test sets were predicted")] = "smart-table2",
-    tasks: Tasks = None,
-    out: Annotated[Path, typer.Option(help="the file to write")] = Path("submission.zip"),
-    partial: Annotated[bool, typer.Option(help="leave out tasks without predictions (the server will refuse)")] = False,
+    benchmark: Annotated[str, Parameter(help="glue", completer=completion.words("glue"))],
+    /,
+    *,
+    row: Annotated[str, Parameter(help="the method: a row of the experiment")] = "smart[shared]",
+    seed: Annotated[int, Parameter(help="which of its runs", converter=whole)] = 0,
+    experiment: Annotated[str, Parameter(help="where the test sets were predicted")] = "smart-table2",
+    tasks: Annotated[str | None, Parameter(help="comma-separated: rte,cola,stsb")] = None,
+    out: Annotated[Path, Parameter(help="the file to write")] = Path("submission.zip"),
+    partial: Annotated[bool, Parameter(help="leave out tasks without predictions (the server will refuse)")] = False,
     results: Results = RESULTS,
 ) -> None:
     """Write the zip file the GLUE server scores, from finished runs' predictions on the hidden test sets.
@@ -419,19 +393,19 @@ def submit(
     hint(False, f"upload {out} at https://gluebenchmark.com/submit")
 
 
-@app.command()
+@app.command
 def data(
-    tasks: Annotated[
-        list[str] | None, typer.Argument(help="tasks to look at; default: all", autocompletion=task_names)
+    *tasks: Annotated[
+        str, Parameter(help="tasks to look at; default: all", completer=lambda context: completion.tasks())
+    ],
+    where: Data = DataOptions(),  # noqa: B008 (frozen)
+    model: Annotated[
+        str | None, Parameter(help="count lengths in its tokens: tiny, minilm, a local folder or a hub id")
     ] = None,
-    source: SourceKind = None,
-    data_dir: DataDir = None,
-    data_file: DataFile = None,
-    model: Model = None,
-    plot: Annotated[Path | None, typer.Option(help="also draw length and label histograms into this folder")] = None,
+    plot: Annotated[Path | None, Parameter(help="also draw length and label histograms into this folder")] = None,
     plugins: Plugins = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Show what each task reads: files, rows against the official ones, labels, duplicates, fingerprints.
 
     Example: smart-repro data rte cola --data-dir glue_data
@@ -443,53 +417,65 @@ def data(
     from benchmarks.tasks.sources import parse_data_files, resolve_source
     from benchmarks.training import models
 
-    where = resolve_source(source, data_dir, parse_data_files(data_file or []))
+    files = parse_data_files(where.data_file or [])
+    source = resolve_source(where.source, where.data_dir, files, default_dir=where.default_data_dir)
     names = [name for name in tasks or TASKS if TASKS[name]]
-    found = data_report.data_report(names, where, models.tokenizer(model) if model else None)
+    reports = data_report.data_report(names, source, models.tokenizer(model) if model else None)
     if plot is not None:
-        for file in data_report.plot(found, plot):
+        for file in data_report.plot(reports, plot):
             print(f"Drawn: {file}", file=sys.stderr)
     if as_json:
-        print_json(found)
+        print_json(reports)
     else:
-        print(catalogue.data_text(found))
-    if not tasks and where.data_dir and (others := unclaimed(where.data_dir)):
-        print(f"Folders of {where.data_dir} that no task looks into: {', '.join(others)}", file=sys.stderr)
-    hint(as_json, "smart-repro run compare --tasks TASK --methods vanilla,smart")
-    unreadable = any(about["broken"] or (tasks and not any(about["splits"].values())) for about in found.values())
-    raise typer.Exit(USAGE if unreadable else DONE)
+        print(catalogue.data_text(reports))
+    if not tasks and source.data_dir and (unread := unclaimed(source.data_dir)):
+        print(f"Folders of {source.data_dir} that no task looks into: {', '.join(unread)}", file=sys.stderr)
+    readable = [name for name in names if not reports[name]["broken"] and any(reports[name]["splits"].values())]
+    if trained := [name for name in readable if "train" in TASKS[name].splits]:
+        request = ["compare", "--tasks", ",".join(trained if tasks else trained[:1]), "--methods", "vanilla,smart"]
+        hint(as_json, command("run", *request, *words(where), *words(GridOptions(model=model, plugins=plugins))))
+    unreadable = any(report["broken"] or (tasks and not any(report["splits"].values())) for report in reports.values())
+    return USAGE if unreadable else DONE
 
 
-@app.command()
-def doctor(context: typer.Context, results: Results = RESULTS, as_json: Json = False) -> None:
+@app.command
+def doctor(
+    *,
+    results: Results = RESULTS,
+    as_json: Json = False,
+    defaults: Annotated[config_module.Config, Parameter(parse=False)] = config_module.Config(),  # noqa: B008 (frozen)
+) -> int:
     """Check this machine: versions, device, memory, disk, data and models, each with a remedy.
 
     Example: smart-repro doctor
     """
     from benchmarks.cli import doctor as doctor_module
 
-    found = doctor_module.checks(results, context.obj)
+    checks = doctor_module.checks(results, defaults)
     if as_json:
-        print_json([vars(check) for check in found])
+        print_json([vars(check) for check in checks])
     else:
-        print(doctor_module.text(found))
-    hint(as_json, "smart-repro reproduce smart-table1")
-    raise typer.Exit(CHECK_FAILED if any(check.state == "bad" for check in found) else DONE)
+        print(doctor_module.text(checks))
+    hint(as_json, command("reproduce", "smart-table1"))
+    return CHECK_FAILED if any(check.state == "bad" for check in checks) else DONE
 
 
 def main() -> None:
     """Run the command line and exit with its code: errors a user can mend are one line, without a traceback."""
-    sys.exit(_guarded())
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def _guarded() -> int:
+def run_command(arguments: Sequence[str]) -> int:
+    """Carry out a command line (without the program's name); return its exit code."""
     if not sys.stderr.isatty():  # the bars of downloads are for terminals, as ours are
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
-        app(config_module.in_front(sys.argv[1:]))
-        return DONE
-    except SystemExit as stop:  # typer's own: help, usage errors, and the codes of typer.Exit
+        code = app.meta(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else DONE
+    except CycloptsError as error:
+        return _refuse(_usage(error))
+    except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else DONE
     except KeyboardInterrupt:
         print("\nsmart-repro: interrupted", file=sys.stderr)
@@ -498,10 +484,10 @@ def _guarded() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (UsageError, UnknownNameError) as error:
-        return _refuse(error)
+        return _refuse(str(error))
     except Exception as error:
         if type(error).__name__ == "ResultsError":
-            return _refuse(error)
+            return _refuse(str(error))
         import traceback
 
         traceback.print_exc()
@@ -509,8 +495,15 @@ def _guarded() -> int:
         return INTERNAL
 
 
-def _refuse(error: Exception) -> int:
-    print(f"smart-repro: {error}", file=sys.stderr)
+def _usage(error: CycloptsError) -> str:
+    """Return what the parser refused, in one line with the remedy."""
+    verb = " ".join(error.command_chain or ())
+    help_line = " ".join(["smart-repro", *([verb] if verb else []), "--help"])
+    return f"{' '.join(str(error).split()).rstrip('.')}; `{help_line}` says what can be given"
+
+
+def _refuse(message: str) -> int:
+    print(f"smart-repro: {' '.join(message.split())}", file=sys.stderr)
     return USAGE
 
 

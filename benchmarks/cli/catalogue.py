@@ -1,31 +1,51 @@
-"""What there is and what it says about itself: the texts behind ``list``, ``show`` and ``plan``."""
+"""The texts behind ``list``, ``show`` and ``data``: what there is by name, and what each thing says about itself.
+
+Built-in names are listed without torch: it takes seconds to import, and nothing here computes with it.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UsageError
-from smart_repro.registry import Registry
+from smart_repro.registry import Registry, UnknownNameError
 
 if TYPE_CHECKING:
-    pass
+    from benchmarks.tasks import Task
+
+SHORT = 100  # characters of a value that stays on its own line in a card
 
 
-def listing(kind: str) -> list[dict[str, Any]]:
-    """One row per thing of that kind. Raises UnknownNameError for another kind."""
+def listing(kind: str, experiment: str | None = None) -> list[dict[str, Any]]:
+    """Return one row for each thing of a kind.
+
+    Args:
+        experiment: claims of this experiment alone.
+    Raises: UnknownNameError: for another kind or experiment. UsageError: if ``experiment`` is given for another kind.
+    """
+    if kind == "claims":
+        return _claims(experiment)
+    if experiment is not None:
+        raise UsageError(f"--experiment is for `list claims`, got `list {kind}`: leave it out")
     return _LISTINGS[kind]()
 
 
-def card(name: str, results: Path) -> tuple[str, Any]:
-    """Text and JSON-ready content about ``NAME`` or ``KIND:NAME``: the first kind that has the name.
+def shown(kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the columns of a listing that a terminal has room for; ``--json`` has them all."""
+    left_out = ("table", "reading") if kind == "claims" else ()  # both are on the claim's card
+    return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
 
-    Raises: UsageError: if nothing has it.
+
+def card(name: str, results: Path) -> tuple[str, Any]:
+    """Return text and JSON-ready content about ``NAME`` or ``KIND:NAME``: of the first kind that has the name.
+
+    Raises: UnknownNameError: for a name its kind does not have. UsageError: if no kind has the name.
     """
     if name == "spec":
         return _spec_card()
@@ -38,7 +58,7 @@ def card(name: str, results: Path) -> tuple[str, Any]:
     for build in _CARDS.values():
         try:
             return build(name)
-        except KeyError:
+        except UnknownNameError:
             continue
     raise UsageError(f"nothing is called {name!r}: `smart-repro list` with {', '.join(_LISTINGS)} shows the names")
 
@@ -52,16 +72,13 @@ _CARDS: Registry[Callable[[str], tuple[str, Any]]] = Registry("kind of thing")
 
 @_LISTINGS.register("methods")
 def _methods() -> list[dict[str, Any]]:
-    from smart_repro.methods import METHODS
+    from smart_repro.card import card as method_card
+    from smart_repro.declarations import methods
 
+    cards = [method_card(name) for name in methods()]
     return [
-        {
-            "name": name,
-            "cost": f"{method.cost(method.Config()) / 3:.2f} x plain",
-            "what": _first_line(method),
-            "paper": method.paper,
-        }
-        for name, method in METHODS.items()
+        {"name": card.name, "cost": f"{card.cost / 3:.2f} x plain", "what": card.title, "paper": card.paper}
+        for card in cards
     ]
 
 
@@ -106,7 +123,7 @@ def _models() -> list[dict[str, Any]]:
 
 
 @_LISTINGS.register("claims")
-def _claims() -> list[dict[str, Any]]:
+def _claims(experiment: str | None = None) -> list[dict[str, Any]]:
     from benchmarks.experiments import EXPERIMENTS
 
     return [
@@ -118,8 +135,8 @@ def _claims() -> list[dict[str, Any]]:
             "size": "" if claim.size is None else f"{claim.size:g}",
             "reading": claim.reading,
         }
-        for name, build in EXPERIMENTS.items()
-        for claim in build().claims
+        for name in (EXPERIMENTS if experiment is None else [experiment])
+        for claim in EXPERIMENTS[name]().claims
     ]
 
 
@@ -128,13 +145,11 @@ def _claims() -> list[dict[str, Any]]:
 
 @_CARDS.register("method")
 def _method_card(name: str) -> tuple[str, Any]:
-    from smart_repro.methods import METHODS
-    from smart_repro.methods.card import card as method_card
-    from smart_repro.methods.card import render
+    from smart_repro.card import card as method_card
+    from smart_repro.card import render
 
-    METHODS[name]
-    found = method_card(name)
-    return render(found), asdict(found)
+    content = method_card(name)
+    return render(content), asdict(content)
 
 
 @_CARDS.register("task")
@@ -142,10 +157,36 @@ def _task_card(name: str) -> tuple[str, Any]:
     from benchmarks.tasks import TASKS
 
     task = TASKS[name]
-    content = {
-        field: _plain(getattr(task, field)) for field in task.__dataclass_fields__ if not callable(getattr(task, field))
+    content = _task_content(task)
+    return _text(f"Task {name}: {task.title}", content), content
+
+
+def _task_content(task: Task) -> dict[str, Any]:
+    from benchmarks.tasks import Regression
+
+    head = task.head
+    files = {
+        split: sorted({name for layout in task.layouts if (name := layout.expects(split))}) for split in task.splits
     }
-    return _fields(f"Task {name}: {task.title}", content), content
+    return {
+        "predicts": f"a number from {head.low:g} to {head.high:g}" if isinstance(head, Regression) else head.labels,
+        "texts": task.text,
+        "metrics": task.metrics,
+        "data": "generated" if task.generated else "files or hub",
+        "rows": dict(task.sizes),
+        "put together from": {split: " + ".join(parts) for split, parts in task.parts.items()},
+        "evaluated by runs of": task.train_with,
+        "folders": task.folders,
+        "files": {split: " or ".join(names) for split, names in files.items() if names},
+        "labels in the files": dict(task.spelling),
+        "hub": task.hub and " ".join(filter(None, (task.hub.repo, task.hub.config))),
+        "hub's splits": dict(task.hub.splits) if task.hub else {},
+        "best reachable on dev": {metric: round(value, 4) for metric, value in task.ceiling.items()},
+        "word pieces at most": task.max_length,
+        "version": task.version,
+        "in the papers": task.paper,
+        "licence": task.licence,
+    }
 
 
 @_CARDS.register("experiment")
@@ -154,32 +195,32 @@ def _experiment_card(name: str) -> tuple[str, Any]:
 
     experiment = EXPERIMENTS[name]()
     content = {
-        "rows": [f"{row.id} ({row.title})" for row in experiment.rows],
+        "rows": {row.id: row.title for row in experiment.rows},
         "columns": [column.id for column in experiment.columns],
         "seeds": list(experiment.seeds),
         "runs": len({spec for *_, spec in experiment.specs()}),
         "settings": dict(experiment.settings),
         "published numbers": len(experiment.published) + len(experiment.points),
-        "not run": [f"{cell}: {reason}" for cell, reason in experiment.missing.items()],
-        "claims": [f"{claim.id}: {claim.sentence}" for claim in experiment.claims],
+        "not run": dict(experiment.missing),
+        "claims": {claim.id: claim.sentence for claim in experiment.claims},
         "notes": list(experiment.notes),
     }
-    about = inspect.cleandoc(inspect.getmodule(EXPERIMENTS[name]).__doc__ or "")
-    return f"{about}\n\n{_fields(f'Experiment {name}: {experiment.title}', content)}", content
+    document = inspect.cleandoc(inspect.getmodule(EXPERIMENTS[name]).__doc__ or "")
+    return f"{document}\n\n{_text(f'Experiment {name}: {experiment.title}', content)}", content
 
 
 @_CARDS.register("claim")
 def _claim_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
-    from benchmarks.experiments.planning.claims import KINDS
+    from benchmarks.experiments.planning.claims import KINDS as CLAIM_KINDS
 
-    found = {claim.id: (each, claim) for each, build in EXPERIMENTS.items() for claim in build().claims}
-    if name not in found:
-        raise KeyError(f"no claim named {name!r}; `smart-repro list claims` shows them all")
-    experiment, claim = found[name]
+    claims: Registry[tuple[str, Any]] = Registry("claim", listing="smart-repro list claims")
+    for experiment, build in EXPERIMENTS.items():
+        for claim in build().claims:
+            claims.add(claim.id, (experiment, claim))
+    experiment, claim = claims[name]
     content = {"experiment": experiment, **claim.to_json()}
-    shown = {**content, "kind": f"{claim.kind}: {KINDS[claim.kind]}"}
-    return _fields(f"Claim {name}", shown), content
+    return _text(f"Claim {name}", {**content, "kind": f"{claim.kind}: {CLAIM_KINDS[claim.kind]}"}), content
 
 
 @_CARDS.register("profile")
@@ -199,9 +240,9 @@ def _model_card(name: str) -> tuple[str, Any]:
         "folder": str(files.folder),
         "sha256": files.weights,
         "head": files.head,
-        "saw before": files.contaminated or "-",
+        "saw before": files.contaminated,
     }
-    return _fields(f"Model {name}: {_summary(MODELS[name].__doc__)}", content), content
+    return _text(f"Model {name}: {_summary(MODELS[name].__doc__)}", content), content
 
 
 def _run_card(folder: Path) -> tuple[str, Any]:
@@ -216,9 +257,6 @@ def _spec_card() -> tuple[str, Any]:
     source = inspect.getsource(spec.RunSpec)
     lines = [line.strip() for line in source.splitlines() if re.match(r"    \w+: ", line)]
     return "Settings of a run (--set NAME=VALUE), with their defaults:\n\n" + "\n".join(lines), lines
-
-
-# --- plans ---
 
 
 # --- data ---
@@ -266,22 +304,36 @@ def _summary(doc: str | None) -> str:
     return inspect.cleandoc(doc or "").split("\n")[0]
 
 
-def _first_line(method: Any) -> str:
-    """A method's own docstring, else the first line of its module's."""
-    own = method.__dict__.get("__doc__")
-    module = inspect.getmodule(method)
-    return _summary(own or (module.__doc__ if module else ""))
+def _text(title: str, content: Mapping[str, Any]) -> str:
+    """Return a card: the title, then a line or an indented block for each entry that says something."""
+    return "\n".join([title, "", *(line for name, value in content.items() for line in _entry(name, value))])
 
 
-def _plain(value: Any) -> Any:
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+def _entry(name: str, value: Any) -> list[str]:
+    """Return the lines of one entry; none for an empty one."""
+    if value is None or value in ("", (), [], {}):
+        return []
+    if isinstance(value, Mapping):
+        flat = not any(isinstance(each, Mapping | list | tuple) for each in value.values())
+        inline = ", ".join(f"{key} = {_word(each)}" for key, each in value.items()) if flat else ""
+        if flat and len(inline) <= SHORT:
+            return [f"{name}: {inline}"]
+        inner = [line for key, each in value.items() for line in _entry(str(key), each)]
+        return [f"{name}:", *(f"    {line}" for line in inner)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        inline = ", ".join(map(_word, value))
+        return (
+            [f"{name}: {inline}"] if len(inline) <= SHORT else [f"{name}:", *(f"    {_word(each)}" for each in value)]
+        )
+    return [f"{name}: {_word(value)}"]
 
 
-def _fields(title: str, content: dict[str, Any]) -> str:
-    lines = [title, ""]
-    for name, value in content.items():
-        if value in ("", None, (), [], {}):
-            continue
-        shown = "\n".join(f"    {each}" for each in value) if isinstance(value, list) and len(value) > 3 else value
-        lines.append(f"{name}:\n{shown}" if shown is not value else f"{name}: {value}")
-    return "\n".join(lines)
+def _word(value: Any) -> str:
+    """Return a value as a reader would write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_word, value))
+    return "none" if value is None else str(value)

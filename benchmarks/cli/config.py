@@ -1,40 +1,33 @@
 """``smart-repro.toml``: defaults of command line options, for a folder and what lies below it.
 
-The command line wins over the environment, and that over the file. Paths in the file are relative to it.
+The command line wins over the environment, and that over the file. Every option can stand in it under its own name,
+with underscores; ``[set]`` holds settings of a run. Paths in the file are relative to it.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
+
+import cyclopts.config
 
 from benchmarks.errors import UsageError
 from smart_repro.registry import did_you_mean
 
+if TYPE_CHECKING:
+    from cyclopts import App
+    from cyclopts.argument import Argument, ArgumentCollection
+
 NAME = "smart-repro.toml"
-_DATA = "SMART_REPRO_DATA"
-_NOT_CHECKED = ("results", "model", "seeds")  # `check` has runs of its own, which today's code must do
-_PLACES = ("--source", "--data-dir", "--data-file")  # together they say where data come from
-# key of the file -> what it may be; each is the option of that name
-KEYS: dict[str, type | tuple[type, ...]] = {
-    "results": str,
-    "data_dir": str,
-    "source": str,
-    "model": str,
-    "seeds": (str, int),
-    "workers": int,
-    "executor": str,
-    "address": str,
-    "track": str,
-    "checkpoint_steps": int,
-    "checkpoint_minutes": (int, float),
-    "quiet": bool,
-    "import": list,
-}
+_SOURCES = ("source", "data_dir", "data_file")  # together they say where data come from
+# `check` has runs of its own, which today's code must do: no file of defaults may change what is compared.
+_NOT_CHECKED = frozenset("results profile tasks methods seeds model layers max_train_samples epochs set name".split())
+_NO_OPTIONS = ("config", "default_data_dir", "help", "version")
+_LISTS = ("tasks", "methods")  # typed with commas; a list in the file
 
 
 @dataclass(frozen=True)
@@ -47,82 +40,121 @@ class Config:
     @property
     def text(self) -> str:
         """The file and its settings, in one line."""
-        shown = ", ".join(f"{name} = {value}" for name, value in self.values.items())
-        return f"{self.path}: {shown or 'empty'}" if self.path else f"none ({NAME} here or in a folder above)"
+        settings = ", ".join(f"{name} = {value}" for name, value in self.values.items())
+        return f"{self.path}: {settings or 'empty'}" if self.path else f"none ({NAME} here or in a folder above)"
+
+    @property
+    def data_dir(self) -> Path | None:
+        """The data folder it names."""
+        folder = self.values.get("data_dir")
+        return None if folder is None or self.path is None else self.path.parent / Path(folder).expanduser()
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Give the options of one command the file's values where the command line says nothing (called by cyclopts)."""
+        if self.path is None:
+            return
+        names = {name for argument in arguments for name in _option_names(argument)}
+        values = {name: value for name, value in self.values.items() if name in names}
+        values = self._applicable(values, commands, arguments)
+        resolved = {name: self._value(name, value, arguments) for name, value in values.items()}
+        provider = cyclopts.config.Dict(resolved, use_commands_as_keys=False, source=str(self.path))
+        provider(app, commands, arguments)
+
+    def _applicable(
+        self, values: dict[str, Any], commands: tuple[str, ...], arguments: ArgumentCollection
+    ) -> dict[str, Any]:
+        """Return the values that this command line leaves open.
+
+        Where data come from is one question: if the command line or the environment says anything about it, the file is
+        not asked. Its ``data_dir`` is a default of a lower rank, so that it does not stand in the way of generated data.
+        """
+        from benchmarks.tasks.sources import VARIABLE
+
+        typed = {name for argument in arguments if argument.tokens for name in _option_names(argument)}
+        folder = values.pop("data_dir", None)
+        if typed & set(_SOURCES) or os.environ.get(VARIABLE):
+            values = {name: value for name, value in values.items() if name not in _SOURCES}
+        elif folder is not None and values.get("source", "local") == "local":
+            values = {name: value for name, value in values.items() if name != "source"}
+            values["default_data_dir"] = folder
+        if commands[:1] == ("check",):
+            return {name: value for name, value in values.items() if name not in _NOT_CHECKED}
+        experiment = next((argument.tokens[0].value for argument in arguments if _is_name(argument)), "")
+        unfit = "profile" if experiment == "compare" else "name"  # each belongs to the other kind of grid alone
+        return {name: value for name, value in values.items() if name != unfit}
+
+    def _value(self, name: str, value: Any, arguments: ArgumentCollection) -> Any:
+        """Return a value as the command line would give it: lists joined, paths as seen from the file."""
+        if name == "set" and isinstance(value, Mapping):
+            return [f"{setting}={each}" for setting, each in value.items()]
+        if name in _LISTS and isinstance(value, list):
+            return ",".join(map(str, value))
+        if name == "seeds" and isinstance(value, list):
+            return ",".join(map(str, value)) + ","  # a list names the seeds, however many; a number counts them
+        if name == "data_file" and isinstance(value, list | str):
+            return [self._file(str(each)) for each in ([value] if isinstance(value, str) else value)]
+        argument = next(argument for argument in arguments if name in _option_names(argument))
+        is_path = Path in (argument.hint, *get_args(argument.hint))
+        if isinstance(value, str) and (is_path or (name == "model" and value.startswith((".", "~")))):
+            return str(self._placed(value))
+        return value
+
+    def _file(self, text: str) -> str:
+        """Return ``TASK:SPLIT=PATH`` with the path as seen from the file."""
+        split, equals, path = text.partition("=")
+        return f"{split}={self._placed(path)}" if equals and path else text
+
+    def _placed(self, path: str) -> Path:
+        assert self.path is not None
+        return self.path.parent / Path(path).expanduser()
 
 
 def find(folder: Path) -> Path | None:
-    """The file in this folder, or in the nearest one above that has it."""
+    """Return the file in this folder, or in the nearest one above that has it."""
     return next((path for place in (folder, *folder.parents) if (path := place / NAME).is_file()), None)
 
 
-def read(path: Path) -> Config:
-    """The defaults a file sets. Raises UsageError naming the file, and the key that is wrong."""
+def read(path: Path, names: Callable[[], set[str]]) -> Config:
+    """Return the defaults a file sets. What a value may be is checked by the command that has the option.
+
+    Args:
+        names: returns the options there are, see :func:`option_names`.
+    Raises: UsageError: naming the file, and the key that is wrong.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    for name, value in content.items():
-        if name not in KEYS:
-            hint = did_you_mean(name, KEYS) or f"; there are {', '.join(KEYS)}"
+        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}; correct it, or remove it") from error
+    options = names() if content else set()
+    for name in content:
+        if name not in options:
+            hint = did_you_mean(name, options) or f"; there are {', '.join(sorted(options))}"
             raise UsageError(f"{path}: no option {name!r}{hint}")
-        wanted = KEYS[name]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            kinds = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
-            raise UsageError(f"{path}: {name} must be a {kinds}, got {value!r}")
-    return Config(
-        path.resolve(), {name: _placed(name, value, path.resolve().parent) for name, value in content.items()}
-    )
+    return Config(path.resolve(), content)
 
 
-def _placed(name: str, value: Any, folder: Path) -> Any:
-    """Paths as seen from the file, whatever folder the command is given in."""
-    is_path = name in ("results", "data_dir") or (name == "model" and value.startswith("."))
-    return str(folder / Path(value).expanduser()) if is_path else value
+def option_names(app: App) -> set[str]:
+    """Return the names of all options of all commands, as a file spells them."""
+    return {name for command in _commands(app) for name in _own_names(command)} - set(_NO_OPTIONS)
 
 
-def in_front(words: Sequence[str]) -> list[str]:
-    """The command line with ``--config F`` before the verb, wherever it was typed."""
-    for place, word in enumerate(words):
-        if word == "--config" and place + 1 < len(words):
-            return [word, words[place + 1], *words[:place], *words[place + 2 :]]
-        if word.startswith("--config="):
-            return [word, *words[:place], *words[place + 1 :]]
-    return list(words)
+def _own_names(command: App) -> Iterator[str]:
+    if command.default_command is not None:
+        for argument in command.assemble_argument_collection():
+            yield from _option_names(argument)
 
 
-def defaults(config: Config, command: Any, words: Sequence[str]) -> dict[str, Any]:
-    """The file's values as a click ``default_map`` of a group of commands.
-
-    Where data come from is one question: if the command line or the environment says anything about it, the file is
-    not asked. Else its ``data_dir`` counts as ``SMART_REPRO_DATA`` does, so that it does not stand in the way of
-    generated data.
-    """
-    values = dict(config.values)
-    folder, source = values.pop("data_dir", None), values.pop("source", None)
-    asked = any(word.split("=")[0] in _PLACES for word in words) or os.environ.get(_DATA)
-    if folder and not asked and source in (None, "local"):
-        os.environ[_DATA] = folder
-    elif source and not asked:
-        values["source"] = source
-    return _for_group(values, command)
+def _commands(app: App) -> Iterator[App]:
+    yield app
+    for name in app:
+        if not name.startswith("-"):
+            yield from _commands(app[name])
 
 
-def _for_group(values: Mapping[str, Any], group: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            found[name] = _for_group(values, command)
-            continue
-        keys = {
-            option.lstrip("-").replace("-", "_"): each.name
-            for each in command.params
-            for option in each.opts
-            if option.startswith("--")
-        }
-        found[name] = {
-            keys[key]: value
-            for key, value in values.items()
-            if key in keys and not (name == "check" and key in _NOT_CHECKED)
-        }
-    return found
+def _option_names(argument: Argument) -> list[str]:
+    return [name.removeprefix("--").replace("-", "_") for name in argument.names if name.startswith("--")]
+
+
+def _is_name(argument: Argument) -> bool:
+    """Whether this is the positional argument that says which experiment, and it was typed."""
+    return argument.field_info.name == "experiment" and not _option_names(argument) and bool(argument.tokens)

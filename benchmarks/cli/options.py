@@ -1,96 +1,110 @@
-"""The options that several verbs share: each is described once, here."""
+"""Options of the command line that are no part of what is run: where results lie, how the work is done, what is printed.
+
+What is run is :class:`benchmarks.options.GridOptions`.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from cyclopts import Parameter, validators
+
+from benchmarks.cli import completion
+from benchmarks.options import DataOptions, GridOptions, TuningOptions, Workers, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from benchmarks.engine.executor import Executor
+
+_MINUTES_AT_MOST = 100_000
 
 
-def task_names(incomplete: str) -> list[str]:
-    """Completes a task in the shell. Other names would have to load torch first: too slow while somebody types."""
-    from benchmarks.tasks import TASKS
-
-    return [name for name in TASKS if name.startswith(incomplete)]
+def _finite(kind: Any, value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError("It must be a finite number.")
 
 
-def words(*known: str) -> Callable[[str], list[str]]:
-    """Completes one of these in the shell."""
-    return lambda incomplete: [word for word in known if word.startswith(incomplete)]
-
-
+FLAT = Parameter(name="*")  # the fields of a dataclass are options themselves
+Grid = Annotated[GridOptions, FLAT]
+Tuning = Annotated[TuningOptions, FLAT]
+Data = Annotated[DataOptions, FLAT]
 Name = Annotated[
     str,
-    typer.Argument(
-        help="an experiment (`smart-repro list experiments`), a paper (smart, sda: all of it), controls, or "
-        "compare for a grid of your own"
+    Parameter(
+        help="an experiment (`smart-repro list experiments`), a paper (smart, sda: all of it), controls, or compare "
+        "for a grid of your own",
+        completer=lambda context: completion.experiments(),
     ),
 ]
-Profile = Annotated[
+StoredName = Annotated[
     str | None,
-    typer.Option(
-        help="demo (generated data, minutes), small (real data, MiniLM) or paper; default demo",
-        autocompletion=words("demo", "small", "paper"),
+    Parameter(
+        help="an experiment that was run; default: all in the results folder", completer=completion.stored_experiments
     ),
 ]
-Tasks = Annotated[str | None, typer.Option(help="comma-separated: rte,cola,stsb")]
-Methods = Annotated[
-    str | None,
-    typer.Option(
-        help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; or rows of a published "
-        "table, by name"
+Key = Annotated[
+    str,
+    Parameter(
+        help="a run's key, or its beginning: `smart-repro runs list` shows them",
+        completer=completion.keys,
     ),
 ]
-Seeds = Annotated[str | None, typer.Option(help="how many (5), which (3,7) or a range (10-19)")]
-Model = Annotated[str | None, typer.Option(help="tiny, minilm, a local folder or a hub id")]
-Layers = Annotated[int | None, typer.Option(help="keep only the model's first so many layers")]
-SampleCount = Annotated[
-    int | None, typer.Option("--max-train-samples", help="train on so many examples (the same for every method)")
-]
-Epochs = Annotated[int | None, typer.Option(help="passes over the training set")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="any other setting of a run: --set batch_size=32 (see `smart-repro show spec`)"),
-]
-SourceKind = Annotated[str | None, typer.Option("--source", help="local, hub or generated")]
-DataDir = Annotated[
-    Path | None, typer.Option(help="folder with the data sets' official files (or set SMART_REPRO_DATA)")
-]
-DataFile = Annotated[list[str] | None, typer.Option(help="one file for one split: --data-file mnli:train=PATH")]
-Results = Annotated[Path, typer.Option(help="where runs, manifests and reports are kept")]
-RunName = Annotated[
-    str | None, typer.Option("--name", help="name of a grid of your own in the results folder; default compare")
-]
-Plugins = Annotated[
-    list[str] | None, typer.Option("--import", help="a module to import first: it may register methods and tasks")
-]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print results only, no progress")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would be done, train nothing")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="runs at a time; default: one per core, or as many as fit on the GPUs")
-]
-ExecutorName = Annotated[
-    str, typer.Option("--executor", help="local (this machine) or ray (this machine or a cluster)")
-]
-Address = Annotated[str | None, typer.Option(help="of a Ray cluster that runs already; default: one of our own")]
-Tune = Annotated[
-    bool, typer.Option("--tune", help="first: 12 trials of every method, on the holdout, on seeds of their own")
-]
-Tuned = Annotated[bool, typer.Option("--tuned", help="then: every method with its best trial on each task")]
-RetryFailed = Annotated[bool, typer.Option(help="also try again what failed for a reason that may not go away")]
-CheckpointSteps = Annotated[
-    int | None, typer.Option(min=1, help="save each run's state after every so many updates; default: by time only")
-]
-CheckpointMinutes = Annotated[
-    float, typer.Option(min=0.0, help="save each run's state every so many minutes; 0: never by time")
-]
-Track = Annotated[
-    str | None, typer.Option(help="tensorboard: loss parts, rates and scores of each run, live, in RESULTS/tensorboard")
-]
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="print JSON")]
+Quiet = Annotated[bool, Parameter(alias="-q", help="print results only, no progress")]
 
-RESULTS = Path("results")
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """How the work is done; nothing here changes a result."""
+
+    workers: Workers = None
+    executor: Annotated[
+        str,
+        Parameter(
+            help="local (this machine) or ray (this machine or a cluster)",
+            completer=completion.words("local", "ray"),
+        ),
+    ] = "local"
+    address: Annotated[str | None, Parameter(help="of a Ray cluster that runs already; default: one of our own")] = None
+    retry_failed: Annotated[bool, Parameter(help="also try again what failed for a reason that may not go away")] = (
+        False
+    )
+    checkpoint_steps: Annotated[
+        int | None,
+        Parameter(
+            help="save each run's state after every so many updates; default: by time only",
+            converter=whole,
+            validator=validators.Number(gte=1),
+        ),
+    ] = None
+    checkpoint_minutes: Annotated[
+        float,
+        Parameter(
+            help="save each run's state every so many minutes; 0: never by time",
+            validator=(_finite, validators.Number(gte=0, lte=_MINUTES_AT_MOST)),
+        ),
+    ] = 1.0
+    track: Annotated[
+        str | None,
+        Parameter(
+            help="tensorboard: loss parts, rates and scores of each run, live, in RESULTS/tensorboard",
+            completer=completion.words("tensorboard"),
+        ),
+    ] = None
+    dry_run: Annotated[bool, Parameter(negative=(), help="show what would be done, train nothing")] = False
+    quiet: Quiet = False
+
+    @property
+    def checkpoint(self) -> dict[str, float]:
+        """The two intervals as :func:`benchmarks.training.execute.execute` takes them."""
+        return {"checkpoint_steps": self.checkpoint_steps or 0, "checkpoint_seconds": 60 * self.checkpoint_minutes}
+
+    def make_executor(self, memory: float) -> Executor:
+        """Return what does the work; ``memory`` is what a run needs of a GPU, in bytes."""
+        from benchmarks.engine.choose import make_executor
+
+        return make_executor(self.executor, self.workers, memory, self.address)
+
+
+Execution = Annotated[ExecutionOptions, FLAT]

@@ -7,26 +7,23 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from cyclopts import App, Parameter
 
-from benchmarks.cli.actions import print_json, print_table
-from benchmarks.cli.options import RESULTS, Json, Results
+from benchmarks.cli import completion
+from benchmarks.cli.actions import CHECK_FAILED, DONE, hint, print_json, print_table
+from benchmarks.cli.options import Data, Json, Key
 from benchmarks.errors import UsageError
+from benchmarks.options import RESULTS, DataOptions, Plugins, Results, command, results_words
 
-runs_app = typer.Typer(
-    help="List, show, compare, rerun, remove, pack, unpack and publish the runs of a results folder.",
-    no_args_is_help=True,
-)
+runs_app = App(help="List, show, compare, rerun, remove, pack, unpack and publish the runs of a results folder.")
 
-Key = Annotated[str, typer.Argument(help="a run's key, or its beginning")]
-Keys = Annotated[list[str], typer.Argument(help="keys of runs, or their beginnings")]
+Keys = Annotated[str, Parameter(help="keys of runs, or their beginnings", completer=completion.keys)]
 
 
-@runs_app.command("list")
+@runs_app.command(name="list")
 def list_(
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="rows with this value: --only task=rte --only seed=0")
-    ] = None,
+    *,
+    only: Annotated[list[str] | None, Parameter(help="rows with this value: --only task=rte --only seed=0")] = None,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
@@ -51,8 +48,8 @@ def list_(
     print(f"{len(done)} finished runs, {len(rows) - len(done)} others", file=sys.stderr)
 
 
-@runs_app.command()
-def show(key: Key, results: Results = RESULTS) -> None:
+@runs_app.command
+def show(key: Key, /, *, results: Results = RESULTS) -> None:
     """Show a run: settings, versions and scores, or where it stands and why.
 
     Example: smart-repro runs show 3fa9
@@ -73,8 +70,8 @@ def show(key: Key, results: Results = RESULTS) -> None:
     )
 
 
-@runs_app.command()
-def compare(key: Key, other: Key, results: Results = RESULTS, as_json: Json = False) -> None:
+@runs_app.command
+def compare(key: Key, other: Key, /, *, results: Results = RESULTS, as_json: Json = False) -> int:
     """Show what two finished runs differ in; exit code 1 if they predict something else.
 
     Example: smart-repro runs compare 3fa9 71c0
@@ -83,21 +80,21 @@ def compare(key: Key, other: Key, results: Results = RESULTS, as_json: Json = Fa
 
     found = runs.compare(_store(results), key, other)
     print(json.dumps(found, indent=1) if as_json else runs.comparison_text(found))
-    raise typer.Exit(1 if found["predictions"] else 0)
+    return CHECK_FAILED if found["predictions"] else DONE
 
 
-@runs_app.command()
+@runs_app.command
 def rerun(
     key: Key,
-    source: Annotated[str | None, typer.Option("--source", help="local, hub or generated")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data sets' official files")] = None,
-    data_file: Annotated[list[str] | None, typer.Option(help="one file for one split: mnli:train=PATH")] = None,
-    plugins: Annotated[list[str] | None, typer.Option("--import", help="a module to import first")] = None,
+    /,
+    *,
+    where: Data = DataOptions(),  # noqa: B008 (frozen)
+    plugins: Plugins = None,
     keep_weights: Annotated[
-        bool, typer.Option("--keep-weights", help="keep its weights in the results folder, for `smart-repro export`")
+        bool, Parameter(negative=(), help="keep its weights in the results folder, for `smart-repro export`")
     ] = False,
     results: Results = RESULTS,
-) -> None:
+) -> int:
     """Do a finished run again beside the old one, and say whether it predicts the same, byte for byte.
 
     Where it does not (exit 1: another device, other versions), the scores and versions of both are shown.
@@ -111,23 +108,25 @@ def rerun(
 
     prepare(plugins or [])
     store = _store(results)
-    found = runs.find(store, key)
-    generated = TASKS[store.spec(found).task].generated and not (source or data_dir)
-    where = resolve_source("generated" if generated else source, data_dir, parse_data_files(data_file or []))
+    whole_key = runs.find(store, key)
+    generated = TASKS[store.spec(whole_key).task].generated and not (where.source or where.data_dir)
+    kind = "generated" if generated else where.source
+    files = parse_data_files(where.data_file or [])
+    source = resolve_source(kind, where.data_dir, files, default_dir=where.default_data_dir)
     if keep_weights:
-        runs.keep_weights(store, found, where)
-        print(f"{found} is reproduced, byte for byte; its weights: {store.weights(found)}")
-        print(f"Next: smart-repro export {found}", file=sys.stderr)
-        return
-    differing = runs.rerun(store, found, where)
-    print(runs.rerun_text(found, differing))
-    raise typer.Exit(1 if differing["predictions"] else 0)
+        runs.keep_weights(store, whole_key, source)
+        print(f"{whole_key} is reproduced, byte for byte; its weights: {store.weights(whole_key)}")
+        hint(False, command("export", whole_key, *results_words(results)))
+        return DONE
+    differing = runs.rerun(store, whole_key, source)
+    print(runs.rerun_text(whole_key, differing))
+    return CHECK_FAILED if differing["predictions"] else DONE
 
 
-@runs_app.command()
+@runs_app.command
 def remove(
-    keys: Keys,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    *keys: Keys,
+    yes: Annotated[bool, Parameter(alias="-y", negative=(), help="do not ask")] = False,
     results: Results = RESULTS,
 ) -> None:
     """Forget runs: their results, weights and work. Asks first.
@@ -139,16 +138,17 @@ def remove(
     store = _store(results)
     found = [runs.find(store, key) for key in keys]
     print("\n".join(found))
-    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Remove these {len(found)} runs from {results}?")):
+    if not yes and not (sys.stdin.isatty() and _confirmed(f"Remove these {len(found)} runs from {results}?")):
         raise UsageError("nothing was removed; --yes removes without asking")
     runs.remove(store, found)
     print(f"Removed {len(found)} runs; `smart-repro run` does them again where a table needs them")
 
 
-@runs_app.command()
+@runs_app.command
 def pack(
-    archive: Annotated[Path, typer.Argument(help="the file to write: runs.tar.gz")],
-    keys: Annotated[list[str] | None, typer.Argument(help="which runs; default: all finished ones")] = None,
+    archive: Annotated[Path, Parameter(help="the file to write: runs.tar.gz")],
+    /,
+    *keys: Annotated[str, Parameter(help="which runs; default: all finished ones", completer=completion.keys)],
     results: Results = RESULTS,
 ) -> None:
     """Pack finished runs, and the tables they are in, into one file for another machine.
@@ -162,12 +162,14 @@ def pack(
     chosen = [runs.find(store, key) for key in keys] if keys else sorted(store.done_keys())
     count = archive_module.pack(store, archive, chosen, archive_module.experiments_of(store, chosen))
     print(f"Packed {count} runs into {archive} ({archive.stat().st_size / 2**20:.1f} MiB)")
-    print(f"Next: smart-repro runs unpack {archive} --results THERE", file=sys.stderr)
+    hint(False, command("runs", "unpack", str(archive)) + " (on the other machine)")
 
 
-@runs_app.command()
+@runs_app.command
 def unpack(
-    archive: Annotated[Path, typer.Argument(help="a file that `runs pack` wrote")],
+    archive: Annotated[Path, Parameter(help="a file that `runs pack` wrote")],
+    /,
+    *,
     results: Results = RESULTS,
 ) -> None:
     """Merge the runs of an archive into a results folder; runs that are here stay as they are.
@@ -181,13 +183,17 @@ def unpack(
         raise UsageError(f"there is no file {archive}")
     merged = unpack_archive(Store(results), archive)
     print(f"{len(merged.new)} new runs, {len(merged.kept)} were here already, {merged.manifests} new tables")
-    print("Next: smart-repro status", file=sys.stderr)
+    hint(False, command("status", *results_words(results)))
 
 
-@runs_app.command()
+@runs_app.command
 def publish(
-    folder: Annotated[Path, typer.Argument(help="the folder to write into, for a repository: results/published")],
-    names: Annotated[list[str] | None, typer.Argument(help="which experiments; default: all that were run")] = None,
+    folder: Annotated[Path, Parameter(help="the folder to write into, for a repository: results/published")],
+    /,
+    *names: Annotated[
+        str,
+        Parameter(help="which experiments; default: all that were run", completer=completion.stored_experiments),
+    ],
     results: Results = RESULTS,
 ) -> None:
     """Copy experiments' finished runs, compact and without texts or paths, into a folder that can be committed.
@@ -198,9 +204,13 @@ def publish(
     from benchmarks.sharing import publish as publish_module
 
     store = _store(results)
-    done = publish_module.publish(store, names or experiments(results), folder)
+    done = publish_module.publish(store, list(names) or experiments(results), folder)
     print(f"{done.runs} runs in {folder}, {done.new} of them new; {done.size / 2**20:.1f} MiB in all")
-    print(f"Next: smart-repro report --results {folder}", file=sys.stderr)
+    hint(False, command("report", *results_words(folder)))
+
+
+def _confirmed(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _store(results: Path) -> Any:

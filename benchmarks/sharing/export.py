@@ -293,7 +293,7 @@ def _file(source: str) -> str:
 
 
 def _method(spec: RunSpec, run: Run) -> str:
-    from smart_repro.methods.card import card as method_card
+    from smart_repro.card import card as method_card
 
     about = method_card(spec.method)
     meanings = {option.name: option.meaning for option in about.options}

@@ -39,16 +39,22 @@ def resolve_source(
     kind: str | None = None,
     data_dir: str | Path | None = None,
     data_files: Mapping[tuple[str, str], Path] | None = None,
+    *,
+    default_dir: str | Path | None = None,
 ) -> Source:
     """The source a command line means: a data folder (given, or in SMART_REPRO_DATA) is read alone, else the hub.
+
+    Args:
+        default_dir: the data folder of a file of defaults; it counts where neither option nor environment says anything.
 
     Raises: UsageError: if the options contradict each other.
     """
     files = dict(data_files or {})
     if kind is not None and kind not in KINDS:
         raise UsageError(f"no source named {kind!r}{did_you_mean(kind, KINDS)}; there are {', '.join(KINDS)}")
+    variable = os.environ.get(VARIABLE)
     origin = "--data-dir" if data_dir else VARIABLE
-    folder = data_dir or os.environ.get(VARIABLE) or None
+    folder = data_dir or variable or (default_dir if kind in (None, "local") and not files else None)
     if kind == "generated" and not data_dir:
         return Source(kind, None, files)  # SMART_REPRO_DATA may stay set: nothing is read from it
     if kind in ("hub", "generated"):

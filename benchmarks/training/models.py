@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,13 @@ def resolve(name: str) -> ModelFiles:
     if folder.is_absolute() or name.startswith((".", "~")):
         raise UsageError(f"--model {name}: there is no such folder")
     return _from_hub(name)
+
+
+def layers(name: str) -> int | None:
+    """Return how many encoder layers a model has; None where its configuration does not say."""
+    config = json.loads((resolve(name).folder / "config.json").read_text(encoding="utf-8"))
+    counts = [config[field] for field in ("num_hidden_layers", "n_layers", "n_layer") if field in config]
+    return int(counts[0]) if counts else None
 
 
 def tokenizer(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from smart_repro import models, precision
+from smart_repro.declarations import configure
 from smart_repro.perturbation import observed, shifted
-from smart_repro.registry import Registry, did_you_mean
+from smart_repro.registry import Registry
 from smart_repro.seeding import Streams
 
 METHODS: Registry[type[Method]] = Registry(
@@ -65,7 +66,7 @@ class Method:
     exact: bool = False  # whether all passes are float32 without TF32 in any run, because their outputs are compared
 
     def __init__(self, **config: Any) -> None:
-        self.config = _configured(type(self), config)
+        self.config = configure(type(self), config)
         self.streams = Streams()
         self.precision = "fp32"  # of the run; set before ``setup``, like the next one
         self.updates_per_epoch: int | None = None  # None: the loop did not say
@@ -301,12 +302,3 @@ def register(name: str) -> Callable[[type[Method]], type[Method]]:
         return METHODS.add(name, method)
 
     return enter
-
-
-def _configured(method: type[Method], config: dict[str, Any]) -> Any:
-    known = [option.name for option in fields(method.Config)]
-    for option in config:
-        if option not in known:
-            hint = did_you_mean(option, known) or f"; it has: {', '.join(known) or 'none'}"
-            raise ValueError(f"method {method.name!r} has no option {option!r}{hint}")
-    return method.Config(**config)

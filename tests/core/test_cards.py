@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 import pytest
 
+from smart_repro.card import card, option_comments, render
 from smart_repro.methods import METHODS, build
-from smart_repro.methods.card import card, option_comments, render
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -225,8 +225,8 @@ def test_a_silent_consistency_term_is_reported(trained: Trained) -> None:
 
 def test_a_method_registers_by_its_decorator_alone(trained: Trained) -> None:
     """A new method is a class with a decorator: listed, built, trained and described without another line."""
+    from smart_repro.card import card
     from smart_repro.methods import register
-    from smart_repro.methods.card import card
 
     @register("half-loss")
     class HalfLoss(Method):

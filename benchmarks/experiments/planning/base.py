@@ -16,7 +16,7 @@ from benchmarks.papers.placed import Number, Omission, Point
 from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods
 from benchmarks.tasks import TASKS
 from benchmarks.training.models import MODELS
-from smart_repro.methods import build
+from smart_repro.declarations import configure, methods
 from smart_repro.registry import Registry
 
 SCHEMA = 1
@@ -334,7 +334,7 @@ def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
     Raises: UsageError: for an option or value the method refuses.
     """
     try:
-        config = build(choice.name, **dict(choice.options)).config
+        config = configure(methods()[choice.name], dict(choice.options))
     except ValueError as error:
         raise UsageError(str(error)) from error
     changed = {option.name: getattr(config, option.name) for option in fields(config)}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import options
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import tuning
@@ -16,54 +16,32 @@ from benchmarks.experiments.planning.available import available, startable
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
-from benchmarks.spec import MethodChoice, RunSpec, parse_methods, parse_value
+from benchmarks.options import GridOptions, TuningOptions
+from benchmarks.spec import MethodChoice, parse_methods, parse_value
+from benchmarks.spec_checks import LARGEST_SEED, SETTINGS, SPLITS, field_problem
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
+from benchmarks.training import models
 from smart_repro.methods import METHODS
+from smart_repro.registry import did_you_mean
 
-_OPTIONS = {
-    "profile": "--profile",
-    "tasks": "--tasks",
-    "methods": "--methods",
-    "seeds": "--seeds",
-    "model": "--model",
-    "layers": "--layers",
-    "max_train_samples": "--max-train-samples",
-    "epochs": "--epochs",
-    "settings": "--set",
-    "source": "--source",
-    "data_dir": "--data-dir",
-    "data_file": "--data-file",
-    "grid_name": "--name",
-    "plugins": "--import",
-    "results": "--results",
-}
-_OF_A_RUN = ("source", "data_dir", "data_file", "plugins", "results")  # what `runs rerun` needs to know
-SPLITS = ("dev", "holdout", "train", "test")
+_OF_A_RUN = ("source", "data_dir", "data_file", "plugins")  # what `runs rerun` needs to know
+_NAMED = ("model", "layers", "max_train_samples", "epochs")  # settings of a run with options of their own
+_OPTIONS = tuple(field.name for field in (*fields(GridOptions), *fields(TuningOptions)))
+SEEDS_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """The options ``plan``, ``run`` and ``reproduce`` share, as typed."""
+class Request(GridOptions, TuningOptions):
+    """The options ``plan``, ``run``, ``reproduce`` and ``check`` share, as typed, and the experiment they are about.
+
+    Attributes:
+        name: an experiment, a group of them, or ``compare``.
+        results: the results folder; None: ``results``.
+    """
 
     name: str
-    profile: str | None = None
-    tasks: str | None = None
-    methods: str | None = None
-    seeds: str | None = None
-    model: str | None = None
-    layers: int | None = None
-    max_train_samples: int | None = None
-    epochs: int | None = None
-    settings: list[str] | None = None
-    source: str | None = None
-    data_dir: Path | None = None
-    data_file: list[str] | None = None
     results: Path | None = None
-    grid_name: str | None = None
-    plugins: list[str] | None = None
-    tune: bool = False
-    tuned: bool = False
 
     @property
     def title(self) -> str:
@@ -71,21 +49,20 @@ class Request:
         return f"{self.name}-tuning" if self.tune else self.grid_name or self.name
 
     def experiment(self) -> Experiment:
-        """The experiment asked for. Raises UsageError or UnknownNameError with what to do."""
+        """Return the experiment asked for. Raises UsageError or UnknownNameError with what to do."""
         if self.name == "compare":
             return self._compare()
-        if self.grid_name:
-            raise UsageError("--name is for a grid of your own (compare); a published table keeps its name")
+        self._check_name()
         profile = self.profile or "demo"
         if profile == "demo" and self.data_dir:
             raise UsageError(
                 "--data-dir contradicts the profile demo, whose data are generated; use --profile small or paper"
             )
-        whole = PROFILES[profile](EXPERIMENTS[self.name]())
-        tasks = tuple(stand_in(task) or task if profile == "demo" else task for task in _names(self.tasks))
+        published = EXPERIMENTS[self.name]()
+        whole = PROFILES[profile](published)
         return narrowed(
             whole,
-            tasks=tasks,
+            tasks=self._tasks_of(published, whole, profile),
             methods=self.methods,
             seeds=parse_seeds(self.seeds) if self.seeds else (),
             settings=self.changed(),
@@ -95,18 +72,18 @@ class Request:
         """One request per experiment: itself, or one for every member of the group it names."""
         if self.name not in GROUPS:
             return [self]
-        if self.grid_name:
-            raise UsageError("--name is for a grid of your own (compare); a published table keeps its name")
+        self._check_name()
         return [replace(self, name=name) for name in members(self.name)]
 
     def found(self) -> tuple[Experiment, Source]:
-        """The experiment and where its data come from, without the columns whose data are not there.
+        """Return the experiment and where its data come from, without the columns whose data are not there.
 
         Of a task that is asked for by name at least one column must be there.
 
         Raises: UsageError, DataError.
         """
         experiment = self.experiment()
+        _check_models(experiment)
         source = self.where(experiment)
         asked = experiment.tasks if self.tasks is not None else ()
         experiment = startable(available(experiment, source, asked), source)
@@ -119,42 +96,59 @@ class Request:
         return experiment, source
 
     def where(self, experiment: Experiment) -> Source:
-        """Where the experiment's data come from."""
+        """Return where the experiment's data come from. Raises UsageError if the options contradict each other."""
+        files = parse_data_files(self.data_file or [])
+        _check_files(files)
         if all(TASKS[task].generated for task in experiment.trained):
             return resolve_source(
                 "generated" if self.source is None and not self.data_dir else self.source, self.data_dir
             )
-        return resolve_source(self.source, self.data_dir, parse_data_files(self.data_file or []))
+        return resolve_source(self.source, self.data_dir, files, default_dir=self.default_data_dir)
 
     def changed(self) -> dict[str, Any]:
-        """The settings of a run the options name."""
-        named = {
-            "model": self.model,
-            "layers": self.layers,
-            "max_train_samples": self.max_train_samples,
-            "epochs": self.epochs,
-        }
-        return {
-            **{name: value for name, value in named.items() if value is not None},
-            **parse_settings(self.settings or []),
-        }
+        """Return the settings of a run that the options name. Raises UsageError for a value that no run can have."""
+        named = {name: value for name in _NAMED if (value := getattr(self, name)) is not None}
+        settings = parse_settings(self.settings or [])
+        twice = sorted(named.keys() & settings.keys())
+        if twice:
+            flag = options.flags(GridOptions)[twice[0]]
+            raise UsageError(f"{flag} and --set {twice[0]} say the same twice: leave one of them out")
+        for name, value in named.items():
+            if problem := field_problem({name: value}):
+                raise UsageError(f"{options.flags(GridOptions)[name]} {value}: {problem}")
+        return {**named, **settings}
 
-    def command(self, verb: str) -> str:
-        """A command line that asks for the same."""
-        flags = [f"--{name}" for name in ("tune", "tuned") if getattr(self, name)]
-        return shlex.join(["smart-repro", verb, self.name, *self._options(_OPTIONS), *flags])
+    def command(self, verb: str, *further: str) -> str:
+        """Return a command line that asks for the same.
+
+        Args:
+            further: words of options that are no part of the request.
+        """
+        words = options.words(self, _OPTIONS)
+        return options.command(verb, self.name, *words, *options.results_words(self.results), *further)
 
     def rerun(self) -> str:
-        """A command line that does one finished run again, ``KEY``, and compares its predictions byte for byte."""
-        return shlex.join(["smart-repro", "runs", "rerun", "KEY", *self._options(_OF_A_RUN)])
+        """Return a command line that does one finished run again, ``KEY``, and compares its predictions byte for byte."""
+        words = options.words(self, _OF_A_RUN)
+        return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 
-    def _options(self, names: Iterable[str]) -> Iterator[str]:
-        for name in names:
-            value = getattr(self, name)
-            if value is None or (name == "results" and value == Path("results")):
-                continue
-            for each in value if isinstance(value, list) else [value]:
-                yield from (_OPTIONS[name], str(each))
+    def _check_name(self) -> None:
+        if self.grid_name:
+            raise UsageError("--name is for a grid of your own (compare); a published table keeps its name")
+
+    def _tasks_of(self, published: Experiment, experiment: Experiment, profile: str) -> tuple[str, ...]:
+        """Return the tasks to keep, in the profile's names; they may be typed in the paper's."""
+        tasks = []
+        for typed in _names(self.tasks):
+            task = stand_in(typed) or typed if profile == "demo" else typed
+            if task not in experiment.tasks:
+                pairs = {task: stand_in(task) for task in published.tasks} if profile == "demo" else {}
+                names = [
+                    f"{task} (here {pairs[task]})" if pairs.get(task) else task for task in pairs or experiment.tasks
+                ]
+                raise UsageError(f"--tasks {typed}: {self.name} has no such task; it has {', '.join(names)}")
+            tasks.append(task)
+        return tuple(tasks)
 
     def _compare(self) -> Experiment:
         if self.profile is not None:
@@ -164,6 +158,12 @@ class Request:
                 "compare needs --tasks and --methods, for example --tasks rte,cola --methods vanilla,smart"
             )
         tasks = _names(self.tasks)
+        if self.grid_name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,99}", self.grid_name):
+            raise UsageError(
+                f"--name {self.grid_name}: give letters, digits, dots, dashes and underscores: a folder is named so"
+            )
+        if self.grid_name in {*EXPERIMENTS, *GROUPS}:
+            raise UsageError(f"--name {self.grid_name}: that is a published experiment; give your grid another name")
         demo = all(TASKS[task].generated for task in tasks)
         base = {**DEMO_SETTINGS} if demo and (self.model or "tiny") == "tiny" else {}
         return compare(
@@ -176,44 +176,91 @@ class Request:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """``"5"`` = five seeds from 0; ``"3,7"`` = these; ``"10-19"`` = a range. Raises UsageError."""
+    """Return the seeds of ``"5"`` (five, from 0), ``"3,7"`` (these) or ``"10-19"`` (a range).
+
+    Raises: UsageError: for another form, and for more or larger seeds than a grid can have.
+    """
     text = text.strip()
-    if re.fullmatch(r"\d+", text):
-        if int(text) < 1:
-            raise UsageError("--seeds 0: at least one seed is needed")
-        return tuple(range(int(text)))
+    if re.fullmatch(r"[0-9]+", text):
+        return _range(text, 0, int(text) - 1)
     seeds: list[int] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
         if match is None:
             raise UsageError(f"--seeds {text}: expected a number of seeds (5), a list (3,7) or a range (10-19)")
-        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+        seeds += _range(text, int(match[1]), int(match[2] or match[1]))
     if not seeds:
-        raise UsageError(f"--seeds {text}: there is no seed in it")
+        raise UsageError(f"--seeds {text}: there is no seed in it; give a number of seeds (5) or a list (3,7)")
     return tuple(dict.fromkeys(seeds))
 
 
-def parse_settings(options: Iterable[str]) -> dict[str, Any]:
-    """``["batch_size=32"]`` as fields of a run. Raises UsageError for another form or an unknown field."""
-    known = {field.name for field in fields(RunSpec)} - {"task", "method", "options", "seed"}
-    found = {}
-    for option in options:
-        name, equals, value = option.partition("=")
-        if not equals or name not in known:
-            raise UsageError(f"--set {option}: expected NAME=VALUE with one of {', '.join(sorted(known))}")
-        found[name] = _splits(value) if name == "predict" else parse_value(value)
-    return found
+def _range(text: str, first: int, last: int) -> tuple[int, ...]:
+    if last < first:
+        raise UsageError(f"--seeds {text}: at least one seed is needed, and a range goes upwards (10-19)")
+    if last - first >= SEEDS_AT_MOST:
+        raise UsageError(f"--seeds {text}: more than {SEEDS_AT_MOST:,} seeds; give fewer")
+    if last > LARGEST_SEED:
+        raise UsageError(f"--seeds {text}: a seed is at most {LARGEST_SEED:,}; give a smaller one")
+    return tuple(range(first, last + 1))
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Return ``["batch_size=32"]`` as fields of a run.
+
+    Raises: UsageError: for another form, an unknown field, a field named twice, or a value that no run can have.
+    """
+    settings: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in SETTINGS:
+            near = did_you_mean(name, SETTINGS)
+            raise UsageError(f"--set {text}: expected NAME=VALUE with one of {', '.join(sorted(SETTINGS))}{near}")
+        if name in settings:
+            raise UsageError(f"--set {text}: {name} is set twice; leave one of them out")
+        settings[name] = _setting(name, value)
+        if problem := field_problem({name: settings[name]}):
+            raise UsageError(f"--set {text}: {problem}")
+    return settings
+
+
+def _setting(name: str, text: str) -> Any:
+    if name == "predict":
+        return _splits(text)
+    if name in ("model", "init_from"):  # a name or a key, even where it is spelled with digits alone
+        return text.strip()
+    value = parse_value(text)
+    if name == "with_tasks":
+        return value if isinstance(value, tuple) else _names(str(value))
+    return value
 
 
 def _splits(text: str) -> tuple[str, ...]:
-    """``"dev,train"`` or ``"('dev', 'train')"`` as splits to predict. Raises UsageError for what is none."""
+    """Return ``"dev,train"`` or ``"('dev', 'train')"`` as splits to predict. Raises UsageError for other names."""
     value = parse_value(text)
-    wanted = value if isinstance(value, tuple) else _names(str(value))
-    for each in wanted:
-        if str(each).rpartition(":")[2] not in SPLITS:
-            raise UsageError(f"--set predict={text}: {each!r} is no split: give some of {', '.join(SPLITS)}")
-    return tuple(map(str, wanted))
+    splits = value if isinstance(value, tuple) else _names(str(value))
+    for split in splits:
+        if str(split).rpartition(":")[2] not in SPLITS:
+            raise UsageError(f"--set predict={text}: {split!r} is no split: give some of {', '.join(SPLITS)}")
+    return tuple(map(str, splits))
 
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _check_files(files: Iterable[tuple[str, str]]) -> None:
+    """Refuse ``--data-file`` for a task or split that there is not."""
+    for task, split in files:
+        if split not in TASKS[task].splits:
+            raise UsageError(
+                f"--data-file {task}:{split}: {task} has no split of that name, it has {', '.join(TASKS[task].splits)}"
+            )
+
+
+def _check_models(experiment: Experiment) -> None:
+    """Refuse more encoder layers than a model has; every run of the experiment is looked at."""
+    pairs = {(spec.model, spec.layers) for *_, spec in experiment.specs() if spec.layers is not None}
+    for model, layers in pairs:
+        available = models.layers(model)
+        if available is not None and layers > available:
+            raise UsageError(f"--layers {layers}: the model {model} has {available} layers; give at most that many")

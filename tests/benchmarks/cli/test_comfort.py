@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 import urllib.error
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
+import smart_repro
 from benchmarks.cli import app as cli
 from benchmarks.cli import config, doctor
 from benchmarks.errors import UsageError
@@ -36,7 +37,7 @@ def shell(
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["smart-repro", *map(str, words)])
-        code = cli._guarded()
+        code = cli.run_command(sys.argv[1:])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -123,20 +124,60 @@ def test_where_data_come_from_is_asked_of_the_command_line_the_environment_and_t
     ("content", "complaint"),
     [
         ('result = "x"', "no option 'result'; did you mean 'results'?"),
-        ("zzz = 1", "no option 'zzz'; there are results, data_dir,"),
-        ('workers = "two"', "workers must be a int, got 'two'"),
-        ("workers = true", "workers must be a int, got True"),
-        ("seeds = [1]", "seeds must be a str or int"),
+        ("zzz = 1", "no option 'zzz'; there are address, allow_dirty, baseline,"),
+        ('workers = "two"', "'two' is no whole number"),
+        ("workers = true", "'True' is no whole number"),
+        ("workers = 0", "Must be >= 1"),
+        ("results = [1, 2]", "for [results]"),
+        ("quiet = 3", 'unable to convert "3" into bool'),
+        ("default_data_dir = 'x'", "no option 'default_data_dir'"),
+        ("config = 'x'", "no option 'config'"),
         ("results = ", "cannot be read"),
+        ("[set]\nbatch_sise = 3", "did you mean 'batch_size'?"),
+        ("[set]\nbatch_size = 0", "batch_size must be at least 1, got 0"),
+        ("epochs = 2.5", "'2.5' is no whole number"),
     ],
 )
 def test_a_file_that_is_wrong_is_named(shell: Shell, tmp_path: Path, content: str, complaint: str) -> None:
     (tmp_path / "smart-repro.toml").write_text(content + "\n")
-    code, _, err = shell(*PLAN)
+    code, _, err = shell("run", *PLAN[1:-1], "--dry-run")
     assert code == 2
-    assert "smart-repro.toml" in err
     assert complaint in err
+    assert "smart-repro.toml" in err or content.startswith("[set]")
     assert len(err.strip().splitlines()) == 1
+
+
+def test_an_experiment_can_be_a_file(shell: Shell, tmp_path: Path) -> None:
+    """Every option of a grid stands in the file, lists as lists; the command names the experiment alone."""
+    (tmp_path / "smart-repro.toml").write_text(
+        'tasks = ["demo-rte", "demo-cola"]\nmethods = ["vanilla", "smart:lambda_s=3"]\nseeds = [3, 7]\nepochs = 1\n'
+        'name = "mine"\nprofile = "demo"\ndry_run = true\n[set]\nbatch_size = 8\nclip = "none"\n'
+    )
+    code, out, err = shell("plan", "compare", "--json")
+    assert code == 0, err
+    content = json.loads(out)
+    assert (content["experiment"], content["runs"]) == ("mine", 8)
+    assert {key.rsplit("|", 1)[1] for key in content["keys"]} == {"3", "7"}
+    _, _, err = shell("plan", "compare")
+    command = err.strip().removeprefix("Next: ")
+    for part in ("--tasks demo-rte,demo-cola", "--methods vanilla,smart:lambda_s=3", "--seeds 3,7,", "--name mine"):
+        assert part in command
+    assert "--set batch_size=8 --set clip=none" in command
+    code, out, err = shell("run", "compare")  # dry_run is an option too
+    assert (code, "8 runs: 8 to do" in out) == (0, True), err
+    assert shell("plan", "smart-table3", "--tasks", "demo-rte", "--methods", "vanilla")[0] == 0  # has no use for a name
+
+
+def test_paths_of_the_file_are_seen_from_the_file(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "smart-repro.toml").write_text(
+        'data_file = ["rte:train=data/train.tsv"]\nmodel = "./model"\njunit = "out.xml"\n'
+    )
+    defaults = config.read(tmp_path / "smart-repro.toml", lambda: config.option_names(cli.app))
+    cli.app.config = (defaults,)
+    grid = cli.app.parse_args(["plan", "compare"])[1].arguments["grid"]
+    assert grid.data_file == [f"rte:train={tmp_path / 'data' / 'train.tsv'}"]
+    assert grid.model == str(tmp_path / "model")
+    assert cli.app.parse_args(["check"])[1].arguments["junit"] == tmp_path / "out.xml"
 
 
 def test_a_file_that_is_not_there_is_named(shell: Shell) -> None:
@@ -144,69 +185,77 @@ def test_a_file_that_is_not_there_is_named(shell: Shell) -> None:
     assert (code, "gone.toml cannot be read" in err) == (2, True)
 
 
-def test_every_key_of_the_file_is_an_option() -> None:
-    values: dict[str, Any] = dict.fromkeys(config.KEYS, "x")
-    values.pop("data_dir")  # counts as the environment does
-    found = config._for_group(values, typer.main.get_command(cli.app))
-    assert set(found["run"]) == {
-        "results",
-        "source",
-        "model",
-        "seeds",
-        "workers",
-        "executor_name",
-        "address",
-        "track",
-        "checkpoint_steps",
-        "checkpoint_minutes",
-        "quiet",
-        "plugins",
-    }
-    assert set(found["runs"]["list"]) == {"results"}
+def test_the_file_takes_every_option_of_every_verb() -> None:
+    names = config.option_names(cli.app)
+    assert names >= {"results", "data_dir", "tasks", "methods", "epochs", "set", "profile", "import", "only", "format"}
+    for path, verb in VERBS.items():
+        for argument in verb.assemble_argument_collection():
+            shown = [name for name in argument.names if name.startswith("--") and argument.show]
+            assert all(name[2:].replace("-", "_") in names for name in shown), path
 
 
 # --- help and completion ---
 
 
-def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, (*path, name))
+def commands(app: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name in app:
+        if name.startswith("-"):
+            continue
+        if app[name].default_command is None:
+            yield from commands(app[name], (*path, name))
         else:
-            yield (*path, name), command
+            yield (*path, name), app[name]
 
 
-VERBS = dict(commands(typer.main.get_command(cli.app)))
+VERBS = dict(commands(cli.app))
 
 
 @pytest.mark.parametrize("path", VERBS, ids=" ".join)
 def test_every_verb_has_an_example_that_its_own_parser_takes(path: tuple[str, ...]) -> None:
-    import shlex
-
     (example,) = re.findall(r"Example: (smart-repro .*)", " ".join(VERBS[path].help.split()))
     words = shlex.split(example)[1:]
     assert tuple(words[: len(path)]) == path
-    VERBS[path].make_context(path[-1], words[len(path) :])
+    cli.app.config = ()
+    verb, _, _ = cli.app.parse_args(words)
+    assert verb is VERBS[path].default_command
+
+
+@pytest.mark.parametrize("path", [(), ("runs",), *VERBS], ids=" ".join)
+def test_help_of_every_verb_names_its_options(path: tuple[str, ...], shell: Shell) -> None:
+    for flag in ("--help", "-h"):
+        code, out, err = shell(*path, flag)
+        assert (code, err) == (0, "")
+        assert out.startswith("Usage: smart-repro")
+
+
+def test_the_version_is_the_packages(shell: Shell) -> None:
+    assert shell("--version") == (0, f"{smart_repro.__version__}\n", "")
 
 
 def completed(folder: Path, *words: str) -> list[str]:
-    done = script(
-        folder=folder,
-        _SMART_REPRO_COMPLETE="complete_bash",
-        COMP_WORDS=" ".join(["smart-repro", *words]),
-        COMP_CWORD=str(len(words)),
-    )
-    return done.stdout.split()
+    """What the script that completion installs would offer for the last of these words."""
+    done = script("__complete", *words, folder=folder)
+    assert done.returncode == 0, done.stderr
+    offered = [line.partition("\t")[0] for line in done.stdout.splitlines() if not line.startswith("\x1f")]
+    return [name for name in offered if name.startswith(words[-1])]
 
 
-def test_the_shell_completes_verbs_options_and_names(tmp_path: Path) -> None:
-    assert completed(tmp_path, "ru") == ["run", "runs"]
-    assert "--executor" in completed(tmp_path, "run", "x", "--ex")
+def test_the_shell_completes_experiments_tasks_methods_and_keys(tmp_path: Path) -> None:
+    assert completed(tmp_path, "run", "smart-table1") == ["smart-table1", "smart-table1-large"]
     assert completed(tmp_path, "data", "demo-m") == ["demo-mrpc", "demo-mnli"]
     assert completed(tmp_path, "list", "me") == ["methods"]
-    assert completed(tmp_path, "runs", "un") == ["unpack"]
-    done = script("--show-completion", "bash", folder=tmp_path)
-    assert "complete -o default -F _smart_repro_completion smart-repro" in done.stdout
+    assert completed(tmp_path, "plan", "compare", "--tasks", "rte,demo-mn") == ["rte,demo-mnli"]
+    assert completed(tmp_path, "plan", "compare", "--methods", "sd") == ["sda", "sdv"]
+    assert completed(tmp_path, "plan", "compare", "--set", "batch") == ["batch_size="]
+    assert completed(tmp_path, "show", "smoot") == ["smoothness"]
+    (tmp_path / "kept" / "runs" / ("3fa9" + "0" * 28)).mkdir(parents=True)
+    assert completed(tmp_path, "runs", "show", "--results", "kept", "3f") == ["3fa9" + "0" * 28]
+
+
+def test_the_installed_script_knows_verbs_and_options() -> None:
+    text = cli.app.generate_completion(prog_name="smart-repro", shell="bash")
+    for word in ("reproduce", "unpack", "--executor", "--data-dir", "__complete"):
+        assert word in text
 
 
 # --- plain output ---
@@ -313,4 +362,4 @@ def test_an_unreadable_default_is_an_error_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff")
     with pytest.raises(UsageError, match=r"x\.toml cannot be read"):
-        config.read(path)
+        config.read(path, set)

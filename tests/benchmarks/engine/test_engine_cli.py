@@ -38,7 +38,7 @@ class Shell:
     def __call__(self, *words: object) -> tuple[int, str, str]:
         self._patch.setattr(sys, "argv", ["smart-repro", *map(str, words)])
         self._capture.readouterr()
-        code = cli._guarded()
+        code = cli.run_command(sys.argv[1:])
         printed = self._capture.readouterr()
         return code, printed.out, printed.err
 

@@ -12,7 +12,6 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-import typer
 
 from benchmarks.cli import app as cli
 from benchmarks.cli import config
@@ -384,7 +383,7 @@ def smart_repro(*words: object, capsys: pytest.CaptureFixture[str], patch: pytes
     patch.delenv("SMART_REPRO_DATA", raising=False)
     patch.setattr(sys, "argv", ["smart-repro", "check", *map(str, words)])
     capsys.readouterr()
-    code = cli._guarded()
+    code = cli.run_command(sys.argv[1:])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -437,11 +436,25 @@ def test_usage_errors_end_with_2(capsys: pytest.CaptureFixture[str], monkeypatch
         assert (code, message in err) == (2, True), err
 
 
-def test_a_file_of_defaults_changes_nothing_about_the_grid() -> None:
-    values = {"model": "minilm", "results": "elsewhere", "seeds": 9, "workers": 2, "quiet": True}
-    found = config.defaults(config.Config(Path("smart-repro.toml"), values), typer.main.get_command(cli.app), [])
-    assert found["check"] == {"workers": 2, "quiet": True}
-    assert found["run"] == values
+def test_a_file_of_defaults_changes_nothing_about_the_grid(tmp_path: Path) -> None:
+    """What is compared must be what today's code does on the grid of the baseline, whatever a project's file says."""
+    path = tmp_path / "smart-repro.toml"
+    path.write_text(
+        'model = "minilm"\nresults = "elsewhere"\nseeds = 9\nepochs = 7\ntasks = "rte"\nmethods = "sda"\n'
+        'workers = 2\nquiet = true\n[set]\nbatch_size = 7\n'
+    )
+    defaults = config.read(path, lambda: config.option_names(cli.app))
+
+    def bound(*words: str) -> dict[str, Any]:
+        cli.app.config = (defaults,)
+        return dict(cli.app.parse_args(words)[1].arguments)
+
+    assert bound("check") == {"workers": 2, "quiet": True}
+    run = bound("run", "compare")
+    assert (run["grid"].model, run["grid"].seeds, run["grid"].epochs, run["grid"].tasks) == ("minilm", "9", 7, "rte")
+    assert run["grid"].settings == ["batch_size=7"]
+    assert run["results"] == tmp_path / "elsewhere"
+    assert (run["execution"].workers, run["execution"].quiet) == (2, True)
 
 
 # --- the project's own baseline ---

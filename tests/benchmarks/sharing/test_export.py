@@ -178,7 +178,7 @@ def test_a_run_without_weights_names_the_command_that_makes_them(
     before = {path: path.read_bytes() for path in (store.runs / key).rglob("*") if path.is_file()}
     for words in (remedy.split(), ["export", key[:8], "--to", str(tmp_path / "x"), "--results", str(store.root)]):
         monkeypatch.setattr(sys, "argv", ["smart-repro", *words])
-        assert cli._guarded() == 0, capsys.readouterr().err
+        assert cli.run_command(sys.argv[1:]) == 0, capsys.readouterr().err
     assert f"smart-repro export {key}" in capsys.readouterr().err
     assert (tmp_path / "x" / "model.safetensors").is_file()
     assert before == {path: path.read_bytes() for path in (store.runs / key).rglob("*") if path.is_file()}

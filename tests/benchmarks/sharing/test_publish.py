@@ -29,7 +29,7 @@ def trained(glue: Path, little_bert: Path, tmp_path_factory: pytest.TempPathFact
         patch.setattr("sys.argv", ["smart-repro", "run", *map(str, grid(glue, little_bert, results, "rte"))])
         from benchmarks.cli import app as cli
 
-        assert cli._guarded() == 0
+        assert cli.run_command(sys.argv[1:]) == 0
     return results
 
 

@@ -14,7 +14,8 @@ from benchmarks.errors import MissingData, UsageError
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.planning.available import available
 from benchmarks.experiments.planning.base import Column
-from benchmarks.experiments.smart.fig1 import boundary, moons
+from benchmarks.experiments.smart.boundary import boundary, moons
+from benchmarks.experiments.smart.fig1 import RADIUS
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.tasks import TASKS
@@ -190,7 +191,7 @@ def test_a_column_can_be_filled_by_another_tasks_runs() -> None:
 
 def test_the_toy_boundary_is_smoother_with_r_s() -> None:
     rows = {row.id: row for row in EXPERIMENTS["smart-fig1"]().rows}
-    plain, smooth = (boundary(rows[name], 0, steps=120, grid=21) for name in ("vanilla", "smoothness"))
+    plain, smooth = (boundary(rows[name], 0, radius=RADIUS, steps=120, grid=21) for name in ("vanilla", "smoothness"))
     assert plain.probability.shape == (21, 21)
     assert smooth.flipped < plain.flipped
     assert plain.accuracy > 0.85

@@ -69,7 +69,7 @@ def test_worker_processes_write_what_the_history_has(
         "tensorboard",
     ]
     monkeypatch.setattr(sys, "argv", ["smart-repro", *words])
-    assert cli._guarded() == 0
+    assert cli.run_command(sys.argv[1:]) == 0
     assert f"tensorboard --logdir {results / 'tensorboard'}" in capfd.readouterr().err
     folders = sorted((results / "tensorboard").iterdir())
     assert [folder.name.rpartition(".")[0] for folder in folders] == ["rte_smart_seed_0", "rte_vanilla_seed_0"]

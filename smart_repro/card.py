@@ -16,7 +16,8 @@ import tokenize
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from smart_repro.methods.base import METHODS, Method
+from smart_repro import source
+from smart_repro.declarations import Declaration, methods
 
 _PLAIN = 3.0  # forward units of a plain step
 _LISTS = ("Deviations", "Readings")
@@ -65,13 +66,13 @@ class Card:
 
 
 def card(name: str) -> Card:
-    """The card of a registered method. Raises UnknownName with a suggestion."""
-    method = METHODS[name]
+    """Return the card of a method. Raises UnknownNameError with a suggestion."""
+    method = methods()[name]
     title, text, deviations = _described(method)
     deviations += tuple(f"{other}: {item}" for other in _referred(method) for item in card(other).deviations)
     comments = option_comments(method.Config)
     options = tuple(
-        Option(option.name, str(option.type), _default(option), comments.get(option.name, ""))
+        Option(option.name, source.annotation_text(option.type), _default(option), comments.get(option.name, ""))
         for option in fields(method.Config)
     )
     cost = method.cost(method.Config())
@@ -118,18 +119,30 @@ def option_comments(config: type) -> dict[str, str]:
 
 def _comments_in(config: type) -> dict[str, str]:
     try:
-        source = textwrap.dedent(inspect.getsource(config))
+        text = textwrap.dedent(_class_text(config))
     except (OSError, TypeError):  # defined at a prompt: there is no file to read
         return {}
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     comments = {token.start[0]: token for token in tokens if token.type == tokenize.COMMENT}
-    (definition,) = ast.parse(source).body
+    (definition,) = ast.parse(text).body
     assert isinstance(definition, ast.ClassDef)
     return {
         node.target.id: _gathered(comments, node.end_lineno or node.lineno)
         for node in definition.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
+
+
+def _class_text(config: type) -> str:
+    if config.__module__ in sys.modules:
+        return inspect.getsource(config)
+    return source.class_text(config.__module__, config.__name__)
+
+
+def _module_text(method: type[Declaration]) -> str:
+    """The docstring of the module a method is defined in, or ""."""
+    module = sys.modules.get(method.__module__)
+    return source.document(method.__module__) if module is None else inspect.getdoc(module) or ""
 
 
 def _gathered(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
@@ -141,9 +154,9 @@ def _gathered(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
     return " ".join(words)
 
 
-def _described(method: type[Method]) -> tuple[str, str, tuple[str, ...]]:
+def _described(method: type[Declaration]) -> tuple[str, str, tuple[str, ...]]:
     """Title, text and listed deviations, from the docstring of the method's module (or its own, if that has none)."""
-    document = inspect.getdoc(sys.modules[method.__module__]) or inspect.getdoc(method) or method.name
+    document = _module_text(method) or inspect.getdoc(method) or method.name
     title, *paragraphs = [paragraph.strip() for paragraph in document.split("\n\n")]
     text: list[str] = []
     deviations: list[str] = []
@@ -158,10 +171,10 @@ def _described(method: type[Method]) -> tuple[str, str, tuple[str, ...]]:
     return " ".join(title.split()), "\n\n".join(text), tuple(deviations)
 
 
-def _referred(method: type[Method]) -> list[str]:
+def _referred(method: type[Declaration]) -> list[str]:
     """The methods whose modules this one's docstring names: what they read into the paper holds here too."""
-    modules = re.findall(r":mod:`([\w.]+)`", sys.modules[method.__module__].__doc__ or "")
-    return [name for name, other in METHODS.items() if other.__module__ in modules and other is not method]
+    modules = re.findall(r":mod:`([\w.]+)`", _module_text(method))
+    return [name for name, other in methods().items() if other.__module__ in modules and other is not method]
 
 
 def _markdown(text: str) -> str:

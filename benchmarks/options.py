@@ -1,0 +1,175 @@
+"""The options that say what is run and from which data: declared once, for the command line, files and notebooks.
+
+Each field is an option of ``plan``, ``run``, ``reproduce`` and ``check``. Its name, kind and help are read from here by
+the parser, and so is its flag when a command line is written out again. What a value may be is checked by
+:mod:`benchmarks.experiments.planning.request`, because it depends on the experiment.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+from cyclopts import Parameter, Token, validators
+
+from benchmarks.spec_checks import SETTINGS
+
+from benchmarks.spec_checks import SETTINGS
+
+if TYPE_CHECKING:
+    from cyclopts.completion import CompletionContext
+
+Completer = Callable[["CompletionContext"], Iterable[str]]
+# Kind -> its names, for completion. The command line enters them; this module comes below what it would have to import.
+CANDIDATES: dict[str, Callable[[], Iterable[str]]] = {}
+RESULTS = Path("results")
+WORKERS_AT_MOST = 4096
+
+
+def whole(kind: Any, tokens: Sequence[Token]) -> int:
+    """Read a whole number as it is written; the parser's own reading of ``2.5`` would be 2."""
+    text = tokens[0].value
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+        raise ValueError(f"{text!r} is no whole number below 10^19")
+    return int(text)
+
+
+def listed(kind: str) -> Completer:
+    """Return a completer for a comma-separated list of a kind's names: it completes the last of them."""
+
+    def complete(context: CompletionContext) -> list[str]:
+        typed, comma, _ = context.incomplete.rpartition(",")
+        return [f"{typed}{comma}{name}" for name in CANDIDATES.get(kind, list)()]
+
+    return complete
+
+
+Plugins = Annotated[
+    list[str] | None,
+    Parameter(name="--import", help="a module to import first: it may register methods, tasks and experiments"),
+]
+Results = Annotated[Path, Parameter(help="where runs, manifests and reports are kept")]
+Workers = Annotated[
+    int | None,
+    Parameter(
+        help="runs at a time; default: one per core, or as many as fit on the GPUs",
+        converter=whole,
+        validator=validators.Number(gte=1, lte=WORKERS_AT_MOST),
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Where examples come from."""
+
+    source: Annotated[
+        str | None, Parameter(help="local, hub or generated", completer=lambda context: ("local", "hub", "generated"))
+    ] = None
+    data_dir: Annotated[
+        Path | None, Parameter(help="folder with the data sets' official files (or set SMART_REPRO_DATA)")
+    ] = None
+    data_file: Annotated[list[str] | None, Parameter(help="one file for one split: --data-file mnli:train=PATH")] = None
+    default_data_dir: Annotated[
+        Path | None, Parameter(show=False, help="the data folder of smart-repro.toml, for tasks that read files")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridOptions(DataOptions):
+    """Which runs: of an experiment, or of a grid of one's own."""
+
+    profile: Annotated[
+        str | None,
+        Parameter(
+            help="demo (generated data, minutes), small (real data, MiniLM) or paper; default demo",
+            completer=lambda context: ("demo", "small", "paper"),
+        ),
+    ] = None
+    tasks: Annotated[str | None, Parameter(help="comma-separated: rte,cola,stsb", completer=listed("tasks"))] = None
+    methods: Annotated[
+        str | None,
+        Parameter(
+            help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; or rows of a published "
+            "table, by name",
+            completer=listed("methods"),
+        ),
+    ] = None
+    seeds: Annotated[str | None, Parameter(help="how many (5), which (3,7) or a range (10-19)")] = None
+    model: Annotated[
+        str | None,
+        Parameter(help="tiny, minilm, a local folder or a hub id", completer=lambda context: ("tiny", "minilm")),
+    ] = None
+    layers: Annotated[int | None, Parameter(help="keep only the model's first so many layers", converter=whole)] = None
+    max_train_samples: Annotated[
+        int | None, Parameter(help="train on so many examples (the same for every method)", converter=whole)
+    ] = None
+    epochs: Annotated[int | None, Parameter(help="passes over the training set", converter=whole)] = None
+    settings: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--set",
+            help="any other setting of a run: --set batch_size=32 (see `smart-repro show spec`)",
+            completer=lambda context: [f"{name}=" for name in SETTINGS],
+        ),
+    ] = None
+    grid_name: Annotated[
+        str | None,
+        Parameter(name="--name", help="name of a grid of your own in the results folder; default compare"),
+    ] = None
+    plugins: Plugins = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningOptions:
+    """Equal tuning of every method, in two steps."""
+
+    tune: Annotated[
+        bool, Parameter(negative=(), help="first: 12 trials of every method, on the holdout, on seeds of their own")
+    ] = False
+    tuned: Annotated[bool, Parameter(negative=(), help="then: every method with its best trial on each task")] = False
+
+
+@cache
+def flags(options: type) -> Mapping[str, str]:
+    """Return field -> the flag it is given by, of one of the classes above."""
+    hints = get_type_hints(options, include_extras=True)
+    found = {}
+    for field in fields(options):
+        parameters = [each for each in getattr(hints[field.name], "__metadata__", ()) if isinstance(each, Parameter)]
+        names = [name for parameter in parameters for name in parameter.name or ()]
+        found[field.name] = names[0] if names else "--" + field.name.replace("_", "-")
+    return found
+
+
+def words(options: Any, only: Collection[str] | None = None) -> Iterator[str]:
+    """Yield the words that give these options again: flags with their values; what is at its default is left out.
+
+    Args:
+        only: fields to give; None: all.
+    """
+    for field in fields(options):
+        value = getattr(options, field.name)
+        flag = flags(type(options))[field.name]
+        if value == field.default or field.name == "default_data_dir" or (only is not None and field.name not in only):
+            continue
+        if value is True:
+            yield flag
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
+            yield from (flag, str(each))
+
+
+def results_words(results: Path | None) -> list[str]:
+    """Return the option that names a results folder, unless it is the usual one."""
+    return [] if results in (None, RESULTS) else ["--results", str(results)]
+
+
+def command(*parts: str) -> str:
+    """Return a line that a shell reads back as these words."""
+    return shlex.join(["smart-repro", *parts])
