@@ -201,13 +201,15 @@ def parse_settings(options: Iterable[str]) -> dict[str, Any]:
         name, equals, value = option.partition("=")
         if not equals or name not in known:
             raise UsageError(f"--set {option}: expected NAME=VALUE with one of {', '.join(sorted(known))}")
-        found[name] = _splits(value) if name == "predict" else parse_value(value)
+        found[name] = _splits(value) if name in ("predict", "predict_each") else parse_value(value)
     return found
 
 
-def _splits(text: str) -> tuple[str, ...]:
-    """``"dev,train"`` or ``"('dev', 'train')"`` as splits to predict. Raises UsageError for what is none."""
+def _splits(text: str) -> tuple[str, ...] | None:
+    """``"dev,train"`` or ``"('dev', 'train')"`` as splits to predict, or None. Raises UsageError for what is none."""
     value = parse_value(text)
+    if value is None:
+        return None
     wanted = value if isinstance(value, tuple) else _names(str(value))
     for each in wanted:
         if str(each).rpartition(":")[2] not in SPLITS:
