@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.cells import Scored, logits, quiet_score, read_cell
-from analysis.load import Column, Manifest, ResultsError, predictions
+from analysis.load import Column, Manifest, ResultsError, predictions, read_run
 from analysis.scores import METRICS
 
 SPLIT_OF: dict[str, Callable[[Column], str | None]] = {
@@ -36,6 +36,7 @@ def selected(results: str | Path, manifest: Manifest, row: str, column: Column, 
         return scored
     metric, outputs = METRICS[column.metric], []
     for key in scored.keys:
+        _check_each_epoch(results, key, {split, column.split})
         epoch = best_epoch(results, key, replace(column, split=split))
         frame = predictions(results, key, column.task, column.split, epoch)
         if not np.array_equal(frame["id"], scored.ids):
@@ -43,6 +44,16 @@ def selected(results: str | Path, manifest: Manifest, row: str, column: Column, 
         outputs.append(logits(frame) if metric.uses == "logits" else frame["prediction"].to_numpy())
     scores = np.array([quiet_score(metric, scored.labels, x) for x in outputs])
     return replace(scored, outputs=np.stack(outputs), scores=scores)
+
+
+def _check_each_epoch(results: str | Path, key: str, splits: set[str]) -> None:
+    """Raises: ResultsError: a split was predicted after the last epoch only, so no epoch of it can be chosen."""
+    each = read_run(results, key).spec.get("predict_each")
+    if each is not None and not splits <= set(each):
+        raise ResultsError(
+            f"run {key[:12]} predicted {', '.join(sorted(splits - set(each)))} after its last epoch only: choosing the "
+            "epoch needs the runs of selection-bias, or --set predict_each=none"
+        )
 
 
 def best_epoch(results: str | Path, key: str, column: Column) -> int:

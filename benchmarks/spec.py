@@ -107,6 +107,7 @@ class RunSpec:
     per_class: int | None = None  # so many training examples of each class, instead
     holdout: float = 0.1  # share of the training set kept aside for selection
     predict: tuple[str, ...] = ("dev", "holdout")
+    predict_each: tuple[str, ...] | None = None  # splits predicted at every evaluation, others at the last; None: all
     evaluate_every: int = 1  # epochs from one evaluation to the next; the last one is always evaluated
     # training
     epochs: int = 3
@@ -167,6 +168,10 @@ class RunSpec:
         start = () if self.init_from is None or isinstance(self.init_from, str) else (self.init_from,)
         return (*start, *self.parents)
 
+    def predicts_each(self, split: str) -> bool:
+        """Return whether a split is predicted at every evaluation, not only at the last: the training set never is."""
+        return split != "train" and (self.predict_each is None or split in self.predict_each)
+
     def seeds(self) -> dict[str, int]:
         """The seed of each purpose."""
         return {name: self.seed if getattr(self, name) is None else getattr(self, name) for name in _SEEDS}
@@ -188,7 +193,9 @@ class RunSpec:
         start = self.init_from.to_json() if isinstance(self.init_from, RunSpec) else self.init_from
         parents = {"init_from": start, "combine": self.combine, "parents": [each.to_json() for each in self.parents]}
         given = {name: value for name, value in parents.items() if value}
-        return {**plain, "options": dict(self.options), "predict": list(self.predict), **given}
+        each = None if self.predict_each is None else list(self.predict_each)
+        splits = {"predict": list(self.predict), "predict_each": each}
+        return {**plain, "options": dict(self.options), **splits, **given}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
@@ -200,6 +207,7 @@ class RunSpec:
                 "with_tasks": tuple(data.get("with_tasks", ())),
                 "head_dropouts": tuple((task, rate) for task, rate in data.get("head_dropouts", ())),
                 "predict": tuple(data["predict"]),
+                "predict_each": None if data.get("predict_each") is None else tuple(data["predict_each"]),
                 "init_from": cls.from_json(start) if isinstance(start, Mapping) else start,
                 "parents": tuple(cls.from_json(each) for each in data.get("parents", ())),
             }
@@ -242,7 +250,7 @@ def combined(how: str, parents: Sequence[RunSpec]) -> RunSpec:
     first = parents[0]
     shared = len({each.seeds()["seed_subsample"] for each in parents}) == 1
     predict = tuple(split for split in first.predict if shared or split not in ("holdout", "train"))
-    return replace(first, combine=how, parents=tuple(parents), predict=predict)
+    return replace(first, combine=how, parents=tuple(parents), predict=predict, predict_each=None)
 
 
 _PARENTS = ("init_from", "combine", "parents")

@@ -112,6 +112,7 @@ RULES: Mapping[str, Rule] = {
     "per_class": _count(_MANY, optional=True),
     "holdout": Rule("float", 0, 0.5),
     "predict": Rule("names"),
+    "predict_each": Rule("names", optional=True),
     "evaluate_every": _count(_MANY),
     "epochs": _count(_MANY),
     "max_steps": _count(_MANY, optional=True),
@@ -158,9 +159,10 @@ def field_problem(values: Mapping[str, Any]) -> str | None:
 
 def _split_problem(values: Mapping[str, Any]) -> str | None:
     """Check the splits to predict: ``dev``, or ``TASK:SPLIT`` for a task that these runs evaluate."""
-    for place in values.get("predict", ()):
-        if place.rpartition(":")[2] not in SPLITS:
-            return f"predict must name some of {', '.join(SPLITS)}, got {place!r}"
+    for name in ("predict", "predict_each"):
+        for place in values.get(name) or ():
+            if place.rpartition(":")[2] not in SPLITS:
+                return f"{name} must name some of {', '.join(SPLITS)}, got {place!r}"
     return None
 
 

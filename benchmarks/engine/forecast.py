@@ -42,6 +42,7 @@ _ON_SPEED = (
     "threads",
     "holdout",
     "predict",
+    "predict_each",
 )
 _LIBRARIES = 0.7 * 2**30  # bytes a worker takes before it has a model
 _STATES = 5  # copies of the weights: themselves, gradients, Adam's two moments, perhaps a teacher
@@ -55,16 +56,16 @@ _ROW, _LINE, _RUN = 12.0, 260.0, 6000.0  # bytes on disk per predicted example, 
 
 @dataclass(frozen=True)
 class Timing:
-    """What runs of one kind take: seconds for preparation, an update and an evaluation; bytes of memory."""
+    """What runs of one kind take: seconds for preparation, an update and a predicted example; bytes of memory."""
 
     preparation: float
     update: float
-    evaluation: float
+    prediction: float
     memory: float
 
-    def seconds(self, updates: int, evaluations: int) -> float:
+    def seconds(self, updates: int, predictions: int) -> float:
         """Of a whole run."""
-        return self.preparation + updates * self.update + evaluations * self.evaluation
+        return self.preparation + updates * self.update + predictions * self.prediction
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,12 @@ class Timings:
 
     @classmethod
     def read(cls, store: Store) -> Timings:
-        """All lines of this machine; one that was cut off by a kill is passed over."""
+        """All lines of this machine; one that was cut off by a kill, or has other fields, is passed over."""
         found, here = cls(), _machine()
         path = store.root / "timings.jsonl"
         for text in path.read_text().splitlines() if path.exists() else ():
             line = _parsed(text)
-            if line.get("machine") == here:
+            if line.get("machine") == here and all(each.name in line for each in fields(Timing)):
                 found._known[line["kind"]][line["method"]].append(line)
         return found
 
@@ -119,7 +120,7 @@ class Timings:
             return None
         other = max(seen.values(), key=len)
         like, ratio = _mean(other), cost(run) / other[-1]["cost"]
-        return Timing(like.preparation, like.update * ratio, like.evaluation, like.memory)
+        return Timing(like.preparation, like.update * ratio, like.prediction, like.memory)
 
 
 def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) -> Forecast:
@@ -129,18 +130,18 @@ def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) ->
     unknown: dict[str, None] = {}
     cached: dict[tuple[str, str], Timing | None] = {}
     for job in jobs:
-        updates, evaluations = plan.updates[job.key], plan.evaluations[job.key]
+        updates, predictions = plan.updates[job.key], plan.predictions[job.key]
         kind = (_kind(job.spec), job.spec.choice.label)
         if kind not in cached:
             cached[kind] = timings.of(job.spec)
         timing = cached[kind]
-        disk += plan.predictions[job.key] * _ROW + updates * _LINE + _RUN + _weights_on_disk(job)
+        disk += predictions * _ROW + updates * _LINE + _RUN + _weights_on_disk(job)
         memory = max(memory, timing.memory if timing else expected_memory(job.spec))
         if timing is None:
             unknown[f"{job.spec.choice.label} on {'+'.join(job.spec.tasks)}"] = None
             hours += np.array(core_seconds(plan, job)) / 3600
             continue
-        seconds, predicting = timing.seconds(updates, evaluations), evaluations * timing.evaluation
+        seconds, predicting = timing.seconds(updates, predictions), predictions * timing.prediction
         hours += np.array([seconds - predicting, predicting]) / 3600
         total, longest = total + seconds, max(longest, seconds)
     workers = max(1, workers)
@@ -161,12 +162,12 @@ def core_seconds(plan: Plan, job: Job) -> tuple[float, float]:
 def record(store: Store, job: Job, outcome: Outcome) -> None:
     """Remember what a run took, or what timing a few of its updates gave."""
     found = outcome.timing
-    if not found or not found["updates"] or not found["evaluations"]:
+    if not found or not found["updates"] or not found["predictions"]:
         return
     timing = Timing(
         preparation=found["preparation"],
         update=found["training"] / found["updates"],
-        evaluation=found["evaluation"] / found["evaluations"],
+        prediction=found["evaluation"] / found["predictions"],
         memory=found["memory"],
     )
     line = {

@@ -31,7 +31,7 @@ class Plan:
         cells: (row, task, seed) -> run key.
         titles: run key -> a line that tells it from its neighbours.
         states: run key -> where it stands.
-        updates, evaluations, predictions: run key -> optimiser updates, evaluations, and examples predicted in all.
+        updates, predictions: run key -> optimiser updates, and examples predicted in all.
         items: id of each column that has runs -> items it is scored on; not of the holdout, which each run draws.
     """
 
@@ -41,7 +41,6 @@ class Plan:
     titles: Mapping[str, str]
     states: Mapping[str, RunState]
     updates: Mapping[str, int]
-    evaluations: Mapping[str, int]
     predictions: Mapping[str, int]
     items: Mapping[str, int]
 
@@ -78,12 +77,12 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
 
     Raises: UsageError, DataError.
     """
-    known = Identities(source)
+    known, done = Identities(source), store.done_keys()
     jobs: dict[str, Job] = {}
     cells: dict[tuple[str, str, int], str] = {}
     titles: dict[str, str] = {}
     for row, task, seed, spec in experiment.specs():
-        job = make_job(_resolved(spec, store, known), source, known)
+        job = make_job(_finished(_resolved(spec, store, known), done, known), source, known)
         jobs.setdefault(job.key, job)
         cells[row, task, seed] = job.key
         titles.setdefault(job.key, f"{task} {row} seed {seed}")
@@ -96,7 +95,6 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
         {key: titles.get(key) or f"{job.spec.title} (parent)" for key, job in jobs.items()},
         store.states(list(jobs), weights),
         {key: sizes.updates(job.spec) for key, job in jobs.items()},
-        {key: sizes.evaluations(job.spec) for key, job in jobs.items()},
         {key: sizes.predictions(job.spec) for key, job in jobs.items()},
         _items(experiment, {place for _, place, _ in cells}, known),
     )
@@ -148,27 +146,39 @@ def _resolved(spec: RunSpec, store: Store, known: Identities) -> RunSpec:
     return replace(spec, init_from=parent)
 
 
+def _finished(spec: RunSpec, done: set[str], known: Identities) -> RunSpec:
+    """Return the spec, or the finished run's that predicted every split after each epoch and is otherwise the same.
+
+    Predictions do not touch the training, so its scores are the same: a run of an earlier version, or of an experiment
+    that needs the epochs, is not done again. The same holds for the runs that it needs.
+    """
+    start = _finished(spec.init_from, done, known) if isinstance(spec.init_from, RunSpec) else spec.init_from
+    spec = replace(spec, init_from=start, parents=tuple(_finished(parent, done, known) for parent in spec.parents))
+    if not done or spec.predict_each is None or known.key(spec) in done:
+        return spec
+    complete = replace(spec, predict_each=None)
+    return complete if known.key(complete) in done else spec
+
+
 @dataclass
 class _Sizes:
     """How much there is to do in a run; equal for runs that differ in their seed only, hence remembered."""
 
     known: Identities
     _replays: dict[Any, int] = field(default_factory=dict)
-    _plans: dict[Any, tuple[int, int, int]] = field(default_factory=dict)
+    _plans: dict[Any, tuple[int, int]] = field(default_factory=dict)
 
     def updates(self, run: RunSpec) -> int:
         return self._of(run)[0]
 
-    def evaluations(self, run: RunSpec) -> int:
+    def predictions(self, run: RunSpec) -> int:
         return self._of(run)[1]
 
-    def predictions(self, run: RunSpec) -> int:
-        return self._of(run)[2]
-
-    def _of(self, run: RunSpec) -> tuple[int, int, int]:
+    def _of(self, run: RunSpec) -> tuple[int, int]:
         on = (
             run.tasks,
             run.predict,
+            run.predict_each,
             run.holdout,
             run.max_train_samples,
             run.per_class,
@@ -184,20 +194,20 @@ class _Sizes:
             self._plans[on] = self._counted(run)
         return self._plans[on]
 
-    def _counted(self, run: RunSpec) -> tuple[int, int, int]:
+    def _counted(self, run: RunSpec) -> tuple[int, int]:
         examples = {task: self._examples(run, task) for task in run.tasks}
         aside = {task: round(run.holdout * count) for task, count in examples.items()}
         trained = {task: examples[task] - aside[task] for task in run.tasks}
         own = {"holdout": aside, "train": trained}
         rows = [own[split][task] if split in own else self.known.rows(task, split) for task, split in places(run)]
         if run.combine:
-            return 0, 1, sum(rows)
+            return 0, sum(rows)
         steps = training_plan(
             list(trained.values()), train_config(run), build(run.method, **dict(run.options)).replays
         )
         evaluations = math.ceil(steps.total / steps.per_epoch / run.evaluate_every)
-        times = [1 if split == "train" else evaluations for _, split in places(run)]  # train is predicted at the end
-        return steps.total, evaluations, sum(n * count for n, count in zip(rows, times, strict=True))
+        times = [evaluations if run.predicts_each(split) else 1 for _, split in places(run)]
+        return steps.total, sum(n * count for n, count in zip(rows, times, strict=True))
 
     def _examples(self, run: RunSpec, task: str) -> int:
         whole = self.known.rows(task, "train")

@@ -44,7 +44,7 @@ def timed(job: Job) -> Outcome:
         "training": watch.mean_update(_mean_tokens(run, data.train)),
         "updates": 1,
         "evaluation": sum(_prediction_seconds(for_task(model, e.head), e.encoded, run) for e in data.evaluated),
-        "evaluations": 1,
+        "predictions": sum(len(e.rows) for e in data.evaluated),
         "memory": peak_memory(),
     }
     return Outcome(job.key, "timed", seconds=time.perf_counter() - began, timing=timing)

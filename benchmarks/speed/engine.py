@@ -52,7 +52,7 @@ def nothing(job, store, folder, checkpoint, report, should_stop):
     descriptor = os.open(os.environ["DONE_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, f"{job.key}\\n".encode())
     os.close(descriptor)
-    timing = {"updates": 0, "evaluations": 0}
+    timing = {"updates": 0, "predictions": 0}
     write_json(folder / "result.json", {"key": job.key, "scores": {}, "timing": timing})
 
 run._train_and_record = nothing

@@ -132,7 +132,7 @@ def _train_and_record(
     data = prepare(run, job.source)
     write_json(folder / "spec.json", _describe(job, data))
     write_json(folder / "environment.json", environment(run))
-    recorder = Recorder(folder, data, report, run.precision, run.evaluate_every)
+    recorder = Recorder(folder, data, report, run)
     if run.combine == "vote":
         prepared = time.perf_counter()
         recorder.combined(*parents.vote(job, data, store))
@@ -213,7 +213,7 @@ def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, floa
         "preparation": prepared - began,
         "training": time.perf_counter() - prepared - recorder.evaluation_seconds,
         "evaluation": recorder.evaluation_seconds,
-        "evaluations": recorder.evaluations,
+        "predictions": recorder.predictions,
         "updates": recorder.updates,
         "memory": peak_memory(),
     }

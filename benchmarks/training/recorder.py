@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from torch import nn
 
 from analysis import scores
+from benchmarks.spec import RunSpec
 from benchmarks.tasks import Regression, Split
 from benchmarks.training.prepared import Evaluated, Prepared
 from smart_repro.evaluation import predict
@@ -27,13 +28,13 @@ Report = Callable[[dict[str, Any]], None]
 class Recorder(Observer):
     """Writes history and predictions as training goes, so that an interrupted run keeps them."""
 
-    def __init__(self, folder: Path, data: Prepared, report: Report, precision: str, every: int = 1) -> None:
+    def __init__(self, folder: Path, data: Prepared, report: Report, run: RunSpec) -> None:
         self.history = folder / "history.jsonl"
         self.parts = folder / "epochs"
         self.final = folder / "predictions"
-        self.data, self.report, self.precision, self.every = data, report, precision, every
+        self.data, self.report, self.run = data, report, run
         self.scores: dict[str, Any] = {}
-        self.updates = self.evaluations = 0  # of this attempt
+        self.updates = self.predictions = 0  # of this attempt
         self.step = 0
         self.evaluation_seconds = 0.0
         for path in (self.parts, self.final):
@@ -53,16 +54,18 @@ class Recorder(Observer):
         self.step = step
 
     def epoch(self, epoch: int, step: int, model: nn.Module, *, last: bool) -> None:
-        if epoch % self.every and not last:
+        if epoch % self.run.evaluate_every and not last:
+            return
+        due = [each for each in self.data.evaluated if last or self.run.predicts_each(each.split)]
+        if not due:
             return
         began = time.perf_counter()
-        found: dict[str, Any] = {}
-        for each in self.data.evaluated:
-            if each.split != "train" or last:  # the training set's own score is wanted once
-                found.setdefault(each.task.name, {})[each.split] = self._evaluate(each, epoch, model)
-        self.scores = found
-        self._append([{"event": "epoch", "epoch": epoch, "step": step, "scores": found}])
-        self.evaluations += 1
+        evaluation: dict[str, Any] = {}
+        for each in due:
+            evaluation.setdefault(each.task.name, {})[each.split] = self._evaluate(each, epoch, model)
+        self.scores = evaluation
+        self._append([{"event": "epoch", "epoch": epoch, "step": step, "scores": evaluation}])
+        self.predictions += sum(len(each.rows) for each in due)
         self.evaluation_seconds += time.perf_counter() - began
 
     def combined(self, epoch: int, logits: Mapping[str, np.ndarray]) -> None:
@@ -80,7 +83,7 @@ class Recorder(Observer):
             )
 
     def _evaluate(self, each: Evaluated, epoch: int, model: nn.Module) -> dict[str, float]:
-        return self._keep(each, epoch, predict(for_task(model, each.head), each.encoded, precision=self.precision))
+        return self._keep(each, epoch, predict(for_task(model, each.head), each.encoded, precision=self.run.precision))
 
     def _keep(self, each: Evaluated, epoch: int, logits: np.ndarray) -> dict[str, float]:
         logits, regression = each.own_classes(logits), isinstance(each.task.head, Regression)

@@ -85,6 +85,10 @@ def test_a_split_that_is_none_is_refused(typed):
 def test_a_spec_survives_json() -> None:
     spec = RunSpec(task="rte", method="smart", options=(("lambda_s", 3),), predict=("dev", "mnli-mm:dev"), seed_init=4)
     assert RunSpec.from_json(spec.to_json()) == spec
+    at_the_end = replace(spec, predict_each=("holdout",))
+    assert RunSpec.from_json(json.loads(json.dumps(at_the_end.to_json()))) == at_the_end
+    older = {name: value for name, value in spec.to_json().items() if name != "predict_each"}
+    assert RunSpec.from_json(older) == spec
 
 
 def test_every_field_enters_the_key() -> None:
@@ -105,6 +109,7 @@ def test_every_field_enters_the_key() -> None:
         "with_tasks": ("cola",),
         "holdout": 0.2,
         "predict": ("dev",),
+        "predict_each": ("holdout",),
         "evaluate_every": 2,
         "epochs": 9,
         "max_steps": 9,

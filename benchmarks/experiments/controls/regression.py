@@ -42,5 +42,6 @@ def regression() -> Experiment:
         seeds=(0, 1, 2),
         baseline="vanilla",
         settings={"holdout": 0.0, "predict": ("dev",)},
+        each_epoch=True,  # the baseline's runs do
         not_in={"small": only_demo, "paper": only_demo},
     )

@@ -241,9 +241,11 @@ def selection_bias() -> Experiment:
             ),
         ),
         layout="selection",
+        each_epoch=True,
         about={"selections": ["last", "best-dev", "best-holdout"]},
         notes=(
-            "Nothing is trained for this that smart-table1 does not train: the choice is made from stored predictions.",
+            "The choice is made from stored predictions: these runs predict dev after each epoch. Done before "
+            "smart-table1, they are its runs too; those of smart-table1 predict dev after the last epoch only.",
         ),
     )
 

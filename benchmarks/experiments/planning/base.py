@@ -127,6 +127,8 @@ class Experiment:
             boundary, mechanism.
         about: further content for the manifest, JSON-ready.
         longest: cuts every task's length in word pieces.
+        each_epoch: whether a claim or figure needs every split's predictions after each epoch. Elsewhere runs predict
+            the holdout after each epoch and all else after the last: predicting was up to 60 % of a plain run.
         not_in: profile -> why the experiment has no such form.
         adapt: profile -> what changes in the experiment before the profile's own rules.
         compute: for what is no fine-tuning run: does it, writes into a folder and says what came out.
@@ -152,6 +154,7 @@ class Experiment:
     layout: str = "methods-by-tasks"
     about: Mapping[str, Any] = field(default_factory=dict)
     longest: int | None = None
+    each_epoch: bool = False
     not_in: Mapping[str, str] = field(default_factory=dict)
     adapt: Mapping[str, Callable[[Experiment], Experiment]] = field(default_factory=dict)
     compute: Callable[[Experiment, Path], str] | None = None
@@ -201,6 +204,7 @@ class Experiment:
         settings |= _multiplied(row.by_task.get(task, {}), shared)
         if row.start is not None:
             settings["init_from"] = self.start(row.start, seed)
+        settings.setdefault("predict_each", self._predict_each)
         wanted = list(settings.pop("predict", ("dev", "holdout")))
         if settings.get("holdout") == 0:
             wanted = [split for split in wanted if split != "holdout"]
@@ -216,6 +220,7 @@ class Experiment:
     def start(self, start: Start, seed: int) -> RunSpec:
         """The run of several tasks behind a row's run of that seed."""
         settings = self._completed({**self.settings, **start.settings}, start.tasks)
+        settings.setdefault("predict_each", self._predict_each)
         wanted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
         first, *others = start.tasks
         return RunSpec(
@@ -227,6 +232,10 @@ class Experiment:
             predict=tuple(wanted),
             **settings,
         )
+
+    @property
+    def _predict_each(self) -> tuple[str, ...] | None:
+        return None if self.each_epoch else ("holdout",)
 
     def _completed(self, settings: Mapping[str, Any], tasks: tuple[str, ...]) -> dict[str, Any]:
         """With what depends on the tasks and the model, where it is not set."""

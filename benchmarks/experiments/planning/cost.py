@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +38,7 @@ class Entry:
 
     Attributes:
         runs: all runs behind it, parents included.
-        new: those no experiment above it in the bill has.
+        new: those no experiment above it in the bill has, or has with more predictions.
         updates: optimiser updates of the new ones.
         units: their training in forward passes over one batch (a plain update is 3), evaluation not counted.
         hours: on one GPU at :data:`RATE`, training and evaluation.
@@ -63,7 +63,7 @@ def bill(experiments: Iterable[Experiment | tuple[str, str]]) -> list[Entry]:
             entries.append(Entry(experiment[0], reason=experiment[1]))
             continue
         runs = {spec for *_, root in experiment.specs() for spec in family(root)}
-        new = runs - seen
+        new = {spec for spec in runs - seen if replace(spec, predict_each=None) not in seen}
         seen |= runs
         costs = [_cost(spec) for spec in new]
         updates, units, operations = (sum(each) for each in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
@@ -95,7 +95,7 @@ def text(title: str, entries: Iterable[Entry]) -> str:
         "new: runs that no experiment above has already. F: one forward pass over a batch; a plain update is 3 F.",
         f"GPU hours: an order of magnitude, at {RATE / 1e12:.0f} TFLOP/s (float32) and {SENTENCE} tokens a "
         f"sentence or pair, {REVIEW} a "
-        "review; evaluation after every epoch included.",
+        "review; predictions included.",
         "Counted from the official sizes of the data sets. One experiment's own plan reads the data and shows "
         "its runs.",
     ]
@@ -110,14 +110,17 @@ def _cost(spec: RunSpec) -> tuple[float, float, float]:
     steps = training_plan(list(examples.values()), config, method.replays)
     unit_cost = METHODS[spec.method].cost(method.config)
     token = 2e6 * million_parameters(spec.model)
-    judged = sum(_judged(spec, task, split, examples) for task, split in places(spec))
     evaluations = 1 if spec.combine else max(1, round(steps.total / steps.per_epoch))
+    judged = sum(
+        _judged(spec, task, split, examples) * (evaluations if spec.predicts_each(split) else 1)
+        for task, split in places(spec)
+    )
     length = sum(tokens_of(TASKS[task]) * count for task, count in examples.items()) / sum(examples.values())
     forward = token * length
     if spec.combine:
         return 0, 0.0, forward * judged
     units = steps.total * unit_cost
-    return steps.total, units, forward * (units * spec.batch_size + judged * evaluations)
+    return steps.total, units, forward * (units * spec.batch_size + judged)
 
 
 @lru_cache

@@ -224,7 +224,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def _setting(name: str, text: str) -> Any:
-    if name == "predict":
+    if name in ("predict", "predict_each"):
         return _splits(text)
     if name in ("model", "init_from"):  # a name or a key, even where it is spelled with digits alone
         return text.strip()
@@ -234,9 +234,11 @@ def _setting(name: str, text: str) -> Any:
     return value
 
 
-def _splits(text: str) -> tuple[str, ...]:
-    """Return ``"dev,train"`` or ``"('dev', 'train')"`` as splits to predict. Raises UsageError for other names."""
+def _splits(text: str) -> tuple[str, ...] | None:
+    """Return ``"dev,train"``, ``"('dev', 'train')"`` or ``"none"`` as splits. Raises UsageError for other names."""
     value = parse_value(text)
+    if value is None:
+        return None
     splits = value if isinstance(value, tuple) else _names(str(value))
     for split in splits:
         if str(split).rpartition(":")[2] not in SPLITS:

@@ -20,6 +20,7 @@ from benchmarks.engine import forecast as estimate
 from benchmarks.engine import schedule as engine
 from benchmarks.engine.forecast import Timings
 from benchmarks.engine.plan import make_plan
+from benchmarks.engine.timing import timed
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
@@ -261,14 +262,14 @@ def test_a_plan_knows_the_time_from_finished_runs(shell: Shell, little_bert: Pat
         "training": 30.0,
         "updates": 10.0,
         "evaluation": 8.0,
-        "evaluations": 4.0,
+        "predictions": 4.0,
         "memory": 2e9,
     }
     estimate.record(store, spec, replace(execute_nothing(spec.key), timing=taken))
     _, out, _ = shell(*words, "--json")
     forecast = json.loads(out)["forecast"]
     updates = plan["updates"] / 4
-    each = 1.0 + updates * 3.0 + 3 * 2.0  # preparation, 3 s an update, 2 s for each of three epochs' evaluations
+    each = 1.0 + updates * 3.0 + 48 * 2.0  # preparation, 3 s an update, 2 s for each predicted example
     assert forecast["seconds"] == pytest.approx(estimate.STARTUP + 4 * each / 2)
     assert forecast["memory"] == 2e9
     (store.root / "timings.jsonl").open("a").write('{"machine": "cut o')
@@ -299,19 +300,19 @@ def execute_nothing(key: str) -> engine.Outcome:
 def test_another_methods_time_is_scaled_by_its_cost(little_bert: Path, glue: Path, tmp_path: Path) -> None:
     store, source = Store(tmp_path), Source("local", glue)
     spec = RunSpec(task="rte", model=str(little_bert))
-    taken = {"preparation": 1.0, "training": 3.0, "updates": 1.0, "evaluation": 2.0, "evaluations": 1.0, "memory": 1.0}
+    taken = {"preparation": 1.0, "training": 3.0, "updates": 1.0, "evaluation": 2.0, "predictions": 1.0, "memory": 1.0}
     estimate.record(store, make_job(spec, source), replace(execute_nothing("k"), timing=taken))
     known = Timings.read(store)
     plain, smart = known.of(replace(spec, seed=7)), known.of(replace(spec, method="smart"))
     assert plain is not None
     assert smart is not None
-    assert (plain.update, smart.update, smart.evaluation) == (3.0, 9.0, 2.0)
+    assert (plain.update, smart.update, smart.prediction) == (3.0, 9.0, 2.0)
     assert known.of(replace(spec, task="cola")) is None
 
 
 def test_timing_a_few_updates_keeps_nothing(little_bert: Path, glue: Path, tmp_path: Path) -> None:
     spec = RunSpec(task="rte", model=str(little_bert), epochs=9, batch_size=4)
-    outcome = estimate.timed(make_job(spec, Source("local", glue)))
+    outcome = timed(make_job(spec, Source("local", glue)))
     assert outcome.state == "timed"
     assert outcome.timing is not None
     assert all(outcome.timing[name] > 0 for name in ("preparation", "training", "evaluation", "memory"))

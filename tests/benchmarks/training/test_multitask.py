@@ -191,7 +191,7 @@ def test_the_plan_has_the_parent_first_and_keeps_its_weights(several: RunSpec, s
     assert plan.titles[parent] == "rte+cola+stsb smart seed 0 (parent)"
     assert store.weights(parent).is_file()
     assert not store.weights(plan.cells["row0", "cola", 0]).exists()
-    assert (plan.updates[parent], plan.evaluations[parent], plan.predictions[parent]) == (24, 2, 2 * 3 * 36)
+    assert (plan.updates[parent], plan.predictions[parent]) == (24, 2 * 3 * 36)
     weights = start_weights(plan.jobs[plan.cells["row0", "cola", 0]], _elsewhere(store), pytest.MonkeyPatch())
     assert torch.equal(weights["classifier.weight"], load_file(store.weights(parent))["tasks.cola.classifier.weight"])
 
