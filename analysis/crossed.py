@@ -16,7 +16,7 @@ from analysis.scores import Metric, per_item
 Array = np.ndarray
 LAYOUT = "two-way layout of seeds and items"
 LINEAR = "two-way layout of seeds and items, the metric by its influence function"
-FEWEST_MINORITY = 5  # answers beside the most frequent one that a run needs before its influence function is trusted
+FEWEST_MINORITY = 5  # answers, and labels, that must differ from the most frequent one for influence functions to hold
 SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
 
 
@@ -254,23 +254,25 @@ def is_constant(runs: Array) -> Array:
     return np.asarray(runs.max(-1) == runs.min(-1))
 
 
-def has_few_minority_answers(runs: Array) -> Array:
-    """Return ``(..., seeds)``: whether a run gives fewer than 5 answers beside its most frequent one."""
-    n_items = runs.shape[-1]
+def has_few_minority_answers(answers: Array) -> Array:
+    """Return ``(...)``: whether fewer than 5 of ``(..., items)`` answers differ from the most frequent one."""
+    n_items = answers.shape[-1]
     if n_items <= FEWEST_MINORITY:
-        return np.ones(runs.shape[:-1], dtype=bool)
-    ordered = np.sort(runs, axis=-1)  # an answer that at most 4 items miss stands at both ends of one of these spans
-    span = n_items - FEWEST_MINORITY
-    return np.asarray((ordered[..., :FEWEST_MINORITY] == ordered[..., span:]).any(-1))
+        return np.ones(answers.shape[:-1], dtype=bool)
+    # an answer from which fewer than 5 items differ is among any 5 items
+    candidates = (answers[..., item, None] for item in range(FEWEST_MINORITY))
+    most = np.max([(answers == candidate).sum(-1) for candidate in candidates], axis=0)
+    return np.asarray(n_items - most < FEWEST_MINORITY)
 
 
 def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
     """Return ``(..., seeds)``: whether the influence function of a run of ``(..., seeds, items)`` cannot be trusted.
 
-    It gives fewer than 5 answers beside its most frequent one; in a regression, also if the standard
-    deviation of its answers is below 5 % of the labels' (``(..., items)``). Constant runs are not among them.
+    The run gives fewer than 5 answers beside its most frequent one, or the labels ``(..., items)`` are as uniform; in a
+    regression, also if the standard deviation of its answers is below 5 % of the labels'. Constant runs are not among
+    them.
     """
-    is_near = has_few_minority_answers(runs)
+    is_near = has_few_minority_answers(runs) | has_few_minority_answers(labels)[..., None]
     if metric.is_regression:
         is_near |= runs.std(-1) < SMALLEST_SPREAD * labels.std(-1)[..., None]
     return is_near & ~is_constant(runs)
@@ -278,6 +280,8 @@ def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
 
 def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
     """Return why no verdict may be drawn from ``(arms, seeds, items)`` runs, or ""."""
+    if has_few_minority_answers(labels):
+        return f"near-constant: fewer than {FEWEST_MINORITY} labels differ from the most frequent one"
     pairs = int(is_near_constant(labels, runs, metric).any(0).sum())
     rule = f"fewer than {FEWEST_MINORITY} answers beside its most frequent one"
     if metric.is_regression:

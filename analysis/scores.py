@@ -268,9 +268,7 @@ def _ratio(top: Array, bottom: Array) -> Array:
 def _other_metric(name: str, title: str, *functions: Callable[..., Any], is_regression: bool = False) -> Metric:
     """A metric that is no mean over items, from its function and its influence function."""
     function, influence = functions
-    return METRICS.setdefault(
-        name, Metric(name, title, function, influence=influence, is_regression=is_regression)
-    )
+    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, is_regression=is_regression))
 
 
 def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **about: Any) -> Metric:

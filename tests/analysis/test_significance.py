@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from analysis.crossed import of_metric
+from analysis.scores import METRICS
 from analysis.significance import Interval, combine, components, crossed_interval, macro_interval
 
 SCORES = hnp.arrays(
@@ -27,9 +29,10 @@ def layout_by_hand(d: np.ndarray) -> tuple[float, float, float]:
     ms_seed = items * ((d.mean(1) - grand) ** 2).sum() / (seeds - 1)
     ms_item = seeds * ((d.mean(0) - grand) ** 2).sum() / (items - 1)
     ms_rest = ((d - d.mean(1)[:, None] - d.mean(0) + grand) ** 2).sum() / ((seeds - 1) * (items - 1))
-    v = max(ms_seed + ms_item - ms_rest, ms_seed, ms_item)
-    df = v**2 / (ms_seed**2 / (seeds - 1) + ms_item**2 / (items - 1) + ms_rest**2 / ((seeds - 1) * (items - 1)))
-    df = max(df, seeds - 1)
+    total = ms_seed + ms_item - ms_rest
+    v = max(total, ms_seed, ms_item)
+    spread = ms_seed**2 / (seeds - 1) + ms_item**2 / (items - 1) + ms_rest**2 / ((seeds - 1) * (items - 1))
+    df = max(max(total, 0) ** 2 / spread, seeds - 1)
     half = stats.t.ppf(0.975, df) * math.sqrt(v / (seeds * items))
     return grand - half, grand + half, df
 
@@ -41,6 +44,24 @@ def test_means_of_items_follow_the_two_way_layout(shape, rng):
     got = crossed_interval(a, b)
     low, high, df = layout_by_hand(a - b)
     assert (got.estimate, got.low, got.high, got.df) == pytest.approx((a.mean() - b.mean(), low, high, df))
+
+
+def test_a_variance_at_its_floor_is_not_known_better_for_it(rng):
+    """Where the interaction exceeds a one-way variance, the floor widens the interval, with no more df."""
+    floored = 0
+    for _ in range(40):
+        d = rng.normal(size=(5, 60))
+        got, (low, high, df) = crossed_interval(d, np.zeros_like(d)), layout_by_hand(d)
+        parts = components(d, np.zeros_like(d))
+        seeds = parts.differences.var(ddof=1) / 5
+        total, largest = seeds + parts.items - parts.both, max(seeds, parts.items)
+        assert (got.low, got.high, got.df) == pytest.approx((low, high, df))
+        assert got.se**2 == pytest.approx(max(total, largest))
+        if total < largest:
+            floored += 1
+            spread = seeds**2 / 4 + parts.items**2 / 59 + parts.both**2 / (4 * 59)
+            assert got.df < max(largest**2 / spread, 4) or got.df == 4
+    assert floored > 10
 
 
 def test_mean_squares_are_those_of_statsmodels(rng):
@@ -87,38 +108,17 @@ def test_equal_arms_differ_by_nothing():
     assert (got.estimate, got.low, got.high, got.p) == (0.0, 0.0, 0.0, 1.0)
 
 
-def test_the_bootstrap_path_agrees_with_the_layout_where_both_apply(rng):
-    """Accuracy declared not to decompose: the same variances, up to the noise of 1,000 resamples."""
-    from dataclasses import replace
-
-    from analysis.crossed import by_bootstrap
-    from analysis.scores import METRICS
-
-    labels = rng.integers(0, 2, 1500)
-    hard = rng.random(1500)
-    draw = lambda skill: np.where(rng.random((5, 1500)) < skill - 0.3 * hard, labels, 1 - labels)  # noqa: E731
-    a, b = draw(0.95), draw(0.9)
-    exact = components(a, b, metric="accuracy", labels=labels)
-    opaque = replace(METRICS["accuracy"], per_item=None)
-    booted = by_bootstrap([(1.0, a), (-1.0, b)], labels, opaque, np.random.default_rng(0))
-    assert booted.differences == pytest.approx(exact.differences)
-    assert booted.items == pytest.approx(exact.items, rel=0.12)
-    assert booted.both == pytest.approx((exact.items + 4 * exact.both) / 5, rel=0.1)  # mean within-seed variance / S
-    assert combine([booted]).se == pytest.approx(combine([exact]).se, rel=0.1)
-
-
 @pytest.mark.parametrize("metric", ["f1", "matthews", "pearson", "spearman"])
 def test_the_item_variance_of_other_metrics_is_scipys_bootstrap(metric, rng):
-    from analysis.scores import score
-
-    labels = rng.integers(0, 2, 120)
-    a, b = (np.where(rng.random((1, 120)) < s, labels, 1 - labels) for s in (0.85, 0.75))
-    difference = lambda i: score(metric, labels[i], a[0][i]) - score(metric, labels[i], b[0][i])  # noqa: E731
+    labels = rng.integers(0, 2, 300)
+    a, b = (np.where(rng.random((1, 300)) < s, labels, 1 - labels) for s in (0.85, 0.75))
+    score = METRICS[metric].score
+    difference = lambda i: score(labels[i], a[0][i]) - score(labels[i], b[0][i])  # noqa: E731
     reference = stats.bootstrap(
-        (np.arange(120),), difference, n_resamples=2000, vectorized=False, rng=1, method="percentile"
+        (np.arange(300),), difference, n_resamples=2000, vectorized=False, rng=1, method="percentile"
     )
     got = crossed_interval(a, b, metric=metric, labels=labels)
-    assert got.estimate == pytest.approx(difference(np.arange(120)))
+    assert got.estimate == pytest.approx(difference(np.arange(300)))
     assert got.se == pytest.approx(reference.standard_error, rel=0.1)
 
 
@@ -132,63 +132,65 @@ def made_up(metric, rng, seeds=3, items=200):
     return labels, *(np.where(rng.random((seeds, items)) < s, labels, (labels + 1) % classes) for s in (0.8, 0.7))
 
 
-@pytest.mark.parametrize("metric", ["f1", "matthews", "pearson"])
-@pytest.mark.parametrize("draws", [None, 3])
-def test_sums_in_one_product_are_the_metric_resample_by_resample(metric, draws, rng):
-    """The same draws, scored one weighting after the other in double precision."""
-    from dataclasses import replace
+def bootstrapped(arms, labels, metric, rng, resamples=3000):
+    """The oracle: variances from resampled items, ``items`` of the mean over seeds and ``both`` of the interaction.
 
-    from analysis.crossed import by_bootstrap
-    from analysis.scores import METRICS
-
-    labels, a, b = made_up(metric, rng)
-    generator = lambda: None if draws is None else np.random.default_rng(draws)  # noqa: E731
-    arms, known = [(1.0, a), (-0.5, b), (-0.5, a[::-1])], METRICS[metric]
-    fast, slow = (by_bootstrap(arms, labels, m, generator()) for m in (known, replace(known, sums=None)))
-    assert fast.differences == pytest.approx(slow.differences, abs=1e-12)
-    assert (fast.items, fast.both) == pytest.approx((slow.items, slow.both), rel=1e-5)
-
-
-def test_a_resample_that_lost_the_only_varying_item_counts_as_zero(rng):
-    """One prediction differs: without it a resample's correlation is of a constant, not of rounding errors."""
-    labels, a = rng.normal(size=20), np.zeros((1, 20))
-    a[0, 3] = 1.0
-    from dataclasses import replace
-
-    from analysis.crossed import by_bootstrap
-    from analysis.scores import METRICS
-
-    fast, slow = (
-        by_bootstrap([(1.0, a)], labels, m) for m in (METRICS["pearson"], replace(METRICS["pearson"], sums=None))
+    The mean variance within a seed exceeds that of the mean over seeds by (S - 1) / S of the residual's.
+    """
+    n = len(labels)
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
+    scored = sum(
+        weight * np.stack([METRICS[metric].function(labels, run, weights) for run in runs]) for weight, runs in arms
     )
-    assert fast.items == pytest.approx(slow.items, rel=1e-5)
+    items, within = scored.mean(0).var(ddof=1), scored.var(1, ddof=1).mean()
+    return items, (within - items) / (len(scored) - 1)
 
 
-def test_draws_are_kept_and_cannot_be_changed(rng):
-    from analysis.crossed import _kept_changes
+@pytest.mark.parametrize("metric", ["f1", "matthews", "pearson", "spearman"])
+def test_variances_by_influence_are_those_of_resampled_items(metric, rng):
+    labels, a, b = made_up(metric, rng, seeds=4, items=1000)
+    arms = [(1.0, a), (-0.5, b), (-0.5, a[::-1])]
+    parts = of_metric(arms, labels, METRICS[metric])
+    items, both = bootstrapped(arms, labels, metric, rng)
+    assert parts.items == pytest.approx(items, rel=0.1)
+    assert parts.both == pytest.approx(both, rel=0.1)
 
-    labels, a, b = made_up("f1", rng)
-    once = crossed_interval(a, b, metric="f1", labels=labels)
-    with pytest.raises(ValueError, match="read-only"):
-        _kept_changes(200)[0, 0] = 9
-    _kept_changes.cache_clear()
-    assert crossed_interval(a, b, metric="f1", labels=labels) == once
+
+@pytest.mark.parametrize("metric", ["f1", "matthews", "pearson", "spearman"])
+def test_differences_are_those_of_the_scores_themselves(metric, rng):
+    labels, a, b = made_up(metric, rng)
+    scored = [[METRICS[metric].score(labels, run) for run in arm] for arm in (a, b)]
+    parts = components(a, b, metric=metric, labels=labels)
+    assert parts.differences.tolist() == np.subtract(*scored).tolist()
+    assert crossed_interval(a, b, metric=metric, labels=labels).estimate == np.subtract(*scored).mean()
 
 
-def test_spearmans_linear_part_is_its_derivative_by_each_items_weight(rng):
-    """Central differences of the weighted score; ties on both sides."""
-    from analysis.scores import METRICS
+def reorderable(metric, rng):
+    """Two arms and labels in which every metric is at home, cross-entropy by logits."""
+    if metric == "cross_entropy":
+        return rng.integers(0, 3, 60), rng.normal(size=(4, 60, 3)), rng.normal(size=(4, 60, 3))
+    return made_up(metric, rng, seeds=4, items=60)
 
-    labels, a, _ = made_up("spearman", rng, seeds=2, items=40)
-    known, step = METRICS["spearman"], 1e-5
-    linear = known.linear(labels, a)
-    up, down = (np.ones((40, 40)) + sign * step * np.eye(40) for sign in (1, -1))
-    for run, values in zip(a, linear, strict=True):
-        slope = (known.function(labels, run, up) - known.function(labels, run, down)) / (2 * step)
-        score = float(known.function(labels, run, np.ones(40)))
-        assert values.mean() == pytest.approx(score)
-        assert (values - score) / 40 == pytest.approx(slope, abs=1e-7)
-    assert not known.linear(labels, np.ones((1, 40))).any()
+
+@pytest.mark.parametrize("metric", ["accuracy", "cross_entropy", "f1", "matthews", "pearson", "spearman"])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_reordering_the_items_changes_no_end(metric, seed):
+    rng = np.random.default_rng(seed)
+    labels, a, b = reorderable(metric, rng)
+    if metric != "cross_entropy":
+        a[0] = a[0, 0]  # a constant run, too
+    order = rng.permutation(len(labels))
+    once = components(a, b, metric=metric, labels=labels)
+    again = components(a[:, order], b[:, order], metric=metric, labels=labels[order])
+    other = components(rng.normal(size=(4, 30)), rng.normal(size=(4, 30)))
+    for parts, reordered in (([once], [again]), ([once, other], [again, other])):
+        for one, two in ((combine(parts), combine(reordered)), (combine(parts).at(0.9), combine(reordered).at(0.9))):
+            assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=1e-9)
+            assert (two.withheld, two.constant_seeds) == (one.withheld, one.constant_seeds)
+            if one.without_constant is not None:
+                ends = (one.without_constant.low, one.without_constant.high)
+                assert (two.without_constant.low, two.without_constant.high) == pytest.approx(ends, abs=1e-9)
 
 
 def test_predictions_with_a_metric_equal_item_scores(rng):
@@ -196,11 +198,13 @@ def test_predictions_with_a_metric_equal_item_scores(rng):
     assert crossed_interval(a, b, metric="accuracy", labels=labels) == crossed_interval(a == labels, b == labels)
 
 
-def test_the_same_input_gives_the_same_interval(rng):
+def test_a_generator_is_accepted_and_draws_nothing(rng):
     labels, a, b = rng.integers(0, 2, 90), rng.integers(0, 2, (3, 90)), rng.integers(0, 2, (3, 90))
-    first = crossed_interval(a, b, metric="f1", labels=labels, rng=np.random.default_rng(7))
-    assert first == crossed_interval(a, b, metric="f1", labels=labels, rng=np.random.default_rng(7))
-    assert crossed_interval(a, b, metric="f1", labels=labels) == crossed_interval(a, b, metric="f1", labels=labels)
+    generator = np.random.default_rng(7)
+    before = generator.bit_generator.state
+    got = crossed_interval(a, b, metric="f1", labels=labels, rng=generator)
+    assert got == crossed_interval(a, b, metric="f1", labels=labels)
+    assert generator.bit_generator.state == before
 
 
 def test_another_level_from_the_same_interval(rng):

@@ -1,0 +1,82 @@
+"""The deciding interval's verdicts on many studies at once: arrays have the shape ``(studies, seeds, items)``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.crossed import is_constant, is_near_constant, item_covariance, split, variance_and_df
+from analysis.scores import METRICS
+
+Array = np.ndarray
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the deciding interval knows about many studies.
+
+    Attributes:
+        differences: ``(studies, seeds)`` of the scores.
+        covariance: ``(studies, seeds, seeds)`` of those under new items.
+        is_constant: ``(studies, seeds)`` whether a seed pair holds a constant run.
+        is_near_constant: ``(studies,)``.
+        n_items: of each study.
+    """
+
+    differences: Array
+    covariance: Array
+    is_constant: Array
+    is_near_constant: Array
+    n_items: int
+
+
+def measure(a: Array, b: Array, labels: Array, metric: str) -> Measured:
+    """Return the parts of every study's interval, as :func:`analysis.crossed.components` has them for one."""
+    known, labels = METRICS[metric], labels[:, None]
+    if known.influence is None:
+        values = ((a == labels).view(np.int8) - (b == labels).view(np.int8)).astype(np.float32)
+        constant = np.zeros(a.shape[:2], dtype=bool)
+        near = constant[:, 0]
+    else:
+        values = known.influence(labels, a) - known.influence(labels, b)
+        constant = is_constant(a) | is_constant(b)
+        near = np.any([is_near_constant(labels[:, 0], arm, known).any(-1) for arm in (a, b)], axis=0)
+    return Measured(values.mean(-1), item_covariance(values), constant, near, a.shape[-1])
+
+
+def p_values(differences: Array, covariance: Array, n_items: int) -> Array:
+    """Return ``(studies,)`` the p of every study's deciding interval."""
+    from scipy.special import stdtr
+
+    n_seeds = differences.shape[-1]
+    seeds, estimate = differences.var(-1, ddof=1) / n_seeds, np.abs(differences.mean(-1))
+    variance, df = variance_and_df(seeds, *split(covariance), n_seeds, n_items - 1)
+    t = np.divide(estimate, np.sqrt(variance), out=np.where(estimate > 0, np.inf, 0.0), where=variance > 0)
+    return np.asarray(2 * stdtr(df, -t))
+
+
+def decide(studies: Measured) -> tuple[Array, Array]:
+    """Return ``(studies,)`` the sign of the difference that is found, or 0, and whether the verdict is withheld.
+
+    It is withheld where a run is near-constant, and where leaving out the seed pairs with a constant run changes the
+    verdict or leaves fewer than two pairs.
+    """
+    verdicts = _verdicts(studies.differences, studies.covariance, studies.n_items)
+    withheld = studies.is_near_constant.copy()
+    patterns, group = np.unique(studies.is_constant, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        chosen, kept = np.flatnonzero(group.ravel() == number), np.flatnonzero(~pattern)
+        if len(kept) < 2:
+            withheld[chosen] = True
+        elif pattern.any():
+            covariance = studies.covariance[np.ix_(chosen, kept, kept)]
+            reduced = _verdicts(studies.differences[np.ix_(chosen, kept)], covariance, studies.n_items)
+            withheld[chosen] |= reduced != verdicts[chosen]
+    return verdicts, withheld
+
+
+def _verdicts(differences: Array, covariance: Array, n_items: int) -> Array:
+    is_found = p_values(differences, covariance, n_items) <= 1 - LEVEL + 1e-12
+    return np.where(is_found, np.sign(differences.mean(-1)), 0.0)
