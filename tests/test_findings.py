@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from types import SimpleNamespace as Namespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -68,43 +68,40 @@ def test_a_source_without_its_number_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("statuses", "told"),
+    ("outcomes", "told"),
     [
-        (["supported"] * 5, "yes"),
-        (["supported"] * 4 + [None], "open"),
-        (["supported"] * 4 + ["not run"], "open"),
-        (
-            ["supported", "supported", "inconclusive", None, "contradicted"],
-            "no: half the learning rate, seeds 20 to 27",
-        ),
+        (["stays", "stays"], "yes"),
+        (["stays", "open"], "open"),
+        (["changes", "open"], "no: half the learning rate"),
+        (["changes", "changes"], "no: half the learning rate, double the learning rate"),
     ],
 )
-def test_a_finding_survives_if_its_verdict_is_the_same_in_all_attacks(
-    findings: ModuleType, monkeypatch: pytest.MonkeyPatch, statuses: list[str | None], told: str
-) -> None:
-    def verdict(id: str, status: str) -> Namespace:
-        interval = None if status == "not run" else Namespace(estimate=2.0, low=1.0, high=3.0)
-        return Namespace(
-            claim=Namespace(id=id, sentence="A is better.", tasks=("cola",)), status=status, interval=interval
-        )
-
-    names = ["what-drives", *findings.ATTACKS.values()]
-    ids = ["control-a", *(f"{name}-a" for name in findings.ATTACKS.values())]
-    made = {name: [verdict(id, s)] for name, id, s in zip(names, ids, statuses, strict=True) if s is not None}
-    monkeypatch.setattr(findings, "_names", lambda: list(made))
-    monkeypatch.setattr(findings, "_verdicts", made.get)
-    line = findings.survival(Namespace(name="attack-seeds")).splitlines()[-1]
-    assert line.endswith(f"| {told} |")
-    assert line.count("+2.0 (1.0 to 3.0)") == sum(status not in (None, "not run") for status in statuses)
+def test_a_finding_survives_if_no_setting_changes_it(findings: ModuleType, outcomes: list[str], told: str) -> None:
+    assert findings.survival(dict(zip(findings.RATES, outcomes, strict=True))) == told
 
 
-def test_an_attack_on_one_task_is_set_against_the_finding_on_that_task(findings: ModuleType) -> None:
-    """The claim itself may have been decided on more tasks since; the table has the difference on CoLA alone."""
-    lines = findings.survival(latest_manifest(PUBLISHED, "attack-seeds")).splitlines()
-    (line,) = (line for line in lines if line.startswith("| SDA (K = 1) is better than plain fine-tuning. |"))
+def test_the_planned_seeds_of_the_tables_are_the_studies_own(findings: ModuleType) -> None:
+    """The attacked contrast at seeds 0 to 7 is the difference of the study's table on CoLA, in both tables."""
     facts, about = findings.facts(), "together/cola.matthews/sda[K=1]"
     numbers = f"{facts[f'{about}/difference']} ({facts[f'{about}/low']} to {facts[f'{about}/high']})"
-    assert line.split(" | ")[1] == f"contradicted, {numbers.replace('+', '')}"
+    for text in (findings.replicates(None), findings.changes(None)):
+        (line,) = (line for line in text.splitlines() if line.startswith("| SDA (K = 1) is better than plain fine-t"))
+        assert line.split(" | ")[1] == numbers.replace("(+", "(")
+
+
+def test_pooled_sets_are_the_independent_checks(findings: ModuleType) -> None:
+    """SMART [shared] on CoLA over all 24 seeds and over the 16 replications, recomputed elsewhere without a factor for
+    the set: -2.45 (-4.46, -0.44) and -3.19 (-5.60, -0.78). The factor moves ends by a few hundredths."""
+    (smart,) = (each for each in findings.attacked() if (each.a, each.b) == ("smart[shared]", "vanilla"))
+    for sets, expected in (
+        ([smart.planned, *smart.replications], (-2.45, -4.46, -0.44)),
+        (smart.replications, (-3.19, -5.60, -0.78)),
+    ):
+        alike = [replace(each, machines=frozenset()) for each in sets]
+        without, pooled = findings.pool(alike), findings.pool(sets)
+        assert (without.has_set_factor, pooled.has_set_factor) == (False, True)
+        for interval, tolerance in ((without.interval, 0.005), (pooled.interval, 0.05)):
+            assert (interval.estimate, interval.low, interval.high) == pytest.approx(expected, abs=tolerance)
 
 
 def test_the_figures_are_drawn_from_the_published_runs(findings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,10 +71,8 @@ class Learnt:
             return f"{self.collapsed} of {self.n_seeds} runs of {self.baseline} give (almost) one answer to all items"
         if math.isnan(self.share):
             return f"no reference says how far {self.baseline} can learn it"
-        return (
-            f"{self.baseline} has learnt {percent(max(self.share, 0.0))} of what the paper's plain fine-tuning has "
-            f"(lower 95 % end {percent(max(self.low_share, 0.0))})"
-        )
+        share, low = (percent(max(value, 0.0)) for value in (self.share, self.low_share))
+        return f"{self.baseline} has learnt {share} of the task (lower 95 % end {low}; a third is needed)"
 
     def _share(self, score: float) -> float:
         span = self.reference - self.constant

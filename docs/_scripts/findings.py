@@ -1,14 +1,14 @@
 """Fills the numbers of docs/FINDINGS.md from the published runs: ``python docs/_scripts/findings.py``. A test compares.
 
-Written anew are blocks from ``<!-- table NAME -->`` (also ``claims``; ``attacks``) to ``<!-- end -->``, and
-single numbers with their source behind them, ``+1.2<!--= claim/ID/estimate -->``. Every other word is an author's.
+Written anew are blocks from ``<!-- table NAME -->`` (also ``claims``, ``replicates``, ``changes``) to ``<!-- end -->``,
+and single numbers with their source behind them, ``+1.2<!--= claim/ID/estimate -->``. Every other word is an author's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -18,21 +18,24 @@ import numpy as np
 import pandas as pd
 
 from analysis import claims, curves, frames, tables
+from analysis.claims import multiplicity, rule
 from analysis.claims.claim import POINTS
+from analysis.claims.floor import learnt
+from analysis.claims.replicates import CHANGES, STAYS, Change, SeedSet, change, pool, seed_set
 from analysis.comparison import compare
-from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions, read_run, run_keys
+from analysis.interval import Interval
+from analysis.load import Column, Manifest, history, is_done, latest_manifest, load, predictions, read_run, run_keys
 
 HERE = Path(__file__).resolve().parents[1]  # docs/
 PUBLISHED = HERE.parent / "results" / "published"
 PAGE = HERE / "FINDINGS.md"
-ATTACKS = {  # title -> experiment (benchmarks/experiments/attacks.py)
-    "seeds 10 to 17": "attack-seeds",
-    "half the learning rate": "attack-half-rate",
-    "double the learning rate": "attack-double-rate",
-    "seeds 20 to 27": "attack-slice",
-}
+TASK = "cola"  # on which the findings were attacked
+STUDIES = ("together", "what-drives-sda", "what-drives-smart")  # whose seeds 0 to 7 were planned
+REPLICATIONS = {"seeds 10 to 17": "attack-seeds", "seeds 20 to 27": "attack-slice"}  # title -> experiment
+RATES = {"half the learning rate": "attack-half-rate", "double the learning rate": "attack-double-rate"}
+FURTHER = "control-smart-shared-beats-vanilla"  # looked at in the attacks' runs, though not one of the attacked
 AGAINST = {"what-drives-smart": "r-drop"}  # experiment -> a baseline its arms are also held against
-_BLOCK = re.compile(r"(<!-- (table|claims|attacks) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
+_BLOCK = re.compile(r"(<!-- (table|claims|replicates|changes) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 _SOURCE = re.compile(r"<!--= \S+ -->")
 _NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->)")
 
@@ -69,6 +72,36 @@ def facts() -> dict[str, str]:
                 signed = verdict.unit == POINTS
                 for each in ("estimate", "low", "high"):
                     found[f"{about}/{each}"] = tables.number(getattr(verdict.interval, each), digits, signed=signed)
+            if not np.isnan(verdict.p):
+                found[f"claim/{verdict.claim.id}/p"] = tables.probability(verdict.p)
+            if not np.isnan(verdict.holm):
+                found[f"claim/{verdict.claim.id}/holm"] = tables.probability(verdict.holm)
+        for column in manifest.columns:
+            found |= _learnt(manifest, column)
+        found[f"{name}/inert"] = str(sum(verdict.status == claims.INERT for verdict in _verdicts(name)))
+    return found | _pooled()
+
+
+def _learnt(manifest: Manifest, column: Column) -> dict[str, str]:
+    """``together/cola.matthews/learnt`` and ``/learnt/low``: the baseline's learnt share, in percent."""
+    measured, about = learnt(PUBLISHED, manifest, column), f"{manifest.name}/{column.id}/learnt".replace(" ", "-")
+    if measured is None or np.isnan(measured.share):
+        return {}
+    shares = {about: measured.share, f"{about}/low": measured.low_share}
+    return {name: tables.number(100 * share, 0) for name, share in shares.items()}
+
+
+def _pooled() -> dict[str, str]:
+    """``pooled/A~B/all/estimate``: of the attacked contrasts over all three sets of seeds; ``again`` over the two
+    replications; ``/p-equal`` is that of equal sets."""
+    found: dict[str, str] = {}
+    for each in attacked():
+        sets = [each.planned, *each.replications]
+        for name, some in (("all", sets), ("again", sets[1:])):
+            pooled, about = pool(some), f"pooled/{each.a}~{each.b}/{name}"
+            for end in ("estimate", "low", "high"):
+                found[f"{about}/{end}"] = tables.number(getattr(pooled.interval, end), 2, signed=True)
+            found[f"{about}/p-equal"] = tables.probability(pooled.p_equal)
     return found
 
 
@@ -109,46 +142,100 @@ def verdicts(manifest: Manifest) -> str:
     """The experiment's claims that were decided, each with its numbers; then how many were not run."""
     found = _verdicts(manifest.name)
     decided = [verdict for verdict in found if verdict.status != claims.NOT_RUN]
-    lines = [("claim", "reading", "verdict", "numbers", "id")]
+    lines = [("claim", "reading", "verdict", "p", "Holm's p", "numbers", "id")]
     for verdict in decided:
         claim, told = verdict.claim, claims.in_words(verdict)
-        lines.append((claim.sentence, claim.reading, verdict.words, told[len(verdict.words) + 2 :], claim.id))
+        counted = multiplicity.counts(verdict)
+        ps = [tables.probability(p) if counted and not np.isnan(p) else "" for p in (verdict.p, verdict.holm)]
+        numbers = told[len(verdict.words) + 2 :]
+        lines.append((claim.sentence, claim.reading, verdict.words, *ps, numbers, claim.id))
     text = tables.github(lines)
     left = [f"`{verdict.claim.id}`" for verdict in found if verdict.status == claims.NOT_RUN]
     return text + (f"\n\nNot run: {', '.join(left)}." if left else "")
 
 
-def attacked(name: str) -> Iterator[tuple[claims.Verdict, dict[str, claims.Verdict | None]]]:
-    """Each claim that an experiment attacks: its verdict as found, on the attack's tasks, and that of each of the
-    :data:`ATTACKS`, None where it was not run."""
-    known = {v.claim.id: v for each in _names() for v in _verdicts(each) if v.status != claims.NOT_RUN}
-    home = {v.claim.id: each for each in _names() for v in _verdicts(each)}
-    for verdict in _verdicts(name):
-        about = verdict.claim.id.removeprefix(f"{name}-")
-        found = known[f"control-{about}"]
-        if found.claim.tasks != verdict.claim.tasks:
-            there = _manifest(home[found.claim.id])
-            found = claims.decide(PUBLISHED, there, replace(found.claim, tasks=verdict.claim.tasks))
-        yield found, {title: known.get(f"{attack}-{about}") for title, attack in ATTACKS.items()}
+@dataclass(frozen=True)
+class Attacked:
+    """A contrast that was attacked: the planned seeds, the replications and the other learning rates."""
+
+    sentence: str
+    a: str
+    b: str
+
+    def seeds(self, experiment: str, name: str) -> SeedSet:
+        """The contrast at an experiment's seeds and setting."""
+        manifest = _manifest(experiment)
+        column = next(column for column in manifest.columns if column.task == TASK)
+        return seed_set(PUBLISHED, manifest, self.a, self.b, column, name)
+
+    @property
+    def planned(self) -> SeedSet:
+        """The contrast as found, at seeds 0 to 7."""
+        rows = {study: {row.id for row in _manifest(study).rows} for study in STUDIES}
+        home = next(study for study in STUDIES if {self.a, self.b} <= rows[study])
+        return self.seeds(home, "seeds 0 to 7")
+
+    @property
+    def replications(self) -> list[SeedSet]:
+        """The contrast at the other two sets of seeds."""
+        return [self.seeds(experiment, title) for title, experiment in REPLICATIONS.items()]
+
+    def changes(self) -> dict[str, tuple[Interval, Change]]:
+        """At each other learning rate: the difference, and how it changed."""
+        others = {title: self.seeds(experiment, title) for title, experiment in RATES.items()}
+        bound = rule.CORRELATION_BOUND
+        return {title: (each.interval, change(self.planned, each, bound)) for title, each in others.items()}
 
 
-def survival(manifest: Manifest) -> str:
-    """The claims that an experiment attacks: each verdict as found and in every attack; whether it stayed."""
-    lines = [("claim", "as found", *ATTACKS, "survives")]
-    for found, tried in attacked(manifest.name):
-        fell = [title for title, each in tried.items() if each and each.status != found.status]
-        end = f"no: {', '.join(fell)}" if fell else "yes" if all(tried.values()) else "open"
-        lines.append((found.claim.sentence, *(_in_short(each) for each in (found, *tried.values())), end))
+@lru_cache
+def attacked() -> tuple[Attacked, ...]:
+    """The contrasts of the attacked claims, and SMART's, which has the same runs."""
+    claimed = [claims.read_claim(raw) for raw in _manifest("attack-seeds").claims]
+    claimed += [v.claim for v in _verdicts("together") if v.claim.id == FURTHER]
+    return tuple(Attacked(claim.sentence, claim.a, claim.b) for claim in claimed)
+
+
+def replicates(_: Manifest) -> str:
+    """Each attacked contrast at its planned seeds and at the replications, and pooled, as a description."""
+    lines = [
+        ("contrast", "seeds 0 to 7 (planned)", *REPLICATIONS, "both replications", "all three sets", "sets equal, p")
+    ]
+    for each in attacked():
+        sets = [each.planned, *each.replications]
+        again, together = pool(sets[1:]), pool(sets)
+        shown = [_in_short(interval) for interval in (*(s.interval for s in sets), again.interval, together.interval)]
+        lines.append((each.sentence, *shown, tables.probability(together.p_equal)))
     return tables.github(lines)
 
 
-def _in_short(verdict: claims.Verdict | None) -> str:
-    """The verdict and its interval; "not run" where there is none."""
-    if verdict is None:
-        return claims.NOT_RUN
-    found = verdict.interval
-    estimate = tables.number(found.estimate, signed=True)
-    return f"{verdict.status}, {estimate} ({tables.number(found.low)} to {tables.number(found.high)})"
+def changes(_: Manifest) -> str:
+    """Each attacked contrast at the other learning rates, and by how much it changed: what "survives" means."""
+    lines = [
+        ("contrast", "as found", *(f"{head}{title}" for title in RATES for head in ("", "change at ")), "survives")
+    ]
+    for each in attacked():
+        found = each.changes()
+        shown = [text for interval, by in found.values() for text in (_in_short(interval), _changed(by))]
+        outcomes = {title: by.outcome for title, (_, by) in found.items()}
+        lines.append((each.sentence, _in_short(each.planned.interval), *shown, survival(outcomes)))
+    return tables.github(lines)
+
+
+def survival(outcomes: Mapping[str, str]) -> str:
+    """Whether a finding survives changes of setting, by the contrast of contrasts of each."""
+    fell = [title for title, outcome in outcomes.items() if outcome == CHANGES]
+    if fell:
+        return f"no: {', '.join(fell)}"
+    return "yes" if all(outcome == STAYS for outcome in outcomes.values()) else "open"
+
+
+def _changed(by: Change) -> str:
+    return f"{_in_short(by.interval)}: {by.outcome}"
+
+
+def _in_short(interval: Interval) -> str:
+    estimate = tables.number(interval.estimate, signed=True)
+    return f"{estimate} ({tables.number(interval.low)} to {tables.number(interval.high)})"
 
 
 def fit(manifest: Manifest, task: str) -> dict[str, str]:
@@ -176,7 +263,12 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
     return {f"{manifest.name}/{task}/{name}": value for name, value in found.items()}
 
 
-BLOCKS: dict[str, Callable[[Manifest], str]] = {"table": table, "claims": verdicts, "attacks": survival}
+BLOCKS: dict[str, Callable[[Manifest], str]] = {
+    "table": table,
+    "claims": verdicts,
+    "replicates": replicates,
+    "changes": changes,
+}
 
 
 @lru_cache

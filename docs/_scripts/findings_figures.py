@@ -11,18 +11,20 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
-from findings import ATTACKS, attacked, cells
+from findings import attacked, cells
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import claims, figures
+from analysis import figures, tables
+from analysis.claims.replicates import pool
 
 FOLDER = Path(__file__).resolve().parents[1] / "figures"
+PLANNED, REPLICATION, TOGETHER, RATE = "planned seeds", "other seeds", "all seeds together", "another learning rate"
 COLOURS = {
-    claims.SUPPORTED: figures.PALETTE[2],
-    claims.CONTRADICTED: figures.PALETTE[1],
-    claims.INCONCLUSIVE: figures.SOFT,
-    claims.NO_EFFECT: figures.SOFT,
+    PLANNED: figures.PALETTE[0],
+    REPLICATION: figures.PALETTE[5],
+    TOGETHER: figures.INK,
+    RATE: figures.PALETTE[1],
 }
 RATES = {"2.5e-5": "attack-half-rate", "5e-5": "", "1e-4": "attack-double-rate"}  # "": the studies themselves
 CONTROLS = ("what-drives-smart", "what-drives-sda", "together")
@@ -37,51 +39,52 @@ def differences() -> pd.DataFrame:
 def draw_differences(found: pd.DataFrame) -> Figure:
     arms = found.drop_duplicates("row")[["row", "row_title"]]
     columns = found.drop_duplicates("column")[["column", "column_title"]]
-    figure, axes = figures.panels(len(columns), 4.9, 8.0, margins=(2.15, 0.2))
+    figure, axes = figures.panels(len(columns), 4.9, 8.0, margins=(2.15, 0.2), below=0.14)
     for ax, (column, title) in zip(axes, columns.itertuples(index=False), strict=True):
         there = found[found["column"] == column].drop(columns="row_title")
         shown = arms.merge(there, on="row", how="left")  # all arms, so that each looks the same in both panels
         figures.plot_differences(shown.fillna({"metric": there["metric"].iloc[0]}), ax)
         ax.set_ylim(len(arms) - 1.4, -0.7)
-        ax.set_title(title)
+        floor = there["floor"].iloc[0]
+        ax.set_title(f"{title} ({tables.kind_of(floor)})" if floor else title)
     return figure
 
 
 def attacks() -> pd.DataFrame:
-    """The attacked claims: estimate, interval and status as found and in each attack."""
+    """The attacked contrasts: estimate and interval as found, at other seeds, pooled, and at other learning rates."""
     lines = []
-    for found, tried in attacked(next(iter(ATTACKS.values()))):
-        for title, verdict in {"as found": found, **tried}.items():
-            if verdict is not None and verdict.interval is not None:
-                at = verdict.interval
-                lines.append((found.claim.sentence, title, verdict.status, at.estimate, at.low, at.high))
-    return pd.DataFrame(lines, columns=["claim", "where", "status", "estimate", "low", "high"])
+    for each in attacked():
+        sets = [each.planned, *each.replications]
+        shown = [(PLANNED if n == 0 else REPLICATION, one.name, one.interval) for n, one in enumerate(sets)]
+        shown.append((TOGETHER, "all three sets", pool(sets).interval))
+        shown += [(RATE, title, interval) for title, (interval, _) in each.changes().items()]
+        lines += [(each.sentence, where, kind, at.estimate, at.low, at.high) for kind, where, at in shown]
+    return pd.DataFrame(lines, columns=["contrast", "where", "kind", "estimate", "low", "high"])
 
 
 def draw_attacks(found: pd.DataFrame) -> Figure:
-    sentences = list(dict.fromkeys(found["claim"]))
+    sentences = list(dict.fromkeys(found["contrast"]))
     lines = -(-len(sentences) // 2)
     figure = Figure(figsize=(8.6, 2.5 * lines), layout="constrained")
     axes = figure.subplots(lines, 2, sharex=True, sharey=True).flat
     for ax in axes[len(sentences) :]:
         ax.set_visible(False)
     for ax, sentence in zip(axes, sentences, strict=False):
-        rows = found[found["claim"] == sentence]
+        rows = found[found["contrast"] == sentence]
         ax.axvline(0, color=figures.SOFT, lw=1)
         for y, row in enumerate(rows.itertuples()):
-            ax.plot([row.low, row.high], [y, y], color=COLOURS[row.status], lw=2.2)
-            ax.plot(row.estimate, y, "o", color=COLOURS[row.status], ms=6.5, mew=0)
+            ax.plot([row.low, row.high], [y, y], color=COLOURS[row.kind], lw=2.2)
+            ax.plot(row.estimate, y, "o", color=COLOURS[row.kind], ms=6.5, mew=0)
         ax.set_yticks(range(len(rows)), rows["where"])
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.grid(axis="x")
         ax.tick_params(labelbottom=True)
         ax.set_title(fill(sentence.removesuffix("."), 46))
     figure.supxlabel("difference in points of Matthews correlation", fontsize=8.5, color=figures.SOFT)
-    told = (claims.SUPPORTED, claims.INCONCLUSIVE, claims.CONTRADICTED)
     figure.legend(
-        handles=[Line2D([], [], color=COLOURS[status], marker="o", label=status) for status in told],
+        handles=[Line2D([], [], color=COLOURS[kind], marker="o", label=kind) for kind in COLOURS],
         loc="outside upper right",
-        ncols=len(told),
+        ncols=len(COLOURS),
     )
     return figure
 
@@ -126,7 +129,7 @@ def draw_rates(found: pd.DataFrame) -> Figure:
 
 FIGURES: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[pd.DataFrame], Figure], list[str]]] = {
     "differences": (differences, draw_differences, ["row", "column", "n_seeds", "difference", "low", "high"]),
-    "attacks": (attacks, draw_attacks, ["claim", "where", "status", "estimate", "low", "high"]),
+    "attacks": (attacks, draw_attacks, ["contrast", "where", "kind", "estimate", "low", "high"]),
     "rates": (rates, draw_rates, ["rate", "row", "mean", "least", "largest"]),
 }
 
