@@ -16,7 +16,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-CODE = ("cells.py", "comparison.py", "contrasts.py", "crossed.py", "interval.py", "load.py", "power.py", "scores.py")
+CODE = (
+    "cells.py",
+    "claims/floor.py",
+    "claims/inert.py",
+    "claims/references.csv",
+    "comparison.py",
+    "contrasts.py",
+    "crossed.py",
+    "influence.py",
+    "interval.py",
+    "load.py",
+    "power.py",
+    "scores.py",
+)
 TUPLES = ("scores", "seeds", "keys", "collapsed_runs")  # JSON has lists alone
 
 

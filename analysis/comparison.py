@@ -12,6 +12,9 @@ import numpy as np
 
 from analysis.cache import CellCache
 from analysis.cells import Scored, parents_of, read_cell, seeded
+from analysis.claims.claim import FEWEST_SEEDS, INERT
+from analysis.claims.floor import PILOT, of_baseline, reference
+from analysis.claims.inert import IDENTICAL, identical_share
 from analysis.contrasts import Arm, measure
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
@@ -22,12 +25,13 @@ from analysis.scores import METRICS
 if TYPE_CHECKING:
     import pandas as pd
 
+TOO_FEW = "too few seeds"
 # of the frame, for an experiment without any column
 FIELDS = [
     "row", "row_title", "column", "column_title", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd",
     "scores", "seeds", "keys", "difference", "low", "high", "p", "n_pairs", "correlation", "published",
     "published_difference", "published_source", "ceiling", "collapsed", "collapsed_runs", "missing", "reason", "level",
-    "against", "visible", "seeds_needed",
+    "against", "visible", "seeds_needed", "identical", "near_constant", "floor", "undecided",
 ]  # fmt: skip
 
 
@@ -43,14 +47,48 @@ def compare(results: str | Path, manifest: Manifest, level: float = 0.95) -> pd.
 
     A row of combined runs (votes, averaged weights) is compared with the mean of the very runs it combines; ``against``
     names what a difference is to. ``visible`` is the smallest true difference that these runs find with 80 %, and
-    ``seeds_needed`` how many seeds would find the published difference (nan: not known, or none would).
+    ``seeds_needed`` how many seeds would find the published difference (nan: not known, or none would). ``identical``
+    is the share of equal answers; ``floor`` says why a column's task is at the floor, and ``undecided`` why the
+    difference decides nothing ("" where it may): too few seeds, inert, a task at the floor, nearly constant answers.
     """
     import pandas as pd
 
     cache = CellCache(results, manifest.name)
-    cells = [cell for column in manifest.columns for cell in _column(results, manifest, column, level, cache)]
+    cells = [
+        cell
+        for column in manifest.columns
+        for cell in _with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
+    ]
     cache.save()
     return pd.DataFrame.from_records(cells, columns=None if cells else FIELDS)
+
+
+def fewest_seeds(manifest: Manifest, row: str) -> int:
+    """Return how many seeds a row's difference to the baseline needs before anything may be said about it.
+
+    As many as the claims about these two rows ask for; where there are none, as the experiment's least demanding claim.
+    """
+    pair = {row, manifest.baseline_row}
+    own = [claim.min_seeds for claim in manifest.claims if {claim.a, claim.b} == pair]
+    return max(own) if own else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
+
+
+def _with_undecided(manifest: Manifest, cells: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One column's cells, each with why it decides nothing."""
+    floor = next((cell["floor"] for cell in cells if cell["row"] == manifest.baseline_row), "")
+    for cell in cells:
+        fewest, undecided = fewest_seeds(manifest, cell["row"]), ""
+        if not np.isnan(cell["difference"]):
+            reasons = (
+                f"{INERT}: {100 * cell['identical']:.2f} % of the answers are identical"
+                if cell["identical"] >= IDENTICAL
+                else "",
+                f"{TOO_FEW}: {cell['n_pairs']} of {fewest}" if cell["n_pairs"] < fewest else "",
+                floor,
+                cell["near_constant"],
+            )
+            undecided = next((reason for reason in reasons if reason), "")
+        yield {**cell, "floor": floor, "undecided": undecided}
 
 
 def _column(
@@ -73,7 +111,7 @@ def _column(
             yield compute()  # what it was combined from, or why it is missing, is in other files
         else:
             about = (row, column, level, _published(manifest, row.id, column.id), manifest.reason(row.id, column),
-                     base, len(manifest.keys(row.id, column)))  # fmt: skip
+                     base, len(manifest.keys(row.id, column)), reference(manifest, column))  # fmt: skip
             yield cache.cell((about, files[row.id], files.get(base or "", [])), compute)
 
 
@@ -159,6 +197,10 @@ def _cell(
         "against": "the mean of its parents" if row.combine else manifest.baseline_row or "",
         "visible": np.nan,
         "seeds_needed": np.nan,
+        "identical": np.nan,
+        "near_constant": "",
+        "floor": "",
+        "undecided": "",
         **_published(manifest, row.id, column.id),
     }
     if scored is None:
@@ -176,6 +218,9 @@ def _cell(
         "collapsed_runs": tuple(scored.collapsed.tolist()),
         "missing": planned - len(values),
     }
+    if row.id == manifest.baseline_row:
+        learnt = of_baseline(scored, manifest, column)
+        cell["floor"] = f"{PILOT}: {learnt.words}" if learnt.is_floor else ""
     if others:
         try:
             part, ours, theirs = _contrasted(scored, others, column)
@@ -189,6 +234,8 @@ def _cell(
             "p": interval.p,
             "n_pairs": interval.n_seeds,
             "correlation": _correlation(ours, theirs),
+            "identical": identical_share(scored, others[0], column.metric) if len(others) == 1 else np.nan,
+            "near_constant": interval.withheld,
             "visible": visible(interval),
             "seeds_needed": _needed(part, cell["published_difference"]),
         }

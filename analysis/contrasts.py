@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.cells import Scored, parents_of, read_cell
-from analysis.crossed import Components, layout, of_metric
+from analysis.crossed import Components, layout, of_metric, summed
 from analysis.load import Column, Manifest, ResultsError
 from analysis.scores import METRICS, per_item
 
@@ -88,13 +88,7 @@ def joined(parts: Sequence[Components]) -> Components:
     """The sum of contrasts on different items at the same seeds."""
     if len(parts) == 1:
         return parts[0]
-    return Components(
-        np.sum([part.differences for part in parts], axis=0),
-        sum(part.items for part in parts),
-        sum(part.both for part in parts),
-        sum(part.n_items for part in parts),
-        f"contrast over {len(parts)} sets of items, {parts[0].method}",
-    )
+    return summed(parts, f"contrast over {len(parts)} sets of items, {parts[0].method}")
 
 
 def relative_errors(pairs: Sequence[tuple[float, Sequence[Arm]]], seeds: Sequence[int]) -> Components:
@@ -136,13 +130,8 @@ def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarra
     labels = labels[keep]
     if metric.decomposes:
         d = sum(weight * np.stack([per_item(metric.name, labels, run) for run in runs]) for weight, runs in outputs)
-        return scaled(layout(np.asarray(d)), metric.scale)
-    return scaled(of_metric(outputs, labels, metric), metric.scale)
-
-
-def scaled(part: Components, scale: float) -> Components:
-    """The same components in another unit."""
-    return Components(part.differences * scale, part.items * scale**2, part.both * scale**2, part.n_items, part.method)
+        return layout(np.asarray(d)).times(metric.scale)
+    return of_metric(outputs, labels, metric).times(metric.scale)
 
 
 def _same_items(arms: Sequence[Arm]) -> None:

@@ -1,11 +1,11 @@
 """The interval that decides: seeds and items are crossed random factors (every seed of both arms is scored on the
-same items)."""
+same items). Nothing in it is drawn at random: the same predictions give the same interval, in any order of the items.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,11 +14,10 @@ from analysis.interval import Interval, checked_pair, t_interval
 from analysis.scores import Metric, per_item
 
 Array = np.ndarray
-ITEM_RESAMPLES = 1_000  # of the item bootstrap behind a standard error: known to 2 % (1 / sqrt(2 * 1000))
 LAYOUT = "two-way layout of seeds and items"
-LINEAR = "two-way layout of seeds and items, the metric linearised"
-KEPT_ITEMS = 12_000  # up to so many items the draws of a size are kept: 48 MB at most, and of four sizes
-CHUNK = 200_000  # weights held at once, in numbers: 1.6 MB stays in the cache
+LINEAR = "two-way layout of seeds and items, the metric by its influence function"
+FEWEST_MINORITY = 5  # answers beside the most frequent one that a run needs before its influence function is trusted
+SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,15 @@ class Components:
     Attributes:
         differences: ``(seeds,)`` difference of each seed.
         items: variance of the mean over seeds when items are drawn anew and seeds stay.
-        both: the part that seeds' and items' variances both contain (the interaction): counted twice in their sum.
+        both: variance of the interaction of seeds and items; it is part of the variance over seeds and of ``items``,
+            so that their sum counts it twice.
         n_items: how many items.
         method: how it was measured.
+        covariance: ``(seeds, seeds)`` of the seeds' differences when items are drawn anew; ``items`` and ``both``
+            follow from it. None: equal variances and equal covariances, as ``items`` and ``both`` give them.
+        constant_seeds: positions (from 0) of the seed pairs in which a run gives one answer to all items. Their scores
+            are conventions, so a verdict counts only where it stays without them: see :attr:`without_constant`.
+        near_constant: why the influence functions cannot be trusted here, "" where they can.
     """
 
     differences: Array
@@ -38,6 +43,59 @@ class Components:
     both: float
     n_items: int
     method: str
+    covariance: Array | None = None
+    constant_seeds: tuple[int, ...] = ()
+    near_constant: str = ""
+
+    @property
+    def withheld(self) -> str:
+        """Why no verdict may be drawn from these runs, whatever the interval says; "" where one may."""
+        if self.near_constant:
+            return self.near_constant
+        if self.constant_seeds and not self._is_decidable_without_constant:
+            return (
+                f"near-constant: in {len(self.constant_seeds)} of {len(self.differences)} seed pairs a run gives one "
+                "answer to all items, which leaves fewer than two pairs"
+            )
+        return ""
+
+    @property
+    def without_constant(self) -> Components | None:
+        """The components without the seed pairs that hold a constant run; None where there are no such pairs, or fewer
+        than two others."""
+        if not self.constant_seeds or not self._is_decidable_without_constant:
+            return None
+        kept = np.setdiff1d(np.arange(len(self.differences)), self.constant_seeds)
+        covariance = self._full_covariance()[np.ix_(kept, kept)]
+        items, both = split(covariance)
+        return replace(
+            self,
+            differences=self.differences[kept],
+            items=float(items),
+            both=float(both),
+            covariance=covariance,
+            constant_seeds=(),
+        )
+
+    def times(self, weight: float) -> Components:
+        """The same contrast, multiplied."""
+        return replace(
+            self,
+            differences=self.differences * weight,
+            items=self.items * weight**2,
+            both=self.both * weight**2,
+            covariance=None if self.covariance is None else self.covariance * weight**2,
+        )
+
+    @property
+    def _is_decidable_without_constant(self) -> bool:
+        return len(self.differences) - len(self.constant_seeds) >= 2
+
+    def _full_covariance(self) -> Array:
+        if self.covariance is not None:
+            return self.covariance
+        n_seeds = len(self.differences)
+        return np.full((n_seeds, n_seeds), self.items - self.both) + n_seeds * self.both * np.eye(n_seeds)
 
 
 def crossed_interval(
@@ -49,25 +107,24 @@ def crossed_interval(
     rng: np.random.Generator | None = None,
     level: float = 0.95,
 ) -> Interval:
-    """The interval that decides: new seeds and new items at once.
+    """Return the interval that decides: new seeds and new items at once.
 
-    Means of items: the two-way layout, ``V = (MS_seed + MS_item - MS_residual) / (S n)``. Other metrics: variance over
-    seeds plus bootstrap variance over items minus what both contain (Spearman: the layout of its linear part). Either
-    is floored at the larger of the two one-way variances; Student's t with Satterthwaite's degrees of freedom, at least
-    S - 1. One seed: items alone, and ``method`` says so.
+    The two-way layout ``V = (MS_seed + MS_item - MS_residual) / (S n)`` of the item scores; for metrics that are no
+    mean of items, of their influence functions. The estimate is the mean over seeds of the exact differences of scores.
+    V is floored at the larger of the two one-way variances; Student's t with Satterthwaite's degrees of freedom (of V
+    before it is floored, at least 0), at least S - 1. One seed: items alone, and ``method`` says so.
 
     Args:
         a, b: ``(seeds, items)`` item scores (``metric`` None), predictions (``metric`` and ``labels`` given), or
             ``(seeds, items, classes)`` logits for a metric that uses them.
-        rng: of the item bootstrap; None: fixed draws, the same for all contrasts on as many items, so that the same
-            input gives the same interval (and a hundred take seconds).
+        rng: ignored: nothing is drawn. Accepted for callers written when items were resampled.
     Raises: ValueError: shapes that differ, fewer than two items, values that are not finite, an unknown metric.
     """
     return combine([components(a, b, metric=metric, labels=labels, rng=rng)], level=level)
 
 
 def macro_interval(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
-    """The mean of the differences of several tasks, all at the same seeds: what a claim "on average" is decided by.
+    """Return the interval of the mean of several tasks' differences at the same seeds: it decides a claim "on average".
 
     Items of different tasks are independent; nothing is assumed about seeds: their variance is taken from the mean
     over tasks of each seed's difference, so whatever one seed shares between tasks is in it.
@@ -83,155 +140,161 @@ def components(
     labels: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
 ) -> Components:
-    """The parts of the variance behind :func:`crossed_interval`; same arguments."""
+    """Return the parts of the variance behind :func:`crossed_interval`; same arguments."""
+    del rng
     x, y, chosen = checked_pair(a, b, metric, labels)
     if chosen is None or chosen.decomposes:
         if chosen is not None:
             x, y = (np.stack([per_item(chosen.name, labels, s) for s in side]) for side in (x, y))  # type: ignore[arg-type]
         return layout(x - y)
-    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), chosen, rng)
+    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), chosen)
 
 
 def combine(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
-    """The interval of the mean over ``parts`` (one part: that part itself)."""
-    seeds = {len(part.differences) for part in parts}
-    if len(seeds) != 1:
-        raise ValueError(f"all tasks need the same seeds; there are {sorted(seeds)} seeds")
-    n_seeds, n_items = seeds.pop(), sum(part.n_items for part in parts)
-    per_seed = np.mean([part.differences for part in parts], axis=0)
-    items = sum(part.items for part in parts) / len(parts) ** 2
-    both = sum(part.both for part in parts) / len(parts) ** 2
-    estimate, item_df = float(per_seed.mean()), n_items - len(parts)
-    method = parts[0].method if len(parts) == 1 else f"mean of {len(parts)} tasks, {parts[0].method}"
-    if n_seeds == 1:
-        return t_interval(estimate, items, item_df, 1, n_items, "items only (one seed)", level)
-    seeds_alone = float(per_seed.var(ddof=1)) / n_seeds
-    variance = max(seeds_alone + items - both, seeds_alone, items)
-    spread = seeds_alone**2 / (n_seeds - 1) + items**2 / item_df + both**2 / ((n_seeds - 1) * item_df)
-    df = max(variance**2 / spread, n_seeds - 1.0) if spread > 0 else n_seeds - 1.0
-    return t_interval(estimate, variance, df, n_seeds, n_items, method, level)
+    """Return the interval of the mean over ``parts`` (one part: that part itself).
 
-
-def layout(d: Array) -> Components:
-    """Two-way layout of differences ``(S, n)`` without replication: mean squares give all three parts in closed
-    form."""
-    n_seeds, n_items = d.shape
-    of_seeds, of_items = d.mean(1), d.mean(0)
-    items = float(of_items.var(ddof=1)) / n_items
-    both = 0.0
-    if n_seeds > 1:
-        residual = d - of_seeds[:, None] - of_items[None, :] + d.mean()
-        both = float((residual**2).sum()) / ((n_seeds - 1) * (n_items - 1)) / (n_seeds * n_items)
-    return Components(of_seeds, items, both, n_items, LAYOUT)
-
-
-def of_metric(
-    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, rng: np.random.Generator | None = None
-) -> Components:
-    """The same parts for a metric that is no mean of items: by bootstrap, or linearised where that would take minutes.
-
-    Args:
-        arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
+    A seed pair that holds a constant run in one part is left out of all parts in ``without_constant``.
     """
-    if metric.linear is None:
-        return by_bootstrap(arms, labels, metric, rng)
-    values = sum(weight * metric.linear(labels, runs) for weight, runs in arms)
-    return replace(layout(np.asarray(values)), method=LINEAR)
-
-
-def by_bootstrap(
-    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, rng: np.random.Generator | None = None
-) -> Components:
-    """The same parts for a metric that is no mean of items: items are drawn anew, seeds stay.
-
-    What seeds' and items' variances both contain is the residual's part alone, as in the layout. The mean item variance
-    within a seed exceeds the items' variance of the mean over seeds by (S - 1) / S of the residual's; what both contain
-    is an S-th of that: their difference, over S - 1.
-
-    Args:
-        arms: see :func:`of_metric`.
-        rng: None: fixed draws for this number of items.
-    """
-    weights = [weight for weight, _ in arms]
-    outputs = [x for _, x in arms]
-    n_seeds, n_items = outputs[0].shape
-    changes: Iterable[Array]
-    if rng is None and n_items <= KEPT_ITEMS:
-        counts, changes = np.ones(n_items, dtype=np.int64), [_kept_changes(n_items)]
-    else:
-        labels, *outputs, counts = distinct_items(labels, *outputs)
-        drawn = item_counts(counts, ITEM_RESAMPLES, rng or np.random.default_rng(0))
-        changes = (each - counts for each in drawn)
-    contrast = _contrast(weights, outputs, labels, metric, counts)
-    resampled = np.concatenate([contrast(each) for each in changes])
-    whole = contrast(np.zeros((1, len(counts))))[0]
-    items, within = float(resampled.mean(1).var(ddof=1)), float(resampled.var(0, ddof=1).mean())
-    both = (within - items) / (n_seeds - 1) if n_seeds > 1 else 0.0
-    return Components(whole, items, both, n_items, "seeds and bootstrapped items")
-
-
-def _contrast(
-    weights: Sequence[float], outputs: Sequence[Array], labels: Array, metric: Metric, counts: Array
-) -> Callable[[Array], Array]:
-    """From changes ``(resamples, items)`` of the items' ``counts`` to the ``(resamples, seeds)`` contrast of scores."""
-    if metric.sums is None:
-        return lambda changes: _contrasts(weights, outputs, labels, metric, changes + counts.astype(np.float64))
-    score, (of_labels, of_runs) = metric.sums.score, metric.sums.columns(labels, np.concatenate(outputs))
-    (runs, m, n_items), k, total = of_runs.shape, len(of_labels), np.asarray(float(counts.sum()))
-    columns = np.concatenate([of_labels, of_runs.reshape(runs * m, n_items)])
-    whole = columns @ counts  # in float64: single precision is for what resampling changes
-    narrow = columns.astype(np.float32).T
-
-    def contrast(changes: Array) -> Array:
-        sums = whole + changes.astype(np.float32, copy=False) @ narrow
-        scores = score(total, sums[:, None, :k], sums[:, k:].reshape(len(sums), runs, m))
-        return np.einsum("a,ras->rs", weights, scores.reshape(len(sums), len(weights), -1))
-
-    return contrast
-
-
-@lru_cache(maxsize=4)
-def _kept_changes(n_items: int) -> Array:
-    """``(ITEM_RESAMPLES, n_items)`` how often each item is drawn, less 1: one fixed draw per number of items."""
-    drawn = item_counts(np.ones(n_items, dtype=np.int64), ITEM_RESAMPLES, np.random.default_rng(0))
-    changes = np.concatenate([chunk.astype(np.float32) for chunk in drawn]) - np.float32(1)
-    changes.setflags(write=False)
-    return changes
-
-
-def _contrasts(
-    weights: Sequence[float], outputs: Sequence[Array], labels: Array, metric: Metric, items: Array
-) -> Array:
-    """``(resamples, seeds)`` weighted sums of the arms' metric under item weights ``(resamples, items)``."""
-    return np.stack(
-        [
-            sum(w * metric.function(labels, x, items) for w, x in zip(weights, of_seed, strict=True))
-            for of_seed in zip(*outputs, strict=True)
-        ],
-        axis=-1,
+    whole = parts[0]
+    if len(parts) > 1:
+        whole = summed(parts, f"mean of {len(parts)} tasks, {parts[0].method}").times(1 / len(parts))
+    item_df = whole.n_items - len(parts)
+    reduced = whole.without_constant
+    return replace(
+        _interval(whole, item_df, level),
+        withheld=whole.withheld,
+        constant_seeds=whole.constant_seeds,
+        without_constant=_interval(reduced, item_df, level) if reduced is not None else None,
     )
 
 
-def distinct_items(labels: Array, *arms: Array) -> tuple[Array, ...]:
-    """Items that are alike in label and all predictions, merged: ``labels, *arms, counts``.
+def summed(parts: Sequence[Components], method: str) -> Components:
+    """Return the sum of contrasts on different items at the same seeds. Raises ValueError: numbers of seeds differ."""
+    seeds = {len(part.differences) for part in parts}
+    if len(seeds) != 1:
+        raise ValueError(f"all tasks need the same seeds; there are {sorted(seeds)} seeds")
+    return Components(
+        np.sum([part.differences for part in parts], axis=0),
+        sum(part.items for part in parts),
+        sum(part.both for part in parts),
+        sum(part.n_items for part in parts),
+        method,
+        np.sum([part._full_covariance() for part in parts], axis=0),
+        tuple(sorted({position for part in parts for position in part.constant_seeds})),
+        "; ".join(dict.fromkeys(part.near_constant for part in parts if part.near_constant)),
+    )
 
-    They are interchangeable under resampling; with few classes and seeds, hundreds stand for thousands. Where
-    merging saves little (continuous predictions) all items come back, each with count 1.
+
+def layout(d: Array) -> Components:
+    """Return the two-way layout of differences ``(S, n)`` without replication."""
+    return _of_items(d.mean(1), d, LAYOUT)
+
+
+def of_metric(arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric) -> Components:
+    """Return the same for a metric that is no mean of items: the exact differences of its scores, with the variance
+    over items of its influence function.
+
+    Args:
+        arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
+    Raises: ValueError: a metric without an influence function.
     """
-    _, first, counts = np.unique(np.concatenate([labels[None], *arms]), axis=1, return_index=True, return_counts=True)
-    if len(first) > len(labels) / 4:
-        return labels, *arms, np.ones(len(labels), dtype=np.int64)
-    return labels[first], *(arm[:, first] for arm in arms), counts
+    if metric.influence is None:
+        raise ValueError(f"{metric.name} has no influence function")
+    ones = np.ones(len(labels))
+    differences = sum(weight * np.array([metric.function(labels, x, ones) for x in runs]) for weight, runs in arms)
+    influence = sum(weight * metric.influence(labels, runs) for weight, runs in arms)
+    measured = _of_items(np.asarray(differences), np.asarray(influence), LINEAR)
+    runs = np.stack([predictions for _, predictions in arms])
+    return replace(
+        measured,
+        constant_seeds=tuple(np.flatnonzero(is_constant(runs).any(0)).tolist()),
+        near_constant=_near_constant(labels, runs, metric),
+    )
 
 
-def item_counts(counts: Array, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Chunks ``(some resamples, items)`` of how often each item turns up when all are drawn anew with replacement."""
-    n, distinct = int(counts.sum()), len(counts)
-    rows = max(1, CHUNK // distinct)
-    for start in range(0, resamples, rows):
-        size = min(rows, resamples - start)
-        if distinct < n:
-            yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
-        else:  # drawing n indices costs a tenth of n binomial counts
-            drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-            yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+def variance_and_df(
+    seeds: ArrayLike, items: ArrayLike, both: ArrayLike, n_seeds: int, item_df: int
+) -> tuple[Array, Array]:
+    """Return the variance of a mean difference and its degrees of freedom.
+
+    The variance is ``seeds + items - both``, floored at the larger of the first two. The degrees of freedom are
+    Satterthwaite's, at least S - 1; their numerator is the sum before that floor, at least 0: a variance that only the
+    floor made large is known no better for it.
+
+    Args:
+        seeds, items: one-way variances of the mean, ``both``: of the interaction, each a number or an array.
+        item_df: degrees of freedom of ``items``.
+    """
+    seeds, items, both = (np.asarray(x, dtype=np.float64) for x in (seeds, items, both))
+    total = np.maximum(seeds + items - both, 0.0)
+    spread = seeds**2 / (n_seeds - 1) + items**2 / item_df + both**2 / ((n_seeds - 1) * item_df)
+    df = np.divide(total**2, spread, out=np.zeros(spread.shape), where=spread > 0)
+    return np.maximum(total, np.maximum(seeds, items)), np.maximum(df, n_seeds - 1.0)
+
+
+def item_covariance(values: Array) -> Array:
+    """Return the ``(..., S, S)`` covariance of the seeds' means when the items of ``values`` ``(..., S, n)`` are drawn
+    anew."""
+    n_items = values.shape[-1]
+    centred = values - values.mean(-1, keepdims=True)
+    return np.asarray(centred @ np.swapaxes(centred, -1, -2) / ((n_items - 1) * n_items))
+
+
+def split(covariance: Array) -> tuple[Array, Array]:
+    """Return the variance over items of the mean over seeds, ``MS_item / (S n)``, and that of the interaction,
+    ``MS_residual / (S n)``, from the ``(..., S, S)`` covariance; the latter is 0 for one seed."""
+    n_seeds = covariance.shape[-1]
+    total = covariance.sum((-2, -1))
+    between = np.trace(covariance, axis1=-2, axis2=-1) - total / n_seeds
+    return total / n_seeds**2, np.maximum(between, 0.0) / (max(n_seeds - 1, 1) * n_seeds)
+
+
+def is_constant(runs: Array) -> Array:
+    """Return ``(..., seeds)``: whether a run of ``(..., seeds, items)`` gives one answer to all items."""
+    return np.asarray(runs.max(-1) == runs.min(-1))
+
+
+def has_few_minority_answers(runs: Array) -> Array:
+    """Return ``(..., seeds)``: whether a run gives fewer than 5 answers beside its most frequent one."""
+    n_items = runs.shape[-1]
+    if n_items <= FEWEST_MINORITY:
+        return np.ones(runs.shape[:-1], dtype=bool)
+    ordered = np.sort(runs, axis=-1)  # an answer that at most 4 items miss stands at both ends of one of these spans
+    span = n_items - FEWEST_MINORITY
+    return np.asarray((ordered[..., :FEWEST_MINORITY] == ordered[..., span:]).any(-1))
+
+
+def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
+    """Return ``(..., seeds)``: whether the influence function of a run of ``(..., seeds, items)`` cannot be trusted.
+
+    It gives fewer than 5 answers beside its most frequent one; in a regression, also if the standard
+    deviation of its answers is below 5 % of the labels' (``(..., items)``). Constant runs are not among them.
+    """
+    is_near = has_few_minority_answers(runs)
+    if metric.is_regression:
+        is_near |= runs.std(-1) < SMALLEST_SPREAD * labels.std(-1)[..., None]
+    return is_near & ~is_constant(runs)
+
+
+def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
+    """Return why no verdict may be drawn from ``(arms, seeds, items)`` runs, or ""."""
+    pairs = int(is_near_constant(labels, runs, metric).any(0).sum())
+    rule = f"fewer than {FEWEST_MINORITY} answers beside its most frequent one"
+    if metric.is_regression:
+        rule += f", or answers with less than {100 * SMALLEST_SPREAD:g} % of the labels' standard deviation"
+    return f"near-constant: in {pairs} of {runs.shape[1]} seed pairs a run has {rule}" if pairs else ""
+
+
+def _of_items(differences: Array, values: Array, method: str) -> Components:
+    covariance = item_covariance(values)
+    items, both = split(covariance)
+    return Components(differences, float(items), float(both), values.shape[1], method, covariance)
+
+
+def _interval(whole: Components, item_df: int, level: float) -> Interval:
+    estimate, n_seeds, n_items = float(whole.differences.mean()), len(whole.differences), whole.n_items
+    if n_seeds == 1:
+        return t_interval(estimate, whole.items, item_df, 1, n_items, "items only (one seed)", level)
+    seeds = float(whole.differences.var(ddof=1)) / n_seeds
+    variance, df = variance_and_df(seeds, whole.items, whole.both, n_seeds, item_df)
+    return t_interval(estimate, float(variance), float(df), n_seeds, n_items, whole.method, level)

@@ -21,12 +21,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.crossed import CHUNK, distinct_items, item_counts
 from analysis.interval import Interval, checked_pair
 from analysis.scores import Metric, per_item
 
 Array = np.ndarray
 EXACT_SEEDS = 14  # up to so many seeds all 2^S sign patterns are tried
+CHUNK = 200_000  # weights held at once, in numbers: 1.6 MB stays in the cache
 
 
 @dataclass(frozen=True)
@@ -146,28 +146,23 @@ def mcnemar(a: ArrayLike, b: ArrayLike, labels: ArrayLike) -> tuple[Interval, ..
 
     One result per seed: items of different seeds are the same items, so pooling them would count them several times.
     """
-    from scipy.special import bdtr
+    from statsmodels.stats import contingency_tables  # takes a second to import
 
     x, y, _ = checked_pair(a, b, "accuracy", labels)
-    right_a, right_b = x == np.asarray(labels), y == np.asarray(labels)
-    found = []
-    for mine, theirs in zip(right_a, right_b, strict=True):
-        only_a, only_b = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
-        total = only_a + only_b
-        p = min(1.0, 2 * float(bdtr(min(only_a, only_b), total, 0.5))) if total else 1.0
-        estimate = (only_a - only_b) / len(mine)
-        found.append(Interval(estimate, math.nan, math.nan, p, 1, len(mine), "exact McNemar test of one pair of runs"))
-    return tuple(found)
+    n_items, tests = x.shape[1], []
+    for right_a, right_b in zip(x == np.asarray(labels), y == np.asarray(labels), strict=True):
+        only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+        p = float(contingency_tables.mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)
+        estimate = (only_a - only_b) / n_items
+        tests.append(Interval(estimate, math.nan, math.nan, p, 1, n_items, "exact McNemar test of one pair of runs"))
+    return tuple(tests)
 
 
 def holm(p_values: ArrayLike) -> Array:
     """Holm's step-down adjustment: adjusted p values in the order given."""
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return adjusted
+    from statsmodels.stats.multitest import multipletests  # takes a second to import
+
+    return np.asarray(multipletests(np.asarray(p_values, dtype=np.float64), method="holm")[1])
 
 
 def equivalence(interval: Interval, bound: float, level: float = 0.90) -> Equivalence:
@@ -187,7 +182,13 @@ def equivalence(interval: Interval, bound: float, level: float = 0.90) -> Equiva
 
 
 def variance_ratio_test(
-    a: ArrayLike, b: ArrayLike, *, rng: np.random.Generator, resamples: int = 10_000, level: float = 0.95
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    runs: int = 0,
 ) -> Interval:
     """Ratio of the seed scores' standard deviations, a over b: permutation p, bootstrap percentiles.
 
@@ -195,20 +196,24 @@ def variance_ratio_test(
     With 10 seeds an arm, a true ratio of 1.6 is found in two or three of ten studies.
     Args:
         a, b: ``(seeds,)`` each, at least three, not necessarily equally many.
+        runs: 0, or how many runs a range spans: then the ratio is of expected ranges of that many.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if min(len(x), len(y)) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         raise ValueError("a ratio of spreads needs at least three scores an arm that are not all equal")
+    if runs > min(len(x), len(y)):
+        raise ValueError(f"a range of {runs} runs needs as many scores an arm; there are {min(len(x), len(y))}")
     centred = np.concatenate([x - x.mean(), y - y.mean()])
-    observed = math.log(x.std(ddof=1) / y.std(ddof=1))
+    observed = float(_log_ratio(x[None], y[None], runs)[0])
     dealt = rng.permuted(np.tile(centred, (resamples, 1)), axis=1)
-    ratios = _log_ratio(dealt[:, : len(x)], dealt[:, len(x) :])
+    ratios = _log_ratio(dealt[:, : len(x)], dealt[:, len(x) :], runs)
     p = (int((np.abs(ratios) >= abs(observed) - 1e-12).sum()) + 1) / (resamples + 1)
     draws = [values[rng.integers(0, len(values), size=(resamples, len(values)))] for values in (x, y)]
-    low, high = np.exp(np.nanquantile(_log_ratio(*draws), [(1 - level) / 2, (1 + level) / 2]))
+    low, high = np.exp(np.nanquantile(_log_ratio(draws[0], draws[1], runs), [(1 - level) / 2, (1 + level) / 2]))
     estimate = math.exp(observed)
     low, high = min(float(low), estimate), max(float(high), estimate)
-    return Interval(estimate, low, high, p, min(len(x), len(y)), 0, "ratio of standard deviations over seeds", level)
+    name = f"ratio of ranges of {runs} runs" if runs else "ratio of standard deviations over seeds"
+    return Interval(estimate, low, high, p, min(len(x), len(y)), 0, name, level)
 
 
 def probability_of_superiority(a: ArrayLike, b: ArrayLike) -> float:
@@ -265,10 +270,10 @@ def _resampled(
     """Chunks of ``(resamples, seeds)`` differences under drawn items, with how often each seed was drawn."""
     n_seeds, n_items = x.shape
     if metric is None:
-        labels, x, y, counts = distinct_items(labels, x - y, np.zeros((0, n_items)))
+        labels, x, y, counts = _distinct_items(labels, x - y, np.zeros((0, n_items)))
     else:
-        labels, x, y, counts = distinct_items(labels, x, y)
-    for weights in item_counts(counts, resamples, rng):
+        labels, x, y, counts = _distinct_items(labels, x, y)
+    for weights in _item_counts(counts, resamples, rng):
         seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=len(weights))
         if metric is None:
             yield weights @ x.T / n_items, seeds
@@ -282,6 +287,31 @@ def _resampled(
             )
 
 
+def _distinct_items(labels: Array, *arms: Array) -> tuple[Array, ...]:
+    """Merge items that are alike in label and all predictions; return ``labels, *arms, counts``.
+
+    They are interchangeable under resampling; with few classes and seeds, hundreds stand for thousands. Where
+    merging saves little (continuous predictions) all items come back, each with count 1.
+    """
+    _, first, counts = np.unique(np.concatenate([labels[None], *arms]), axis=1, return_index=True, return_counts=True)
+    if len(first) > len(labels) / 4:
+        return labels, *arms, np.ones(len(labels), dtype=np.int64)
+    return labels[first], *(arm[:, first] for arm in arms), counts
+
+
+def _item_counts(counts: Array, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Yield chunks ``(resamples, items)`` of how often each item turns up when all are drawn anew with replacement."""
+    n, distinct = int(counts.sum()), len(counts)
+    rows = max(1, CHUNK // distinct)
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        if distinct < n:
+            yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
+        else:  # drawing n indices costs a tenth of n binomial counts
+            drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+            yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
 def _paired_scores(a: ArrayLike, b: ArrayLike) -> Array:
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1 or len(x) < 1:
@@ -289,9 +319,25 @@ def _paired_scores(a: ArrayLike, b: ArrayLike) -> Array:
     return x - y
 
 
-def _log_ratio(x: Array, y: Array) -> Array:
+def _log_ratio(x: Array, y: Array, runs: int = 0) -> Array:
+    """Logarithm of the ratio of spreads of each row: standard deviations, or expected ranges of ``runs`` runs."""
     with np.errstate(divide="ignore", invalid="ignore"):
+        if runs:
+            return np.log(expected_range(x, runs) / expected_range(y, runs))
         return np.log(x.std(axis=1, ddof=1) / y.std(axis=1, ddof=1))
+
+
+def expected_range(values: ArrayLike, runs: int) -> Array:
+    """Return the mean range (largest minus smallest) over all subsets of ``runs`` of the values ``(..., n)``.
+
+    A paper's box plot of 10 runs shows a range of 10; of 40 runs the whole range would be larger by itself.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
+    n = ordered.shape[-1]
+    if not 2 <= runs <= n:
+        raise ValueError(f"a range spans 2 to {n} runs, not {runs}")
+    largest = np.array([math.comb(i, runs - 1) / math.comb(n, runs) for i in range(n)])  # chance to be the maximum
+    return np.asarray(ordered @ (largest - largest[::-1]))
 
 
 def _chunks(total: int, width: int) -> Iterator[int]:

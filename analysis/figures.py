@@ -214,6 +214,7 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
     """One task: each method's difference to the baseline with its interval; the paper's difference as a hollow diamond.
 
     Intervals much wider than the others leave the axis and end in an arrow: one collapsed run must not hide the rest.
+    What decides nothing (too few seeds, a task at the floor, inert or nearly constant answers) is hollow and grey.
     Of one seed an interval speaks of other items only, and the axis says so.
 
     Args:
@@ -226,18 +227,21 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
     ax.axvline(0, color=SOFT, lw=1)
     for y, cell in enumerate(shown):
         look = names.index(cell.row)
-        colour = PALETTE[look % len(PALETTE)]
-        ax.plot([cell.low, cell.high], [y, y], color=colour, lw=2.2)
+        colour = SOFT if cell.undecided else PALETTE[look % len(PALETTE)]
+        ax.plot([cell.low, cell.high], [y, y], color=colour, lw=1.2 if cell.undecided else 2.2)
         for end, mark in ((cell.low, "<"), (cell.high, ">")):
             if abs(end) > reach:
                 ax.plot(np.sign(end) * reach, y, mark, color=colour, ms=6, mew=0, clip_on=False)
-        ax.plot(cell.difference, y, MARKERS[look % len(MARKERS)], color=colour, ms=6.5, mew=0)
+        hollow: Any = {"mfc": "none", "mew": 1.2} if cell.undecided else {"mew": 0}
+        ax.plot(cell.difference, y, MARKERS[look % len(MARKERS)], color=colour, ms=6.5, **hollow)
         if not np.isnan(cell.published_difference):
             ax.plot(cell.published_difference, y + 0.22, "D", ms=5, mfc="none", mec=INK, mew=1)
     _rows(ax, [f"{short(cell.row_title)}\n{_in_words(cell)}" for cell in shown])
     direction = "" if _greater_is_better(cells) else " (lower is better)"
-    alone = "\none seed: items only" if any(cell.n_pairs == 1 for cell in shown) else ""
-    ax.set_xlabel(f"difference in {_unit(cells)}{direction}{alone}")
+    reasons = ["one seed: items only"] if any(cell.n_pairs == 1 for cell in shown) else []
+    reasons += ["hollow: no verdict"] if any(cell.undecided for cell in shown) else []
+    remark = "\n" + "; ".join(reasons) if reasons else ""
+    ax.set_xlabel(f"difference in {_unit(cells)}{direction}{remark}")
     ax.set_xlim(-reach, reach)
     return ax
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,10 @@ class Interval:
         n_seeds, n_items: what it rests on.
         method: which question was answered, in words.
         se, df: standard error and degrees of freedom, where the method has them.
+        withheld: why no verdict may be drawn, equivalence included ("near-constant: ..."); "" where one may.
+        constant_seeds: positions (from 0) of the seed pairs in which a run gives one answer to all items.
+        without_constant: the interval without those seed pairs; a verdict counts only where it is the same there. None
+            where there are no such pairs, or fewer than two others.
     """
 
     estimate: float
@@ -36,12 +40,21 @@ class Interval:
     level: float = 0.95
     se: float = math.nan
     df: float = math.nan
+    withheld: str = ""
+    constant_seeds: tuple[int, ...] = ()
+    without_constant: Interval | None = None
 
     def at(self, level: float) -> Interval:
         """The same estimate at another level. Raises ValueError for methods without a standard error."""
         if math.isnan(self.se):
             raise ValueError(f"{self.method} has no standard error to widen")
-        return t_interval(self.estimate, self.se**2, self.df, self.n_seeds, self.n_items, self.method, level)
+        other = t_interval(self.estimate, self.se**2, self.df, self.n_seeds, self.n_items, self.method, level)
+        return replace(
+            other,
+            withheld=self.withheld,
+            constant_seeds=self.constant_seeds,
+            without_constant=self.without_constant.at(level) if self.without_constant else None,
+        )
 
 
 def checked_pair(

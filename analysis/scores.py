@@ -10,39 +10,21 @@ Scores are fractions (accuracy 0.87) or nats (cross-entropy, divergences); table
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis.influence import f1_influence, matthews_influence, pearson_influence, spearman_influence
+
 Array = np.ndarray
-DOUBLE, SINGLE = 1e-12, 1e-6  # a variance of values of order 1 below which it is rounding error, by kind of sums
+ROUNDING = 1e-12  # a variance of values of order 1 below which it is rounding error
 
 
 class Degenerate(RuntimeWarning):
     """A score that is 0 because it is not defined on this input."""
-
-
-@dataclass(frozen=True)
-class Sums:
-    """A score that a few weighted sums over items determine: a bootstrap of many runs is then one matrix product.
-
-    Attributes:
-        columns: ``columns(labels, runs)`` with ``runs`` ``(runs, items)`` gives what is summed: ``(k, items)`` of the
-            labels alone and ``(runs, m, items)`` of each run.
-        score: ``score(total, of_labels, of_run)`` from the sum of the weights ``(...)`` and those sums ``(..., k)`` and
-            ``(..., m)``.
-    """
-
-    columns: Callable[[Array, Array], tuple[Array, Array]]
-    score: Callable[[Array, Array, Array], Array]
-
-    def __call__(self, labels: Array, predictions: Array, weights: Array) -> Array:
-        """The score of one run under item weights ``(..., items)``."""
-        of_labels, of_runs = self.columns(labels, predictions[None])
-        return self.score(weights.sum(-1), weights @ of_labels.T, weights @ of_runs[0].T)
 
 
 @dataclass(frozen=True)
@@ -55,9 +37,9 @@ class Metric:
         function: ``function(labels, predictions, weights)``; ``weights`` ``(..., items)`` gives ``(...)`` scores.
         per_item: ``per_item(labels, predictions) -> (items,)`` whose weighted mean is the score; None where there is
             none.
-        sums: the score from weighted sums, where a few determine it.
-        linear: ``linear(labels, runs) -> (runs, items)`` whose mean over items is the score, and follows it to first
-            order when items are drawn anew: for a score whose bootstrap would take minutes.
+        influence: ``influence(labels, runs) -> (runs, items)``: the score plus its influence function at each item, in
+            closed form (:mod:`analysis.influence`); None where the score is a mean over items.
+        is_regression: whether labels and predictions are numbers, not classes.
         uses: "predictions" ``(items,)`` or "logits" ``(items, classes)``.
         greater_is_better: False for errors and divergences.
         scale: what tables multiply by: 100 where papers print percent.
@@ -67,8 +49,8 @@ class Metric:
     title: str
     function: Callable[[Array, Array, Array], Array]
     per_item: Callable[[Array, Array], Array] | None = None
-    sums: Sums | None = None
-    linear: Callable[[Array, Array], Array] | None = None
+    influence: Callable[[Array, Array], Array] | None = None
+    is_regression: bool = False
     uses: str = "predictions"
     greater_is_better: bool = True
     scale: float = 100.0
@@ -210,42 +192,27 @@ def _soft_accuracy_items(labels: Array, logits: Array) -> Array:
 # ---- metrics that are no mean over items
 
 
-def _f1_columns(labels: Array, runs: Array) -> tuple[Array, Array]:
-    strange = set(np.unique(labels)) | set(np.unique(runs))
+def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
+    """F1 of class 1 (MRPC, QQP: the paraphrases)."""
+    strange = set(np.unique(labels)) | set(np.unique(predictions))
     if not strange <= {0, 1}:
         raise ValueError(f"f1 is binary, with classes 0 and 1; got {sorted(strange)}")
-    truth, chosen = labels == 1, runs == 1
-    return _numbers(truth[None]), _numbers(np.stack([truth & chosen, chosen], axis=1))
+    truth, chosen = labels == 1, predictions == 1
+    return _ratio(2 * _total(weights, truth & chosen), _total(weights, truth) + _total(weights, chosen))
 
 
-def _f1_score(total: Array, truth: Array, run: Array) -> Array:
-    """F1 of class 1 (MRPC, QQP: the paraphrases): run sums are hits and predictions of that class."""
-    return _ratio(2 * run[..., 0], truth[..., 0] + run[..., 1])
+def _matthews(labels: Array, predictions: Array, weights: Array) -> Array:
+    """Matthews correlation; for more than two classes Gorodkin's R_K."""
+    classes, total = np.union1d(labels, predictions), weights.sum(-1)
+    of_labels = np.stack([_total(weights, labels == label) for label in classes])
+    of_predictions = np.stack([_total(weights, predictions == label) for label in classes])
+    covariance = _total(weights, labels == predictions) * total - (of_labels * of_predictions).sum(0)
+    spread = (total**2 - (of_labels**2).sum(0)) * (total**2 - (of_predictions**2).sum(0))
+    return _ratio(covariance, np.sqrt(np.maximum(spread, 0.0)))
 
 
-def _matthews_columns(labels: Array, runs: Array) -> tuple[Array, Array]:
-    classes = np.union1d(labels, runs)[1:, None]  # the first class is what the others leave of the total
-    hits, chosen = (runs == labels)[:, None], runs[:, None] == classes
-    return _numbers(labels[None] == classes), _numbers(np.concatenate([hits, chosen], axis=1))
-
-
-def _matthews_score(total: Array, truth: Array, run: Array) -> Array:
-    """Matthews correlation; for more than two classes Gorodkin's R_K. Run sums are hits and predictions per class."""
-    hits, chosen = run[..., 0], run[..., 1:]
-    rest_t, rest_p = total - truth.sum(-1), total - chosen.sum(-1)
-    both = (truth * chosen).sum(-1) + rest_t * rest_p
-    spread = (total**2 - (truth**2).sum(-1) - rest_t**2) * (total**2 - (chosen**2).sum(-1) - rest_p**2)
-    return _ratio(hits * total - both, np.sqrt(np.maximum(spread, 0.0)))
-
-
-def _pearson_columns(labels: Array, runs: Array) -> tuple[Array, Array]:
-    y, x = _standard(labels), np.stack([_standard(run) for run in runs])
-    return np.stack([y, y * y]), np.stack([x, x * x, x * y], axis=1)
-
-
-def _pearson_score(total: Array, truth: Array, run: Array) -> Array:
-    (my, myy), (mx, mxx, mxy) = (np.moveaxis(sums, -1, 0) / total for sums in (truth, run))
-    return _of_moments([mx, my, mxx, myy, mxy], SINGLE)
+def _pearson(labels: Array, predictions: Array, weights: Array) -> Array:
+    return _correlation(_standard(labels), _standard(predictions), weights)
 
 
 def _spearman(labels: Array, predictions: Array, weights: Array) -> Array:
@@ -254,62 +221,26 @@ def _spearman(labels: Array, predictions: Array, weights: Array) -> Array:
     return _correlation(x / size - 0.5, y / size - 0.5, weights)
 
 
-def _spearman_linear(labels: Array, runs: Array) -> Array:
-    """Spearman's correlation plus its influence function (Hampel, 1974) at each item; ties by mid-ranks.
-
-    With F and G the mid-distributions less 1/2, ``rho = C / sqrt(V_x V_y)`` where C = mean F G; an item's share moves
-    C by its own F G, and by the ranks of all items above it.
-    """
-
-    def ranked(x: Array) -> tuple[Array, Array]:
-        group = np.unique(x, return_inverse=True)[1]
-        size = np.bincount(group)
-        return group, ((np.cumsum(size) - size / 2) / len(x) - 0.5)[group]
-
-    def above(group: Array, values: Array) -> Array:
-        sums = np.bincount(group, values)
-        return (np.cumsum(sums[::-1])[::-1] - sums / 2)[group] / len(values)
-
-    def spread(group: Array, f: Array) -> tuple[float, Array]:
-        variance = float((f * f).mean())
-        return variance, f * f + 2 * above(group, f) - 3 * variance
-
-    of_y, g = ranked(labels)
-    vy, dvy = spread(of_y, g)
-    found = np.zeros(runs.shape)
-    for at, run in enumerate(runs):
-        of_x, f = ranked(run)
-        (vx, dvx), c = spread(of_x, f), float((f * g).mean())
-        if min(vx, vy) > 0:
-            dc = f * g + above(of_x, g) + above(of_y, f) - 3 * c
-            found[at] = (c + dc - c / 2 * (dvx / vx + dvy / vy)) / np.sqrt(vx * vy)
-    return found
-
-
-def _numbers(columns: Array) -> Array:
-    return columns.astype(np.float64)
+def _total(weights: Array, items: Array) -> Array:
+    """The weight of those items."""
+    return np.asarray(weights @ items.astype(np.float64))
 
 
 def _standard(x: Array) -> Array:
     """Shifted and scaled to about 0 and 1 (correlations do not mind), so that the moments below lose no digits."""
+    if np.ptp(x) == 0:
+        return np.zeros(len(x))  # the mean of equal numbers is not always that number
     centred = np.asarray(x, dtype=np.float64) - np.mean(x, dtype=np.float64)
-    spread = centred.std()
-    return centred / spread if spread > 0 else centred
+    return centred / centred.std()
 
 
 def _correlation(x: Array, y: Array, weights: Array) -> Array:
-    """Weighted Pearson correlation of values of order 1; ``x`` and ``y`` are ``(items,)`` or shaped like the
-    weights."""
+    """Weighted Pearson correlation of values of order 1, 0 where one side is constant; ``x`` and ``y`` are
+    ``(items,)`` or shaped like the weights."""
     total = weights.sum(-1)
-    return _of_moments([_dot(weights, product) / total for product in (x, y, x * x, y * y, x * y)], DOUBLE)
-
-
-def _of_moments(moments: Sequence[Array], rounding: float) -> Array:
-    """Correlation from the means of x, y, x², y² and xy; 0 where a variance is no more than ``rounding``."""
-    mx, my, mxx, myy, mxy = moments
+    mx, my, mxx, myy, mxy = (_dot(weights, product) / total for product in (x, y, x * x, y * y, x * y))
     vx, vy = mxx - mx**2, myy - my**2
-    constant = np.minimum(vx, vy) <= rounding  # both sides are of order 1 by now
-    covariance = np.where(constant, 0.0, mxy - mx * my)
+    covariance = np.where(np.minimum(vx, vy) <= ROUNDING, 0.0, mxy - mx * my)
     return np.clip(_ratio(covariance, np.sqrt(np.maximum(vx * vy, 0.0))), -1.0, 1.0)
 
 
@@ -334,9 +265,10 @@ def _ratio(top: Array, bottom: Array) -> Array:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
-def _metric_of_sums(name: str, title: str, *functions: Callable[..., Any]) -> Metric:
-    sums = Sums(*functions)
-    return METRICS.setdefault(name, Metric(name, title, sums, sums=sums))
+def _other_metric(name: str, title: str, *functions: Callable[..., Any], is_regression: bool = False) -> Metric:
+    """A metric that is no mean over items, from its function and its influence function."""
+    function, influence = functions
+    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, is_regression=is_regression))
 
 
 def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **about: Any) -> Metric:
@@ -345,11 +277,10 @@ def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], 
 
 accuracy = _mean_metric("accuracy", "accuracy", _hit).score
 error_rate = _mean_metric("error_rate", "error rate", _miss, greater_is_better=False).score
-f1 = _metric_of_sums("f1", "F1", _f1_columns, _f1_score).score
-matthews = _metric_of_sums("matthews", "Matthews corr.", _matthews_columns, _matthews_score).score
-pearson = _metric_of_sums("pearson", "Pearson corr.", _pearson_columns, _pearson_score).score
-_ranks = Metric("spearman", "Spearman corr.", _spearman, linear=_spearman_linear)
-spearman = METRICS.setdefault("spearman", _ranks).score
+f1 = _other_metric("f1", "F1", _f1, f1_influence).score
+matthews = _other_metric("matthews", "Matthews corr.", _matthews, matthews_influence).score
+pearson = _other_metric("pearson", "Pearson corr.", _pearson, pearson_influence, is_regression=True).score
+spearman = _other_metric("spearman", "Spearman corr.", _spearman, spearman_influence, is_regression=True).score
 soft_accuracy = _mean_metric("soft_accuracy", "soft accuracy", _soft_accuracy_items, uses="logits").score
 _nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0}
 cross_entropy = _mean_metric("cross_entropy", "cross-entropy", _cross_entropy_items, **_nats).score

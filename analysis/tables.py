@@ -20,7 +20,7 @@ MINUS = "\u2212"
 CSV_COLUMNS = [
     "row", "column", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd", "difference", "low", "high", "p",
     "n_pairs", "correlation", "against", "visible", "seeds_needed", "published", "published_difference",
-    "published_source", "ceiling", "collapsed", "missing", "reason",
+    "published_source", "ceiling", "collapsed", "missing", "reason", "identical", "floor", "undecided",
 ]  # fmt: skip
 HEADINGS = [
     "task",
@@ -29,9 +29,11 @@ HEADINGS = [
     "n",
     "difference",
     "95 % interval",
+    "p",
     "published",
     "published diff.",
     "ceiling",
+    "no verdict",
 ]
 
 
@@ -49,6 +51,18 @@ def number(value: float, digits: int = 1, signed: bool = False) -> str:
     if float(text) == 0:
         text = text.lstrip("+-")
     return text.replace("-", MINUS)
+
+
+def probability(p: float) -> str:
+    """A p value as it is printed everywhere: ``0.013``, ``0.21``, ``< 0.001``."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.3f}" if p < 0.095 else f"{p:.2f}"
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage: ``95 %``."""
+    return f"{100 * share:.0f} %"
 
 
 def digits_of(metric: str) -> int:
@@ -75,10 +89,17 @@ def interval(cell: Any) -> str:
 
 
 def heading(cell: Any) -> str:
-    """``demo-rte, accuracy``, with the split where it is not dev."""
+    """``demo-rte, accuracy``, with the split where it is not dev, and "pilot at the floor" where the task is not
+    learnt."""
     known = METRICS.get(cell.metric)
     metric = known.title if known else cell.metric
-    return f"{cell.column_title}, {metric}" + (f" ({cell.split})" if cell.split != "dev" else "")
+    split = f" ({cell.split})" if cell.split != "dev" else ""
+    return f"{cell.column_title}, {metric}{split}" + (f" ({kind_of(cell.floor)})" if cell.floor else "")
+
+
+def kind_of(undecided: str) -> str:
+    """Why a difference decides nothing, in a few words: what stands before the colon of the whole reason."""
+    return undecided.split(":")[0]
 
 
 def lines(table: pd.DataFrame) -> list[list[str]]:
@@ -89,9 +110,9 @@ def lines(table: pd.DataFrame) -> list[list[str]]:
 def matrix(table: pd.DataFrame) -> list[list[str]]:
     """The table as papers print it, a column per task and metric: up to three lines a method.
 
-    ``mean ± sd`` with a mark (\u25b2 the interval lies above 0, \u25bc below; none for one seed), then the difference
-    with its interval, then what the paper prints with its difference. Lines that would be empty are left out. The first
-    line holds the headings.
+    ``mean ± sd`` with a mark (\u25b2 the interval lies above 0, \u25bc below) or why the difference decides nothing,
+    then the difference with its interval, then what the paper prints with its difference. Lines that would be empty are
+    left out. The first line holds the headings; a task at the floor is named there, and no cell of it has a mark.
     """
     cells = {(cell.row, cell.column): cell for cell in records(table)}
     columns = list(dict.fromkeys(table["column"]))
@@ -237,8 +258,9 @@ def _latex_matrix(table: pd.DataFrame, caption: str) -> list[str]:
 
 
 def _marked(cell: Any) -> str:
-    told = cell.n_pairs > 1  # the interval of one seed is over items alone
-    mark = " \u25b2" if told and cell.low > 0 else " \u25bc" if told and cell.high < 0 else ""
+    if cell.undecided:
+        return mean_and_spread(cell) + ("" if cell.floor else f" ({kind_of(cell.undecided)})")
+    mark = " \u25b2" if cell.low > 0 else " \u25bc" if cell.high < 0 else ""
     return mean_and_spread(cell) + mark
 
 
@@ -270,9 +292,11 @@ def _line(cell: Any) -> list[str]:
         seeds,
         number(cell.difference, digits, signed=True),
         interval(cell),
+        "" if math.isnan(cell.p) else probability(cell.p),
         number(cell.published, digits),
         number(cell.published_difference, digits, signed=True),
         number(cell.ceiling, digits),
+        cell.undecided,
     ]
 
 

@@ -13,17 +13,25 @@ from typing import Any
 
 from analysis import schema
 from analysis.claims import kinds, logged
+from analysis.claims.as_json import to_json
 from analysis.claims.claim import (
+    BELOW_SIZE,
     CONTRADICTED,
+    IN_PART,
     INCONCLUSIVE,
+    INERT,
     LEVEL,
     NO_EFFECT,
+    NO_VERDICT,
     NOT_RUN,
     SMALLER,
     SUPPORTED,
     Verdict,
 )
+from analysis.claims.floor import floors
 from analysis.claims.kinds import Case
+from analysis.claims.multiplicity import corrected
+from analysis.claims.parts import conjunction
 from analysis.claims.rule import judge
 from analysis.claims.words import in_words, not_decidable
 from analysis.load import ResultsError
@@ -36,6 +44,7 @@ JUDGES: dict[type[Kind], Judge] = {
     schema.Interaction: kinds.interaction,
     schema.Agreement: kinds.agreement,
     schema.Sweep: kinds.sweep,
+    schema.BestPoint: kinds.best_point,
     schema.AtEpoch: kinds.at_epoch,
     schema.NearConstant: kinds.near_constant,
     schema.Selection: kinds.selection,
@@ -45,33 +54,64 @@ JUDGES: dict[type[Kind], Judge] = {
     schema.Measured: logged.measured,
 }
 
+SCORED = (schema.Interaction, schema.Agreement, schema.Variance, schema.Sweep, schema.BestPoint, schema.Selection)
+
 
 def decide_all(results: str | Path, manifest: Manifest) -> list[Verdict]:
-    """Return a verdict for every claim of the manifest, in its order."""
+    """Return a verdict for every claim of the manifest, in its order, with Holm's p over its family."""
+    return corrected(results, manifest, decide_each(results, manifest), decide_each)
+
+
+def decide_each(results: str | Path, manifest: Manifest) -> list[Verdict]:
+    """Return a verdict for every claim of the manifest by itself, before any correction for their number."""
     return [decide(results, manifest, claim) for claim in manifest.claims]
 
 
 def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
     """The verdict of one claim from the stored runs of its rows, at the seeds they share on every task."""
     data = f"profile {manifest.profile}" if manifest.profile else "own grid"
-    if any(text.startswith("Generated data") for text in manifest.warnings):
+    if manifest.is_generated:
         data = f"generated data, {data}"
+    verdicts = [_decide_part(results, manifest, claim.of_part(part)) for part in claim.statements]
+    found = conjunction(claim, verdicts) if claim.parts else verdicts[0]
+    return replace(found, data=data)
+
+
+def _decide_part(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
     try:
         case = Case(results, manifest, claim).on_complete_tasks()
-        found = JUDGES[type(claim.test)](case, case.claim.test)
+        found = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
-        return replace(found, claim=replace(found.claim, tasks=claim.tasks), tasks=part, data=data)
+        return replace(found, claim=replace(found.claim, tasks=claim.tasks), tasks=part)
     except ResultsError as error:
-        return Verdict(claim, NOT_RUN, reason=str(error), data=data)
+        return Verdict(claim, NOT_RUN, reason=str(error))
+
+
+def _unless_at_floor(case: Case, verdict: Verdict) -> Verdict:
+    """The verdict, or none where a task of the claim is at the floor. Differences look at each task themselves; costs
+    and what logs measure do not hang on what was learnt."""
+    claim = replace(case.claim, metric="")
+    if not isinstance(claim.test, SCORED):
+        return verdict
+    columns = {column.task: column for column in replace(case, claim=claim).columns()}
+    reasons = floors(case.results, case.manifest, columns)
+    if not reasons:
+        return verdict
+    reason = "; ".join(f"{task}: {why}" for task, why in reasons.items())
+    return replace(verdict, status=NO_VERDICT, suffix="", outcomes={}, reason=reason)
 
 
 __all__ = [
+    "BELOW_SIZE",
     "CONTRADICTED",
     "INCONCLUSIVE",
+    "INERT",
+    "IN_PART",
     "JUDGES",
     "LEVEL",
     "NOT_RUN",
     "NO_EFFECT",
+    "NO_VERDICT",
     "SMALLER",
     "SUPPORTED",
     "Claim",
@@ -81,4 +121,5 @@ __all__ = [
     "in_words",
     "judge",
     "not_decidable",
+    "to_json",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -13,13 +13,17 @@ from analysis import contrasts, errors
 from analysis.cells import seeded
 from analysis.claims import rule
 from analysis.claims.claim import LEVEL, NATS, POINTS, Verdict
+from analysis.claims.over_columns import judge_columns
 from analysis.claims.words import measured
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
+from analysis.descriptive import holm
+from analysis.interval import Interval
 from analysis.load import ResultsError, is_done
 from analysis.schema import (
     Agreement,
     AtEpoch,
+    BestPoint,
     Claim,
     Column,
     Difference,
@@ -125,12 +129,7 @@ def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
         names = ", ".join(dict.fromkeys(metric.title for metric in metrics))
         raise ResultsError(f"there is no mean over {names}: their units or directions differ")
     seeds = case.seeds([arm for each in arms.values() for arm in each])
-    parts = {name: contrasts.measure(each, seeds) for name, each in arms.items()}
-    places = [(each[0].column.task, each[0].column.split) for each in arms.values()]
-    shared = len(set(places)) < len(places)
-    mean = contrasts.measure(contrasts.mean_of(list(arms.values())), seeds) if shared else None
-    found = rule.judge(_in_unit(case.claim, arms), parts, mean)
-    return replace(found, claim=case.claim, unit=_unit(arms))
+    return judge_columns(case.results, case.manifest, case.claim, arms, seeds, _unit(arms))
 
 
 def interaction(case: Case, test: Interaction) -> Verdict:
@@ -172,20 +171,30 @@ def _times(part: Components, weight: float) -> Components:
 
 
 def agreement(case: Case, test: Agreement) -> Verdict:
-    """Decide the difference on items by how far their annotators agree: in each bucket, or in some against others."""
-    claim = case.claim
+    """Decide the difference on items by how far their annotators agree: in each bucket, or in some against others.
+
+    A divergence from the votes is shown against the temperature-scaled baseline as well: any smoothing lowers it.
+    """
+    claim, metric = case.claim, METRICS[case.claim.metric or "accuracy"]
     columns = replace(case, claim=replace(claim, metric="")).columns()
     pairs = _at_common_seeds(case, {column.task: _pair_with_votes(case, column) for column in columns})
-    if test.against_buckets:
-        parts = {task: _contrast_of(pair, test.buckets, test.against_buckets) for task, pair in pairs.items()}
-        what = f"more on {_words(test.buckets)} than on {_words(test.against_buckets)}"
-        return replace(rule.judge(claim, parts), what=what)
+    unit = NATS if metric.scale == 1.0 else POINTS
     if test.each:
         cells = {
-            f"{task}, {bucket}": _in_buckets(pair, [bucket]) for task, pair in pairs.items() for bucket in test.buckets
+            f"{task}, {bucket}": _in_buckets(pair, [bucket], pair.differences(metric.name))
+            for task, pair in pairs.items()
+            for bucket in test.buckets
         }
-        return rule.judge(replace(claim, quantifier="every"), cells)
-    return _to_votes(case, test, pairs)
+        return rule.judge(
+            replace(claim, quantifier="every"), cells, metrics=dict.fromkeys(cells, metric.name), unit=unit
+        )
+    parts = {task: _by_agreement(pair, test, pair.differences(metric.name)) for task, pair in pairs.items()}
+    found = rule.judge(claim, parts, metrics=dict.fromkeys(parts, metric.name), unit=unit)
+    what = f"on items voted {_words(test.buckets)}"
+    if test.against_buckets:
+        what = f"more {what} than on {_words(test.against_buckets)}"
+    beside = _against_scaled(case, test, pairs, metric.name) if metric.uses == "logits" else ""
+    return replace(found, what=what, beside=beside)
 
 
 @dataclass(frozen=True)
@@ -240,29 +249,22 @@ def _at_common_seeds(case: Case, pairs: dict[str, _Pair]) -> dict[str, _Pair]:
     }
 
 
-def _in_buckets(pair: _Pair, buckets: Sequence[str], d: np.ndarray | None = None) -> Components:
-    chosen = np.isin(pair.buckets, buckets)
-    if chosen.sum() < 2:
-        raise ResultsError(f"{pair.column.task} has {int(chosen.sum())} items voted {_words(buckets)}")
-    return layout((pair.differences("accuracy") if d is None else d)[:, chosen])
+def _by_agreement(pair: _Pair, test: Agreement, d: np.ndarray) -> Components:
+    """The difference on some buckets, minus that on others where the test has them."""
+    part = _in_buckets(pair, test.buckets, d)
+    if not test.against_buckets:
+        return part
+    return contrasts.joined([part, _in_buckets(pair, test.against_buckets, d).times(-1.0)])
 
 
-def _contrast_of(pair: _Pair, buckets: Sequence[str], others: Sequence[str]) -> Components:
-    return contrasts.joined([_in_buckets(pair, buckets), _times(_in_buckets(pair, others), -1.0)])
+def _in_buckets(pair: _Pair, buckets: Sequence[str], d: np.ndarray) -> Components:
+    is_member = np.isin(pair.buckets, buckets)
+    if is_member.sum() < 2:
+        raise ResultsError(f"{pair.column.task} has {int(is_member.sum())} items voted {_words(buckets)}")
+    return layout(d[:, is_member])
 
 
-def _to_votes(case: Case, test: Agreement, pairs: dict[str, _Pair]) -> Verdict:
-    """A divergence from the votes; the same against the temperature-scaled baseline stands beside it, because any
-    smoothing lowers it."""
-    claim, buckets = case.claim, test.buckets
-    parts = {task: _in_buckets(pair, buckets, pair.differences(claim.metric)) for task, pair in pairs.items()}
-    mean, per_task = combine(list(parts.values())), {task: combine([part]) for task, part in parts.items()}
-    measure = rule.Measure(claim.sign, claim.size, claim.bound)  # no bound in nats was declared for anyone
-    found = rule.verdict(claim, mean, per_task, *rule.settle(claim.quantifier, mean, list(per_task.values()), measure))
-    return replace(found, unit=NATS, what=f"on items voted {_words(buckets)}", beside=_beside(case, test, pairs))
-
-
-def _beside(case: Case, test: Agreement, pairs: dict[str, _Pair]) -> str:
+def _against_scaled(case: Case, test: Agreement, pairs: dict[str, _Pair], metric: str) -> str:
     parts = []
     for pair in pairs.values():
         keys = dict(seeded(case.results, case.manifest, case.claim.b, pair.column))
@@ -270,10 +272,9 @@ def _beside(case: Case, test: Agreement, pairs: dict[str, _Pair]) -> str:
             scaled = errors.rescaled(pair.b, errors.read_holdouts(case.results, keys, pair.column.task))
         except KeyError:
             return "Its baseline could not be scaled by a temperature: no predictions on the holdout are here."
-        d = pair.differences(case.claim.metric, scaled)
-        parts.append(_in_buckets(pair, test.buckets, d))
-    against = combine(parts, level=LEVEL)
-    return f"Against the temperature-scaled baseline: {measured('on the same items', against, NATS)}."
+        parts.append(_by_agreement(pair, test, pair.differences(metric, scaled)))
+    interval = combine(parts, level=LEVEL)
+    return f"Against the temperature-scaled baseline: {measured('on the same items', interval, NATS)}."
 
 
 def sweep(case: Case, test: Sweep) -> Verdict:
@@ -297,11 +298,63 @@ def sweep(case: Case, test: Sweep) -> Verdict:
     found = list(parts.values())
     widest = max(found, key=lambda interval: max(abs(interval.low), abs(interval.high)))
     name = next(name for name, interval in parts.items() if interval is widest)
-    verdict = rule.verdict(claim, widest, parts, rule.flat(found, claim.relevant))
+    margin = rule.margin_of(claim, [column.metric for column in columns])
+    status = rule.flat(found, margin)
+    verdict = replace(rule.verdict(claim, widest, parts, status), p=rule.flat_p(found, margin, status))
     what = f"between {name.replace(' against ', ' and ')}"
     if len(parts) > 1:
         what += f", the farthest of {len(parts)} pairs"
-    return replace(verdict, what=f"{what} (all must lie within {claim.relevant:g})")
+    return replace(verdict, what=f"{what} (all must lie within {margin:g})")
+
+
+def best_point(case: Case, test: BestPoint) -> Verdict:
+    """Decide whether no row is the best on all tasks.
+
+    Supported: every row is beaten somewhere (Holm over its comparisons; all rows must be, so no correction over rows).
+    Contradicted: one row beats every other on every task (Bonferroni over rows).
+    """
+    columns = case.columns()
+    ids = {row.id for row in case.manifest.rows}
+    rows = [row for row in test.rows if row in ids]
+    if len(rows) < 2 or len(columns) < 2:
+        raise ResultsError("the best point needs two rows and two tasks of this experiment")
+    arms = {
+        (row, column.id): Arm(_gain(column), contrasts.reading(case.results, case.manifest, row, column), column)
+        for row in rows
+        for column in columns
+    }
+    seeds = case.seeds(list(arms.values()))
+    ahead = {
+        (row, other, column.task): combine(
+            [contrasts.measure([arms[other, column.id], *contrasts.weighted([arms[row, column.id]], -1.0)], seeds)],
+            level=LEVEL,
+        )
+        for row in rows
+        for other in rows
+        if other != row
+        for column in columns
+    }
+    return _best_point_verdict(case.claim, rows, ahead)
+
+
+def _best_point_verdict(claim: Claim, rows: Sequence[str], ahead: Mapping[tuple[str, str, str], Interval]) -> Verdict:
+    """The verdict from ``(row, other, task)`` -> by how much the other is better than the row."""
+    beaten, best = {}, {}
+    for row in rows:
+        own = {key: interval for key, interval in ahead.items() if key[0] == row}
+        adjusted = holm([interval.p if interval.estimate > 0 else 1.0 for interval in own.values()])
+        beaten[row] = min(zip(map(float, adjusted), own, strict=True))
+        best[row] = max(interval.p if interval.estimate < 0 else 1.0 for interval in own.values())
+    status, p = rule.INCONCLUSIVE, max(p for p, _ in beaten.values())
+    if p <= 1 - LEVEL:
+        status = rule.SUPPORTED
+    elif min(best.values()) * len(rows) <= 1 - LEVEL:
+        status, p = rule.CONTRADICTED, min(best.values()) * len(rows)
+    per_task = {f"{other} over {row} on {task}": ahead[row, other, task] for _, (row, other, task) in beaten.values()}
+    interval = ahead[max(beaten.values())[1]]
+    row, other, task = max(beaten.values())[1]
+    what = f"of {other} over {row} on {task}, the least clear of {len(rows)} rows that must each be beaten on a task"
+    return replace(rule.verdict(claim, interval, per_task, status), p=p, what=what)
 
 
 def at_epoch(case: Case, test: AtEpoch) -> Verdict:
@@ -327,7 +380,8 @@ def near_constant(case: Case, test: NearConstant) -> Verdict:
     low, high = (interval.low, interval.high) if claim.sign > 0 else (-interval.high, -interval.low)
     status = rule.SUPPORTED if low > -margin else rule.CONTRADICTED if high < -margin else rule.INCONCLUSIVE
     what = f"from {test.value:g}, of which it must come within {margin:g}"
-    return replace(rule.verdict(claim, interval, {column.task: interval}, status), what=what)
+    p = rule.p_of_shift(interval, -claim.sign * margin)
+    return replace(rule.verdict(claim, interval, {column.task: interval}, status), what=what, p=p)
 
 
 def selection(case: Case, test: Selection) -> Verdict:
@@ -339,12 +393,13 @@ def selection(case: Case, test: Selection) -> Verdict:
     seeds = case.seeds(interaction_arms)
     parts = {row: combine([contrasts.measure(arms, seeds)], level=LEVEL) for row, arms in gains.items()}
     apart = combine([contrasts.measure(interaction_arms, seeds)], level=LEVEL)
-    measure = rule.Measure(1.0, None, claim.relevant)
+    margin = rule.margin_of(claim, [column.metric for column in columns])
+    measure = rule.Measure(1.0, None, margin)
     status, _ = rule.settle("every", apart, list(parts.values()), measure)
     if status == rule.SUPPORTED and apart.low <= 0 <= apart.high:
-        status = rule.CONTRADICTED if rule.flat([apart], claim.relevant) == rule.SUPPORTED else rule.INCONCLUSIVE
+        status = rule.CONTRADICTED if rule.flat([apart], margin) == rule.SUPPORTED else rule.INCONCLUSIVE
     named = {f"{row} ({test.best} over {test.reference})": interval for row, interval in parts.items()}
-    verdict = rule.verdict(replace(claim, quantifier="every"), apart, named, status)
+    verdict = rule.verdict(replace(claim, quantifier="every", partial=False), apart, named, status)
     return replace(verdict, beside=f"The two gains differ by {measured('between the methods', apart, POINTS)}.")
 
 
@@ -374,13 +429,6 @@ def _name(column: Column, columns: Sequence[Column]) -> str:
 
 def _unit(arms: dict[str, list[Arm]]) -> str:
     return NATS if METRICS[next(iter(arms.values()))[0].column.metric].scale == 1.0 else POINTS
-
-
-def _in_unit(claim: Claim, arms: dict[str, list[Arm]]) -> Claim:
-    """Half a point is nothing that could be said in nats: there the bound is half the size, if the paper gives one."""
-    if _unit(arms) == POINTS or claim.bound is not None:
-        return claim
-    return replace(claim, bound=(claim.size or 0.0) / 2 or 1e-12)
 
 
 def _list(columns: Sequence[Column]) -> str:

@@ -31,14 +31,17 @@ from analysis.contrasts import reading
 from analysis.descriptive import variance_ratio_test
 from analysis.interval import Interval, t_interval
 from analysis.load import ResultsError, Run, is_done, measures, read_log, read_run
-from analysis.schema import Column, Cost, LossBetween, Measured, Variance
+from analysis.schema import Claim, Column, Cost, LossBetween, Measured, Variance
 
+TINY = 1e-12  # of a ratio, so that a margin as large as the ratio has a logarithm
 RADIUS = 1e-9  # relative: two radii this close are the same
 
 
 def variance(case: Case, test: Variance) -> Verdict:
-    """The spread over seeds, the more varying row's over the other's: decided by permutation, shown with bootstrap
-    percentiles. Below the square root of the paper's ratio a difference does not matter."""
+    """Decide the spread over seeds, the more varying row's over the other's, by permutation.
+
+    Below the square root of the paper's ratio a difference does not matter.
+    """
     claim = case.claim
     (column,) = case.columns(test.columns)
     small, large = (claim.a, claim.b) if claim.sign < 0 else (claim.b, claim.a)
@@ -46,7 +49,7 @@ def variance(case: Case, test: Variance) -> Verdict:
     case.enough(min(map(len, scores.values())))
     try:
         wide, narrow = (
-            variance_ratio_test(scores[large], scores[small], rng=np.random.default_rng(0), level=level)
+            variance_ratio_test(scores[large], scores[small], rng=np.random.default_rng(0), level=level, runs=test.runs)
             for level in (LEVEL, 0.90)
         )
     except ValueError as error:
@@ -57,9 +60,21 @@ def variance(case: Case, test: Variance) -> Verdict:
     else:
         status = NO_EFFECT if 1 / beyond < narrow.low and narrow.high < beyond else INCONCLUSIVE
     suffix = SMALLER if status == SUPPORTED and claim.size and wide.high < claim.size else ""
-    what = f"the spread of {small} is that of {large} (permutation p = {wide.p:.3g})"
+    spread = f"expected range of {test.runs} runs" if test.statistic == "range" else "spread"
+    what = f"the {spread} of {small} is that of {large} (permutation p = {wide.p:.3g})"
     ends = (narrow.low, narrow.high)
-    return Verdict(claim, status, suffix, wide, {column.task: wide}, ends, n_seeds=wide.n_seeds, unit=TIMES, what=what)
+    return Verdict(
+        claim,
+        status,
+        suffix,
+        wide,
+        {column.task: wide},
+        equivalence=ends,
+        p=wide.p,
+        n_seeds=wide.n_seeds,
+        unit=TIMES,
+        what=what,
+    )
 
 
 def cost(case: Case, test: Cost) -> Verdict:
@@ -70,15 +85,29 @@ def cost(case: Case, test: Cost) -> Verdict:
     per_task = {column.task: _cost_ratios(case, column, quantity, seeds) for column in case.columns()}
     mean, size = over_seeds(np.mean(list(per_task.values()), axis=0)), claim.size or 1.0
     if claim.margin is not None:
-        status = rule.inside(times(mean), size - claim.margin, size + claim.margin)
+        low, high = (math.log(max(size + side * claim.margin, TINY)) for side in (-1, 1))
+        status, p = rule.inside(mean, low, high), rule.inside_p(mean, low, high)
     else:
-        shifted = replace(mean, low=mean.low - math.log(size), high=mean.high - math.log(size))
+        shifted = replace(
+            mean,
+            estimate=mean.estimate - math.log(size),
+            low=mean.low - math.log(size),
+            high=mean.high - math.log(size),
+        )
         status, _ = rule.settle("average", shifted, [shifted], rule.Measure(claim.sign, None, None))
+        p = rule.p_of_shift(mean, math.log(size))
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
-    narrow = times(mean.at(0.90))
     what = {"seconds": "the seconds of an update", "memory": "the memory"}[quantity] + f" of {claim.b}"
-    return Verdict(claim, status, "", times(mean), parts, (narrow.low, narrow.high), n_seeds=mean.n_seeds, unit=TIMES,
-                   what=what)  # fmt: skip
+    return _ratio(claim, status, mean, parts, p, what)
+
+
+def _ratio(claim: Claim, status: str, mean: Interval, parts: dict[str, Interval], p: float, what: str) -> Verdict:
+    """A verdict on a ratio, from the interval of its logarithm."""
+    narrow = times(mean.at(0.90))
+    ends = (narrow.low, narrow.high)
+    return Verdict(
+        claim, status, "", times(mean), parts, equivalence=ends, p=p, n_seeds=mean.n_seeds, unit=TIMES, what=what
+    )
 
 
 def measured(case: Case, test: Measured) -> Verdict:
@@ -92,10 +121,7 @@ def measured(case: Case, test: Measured) -> Verdict:
     mean = over_seeds(np.mean(list(per_task.values()), axis=0))
     status, _ = rule.settle("average", mean, [mean], rule.Measure(claim.sign, None, None))
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
-    narrow = times(mean.at(0.90))
-    what = f"the {WORDS[quantity]} of {claim.b}"
-    return Verdict(claim, status, "", times(mean), parts, (narrow.low, narrow.high), n_seeds=mean.n_seeds, unit=TIMES,
-                   what=what)  # fmt: skip
+    return _ratio(claim, status, mean, parts, mean.p, f"the {WORDS[quantity]} of {claim.b}")
 
 
 WORDS = {
@@ -120,7 +146,8 @@ def loss_between(case: Case, test: LossBetween) -> Verdict:
     share = f"{test.after:.0%}".replace("%", " %")
     what = f"{test.part} after {share} of the updates, claimed between {test.low:g} and {test.high:g}"
     status = rule.inside(interval, test.low, test.high)
-    return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, what=what)
+    p = rule.inside_p(interval, test.low, test.high)
+    return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, what=what, p=p)
 
 
 def over_seeds(values: np.ndarray) -> Interval:

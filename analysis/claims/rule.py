@@ -2,31 +2,44 @@
 
 In this order: **supported** (the interval lies beyond 0 in the claimed direction; "smaller than claimed" where its far
 end stays below the paper's size), **contradicted** (beyond 0 the other way), **no relevant effect** (the 90 % interval
-lies inside the bound), else **inconclusive**. That one row is no worse than another is supported where the interval
-does not reach the bound on the worse side, and contradicted where it lies wholly beyond it; that both are the same is
-supported where the 90 % interval lies inside the bound, and contradicted where the interval lies wholly outside.
+lies inside the bound), **below the claimed size** (only of sizes between 0 and 1 point, which have no bound: the
+one-sided 95 % end lies below the size), else **inconclusive**. That one row is no worse than another is supported where
+the interval does not reach the margin on the worse side, and contradicted where it lies wholly beyond it; that both are
+the same is supported where the 90 % interval lies inside the margin, and contradicted where the interval lies wholly
+outside.
+
+There is **no verdict** where a run's answers are nearly constant, or where the verdict would be another without the
+seed pairs that hold a constant run: their scores are conventions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from analysis.claims.claim import (
+    BELOW_SIZE,
     CONTRADICTED,
     INCONCLUSIVE,
     LEVEL,
     NO_EFFECT,
+    NO_VERDICT,
+    POINTS,
     SMALLER,
     SUPPORTED,
     Claim,
+    Outcome,
     Verdict,
 )
 from analysis.crossed import Components, combine
 from analysis.descriptive import equivalence, holm
 from analysis.interval import Interval
 
-Outcome = tuple[str, str]
+SMALLEST_BOUND = 0.5  # points of accuracy: what does not matter where the paper gives no size
+CORRELATION_BOUND = 1.0  # the same for F1 and correlations, whose points are smaller
+WIDER = ("f1", "matthews", "pearson", "spearman")
+StatusAndSuffix = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -36,44 +49,166 @@ class Measure:
     Attributes:
         sign: 1 where greater is claimed, -1 where less is.
         size: what the paper claims, or None.
-        bound: what does not matter; None: nothing is too small to matter, so "no relevant effect" is never found.
+        bound: what does not matter; None: nothing is too small to matter, so "no relevant effect" is never reached.
     """
 
     sign: float
     size: float | None
     bound: float | None
+    unit: str = POINTS
+
+    @property
+    def has_small_size(self) -> bool:
+        """Whether the claimed size is below a point: half of it could not be excluded with any number of items."""
+        return self.unit == POINTS and self.size is not None and 0 < self.size < 1
 
 
-def judge(claim: Claim, parts: Mapping[str, Components], mean: Components | None = None) -> Verdict:
-    """The verdict from each part's components (a - b, in points).
+def bound_of(claim: Claim, metrics: Sequence[str] = (), unit: str = POINTS) -> float | None:
+    """Return what does not matter: the stated bound (of sameness: margin), else half its size from one point on.
+
+    Without a size: 0.5 points, 1.0 where all metrics are F1 or correlations. None for sizes below one point and, unless
+    the claim states one, for nats and ratios.
+    """
+    stated = claim.margin if claim.within else claim.bound
+    if stated is not None:
+        return stated
+    if unit != POINTS:
+        return None
+    if claim.size and not claim.within:
+        return claim.size / 2 if claim.size >= 1 else None
+    return CORRELATION_BOUND if metrics and all(metric in WIDER for metric in metrics) else SMALLEST_BOUND
+
+
+def margin_of(claim: Claim, metrics: Sequence[str] = ()) -> float:
+    """Return the margin of a claim that rows hardly differ: as stated, else that of a difference without a size."""
+    if claim.margin is not None:
+        return claim.margin
+    return bound_of(replace(claim, size=None), metrics) or SMALLEST_BOUND
+
+
+def judge(
+    claim: Claim,
+    parts: Mapping[str, Components],
+    mean: Components | None = None,
+    *,
+    metrics: Mapping[str, str] | None = None,
+    unit: str = POINTS,
+) -> Verdict:
+    """Return the verdict from each part's components (a - b, in ``unit``).
+
+    A claim of the project itself is decided on each part by itself, with Holm's correction over them.
 
     Args:
         mean: of the mean over parts, where these share items; else they are taken as independent.
+        metrics: metric of each part, for the bound.
     """
     per_task = {task: combine([part], level=LEVEL) for task, part in parts.items()}
+    metrics = metrics or {}
+    if claim.own:
+        return _per_task(claim, per_task, metrics, unit)
     whole = combine([mean] if mean is not None else list(parts.values()), level=LEVEL)
-    measure = Measure(claim.sign, claim.size, claim.relevant)
+    return decide_by(
+        claim, whole, per_task, Measure(claim.sign, claim.size, bound_of(claim, [*metrics.values()], unit), unit)
+    )
+
+
+def decide_by(claim: Claim, mean: Interval, per_task: Mapping[str, Interval], measure: Measure) -> Verdict:
+    """Return the verdict from the intervals that the claim's quantifier looks at, or why there is none."""
+    looked_at = [mean] if claim.quantifier == "average" else list(per_task.values())
+    parts = list(per_task.values())
+    status, suffix = _outcome(claim, mean, parts, measure)
+    if reason := _reason_against(
+        looked_at, lambda keep: _outcome(claim, keep(mean), [keep(p) for p in parts], measure)
+    ):
+        return replace(verdict(claim, mean, per_task, NO_VERDICT), reason=reason)
+    p = p_value(claim, mean, parts, measure, status)
+    return replace(verdict(claim, mean, per_task, status, suffix), p=p, unit=measure.unit)
+
+
+def _outcome(claim: Claim, mean: Interval, parts: Sequence[Interval], measure: Measure) -> StatusAndSuffix:
     if claim.within:
-        return verdict(claim, whole, per_task, _no_worse(whole, measure, both=claim.direction == "the same"))
-    return verdict(claim, whole, per_task, *settle(claim.quantifier, whole, list(per_task.values()), measure))
+        return _no_worse(mean, measure, is_two_sided=claim.direction == "the same"), ""
+    return settle(claim.quantifier, mean, parts, measure)
 
 
-def settle(quantifier: str, mean: Interval, parts: Sequence[Interval], measure: Measure) -> Outcome:
-    """Status and suffix by the claim's quantifier."""
+def settle(quantifier: str, mean: Interval, parts: Sequence[Interval], measure: Measure) -> StatusAndSuffix:
+    """Return status and suffix by the claim's quantifier."""
     return RULES[quantifier](mean, parts, measure)
 
 
 def verdict(claim: Claim, mean: Interval, per_task: Mapping[str, Interval], status: str, suffix: str = "") -> Verdict:
-    """A verdict with its numbers."""
+    """Return a verdict with its numbers."""
     narrow = mean.at(0.90)
-    return Verdict(claim, status, suffix, mean, per_task, (narrow.low, narrow.high), n_seeds=mean.n_seeds)
+    return Verdict(
+        claim, status, suffix, mean, per_task, equivalence=(narrow.low, narrow.high), p=mean.p, n_seeds=mean.n_seeds
+    )
 
 
-def _no_worse(mean: Interval, measure: Measure, both: bool) -> str:
-    """Whether a difference is not on the wrong side by more than the bound (non-inferiority); ``both``: on neither."""
-    if both:
-        return flat([mean], measure.bound or 0.0)
-    low, high = (end + (measure.bound or 0.0) for end in _towards(mean, measure.sign))
+def _per_task(claim: Claim, per_task: Mapping[str, Interval], metrics: Mapping[str, str], unit: str) -> Verdict:
+    """Each task by itself: what is supported or contradicted must be so after Holm's correction over the tasks."""
+    alone = replace(claim, quantifier="average")
+    decided: dict[str, Verdict] = {}
+    for task, interval in per_task.items():
+        bound = bound_of(claim, [metrics[task]] if task in metrics else [], unit)
+        decided[task] = decide_by(alone, interval, {task: interval}, Measure(claim.sign, claim.size, bound, unit))
+    counted = {task: each for task, each in decided.items() if each.status != NO_VERDICT}
+    adjusted: Iterable[float] = holm([each.p for each in counted.values()]) if counted else ()
+    outcomes = {
+        task: Outcome(_after_holm(each.status, float(p)), each.p, float(p))
+        for (task, each), p in zip(counted.items(), adjusted, strict=True)
+    }
+    status, suffix = _summary(outcomes)
+    reason = "; ".join(f"{task}: {each.reason}" for task, each in decided.items() if each.status == NO_VERDICT)
+    only = next(iter(decided.values()))
+    if len(decided) == 1:
+        return replace(only, claim=claim, outcomes=outcomes)
+    p = min((outcome.adjusted for outcome in outcomes.values()), default=math.nan)
+    n_seeds = only.n_seeds
+    return Verdict(claim, status, suffix, None, per_task, outcomes, None, reason, p, n_seeds, unit)
+
+
+def _after_holm(status: str, adjusted: float) -> str:
+    return INCONCLUSIVE if status in (SUPPORTED, CONTRADICTED) and adjusted > 1 - LEVEL else status
+
+
+def _summary(outcomes: Mapping[str, Outcome]) -> StatusAndSuffix:
+    """Supported or contradicted where a task is and none is the opposite; else what all tasks agree on."""
+    if not outcomes:
+        return NO_VERDICT, ""
+    statuses = [outcome.status for outcome in outcomes.values()]
+    if SUPPORTED in statuses and CONTRADICTED in statuses:
+        sides = [[t for t, o in outcomes.items() if o.status == side] for side in (SUPPORTED, CONTRADICTED)]
+        return INCONCLUSIVE, f"supported on {', '.join(sides[0])}, contradicted on {', '.join(sides[1])}"
+    for status in (SUPPORTED, CONTRADICTED):
+        if status in statuses:
+            return status, ""
+    return (statuses[0] if len(set(statuses)) == 1 else INCONCLUSIVE), ""
+
+
+def _reason_against(
+    intervals: Sequence[Interval], outcome: Callable[[Callable[[Interval], Interval]], StatusAndSuffix]
+) -> str:
+    """Return why no verdict may be drawn, or "": nearly constant answers, or a verdict that rests on constant runs."""
+    if reason := next((interval.withheld for interval in intervals if interval.withheld), ""):
+        return reason
+    if all(interval.without_constant is None for interval in intervals):
+        return ""
+    (before, _), (after, _) = outcome(lambda interval: interval), outcome(lambda i: i.without_constant or i)
+    if before == after:
+        return ""
+    pairs = max(len(interval.constant_seeds) for interval in intervals)
+    return (
+        f"near-constant: in {pairs} of {intervals[0].n_seeds} seed pairs a run gives one answer to all items; "
+        f"with them it would be {before}, without them {after}"
+    )
+
+
+def _no_worse(mean: Interval, measure: Measure, is_two_sided: bool) -> str:
+    """Whether a difference is not on the wrong side by more than the margin (non-inferiority), or on neither side."""
+    margin = SMALLEST_BOUND if measure.bound is None else measure.bound
+    if is_two_sided:
+        return flat([mean], margin)
+    low, high = (end + margin for end in _towards(mean, measure.sign))
     if low > 0:
         return SUPPORTED
     return CONTRADICTED if high < 0 else INCONCLUSIVE
@@ -84,7 +219,7 @@ def flat(parts: Sequence[Interval], bound: float) -> str:
     (intersection-union), contradicted where one 95 % interval lies wholly outside it (Holm over all)."""
     if all(equivalence(part, bound).holds for part in parts):
         return SUPPORTED
-    beyond = [_beyond(part, bound) for part in parts]
+    beyond = [_p_beyond(part, bound) for part in parts]
     return CONTRADICTED if min(holm(beyond)) <= 1 - LEVEL else INCONCLUSIVE
 
 
@@ -96,26 +231,64 @@ def inside(interval: Interval, low: float, high: float) -> str:
     return CONTRADICTED if interval.high < low or interval.low > high else INCONCLUSIVE
 
 
-def _beyond(interval: Interval, bound: float) -> float:
+def flat_p(parts: Sequence[Interval], margin: float, status: str) -> float:
+    """Return the p of the test behind :func:`flat`: two one-sided tests of each part, or of the farthest one."""
+    if status == CONTRADICTED:
+        return float(min(holm([_p_beyond(part, margin) for part in parts])))
+    return max(equivalence(part, margin).p for part in parts)
+
+
+def inside_p(interval: Interval, low: float, high: float) -> float:
+    """Return the two-sided p of the nearer end of a range: small where an interval lies inside or outside clearly."""
+    return max(p_of_shift(interval, low), p_of_shift(interval, high))
+
+
+def p_of_shift(interval: Interval, value: float) -> float:
+    """Return the two-sided p of "the quantity is ``value``"."""
+    return _p_of_zero(interval.estimate - value, interval)
+
+
+def p_value(claim: Claim, mean: Interval, parts: Sequence[Interval], measure: Measure, status: str) -> float:
+    """Return the two-sided p of the test behind a verdict, corrected over the claim's own parts where its quantifier
+    asks for that: small where the claim is supported, or where it is contradicted."""
+    margin = measure.bound or SMALLEST_BOUND
+    if claim.within and claim.direction == "the same":
+        return _p_beyond(mean, margin) if status == CONTRADICTED else equivalence(mean, margin).p
+    if claim.within:
+        return _p_of_zero(mean.estimate + measure.sign * margin, mean)
+    if claim.quantifier == "average":
+        return mean.p
+    directed = [part.p if part.estimate * measure.sign > 0 else 1.0 for part in parts]
+    if claim.quantifier == "every":
+        return float(min(holm([part.p for part in parts]))) if status == CONTRADICTED else max(directed)
+    return max(part.p for part in parts) if status == CONTRADICTED else float(min(holm(directed)))
+
+
+def _p_beyond(interval: Interval, bound: float) -> float:
     """Two-sided p of "the difference is as large as the bound or smaller"; 1 where the estimate is."""
+    past = abs(interval.estimate) - bound
+    return _p_of_zero(past, interval) if past > 0 else 1.0
+
+
+def _p_of_zero(distance: float, interval: Interval) -> float:
+    """Two-sided p of a distance of 0, with the interval's standard error."""
     from scipy.special import stdtr
 
-    past = abs(interval.estimate) - bound
-    if past <= 0:
-        return 1.0
-    return 2 * float(stdtr(interval.df, -past / interval.se)) if interval.se > 0 else 0.0
+    if interval.se > 0:
+        return 2 * float(stdtr(interval.df, -abs(distance) / interval.se))
+    return float(distance == 0)
 
 
-def _average(mean: Interval, parts: Sequence[Interval], measure: Measure) -> Outcome:
+def _average(mean: Interval, parts: Sequence[Interval], measure: Measure) -> StatusAndSuffix:
     low, high = _towards(mean, measure.sign)
     if low > 0:
         return SUPPORTED, _suffix(high, measure)
     if high < 0:
         return CONTRADICTED, ""
-    return _within([mean], measure), ""
+    return _undecided([mean], measure, any), ""
 
 
-def _every(mean: Interval, parts: Sequence[Interval], measure: Measure) -> Outcome:
+def _every(mean: Interval, parts: Sequence[Interval], measure: Measure) -> StatusAndSuffix:
     """Supported: each part at its own 5 % (intersection-union, no correction). One part the other way contradicts;
     as any of them may, these are corrected (Holm)."""
     ends = [_towards(part, measure.sign) for part in parts]
@@ -123,22 +296,22 @@ def _every(mean: Interval, parts: Sequence[Interval], measure: Measure) -> Outco
         return SUPPORTED, _suffix(min(high for _, high in ends), measure)
     if any(p <= 1 - LEVEL and high < 0 for p, (_, high) in zip(holm([t.p for t in parts]), ends, strict=True)):
         return CONTRADICTED, ""
-    return _within(parts, measure), ""
+    return _undecided(parts, measure, any), ""
 
 
-def _any(mean: Interval, parts: Sequence[Interval], measure: Measure) -> Outcome:
+def _any(mean: Interval, parts: Sequence[Interval], measure: Measure) -> StatusAndSuffix:
     """Supported: at least one part after Holm's correction. Contradicted only if every part lies the other way."""
     ends = [_towards(part, measure.sign) for part in parts]
     adjusted = holm([part.p for part in parts])
-    found = [high for p, (low, high) in zip(adjusted, ends, strict=True) if p <= 1 - LEVEL and low > 0]
-    if found:
-        return SUPPORTED, _suffix(max(found), measure)
+    far_ends = [high for p, (low, high) in zip(adjusted, ends, strict=True) if p <= 1 - LEVEL and low > 0]
+    if far_ends:
+        return SUPPORTED, _suffix(max(far_ends), measure)
     if all(high < 0 for _, high in ends):
         return CONTRADICTED, ""
-    return _within(parts, measure), ""
+    return _undecided(parts, measure, all), ""
 
 
-RULES: dict[str, Callable[[Interval, Sequence[Interval], Measure], Outcome]] = {
+RULES: dict[str, Callable[[Interval, Sequence[Interval], Measure], StatusAndSuffix]] = {
     "average": _average,
     "every": _every,
     "any": _any,
@@ -149,9 +322,27 @@ def _suffix(far_end: float, measure: Measure) -> str:
     return SMALLER if measure.size is not None and far_end < measure.size else ""
 
 
-def _within(parts: Sequence[Interval], measure: Measure) -> str:
+def _undecided(parts: Sequence[Interval], measure: Measure, quantify: Callable[[Sequence[bool]], bool]) -> str:
+    """What intervals say that neither support nor contradict.
+
+    Args:
+        quantify: ``any`` where one part below the claimed size refutes it (Bonferroni over the parts), ``all`` where
+            every part must be.
+    """
     bound = measure.bound
-    return NO_EFFECT if bound is not None and all(equivalence(part, bound).holds for part in parts) else INCONCLUSIVE
+    if bound is not None and all(equivalence(part, bound).holds for part in parts):
+        return NO_EFFECT
+    if measure.has_small_size:
+        share = (1 - LEVEL) / (len(parts) if quantify is any else 1)
+        if quantify([_is_below_size(part, measure, 1 - 2 * share) for part in parts]):
+            return BELOW_SIZE
+    return INCONCLUSIVE
+
+
+def _is_below_size(part: Interval, measure: Measure, level: float) -> bool:
+    """Whether the one-sided end lies below the claimed size and the interval holds 0."""
+    low, high = _towards(part, measure.sign)
+    return low <= 0 <= high and _towards(part.at(level), measure.sign)[1] < (measure.size or 0.0)
 
 
 def _towards(interval: Interval, sign: float) -> tuple[float, float]:

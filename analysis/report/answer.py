@@ -7,18 +7,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.claims import CONTRADICTED, INCONCLUSIVE, NO_EFFECT, NOT_RUN, SUPPORTED, Verdict
+from analysis.claims import (
+    BELOW_SIZE,
+    CONTRADICTED,
+    IN_PART,
+    INCONCLUSIVE,
+    INERT,
+    NO_EFFECT,
+    NO_VERDICT,
+    NOT_RUN,
+    SUPPORTED,
+    Verdict,
+)
+from analysis.claims.floor import PILOT
+from analysis.comparison import TOO_FEW
 from analysis.load import Manifest, Run
 from analysis.scores import METRICS
-from analysis.tables import digits_of, interval, number, records
+from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FEW_SEEDS = 5  # the fewest a claim may rest on (docs/statistics.md)
-ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, INCONCLUSIVE)
+ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, NO_VERDICT)
 TOLD = 2  # methods whose summary is in the first sentences: more stand right below
 BETTER, WORSE, SAME, OPEN = "better", "worse", "identical", "inconclusive"
+CHIPS = {BETTER: BETTER, WORSE: WORSE, SAME: "none"}
+OUTSIDE = {TOO_FEW: "with too few seeds", PILOT: "at the floor", "near-constant": "with nearly constant answers"}
 IN_SUMMARY = {BETTER: "better than", WORSE: "worse than", SAME: "identical with", OPEN: "not distinguishable from"}
 
 
@@ -30,6 +44,11 @@ class Finding:
     column: str
     verdict: str
     sentence: str
+
+    @property
+    def chip(self) -> str:
+        """The colour of its word on the page."""
+        return CHIPS.get(self.verdict, OPEN)
 
 
 @dataclass(frozen=True)
@@ -43,11 +62,10 @@ class Summary:
 
 
 def verdict(cell: Any) -> str:
-    """Better, worse or inconclusive: whether the interval leaves 0 out, and on which side; identical where no item of
-    any seed is scored differently. One seed says nothing of other seeds: its interval, over items alone, decides
-    nothing."""
-    if cell.n_pairs == 1:
-        return SAME if cell.low == cell.high == 0 else OPEN
+    """Better, worse or inconclusive: whether the interval leaves 0 out, and on which side; or why nothing is decided:
+    too few seeds, inert, a task at the floor, nearly constant answers. Identical where no item is scored otherwise."""
+    if cell.undecided:
+        return kind_of(cell.undecided)
     known = METRICS.get(cell.metric)
     sign = 1 if known is None or known.greater_is_better else -1
     if min(cell.low, cell.high) > 0:
@@ -55,6 +73,11 @@ def verdict(cell: Any) -> str:
     if max(cell.low, cell.high) < 0:
         return WORSE if sign > 0 else BETTER
     return SAME if cell.low == cell.high == 0 else OPEN
+
+
+def chip(cell: Any) -> str:
+    """The colour of a cell's difference on the page."""
+    return CHIPS.get(verdict(cell), OPEN)
 
 
 def finding(cell: Any, baseline: str) -> Finding:
@@ -65,15 +88,18 @@ def finding(cell: Any, baseline: str) -> Finding:
     where = f"on {cell.column_title}{_metric_words(cell)}"
     baseline = _against(cell, baseline)
     relation = f"{size} {unit} {'above' if cell.difference > 0 else 'below'}" if float(size) else "level with"
+    p = f"p {'' if cell.p < 0.001 else '= '}{probability(cell.p)}"
     basis = (
-        f"{cell.level:.0%} interval {interval(cell)}, {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items".replace(
-            "%", " %"
-        )
+        f"{percent(cell.level)} interval {interval(cell)}; {p}; {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items"
     )
     what = verdict(cell)
     if what == SAME:
         relation = "scored on every item as"
-    return Finding(cell.row, cell.column, what, f"{cell.row_title} is {relation} {baseline} {where} ({basis}): {what}.")
+    if cell.undecided:
+        what = f"no verdict, {cell.undecided}"
+    return Finding(
+        cell.row, cell.column, verdict(cell), f"{cell.row_title} is {relation} {baseline} {where} ({basis}): {what}."
+    )
 
 
 def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
@@ -87,7 +113,8 @@ def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
         if not here or row.id == manifest.baseline_row:
             continue
         findings = tuple(finding(cell, baseline) for cell in here)
-        counts = {v: sum(f.verdict == v for f in findings) for v in IN_SUMMARY}
+        words = [*IN_SUMMARY, *(f.verdict for f in findings if f.verdict not in IN_SUMMARY)]
+        counts = {word: sum(f.verdict == word for f in findings) for word in words}
         told = _summary(row.title, _against(here[0], baseline), counts, here)
         found.append(Summary(row.title, told, counts, findings))
     return found
@@ -101,12 +128,14 @@ def headline(verdicts: Sequence[Verdict], runs: Sequence[Run], compared: Sequenc
     """
     if not verdicts:
         return ""
-    counts = [(word, sum(v.status == word for v in verdicts)) for word in (*ORDER, NOT_RUN)]
+    counts = [(word, sum(v.counted_as == word for v in verdicts)) for word in (*ORDER, NOT_RUN)]
     told = ", ".join(f"{n} {word}" for word, n in counts if n)
+    n_inert = sum(v.status == INERT for v in verdicts)
+    told += f"{'; ' if told else ''}not counted: {n_inert} {INERT}" if n_inert else ""
     data = next((v.data for v in verdicts if v.data), "")
     models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
     where = f" On {data}{f', model {models}' if models else ''}." if data else ""
-    claims = f"{plural(len(verdicts), 'claim')}: {told}"
+    claims = f"{plural(len(verdicts) - n_inert, 'claim')}: {told}"
     if any(v.status != NOT_RUN for v in verdicts):  # the decided claims stand below and tell what they are about
         return f"{claims}.{where}"
     found = " ".join(["Found:", *(each.sentence for each in compared[:TOLD])]) if compared else ""
@@ -136,12 +165,17 @@ def plural(n: int, noun: str) -> str:
 
 
 def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[Any]) -> str:
-    total = sum(counts.values())
-    if total == 1:
-        outcome = IN_SUMMARY[max(counts, key=lambda v: counts[v])]
-        return f"{title} is {outcome} {baseline} on {cells[0].column_title}."
-    parts = [f"{word} on {counts[word]}" for word in IN_SUMMARY if counts[word]]
-    return f"{title} against {baseline}: {', '.join(parts)} of {total} comparisons."
+    """What is decided, counted; then, outside every count, what is not."""
+    decided = {word: counts[word] for word in IN_SUMMARY if counts[word]}
+    outside = ", ".join(
+        f"{count} {OUTSIDE.get(word, word)}" for word, count in counts.items() if word not in IN_SUMMARY
+    )
+    total = sum(decided.values())
+    if total == 1 and not outside:
+        return f"{title} is {IN_SUMMARY[next(iter(decided))]} {baseline} on {cells[0].column_title}."
+    parts = ", ".join(f"{IN_SUMMARY[word]} on {count}" for word, count in decided.items())
+    summary = f"{parts} of {plural(total, 'comparison')}" if total else "no comparison can be decided"
+    return f"{title} against {baseline}: {summary}{f' (not counted: {outside})' if outside else ''}."
 
 
 def _against(cell: Any, baseline: str) -> str:
@@ -180,10 +214,14 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
         for note in run.data.get("notes") or ():
             yield f"{run.task.get('title', run.spec.get('task'))}: {note}"
     present = cells[cells["n_seeds"] > 0]
-    few = present[present["n_seeds"] < FEW_SEEDS]
-    if len(few):
-        least = int(few["n_seeds"].min())
-        yield f"Few seeds: {plural(least, 'seed')} in the smallest cell; a claim needs at least {FEW_SEEDS}."
+    few = [cell for cell in records(present) if kind_of(cell.undecided) == TOO_FEW]
+    if few:
+        least = min(few, key=lambda cell: cell.n_pairs)
+        counted = least.undecided.removeprefix(f"{TOO_FEW}: ")
+        yield f"Too few seeds in {plural(len(few), 'comparison')} (at least {counted}): nothing is decided there."
+    for floor, column in present[present["floor"] != ""].groupby("floor", sort=False):
+        names = ", ".join(dict.fromkeys(column["column_title"]))
+        yield f"{names}: {floor}. No method is judged on it, so it has no mark; its numbers are a description."
     for title, arm in present[present["collapsed"] > 0].groupby("row_title", sort=False):
         where = ", ".join(f"{c.column_title} ({c.collapsed} of {plural(c.n_seeds, 'run')})" for c in records(arm))
         yield f"Collapsed runs of {title} predict the same for every item, and are in the mean: {where}."

@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,8 @@ CHIPS = {
     claims.SUPPORTED: "better",
     claims.CONTRADICTED: "worse",
     claims.NO_EFFECT: "none",
-    claims.INCONCLUSIVE: "inconclusive",
-    claims.NOT_RUN: "inconclusive",
-}
+    claims.BELOW_SIZE: "none",
+}  # all others: no colour
 SHOWN = 5  # scores that contradict their predictions, by name: of a mixed-up folder all would
 _PAPER = "Hollow diamonds: the paper's points, on the paper's own data and model."
 READING = {
@@ -129,8 +129,9 @@ def render(
         cells=by_cell,
         headings={c.id: title_of(c) for c in manifest.columns},
         panels=panels,
-        verdict=answer.verdict,
+        chip=answer.chip,
         mean_and_spread=tables.mean_and_spread,
+        kind_of=tables.kind_of,
         interval=tables.interval,
         digits_of=tables.digits_of,
         long_table=tables.lines(cells),
@@ -147,7 +148,7 @@ def render(
         reading_of_figure=READING.get(manifest.layout, READING["sweep"]),
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
-        chips=CHIPS,
+        chip_of=lambda verdict: CHIPS.get(verdict.counted_as, answer.OPEN),
         data=data,
         data_json=Markup(to_script(data)),
         script=Markup(script),
@@ -216,6 +217,8 @@ def write_all_tables(
         tables.write_plain(each.headings, each.lines, folder / each.name, each.title)
     if verdicts:
         tables.write_plain(CLAIM_HEADINGS, [_claim_line(v) for v in verdicts], folder / "claims", "Claims")
+        text = json.dumps([claims.to_json(verdict) for verdict in verdicts], indent=1, ensure_ascii=False)
+        (folder / "claims.json").write_text(text + "\n", encoding="utf-8")
 
 
 def write_further(some: Sequence[FactTable], folder: Path) -> None:
@@ -227,14 +230,27 @@ def write_further(some: Sequence[FactTable], folder: Path) -> None:
         old.unlink()
 
 
-CLAIM_HEADINGS = ("claim", "verdict", "numbers", "where", "reading", "tasks", "data", "id")
+CLAIM_HEADINGS = (
+    "claim",
+    "verdict",
+    "p",
+    "Holm's p",
+    "corrected over",
+    "numbers",
+    "where",
+    "reading",
+    "tasks",
+    "data",
+    "id",
+)
 
 
 def _claim_line(verdict: claims.Verdict) -> tuple[str, ...]:
     claim, told = verdict.claim, claims.in_words(verdict)
     numbers = told[len(verdict.words) + 2 :]
-    return (claim.sentence, verdict.words, numbers, claim.table, claim.reading, ", ".join(claim.tasks), verdict.data,
-            claim.id)  # fmt: skip
+    ps = ["" if math.isnan(p) else tables.probability(p) for p in (verdict.p, verdict.holm)]
+    about = (claim.table, claim.reading, ", ".join(claim.tasks), verdict.data, claim.id)
+    return (claim.sentence, verdict.words, *ps, verdict.family, numbers, *about)
 
 
 def write_runs(runs: Sequence[Run], path: Path) -> None:

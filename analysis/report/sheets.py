@@ -116,7 +116,7 @@ def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
     tall, margins = 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
     if compared:
         panels = [Panel(title_of(c), _alt_differences(f), partial(figures.plot_differences, f)) for c, f in compared]
-        two_lines = 0.14 if (cells["n_pairs"] == 1).any() else 0.0  # of the axis's name
+        two_lines = 0.14 if (cells["undecided"] != "").any() else 0.0  # of the axis's name
         yield _drawn("differences", "differences", panels, tall, margins, two_lines)
     if drawn and len(cells) <= MANY_CELLS:
         panels = [Panel(title_of(c), _alt_scores(f), partial(figures.plot_scores, f)) for c, f in drawn]
@@ -193,7 +193,8 @@ def _unit(column: Column) -> str:
 
 def _alt_differences(cells: pd.DataFrame) -> str:
     told = [
-        f"{c.row_title} {tables.number(c.difference, tables.digits_of(c.metric), signed=True)} ({tables.interval(c)})"
+        f"{c.row_title} {tables.number(c.difference, tables.digits_of(c.metric), signed=True)} ({tables.interval(c)}"
+        f"{f'; no verdict, {tables.kind_of(c.undecided)}' if c.undecided else ''})"
         for c in tables.records(cells)
         if c.n_pairs
     ]

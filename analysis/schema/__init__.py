@@ -3,7 +3,7 @@
 Reading refuses unknown keys; manifests of older versions are migrated, one pure function per step.
 """
 
-from analysis.schema.claim import Claim, Statement, against
+from analysis.schema.claim import Claim, Statement, against, claim_of
 from analysis.schema.codec import SchemaError
 from analysis.schema.constants import (
     BUCKETS,
@@ -78,5 +78,6 @@ __all__ = [
     "Sweep",
     "Variance",
     "against",
+    "claim_of",
     "with_columns",
 ]

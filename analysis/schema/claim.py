@@ -84,12 +84,6 @@ class Statement:
         return self.direction in WITHIN
 
     @property
-    def relevant(self) -> float:
-        """What does not matter, in points: the margin, else the bound, else the larger of 0.5 and half the size."""
-        stated = self.margin if self.margin is not None else self.bound
-        return max(0.5, (self.size or 0.0) / 2) if stated is None else stated
-
-    @property
     def needs_margin(self) -> bool:
         """Whether it cannot be decided without a margin."""
         return self.within or isinstance(self.test, Sweep | NearConstant)
@@ -135,6 +129,11 @@ class Claim(Statement):
             raise ValueError(f"claim {self.id!r}: {error}") from error
 
     @property
+    def own(self) -> bool:
+        """Whether the project itself asks: such a claim is decided per task and has no pooled number."""
+        return self.partial
+
+    @property
     def plain(self) -> bool:
         """Whether it is a difference of two rows in the first column of each task, and nothing else."""
         return self.test == PLAIN and not self.parts
@@ -158,6 +157,12 @@ class Claim(Statement):
     def from_json(cls, content: Mapping[str, Any], place: str = "claim") -> Claim:
         """Read a claim of a manifest. Raises SchemaError."""
         return codec.from_json(cls, content, place)
+
+
+def claim_of(first: Statement, *others: Statement, id: str, sentence: str, table: str, **more: Any) -> Claim:
+    """Return the claim whose parts are these statements; ``more`` are further fields of :class:`Claim`."""
+    own = {field.name: getattr(first, field.name) for field in fields(Statement)}
+    return Claim(**own, id=id, sentence=sentence, table=table, parts=others, **more)
 
 
 def against(a: str, b: str) -> Contrast:

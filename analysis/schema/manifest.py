@@ -162,6 +162,11 @@ class Manifest:
         ids = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
         return next((self.reasons_missing[i] for i in ids if i in self.reasons_missing), "")
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether its runs are on generated data."""
+        return any(text.startswith("Generated data") for text in self.warnings)
+
     def distinct(self) -> list[Column]:
         """Return the columns that differ in their runs: curves belong to runs, whatever is read from them."""
         columns: dict[tuple[tuple[str, ...], ...], Column] = {}

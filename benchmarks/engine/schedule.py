@@ -15,9 +15,9 @@ from benchmarks.engine import forecast as estimate
 from benchmarks.engine.executor import Executor, Finished, Progress, Settings
 from benchmarks.engine.forecast import Forecast, Timings
 from benchmarks.engine.plan import Plan
+from benchmarks.engine.texts import keep_texts
 from benchmarks.store.store import Store
 from benchmarks.training.job import Job, Outcome
-from benchmarks.training.texts import keep_texts
 
 _PATIENCE = 0.5  # seconds between two looks at runs that other processes work on
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from analysis import errors, tables
 from analysis.claims import decide_all, in_words
 from analysis.comparison import compare
 from analysis.crossed import crossed_interval
-from analysis.load import latest_manifest, measures, read_json
+from analysis.load import latest_manifest, measures
 
 SMALL = [Exam("one", items=40), Exam("two", items=40)]
 
@@ -132,7 +133,7 @@ def test_relative_errors_of_the_same_items_are_added_item_by_item(tmp_path):
     }
     root = world(tmp_path, smart(gain=5.0), TASKS[:1], test=test)
     path = root / "experiments" / "compare" / "0123abcd.json"
-    raw = read_json(path)
+    raw = json.loads(path.read_text())
     raw["columns"].append({**raw["columns"][0], "id": "again"})
     write_json(path, raw)
     got = verdict(root).interval

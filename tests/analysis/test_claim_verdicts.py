@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from world import Arm, Exam, World, run_key
 
 from analysis.claims import decide_all, in_words, judge, not_decidable
+from analysis.claims.rule import bound_of
 from analysis.crossed import Components
 from analysis.load import latest_manifest
 from analysis.schema import Claim, SchemaError, against
@@ -51,6 +53,7 @@ def verdict_of(quantifier: str, *estimates_and_errors: tuple[float, float], **ch
         ("average", [(-2.0, 0.5)], ("contradicted", "")),
         ("average", [(0.2, 0.5)], ("no relevant effect", "")),
         ("average", [(1.0, 2.0)], ("inconclusive", "")),
+        ("average", [(0.0, 1.7)], ("inconclusive", "")),  # half the claimed size is not excluded: 1.7 * 1.96 > 2.5
         ("average", [(9.0, 1.0), (-1.0, 1.0)], ("supported", "")),  # the mean counts, not each task
         ("every", [(4.0, 1.0), (6.0, 1.0)], ("supported", "")),
         ("every", [(4.0, 1.0), (2.0, 0.5)], ("supported", "smaller than claimed")),  # one task's far end is below 5
@@ -70,16 +73,106 @@ def test_the_rule(quantifier, tasks, expected):
     assert verdict_of(quantifier, *tasks) == expected
 
 
+@pytest.mark.parametrize(
+    ("quantifier", "tasks", "expected"),
+    [
+        ("average", [(-0.1, 0.2)], "below the claimed size"),  # one-sided end -0.1 + 1.65 * 0.2 = 0.23 < 0.5
+        ("average", [(0.1, 0.2)], "below the claimed size"),  # 0.43 < 0.5
+        ("average", [(0.2, 0.2)], "inconclusive"),  # 0.53 > 0.5
+        ("average", [(0.5, 0.3)], "inconclusive"),  # as published: never below
+        ("average", [(0.4, 0.01)], "supported"),  # it does not hold 0
+        ("average", [(-0.4, 0.1)], "contradicted"),
+        ("every", [(0.6, 0.2), (-0.1, 0.2)], "below the claimed size"),
+        ("every", [(0.6, 0.2), (0.15, 0.2)], "inconclusive"),  # 0.48 alone; 0.54 corrected over two tasks
+        ("any", [(0.0, 0.2), (0.3, 0.3)], "inconclusive"),
+        ("any", [(0.0, 0.2), (-0.1, 0.2)], "below the claimed size"),
+    ],
+)
+def test_a_size_below_a_point_has_no_bound_but_can_be_missed(quantifier, tasks, expected):
+    assert verdict_of(quantifier, *tasks, size=0.5)[0] == expected
+
+
+def test_nothing_is_below_a_size_in_nats():
+    made = Claim.from_json(claim(tasks=["t"], size=0.5))
+    assert judge(made, {"t": part(-0.1, 0.2)}, unit="nats").status == "inconclusive"
+
+
+def test_nearly_constant_answers_give_no_verdict():
+    withheld = replace(part(9.0, 1.0), near_constant="near-constant: in 2 of 6 seed pairs a run has few answers")
+    for quantifier in ("average", "every", "any"):
+        made = Claim.from_json(claim(tasks=["t"], quantifier=quantifier))
+        got = judge(made, {"t": withheld})
+        assert (got.status, got.reason) == ("no verdict", withheld.near_constant)
+    same = Claim.from_json(claim(tasks=["t"], direction="the same", bound=20.0))
+    assert judge(same, {"t": withheld}).status == "no verdict"  # equivalence included
+    assert in_words(got).startswith(
+        "no verdict: near-constant: in 2 of 6 seed pairs a run has few answers. As a description"
+    )
+
+
+@pytest.mark.parametrize(("outlier", "expected"), [(40.0, "no verdict"), (5.0, "supported")])
+def test_a_verdict_must_stay_without_constant_runs(outlier, expected):
+    """Seed 0 alone makes the spread too large for a verdict: without it the difference is clear."""
+    seeds = np.array([outlier, 4.0, 5.0, 4.5, 5.5, 5.0])
+    made = Components(seeds, 0.01, 0.0, 1000, "made up", constant_seeds=(0,))
+    got = judge(Claim.from_json(claim(tasks=["t"], size=None)), {"t": made})
+    assert got.status == expected
+    if expected == "no verdict":
+        assert got.reason == (
+            "near-constant: in 1 of 6 seed pairs a run gives one answer to all items; with them it would be "
+            "inconclusive, without them supported"
+        )
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        ([(4.0, 1.0), (4.0, 1.0)], "supported on 2 of 2 tasks"),
+        ([(4.0, 1.0), (1.0, 1.0)], "supported on 1 of 2 tasks"),
+        ([(2.1, 1.0), (1.0, 1.0)], "inconclusive"),  # p = 0.036 alone, 0.072 after Holm
+        ([(-4.0, 1.0), (1.0, 1.0)], "contradicted on 1 of 2 tasks"),
+        ([(-4.0, 1.0), (4.0, 1.0)], "inconclusive (supported on t1, contradicted on t0)"),
+        ([(0.0, 0.2), (0.1, 0.2)], "no relevant effect on 2 of 2 tasks"),
+        ([(0.0, 0.2), (1.0, 1.0)], "inconclusive"),
+    ],
+)
+def test_the_projects_own_claims_are_decided_per_task_and_never_pooled(tasks, words):
+    names = [f"t{i}" for i in range(len(tasks))]
+    made = Claim.from_json(claim(tasks=names, size=None, partial=True))
+    got = judge(made, {t: part(*e) for t, e in zip(names, tasks, strict=True)})
+    assert (got.words, got.interval) == (words, None)
+    ps = [outcome.p for outcome in got.outcomes.values()]
+    assert [outcome.adjusted for outcome in got.outcomes.values()] == pytest.approx(
+        [min(1.0, 2 * min(ps)) if p == min(ps) else max(p, min(1.0, 2 * min(ps))) for p in ps]
+    )
+
+
 def test_less_means_the_other_way():
     assert verdict_of("average", (-4.0, 1.0), direction="less") == ("supported", "")
     assert verdict_of("average", (4.0, 1.0), direction="less") == ("contradicted", "")
     assert verdict_of("average", (-2.0, 0.5), direction="less") == ("supported", "smaller than claimed")
 
 
-def test_the_bound_is_half_the_size_or_half_a_point_or_as_declared():
-    assert Claim.from_json(claim(size=5.0)).relevant == 2.5
-    assert Claim.from_json(claim(size=0.1)).relevant == 0.5
-    assert Claim.from_json(claim(size=None)).relevant == 0.5
+@pytest.mark.parametrize(
+    ("changes", "metrics", "unit", "bound"),
+    [
+        ({"size": 5.0}, ["accuracy"], "points", 2.5),
+        ({"size": 1.0}, ["accuracy"], "points", 0.5),
+        ({"size": 0.1}, ["accuracy"], "points", None),  # half of it would need 670,000 items
+        ({"size": None}, ["accuracy"], "points", 0.5),
+        ({"size": None}, ["matthews"], "points", 1.0),
+        ({"size": None}, ["f1", "pearson"], "points", 1.0),
+        ({"size": None}, ["matthews", "accuracy"], "points", 0.5),
+        ({"size": 0.1, "bound": 0.3}, ["accuracy"], "points", 0.3),
+        ({"size": 0.1}, ["cross_entropy"], "nats", None),
+        ({"size": 0.1, "bound": 0.02}, ["cross_entropy"], "nats", 0.02),
+    ],
+)
+def test_the_bound_is_half_the_size_or_half_a_point_or_as_declared(changes, metrics, unit, bound):
+    assert bound_of(Claim.from_json(claim(**changes)), metrics, unit) == bound
+
+
+def test_a_declared_bound_decides():
     assert verdict_of("average", (0.0, 0.5), bound=0.6) == ("inconclusive", "")
     assert verdict_of("average", (0.0, 0.5), bound=1.0) == ("no relevant effect", "")
 
@@ -125,7 +218,7 @@ def test_a_verdicts_sentence_has_its_numbers():
     made = Claim.from_json(claim(tasks=["t"]))
     got = judge(made, {"t": part(4.0, 1.0)})
     assert in_words(got) == (
-        "supported: +4.0 points on t (95 % interval 2.0 to 6.0), the paper's is +5.0; 6 seeds × 1,000 items."
+        "supported: +4.0 points on t (95 % interval 2.0 to 6.0; p < 0.001), the paper's is +5.0; 6 seeds × 1,000 items."
     )
 
 
@@ -201,11 +294,15 @@ def test_a_partial_claim_rests_on_its_complete_tasks_and_names_them(tmp_path):
     assert (list(got.per_task), got.n_seeds, list(got.claim.tasks)) == (["one"], 6, ["one", "two", "three"])
 
 
-def test_a_partial_claim_with_two_of_three_tasks_is_their_mean(tmp_path):
+def test_a_partial_claim_with_two_of_three_tasks_has_a_verdict_for_each(tmp_path):
     got = narrowed(tmp_path, missing_on_two=())
-    assert got.words.endswith(", on one and two of one, two, three")
-    assert "on average over 2 tasks" in in_words(got)
-    assert got.interval.estimate == pytest.approx(np.mean([part.estimate for part in got.per_task.values()]))
+    assert got.words == "inconclusive (supported on one, contradicted on two), on one and two of one, two, three"
+    assert {task: outcome.status for task, outcome in got.outcomes.items()} == {
+        "one": "supported",
+        "two": "contradicted",
+    }
+    assert in_words(got).count("after Holm over 2 tasks): ") == 2
+    assert "on average" not in in_words(got)
 
 
 def test_a_papers_claim_waits_for_all_its_tasks(tmp_path):

@@ -25,7 +25,7 @@ from analysis.report import write_report
 from analysis.report.answer import headline, summaries, warnings
 from analysis.report.build import code, disagreements
 from analysis.report.sheets import sheets, title_of
-from analysis.tables import number
+from analysis.tables import number, probability
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +99,17 @@ def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
     cell = cells.loc[("smart-shared", "demo-rte.accuracy")]
     sentence = (
         f"SMART [shared] is {number(cell['difference'])} points above vanilla on demo-rte "
-        f"(95 % interval {number(cell['low'])} to {number(cell['high'])}, 3 seeds × 300 items)"
+        f"(95 % interval {number(cell['low'])} to {number(cell['high'])}; p = {probability(cell['p'])}; "
+        "3 seeds × 300 items): no verdict, too few seeds: 3 of 5."
     )
     assert sentence in page
     assert page.index("What was found") < page.index('class="matrix"')
-    for words in ("Generated data, demonstration", "Few seeds", "demo-rte (1 of 2 runs)", "3 runs of 3 cells missing"):
+    for words in (
+        "Generated data, demonstration",
+        "Too few seeds in 5 comparisons (at least 2 of 5): nothing is decided",
+        "demo-rte (1 of 2 runs)",
+        "3 runs of 3 cells missing",
+    ):
         assert words in page
 
 
@@ -119,14 +125,14 @@ def test_pairs_made_on_different_devices_are_named_by_their_cells(tmp_path):
     assert not [text for text in warnings(alone, compare(tmp_path, alone), runs) if "different devices" in text]
 
 
-def test_runs_that_score_every_item_alike_are_called_identical_not_inconclusive(small_world):
+def test_runs_with_the_same_answers_are_inert_and_outside_every_count(small_world):
     manifest = latest_manifest(small_world, "compare")
     cells = {"vanilla": manifest.cells["vanilla"], "smart-shared": manifest.cells["vanilla"]}
     twins = replace(manifest, rows=manifest.rows[:2], cells=cells, columns=manifest.columns[:1])
     (summary,) = summaries(twins, compare(small_world, twins))
-    assert summary.sentence == "SMART [shared] is identical with vanilla on demo-rte."
+    assert summary.sentence == "SMART [shared] against vanilla: no comparison can be decided (not counted: 1 inert)."
     (finding,) = summary.findings
-    assert finding.verdict == "identical"
+    assert finding.verdict == "inert"
     assert finding.sentence.startswith(
         "SMART [shared] is scored on every item as vanilla on demo-rte (95 % interval 0.0"
     )
@@ -262,7 +268,8 @@ def test_nothing_finished_is_a_page_too(tmp_path):
 
 def test_where_no_claim_is_decided_the_first_sentence_says_what_is_claimed_and_why_nothing_is_said() -> None:
     def judged(sentence: str, status: str, reason: str = "") -> SimpleNamespace:
-        return SimpleNamespace(claim=SimpleNamespace(sentence=sentence), status=status, reason=reason, data="")
+        claim = SimpleNamespace(sentence=sentence)
+        return SimpleNamespace(claim=claim, status=status, counted_as=status, reason=reason, data="")
 
     waiting = [judged(f"A beats B on {task}.", "not run", "needs 5 seeds, has 3") for task in ("rte", "cola")]
     assert headline(waiting, []) == ("Claimed: A beats B on rte. 2 claims: 2 not run; the first: needs 5 seeds, has 3.")
@@ -272,4 +279,7 @@ def test_where_no_claim_is_decided_the_first_sentence_says_what_is_claimed_and_w
     )
     assert headline([judged("A beats B.", "supported"), *waiting], [], compared) == (
         "3 claims: 1 supported, 2 not run."
+    )
+    assert headline([judged("A beats B.", "supported"), judged("A beats C.", "inert")], []) == (
+        "1 claim: 1 supported; not counted: 1 inert."
     )

@@ -57,8 +57,34 @@ def test_the_table_as_papers_print_it(cells):
     assert names[2:5] == ["SMART [shared]", "difference (95 % interval)", "published"]
     cell = cells.set_index(["row", "column"]).loc[("smart-shared", "demo-rte.accuracy")]
     assert body[3][1] == f"{cell['difference']:+.1f} ({cell['low']:.1f} to {cell['high']:.1f})".replace("-", "−")
-    assert body[2][1].endswith(" ▲") == (cell["low"] > 0)
+    assert body[2][1].endswith(" (too few seeds)")  # three of five
     assert body[4][1:] == ["71.2 (+7.7)", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "undecided", "end"),
+    [
+        (0.1, 2.0, "", " ▲"),
+        (-2.0, -0.1, "", " ▼"),
+        (-2.0, 2.0, "", ""),
+        (0.1, 2.0, "too few seeds: 2 of 5", " (too few seeds)"),
+        (-2.0, -0.1, "too few seeds: 1 of 5", " (too few seeds)"),
+        (0.1, 2.0, "inert: 100.00 % of the answers are identical", " (inert)"),
+        (0.1, 2.0, "near-constant: in 2 of 8 seed pairs", " (near-constant)"),
+    ],
+)
+def test_only_a_difference_that_decides_has_a_mark(rte, low, high, undecided, end):
+    shown = rte[rte["row"] == "smart-shared"].assign(low=low, high=high, undecided=undecided)
+    (cell,) = (line[1] for line in tables.matrix(shown)[1:] if line[0].startswith("SMART"))
+    assert cell == tables.mean_and_spread(next(tables.records(shown))) + end
+    assert tables.lines(shown)[0][-1] == undecided
+
+
+def test_a_task_at_the_floor_is_named_in_its_heading_and_has_no_marks(rte):
+    why = "pilot at the floor: vanilla has learnt 22 %"
+    head, *body = tables.matrix(rte.assign(low=1.0, high=2.0, floor=why, undecided=why))
+    assert head[1] == "demo-rte, accuracy (pilot at the floor)"
+    assert not [line for line in body if "▲" in line[1] or "floor" in line[1]]
 
 
 def test_csv_keeps_full_precision_and_runs_no_formula(rte):
@@ -113,7 +139,15 @@ def test_names_take_two_lines_at_most_and_are_no_formulas():
     assert figures.room_for(["x" * 24]) > figures.room_for(["x"])
 
 
+def test_differences_that_decide_nothing_are_hollow_and_grey(rte, ax):
+    figures.plot_differences(rte, ax)
+    estimates = [line for line in ax.lines if line.get_marker() in figures.MARKERS and line.get_marker() != "D"]
+    assert {(line.get_color(), line.get_markerfacecolor()) for line in estimates} == {(figures.SOFT, "none")}
+    assert ax.get_xlabel() == "difference in points\nhollow: no verdict"
+
+
 def test_differences_and_published_values_are_drawn_where_they_are(rte, ax):
+    rte = rte.assign(undecided="")
     figures.plot_differences(rte, ax)
     shown = rte.dropna(subset="difference")
     spans = [tuple(line.get_xdata()) for line in ax.lines if line.get_linewidth() == 2.2]
@@ -125,6 +159,7 @@ def test_differences_and_published_values_are_drawn_where_they_are(rte, ax):
 
 
 def test_the_interval_of_one_seed_says_that_it_is_over_items(rte, ax):
+    rte = rte.assign(undecided="")
     figures.plot_differences(rte, ax)
     assert ax.get_xlabel() == "difference in points"
     ax.clear()

@@ -83,12 +83,19 @@ def _worse(name: str, sentence: str, a: str, b: str) -> Claim:
 
 
 _CLAIMS = (
-    _flat("lambda-flat", "Results differ only slightly for lambda_s between 1 and 10.", "lambda_s", 1, 10, "shared"),
-    _flat("mu-flat", "Results differ only slightly for mu between 1 and 10.", "mu", 1, 10, "shared"),
+    _flat(
+        "lambda-flat",
+        "On average, results differ only slightly for lambda_s between 1 and 10.",
+        "lambda_s",
+        1,
+        10,
+        "shared",
+    ),
+    _flat("mu-flat", "On average, results differ only slightly for mu between 1 and 10.", "mu", 1, 10, "shared"),
     *(
         _flat(
             f"epsilon-flat-{reading}",
-            "Results differ only slightly for epsilon between 1e-5 and 1e-4.",
+            "On average, results differ only slightly for epsilon between 1e-5 and 1e-4.",
             f"epsilon[{reading}]",
             1e-5,
             1e-4,

@@ -102,8 +102,8 @@ def smart_table5() -> Experiment:
                 ),
                 Claim(
                     id=f"smart-adapts-with-little-data-{reading}",
-                    sentence="The fewer the target domain's examples, the larger the gain over BERT: 0.1 % "
-                    "against 100 %.",
+                    sentence="The gain over BERT is larger with 0.1 % of the target domain's examples than with all "
+                    "of them.",
                     table="SMART, Table 5",
                     contrast=against(f"mt-dnn-smart[{reading}]", "vanilla"),
                     tasks=("snli", "scitail"),

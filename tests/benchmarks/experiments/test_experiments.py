@@ -246,8 +246,8 @@ def test_there_are_enough_claims_of_each_paper_under_names_of_their_own() -> Non
     assert len(sentences["SMART"]) >= 30
     assert len(sentences["SDA"]) >= 20
     assert max(Counter(claim.id for _, claim in claims()).values()) == 1
-    kinds = {claim.kind for _, claim in claims()}
-    assert kinds == {kind.kind for kind in get_args(Kind)} - {"best-point"}
+    kinds = {part.kind for _, claim in claims() for part in claim.statements}
+    assert kinds == {kind.kind for kind in get_args(Kind)}
 
 
 def test_a_claim_is_about_rows_tasks_and_metrics_its_experiment_has() -> None:
@@ -377,7 +377,7 @@ def test_claims_speak_about_the_generated_tasks_in_the_demo() -> None:
     experiment = dict(in_profiles("sda-table3"))["demo"]
     by_id = {claim.id: claim for claim in experiment.claims}
     assert by_id["sda-beats-bert-classification"].tasks == ("demo-sst2", "demo-cola")
-    assert by_id["sda-below-sdv-on-nli"].test.against_tasks == ("demo-sst2", "demo-cola")
+    assert [part.tasks for part in by_id["sda-below-sdv-on-nli"].parts] == [("demo-sst2", "demo-cola")]
 
 
 def test_a_claim_that_cannot_be_is_refused() -> None:

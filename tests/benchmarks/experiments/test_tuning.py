@@ -75,9 +75,7 @@ def test_the_winner_on_the_holdout_is_what_is_confirmed(tmp_path: Path) -> None:
     }
     finished(tmp_path, best)
     chosen = tuned(experiment, tmp_path)
-    assert chosen.tuned == {
-        row.id: {task: best[row.id, task] for task in ("rte", "mrpc")} for row in experiment.rows
-    }
+    assert chosen.tuned == {row.id: {task: best[row.id, task] for task in ("rte", "mrpc")} for row in experiment.rows}
     for row in chosen.rows:
         for task in ("rte", "mrpc"):
             wanted = trials(next(r for r in experiment.rows if r.id == row.id), experiment.settings)[

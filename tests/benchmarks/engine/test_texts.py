@@ -5,13 +5,13 @@ from __future__ import annotations
 import tarfile
 
 from analysis.load import texts
+from benchmarks.engine.texts import keep_texts, kept
 from benchmarks.experiments import EXPERIMENTS, narrowed
 from benchmarks.experiments.planning.profiles import PROFILES
 from benchmarks.sharing import archive
 from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 from benchmarks.training.prepared import split_of
-from benchmarks.training.texts import keep_texts, kept
 
 GENERATED = Source("generated")
 
@@ -34,7 +34,7 @@ def test_each_scored_split_is_written_once(tmp_path):
 def test_texts_of_other_data_are_written_again_and_never_shown(tmp_path):
     path = keep_texts(tmp_path, small(), GENERATED)[1]
     other = split_of("demo-mnli", "dev", GENERATED)
-    from benchmarks.training.texts import write
+    from benchmarks.engine.texts import write
 
     write(other, path)
     assert texts(tmp_path, "demo-rte", "dev", split_of("demo-rte", "dev", GENERATED).fingerprint) is None

@@ -1,0 +1,105 @@
+"""A contrast over several columns: which of them can decide, and what is said of the others.
+
+A task at the floor decides nothing (:mod:`analysis.claims.floor`). A claim of the project itself is decided on the
+other tasks; a paper's claim is then decided "in part", never as the claim. Where all contrasts are inert there is
+nothing to decide (:mod:`analysis.claims.inert`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from analysis import contrasts
+from analysis.claims import floor, inert, rule
+from analysis.claims.averages import variance_shares
+from analysis.claims.claim import CONTRADICTED, INERT, LEVEL, NO_VERDICT, SUPPORTED, Claim, Verdict
+from analysis.contrasts import Arm
+from analysis.crossed import Components, combine
+from analysis.interval import Interval
+from analysis.load import Manifest
+from analysis.scores import METRICS
+
+Arms = Mapping[str, Sequence[Arm]]
+
+
+def judge_columns(
+    results: str | Path, manifest: Manifest, claim: Claim, arms: Arms, seeds: Sequence[int], unit: str
+) -> Verdict:
+    """Return the verdict from a contrast per column, decided on the columns that can decide.
+
+    Args:
+        arms: contrast of each column, by the column's name.
+        unit: of the differences.
+    """
+    parts = {name: contrasts.measure(each, seeds) for name, each in arms.items()}
+    metrics = {name: each[0].column.metric for name, each in arms.items()}
+    excluded = _excluded(results, manifest, claim, arms)
+    rest = [name for name in arms if name not in excluded]
+    if not rest:
+        found = _description(claim, arms, parts, seeds, excluded)
+    else:
+        mean = _mean([arms[name] for name in rest], seeds)
+        found = rule.judge(claim, {name: parts[name] for name in rest}, mean, metrics=metrics, unit=unit)
+    per_task = {name: found.per_task.get(name) or combine([parts[name]], level=LEVEL) for name in arms}
+    is_average = claim.quantifier == "average" and not claim.own
+    return replace(
+        found,
+        per_task=per_task,
+        excluded=excluded,
+        in_part=bool(rest) and bool(excluded) and not claim.own and not _suffices(claim, found.status),
+        shares=variance_shares({name: per_task[name] for name in rest}) if is_average else {},
+        collapsed=_collapsed(manifest, claim, arms, seeds),
+        n_seeds=len(seeds),
+        unit=unit,
+    )
+
+
+def _excluded(results: str | Path, manifest: Manifest, claim: Claim, arms: Arms) -> dict[str, str]:
+    """The columns that decide nothing, each with why."""
+    excluded = floor.floors(results, manifest, {name: each[0].column for name, each in arms.items()})
+    same = {name: inert.words(each) for name, each in arms.items() if inert.is_inert(each)}
+    if claim.own or same.keys() == arms.keys():
+        excluded |= same
+    return excluded
+
+
+def _description(
+    claim: Claim, arms: Arms, parts: Mapping[str, Components], seeds: Sequence[int], excluded: Mapping[str, str]
+) -> Verdict:
+    """No verdict, with the numbers as a description."""
+    is_inert = all(reason.startswith(INERT) for reason in excluded.values())
+    interval: Interval | None = None
+    if len(arms) == 1 or not claim.own:
+        mean = _mean(list(arms.values()), seeds)
+        interval = combine([mean] if mean is not None else list(parts.values()), level=LEVEL)
+    p = interval.p if interval is not None else float("nan")
+    return Verdict(claim, INERT if is_inert else NO_VERDICT, interval=interval, p=p)
+
+
+def _mean(arms: Sequence[Sequence[Arm]], seeds: Sequence[int]) -> Components | None:
+    """The mean over contrasts that share items; None where they share none."""
+    places = [(each[0].column.task, each[0].column.split) for each in arms]
+    if len(set(places)) == len(places):
+        return None
+    return contrasts.measure(contrasts.mean_of(arms), seeds)
+
+
+def _suffices(claim: Claim, status: str) -> bool:
+    """Whether the status on some columns is that of the claim on all of them."""
+    return (claim.quantifier, status) in (("every", CONTRADICTED), ("any", SUPPORTED))
+
+
+def _collapsed(manifest: Manifest, claim: Claim, arms: Arms, seeds: Sequence[int]) -> tuple[str, ...]:
+    """``2 of 8 runs of SMART on cola``, for each arm with runs that give (almost) one answer to all items."""
+    titles = {row.id: row.title for row in manifest.rows}
+    names = [titles.get(claim.a, claim.a), titles.get(claim.b, claim.b)]
+    sentences = []
+    for name, each in arms.items():
+        for title, arm in zip(names if len(each) == 2 else names[:1], each, strict=False):
+            flags = floor.collapsed(arm.scored, METRICS[arm.column.metric])
+            count = sum(bool(flags[arm.scored.seeds.index(seed)]) for seed in seeds)
+            if count:
+                sentences.append(f"{count} of {len(seeds)} runs of {title} on {name}")
+    return tuple(sentences)
