@@ -69,11 +69,8 @@ def fewest_seeds(manifest: Manifest, row: str) -> int:
     As many as the claims about these two rows ask for; where there are none, as the experiment's least demanding claim.
     """
     pair = {row, manifest.baseline_row}
-    needs = [
-        (set((raw.get("contrast") or {}).values()), raw.get("min_seeds") or FEWEST_SEEDS) for raw in manifest.claims
-    ]
-    own = [int(count) for rows, count in needs if rows == pair]
-    return max(own) if own else min((int(count) for _, count in needs), default=FEWEST_SEEDS)
+    own = [claim.min_seeds for claim in manifest.claims if {claim.a, claim.b} == pair]
+    return max(own) if own else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
 
 
 def _with_undecided(manifest: Manifest, cells: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

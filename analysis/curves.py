@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.load import Column, Log, Manifest, is_done, read_log
+from analysis.schema import LOSS_PARTS
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LOSS_PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
 LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")
 POINTS = 60  # a drawn curve has at most so many: each is the mean of the updates it stands for
 

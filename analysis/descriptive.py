@@ -182,7 +182,13 @@ def equivalence(interval: Interval, bound: float, level: float = 0.90) -> Equiva
 
 
 def variance_ratio_test(
-    a: ArrayLike, b: ArrayLike, *, rng: np.random.Generator, resamples: int = 10_000, level: float = 0.95
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    runs: int = 0,
 ) -> Interval:
     """Ratio of the seed scores' standard deviations, a over b: permutation p, bootstrap percentiles.
 
@@ -190,20 +196,24 @@ def variance_ratio_test(
     With 10 seeds an arm, a true ratio of 1.6 is found in two or three of ten studies.
     Args:
         a, b: ``(seeds,)`` each, at least three, not necessarily equally many.
+        runs: 0, or how many runs a range spans: then the ratio is of expected ranges of that many.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if min(len(x), len(y)) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         raise ValueError("a ratio of spreads needs at least three scores an arm that are not all equal")
+    if runs > min(len(x), len(y)):
+        raise ValueError(f"a range of {runs} runs needs as many scores an arm; there are {min(len(x), len(y))}")
     centred = np.concatenate([x - x.mean(), y - y.mean()])
-    observed = math.log(x.std(ddof=1) / y.std(ddof=1))
+    observed = float(_log_ratio(x[None], y[None], runs)[0])
     dealt = rng.permuted(np.tile(centred, (resamples, 1)), axis=1)
-    ratios = _log_ratio(dealt[:, : len(x)], dealt[:, len(x) :])
+    ratios = _log_ratio(dealt[:, : len(x)], dealt[:, len(x) :], runs)
     p = (int((np.abs(ratios) >= abs(observed) - 1e-12).sum()) + 1) / (resamples + 1)
     draws = [values[rng.integers(0, len(values), size=(resamples, len(values)))] for values in (x, y)]
-    low, high = np.exp(np.nanquantile(_log_ratio(*draws), [(1 - level) / 2, (1 + level) / 2]))
+    low, high = np.exp(np.nanquantile(_log_ratio(draws[0], draws[1], runs), [(1 - level) / 2, (1 + level) / 2]))
     estimate = math.exp(observed)
     low, high = min(float(low), estimate), max(float(high), estimate)
-    return Interval(estimate, low, high, p, min(len(x), len(y)), 0, "ratio of standard deviations over seeds", level)
+    name = f"ratio of ranges of {runs} runs" if runs else "ratio of standard deviations over seeds"
+    return Interval(estimate, low, high, p, min(len(x), len(y)), 0, name, level)
 
 
 def probability_of_superiority(a: ArrayLike, b: ArrayLike) -> float:
@@ -309,9 +319,25 @@ def _paired_scores(a: ArrayLike, b: ArrayLike) -> Array:
     return x - y
 
 
-def _log_ratio(x: Array, y: Array) -> Array:
+def _log_ratio(x: Array, y: Array, runs: int = 0) -> Array:
+    """Logarithm of the ratio of spreads of each row: standard deviations, or expected ranges of ``runs`` runs."""
     with np.errstate(divide="ignore", invalid="ignore"):
+        if runs:
+            return np.log(expected_range(x, runs) / expected_range(y, runs))
         return np.log(x.std(axis=1, ddof=1) / y.std(axis=1, ddof=1))
+
+
+def expected_range(values: ArrayLike, runs: int) -> Array:
+    """Return the mean range (largest minus smallest) over all subsets of ``runs`` of the values ``(..., n)``.
+
+    A paper's box plot of 10 runs shows a range of 10; of 40 runs the whole range would be larger by itself.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
+    n = ordered.shape[-1]
+    if not 2 <= runs <= n:
+        raise ValueError(f"a range spans 2 to {n} runs, not {runs}")
+    largest = np.array([math.comb(i, runs - 1) / math.comb(n, runs) for i in range(n)])  # chance to be the maximum
+    return np.asarray(ordered @ (largest - largest[::-1]))
 
 
 def _chunks(total: int, width: int) -> Iterator[int]:

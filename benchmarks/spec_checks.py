@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.schema import SPLITS
 from smart_repro import source
 
-SPLITS = ("dev", "holdout", "train", "test")
 LARGEST_SEED = 2**32 - 1  # what numpy's and torch's generators both take
 _WHOLE, _NUMBER = "a whole number", "a finite number"
 

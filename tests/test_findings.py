@@ -12,7 +12,6 @@ from types import ModuleType
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.claims import read_claim
 from analysis.load import is_done, latest_manifest, read_run
 from benchmarks.sharing.publish import VOTES, notice
 from benchmarks.spec import RunSpec
@@ -133,7 +132,7 @@ def test_no_published_claim_pairs_runs_of_different_devices(path: Path) -> None:
     manifest = latest_manifest(PUBLISHED, path.name)
     rows = {row.id for row in manifest.rows}
     looked_at = 0
-    for claim in (read_claim(raw) for raw in manifest.claims):
+    for claim in manifest.claims:
         for column in manifest.columns if {claim.a, claim.b} <= rows else ():
             for pair in zip(manifest.keys(claim.a, column), manifest.keys(claim.b, column), strict=True):
                 made = {read_run(PUBLISHED, key).environment["device"] for key in pair if is_done(PUBLISHED, key)}

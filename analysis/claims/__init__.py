@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from analysis import schema
 from analysis.claims import kinds, logged
 from analysis.claims.as_json import to_json
 from analysis.claims.claim import (
@@ -24,61 +26,45 @@ from analysis.claims.claim import (
     NOT_RUN,
     SMALLER,
     SUPPORTED,
-    Claim,
     Verdict,
-    read_claim,
 )
 from analysis.claims.floor import floors
 from analysis.claims.kinds import Case
 from analysis.claims.multiplicity import corrected
+from analysis.claims.parts import conjunction
 from analysis.claims.rule import judge
 from analysis.claims.words import in_words, not_decidable
-from analysis.load import Manifest, ResultsError
+from analysis.load import ResultsError
+from analysis.schema import Claim, Kind, Manifest
 
-Decide = Callable[[Case], Verdict]
+Judge = Callable[[Case, Any], Verdict]  # the case, and the claim's test: of the kind it is registered for
 
-HISTORY: dict[str, Decide] = {
-    "selections": kinds.selections,
-    "constant": kinds.against_constant,
-    "epoch": kinds.at_epoch,
-    "between": logged.stays_between,
-    "quantity": logged.measured,
+JUDGES: dict[type[Kind], Judge] = {
+    schema.Difference: kinds.difference,
+    schema.Interaction: kinds.interaction,
+    schema.Agreement: kinds.agreement,
+    schema.Sweep: kinds.sweep,
+    schema.BestPoint: kinds.best_point,
+    schema.AtEpoch: kinds.at_epoch,
+    schema.NearConstant: kinds.near_constant,
+    schema.Selection: kinds.selection,
+    schema.Variance: logged.variance,
+    schema.Cost: logged.cost,
+    schema.LossBetween: logged.loss_between,
+    schema.Measured: logged.measured,
 }
 
-
-SCORED = ("interaction", "agreement", "variance", "sweep")  # kinds that need tasks which were learnt
-
-
-def history(case: Case) -> Verdict:
-    """What is stored beside the last epoch's score; ``about`` says which."""
-    for name, function in HISTORY.items():
-        if name in case.claim.about:
-            return function(case)
-    raise ResultsError(f"the claim is about {', '.join(case.claim.about) or 'nothing'}, which this version cannot read")
-
-
-KINDS: dict[str, Decide] = {
-    "difference": kinds.difference,
-    "interaction": kinds.interaction,
-    "agreement": kinds.agreement,
-    "variance": logged.variance,
-    "cost": logged.cost,
-    "sweep": kinds.sweep,
-    "history": history,
-}
+SCORED = (schema.Interaction, schema.Agreement, schema.Variance, schema.Sweep, schema.BestPoint, schema.Selection)
 
 
 def decide_all(results: str | Path, manifest: Manifest) -> list[Verdict]:
-    """Return a verdict for every claim of the manifest, in its order, with Holm's p over its family.
-
-    Raises: ResultsError: a claim of the manifest cannot be read at all.
-    """
+    """Return a verdict for every claim of the manifest, in its order, with Holm's p over its family."""
     return corrected(results, manifest, decide_each(results, manifest), decide_each)
 
 
 def decide_each(results: str | Path, manifest: Manifest) -> list[Verdict]:
     """Return a verdict for every claim of the manifest by itself, before any correction for their number."""
-    return [decide(results, manifest, read_claim(raw)) for raw in manifest.claims]
+    return [decide(results, manifest, claim) for claim in manifest.claims]
 
 
 def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
@@ -86,23 +72,26 @@ def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
     data = f"profile {manifest.profile}" if manifest.profile else "own grid"
     if manifest.is_generated:
         data = f"generated data, {data}"
-    if claim.kind not in KINDS:
-        reason = f"claims of the kind {claim.kind!r} are unknown to this version: update smart-repro"
-        return Verdict(claim, NOT_RUN, reason=reason, data=data)
+    verdicts = [_decide_part(results, manifest, claim.of_part(part)) for part in claim.statements]
+    found = conjunction(claim, verdicts) if claim.parts else verdicts[0]
+    return replace(found, data=data)
+
+
+def _decide_part(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
     try:
         case = Case(results, manifest, claim).on_complete_tasks()
-        found = _unless_at_floor(case, KINDS[claim.kind](case))
+        found = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
-        return replace(found, claim=replace(found.claim, tasks=claim.tasks), tasks=part, data=data)
+        return replace(found, claim=replace(found.claim, tasks=claim.tasks), tasks=part)
     except ResultsError as error:
-        return Verdict(claim, NOT_RUN, reason=str(error), data=data)
+        return Verdict(claim, NOT_RUN, reason=str(error))
 
 
 def _unless_at_floor(case: Case, verdict: Verdict) -> Verdict:
     """The verdict, or none where a task of the claim is at the floor. Differences look at each task themselves; costs
     and what logs measure do not hang on what was learnt."""
     claim = replace(case.claim, metric="")
-    if claim.kind not in SCORED and "selections" not in claim.about:
+    if not isinstance(claim.test, SCORED):
         return verdict
     columns = {column.task: column for column in replace(case, claim=claim).columns()}
     reasons = floors(case.results, case.manifest, columns)
@@ -118,7 +107,7 @@ __all__ = [
     "INCONCLUSIVE",
     "INERT",
     "IN_PART",
-    "KINDS",
+    "JUDGES",
     "LEVEL",
     "NOT_RUN",
     "NO_EFFECT",
@@ -132,6 +121,5 @@ __all__ = [
     "in_words",
     "judge",
     "not_decidable",
-    "read_claim",
     "to_json",
 ]

@@ -43,6 +43,9 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         "min_seeds": claim.min_seeds,
         "reason": verdict.reason,
         "data": verdict.data,
+        "untested": claim.untested,
+        "clause": claim.clause,
+        "parts": [to_json(part) for part in verdict.parts],
         "sentence": in_words(verdict),
     }
 

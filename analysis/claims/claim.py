@@ -1,14 +1,13 @@
-"""What a paper says, in a form that runs can decide, and what the runs say about it."""
+"""What the runs say about a claim."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 from analysis.interval import Interval
-from analysis.load import ResultsError
+from analysis.schema import Claim
 
 SUPPORTED, CONTRADICTED, NO_EFFECT = "supported", "contradicted", "no relevant effect"
 BELOW_SIZE, INCONCLUSIVE, NOT_RUN = "below the claimed size", "inconclusive", "not run"
@@ -21,92 +20,7 @@ EXPLORATORY = "exploratory"  # not one of the primary contrasts: Holm's p stands
 SMALLER = "smaller than claimed"
 LEVEL = 0.95
 FEWEST_SEEDS = 5  # that a claim may rest on, unless it asks for more (docs/statistics.md)
-QUANTIFIERS = ("average", "every", "any")
-DIRECTIONS = ("greater", "less", "no less", "no greater", "the same")
 POINTS, NATS, TIMES, VALUE = "points", "nats", "times", "value"  # units of a verdict's interval
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """What a paper says, in a form that runs can decide.
-
-    Attributes:
-        id: short name, unique among all claims.
-        sentence: the claim as the paper means it, in words.
-        table: where the paper makes it.
-        contrast: ``{"a": row, "b": row}``: a is claimed to differ from b.
-        tasks: the tasks it speaks about.
-        metric: in which metric; "" means each task's first.
-        direction: how a's metric compares with b's: "greater", "less", "no less", "no greater" (by more than the
-            bound) or "the same" (within it).
-        size: the paper's difference in points (or a ratio, by ``kind``), on average or per task; None where it gives
-            none.
-        quantifier: "average" (the mean over tasks), "every" (each task by itself) or "any" (at least one).
-        bound: differences within it do not matter; of a claim of sameness its margin. None: as
-            :func:`analysis.claims.rule.bound_of` has it.
-        reading: which reading of the method it speaks about.
-        min_seeds: fewest seeds both arms need.
-        kind: how it is decided, a name of :data:`analysis.claims.KINDS`.
-        about: what the kind needs beyond rows and tasks.
-        partial: whether it may be decided on those of its tasks for which both rows have every seed.
-    """
-
-    id: str
-    sentence: str
-    contrast: Mapping[str, str]
-    tasks: Sequence[str]
-    table: str = ""
-    metric: str = ""
-    direction: str = "greater"
-    size: float | None = None
-    quantifier: str = "average"
-    bound: float | None = None
-    reading: str = ""
-    min_seeds: int = FEWEST_SEEDS
-    kind: str = "difference"
-    about: Mapping[str, Any] = field(default_factory=dict)
-    partial: bool = False
-
-    def __post_init__(self) -> None:
-        allowed = {"direction": DIRECTIONS, "quantifier": QUANTIFIERS}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(
-                    f"claim {self.id!r}: {name} must be one of {', '.join(values)}; got {getattr(self, name)!r}"
-                )
-        if not self.tasks or set(self.contrast) != {"a", "b"}:
-            raise ValueError(f"claim {self.id!r} needs tasks and a contrast with the rows 'a' and 'b'")
-        if self.partial and (self.quantifier != "average" or "columns" in self.about):
-            raise ValueError(f"claim {self.id!r}: only an average over tasks can be decided on some of them")
-        if self.within and (self.kind != "difference" or self.quantifier != "average"):
-            raise ValueError(f"claim {self.id!r}: {self.direction!r} is for an average difference of two rows alone")
-        if self.size is not None and self.size < 0:
-            raise ValueError(f"claim {self.id!r}: size is how much, direction says which way; got {self.size}")
-
-    @property
-    def a(self) -> str:
-        """The row of which something is claimed."""
-        return self.contrast["a"]
-
-    @property
-    def b(self) -> str:
-        """The row it is compared with."""
-        return self.contrast["b"]
-
-    @property
-    def sign(self) -> float:
-        """-1 where a is claimed to be less, or no greater; else 1."""
-        return -1.0 if self.direction in ("less", "no greater") else 1.0
-
-    @property
-    def within(self) -> bool:
-        """Whether it is claimed that a difference, in one direction or in both, is too small to matter."""
-        return self.direction in ("no less", "no greater", "the same")
-
-    @property
-    def own(self) -> bool:
-        """Whether the project itself asks: such a claim is decided per task and has no pooled number."""
-        return self.partial
 
 
 @dataclass(frozen=True)
@@ -151,6 +65,7 @@ class Verdict:
         beside: a sentence on what must be read beside it, or "".
         data: which data and profile it rests on.
         tasks: those of the claim's tasks it rests on, where these are not all.
+        parts: verdict of each part, of a claim with several; their numbers are with them.
     """
 
     claim: Claim
@@ -175,6 +90,7 @@ class Verdict:
     beside: str = ""
     data: str = ""
     tasks: Sequence[str] = ()
+    parts: tuple[Verdict, ...] = ()
 
     @property
     def words(self) -> str:
@@ -208,12 +124,3 @@ class Verdict:
         tasks = [task for task in self.tasks or self.per_task if task not in self.excluded]
         names = f"{tasks[0]} alone" if len(tasks) == 1 else " and ".join(tasks)
         return f", on {names} of {', '.join(self.claim.tasks)}"
-
-
-def read_claim(raw: Mapping[str, Any]) -> Claim:
-    """A claim from a manifest; fields this version does not know are ignored. Raises ResultsError."""
-    known = {f.name for f in fields(Claim)}
-    try:
-        return Claim(**{k: v for k, v in raw.items() if k in known and v is not None})
-    except (TypeError, ValueError) as error:
-        raise ResultsError(f"the manifest's claim {raw.get('id', '?')!r} cannot be read: {error}") from error

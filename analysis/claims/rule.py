@@ -64,13 +64,14 @@ class Measure:
 
 
 def bound_of(claim: Claim, metrics: Sequence[str] = (), unit: str = POINTS) -> float | None:
-    """Return what does not matter: the claim's own bound, else half its size from one point on.
+    """Return what does not matter: the stated bound (of sameness: margin), else half its size from one point on.
 
     Without a size: 0.5 points, 1.0 where all metrics are F1 or correlations. None for sizes below one point and, unless
     the claim states one, for nats and ratios.
     """
-    if claim.bound is not None:
-        return claim.bound
+    stated = claim.margin if claim.within else claim.bound
+    if stated is not None:
+        return stated
     if unit != POINTS:
         return None
     if claim.size and not claim.within:
@@ -80,6 +81,8 @@ def bound_of(claim: Claim, metrics: Sequence[str] = (), unit: str = POINTS) -> f
 
 def margin_of(claim: Claim, metrics: Sequence[str] = ()) -> float:
     """Return the margin of a claim that rows hardly differ: as stated, else that of a difference without a size."""
+    if claim.margin is not None:
+        return claim.margin
     return bound_of(replace(claim, size=None), metrics) or SMALLEST_BOUND
 
 
@@ -226,6 +229,23 @@ def inside(interval: Interval, low: float, high: float) -> str:
     if low <= interval.low and interval.high <= high:
         return SUPPORTED
     return CONTRADICTED if interval.high < low or interval.low > high else INCONCLUSIVE
+
+
+def flat_p(parts: Sequence[Interval], margin: float, status: str) -> float:
+    """Return the p of the test behind :func:`flat`: two one-sided tests of each part, or of the farthest one."""
+    if status == CONTRADICTED:
+        return float(min(holm([_p_beyond(part, margin) for part in parts])))
+    return max(equivalence(part, margin).p for part in parts)
+
+
+def inside_p(interval: Interval, low: float, high: float) -> float:
+    """Return the two-sided p of the nearer end of a range: small where an interval lies inside or outside clearly."""
+    return max(p_of_shift(interval, low), p_of_shift(interval, high))
+
+
+def p_of_shift(interval: Interval, value: float) -> float:
+    """Return the two-sided p of "the quantity is ``value``"."""
+    return _p_of_zero(interval.estimate - value, interval)
 
 
 def p_value(claim: Claim, mean: Interval, parts: Sequence[Interval], measure: Measure, status: str) -> float:

@@ -14,6 +14,10 @@ DIGITS = {POINTS: 1, NATS: 3, TIMES: 2, VALUE: 3}
 
 def in_words(verdict: Verdict) -> str:
     """Return the verdict with its numbers in one sentence, without the claim's own words."""
+    if verdict.parts:
+        clauses = " ".join(f"({i}) {part.claim.clause}: {in_words(part)}" for i, part in enumerate(verdict.parts, 1))
+        reason = f"{verdict.reason}. " if verdict.reason else ""
+        return f"{verdict.words}: {reason}{clauses}"
     if not verdict.per_task:
         return f"{verdict.words}: {verdict.reason}."
     numbers = "; ".join(_numbers(verdict))

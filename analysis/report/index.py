@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from analysis import claims
 from analysis.load import Manifest, experiments, is_done, latest_manifest
 
 HERE = Path(__file__).parent
@@ -40,6 +39,6 @@ def _entry(results: Path, manifest: Manifest) -> dict[str, Any]:
         "seeds": len(manifest.seeds),
         "done": sum(is_done(results, key) for key in keys),
         "runs": len(keys),
-        "claims": [claims.read_claim(raw).sentence for raw in manifest.claims],
+        "claims": [claim.sentence for claim in manifest.claims],
         "report": (results / "reports" / manifest.name / "report.html").is_file(),
     }

@@ -212,7 +212,6 @@ def _experiment_card(name: str) -> tuple[str, Any]:
 @_CARDS.register("claim")
 def _claim_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
-    from benchmarks.experiments.planning.claims import KINDS as CLAIM_KINDS
 
     claims: Registry[tuple[str, Any]] = Registry("claim", listing="smart-repro list claims")
     for experiment, build in EXPERIMENTS.items():
@@ -220,7 +219,7 @@ def _claim_card(name: str) -> tuple[str, Any]:
             claims.add(claim.id, (experiment, claim))
     experiment, claim = claims[name]
     content = {"experiment": experiment, **claim.to_json()}
-    return _text(f"Claim {name}", {**content, "kind": f"{claim.kind}: {CLAIM_KINDS[claim.kind]}"}), content
+    return _text(f"Claim {name}", {**content, "kind": f"{claim.kind}: {_summary(type(claim.test).__doc__)}"}), content
 
 
 @_CARDS.register("profile")

@@ -9,9 +9,8 @@ from benchmarks.engine.spread import ASSUMED, spread_of
 
 if TYPE_CHECKING:
     from analysis.power import Noise
+    from analysis.schema import Claim, Column
     from benchmarks.engine.plan import Plan
-    from benchmarks.experiments.planning.base import Column
-    from benchmarks.experiments.planning.claims import Claim
 
 SAMENESS = ("no less", "no greater", "the same")
 _DEFAULT = {"model": "tiny", "max_train_samples": None}

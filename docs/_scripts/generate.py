@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.experiments.planning import cost as bill
 from benchmarks.experiments.planning.request import Request
 from benchmarks.tasks import TASKS, Regression, Task
-from smart_repro.methods import COMBINERS, METHODS
 from smart_repro.card import card, render
+from smart_repro.methods import COMBINERS, METHODS
 
 HERE = Path(__file__).resolve().parents[1]  # docs/
 PUBLIC = (

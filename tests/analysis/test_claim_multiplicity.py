@@ -7,17 +7,18 @@ from dataclasses import replace
 import pytest
 from test_claim_verdicts import claim, part
 
-from analysis.claims import multiplicity, read_claim
+from analysis.claims import multiplicity
 from analysis.claims.claim import Verdict
 from analysis.claims.multiplicity import Family, corrected, families, family_of, over_family
 from analysis.claims.rule import judge
 from analysis.claims.words import in_words
 from analysis.load import Manifest
+from analysis.schema import Claim
 from tests.test_docs import ROOT, module
 
 
 def verdict(id: str, estimate: float, error: float = 1.0) -> Verdict:
-    return judge(read_claim(claim(id=id, tasks=["t"], size=None)), {"t": part(estimate, error, n_items=100_000)})
+    return judge(Claim.from_json(claim(id=id, tasks=["t"], size=None)), {"t": part(estimate, error, n_items=100_000)})
 
 
 @pytest.fixture

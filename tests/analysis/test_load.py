@@ -75,8 +75,8 @@ def test_what_is_missing_is_named(call, message, small_world):
     [
         ("{", "bad.json is not JSON"),
         ("[]", "bad.json holds a list"),
-        ('{"schema": 99}', "schema 99.*update smart-repro"),
-        ('{"schema": 1}', "bad.json is not a manifest"),
+        ('{"schema": 99}', "schema 99 was written by a newer version of smart-repro .*update it"),
+        ('{"schema": 1}', "bad.json: manifest lacks name, title, rows, .*plan the experiment again"),
     ],
 )
 def test_a_broken_manifest_is_named(text, message, tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.schema import SPLITS
 from benchmarks import options
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
@@ -18,7 +19,7 @@ from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
 from benchmarks.options import GridOptions, TuningOptions
 from benchmarks.spec import MethodChoice, parse_methods, parse_value
-from benchmarks.spec_checks import LARGEST_SEED, SETTINGS, SPLITS, field_problem
+from benchmarks.spec_checks import LARGEST_SEED, SETTINGS, field_problem
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
 from benchmarks.training import models

@@ -8,9 +8,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from analysis.schema import (
+    AtEpoch,
+    Claim,
+    Difference,
+    LossBetween,
+    Statement,
+    Variance,
+    against,
+    claim_of,
+    with_columns,
+)
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
 from benchmarks.experiments.planning.published import place, points
 from benchmarks.experiments.sda import settings as sda
 from benchmarks.papers import published
@@ -40,7 +50,7 @@ def sda_fig3() -> Experiment:
     Runs: 185 paper, 185 small, 111 demo.
     """
     lines = tuple(
-        Row(
+        MethodRow(
             f"{curve}@{x:g}",
             f"{curve}, lambda = {x:g}",
             method(name, K=k, lambda_d=x),
@@ -67,32 +77,16 @@ def sda_fig3() -> Experiment:
         points=points(FIG3, {"BERT_BASE": "vanilla"}, sda.IMDB.id, "lambda", level),
         tables=(FIG3,),
         claims=(
-            Claim(
-                id="sda-lambda-best-near-1",
-                sentence="lambda between 1.0 and 1.5 is better than smaller weights.",
-                table="SDA, Figure 3",
-                contrast=against("sda[K=5]@1", "sda[K=5]@0.1"),
-                tasks=("imdb",),
-                direction="less",
-                size=0.43,
-            ),
+            _best_near_1(),
             Claim(
                 id="sda-lambda-too-large",
-                sentence="A large lambda hurts: at 5 the error is above that at 1.",
+                sentence="A large lambda hurts: SDA (K = 5) at lambda = 5 has a higher error than at 1.",
                 table="SDA, Figure 3",
                 contrast=against("sda[K=5]@5", "sda[K=5]@1"),
                 tasks=("imdb",),
                 size=0.61,
             ),
-            Claim(
-                id="sda-lambda-beats-bert",
-                sentence="With lambda = 1 every strategy is below the error of plain BERT.",
-                table="SDA, Figure 3",
-                contrast=against("sda[K=all]@1", "vanilla"),
-                tasks=("imdb",),
-                direction="less",
-                size=0.28,
-            ),
+            _beats_bert(),
         ),
         layout="sweep",
         notes=(
@@ -104,13 +98,57 @@ def sda_fig3() -> Experiment:
     )
 
 
+def _best_near_1() -> Claim:
+    """Both of SDA's best weights against each smaller one, in the figure's points: SDA (K = 5) on IMDb."""
+    sizes = {(1.0, 0.1): 0.43, (1.0, 0.2): 0.32, (1.0, 0.5): 0.25, (1.5, 0.1): 0.35, (1.5, 0.2): 0.24, (1.5, 0.5): 0.17}
+    first, *others = (
+        Statement(
+            clause=f"lambda = {near:g} is better than {small:g}",
+            contrast=against(f"sda[K=5]@{near:g}", f"sda[K=5]@{small:g}"),
+            tasks=("imdb",),
+            direction="less",
+            size=size,
+        )
+        for (near, small), size in sizes.items()
+    )
+    return claim_of(
+        first,
+        *others,
+        id="sda-lambda-best-near-1",
+        sentence="For SDA (K = 5), lambda between 1.0 and 1.5 is better than smaller weights.",
+        table="SDA, Figure 3",
+    )
+
+
+def _beats_bert() -> Claim:
+    """Each of the four strategies at lambda = 1."""
+    sizes = {"sda[K=all]": 0.28, "sda[K=5]": 0.51, "sdv[K=1]": 0.41, "sdv[K=5]": 0.45}
+    first, *others = (
+        Statement(
+            clause=f"{row} at lambda = 1 is below BERT",
+            contrast=against(f"{row}@1", "vanilla"),
+            tasks=("imdb",),
+            direction="less",
+            size=size,
+        )
+        for row, size in sizes.items()
+    )
+    return claim_of(
+        first,
+        *others,
+        id="sda-lambda-beats-bert",
+        sentence="With lambda = 1 every strategy is below the error of plain BERT.",
+        table="SDA, Figure 3",
+    )
+
+
 @EXPERIMENTS.register("sda-fig4")
 def sda_fig4() -> Experiment:
     """SDA Figure 4: spread over data orders, 500 SNLI examples a class, one initialisation, 40 orders (the paper: 10).
 
     Runs: 160 paper, 160 small, 40 demo.
     """
-    column = Column(
+    column = TaskColumn(
         "snli",
         "accuracy",
         published_split=sda.UNSTATED,
@@ -135,15 +173,15 @@ def sda_fig4() -> Experiment:
             *(
                 Claim(
                     id=f"stability-{row}",
-                    sentence=f"The scores of {row} vary less over data orders than BERT's.",
+                    sentence=f"The scores of {row} vary less over data orders than BERT's: ten of them span a smaller "
+                    "range.",
                     table="SDA, Figure 4",
                     contrast=against(row, "vanilla"),
                     tasks=("snli",),
                     direction="less",
                     size=ratio,
                     min_seeds=10,
-                    kind="variance",
-                    about={"columns": [column.id], "printed": "range"},
+                    test=Variance(columns=(column.id,), statistic="range", runs=10),
                 )
                 for row, ratio in spread
             ),
@@ -154,7 +192,7 @@ def sda_fig4() -> Experiment:
                 contrast=against("sda[K=1]", "vanilla"),
                 tasks=("snli",),
                 size=1.69,
-                about={"columns": [column.id]},
+                test=Difference(columns=(column.id,)),
             ),
         ),
         layout="box",
@@ -179,10 +217,7 @@ def _few_per_class(experiment: Experiment) -> Experiment:
         columns=columns,
         seeds=experiment.seeds[:10],
         points=tuple(replace(point, column=renamed[point.column]) for point in experiment.points),
-        claims=tuple(
-            replace(claim, about={**(claim.about or {}), "columns": list(renamed.values())})
-            for claim in experiment.claims
-        ),
+        claims=tuple(replace(claim, test=with_columns(claim.test, renamed)) for claim in experiment.claims),
     )
 
 
@@ -217,14 +252,25 @@ def sda_fig5() -> Experiment:
             ),
             Claim(
                 id="sdv-converges-faster",
-                sentence="Self-distillation converges faster: after one epoch SDV (K = 5) is ahead of BERT.",
+                sentence="Self-distillation converges faster: after one epoch SDV (K = 5) is ahead of BERT, by more "
+                "than after the last.",
+                clause="after one epoch SDV (K = 5) is ahead of BERT",
                 table="SDA, Figure 5",
                 contrast=against("sdv[K=5]", "vanilla"),
                 tasks=("imdb",),
                 direction="less",
                 size=0.87,
-                kind="history",
-                about={"epoch": 1, "quantity": "error_rate"},
+                test=AtEpoch(epoch=1),
+                parts=(
+                    Statement(
+                        clause="it is ahead by more than after the last epoch",
+                        contrast=against("sdv[K=5]", "vanilla"),
+                        tasks=("imdb",),
+                        direction="less",
+                        size=0.42,
+                        test=AtEpoch(epoch=1, against_last=True),
+                    ),
+                ),
             ),
         ),
         layout="epochs",
@@ -260,14 +306,21 @@ def sda_fig6() -> Experiment:
         claims=(
             Claim(
                 id="sda-mse-stays",
-                sentence="While the cross-entropy falls to about 0.05, the distillation loss stays between 0.03 "
-                "and 0.07: "
-                "the teacher goes on teaching.",
+                sentence="While the cross-entropy falls to about 0.05, the distillation loss stays between 0.02 and "
+                "0.07: the teacher goes on teaching.",
+                clause="in the second half the distillation loss stays between 0.02 and 0.07",
                 table="SDA, Figure 6",
                 contrast=against("sda[K=1]", "sda[K=1]"),
                 tasks=("imdb",),
-                kind="history",
-                about={"quantity": "distillation", "after": 0.5, "between": [0.03, 0.07]},
+                test=LossBetween(part="distillation", low=0.02, high=0.07, after=0.5),
+                parts=(
+                    Statement(
+                        clause="the cross-entropy falls to about 0.05 in the last tenth",
+                        contrast=against("sda[K=1]", "sda[K=1]"),
+                        tasks=("imdb",),
+                        test=LossBetween(part="task", low=0.03, high=0.07, after=0.9),
+                    ),
+                ),
             ),
         ),
         layout="losses",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.experiments.planning.base import Experiment, Row
+from benchmarks.experiments.planning.base import Experiment, MethodRow
 from smart_repro.encoding import Encoded
 from smart_repro.methods import build
 from smart_repro.seeding import derive, seeded
@@ -55,7 +55,7 @@ def moons(n: int, seed: int, wrong: float = 0.0) -> tuple[np.ndarray, np.ndarray
     return points, np.where(flipped, 1 - labels, labels), flipped
 
 
-def boundary(row: Row, seed: int, *, radius: float, n: int = POINTS, steps: int = STEPS, grid: int = 81) -> Boundary:
+def boundary(row: MethodRow, seed: int, *, radius: float, n: int = POINTS, steps: int = STEPS, grid: int = 81) -> Boundary:
     """Train one network and evaluate it on a grid and on fresh points.
 
     Args:

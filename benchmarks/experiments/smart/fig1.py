@@ -12,13 +12,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, Row
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow
 from benchmarks.spec import method
 
 RADIUS = 0.3  # of the ball in the plane, whose moons are about 1 wide; the paper gives none
 _ROWS = (
-    Row("vanilla", "without R_s", method("vanilla")),
-    Row("smoothness", "with R_s", method("smoothness", epsilon=RADIUS, sigma=0.1, eta=10.0, lambda_s=3.0)),
+    MethodRow("vanilla", "without R_s", method("vanilla")),
+    MethodRow("smoothness", "with R_s", method("smoothness", epsilon=RADIUS, sigma=0.1, eta=10.0, lambda_s=3.0)),
 )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 ANNOTATORS = 5
 WEIGHTS = (0.4, 0.3, 0.2, 0.1)  # how often each type occurs
-BUCKETS = ("5/0/0", "4/1/0", "3/2/0", "3/1/1")
 
 
 @dataclass(frozen=True)

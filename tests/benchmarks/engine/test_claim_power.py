@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from analysis.power import Noise, in_words, of_mean, smallest_difference, typical
+from analysis.schema import Claim, against
 from benchmarks.engine import spread
 from benchmarks.engine.claim_power import claim_line, claim_lines
 from benchmarks.engine.plan import Plan, make_plan
 from benchmarks.engine.spread import ASSUMED, MEASURED, POOLED, Entry, spread_of
-from benchmarks.experiments.planning.base import Column
-from benchmarks.experiments.planning.claims import Claim, against
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.spec import parse_methods
 from benchmarks.store.store import Store
@@ -98,7 +97,7 @@ def test_what_is_missing_is_named(plan: Plan) -> None:
     assert no_row == "cannot be decided without demo-rte; the row sda[K=1] is left out"
     unscored = replace(plan.experiment, unscored={"*|demo-rte": "its labels are hidden"})
     assert claim_line(replace(plan, experiment=unscored), claim()).endswith("its labels are hidden")
-    in_nats = replace(plan.experiment, columns=(Column("demo-rte", "cross_entropy"),))
+    in_nats = replace(plan.experiment, columns=(TaskColumn("demo-rte", "cross_entropy"),))
     nats = replace(plan, experiment=in_nats, items={"demo-rte.cross_entropy": 2_000})
     assert claim_line(nats, claim()) == "no forecast: cross_entropy is no percentage"
 

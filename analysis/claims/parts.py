@@ -1,0 +1,59 @@
+"""A claim with several parts: its sentence holds only if every part does.
+
+Supported: every part is (intersection-union, each at its own level). Contradicted: a part is, after Holm's correction
+over the parts. Anything else is inconclusive, or no verdict where a part has none; untested parts are named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from analysis.claims.claim import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    INERT,
+    LEVEL,
+    NO_VERDICT,
+    NOT_RUN,
+    SUPPORTED,
+    Verdict,
+)
+from analysis.descriptive import holm
+from analysis.schema import Claim
+
+
+def conjunction(claim: Claim, parts: Sequence[Verdict]) -> Verdict:
+    """Return the verdict on the whole sentence from those on its parts, in the order of ``claim.statements``."""
+    against = [part.p if part.status == CONTRADICTED and not part.in_part else 1.0 for part in parts]
+    corrected = float(min(holm(against)))
+    statuses = [part.status for part in parts]
+    status, p = INCONCLUSIVE, math.nan
+    if corrected <= 1 - LEVEL:
+        status, p = CONTRADICTED, corrected
+    elif all(each == SUPPORTED for each in statuses):
+        status, p = SUPPORTED, max(part.p for part in parts)
+    elif all(each == NOT_RUN for each in statuses):
+        status = NOT_RUN
+    elif any(each in (NO_VERDICT, INERT) for each in statuses):
+        status = NO_VERDICT
+    suffixes = [part.suffix for part in parts if part.suffix] if status == SUPPORTED else []
+    return Verdict(
+        claim,
+        status,
+        suffixes[0] if suffixes else "",
+        reason=_reason(status, parts),
+        p=p,
+        n_seeds=min((part.n_seeds for part in parts if part.n_seeds), default=0),
+        in_part=status != CONTRADICTED and any(part.in_part for part in parts),
+        collapsed=tuple(dict.fromkeys(remark for part in parts for remark in part.collapsed)),
+        parts=tuple(parts),
+    )
+
+
+def _reason(status: str, parts: Sequence[Verdict]) -> str:
+    """Which parts were not tested, and why."""
+    if status == NOT_RUN:
+        return "; ".join(dict.fromkeys(part.reason for part in parts))
+    missing = [part for part in parts if part.status == NOT_RUN]
+    return "; ".join(f'not tested: "{part.claim.clause}" ({part.reason})' for part in missing)
