@@ -9,7 +9,8 @@ from benchmarks.engine.spread import ASSUMED, spread_of
 
 if TYPE_CHECKING:
     from analysis.power import Noise
-    from analysis.schema import Claim, Column
+    from analysis.schema import Claim
+    from benchmarks.experiments.planning.base import TaskColumn
     from benchmarks.engine.plan import Plan
 
 SAMENESS = ("no less", "no greater", "the same")
@@ -53,7 +54,7 @@ def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | N
         return f"no forecast: {error}"
 
 
-def _forecast(claim: Claim, n_seeds: int, columns: list[Column], items: list[int], noises: list[Noise]) -> str:
+def _forecast(claim: Claim, n_seeds: int, columns: list[TaskColumn], items: list[int], noises: list[Noise]) -> str:
     from analysis.power import in_words, smallest_difference
 
     if claim.direction in SAMENESS:
@@ -80,7 +81,7 @@ def _sameness(claim: Claim, n_seeds: int, items: list[int], noises: list[Noise])
     return f"{words}: {'enough' if margin <= claim.bound else 'too few'} for the margin of {claim.bound:.2g}"
 
 
-def _columns(plan: Plan, claim: Claim) -> list[Column]:
+def _columns(plan: Plan, claim: Claim) -> list[TaskColumn]:
     """Return the column of each of the claim's tasks.
 
     Raises: NoForecastError: one is missing, or its scores cannot be had or are no percentages.
@@ -103,11 +104,11 @@ def _columns(plan: Plan, claim: Claim) -> list[Column]:
     return columns
 
 
-def _unscored(plan: Plan, claim: Claim, column: Column) -> str:
+def _unscored(plan: Plan, claim: Claim, column: TaskColumn) -> str:
     """Return why one of the claim's rows has no score in the column, or ""."""
     experiment = plan.experiment
     rows = {row.id for row in experiment.rows}
-    for row in claim.contrast.values():
+    for row in (claim.a, claim.b):
         if row not in rows:
             return f"the row {row} is left out"
         names = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
@@ -117,7 +118,7 @@ def _unscored(plan: Plan, claim: Claim, column: Column) -> str:
     return "" if column.id in plan.items else "its items cannot be counted before the runs"
 
 
-def _noise(plan: Plan, column: Column, origins: dict[str, dict[str, None]]) -> Noise:
+def _noise(plan: Plan, column: TaskColumn, origins: dict[str, dict[str, None]]) -> Noise:
     spec = next((plan.jobs[key].spec for cell, key in plan.cells.items() if cell[1] == column.place), None)
     settings: Mapping[str, Any] = _DEFAULT if spec is None else {name: getattr(spec, name) for name in _DEFAULT}
     noise, origin = spread_of(column.task, column.metric, plan.items[column.id], **settings)
