@@ -153,7 +153,7 @@ def words(options: Any, only: Collection[str] | None = None) -> Iterator[str]:
     """
     for field in fields(options):
         value = getattr(options, field.name)
-        flag = flags(type(options))[field.name]
+        flag = flags(options.__class__)[field.name]
         if value == field.default or field.name == "default_data_dir" or (only is not None and field.name not in only):
             continue
         if value is True:

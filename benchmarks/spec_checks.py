@@ -17,6 +17,7 @@ from smart_repro import source
 
 LARGEST_SEED = 2**32 - 1  # what numpy's and torch's generators both take
 _WHOLE, _NUMBER = "a whole number", "a finite number"
+_HUGE = 10**300  # a whole number beyond it has no float
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Rule:
         if self.kind == "names":
             return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
         if self.kind == "float":
-            return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+            return abs(value) < _HUGE if isinstance(value, int) else isinstance(value, float) and math.isfinite(value)
         return isinstance(value, {"int": int, "str": str, "bool": bool}[self.kind])
 
     def _is_within(self, value: float) -> bool:

@@ -184,8 +184,10 @@ def import_plugins(plugins: list[str] | None) -> None:
     for module in plugins or []:
         try:
             importlib.import_module(module)
-        except ImportError as error:
-            raise UsageError(f"--import {module}: {error}") from error
+        except Exception as error:
+            raise UsageError(
+                f"--import {module}: importing it fails ({type(error).__name__}: {error}); correct the name or the module"
+            ) from error
 
 
 def print_json(content: Any) -> None:

@@ -350,8 +350,9 @@ def check(
 
     import_plugins(grid.plugins)
     check_report.known(form)
-    file = check_module.file_of(experiment, baseline)
     request = make_request(experiment, results, grid)
+    request.checked_experiment()
+    file = check_module.file_of(experiment, baseline)
     executor, display = make_executor("local", workers, 0.0), make_display(quiet or form != "text")
     if update:
         written = check_module.update(request, file, executor, display, results, allow_dirty=allow_dirty)

@@ -29,8 +29,8 @@ def listing(kind: str, experiment: str | None = None) -> list[dict[str, Any]]:
         experiment: claims of this experiment alone.
     Raises: UnknownNameError: for another kind or experiment. UsageError: if ``experiment`` is given for another kind.
     """
-    if kind == "claims":
-        return _claims(experiment)
+    if kind == "claims" and experiment is not None:
+        return _claims_of(experiment)
     if experiment is not None:
         raise UsageError(f"--experiment is for `list claims`, got `list {kind}`: leave it out")
     return _LISTINGS[kind]()
@@ -123,7 +123,11 @@ def _models() -> list[dict[str, Any]]:
 
 
 @_LISTINGS.register("claims")
-def _claims(experiment: str | None = None) -> list[dict[str, Any]]:
+def _claims() -> list[dict[str, Any]]:
+    return _claims_of(None)
+
+
+def _claims_of(experiment: str | None) -> list[dict[str, Any]]:
     from benchmarks.experiments import EXPERIMENTS
 
     return [

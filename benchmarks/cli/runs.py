@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tarfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -180,7 +181,9 @@ def unpack(
     from benchmarks.store.store import Store
 
     if not archive.is_file():
-        raise UsageError(f"there is no file {archive}")
+        raise UsageError(f"there is no file {archive}: give one that `smart-repro runs pack` wrote")
+    if not tarfile.is_tarfile(archive):
+        raise UsageError(f"{archive} is no archive: give one that `smart-repro runs pack` wrote")
     merged = unpack_archive(Store(results), archive)
     print(f"{len(merged.new)} new runs, {len(merged.kept)} were here already, {merged.manifests} new tables")
     hint(False, command("status", *results_words(results)))

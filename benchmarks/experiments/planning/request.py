@@ -65,9 +65,18 @@ class Request(GridOptions, TuningOptions):
             whole,
             tasks=self._tasks_of(published, whole, profile),
             methods=self.methods,
-            seeds=parse_seeds(self.seeds) if self.seeds else (),
+            seeds=() if self.seeds is None else parse_seeds(self.seeds),
             settings=self.changed(),
         )
+
+    def checked_experiment(self) -> Experiment:
+        """Return the experiment after every run of it was looked at; no data are read.
+
+        Raises: UsageError, UnknownNameError: for a run that cannot be, or a model that has not so many layers.
+        """
+        experiment = self.experiment()
+        _check_models(experiment)
+        return experiment
 
     def each(self) -> list[Request]:
         """One request per experiment: itself, or one for every member of the group it names."""
@@ -83,8 +92,7 @@ class Request(GridOptions, TuningOptions):
 
         Raises: UsageError, DataError.
         """
-        experiment = self.experiment()
-        _check_models(experiment)
+        experiment = self.checked_experiment()
         source = self.where(experiment)
         asked = experiment.tasks if self.tasks is not None else ()
         experiment = startable(available(experiment, source, asked), source)
@@ -170,7 +178,7 @@ class Request(GridOptions, TuningOptions):
         return compare(
             tasks=tasks,
             methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_methods(self.methods)),
-            seeds=parse_seeds(self.seeds or "5"),
+            seeds=parse_seeds("5" if self.seeds is None else self.seeds),
             settings={**base, **({} if demo else {"model": "minilm"}), **self.changed()},
             name=self.title,
         )
@@ -262,8 +270,7 @@ def _check_files(files: Iterable[tuple[str, str]]) -> None:
 
 def _check_models(experiment: Experiment) -> None:
     """Refuse more encoder layers than a model has; every run of the experiment is looked at."""
-    pairs = {(spec.model, spec.layers) for *_, spec in experiment.specs() if spec.layers is not None}
-    for model, layers in pairs:
+    for model, layers in {(spec.model, spec.layers) for *_, spec in experiment.specs()}:
         available = models.layers(model)
-        if available is not None and layers > available:
+        if layers is not None and available is not None and layers > available:
             raise UsageError(f"--layers {layers}: the model {model} has {available} layers; give at most that many")
