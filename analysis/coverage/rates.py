@@ -44,8 +44,8 @@ def deciding_rate(scenario: Scenario, studies: int, rng: np.random.Generator) ->
     sizes = [size] * (studies // size) + [studies % size] * (studies % size > 0)
     batches = [measure(*simulate(scenario, size, rng), scenario.metric) for size in sizes]
     fields = ("differences", "covariance", "is_constant", "is_near_constant")
-    together = (np.concatenate([getattr(batch, field) for batch in batches]) for field in fields)
-    verdicts, withheld = decide(Measured(*together, scenario.items))
+    together = {field: np.concatenate([getattr(batch, field) for batch in batches]) for field in fields}
+    verdicts, withheld = decide(Measured(**together, n_items=scenario.items))
     return _rate(verdicts[~withheld] != 0, float(withheld.mean()))
 
 
