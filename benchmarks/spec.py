@@ -104,6 +104,7 @@ class RunSpec:
     max_length: int = 128
     max_train_samples: int | None = None
     per_class: int | None = None  # so many training examples of each class, instead
+    tuning_rows: int = 0  # training rows, none of them drawn, that the split "tuning" has at most
     holdout: float = 0.1  # share of the training set kept aside for selection
     predict: tuple[str, ...] = ("dev", "holdout")
     predict_each: tuple[str, ...] | None = None  # splits predicted at every evaluation, others at the last; None: all
@@ -248,7 +249,7 @@ def combined(how: str, parents: Sequence[RunSpec]) -> RunSpec:
         raise UsageError(f"{how}: there is nothing to combine; give at least two parents")
     first = parents[0]
     shared = len({each.seeds()["seed_subsample"] for each in parents}) == 1
-    predict = tuple(split for split in first.predict if shared or split not in ("holdout", "train"))
+    predict = tuple(split for split in first.predict if shared or split not in ("holdout", "train", "tuning"))
     return replace(first, combine=how, parents=tuple(parents), predict=predict, predict_each=None)
 
 
@@ -262,6 +263,7 @@ def _problem(spec: RunSpec) -> str | None:
         f"predict_each names splits in brackets, such as ('holdout',), or is None, got {spec.predict_each!r}": (
             spec.predict_each is None or isinstance(spec.predict_each, tuple)
         ),
+        f"tuning_rows must be at least 0, got {spec.tuning_rows}": spec.tuning_rows >= 0,
         f"evaluate_every must be at least 1, got {spec.evaluate_every}": spec.evaluate_every >= 1,
         f"max_steps must be at least 1, got {spec.max_steps}": spec.max_steps is None or spec.max_steps >= 1,
         f"batch_size must be at least 1, got {spec.batch_size}": spec.batch_size >= 1,

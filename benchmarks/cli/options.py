@@ -79,7 +79,7 @@ ExecutorName = Annotated[
 ]
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster that runs already; default: one of our own")]
 Tune = Annotated[
-    bool, typer.Option("--tune", help="first: 12 trials of every method, on the holdout, on seeds of their own")
+    bool, typer.Option("--tune", help="first: equally many trials of every method, on examples and seeds of their own")
 ]
 Tuned = Annotated[bool, typer.Option("--tuned", help="then: every method with its best trial on each task")]
 RetryFailed = Annotated[bool, typer.Option(help="also try again what failed for a reason that may not go away")]

@@ -93,6 +93,12 @@ def holdout(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple
     return rows[~aside], rows[aside]
 
 
+def outside(n: int, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return at most ``most`` of the ``n`` training rows that are not among ``rows``, in their old order."""
+    others = order(n, seed, purpose=2)
+    return np.sort(others[~np.isin(others, rows)][:most])
+
+
 def split_holdout(split: Split, fraction: float = 0.1, seed: int = 0) -> tuple[Split, Split]:
     """A whole training set as ``(train, holdout)``. Raises UsageError as :func:`holdout` does."""
     kept, aside = holdout(split, np.arange(len(split)), fraction, seed)

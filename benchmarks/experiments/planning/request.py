@@ -113,7 +113,7 @@ class Request:
         if self.tune and self.tuned:
             raise UsageError("--tune makes the trials, --tuned uses them: give one after the other")
         if self.tune:
-            experiment = tuning.tuning(experiment)
+            experiment = tuning.tuning(experiment, self.results or Path("results"))
         elif self.tuned:
             experiment = tuning.tuned(experiment, self.results or Path("results"))
         return experiment, source
