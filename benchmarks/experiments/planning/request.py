@@ -14,6 +14,7 @@ from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import tuning
 from benchmarks.experiments.planning.available import available, startable
 from benchmarks.experiments.planning.compare import compare
+from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
 from benchmarks.spec import MethodChoice, RunSpec, parse_methods, parse_value
@@ -116,7 +117,7 @@ class Request:
             experiment = tuning.tuning(experiment, self.results or Path("results"))
         elif self.tuned:
             experiment = tuning.tuned(experiment, self.results or Path("results"))
-        return experiment, source
+        return replace(experiment, notes=(*experiment.notes, *departures(experiment))), source
 
     def where(self, experiment: Experiment) -> Source:
         """Where the experiment's data come from."""
