@@ -128,7 +128,11 @@ class TuningOptions:
     """Equal tuning of every method, in two steps."""
 
     tune: Annotated[
-        bool, Parameter(negative=(), help="first: 12 trials of every method, on the holdout, on seeds of their own")
+        bool,
+        Parameter(
+            negative=(),
+            help="first: equally many trials of every method, on examples and seeds of their own",
+        ),
     ] = False
     tuned: Annotated[bool, Parameter(negative=(), help="then: every method with its best trial on each task")] = False
 

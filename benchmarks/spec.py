@@ -105,6 +105,7 @@ class RunSpec:
     max_length: int = 128
     max_train_samples: int | None = None
     per_class: int | None = None  # so many training examples of each class, instead
+    tuning_rows: int = 0  # training rows, none of them drawn, that the split "tuning" has at most
     holdout: float = 0.1  # share of the training set kept aside for selection
     predict: tuple[str, ...] = ("dev", "holdout")
     predict_each: tuple[str, ...] | None = None  # splits predicted at every evaluation, others at the last; None: all
@@ -249,7 +250,7 @@ def combined(how: str, parents: Sequence[RunSpec]) -> RunSpec:
         raise UsageError(f"{how}: there is nothing to combine; give at least two parents")
     first = parents[0]
     shared = len({each.seeds()["seed_subsample"] for each in parents}) == 1
-    predict = tuple(split for split in first.predict if shared or split not in ("holdout", "train"))
+    predict = tuple(split for split in first.predict if shared or split not in ("holdout", "train", "tuning"))
     return replace(first, combine=how, parents=tuple(parents), predict=predict, predict_each=None)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from analysis.schema import SPLITS
 from smart_repro import source
 
+PREDICTABLE = (*SPLITS, "tuning")  # tuning: training rows that no run draws
 LARGEST_SEED = 2**32 - 1  # what numpy's and torch's generators both take
 _WHOLE, _NUMBER = "a whole number", "a finite number"
 _HUGE = 10**300  # a whole number beyond it has no float
@@ -114,6 +115,7 @@ RULES: Mapping[str, Rule] = {
     "holdout": Rule("float", 0, 0.5),
     "predict": Rule("names"),
     "predict_each": Rule("names", optional=True),
+    "tuning_rows": _count(_MANY, low=0),
     "evaluate_every": _count(_MANY),
     "epochs": _count(_MANY),
     "max_steps": _count(_MANY, optional=True),
@@ -162,8 +164,8 @@ def _split_problem(values: Mapping[str, Any]) -> str | None:
     """Check the splits to predict: ``dev``, or ``TASK:SPLIT`` for a task that these runs evaluate."""
     for name in ("predict", "predict_each"):
         for place in values.get(name) or ():
-            if place.rpartition(":")[2] not in SPLITS:
-                return f"{name} must name some of {', '.join(SPLITS)}, got {place!r}"
+            if place.rpartition(":")[2] not in PREDICTABLE:
+                return f"{name} must name some of {', '.join(PREDICTABLE)}, got {place!r}"
     return None
 
 

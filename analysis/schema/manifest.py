@@ -128,7 +128,7 @@ class Manifest:
         omitted: printed cells of the paper's table that have no cell here.
         selections: the ways to choose the epoch that its figure compares.
         facts: counts of data sets, where the experiment is their comparison.
-        tuned: row id -> task -> number of the trial that tuning chose.
+        tuned: row id -> task -> the trial that tuning chose, such as ``1x,epsilon=0.01``.
     """
 
     name: str
@@ -150,7 +150,7 @@ class Manifest:
     commands: Mapping[str, str] = field(default_factory=dict)
     selections: tuple[str, ...] = SELECTIONS
     facts: tuple[Fact, ...] = ()
-    tuned: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    tuned: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def keys(self, row: str, column: Column) -> list[str]:
         """Return the run keys of a cell, one per seed in seed order; empty where the experiment has no such cell."""

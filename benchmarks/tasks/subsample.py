@@ -88,6 +88,12 @@ def holdout(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple
     return rows[~aside], rows[aside]
 
 
+def outside(n: int, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return at most ``most`` of the ``n`` training rows that are not among ``rows``, in their old order."""
+    others = order(n, seed, purpose=2)
+    return np.sort(others[~np.isin(others, rows)][:most])
+
+
 def _strata(labels: np.ndarray) -> np.ndarray:
     """The class of each row; for targets, the tenth of the sorted rows it falls into."""
     if labels.dtype.kind != "f":

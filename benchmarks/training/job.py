@@ -84,7 +84,7 @@ class Identities:
         """Reads the data and hashes the weights where that was not yet done."""
         on = (run.tasks, run.predict, run.model, run.method)
         if on not in self._found:
-            predicted = {(task, split) for task, split in places(run) if split != "holdout"}
+            predicted = {(task, split) for task, split in places(run) if split not in ("holdout", "tuning")}
             read = predicted | {(task, "train") for task in run.tasks}
             others = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
             self._found[on] = Identity(

@@ -14,7 +14,7 @@ from benchmarks.spec import RunSpec
 from benchmarks.tasks import TASKS, Split, Task
 from benchmarks.tasks.cache import encode_split
 from benchmarks.tasks.sources import Source, load_split
-from benchmarks.tasks.subsample import holdout, subsample, subsample_per_class
+from benchmarks.tasks.subsample import holdout, outside, subsample, subsample_per_class
 from benchmarks.tasks.transfer import Joined, join, joined
 from benchmarks.training import models
 from smart_repro.encoding import Encoded, Mixed
@@ -109,11 +109,11 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
 
 
 def _cut(whole: Split, run: RunSpec) -> dict[str, np.ndarray]:
-    """Rows of a training set that are trained on, and those kept aside."""
+    """Return the rows of a training set that are trained on, those kept aside, and those outside both to tune on."""
     seed = run.seeds()["seed_subsample"]
     if run.per_class is not None:
         rows = subsample_per_class(whole, run.per_class, seed)
     else:
         rows = np.arange(len(whole)) if run.max_train_samples is None else subsample(whole, run.max_train_samples, seed)
     kept, aside = holdout(whole, rows, run.holdout, seed)
-    return {"train": kept, "holdout": aside}
+    return {"train": kept, "holdout": aside, "tuning": outside(len(whole), rows, run.tuning_rows, seed)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ TASK_ITEMS = (277, 408, 872, 1_043, 1_500, 5_463, 9_815, 9_832, 40_430)
 def test_power_rises_with_difference_and_seeds_and_is_never_nan(seeds, items, noise):
     found = [power(d, seeds, items, noise) for d in (0.0, 1e-4, 0.003, 0.02, 0.1, 0.5, 3.0, 1e6)]
     assert all(0 <= value <= 1 for value in found)  # nan is neither
-    assert all(low <= high + 1e-9 for low, high in zip(found, found[1:], strict=False))
+    assert all(low <= high + 1e-9 for low, high in pairwise(found))
     assert found[-1] > 0.999
     assert power(0.02, seeds + 1, items, noise) >= power(0.02, seeds, items, noise) - 1e-4
 

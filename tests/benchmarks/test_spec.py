@@ -107,6 +107,7 @@ def test_every_field_enters_the_key() -> None:
         "max_train_samples": 99,
         "per_class": 9,
         "with_tasks": ("cola",),
+        "tuning_rows": 9,
         "holdout": 0.2,
         "predict": ("dev",),
         "predict_each": ("holdout",),

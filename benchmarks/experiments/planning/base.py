@@ -146,7 +146,7 @@ class Experiment:
             boundary, mechanism.
         selections: the ways to choose the epoch that its figure compares.
         facts: counts of data sets, where the experiment is their comparison.
-        tuned: row id -> task -> number of the trial that tuning chose.
+        tuned: row id -> task -> the trial that tuning chose, such as ``1x,epsilon=0.01``.
         longest: cuts every task's length in word pieces.
         each_epoch: whether a claim or figure needs every split's predictions after each epoch. Elsewhere runs predict
             the holdout after each epoch and all else after the last: predicting was up to 60 % of a plain run.
@@ -175,7 +175,7 @@ class Experiment:
     layout: str = "methods-by-tasks"
     selections: tuple[str, ...] = SELECTIONS
     facts: tuple[Fact, ...] = ()
-    tuned: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    tuned: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     longest: int | None = None
     each_epoch: bool = False
     not_in: Mapping[str, str] = field(default_factory=dict)

@@ -46,7 +46,7 @@ FIVE, EIGHT, FORTY = tuple(range(5)), tuple(range(8)), tuple(range(40))
 
 PER_TASK_TUNING = (
     "The paper chooses learning rate, batch size and lambda_s per task on the set it reports and does not print the "
-    "choice; here all rows share one setting. `--tune` gives every row the same 12 trials on the holdout."
+    "choice; here all rows share one setting. `--tune` gives every row the same number of trials."
 )
 NO_SPREAD = "The paper prints single numbers: no seeds, no number of runs, no spread."
 

@@ -15,6 +15,7 @@ from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import tuning
 from benchmarks.experiments.planning.available import available, startable
 from benchmarks.experiments.planning.compare import compare
+from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
 from benchmarks.options import GridOptions, TuningOptions
@@ -99,10 +100,10 @@ class Request(GridOptions, TuningOptions):
         if self.tune and self.tuned:
             raise UsageError("--tune makes the trials, --tuned uses them: give one after the other")
         if self.tune:
-            experiment = tuning.tuning(experiment)
+            experiment = tuning.tuning(experiment, self.results or Path("results"))
         elif self.tuned:
             experiment = tuning.tuned(experiment, self.results or Path("results"))
-        return experiment, source
+        return replace(experiment, notes=(*experiment.notes, *departures(experiment))), source
 
     def where(self, experiment: Experiment) -> Source:
         """Return where the experiment's data come from. Raises UsageError if the options contradict each other."""

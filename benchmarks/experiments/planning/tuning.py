@@ -1,135 +1,236 @@
-"""Equal tuning: every arm of an experiment gets the same 12 trials, on seeds of its own, judged on the holdout.
+"""Equal tuning: every arm of an experiment gets as many trials, on seeds of its own, judged on examples none draws.
 
-The first grid (``--tune``) has a row per arm and trial. The second (``--tuned``) is the experiment itself, each arm
-with the trial that won on each task; its seeds, 0 to 9 at most, were never tuned on.
+The first grid (``--tune``) has a row per arm and trial: three learning rates by two values of an axis that acts. Given
+again, it grows by a rate for all arms alike until the best rate of every arm lies inside. The second (``--tuned``) is
+the experiment itself, each arm with the trial that won on each task; its seeds, 0 to 9 at most, were never tuned on.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.base import Experiment, MethodRow, TaskColumn
+from benchmarks.experiments.planning.trial_results import TrialResults
 from benchmarks.spec import MethodChoice, method
 from smart_repro.methods import METHODS
 
-SEEDS = (100, 101, 102)
-RATES = (1 / 3, 2 / 3, 1.0, 5 / 3)  # of the experiment's rate: of 3e-5, the paper's 1e-5, 2e-5, 3e-5 and 5e-5
-# What an arm tunes beside its rate: three values each, so that all arms have 12 trials. The first that it has counts.
-SECOND: Mapping[str, tuple[float, float, float]] = {
-    "lambda_s": (1.0, 3.0, 5.0),  # SMART's grid
-    "lambda_d": (0.5, 1.0, 1.5),  # around the paper's 1
-    "mu": (0.3, 1.0, 3.0),
-    "alpha": (0.1, 0.5, 1.0),  # R-Drop's grid; for the adversarial baselines alpha is the ascent step
+SEEDS = (100, 101)
+TUNING_ROWS = 2_000  # the standard error of an accuracy is about 1 point; of a holdout of 250 it is 2.3
+FIRST_RATES = (-1, 0, 1)  # powers of 2 that the experiment's learning rate is multiplied by
+WIDEST = 4  # the largest power: 1/16 to 16 times the rate
+
+Options = Mapping[str, Any]
+
+
+def _ball(epsilon: float) -> Options:
+    """Return a ball's options, noise and step in the paper's proportions: a step of 1e-3 would not reach a wide one."""
+    return {"epsilon": epsilon, "sigma": epsilon, "eta": 100 * epsilon}
+
+
+# What an arm tunes beside its rate: the first option that its method has, that acts, and that its row does not fix.
+AXES: Mapping[str, tuple[Options, Options]] = {
+    "epsilon": (_ball(1e-5), _ball(1e-2)),  # the paper's radius, which hardly steers, and one that does
+    "K": ({"K": 1}, {"K": 5}),  # SDA's teacher size
+    "alpha": ({"alpha": 0.1}, {"alpha": 1.0}),  # R-Drop: ends of its grid
+    "mu": ({"mu": 0.3}, {"mu": 3.0}),  # D_Breg alone
+    "eta": ({"eta": 1e-3}, {"eta": 1e-2}),  # SMART as released, which has no ball
+    "lambda_r": ({"lambda_r": 0.1}, {"lambda_r": 1.0}),  # R3F
 }
-_BATCH = (0.5, 1.0, 2.0)  # of the experiment's batch size, for methods without a weight to tune
 _ATTACKS = {"pgd", "freeat", "freelb"}
-_ASCENT = (0.04, 0.1, 0.2)
+_STEPS: tuple[Options, Options] = ({"alpha": 0.04}, {"alpha": 0.2})  # the attacks' ascent step
+_BATCH = (1.0, 2.0)  # of the experiment's batch size, for methods without such an option
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of an arm."""
+    """One setting of an arm: the power of 2 on its learning rate, its value on the second axis, and the row."""
 
-    number: int
+    power: int
+    axis: str
+    value: str
     row: MethodRow
 
 
-def trials(row: MethodRow, settings: Mapping[str, Any]) -> list[Trial]:
-    """The 12 settings of an arm, in a fixed order.
+def trials(row: MethodRow, settings: Mapping[str, Any], powers: tuple[int, ...] = FIRST_RATES) -> list[Trial]:
+    """Return the settings of an arm, in a fixed order.
 
     Args:
         settings: what all rows share; rates and batch sizes are multiples of those.
+        powers: of 2, on the learning rate.
     """
     shared = {"learning_rate": 2e-5, "batch_size": 16, **settings, **row.settings}
-    found: list[Trial] = []
-    for factor in RATES:
-        for name, value in _second(row.method.name, shared["batch_size"]):
-            changed: dict[str, Any] = {"learning_rate": shared["learning_rate"] * factor}
-            choices = {"": row.method, **row.per_task}
-            if name == "batch_size":
-                changed["batch_size"] = int(value)
-            else:
-                choices = {task: _with(choice, name, value) for task, choice in choices.items()}
-            number = len(found)
-            tried = replace(
-                row,
-                id=f"{row.id}#{number}",
-                title=f"{row.title}, trial {number}",
-                method=choices.pop(""),
-                per_task=choices,
-                settings={**row.settings, **changed},
-                published="",
-            )
-            found.append(Trial(number, tried))
-    return found
+    fixed = {name for choice in (row.method, *row.per_task.values()) for name, _ in choice.options}
+    axis, values = axis_of(row.method, shared["batch_size"], fixed)
+    return [_trial(row, shared, power, axis, value) for power in powers for value in values]
 
 
-def tuning(experiment: Experiment) -> Experiment:
-    """The grid of all trials: every arm alike, scored on the holdout alone.
+def axis_of(choice: MethodChoice, batch_size: int, fixed: Collection[str]) -> tuple[str, tuple[Options, Options]]:
+    """Return the name of the second axis of a method, and its two values as options of it (or a batch size).
 
-    Raises: UsageError: for an experiment whose rows are points of a curve, or that sets no holdout aside.
+    Args:
+        fixed: options that the row sets, which are not tuned.
     """
+    options = {option.name for option in fields(METHODS[choice.name].Config)}
+    if choice.name in _ATTACKS and "alpha" not in fixed:
+        return "alpha", _STEPS
+    acting = options - {"eta"} if "epsilon" in options else options  # beside a ball the step alone may change nothing
+    if dict(choice.options).get("direction") == "none":
+        acting = acting - {"epsilon"}
+    name = next((axis for axis in AXES if axis in acting and not {axis, *AXES[axis][0]}.intersection(fixed)), None)
+    if name is not None:
+        return name, AXES[name]
+    small, large = (max(1, int(batch_size * factor)) for factor in _BATCH)
+    return "batch_size", ({"batch_size": small}, {"batch_size": large})
+
+
+def _trial(row: MethodRow, shared: Mapping[str, Any], power: int, axis: str, value: Options) -> Trial:
+    changed: dict[str, Any] = {"learning_rate": shared["learning_rate"] * 2.0**power}
+    choices = {"": row.method, **row.per_task}
+    if axis == "batch_size":
+        changed |= value
+    else:
+        choices = {task: _with(choice, value) for task, choice in choices.items()}
+    words = f"{2.0**power:g}x,{axis}={value[axis]:g}"
+    tried = replace(
+        row,
+        id=f"{row.id}#{words}",
+        title=f"{row.title}, trial {words}",
+        method=choices.pop(""),
+        per_task=choices,
+        settings={**row.settings, **changed},
+        published="",
+    )
+    return Trial(power, axis, f"{value[axis]:g}", tried)
+
+
+def tuning(experiment: Experiment, results: Path = Path("results")) -> Experiment:
+    """Return the grid of all trials, every arm alike: the first one, or the one that the finished trials ask for.
+
+    Raises: UsageError: for an experiment whose rows are points of a curve, or that trains on several sizes of a task.
+    """
+    return _grid(experiment, _powers(experiment, results))
+
+
+def _grid(experiment: Experiment, powers: tuple[int, ...]) -> Experiment:
     if any(row.curve for row in experiment.rows):
         raise UsageError(f"{experiment.name} sweeps settings itself: there is nothing to tune")
-    rows = [trial.row for row in _arms(experiment) for trial in trials(row, experiment.settings)]
-    if any(column.settings.get("holdout") == 0 for column in experiment.columns):
-        raise UsageError(f"{experiment.name} trains on every example it may: it has no holdout to tune on")
+    if any(column.variant for column in experiment.columns):
+        raise UsageError(f"{experiment.name} trains a task in several ways: tune in one of them, with `compare`")
+    rows = [trial.row for row in _arms(experiment) for trial in trials(row, experiment.settings, powers)]
+    count = len(powers) * len(_BATCH)
     return replace(
         experiment,
         name=f"{experiment.name}-tuning",
-        title=f"{experiment.title}: tuning, 12 trials an arm",
+        title=f"{experiment.title}: tuning, {count} trials an arm",
         rows=tuple(rows),
-        columns=_on_holdout(experiment),
+        columns=_on_tuning_rows(experiment),
         seeds=SEEDS,
         baseline=rows[0].id,
-        settings={**experiment.settings, "predict": ("holdout",)},
+        settings={**experiment.settings, "predict": ("tuning",), "tuning_rows": TUNING_ROWS},
         published=(),
         points=(),
         omitted=(),
         tables=(),
         claims=(),
-        notes=("Tuning seeds 100 to 102, scored on the holdout; no score of dev or test is computed.",),
+        notes=(
+            f"Every arm has {count} trials on seeds {' and '.join(map(str, SEEDS))}, scored on up to {TUNING_ROWS:,} "
+            "training examples that the runs of that seed do not draw; no score of dev or test is computed.",
+        ),
         layout="tuning",
     )
 
 
-def tuned(experiment: Experiment, results: Path) -> Experiment:
-    """The experiment with each arm's best trial on each task, by its mean holdout score over the tuning seeds.
+def _powers(experiment: Experiment, results: Path) -> tuple[int, ...]:
+    """Return the rates of the grid: one more on each side where a finished grid has a winner at its end."""
+    powers = FIRST_RATES
+    while True:
+        grid = _grid(experiment, powers)
+        scores = TrialResults.read(grid, results)
+        if scores is None:
+            return powers
+        winners = {trial.power for best in _winners(experiment, powers, scores).values() for trial in best.values()}
+        low, high = (end in winners and abs(end) < WIDEST for end in (powers[0], powers[-1]))
+        if not low and not high:
+            return powers
+        powers = (*([powers[0] - 1] if low else []), *powers, *([powers[-1] + 1] if high else []))
 
-    Raises: UsageError: if the tuning grid was not run to its end, or the experiment would reuse a tuning seed.
+
+def tuned(experiment: Experiment, results: Path) -> Experiment:
+    """Return the experiment with each arm's best trial on each task, by its mean score over the tuning seeds.
+
+    Raises: UsageError: the tuning grid was not run to its end, its best rate is not inside, an axis changes nothing,
+        or the experiment would reuse a tuning seed.
     """
     overlap = sorted(set(experiment.seeds) & set(SEEDS))
     if overlap:
         raise UsageError(f"seeds {overlap} were tuned on: confirm on others, such as --seeds 10")
-    grid = tuning(experiment)
-    scores = _scores(grid, results)
-    rows, chosen = [], {}
+    powers = _powers(experiment, results)
+    grid = _grid(experiment, powers)
+    scores = TrialResults.read(grid, results)
+    if scores is None:
+        raise UsageError(
+            f"{experiment.name} was not tuned to the end in {results}: its grid has {len(powers)} learning rates; run "
+            "the same command with --tune"
+        )
+    winners = _winners(experiment, powers, scores)
     for row in _arms(experiment):
-        best = {
-            column.trained: _best(trials(row, experiment.settings), column, scores)
-            for column in reversed(grid.columns)  # the first column of a task decides
-        }
-        chosen[row.id] = {task: trial.number for task, trial in best.items()}
-        rows.append((row, best))
-    kept = tuple(row for row in experiment.rows if row.combine) + tuple(_confirmed(row, best) for row, best in rows)
-    order = [row.id for row in experiment.rows]
+        _refuse_idle_axis(row, trials(row, experiment.settings, powers), grid, scores)
+    rows = {row.id: row for row in experiment.rows}
+    confirmed = {arm: _confirmed(rows[arm], best) for arm, best in winners.items()}
+    chosen = {
+        arm: {task: trial.row.id.partition("#")[2] for task, trial in best.items()} for arm, best in winners.items()
+    }
+    notes = [_budget_note(row, trials(row, experiment.settings, powers), grid, scores) for row in _arms(experiment)]
     return replace(
         experiment,
-        rows=tuple(sorted(kept, key=lambda row: order.index(row.id))),
+        rows=tuple(confirmed.get(row.id, row) for row in experiment.rows if row.combine or row.id in confirmed),
         tuned=chosen,
-        notes=(*experiment.notes, "Every arm was tuned with 12 trials on the holdout, on seeds of its own."),
+        notes=(*experiment.notes, *notes),
     )
 
 
-def _best(tried: list[Trial], column: TaskColumn, scores: Mapping[tuple[str, str], float]) -> Trial:
-    return max(tried, key=lambda trial: scores[trial.row.id, column.id])
+def _winners(experiment: Experiment, powers: tuple[int, ...], scores: TrialResults) -> dict[str, dict[str, Trial]]:
+    """Return arm -> trained task -> best trial, the first of equals; the first column of a task decides."""
+    columns = {column.trained: column for column in reversed(_on_tuning_rows(experiment))}
+    return {
+        row.id: {
+            task: max(trials(row, experiment.settings, powers), key=lambda trial: scores.mean(trial.row.id, column))
+            for task, column in columns.items()
+        }
+        for row in _arms(experiment)
+    }
+
+
+def _refuse_idle_axis(row: MethodRow, tried: list[Trial], grid: Experiment, scores: TrialResults) -> None:
+    """Raises: UsageError: the values of the second axis give the same predictions at every rate, so that this arm has
+    half as many trials as it seems."""
+    for column in grid.columns:
+        distinct = len({scores.predictions(trial.row.id, column) for trial in tried})
+        if distinct <= len(tried) // 2:
+            raise UsageError(
+                f"{row.id} has {distinct} distinct trials of {len(tried)} on {column.task}: {tried[0].axis} changes no "
+                f"prediction. Fix it in the row, as in --methods '{row.method.name}:{tried[0].axis}={tried[0].value}', "
+                "and the next axis is tuned"
+            )
+
+
+def _budget_note(row: MethodRow, tried: list[Trial], grid: Experiment, scores: TrialResults) -> str:
+    """Return what tuning an arm took and how far its best trial is ahead, per task."""
+    margins = []
+    for column in grid.columns:
+        by_predictions = {scores.predictions(t.row.id, column): scores.mean(t.row.id, column) for t in tried}
+        best, second = sorted(by_predictions.values(), reverse=True)[:2]
+        margins.append(f"{column.id.partition('.')[0]} {column.metric} {100 * (best - second):.1f}")
+    passes = sum(scores.forward_passes(trial.row.id) for trial in tried)
+    distinct = min(len({scores.predictions(trial.row.id, column) for trial in tried}) for column in grid.columns)
+    return (
+        f"{row.title}: tuned with {distinct} distinct trials x {len(grid.seeds)} seeds, {passes:,.0f} forward passes "
+        f"over a batch; ahead of the second-best trial by {', '.join(margins)} points."
+    )
 
 
 def _confirmed(row: MethodRow, best: Mapping[str, Trial]) -> MethodRow:
@@ -144,69 +245,11 @@ def _arms(experiment: Experiment) -> tuple[MethodRow, ...]:
     return tuple(row for row in experiment.rows if not row.combine and f"{row.id}|*" not in experiment.missing)
 
 
-def _on_holdout(experiment: Experiment) -> tuple[TaskColumn, ...]:
-    """Every trained task's columns, on the holdout; columns of borrowed tasks have none."""
-    own = [replace(c, split="holdout", published="") for c in experiment.columns if c.task == c.trained]
+def _on_tuning_rows(experiment: Experiment) -> tuple[TaskColumn, ...]:
+    """Return every trained task's columns, on the rows outside the drawn ones; borrowed tasks have none."""
+    own = [replace(c, split="tuning", published="") for c in experiment.columns if c.task == c.trained]
     return tuple({column.id: column for column in own}.values())
 
 
-def _scores(grid: Experiment, results: Path) -> dict[tuple[str, str], float]:
-    """(row, column) -> mean holdout score, greater being better."""
-    from analysis.scores import METRICS
-
-    keys = _cells(grid, results)
-    found = {}
-    for row in grid.rows:
-        for column in grid.columns:
-            sign = 1.0 if METRICS[column.metric].greater_is_better else -1.0
-            values = [
-                _score(results / "runs" / key, column)
-                for key in keys[row.id][column.id if column.variant else column.task]
-            ]
-            found[row.id, column.id] = sign * float(np.mean(values))
-    return found
-
-
-def _score(run: Path, column: TaskColumn) -> float:
-    from analysis.scores import score
-
-    try:
-        result = json.loads((run / "result.json").read_text())["scores"][column.task]["holdout"]
-    except FileNotFoundError:
-        raise UsageError(f"the tuning run {run.name} is not done: run the same command with --tune again") from None
-    if column.metric in result:
-        return float(result[column.metric])
-    import pyarrow.parquet as pq
-
-    table = pq.ParquetFile(run / "predictions" / f"{column.task}.holdout.parquet").read().to_pandas()
-    last = table[table["epoch"] == table["epoch"].max()]
-    return score(column.metric, last["label"].to_numpy(), last["prediction"].to_numpy())
-
-
-def _cells(grid: Experiment, results: Path) -> dict[str, dict[str, list[str]]]:
-    folder = results / "experiments" / grid.name
-    for path in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True):
-        manifest = json.loads(path.read_text())
-        rows, columns = {row["id"] for row in manifest["rows"]}, {column["id"] for column in manifest["columns"]}
-        if rows >= {row.id for row in grid.rows} and columns >= {column.id for column in grid.columns}:
-            cells: dict[str, dict[str, list[str]]] = manifest["cells"]
-            return cells
-    raise UsageError(
-        f"{grid.name.removesuffix('-tuning')} was not tuned in {results}: run the same command with --tune"
-    )
-
-
-def _second(name: str, batch: int) -> Iterator[tuple[str, float]]:
-    if name in _ATTACKS:
-        yield from (("alpha", value) for value in _ASCENT)
-        return
-    options = {option.name for option in fields(METHODS[name].Config)}
-    known = next((option for option in SECOND if option in options), None)
-    if known is None:
-        yield from (("batch_size", max(1, int(batch * factor))) for factor in _BATCH)
-    else:
-        yield from ((known, value) for value in SECOND[known])
-
-
-def _with(choice: MethodChoice, name: str, value: float) -> MethodChoice:
-    return method(choice.name, **{**dict(choice.options), name: value})
+def _with(choice: MethodChoice, changes: Options) -> MethodChoice:
+    return method(choice.name, **{**dict(choice.options), **changes})

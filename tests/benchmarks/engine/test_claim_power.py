@@ -132,7 +132,9 @@ def test_where_a_spread_comes_from(entries: list[Entry]) -> None:
 
 def test_the_recorded_spreads_are_of_real_tasks() -> None:
     lines = json.loads(spread.PATH.read_text())
-    assert len({(line["task"], line["metric"], line["model"], line["max_train_samples"]) for line in lines}) == len(lines)
+    assert len({(line["task"], line["metric"], line["model"], line["max_train_samples"]) for line in lines}) == len(
+        lines
+    )
     for line in lines:
         entry = Entry(**line)
         assert entry.seeds >= 5

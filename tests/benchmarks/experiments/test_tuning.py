@@ -1,22 +1,38 @@
-"""Equal tuning budgets: as many trials for every arm, on other seeds, judged on the holdout; then the winners."""
+"""Equal tuning budgets: as many distinct trials for every arm, on other seeds and examples; then the winners."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.engine.plan import make_plan
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.experiments.planning.base import narrowed
+from benchmarks.experiments.planning.base import Experiment, narrowed
+from benchmarks.experiments.planning.compare import compare
 from benchmarks.experiments.planning.profiles import PROFILES
 from benchmarks.experiments.planning.request import Request
-from benchmarks.experiments.planning.tuning import SEEDS, trials, tuned, tuning
+from benchmarks.experiments.planning.tuning import SEEDS, axis_of, trials, tuned, tuning
+from benchmarks.spec import RunSpec, method, parse_methods
+from benchmarks.store.store import Store
+from benchmarks.tasks.sources import Source
+from benchmarks.tasks.subsample import order, outside
+from benchmarks.training.execute import execute
+from benchmarks.training.job import make_job
+from benchmarks.training.prepared import prepare
+
+Score = Callable[[str, str, float, str], float]  # arm, task, multiple of the rate, second axis
 
 
-def small_table():
+def small_table() -> Experiment:
     whole = PROFILES["small"](EXPERIMENTS["smart-table1"]())
     return narrowed(whole, tasks=("rte", "mrpc"))
 
@@ -24,79 +40,182 @@ def small_table():
 @pytest.mark.parametrize(
     "name", ["smart-table1", "smart-table1-large", "smart-table3", "sda-table2", "what-drives-smart"]
 )
-def test_every_arm_has_twelve_different_trials(name: str) -> None:
+def test_every_arm_has_six_different_trials(name: str) -> None:
     experiment = EXPERIMENTS[name]()
     for row in experiment.rows:
         tried = trials(row, experiment.settings)
-        assert len(tried) == 12
+        assert len(tried) == 6
         alone = replace(experiment, rows=tuple(trial.row for trial in tried), missing={}, seeds=(0,))
         place = experiment.places[0]
-        assert len({alone.spec(each, place, 0) for each in alone.rows}) == 12
+        assert len({alone.spec(each, place, 0) for each in alone.rows}) == 6
 
 
-def test_the_rates_are_the_papers_grid() -> None:
-    rates = {
-        trial.row.settings["learning_rate"]
-        for trial in trials(EXPERIMENTS["smart-table1"]().rows[0], {"learning_rate": 3e-5})
-    }
-    assert sorted(rates) == pytest.approx([1e-5, 2e-5, 3e-5, 5e-5])
+@pytest.mark.parametrize(
+    ("choice", "axis"),
+    [
+        (method("vanilla"), "batch_size"),
+        (method("smart"), "epsilon"),
+        (method("smart", dropout="independent"), "epsilon"),
+        (method("smart", epsilon=0.1), "mu"),
+        (method("smart-released"), "eta"),
+        (method("smoothness", direction="none"), "batch_size"),
+        (method("sda"), "K"),
+        (method("sda", K=5), "batch_size"),
+        (method("r-drop"), "alpha"),
+        (method("bregman"), "mu"),
+        (method("pgd"), "alpha"),
+    ],
+)
+def test_the_second_axis_acts_and_is_not_what_the_row_fixes(choice, axis) -> None:
+    name, values = axis_of(choice, 16, dict(choice.options))
+    assert name == axis
+    assert values[0] != values[1]
 
 
-def test_trials_use_their_own_seeds_and_see_the_holdout_only() -> None:
-    grid = tuning(small_table())
+def test_a_wider_ball_comes_with_its_step() -> None:
+    _, (narrow, wide) = axis_of(method("smart"), 16, ())
+    assert narrow == {"epsilon": 1e-5, "sigma": 1e-5, "eta": pytest.approx(1e-3)}  # the paper's
+    assert wide == {"epsilon": 1e-2, "sigma": 1e-2, "eta": pytest.approx(1.0)}
+
+
+def test_trials_use_seeds_and_examples_of_their_own(tmp_path: Path) -> None:
+    grid = tuning(small_table(), tmp_path)
     specs = [spec for *_, spec in grid.specs()]
-    assert len(specs) == 3 * 12 * 2 * 3
+    assert len(specs) == 3 * 6 * 2 * 2
     assert {spec.seed for spec in specs} == set(SEEDS)
-    assert {spec.predict for spec in specs} == {("holdout",)}
+    assert {(spec.predict, spec.tuning_rows) for spec in specs} == {(("tuning",), 2_000)}
+    rates = {spec.learning_rate for spec in specs}
+    assert sorted(rates) == pytest.approx([2.5e-5, 5e-5, 1e-4])
 
 
-def finished(results: Path, best: dict[tuple[str, str], int]) -> None:
-    """A results folder in which the given trial wins for each arm and task."""
-    grid = tuning(small_table())
+def test_the_examples_that_score_a_trial_are_outside_all_drawn_ones(little_bert: Path, glue: Path) -> None:
+    run = RunSpec(
+        task="rte", model=str(little_bert), max_train_samples=40, tuning_rows=15, predict=("tuning", "holdout"), seed=7
+    )
+    data = prepare(run, Source("local", glue))
+    ids = {each.split: set(each.rows.ids) for each in data.evaluated}
+    trained = {str(number) for number in data.train.ids}
+    assert len(ids["tuning"]) == 15
+    assert len(trained | ids["holdout"]) == 40
+    assert not ids["tuning"] & (trained | ids["holdout"])
+    other = prepare(replace(run, method="smart", batch_size=4), Source("local", glue))
+    assert {each.split: set(each.rows.ids) for each in other.evaluated} == ids  # the same for every arm and trial
+
+
+def test_rows_outside_are_all_there_are_where_fewer_are_left() -> None:
+    drawn = np.sort(order(50, 3)[:45])
+    assert sorted([*outside(50, drawn, 100, 3), *drawn]) == list(range(50))
+    assert outside(50, drawn, 2, 3).shape == (2,)
+    assert outside(50, drawn, 0, 3).shape == (0,)
+
+
+def test_a_task_whose_examples_are_all_drawn_cannot_be_tuned(little_bert: Path, glue: Path, tmp_path: Path) -> None:
+    experiment = compare(
+        tasks=("rte",),
+        methods=tuple(parse_methods("vanilla")),
+        seeds=(0,),
+        settings={"model": str(little_bert), "max_train_samples": 50},
+    )
+    with pytest.raises(UsageError, match=r"rte: its runs draw 50 of 60 .* leaves 10 to tune on"):
+        make_plan(tuning(experiment, tmp_path), Source("local", glue), Store(tmp_path))
+
+
+def finish(results: Path, score: Score, experiment: Experiment | None = None, *, idle: str = "") -> Experiment:
+    """A results folder in which the grid that is due is done, with these scores; the arm ``idle`` ignores its axis."""
+    grid = tuning(experiment or small_table(), results)
     keys = {}
     for row, task, seed, _ in grid.specs():
-        key = f"{row}-{task}-{seed}".replace("[", "_").replace("]", "_").replace("#", "_")
+        arm, _, words = row.partition("#")
+        rate, _, second = words.partition(",")
+        key = f"{row}-{task}-{seed}".replace("/", "_")
         keys[row, task, seed] = key
-        arm, _, number = row.partition("#")
         folder = results / "runs" / key
-        folder.mkdir(parents=True)
-        value = 0.9 if best[arm, task] == int(number) else 0.5 + seed / 1000
-        scores = {task: {"holdout": {"accuracy": value, "f1": 1 - value}}}
-        (folder / "result.json").write_text(json.dumps({"scores": scores}))
-    manifest = results / "experiments" / grid.name / "g.json"
-    manifest.parent.mkdir(parents=True)
+        (folder / "predictions").mkdir(parents=True, exist_ok=True)
+        value = score(arm, task, float(rate.removesuffix("x")), second) + seed / 1e6
+        scores = {task: {"tuning": {"accuracy": value, "f1": 1 - value}}}
+        (folder / "result.json").write_text(json.dumps({"scores": scores, "steps": 10}))
+        same = hash((arm, task, seed, rate, "" if arm == idle else second)) % 2**31
+        predictions = np.random.default_rng(same).integers(0, 2, 50)
+        table = pa.table({"epoch": np.full(50, 3), "label": np.zeros(50, int), "prediction": predictions})
+        pq.write_table(table, folder / "predictions" / f"{task}.tuning.parquet")
+    manifest = results / "experiments" / grid.name / f"{len(grid.rows)}.json"
+    manifest.parent.mkdir(parents=True, exist_ok=True)
     manifest.write_text(json.dumps(grid.manifest(keys, {}).to_json()))
+    os.utime(manifest, (len(grid.rows), len(grid.rows)))
+    return grid
 
 
-def test_the_winner_on_the_holdout_is_what_is_confirmed(tmp_path: Path) -> None:
+def inside(arm: str, task: str, rate: float, second: str) -> float:
+    """The middle rate and the second value of the axis win."""
+    wins_second = second in ("epsilon=0.01", "batch_size=32")
+    return 0.9 if rate == 1 and wins_second else 0.6 + 0.1 * (rate == 1) + 0.01 * wins_second
+
+
+def test_the_winner_is_what_is_confirmed(tmp_path: Path) -> None:
     experiment = small_table()
-    best = {
-        (row.id, task): 3 * i + j for i, row in enumerate(experiment.rows) for j, task in enumerate(("rte", "mrpc"))
-    }
-    finished(tmp_path, best)
+    finish(tmp_path, inside)
     chosen = tuned(experiment, tmp_path)
-    assert chosen.tuned == {row.id: {task: best[row.id, task] for task in ("rte", "mrpc")} for row in experiment.rows}
+    assert chosen.tuned == {
+        "vanilla": dict.fromkeys(("rte", "mrpc"), "1x,batch_size=32"),
+        **{f"smart[{each}]": dict.fromkeys(("rte", "mrpc"), "1x,epsilon=0.01") for each in ("shared", "independent")},
+    }
     for row in chosen.rows:
         for task in ("rte", "mrpc"):
-            wanted = trials(next(r for r in experiment.rows if r.id == row.id), experiment.settings)[
-                best[row.id, task]
-            ].row
             spec = chosen.spec(row, task, 0)
-            assert spec.learning_rate == wanted.settings["learning_rate"]
-            assert spec.batch_size == wanted.settings.get("batch_size", 16)
-            assert dict(spec.options).get("lambda_s", 1.0) == dict(wanted.method.options).get("lambda_s", 1.0)
+            assert spec.learning_rate == pytest.approx(5e-5)
+            assert spec.batch_size == (32 if row.id == "vanilla" else 16)
+            assert dict(spec.options).get("epsilon", 1e-5) == (1e-5 if row.id == "vanilla" else 1e-2)
+            assert spec.tuning_rows == 0
             assert "dev" in spec.predict
+    notes = [note for note in chosen.notes if "distinct trials" in note]
+    assert notes[0].startswith("BERT: tuned with 6 distinct trials x 2 seeds, 720 forward passes")  # 24 runs x 10 x 3
+    assert "2,160 forward passes" in notes[1]  # SMART: 9 an update
+    assert "rte accuracy 20.0" in notes[0]  # 0.9 against 0.7
+
+
+def test_the_grid_grows_for_all_arms_until_the_best_rate_is_inside(tmp_path: Path) -> None:
+    def best_at_four(arm: str, task: str, rate: float, second: str) -> float:
+        best = 4.0 if (arm, task) == ("vanilla", "rte") else 1.0
+        return 0.9 - 0.1 * abs(np.log2(rate / best)) + (0.01 if second.endswith(("32", "0.01")) else 0)
+
+    sizes = [len(finish(tmp_path, best_at_four).rows) for _ in range(3)]
+    assert sizes == [3 * 6, 3 * 8, 3 * 10]  # 2x, then 4x wins for one arm on one task: 8x is tried by all
+    assert len(tuning(small_table(), tmp_path).rows) == 30
+    assert tuned(small_table(), tmp_path).tuned["vanilla"]["rte"] == "4x,batch_size=32"
+
+
+def test_a_winner_at_the_end_of_the_grid_is_not_confirmed(tmp_path: Path) -> None:
+    finish(tmp_path, lambda arm, task, rate, second: 0.5 - 0.1 * rate)
+    with pytest.raises(UsageError, match=r"not tuned to the end .* its grid has 4 learning rates"):
+        tuned(small_table(), tmp_path)
+
+
+def test_an_axis_that_changes_no_prediction_is_refused(tmp_path: Path) -> None:
+    finish(tmp_path, inside, idle="smart[shared]")
+    with pytest.raises(UsageError, match=r"smart\[shared\] has 3 distinct trials of 6 on rte: epsilon changes no"):
+        tuned(small_table(), tmp_path)
+
+
+def test_a_trial_runs_and_is_scored_on_its_own_rows(little_bert: Path, glue: Path, tmp_path: Path) -> None:
+    run = RunSpec(task="rte", model=str(little_bert), epochs=2, max_train_samples=30, tuning_rows=20, seed=100)
+    run = replace(run, predict=("tuning",), predict_each=("holdout",))
+    store = Store(tmp_path)
+    store.prepare()
+    outcome = execute(make_job(run, Source("local", glue)), store)
+    assert outcome.state == "done"
+    table = pq.read_table(store.runs / outcome.key / "predictions" / "rte.tuning.parquet").to_pandas()
+    assert (len(table), set(table["epoch"])) == (20, {2})
 
 
 def test_tuning_that_is_missing_or_would_leak_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="was not tuned"):
+    with pytest.raises(UsageError, match="not tuned to the end"):
         tuned(small_table(), tmp_path)
     with pytest.raises(UsageError, match="tuned on"):
         tuned(replace(small_table(), seeds=(100,)), tmp_path)
-    with pytest.raises(UsageError, match="no holdout"):
-        tuning(EXPERIMENTS["smart-table5"]())
+    with pytest.raises(UsageError, match="in several ways"):
+        tuning(EXPERIMENTS["smart-table5"](), tmp_path)
     with pytest.raises(UsageError, match="nothing to tune"):
-        tuning(EXPERIMENTS["smart-sensitivity"]())
+        tuning(EXPERIMENTS["smart-sensitivity"](), tmp_path)
 
 
 def test_the_options_reach_the_experiment() -> None:
