@@ -19,8 +19,6 @@ from cyclopts import Parameter, Token, validators
 
 from benchmarks.spec_checks import SETTINGS
 
-from benchmarks.spec_checks import SETTINGS
-
 if TYPE_CHECKING:
     from cyclopts.completion import CompletionContext
 

@@ -136,7 +136,7 @@ class Request(GridOptions, TuningOptions):
         return options.command(verb, self.name, *words, *options.results_words(self.results), *further)
 
     def rerun(self) -> str:
-        """Return a command line that does one finished run again, ``KEY``, and compares its predictions byte for byte."""
+        """Return a command line that does one finished run again, ``KEY``, and compares predictions byte for byte."""
         words = options.words(self, _OF_A_RUN)
         return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 
