@@ -71,9 +71,11 @@ class Request(GridOptions, TuningOptions):
     def checked_experiment(self) -> Experiment:
         """Return the experiment after every run of it was looked at; no data are read.
 
-        Raises: UsageError, UnknownNameError: for a run that cannot be, or a model that has not so many layers.
+        Raises: UsageError, UnknownNameError: for a run that cannot be, a model that has not so many layers, or a source
+            of data that cannot be meant.
         """
         experiment = self.experiment()
+        self.where(experiment)
         _check_models(experiment)
         return experiment
 
