@@ -37,6 +37,11 @@ def whole(kind: Any, tokens: Sequence[Token]) -> int:
     return int(text)
 
 
+def settings(context: CompletionContext) -> list[str]:
+    """Offer the settings of a run, each with its equals sign."""
+    return [f"{name}=" for name in SETTINGS]
+
+
 def listed(kind: str) -> Completer:
     """Return a completer for a comma-separated list of a kind's names: it completes the last of them."""
 
@@ -113,7 +118,7 @@ class GridOptions(DataOptions):
         Parameter(
             name="--set",
             help="any other setting of a run: --set batch_size=32 (see `smart-repro show spec`)",
-            completer=lambda context: [f"{name}=" for name in SETTINGS],
+            completer=settings,
         ),
     ] = None
     grid_name: Annotated[

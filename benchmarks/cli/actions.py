@@ -186,7 +186,7 @@ def import_plugins(plugins: list[str] | None) -> None:
             importlib.import_module(module)
         except Exception as error:
             raise UsageError(
-                f"--import {module}: importing it fails ({type(error).__name__}: {error}); correct the name or the module"
+                f"--import {module}: importing it fails ({type(error).__name__}: {error}); correct name or module"
             ) from error
 
 

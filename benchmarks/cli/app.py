@@ -498,9 +498,13 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _usage(error: CycloptsError) -> str:
     """Return what the parser refused, in one line with the remedy."""
+    text = " ".join(str(error).split()).rstrip(".")
+    token = getattr(error, "token", None) or next(iter(error.argument.tokens if error.argument else ()), None)
+    if token is not None and token.source not in ("", "cli") and token.source not in text:
+        text += f" (in {token.source})"
     verb = " ".join(error.command_chain or ())
     help_line = " ".join(["smart-repro", *([verb] if verb else []), "--help"])
-    return f"{' '.join(str(error).split()).rstrip('.')}; `{help_line}` says what can be given"
+    return f"{text}; `{help_line}` says what can be given"
 
 
 def _refuse(message: str) -> int:

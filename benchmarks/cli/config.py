@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 NAME = "smart-repro.toml"
 _SOURCES = ("source", "data_dir", "data_file")  # together they say where data come from
 # `check` has runs of its own, which today's code must do: no file of defaults may change what is compared.
-_NOT_CHECKED = frozenset("results profile tasks methods seeds model layers max_train_samples epochs set name".split())
+_NOT_CHECKED = frozenset(
+    ["results", "profile", "tasks", "methods", "seeds", "model", "layers", "max_train_samples", "epochs", "set", "name"]
+)
 _NO_OPTIONS = ("config", "default_data_dir", "help", "version")
 _LISTS = ("tasks", "methods")  # typed with commas; a list in the file
 
@@ -50,7 +52,7 @@ class Config:
         return None if folder is None or self.path is None else self.path.parent / Path(folder).expanduser()
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Give the options of one command the file's values where the command line says nothing (called by cyclopts)."""
+        """Give the options of one command the file's values where they were not typed; cyclopts calls it."""
         if self.path is None:
             return
         names = {name for argument in arguments for name in _option_names(argument)}
@@ -65,8 +67,8 @@ class Config:
     ) -> dict[str, Any]:
         """Return the values that this command line leaves open.
 
-        Where data come from is one question: if the command line or the environment says anything about it, the file is
-        not asked. Its ``data_dir`` is a default of a lower rank, so that it does not stand in the way of generated data.
+        Where data come from is one question: if the command line or the environment says anything about it, the file
+        is not asked. Its ``data_dir`` is a default of a lower rank, which does not stand in the way of generated data.
         """
         from benchmarks.tasks.sources import VARIABLE
 

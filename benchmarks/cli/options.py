@@ -1,4 +1,4 @@
-"""Options of the command line that are no part of what is run: where results lie, how the work is done, what is printed.
+"""Options of the command line that are no part of what is run: how the work is done and what is printed.
 
 What is run is :class:`benchmarks.options.GridOptions`.
 """

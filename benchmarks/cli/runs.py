@@ -15,6 +15,7 @@ from benchmarks.cli.actions import CHECK_FAILED, DONE, hint, print_json, print_t
 from benchmarks.cli.options import Data, Json, Key
 from benchmarks.errors import UsageError
 from benchmarks.options import RESULTS, DataOptions, Plugins, Results, command, results_words
+from smart_repro.registry import UnknownNameError
 
 runs_app = App(help="List, show, compare, rerun, remove, pack, unpack and publish the runs of a results folder.")
 
@@ -110,7 +111,8 @@ def rerun(
     prepare(plugins or [])
     store = _store(results)
     whole_key = runs.find(store, key)
-    generated = TASKS[store.spec(whole_key).task].generated and not (where.source or where.data_dir)
+    task = TASKS.get(store.spec(whole_key).task)  # None: a plug-in's, and no --import; the run itself says so below
+    generated = task is not None and task.generated and not (where.source or where.data_dir)
     kind = "generated" if generated else where.source
     files = parse_data_files(where.data_file or [])
     source = resolve_source(kind, where.data_dir, files, default_dir=where.default_data_dir)
@@ -119,7 +121,10 @@ def rerun(
         print(f"{whole_key} is reproduced, byte for byte; its weights: {store.weights(whole_key)}")
         hint(False, command("export", whole_key, *results_words(results)))
         return DONE
-    differing = runs.rerun(store, whole_key, source)
+    try:
+        differing = runs.rerun(store, whole_key, source)
+    except UnknownNameError as error:
+        raise UsageError(f"{error}; what a plug-in registers needs its module: --import MODULE") from error
     print(runs.rerun_text(whole_key, differing))
     return CHECK_FAILED if differing["predictions"] else DONE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.tasks.base import Task
 from smart_repro.registry import Registry
 
-TASKS: Registry[Task] = Registry("task", listing="smart-repro list tasks")
+TASKS: Registry[Task] = Registry("task", listing="smart-repro list tasks", entry_points="smart_repro.tasks")
 
 
 def register(task: Task) -> Task:

@@ -45,7 +45,7 @@ def resolve_source(
     """The source a command line means: a data folder (given, or in SMART_REPRO_DATA) is read alone, else the hub.
 
     Args:
-        default_dir: the data folder of a file of defaults; it counts where neither option nor environment says anything.
+        default_dir: the data folder of a file of defaults, for where neither option nor environment names one.
 
     Raises: UsageError: if the options contradict each other.
     """

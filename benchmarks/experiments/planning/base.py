@@ -356,7 +356,9 @@ def _like(value: Any, default: Any) -> Any:
 
 
 # Each takes nothing and gives the experiment as published; profiles transform it. `compare` is made from options.
-EXPERIMENTS: Registry[Callable[[], Experiment]] = Registry("experiment", listing="smart-repro list experiments")
+EXPERIMENTS: Registry[Callable[[], Experiment]] = Registry(
+    "experiment", listing="smart-repro list experiments", entry_points="smart_repro.experiments"
+)
 
 
 def narrowed(

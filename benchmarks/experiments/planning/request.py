@@ -73,9 +73,11 @@ class Request(GridOptions, TuningOptions):
     def checked_experiment(self) -> Experiment:
         """Return the experiment after every run of it was looked at; no data are read.
 
-        Raises: UsageError, UnknownNameError: for a run that cannot be, or a model that has not so many layers.
+        Raises: UsageError, UnknownNameError: for a run that cannot be, a model that has not so many layers, or a source
+            of data that cannot be meant.
         """
         experiment = self.experiment()
+        self.where(experiment)
         _check_models(experiment)
         return experiment
 
@@ -138,7 +140,7 @@ class Request(GridOptions, TuningOptions):
         return options.command(verb, self.name, *words, *options.results_words(self.results), *further)
 
     def rerun(self) -> str:
-        """Return a command line that does one finished run again, ``KEY``, and compares its predictions byte for byte."""
+        """Return a command line that does one finished run again, ``KEY``, and compares predictions byte for byte."""
         words = options.words(self, _OF_A_RUN)
         return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 

@@ -363,3 +363,44 @@ def test_an_unreadable_default_is_an_error_of_its_own(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(UsageError, match=r"x\.toml cannot be read"):
         config.read(path, set)
+
+
+# --- the next command ---
+
+
+def next_command(err: str) -> list[str]:
+    """The words of the command that a verb names last."""
+    (line,) = [line for line in err.splitlines() if line.startswith("Next: ")]
+    return shlex.split(line.removeprefix("Next: "))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compare", "--tasks", "demo-rte,demo-cola", "--methods", "smart[independent]:lambda_s=3,vanilla"],
+        ["compare", "--tasks", "demo-rte", "--methods", "vanilla", "--name", "mine", "--results", "my results"],
+        ["compare", "--tasks", "demo-rte", "--methods", "vanilla", "--set", "clip=none", "--set", "batch_size=8"],
+        ["smart-table3", "--tasks", "rte", "--methods", "vanilla", "--seeds", "3,7", "--layers", "1", "--tune"],
+        ["compare", "--tasks", "demo-rte", "--methods", "vanilla", "--workers", "3", "--import", "json"],
+    ],
+)
+def test_the_next_command_can_be_pasted_and_asks_for_the_same(shell: Shell, words: list[str]) -> None:
+    code, _, err = shell("plan", *words)
+    assert code == 0, err
+    program, verb, *rest = next_command(err)
+    assert (program, verb) == ("smart-repro", "run")
+    cli.app.config = ()
+    typed = cli.app.parse_args(["plan", *words])[1].arguments
+    offered = cli.app.parse_args(["run", *rest])[1].arguments
+    workers = typed.pop("workers", None)
+    assert workers == (offered.pop("execution").workers if workers else None)
+    assert offered == typed
+
+
+def test_data_names_a_command_with_the_tasks_and_the_folder_it_was_given(shell: Shell, glue: Path) -> None:
+    code, _, err = shell("data", "rte", "--data-dir", glue)
+    assert code == 0, err
+    expected = ["compare", "--tasks", "rte", "--methods", "vanilla,smart", "--data-dir", str(glue)]
+    assert next_command(err) == ["smart-repro", "run", *expected]
+    assert next_command(shell("list", "claims")[2])[:2] == ["smart-repro", "show"]
+    assert shell(*next_command(shell("list", "claims")[2])[1:])[0] == 0
