@@ -10,8 +10,8 @@ from benchmarks.engine.spread import ASSUMED, spread_of
 if TYPE_CHECKING:
     from analysis.power import Noise
     from analysis.schema import Claim
-    from benchmarks.experiments.planning.base import TaskColumn
     from benchmarks.engine.plan import Plan
+    from benchmarks.experiments.planning.base import TaskColumn
 
 SAMENESS = ("no less", "no greater", "the same")
 _DEFAULT = {"model": "tiny", "max_train_samples": None}

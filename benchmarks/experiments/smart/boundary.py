@@ -55,7 +55,9 @@ def moons(n: int, seed: int, wrong: float = 0.0) -> tuple[np.ndarray, np.ndarray
     return points, np.where(flipped, 1 - labels, labels), flipped
 
 
-def boundary(row: MethodRow, seed: int, *, radius: float, n: int = POINTS, steps: int = STEPS, grid: int = 81) -> Boundary:
+def boundary(
+    row: MethodRow, seed: int, *, radius: float, n: int = POINTS, steps: int = STEPS, grid: int = 81
+) -> Boundary:
     """Train one network and evaluate it on a grid and on fresh points.
 
     Args:

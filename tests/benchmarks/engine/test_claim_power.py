@@ -15,6 +15,7 @@ from benchmarks.engine import spread
 from benchmarks.engine.claim_power import claim_line, claim_lines
 from benchmarks.engine.plan import Plan, make_plan
 from benchmarks.engine.spread import ASSUMED, MEASURED, POOLED, Entry, spread_of
+from benchmarks.experiments.planning.base import TaskColumn
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.spec import parse_methods
 from benchmarks.store.store import Store
