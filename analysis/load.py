@@ -12,15 +12,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from analysis.records import ResultsError, read_json
+
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
 T = TypeVar("T")
-
-
-class ResultsError(ValueError):
-    """A result folder that cannot be read: names the file, what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -340,23 +337,6 @@ def texts(results: str | Path, task: str, split: str, fingerprint: str = "") -> 
     table = pq.ParquetFile(path).read()
     of = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
     return None if fingerprint and of and of != fingerprint else table.to_pandas()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """One JSON object. Raises ResultsError naming the file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ResultsError(f"{path} does not exist: the folder was not written by smart-repro, or was edited") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ResultsError(f"{path} is not JSON ({error}): delete its folder and run the experiment again") from error
-    if not isinstance(value, dict):
-        raise ResultsError(f"{path} holds a {type(value).__name__}, not an object: it was not written by smart-repro")
-    if value.get("schema", SCHEMA) > SCHEMA:
-        raise ResultsError(
-            f"{path} has schema {value['schema']}, this version reads up to {SCHEMA}: update smart-repro"
-        )
-    return value
 
 
 def _lines(results: str | Path, key: str) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,10 @@ FORBIDDEN = {
     "analysis": {"smart_repro", "benchmarks", "torch", "transformers", "accelerate"},
 }
 # what of the analysis the suite may use; its command line and report verbs may use the rest
-PURE = {"analysis.scores", "analysis.power", "analysis.claims", "analysis.drift"}
+PURE = {
+    *("analysis.scores", "analysis.power", "analysis.claims", "analysis.drift"),
+    *("analysis.records", "analysis.integrity", "analysis.run_fields"),
+}
 REPORTING = {"actions.py", "check.py", "export.py"}
 # the one file of the core that hands over to the suite, when the command is run
 COMMAND = "_command.py"
