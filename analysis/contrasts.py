@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from analysis.cells import Scored, parents_of, read_cell
 from analysis.crossed import Components, layout, of_metric
-from analysis.load import Column, Manifest, ResultsError
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, per_item
 
 
@@ -28,7 +29,7 @@ class Arm:
 
 
 def difference(
-    results: str | Path, manifest: Manifest, a: str, b: str, column: Column, epoch: int | str = "last"
+    results: Results, manifest: Manifest, a: str, b: str, column: Column, epoch: int | str = "last"
 ) -> list[Arm]:
     """Row ``a`` minus row ``b``. Raises ResultsError naming the row that cannot be read, with the planner's reason."""
     return [
@@ -36,7 +37,7 @@ def difference(
     ]
 
 
-def against_parents(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[Arm]:
+def against_parents(results: Results, manifest: Manifest, row: str, column: Column) -> list[Arm]:
     """A row of combined runs minus the mean of the runs each of them combines.
 
     Raises: ResultsError: a run that combines none, or the parents are not here.
@@ -46,7 +47,7 @@ def against_parents(results: str | Path, manifest: Manifest, row: str, column: C
     return [Arm(1.0, own, column), *(Arm(-1.0 / len(parents), each, column) for each in parents)]
 
 
-def reading(results: str | Path, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
+def reading(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
     """One cell. Raises ResultsError: "row on task: why it is not here"."""
     try:
         return read_cell(results, manifest, row, column, epoch)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,8 @@ from analysis.calibration import temperature
 from analysis.cells import logits as logits_of
 from analysis.crossed import Components, combine, layout
 from analysis.interval import Interval
-from analysis.load import ResultsError, is_done, predictions
+from analysis.records import ResultsError
+from analysis.results import Results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,13 +58,13 @@ class Outputs:
         return chosen
 
 
-def read_outputs(results: str | Path, keys: Mapping[int, str], task: str, split: str) -> Outputs:
+def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: str) -> Outputs:
     """The finished runs among ``keys`` (seed -> key). Raises ResultsError: none is finished, or they differ in
     items."""
-    done = {seed: key for seed, key in keys.items() if is_done(results, key)}
+    done = {seed: key for seed, key in keys.items() if results.is_done(key)}
     if not done:
         raise ResultsError(f"no run on {task} is finished")
-    frames = [predictions(results, key, task, split) for key in done.values()]
+    frames = [results.predictions(key, task, split) for key in done.values()]
     first = frames[0]
     if any(not np.array_equal(frame["id"], first["id"]) for frame in frames):
         raise ResultsError(f"the runs were scored on different items of {task}.{split}")
@@ -78,12 +78,12 @@ def read_outputs(results: str | Path, keys: Mapping[int, str], task: str, split:
     )
 
 
-def read_holdouts(results: str | Path, keys: Mapping[int, str], task: str) -> Holdouts:
+def read_holdouts(results: Results, keys: Mapping[int, str], task: str) -> Holdouts:
     """Labels and logits of each finished run's own holdout: every seed sets other examples aside."""
     found = {}
     for seed, key in keys.items():
         try:
-            frame = predictions(results, key, task, "holdout")
+            frame = results.predictions(key, task, "holdout")
         except ResultsError:
             continue
         found[seed] = (frame["label"].to_numpy(), logits_of(frame))

@@ -26,7 +26,9 @@ from analysis.claims.claim import (
 from analysis.claims.kinds import Case
 from analysis.claims.rule import judge
 from analysis.claims.words import in_words, not_decidable
-from analysis.load import Manifest, ResultsError
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Manifest
 
 Decide = Callable[[Case], Verdict]
 
@@ -58,15 +60,16 @@ KINDS: dict[str, Decide] = {
 }
 
 
-def decide_all(results: str | Path, manifest: Manifest) -> list[Verdict]:
+def decide_all(results: str | Path | Results, manifest: Manifest) -> list[Verdict]:
     """A verdict for every claim of the manifest, in its order.
 
     Raises: ResultsError: a claim of the manifest cannot be read at all.
     """
-    return [decide(results, manifest, read_claim(raw)) for raw in manifest.claims]
+    opened = Results.open(results)
+    return [decide(opened, manifest, read_claim(raw)) for raw in manifest.claims]
 
 
-def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
+def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     """The verdict of one claim from the stored runs of its rows, at the seeds they share on every task."""
     data = f"profile {manifest.profile}" if manifest.profile else "own grid"
     if any(text.startswith("Generated data") for text in manifest.warnings):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from analysis.interval import Interval
-from analysis.load import ResultsError
+from analysis.records import ResultsError
 
 SUPPORTED, CONTRADICTED, NO_EFFECT = "supported", "contradicted", "no relevant effect"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,9 @@ from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
 from analysis.claims.words import measured
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
-from analysis.load import Column, Manifest, ResultsError, is_done
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 
@@ -25,7 +26,7 @@ from analysis.selection import selected
 class Case:
     """A claim with the results it is decided from."""
 
-    results: str | Path
+    results: Results
     manifest: Manifest
     claim: Claim
 
@@ -75,7 +76,7 @@ class Case:
         except ResultsError as error:
             return str(error)
         for row in (self.claim.a, self.claim.b):
-            done = {s for s, key in seeded(self.results, self.manifest, row, column) if is_done(self.results, key)}
+            done = {s for s, key in seeded(self.results, self.manifest, row, column) if self.results.is_done(key)}
             if not set(self.manifest.seeds) <= done:
                 return f"{row} on {task} has {len(done)} of {len(self.manifest.seeds)} seeds"
         return ""

@@ -30,7 +30,9 @@ from analysis.claims.kinds import Case
 from analysis.contrasts import reading
 from analysis.descriptive import variance_ratio_test
 from analysis.interval import Interval, t_interval
-from analysis.load import Column, ResultsError, Run, is_done, measures, read_log, read_run
+from analysis.records import ResultsError
+from analysis.results import Run
+from analysis.schema import Column
 
 RADIUS = 1e-9  # relative: two radii this close are the same
 
@@ -112,7 +114,7 @@ def stays_between(case: Case) -> Verdict:
     (column,) = case.columns()
     means = []
     for _, key in _done(case, claim.a, column):
-        values = list(curves.binned(read_log(case.results, key), about["quantity"]).values())
+        values = list(curves.binned(case.results.log(key), about["quantity"]).values())
         if not values:
             raise ResultsError(f"{claim.a} on {column.task}: {about['quantity']} was not logged")
         means.append(float(np.mean(values[int(about.get("after", 0.0) * len(values)) :])))
@@ -145,7 +147,7 @@ def times(interval: Interval) -> Interval:
 
 
 def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
-    found = [(s, k) for s, k in seeded(case.results, case.manifest, row, column) if is_done(case.results, k)]
+    found = [(s, k) for s, k in seeded(case.results, case.manifest, row, column) if case.results.is_done(k)]
     if not found:
         raise ResultsError(f"{row} on {column.task}: {case.manifest.reason(row, column) or 'not run'}")
     return found
@@ -162,7 +164,7 @@ def _common_seeds(case: Case) -> list[int]:
 def _cost_ratios(case: Case, column: Column, quantity: str, seeds: Sequence[int]) -> np.ndarray:
     """``(seeds,)`` logarithms of row a's cost over row b's. Raises ResultsError: timed on different machines."""
     rows = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b)]
-    a, b = ([read_run(case.results, keys[seed]) for seed in seeds] for keys in rows)
+    a, b = ([case.results.run(keys[seed]) for seed in seeds] for keys in rows)
     machines = {_machine(run) for run in a + b}
     if len(machines) > 1:
         raise ResultsError(f"its runs were made on different machines ({'; '.join(sorted(machines))})")
@@ -199,7 +201,7 @@ def _measures(
 ) -> list[float]:
     keys, found = dict(_done(case, row, column)), []
     for seed in seeds:
-        value = _quantity(measures(case.results, keys[seed]), quantity, radius)
+        value = _quantity(case.results.measures(keys[seed]), quantity, radius)
         if value is None or not value > 0:
             raise ResultsError(f"{row} on {column.task}: run {keys[seed][:12]} measured no {quantity}")
         found.append(value)

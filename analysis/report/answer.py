@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis.claims import CONTRADICTED, INCONCLUSIVE, NO_EFFECT, NOT_RUN, SUPPORTED, Verdict
-from analysis.load import Manifest, Run
+from analysis.results import Run
+from analysis.schema import Manifest
 from analysis.scores import METRICS
 from analysis.tables import digits_of, interval, number, records
 
