@@ -20,10 +20,12 @@ import pandas as pd
 from analysis import claims, curves, frames, tables
 from analysis.claims.claim import POINTS
 from analysis.comparison import compare
-from analysis.load import Manifest, history, is_done, latest_manifest, load, predictions, read_run, run_keys
+from analysis.load import load
+from analysis.results import Results
+from analysis.schema import Manifest
 
 HERE = Path(__file__).resolve().parents[1]  # docs/
-PUBLISHED = HERE.parent / "results" / "published"
+PUBLISHED = Results.open(HERE.parent / "results" / "published")
 PAGE = HERE / "FINDINGS.md"
 ATTACKS = {  # title -> experiment (benchmarks/experiments/attacks.py)
     "seeds 10 to 17": "attack-seeds",
@@ -49,8 +51,8 @@ def page() -> str:
 @lru_cache
 def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
-    keys = run_keys(PUBLISHED)
-    on_gpu = sum(read_run(PUBLISHED, key).environment["device"] == "cuda" for key in keys)
+    keys = PUBLISHED.run_keys()
+    on_gpu = sum(PUBLISHED.run(key).environment["device"] == "cuda" for key in keys)
     found = {"runs": f"{len(keys):,}", "runs/cuda": f"{on_gpu:,}", **differing()}
     for name in _names():
         manifest = _manifest(name)
@@ -158,11 +160,11 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
     column = next(column for column in manifest.columns if column.task == task)
     away = curves.diverged(curves.read_logs(PUBLISHED, manifest), manifest).set_index(["row", "column"])["diverged"]
     for row in manifest.rows:
-        keys = [key for key in manifest.keys(row.id, column) if is_done(PUBLISHED, key)]
+        keys = [key for key in manifest.keys(row.id, column) if PUBLISHED.is_done(key)]
         if not keys or column.metric in ("pearson", "spearman"):
             continue
-        answers = [predictions(PUBLISHED, key, task, column.split) for key in keys]
-        logs = [history(PUBLISHED, key) for key in keys]
+        answers = [PUBLISHED.predictions(key, task, column.split) for key in keys]
+        logs = [PUBLISHED.history(key) for key in keys]
         means = {
             "accuracy": 100 * np.mean([(each["label"] == each["prediction"]).mean() for each in answers]),
             "commonest": 100 * np.mean([each["prediction"].value_counts(normalize=True).max() for each in answers]),
@@ -181,7 +183,7 @@ BLOCKS: dict[str, Callable[[Manifest], str]] = {"table": table, "claims": verdic
 
 @lru_cache
 def _manifest(name: str) -> Manifest:
-    return latest_manifest(PUBLISHED, name)
+    return PUBLISHED.manifest(name)
 
 
 @lru_cache
@@ -196,7 +198,7 @@ def _verdicts(name: str) -> list[claims.Verdict]:
 
 
 def _names() -> list[str]:
-    return sorted(path.name for path in (PUBLISHED / "experiments").iterdir())
+    return PUBLISHED.experiments()
 
 
 if __name__ == "__main__":
