@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.results import Log, Results
-from analysis.schema import Column, Manifest
+from analysis.schema import LOSS_PARTS, Column, Manifest
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LOSS_PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
 LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")
 POINTS = 60  # a drawn curve has at most so many: each is the mean of the updates it stands for
 

@@ -79,9 +79,9 @@ def experiment(runs: pd.DataFrame, by: str | Sequence[str] = "method", baseline:
     if baseline is not None and baseline not in set(arms):
         raise ResultsError(f"no arm named {baseline!r}; there are: {', '.join(dict.fromkeys(arms))}")
     ordered = dict.fromkeys([*([] if baseline is None else [baseline]), *arms])
-    cells: dict[str, dict[str, list[str]]] = {arm: {} for arm in ordered}
+    cells: dict[str, dict[str, tuple[str, ...]]] = {arm: {} for arm in ordered}
     for (arm, task, split, metric), rows in runs.groupby([arms, "task", "split", "metric"], sort=False):
-        cells[str(arm)][f"{task}.{split}.{metric}"] = [key for _, key in _seeds(rows)]
+        cells[str(arm)][f"{task}.{split}.{metric}"] = tuple(key for _, key in _seeds(rows))
     return Manifest(
         name="selection",
         title="Selected runs",

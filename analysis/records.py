@@ -14,6 +14,16 @@ class ResultsError(ValueError):
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """One JSON object that a run's folder holds. Raises ResultsError naming the file; also for a newer schema."""
+    value = read_object(path)
+    if value.get("schema", SCHEMA) > SCHEMA:
+        raise ResultsError(
+            f"{path} has schema {value['schema']}, this version reads up to {SCHEMA}: update smart-repro"
+        )
+    return value
+
+
+def read_object(path: Path) -> dict[str, Any]:
     """One JSON object. Raises ResultsError naming the file."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -23,8 +33,4 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ResultsError(f"{path} is not JSON ({error}): delete its folder and run the experiment again") from error
     if not isinstance(value, dict):
         raise ResultsError(f"{path} holds a {type(value).__name__}, not an object: it was not written by smart-repro")
-    if value.get("schema", SCHEMA) > SCHEMA:
-        raise ResultsError(
-            f"{path} has schema {value['schema']}, this version reads up to {SCHEMA}: update smart-repro"
-        )
     return value

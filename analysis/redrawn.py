@@ -322,7 +322,7 @@ def selection(study: Study) -> Iterator[Drawing]:
     """The same runs at the last epoch, the best on dev, and the best on the holdout."""
     import pandas as pd
 
-    hows = study.manifest.about.get("selections") or ["last", "best-dev", "best-holdout"]
+    hows = study.manifest.selections
     for column in study.manifest.columns:
         scale, found = _scale(column), []
         for row in study.manifest.rows:

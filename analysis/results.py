@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import numerics_of
-from analysis.records import ResultsError, read_json
-from analysis.schema import Manifest, load_manifest
+from analysis.records import ResultsError, read_json, read_object
+from analysis.schema import Manifest, SchemaError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,6 +225,15 @@ class Results:
         table = pq.ParquetFile(path).read()
         of = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
         return None if fingerprint and of and of != fingerprint else table.to_pandas()
+
+
+def load_manifest(path: str | Path) -> Manifest:
+    """Read one ``results/experiments/<name>/<grid-hash>.json``, of this or an older version. Raises ResultsError."""
+    path = Path(path)
+    try:
+        return Manifest.from_json({"grid": path.stem, **read_object(path)})
+    except SchemaError as error:
+        raise ResultsError(f"{path}: {error}; plan the experiment again to rewrite it") from error
 
 
 class _Kept:

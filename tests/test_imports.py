@@ -15,8 +15,8 @@ FORBIDDEN = {
 }
 # what of the analysis the suite may use; its command line and report verbs may use the rest
 PURE = {
+    *("analysis.schema", "analysis.records", "analysis.run_fields", "analysis.integrity", "analysis.results"),
     *("analysis.scores", "analysis.power", "analysis.claims", "analysis.drift"),
-    *("analysis.records", "analysis.integrity", "analysis.run_fields"),
 }
 REPORTING = {"actions.py", "check.py", "export.py"}
 # the one file of the core that hands over to the suite, when the command is run

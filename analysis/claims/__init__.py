@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from analysis import schema
 from analysis.claims import kinds, logged
 from analysis.claims.claim import (
     CONTRADICTED,
@@ -19,54 +21,36 @@ from analysis.claims.claim import (
     NOT_RUN,
     SMALLER,
     SUPPORTED,
-    Claim,
     Verdict,
-    read_claim,
 )
 from analysis.claims.kinds import Case
 from analysis.claims.rule import judge
 from analysis.claims.words import in_words, not_decidable
 from analysis.records import ResultsError
 from analysis.results import Results
-from analysis.schema import Manifest
+from analysis.schema import Claim, Kind, Manifest
 
-Decide = Callable[[Case], Verdict]
+Judge = Callable[[Case, Any], Verdict]  # the case, and the claim's test: of the kind it is registered for
 
-HISTORY: dict[str, Decide] = {
-    "selections": kinds.selections,
-    "constant": kinds.against_constant,
-    "epoch": kinds.at_epoch,
-    "between": logged.stays_between,
-    "quantity": logged.measured,
-}
-
-
-def history(case: Case) -> Verdict:
-    """What is stored beside the last epoch's score; ``about`` says which."""
-    for name, function in HISTORY.items():
-        if name in case.claim.about:
-            return function(case)
-    raise ResultsError(f"the claim is about {', '.join(case.claim.about) or 'nothing'}, which this version cannot read")
-
-
-KINDS: dict[str, Decide] = {
-    "difference": kinds.difference,
-    "interaction": kinds.interaction,
-    "agreement": kinds.agreement,
-    "variance": logged.variance,
-    "cost": logged.cost,
-    "sweep": kinds.sweep,
-    "history": history,
+JUDGES: dict[type[Kind], Judge] = {
+    schema.Difference: kinds.difference,
+    schema.Interaction: kinds.interaction,
+    schema.Agreement: kinds.agreement,
+    schema.Sweep: kinds.sweep,
+    schema.AtEpoch: kinds.at_epoch,
+    schema.NearConstant: kinds.near_constant,
+    schema.Selection: kinds.selection,
+    schema.Variance: logged.variance,
+    schema.Cost: logged.cost,
+    schema.LossBetween: logged.loss_between,
+    schema.Measured: logged.measured,
 }
 
 
 def decide_all(results: str | Path | Results, manifest: Manifest) -> list[Verdict]:
-    """A verdict for every claim of the manifest, in its order.
-
-    Raises: ResultsError: a claim of the manifest cannot be read at all.
-    """
+    """Return a verdict for every claim of the manifest, in its order."""
     opened = Results.open(results)
-    return [decide(opened, manifest, read_claim(raw)) for raw in manifest.claims]
+    return [decide(opened, manifest, claim) for claim in manifest.claims]
 
 
 def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
@@ -74,12 +58,9 @@ def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     data = f"profile {manifest.profile}" if manifest.profile else "own grid"
     if any(text.startswith("Generated data") for text in manifest.warnings):
         data = f"generated data, {data}"
-    if claim.kind not in KINDS:
-        reason = f"claims of the kind {claim.kind!r} are unknown to this version: update smart-repro"
-        return Verdict(claim, NOT_RUN, reason=reason, data=data)
     try:
         case = Case(results, manifest, claim).on_complete_tasks()
-        found = KINDS[claim.kind](case)
+        found = JUDGES[type(claim.test)](case, case.claim.test)
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
         return replace(found, claim=replace(found.claim, tasks=claim.tasks), tasks=part, data=data)
     except ResultsError as error:
@@ -87,6 +68,19 @@ def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
 
 
 __all__ = [
-    "CONTRADICTED", "INCONCLUSIVE", "KINDS", "LEVEL", "NOT_RUN", "NO_EFFECT", "SMALLER", "SUPPORTED", "Claim",
-    "Verdict", "decide", "decide_all", "in_words", "judge", "not_decidable", "read_claim",
-]  # fmt: skip
+    "CONTRADICTED",
+    "INCONCLUSIVE",
+    "JUDGES",
+    "LEVEL",
+    "NOT_RUN",
+    "NO_EFFECT",
+    "SMALLER",
+    "SUPPORTED",
+    "Claim",
+    "Verdict",
+    "decide",
+    "decide_all",
+    "in_words",
+    "judge",
+    "not_decidable",
+]

@@ -11,13 +11,24 @@ import numpy as np
 from analysis import contrasts, errors
 from analysis.cells import seeded
 from analysis.claims import rule
-from analysis.claims.claim import LEVEL, NATS, POINTS, Claim, Verdict
+from analysis.claims.claim import LEVEL, NATS, POINTS, Verdict
 from analysis.claims.words import measured
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
 from analysis.records import ResultsError
 from analysis.results import Results
-from analysis.schema import Column, Manifest
+from analysis.schema import (
+    Agreement,
+    AtEpoch,
+    Claim,
+    Column,
+    Difference,
+    Interaction,
+    Manifest,
+    NearConstant,
+    Selection,
+    Sweep,
+)
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 
@@ -31,20 +42,19 @@ class Case:
     claim: Claim
 
     def columns(self, ids: Sequence[str] | None = None, tasks: Sequence[str] | None = None) -> list[Column]:
-        """The columns of these ids, else those the claim names, else the first that fits of each of its tasks.
+        """Return the columns of these ids; without ids, the first column that fits of each of the (claim's) tasks.
 
         Raises: ResultsError: a column is not in this experiment, with the planner's reason.
         """
-        claim, there = self.claim, {column.id: column for column in self.manifest.columns}
-        wanted = ids if ids is not None else claim.about.get("columns") if tasks is None else None
-        if wanted is not None:
-            gone = [name for name in wanted if name not in there]
-            if gone or not wanted:
-                reason = self.manifest.reasons_missing.get(f"*|{gone[0]}", "") if gone else ""
-                what = gone[0] if gone else "what it is compared with"
-                raise ResultsError(f"{what} is not in this experiment" + (f": {reason}" if reason else ""))
-            return [there[name] for name in wanted]
-        return [self.column(task) for task in (tasks if tasks is not None else claim.tasks)]
+        if ids is None:
+            return [self.column(task) for task in (self.claim.tasks if tasks is None else tasks)]
+        columns = {column.id: column for column in self.manifest.columns}
+        missing = [name for name in ids if name not in columns]
+        if missing or not ids:
+            reason = self.manifest.reasons_missing.get(f"*|{missing[0]}", "") if missing else ""
+            what = missing[0] if missing else "what it is compared with"
+            raise ResultsError(f"{what} is not in this experiment" + (f": {reason}" if reason else ""))
+        return [columns[name] for name in ids]
 
     def column(self, task: str) -> Column:
         """The task's first column with the claim's metric."""
@@ -65,7 +75,7 @@ class Case:
         whole = [task for task, lack in lacking.items() if not lack]
         there = {column.task for column in self.manifest.columns}
         if whole:
-            return replace(self, claim=replace(self.claim, tasks=whole))
+            return replace(self, claim=replace(self.claim, tasks=tuple(whole)))
         if lacking.keys() <= there:
             return self
         raise ResultsError(f"none of its tasks is complete: {'; '.join(lacking.values())}")
@@ -97,15 +107,16 @@ class Case:
             raise ResultsError(f"needs {self.claim.min_seeds} seeds of both methods on every task, has {seeds}")
 
 
-def difference(case: Case) -> Verdict:
-    """Row a against row b over columns; ``about``: ``columns``, and ``baseline: parents`` for combined runs."""
-    return _over_columns(case, {_name(case, c): _against(case, c) for c in case.columns()})
-
-
-def _against(case: Case, column: Column) -> list[Arm]:
-    if case.claim.about.get("baseline") == "parents":
-        return contrasts.against_parents(case.results, case.manifest, case.claim.a, column)
-    return case.difference(column)
+def difference(case: Case, test: Difference) -> Verdict:
+    """Decide row a against row b, or against the runs that each run of row a combines, over columns."""
+    columns = case.columns(test.columns)
+    arms = {
+        _name(column, columns): contrasts.against_parents(case.results, case.manifest, case.claim.a, column)
+        if test.against_parents
+        else case.difference(column)
+        for column in columns
+    }
+    return _over_columns(case, arms)
 
 
 def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
@@ -122,21 +133,21 @@ def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
     return replace(found, claim=case.claim, unit=_unit(arms))
 
 
-def interaction(case: Case) -> Verdict:
-    """The contrast against another contrast: on other tasks (``against``), in other columns (``against_columns``), or
-    of other rows (``against_contrast``); ``relative_error`` measures each by how many percent errors are fewer."""
-    about, claim = case.claim.about, case.claim
-    first = [case.difference(column) for column in case.columns()]
-    if "against_contrast" in about:
-        other = replace(case, claim=replace(claim, contrast=about["against_contrast"]))
-        second = [other.difference(column) for column in other.columns()]
+def interaction(case: Case, test: Interaction) -> Verdict:
+    """Decide a contrast of contrasts: against other tasks, other columns, or other rows."""
+    claim = case.claim
+    columns = case.columns(test.columns)
+    first = [case.difference(column) for column in columns]
+    if test.against_contrast is not None:
+        other = replace(case, claim=replace(claim, contrast=test.against_contrast))
+        second = [other.difference(column) for column in columns]
         what = f"more than {other.claim.a} against {other.claim.b}"
     else:
-        columns = _others(case)
-        second = [case.difference(column) for column in columns]
-        what = f"more on {_list(case.columns())} than on {_list(columns)}"
+        others = _others(case, test)
+        second = [case.difference(column) for column in others]
+        what = f"more on {_list(columns)} than on {_list(others)}"
     seeds = case.seeds([arm for arms in first + second for arm in arms])
-    if about.get("relative_error"):
+    if test.relative_error:
         sides = [(1 / len(first), arms) for arms in first] + [(-1 / len(second), arms) for arms in second]
         part = contrasts.relative_errors(sides, seeds)
         what = f"{what.removeprefix('more ')} in relative reduction of the error (percent)"
@@ -145,12 +156,10 @@ def interaction(case: Case) -> Verdict:
     return replace(rule.judge(claim, {what: part}), what=what)
 
 
-def _others(case: Case) -> list[Column]:
-    about = case.claim.about
-    if "against_columns" in about:
-        return case.columns(ids=about["against_columns"])
-    other = replace(case, claim=replace(case.claim, metric=""))
-    columns = other.columns(tasks=about.get("against") or [])
+def _others(case: Case, test: Interaction) -> list[Column]:
+    if test.against_columns is not None:
+        return case.columns(test.against_columns)
+    columns = replace(case, claim=replace(case.claim, metric="")).columns(tasks=test.against_tasks or ())
     if not columns:
         raise ResultsError("what it is compared with is not in this experiment")
     return columns
@@ -162,24 +171,21 @@ def _times(part: Components, weight: float) -> Components:
     )
 
 
-def agreement(case: Case) -> Verdict:
-    """The difference on items by how far their annotators agree: in each bucket, or in some against others."""
-    about, claim = case.claim.about, case.claim
+def agreement(case: Case, test: Agreement) -> Verdict:
+    """Decide the difference on items by how far their annotators agree: in each bucket, or in some against others."""
+    claim = case.claim
     columns = replace(case, claim=replace(claim, metric="")).columns()
     pairs = _at_common_seeds(case, {column.task: _pair_with_votes(case, column) for column in columns})
-    if "against_buckets" in about:
-        parts = {task: _contrast_of(pair, about["buckets"], about["against_buckets"]) for task, pair in pairs.items()}
-        found = rule.judge(claim, parts)
-        what = f"more on {_words(about['buckets'])} than on {_words(about['against_buckets'])}"
-        return replace(found, what=what)
-    if about.get("every"):
+    if test.against_buckets:
+        parts = {task: _contrast_of(pair, test.buckets, test.against_buckets) for task, pair in pairs.items()}
+        what = f"more on {_words(test.buckets)} than on {_words(test.against_buckets)}"
+        return replace(rule.judge(claim, parts), what=what)
+    if test.each:
         cells = {
-            f"{task}, {bucket}": _in_buckets(pair, [bucket])
-            for task, pair in pairs.items()
-            for bucket in about["buckets"]
+            f"{task}, {bucket}": _in_buckets(pair, [bucket]) for task, pair in pairs.items() for bucket in test.buckets
         }
         return rule.judge(replace(claim, quantifier="every"), cells)
-    return _to_votes(case, pairs)
+    return _to_votes(case, test, pairs)
 
 
 @dataclass(frozen=True)
@@ -245,18 +251,18 @@ def _contrast_of(pair: _Pair, buckets: Sequence[str], others: Sequence[str]) -> 
     return contrasts.joined([_in_buckets(pair, buckets), _times(_in_buckets(pair, others), -1.0)])
 
 
-def _to_votes(case: Case, pairs: dict[str, _Pair]) -> Verdict:
+def _to_votes(case: Case, test: Agreement, pairs: dict[str, _Pair]) -> Verdict:
     """A divergence from the votes; the same against the temperature-scaled baseline stands beside it, because any
     smoothing lowers it."""
-    claim, buckets = case.claim, case.claim.about["buckets"]
+    claim, buckets = case.claim, test.buckets
     parts = {task: _in_buckets(pair, buckets, pair.differences(claim.metric)) for task, pair in pairs.items()}
     mean, per_task = combine(list(parts.values())), {task: combine([part]) for task, part in parts.items()}
     measure = rule.Measure(claim.sign, claim.size, claim.bound)  # no bound in nats was declared for anyone
     found = rule.verdict(claim, mean, per_task, *rule.settle(claim.quantifier, mean, list(per_task.values()), measure))
-    return replace(found, unit=NATS, what=f"on items voted {_words(buckets)}", beside=_beside(case, pairs))
+    return replace(found, unit=NATS, what=f"on items voted {_words(buckets)}", beside=_beside(case, test, pairs))
 
 
-def _beside(case: Case, pairs: dict[str, _Pair]) -> str:
+def _beside(case: Case, test: Agreement, pairs: dict[str, _Pair]) -> str:
     parts = []
     for pair in pairs.values():
         keys = dict(seeded(case.results, case.manifest, case.claim.b, pair.column))
@@ -265,23 +271,23 @@ def _beside(case: Case, pairs: dict[str, _Pair]) -> str:
         except KeyError:
             return "Its baseline could not be scaled by a temperature: no predictions on the holdout are here."
         d = pair.differences(case.claim.metric, scaled)
-        parts.append(_in_buckets(pair, case.claim.about["buckets"], d))
+        parts.append(_in_buckets(pair, test.buckets, d))
     against = combine(parts, level=LEVEL)
     return f"Against the temperature-scaled baseline: {measured('on the same items', against, NATS)}."
 
 
-def sweep(case: Case) -> Verdict:
-    """That a setting hardly matters: all pairs of ``rows``, of a ``curve`` ``between`` two values, or a and b."""
-    about, claim = case.claim.about, case.claim
-    if "curve" in about:
-        low, high = about["between"]
+def sweep(case: Case, test: Sweep) -> Verdict:
+    """Decide that a setting hardly matters: all pairs of rows, of points of a curve, or a and b."""
+    claim, rows = case.claim, list(test.rows or (case.claim.a, case.claim.b))
+    if test.between is not None:
+        low, high = test.between
         rows = [
-            r.id for r in case.manifest.rows if r.curve == about["curve"] and r.x is not None and low <= r.x <= high
+            row.id
+            for row in case.manifest.rows
+            if row.curve == test.curve and row.x is not None and low <= row.x <= high
         ]
-    else:
-        rows = list(about.get("rows") or (claim.a, claim.b))
     if len(rows) < 2:
-        raise ResultsError(f"fewer than two rows of {about.get('curve', 'it')} are in this experiment")
+        raise ResultsError(f"fewer than two rows of {test.curve} are in this experiment")
     columns, parts = case.columns(), {}
     arms = {row: [Arm(1.0, contrasts.reading(case.results, case.manifest, row, c), c) for c in columns] for row in rows}
     seeds = case.seeds([arm for each in arms.values() for arm in each])
@@ -298,54 +304,61 @@ def sweep(case: Case) -> Verdict:
     return replace(verdict, what=f"{what} (all must lie within {claim.relevant:g})")
 
 
-def at_epoch(case: Case) -> Verdict:
-    """The difference after ``epoch`` instead of after the last one."""
-    epoch = int(case.claim.about["epoch"])
-    return _over_columns(case, {_name(case, c): case.difference(c, epoch) for c in case.columns()})
+def at_epoch(case: Case, test: AtEpoch) -> Verdict:
+    """Decide the difference after ``epoch`` instead of after the last one, or by how much more it is."""
+    columns = case.columns()
+    arms = {_name(column, columns): case.difference(column, test.epoch) for column in columns}
+    if test.against_last:
+        arms = {
+            _name(column, columns): [*arms[_name(column, columns)], *contrasts.weighted(case.difference(column), -1.0)]
+            for column in columns
+        }
+    return _over_columns(case, arms)
 
 
-def against_constant(case: Case) -> Verdict:
-    """Whether row a comes within ``size`` of a published score: its own interval against ``constant``."""
+def near_constant(case: Case, test: NearConstant) -> Verdict:
+    """Decide whether row a comes within the margin of a published score: its own interval against that constant."""
     claim = case.claim
     (column,) = case.columns()
     arm = Arm(1.0, contrasts.reading(case.results, case.manifest, claim.a, column), column)
     part = contrasts.measure([arm], case.seeds([arm]))
-    constant = float(claim.about["constant"])
-    shifted = replace(part, differences=part.differences - constant)
-    interval, nearest = combine([shifted], level=LEVEL), claim.size or 0.0
+    shifted = replace(part, differences=part.differences - test.value)
+    interval, margin = combine([shifted], level=LEVEL), claim.margin or 0.0
     low, high = (interval.low, interval.high) if claim.sign > 0 else (-interval.high, -interval.low)
-    status = rule.SUPPORTED if low > -nearest else rule.CONTRADICTED if high < -nearest else rule.INCONCLUSIVE
-    verdict = rule.verdict(claim, interval, {column.task: interval}, status)
-    return replace(
-        verdict, claim=replace(claim, size=None), what=f"from {constant:g}, of which it must come within {nearest:g}"
-    )
+    status = rule.SUPPORTED if low > -margin else rule.CONTRADICTED if high < -margin else rule.INCONCLUSIVE
+    what = f"from {test.value:g}, of which it must come within {margin:g}"
+    return replace(rule.verdict(claim, interval, {column.task: interval}, status), what=what)
 
 
-def selections(case: Case) -> Verdict:
-    """What choosing the epoch on dev adds to choosing it on the holdout: more than nothing for both rows, and not by
-    the same amount."""
-    claim = case.claim
-    best, honest = claim.about["selections"]
-    columns = case.columns()
-    gains = {
-        row: contrasts.mean_of([
-            [Arm(weight, selected(case.results, case.manifest, row, column, how), column)
-             for weight, how in ((_gain(column), best), (-_gain(column), honest))]
-            for column in columns
-        ])
-        for row in (claim.a, claim.b)
-    }  # fmt: skip
-    both = gains[claim.a] + contrasts.weighted(gains[claim.b], -1.0)
-    seeds = case.seeds(both)
+def selection(case: Case, test: Selection) -> Verdict:
+    """Decide what choosing the epoch on dev adds to choosing it on the holdout: more than nothing for both rows, and
+    not by the same amount."""
+    claim, columns = case.claim, case.columns()
+    gains = {row: _selection_gain(case, test, row, columns) for row in (claim.a, claim.b)}
+    interaction_arms = gains[claim.a] + contrasts.weighted(gains[claim.b], -1.0)
+    seeds = case.seeds(interaction_arms)
     parts = {row: combine([contrasts.measure(arms, seeds)], level=LEVEL) for row, arms in gains.items()}
-    apart = combine([contrasts.measure(both, seeds)], level=LEVEL)
+    apart = combine([contrasts.measure(interaction_arms, seeds)], level=LEVEL)
     measure = rule.Measure(1.0, None, claim.relevant)
     status, _ = rule.settle("every", apart, list(parts.values()), measure)
     if status == rule.SUPPORTED and apart.low <= 0 <= apart.high:
         status = rule.CONTRADICTED if rule.flat([apart], claim.relevant) == rule.SUPPORTED else rule.INCONCLUSIVE
-    named = {f"{row} ({best} over {honest})": interval for row, interval in parts.items()}
-    found = rule.verdict(replace(claim, quantifier="every"), apart, named, status)
-    return replace(found, beside=f"The two gains differ by {measured('between the methods', apart, POINTS)}.")
+    named = {f"{row} ({test.best} over {test.reference})": interval for row, interval in parts.items()}
+    verdict = rule.verdict(replace(claim, quantifier="every"), apart, named, status)
+    return replace(verdict, beside=f"The two gains differ by {measured('between the methods', apart, POINTS)}.")
+
+
+def _selection_gain(case: Case, test: Selection, row: str, columns: Sequence[Column]) -> list[Arm]:
+    """Arms of one row's gain by the choice of the epoch, the mean over columns."""
+    return contrasts.mean_of(
+        [
+            [
+                Arm(weight, selected(case.results, case.manifest, row, column, choice), column)
+                for weight, choice in ((_gain(column), test.best), (-_gain(column), test.reference))
+            ]
+            for column in columns
+        ]
+    )
 
 
 def _gain(column: Column) -> float:
@@ -353,9 +366,9 @@ def _gain(column: Column) -> float:
     return 1.0 if METRICS[column.metric].greater_is_better else -1.0
 
 
-def _name(case: Case, column: Column) -> str:
+def _name(column: Column, columns: Sequence[Column]) -> str:
     """A column's short name: its task, or its title where the claim speaks of several of one task."""
-    same = [c for c in case.columns() if c.task == column.task]
+    same = [other for other in columns if other.task == column.task]
     return column.task if len(same) == 1 else column.title or column.id
 
 

@@ -32,16 +32,16 @@ from analysis.descriptive import variance_ratio_test
 from analysis.interval import Interval, t_interval
 from analysis.records import ResultsError
 from analysis.results import Run
-from analysis.schema import Column
+from analysis.schema import Column, Cost, LossBetween, Measured, Variance
 
 RADIUS = 1e-9  # relative: two radii this close are the same
 
 
-def variance(case: Case) -> Verdict:
+def variance(case: Case, test: Variance) -> Verdict:
     """The spread over seeds, the more varying row's over the other's: decided by permutation, shown with bootstrap
     percentiles. Below the square root of the paper's ratio a difference does not matter."""
     claim = case.claim
-    (column,) = case.columns()
+    (column,) = case.columns(test.columns)
     small, large = (claim.a, claim.b) if claim.sign < 0 else (claim.b, claim.a)
     scores = {row: reading(case.results, case.manifest, row, column).scores for row in (small, large)}
     case.enough(min(map(len, scores.values())))
@@ -63,15 +63,15 @@ def variance(case: Case) -> Verdict:
     return Verdict(claim, status, suffix, wide, {column.task: wide}, ends, n_seeds=wide.n_seeds, unit=TIMES, what=what)
 
 
-def cost(case: Case) -> Verdict:
-    """Seconds an update or memory of row a over row b. With a ``bound`` the claim is "about ``size`` times"; without,
-    less (or more) than ``size`` times."""
-    claim, quantity = case.claim, str(case.claim.about["quantity"])
-    seeds = _common_seeds(case)
+def cost(case: Case, test: Cost) -> Verdict:
+    """Decide seconds an update or memory of row a over row b: with a margin "about ``size`` times"; without one, less
+    (or more) than ``size`` times."""
+    claim, quantity = case.claim, test.quantity
+    seeds = _common_seeds(case, case.columns())
     per_task = {column.task: _cost_ratios(case, column, quantity, seeds) for column in case.columns()}
     mean, size = over_seeds(np.mean(list(per_task.values()), axis=0)), claim.size or 1.0
-    if claim.bound is not None:
-        status = rule.inside(times(mean), size - claim.bound, size + claim.bound)
+    if claim.margin is not None:
+        status = rule.inside(times(mean), size - claim.margin, size + claim.margin)
     else:
         shifted = replace(mean, low=mean.low - math.log(size), high=mean.high - math.log(size))
         status, _ = rule.settle("average", shifted, [shifted], rule.Measure(claim.sign, None, None))
@@ -82,13 +82,12 @@ def cost(case: Case) -> Verdict:
                    what=what)  # fmt: skip
 
 
-def measured(case: Case) -> Verdict:
+def measured(case: Case, test: Measured) -> Verdict:
     """What ``measures.json`` has, row a over row b: R_s at a radius, the way from theta_0, the steps' divergence."""
-    claim, quantity = case.claim, str(case.claim.about["quantity"])
-    radius = claim.about.get("epsilon")
-    seeds = _common_seeds(case)
+    claim, quantity, radius = case.claim, test.quantity, test.radius
+    seeds = _common_seeds(case, case.columns(test.columns))
     per_task = {}
-    for column in case.columns():
+    for column in case.columns(test.columns):
         a, b = (_measures(case, row, column, quantity, radius, seeds) for row in (claim.a, claim.b))
         per_task[column.task] = np.log(a) - np.log(b)
     mean = over_seeds(np.mean(list(per_task.values()), axis=0))
@@ -107,24 +106,22 @@ WORDS = {
 }
 
 
-def stays_between(case: Case) -> Verdict:
-    """A logged part of row a, its mean over the updates ``after`` a share of them, ``between`` two values."""
-    claim, about = case.claim, case.claim.about
-    low, high = about["between"]
+def loss_between(case: Case, test: LossBetween) -> Verdict:
+    """Decide whether a loss part of row a, its mean over the last updates, lies between two values."""
+    claim = case.claim
     (column,) = case.columns()
     means = []
     for _, key in _done(case, claim.a, column):
-        values = list(curves.binned(case.results.log(key), about["quantity"]).values())
+        values = list(curves.binned(case.results.log(key), test.part).values())
         if not values:
-            raise ResultsError(f"{claim.a} on {column.task}: {about['quantity']} was not logged")
-        means.append(float(np.mean(values[int(about.get("after", 0.0) * len(values)) :])))
+            raise ResultsError(f"{claim.a} on {column.task}: {test.part} was not logged")
+        means.append(float(np.mean(values[int(test.after * len(values)) :])))
     case.enough(len(means))
     interval = over_seeds(np.array(means))
-    what = (
-        f"{about['quantity']} after {about.get('after', 0.0):.0%} of the updates, claimed between {low:g} and {high:g}"
-    )
-    found = rule.verdict(claim, interval, {column.task: interval}, rule.inside(interval, low, high))
-    return replace(found, unit=VALUE, what=what.replace("%", " %"))
+    share = f"{test.after:.0%}".replace("%", " %")
+    what = f"{test.part} after {share} of the updates, claimed between {test.low:g} and {test.high:g}"
+    status = rule.inside(interval, test.low, test.high)
+    return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, what=what)
 
 
 def over_seeds(values: np.ndarray) -> Interval:
@@ -153,9 +150,9 @@ def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
     return found
 
 
-def _common_seeds(case: Case) -> list[int]:
+def _common_seeds(case: Case, columns: Sequence[Column]) -> list[int]:
     """The seeds finished in both rows on every task: their mean over tasks is one value a seed."""
-    found = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b) for column in case.columns()]
+    found = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b) for column in columns]
     common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in found)]
     case.enough(len(common))
     return common

@@ -30,17 +30,16 @@ def fact_tables(results: Results, manifest: Manifest) -> list[FactTable]:
 
 def data_sets(results: Results, manifest: Manifest) -> Iterator[FactTable]:
     """Printed sizes of data sets beside those of the official files."""
-    facts = manifest.about.get("facts") or []
     lines = tuple(
         (
-            str(fact["dataset"]),
-            str(fact["column"]),
-            str(fact["shown"]),
-            "not known" if fact["ours"] is None else f"{fact['ours']:,}",
-            "yes" if fact["agree"] else "no",
-            str(fact.get("note") or ""),
+            fact.dataset,
+            fact.column,
+            fact.printed,
+            "not known" if fact.count is None else f"{fact.count:,}",
+            "yes" if fact.agrees else "no",
+            fact.note,
         )
-        for fact in facts
+        for fact in manifest.facts
     )
     if lines:
         yield FactTable("table", manifest.title, ("data set", "column", "printed", "here", "agree", "note"), lines)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from analysis import claims
 from analysis.results import Results
 from analysis.schema import Manifest
 
@@ -41,6 +40,6 @@ def _entry(results: Results, manifest: Manifest) -> dict[str, Any]:
         "seeds": len(manifest.seeds),
         "done": sum(results.is_done(key) for key in keys),
         "runs": len(keys),
-        "claims": [claims.read_claim(raw).sentence for raw in manifest.claims],
+        "claims": [claim.sentence for claim in manifest.claims],
         "report": (results.root / "reports" / manifest.name / "report.html").is_file(),
     }

@@ -171,14 +171,13 @@ def _experiment_card(name: str) -> tuple[str, Any]:
 @_CARDS.register("claim")
 def _claim_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
-    from benchmarks.experiments.planning.claims import KINDS
 
     found = {claim.id: (each, claim) for each, build in EXPERIMENTS.items() for claim in build().claims}
     if name not in found:
         raise KeyError(f"no claim named {name!r}; `smart-repro list claims` shows them all")
     experiment, claim = found[name]
     content = {"experiment": experiment, **claim.to_json()}
-    shown = {**content, "kind": f"{claim.kind}: {KINDS[claim.kind]}"}
+    shown = {**content, "kind": f"{claim.kind}: {_summary(type(claim.test).__doc__)}"}
     return _fields(f"Claim {name}", shown), content
 
 

@@ -20,7 +20,7 @@ from benchmarks.experiments.sda import figures as sda_figures
 from benchmarks.experiments.controls import studies
 from benchmarks.experiments.controls import attacks
 from benchmarks.experiments.controls import regression
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row, narrowed
+from benchmarks.experiments.planning.base import EXPERIMENTS, TaskColumn, Experiment, MethodRow, narrowed
 from benchmarks.experiments.planning.groups import GROUPS
 
 __all__ = ["EXPERIMENTS", "GROUPS", "Column", "Experiment", "Row", "narrowed"]

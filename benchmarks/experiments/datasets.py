@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from analysis.schema import Fact, Omission
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment
 from benchmarks.papers import printed
-from benchmarks.papers.placed import Omission
 from benchmarks.tasks import TASKS, Classification
 
 SMART_TASKS = {
@@ -40,36 +39,17 @@ SDA_TASKS = {
 }
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A printed number about a data set beside ours.
-
-    Attributes:
-        shown: as printed (``8.5k``).
-        ours: what the registry says; None where it says nothing.
-        agree: whether ours rounds to what is printed.
-        note: why not.
-    """
-
-    dataset: str
-    column: str
-    shown: str
-    ours: int | None
-    agree: bool
-    note: str = ""
-
-
 def facts(table: str, names: Mapping[str, tuple[str, ...]], notes: Mapping[str, str]) -> list[Fact]:
     """Every count a data set table prints, compared. ``notes``: "dataset column" -> why it differs."""
-    found = []
+    compared = []
     for line in printed(table):
         if line["metric"] not in ("n_examples", "n_labels"):
             continue
         dataset, column, shown = line["row"], line["column"], line["value"]
-        ours = _ours(names[dataset], line["metric"], line["split"], column)
-        agree = ours is not None and rounds_to(ours, shown)
-        found.append(Fact(dataset, column, shown, ours, agree, notes.get(f"{dataset} {column}", "")))
-    return found
+        count = _count(names[dataset], line["metric"], line["split"], column)
+        agrees = count is not None and rounds_to(count, shown)
+        compared.append(Fact(dataset, column, shown, count, agrees, notes.get(f"{dataset} {column}", "")))
+    return compared
 
 
 def rounds_to(count: int, shown: str) -> bool:
@@ -83,7 +63,7 @@ def rounds_to(count: int, shown: str) -> bool:
     return value in (count // step * step, round(count / step) * step)
 
 
-def _ours(tasks: tuple[str, ...], metric: str, split: str, column: str) -> int | None:
+def _count(tasks: tuple[str, ...], metric: str, split: str, column: str) -> int | None:
     if metric == "n_labels":
         head = TASKS[tasks[0]].head
         return len(head.labels) if isinstance(head, Classification) else 1
@@ -108,25 +88,27 @@ def data_sets(
         tables=(table,),
         omitted=(Omission("*", "*", "a fact about a data set: no run is needed"),),
         notes=tuple(
-            f"{f.dataset}, {f.column}: printed {f.shown}, here {f.ours}. {f.note}" for f in compared if not f.agree
+            f"{f.dataset}, {f.column}: printed {f.printed}, here {f.count}. {f.note}" for f in compared if not f.agrees
         ),
         layout="data-sets",
         compute=_write,
-        about={"facts": [asdict(fact) for fact in compared]},
+        facts=tuple(compared),
     )
 
 
 def _write(experiment: Experiment, folder: Path) -> str:
     """The comparison as ``table.csv`` and ``table.md``; returns what differs, for the screen."""
     head = ("data set", "column", "printed", "here", "agree", "note")
-    keys = ("dataset", "column", "shown", "ours", "agree", "note")
-    lines = [tuple("" if fact[key] is None else str(fact[key]) for key in keys) for fact in experiment.about["facts"]]
+    lines = [
+        (f.dataset, f.column, f.printed, "" if f.count is None else str(f.count), str(f.agrees), f.note)
+        for f in experiment.facts
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([head, *lines])
     rows = ["| " + " | ".join(line) + " |" for line in (head, ("---",) * len(head), *lines)]
     (folder / "table.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    agree = sum(fact["agree"] for fact in experiment.about["facts"])
+    agree = sum(fact.agrees for fact in experiment.facts)
     differ = [f"  {note}" for note in experiment.notes]
     return "\n".join([f"{agree} of {len(lines)} printed sizes agree", *differ, f"Written to {folder}"])
 

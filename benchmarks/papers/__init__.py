@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Published:
+class PrintedNumber:
     """One printed number.
 
     Attributes:
@@ -29,7 +29,7 @@ class Published:
     source: str
 
 
-def published(table: str) -> list[Published]:
+def published(table: str) -> list[PrintedNumber]:
     """The numbers of ``benchmarks/papers/<table>.csv``; entries that are words or ranges are left out."""
     return [number for line in _lines(table) if (number := _number(line)) is not None]
 
@@ -39,13 +39,13 @@ def _lines(table: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(stream)
 
 
-def _number(line: dict[str, str]) -> Published | None:
+def _number(line: dict[str, str]) -> PrintedNumber | None:
     try:
         value = float(line["value"])
     except ValueError:
         return None
     where = f"{line['paper'].split(' (')[0]}, {line['table']}"
-    return Published(line["row"], line["column"], line["metric"], line["split"], value, where, line["source"])
+    return PrintedNumber(line["row"], line["column"], line["metric"], line["split"], value, where, line["source"])
 
 
 def printed(table: str) -> list[dict[str, str]]:

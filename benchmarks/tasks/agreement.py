@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.schema import BUCKETS
 from benchmarks.errors import DataError
 from benchmarks.tasks import records
 from benchmarks.tasks.base import Split
 from benchmarks.tasks.readers.jsonl import parse_object
 from benchmarks.tasks.readers.text import open_lines
 
-BUCKETS = ("5/0/0", "4/1/0", "3/2/0", "3/1/1")
 UNANIMOUS_OR_NEARLY = "5/0/0 or 4/1/0"  # what is left where only the items with three of five votes are known
 NO_MAJORITY = "no majority"
 FEWER = "fewer than five"

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-SPLITS = ("train", "dev", "test")
+from analysis.schema import SPLITS
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class Task:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits there are, in the order train, dev, test."""
+        """The splits there are, in the order of SPLITS."""
         known = {**self.sizes, **self.parts}
         return tuple(split for split in SPLITS if split in known)
 

@@ -34,14 +34,14 @@ def verdict(root, manifest="compare"):
 
 def world(root, arms, exams, **changes):
     made = claim(**{"tasks": [exam.task for exam in exams], "size": None, **changes})
-    return World(root, arms, exams, seeds=SIX, epochs=1, steps=8, extra={"further_claims": [made]}).write()
+    return World(root, arms, exams, seeds=SIX, epochs=1, steps=8, extra={"claims": [made]}).write()
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"kind": "cost", "about": {"quantity": "seconds"}, "size": 1.0, "direction": "less"},
-        {"kind": "history", "about": {"quantity": "distance"}, "direction": "less"},
+        {"test": {"kind": "cost", "quantity": "seconds"}, "size": 1.0, "direction": "less"},
+        {"test": {"kind": "measured", "quantity": "distance"}, "direction": "less"},
     ],
 )
 @pytest.mark.parametrize("lost", [(5,), (5, 0)])
@@ -54,7 +54,7 @@ def test_ratios_over_tasks_take_the_seeds_that_all_tasks_have(changes, lost, tmp
         lose(root, "smart", exam, seed)
     got = verdict(root)
     assert (got.status, got.n_seeds) == ("supported", 6 - len(lost))
-    if "distance" in changes["about"].values():
+    if "distance" in changes["test"].values():
         at = [s for s in SIX if s not in lost]
         logs = [np.log(distance(root, "smart", e, s) / distance(root, "vanilla", e, s)) for e in SMALL for s in at]
         assert np.log(got.interval.estimate) == pytest.approx(np.mean(logs))
@@ -66,7 +66,7 @@ def distance(root, row: str, exam: Exam, seed: int) -> float:
 
 def test_agreement_over_tasks_takes_the_seeds_that_all_tasks_have(tmp_path):
     exams = [replace(VOTED[0], task=name, items=600) for name in ("one", "two")]
-    changes = {"kind": "agreement", "about": {"buckets": HARD}, "metric": "cross_entropy", "direction": "less"}
+    changes = {"test": {"kind": "agreement", "buckets": HARD}, "metric": "cross_entropy", "direction": "less"}
     root = world(tmp_path, smart(contested=25.0), exams, **changes)
     lose(root, "smart", exams[0], 5)
     assert verdict(root).n_seeds == 5
@@ -74,7 +74,7 @@ def test_agreement_over_tasks_takes_the_seeds_that_all_tasks_have(tmp_path):
 
 def test_agreement_refuses_arms_on_other_items(tmp_path):
     """The same number of items in another order would pair answers of different items."""
-    about = {"kind": "agreement", "about": {"buckets": HARD, "every": True}}
+    about = {"test": {"kind": "agreement", "buckets": HARD, "each": True}}
     exam = replace(VOTED[0], items=600)
     root = world(tmp_path, smart(), [exam], **about)
     for seed in SIX:
@@ -111,7 +111,7 @@ def test_labels_that_are_no_numbers_are_refused():
 
 def test_flattery_of_an_error_rate_is_a_lower_error(tmp_path):
     """The best epoch on dev has the lowest error there: choosing by it flatters as much as by accuracy."""
-    about = {"kind": "history", "about": {"selections": ["best-dev", "best-holdout"]}}
+    about = {"test": {"kind": "selection", "best": "best-dev", "reference": "best-holdout"}}
     gains = {}
     for metric in ("accuracy", "error_rate"):
         exam = Exam("one", metric, items=120)
@@ -125,8 +125,13 @@ def test_flattery_of_an_error_rate_is_a_lower_error(tmp_path):
 
 def test_relative_errors_of_the_same_items_are_added_item_by_item(tmp_path):
     """A column against itself differs by nothing, and is certain of it; as independent items it would not be."""
-    about = {"against_columns": ["again"], "columns": ["one.accuracy"], "relative_error": True}
-    root = world(tmp_path, smart(gain=5.0), TASKS[:1], kind="interaction", about=about)
+    test = {
+        "kind": "interaction",
+        "against_columns": ["again"],
+        "columns": ["one.accuracy"],
+        "relative_error": True,
+    }
+    root = world(tmp_path, smart(gain=5.0), TASKS[:1], test=test)
     path = root / "experiments" / "compare" / "0123abcd.json"
     raw = read_json(path)
     raw["columns"].append({**raw["columns"][0], "id": "again"})

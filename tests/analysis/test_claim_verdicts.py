@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from world import Arm, Exam, World, run_key
 
-from analysis.claims import Claim, decide_all, in_words, judge, not_decidable, read_claim
+from analysis.claims import decide_all, in_words, judge, not_decidable
 from analysis.crossed import Components
-from analysis.records import ResultsError
 from analysis.results import Results
+from analysis.schema import Claim, SchemaError, against
 
 
 def claim(**changes) -> dict:
@@ -38,7 +38,7 @@ def part(estimate: float, se: float, n_items: int = 1000, seeds: int = 6) -> Com
 
 def verdict_of(quantifier: str, *estimates_and_errors: tuple[float, float], **changes) -> tuple[str, str]:
     tasks = [f"t{i}" for i in range(len(estimates_and_errors))]
-    made = read_claim(claim(tasks=tasks, quantifier=quantifier, **changes))
+    made = Claim.from_json(claim(tasks=tasks, quantifier=quantifier, **changes))
     got = judge(made, {t: part(*e) for t, e in zip(tasks, estimates_and_errors, strict=True)})
     return got.status, got.suffix
 
@@ -77,9 +77,9 @@ def test_less_means_the_other_way():
 
 
 def test_the_bound_is_half_the_size_or_half_a_point_or_as_declared():
-    assert read_claim(claim(size=5.0)).relevant == 2.5
-    assert read_claim(claim(size=0.1)).relevant == 0.5
-    assert read_claim(claim(size=None)).relevant == 0.5
+    assert Claim.from_json(claim(size=5.0)).relevant == 2.5
+    assert Claim.from_json(claim(size=0.1)).relevant == 0.5
+    assert Claim.from_json(claim(size=None)).relevant == 0.5
     assert verdict_of("average", (0.0, 0.5), bound=0.6) == ("inconclusive", "")
     assert verdict_of("average", (0.0, 0.5), bound=1.0) == ("no relevant effect", "")
 
@@ -122,7 +122,7 @@ def test_a_claim_about_rows_nobody_ran_says_which(tmp_path):
 
 
 def test_a_verdicts_sentence_has_its_numbers():
-    made = read_claim(claim(tasks=["t"]))
+    made = Claim.from_json(claim(tasks=["t"]))
     got = judge(made, {"t": part(4.0, 1.0)})
     assert in_words(got) == (
         "supported: +4.0 points on t (95 % interval 2.0 to 6.0), the paper's is +5.0; 6 seeds × 1,000 items."
@@ -130,7 +130,7 @@ def test_a_verdicts_sentence_has_its_numbers():
 
 
 def test_an_inconclusive_verdict_says_when_the_interval_is_wider_than_the_claim():
-    made = read_claim(claim(tasks=["t"], size=1.0))
+    made = Claim.from_json(claim(tasks=["t"], size=1.0))
     assert not_decidable(judge(made, {"t": part(0.5, 1.0)})).startswith("The interval is ±2.0 points wide")
     assert not_decidable(judge(made, {"t": part(4.0, 1.0)})) == ""
 
@@ -140,18 +140,18 @@ def test_an_inconclusive_verdict_says_when_the_interval_is_wider_than_the_claim(
     [
         ({"quantifier": "most"}, "quantifier must be one of average, every, any; got 'most'"),
         ({"direction": "up"}, "direction must be one of greater, less"),
-        ({"contrast": {"a": "x"}}, "rows 'a' and 'b'"),
-        ({"tasks": []}, "needs tasks"),
+        ({"contrast": {"a": "x"}}, "claim.contrast lacks b"),
+        ({"tasks": []}, "speaks about tasks; it has none"),
         ({"size": -1.0}, "direction says which way"),
     ],
 )
 def test_a_claim_that_cannot_be_decided_is_refused(changes, message):
-    with pytest.raises(ResultsError, match=message):
-        read_claim(claim(**changes))
+    with pytest.raises(SchemaError, match=message):
+        Claim.from_json(claim(**changes))
 
 
 def test_claims_are_frozen():
-    made = Claim(id="c", sentence="s", contrast={"a": "x", "b": "y"}, tasks=["t"])
+    made = Claim(id="c", sentence="s", contrast=against("x", "y"), tasks=("t",))
     with pytest.raises(AttributeError):
         made.size = 3.0  # type: ignore[misc]
 
@@ -173,13 +173,13 @@ def test_claims_are_frozen():
     ],
 )
 def test_that_nothing_changes_is_held_against_the_bound(direction, estimate, error, expected):
-    assert verdict_of("average", (estimate, error), direction=direction, size=0.0) == (expected, "")
+    assert verdict_of("average", (estimate, error), direction=direction, size=None, margin=0.5) == (expected, "")
 
 
 def test_that_nothing_changes_is_for_an_average_difference_alone():
-    for changes in ({"quantifier": "every"}, {"kind": "cost"}):
-        with pytest.raises(ResultsError, match="is for an average difference of two rows alone"):
-            read_claim(claim(direction="no less", **changes))
+    for changes in ({"quantifier": "every"}, {"test": {"kind": "cost", "quantity": "seconds"}}):
+        with pytest.raises(SchemaError, match="is for an average difference of two rows alone"):
+            Claim.from_json(claim(direction="no less", margin=0.5, **changes))
 
 
 def narrowed(root, missing_on_two: tuple[int, ...], **changes):
@@ -228,6 +228,6 @@ def test_fewer_seeds_than_the_claim_needs_do_not_decide_a_part(tmp_path):
 
 
 def test_only_an_average_can_be_decided_on_some_tasks():
-    for changes in ({"quantifier": "every"}, {"about": {"columns": ["one.accuracy"]}}):
-        with pytest.raises(ResultsError, match="only an average over tasks"):
-            read_claim(claim(partial=True, **changes))
+    for changes in ({"quantifier": "every"}, {"test": {"kind": "difference", "columns": ["one.accuracy"]}}):
+        with pytest.raises(SchemaError, match="only an average over tasks"):
+            Claim.from_json(claim(partial=True, **changes))

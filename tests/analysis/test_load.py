@@ -11,8 +11,7 @@ import pytest
 
 import analysis
 from analysis.records import ResultsError
-from analysis.results import Results
-from analysis.schema import load_manifest
+from analysis.results import Results, load_manifest
 
 
 def first_key(results: Path) -> str:
@@ -95,8 +94,8 @@ def test_what_is_missing_is_named(call, message, small_world):
     [
         ("{", "bad.json is not JSON"),
         ("[]", "bad.json holds a list"),
-        ('{"schema": 99}', "schema 99.*update smart-repro"),
-        ('{"schema": 1}', "bad.json is not a manifest"),
+        ('{"schema": 99}', "schema 99.*newer version of smart-repro.*update it"),
+        ('{"schema": 1}', "bad.json: manifest lacks name"),
     ],
 )
 def test_a_broken_manifest_is_named(text, message, tmp_path):

@@ -176,7 +176,7 @@ def test_mechanism_shows_what_the_runs_measured(tmp_path):
 
 
 def test_selection_shows_the_same_runs_at_each_choice(tmp_path):
-    made = study(tmp_path, "selection", about={"selections": ["last", "best-dev"]})
+    made = study(tmp_path, "selection", selections=["last", "best-dev"])
     (drawing,) = drawings(made)
     column = made.manifest.columns[0]
     expected = [
@@ -224,9 +224,11 @@ QUICK = ("boundary", "data-sets", "epochs")
     [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in LAYOUTS if name not in QUICK)],
 )
 def test_every_layout_has_a_report(layout, tmp_path):
-    facts = [{"dataset": "RTE", "column": "#Dev", "shown": "276", "ours": 277, "agree": False, "note": "a <b> more"}]
+    facts = [
+        {"dataset": "RTE", "column": "#Dev", "printed": "276", "count": 277, "agrees": False, "note": "a <b> more"}
+    ]
     gridless = layout in ("boundary", "data-sets")
-    extra = {"columns": [], "cells": {}, "about": {"facts": facts}} if gridless else {}
+    extra = {"columns": [], "cells": {}, "facts": facts} if gridless else {}
     study(tmp_path, layout, **extra)
     if layout == "boundary":
         toy(tmp_path / "reports" / "compare")

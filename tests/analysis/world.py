@@ -83,7 +83,7 @@ class World:
                 keys = [self._run(arm, exam, seed) for seed in self.seeds]
                 cells.setdefault(arm.id, {})[exam.task] = keys
         manifest = {
-            "schema": 1,
+            "schema": 2,
             "name": self.name,
             "title": "A hand-made comparison",
             "profile": "demo" if self.generated else None,

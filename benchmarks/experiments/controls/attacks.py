@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.experiments.controls.studies import together, what_drives_sda, what_drives_smart
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Times
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn, Times
 
 TASK = "cola"
 ATTACKED = (
@@ -27,14 +27,14 @@ def _attack(name: str, change: str, *, seeds: range | None = None, rate: float |
     claims = {claim.id: claim for each in (study, *others) for claim in each.claims}
     rows = {row.id: row for each in (study, *others) for row in each.rows}
     attacked = [claims[id] for id in ATTACKED]
-    arms = {arm for claim in attacked for arm in claim.contrast.values()}
+    arms = {arm for claim in attacked for arm in (claim.a, claim.b)}
     changed = {} if rate is None else {"learning_rate": Times(rate)}
     return replace(
         study,
         name=name,
         title=f"Attack on the findings: {change}",
         rows=tuple(row for id, row in rows.items() if id in arms),
-        columns=(Column(TASK, "matthews", settings=changed, variant=change if rate else ""),),
+        columns=(TaskColumn(TASK, "matthews", settings=changed, variant=change if rate else ""),),
         seeds=study.seeds if seeds is None else tuple(seeds),
         claims=tuple(
             replace(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
 from benchmarks.spec import method
 
 # The classification runs are long enough to learn the task; squared error needs only to be computed.
@@ -23,10 +23,10 @@ _WIDE = {"epsilon": 0.1, "sigma": 0.1, "eta": 10.0}  # the paper's eta / epsilon
 _ROWS = (
     method_rows.vanilla("Fine-tuning"),
     *method_rows.smart("SMART"),
-    Row("smart-wide[shared]", "SMART, a wide ball [shared masks]", method("smart", dropout="shared", **_WIDE)),
-    Row("smart-released", "SMART as released", method("smart-released")),
-    Row("bregman", "D_Breg", method("bregman", teacher="ema-scaled")),
-    Row("sda", "SDA (K = 3)", method("sda", K=3)),
+    MethodRow("smart-wide[shared]", "SMART, a wide ball [shared masks]", method("smart", dropout="shared", **_WIDE)),
+    MethodRow("smart-released", "SMART as released", method("smart-released")),
+    MethodRow("bregman", "D_Breg", method("bregman", teacher="ema-scaled")),
+    MethodRow("sda", "SDA (K = 3)", method("sda", K=3)),
 )
 
 
@@ -38,7 +38,7 @@ def regression() -> Experiment:
         name="regression",
         title="Regression gate",
         rows=tuple(replace(row, by_task=_BY_TASK) for row in _ROWS),
-        columns=(Column("demo-sst2", "accuracy"), Column("demo-stsb", "pearson")),
+        columns=(TaskColumn("demo-sst2", "accuracy"), TaskColumn("demo-stsb", "pearson")),
         seeds=(0, 1, 2),
         baseline="vanilla",
         settings={"holdout": 0.0, "predict": ("dev",)},

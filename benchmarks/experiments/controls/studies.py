@@ -7,26 +7,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from analysis.schema import Claim, Difference, Interaction, Measured, Selection, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row, Times
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn, Times
 from benchmarks.experiments.sda import settings as sda
 from benchmarks.experiments.smart.table1 import COLUMNS as GLUE
 from benchmarks.experiments.smart.table1 import ROWS as SMART_ROWS
 from benchmarks.spec import method
 
 _SMALL_SETS = (
-    Column("cola", "matthews"),
-    Column("rte", "accuracy"),
-    Column("mrpc", "f1"),
-    Column("sst2", "accuracy"),
+    TaskColumn("cola", "matthews"),
+    TaskColumn("rte", "accuracy"),
+    TaskColumn("mrpc", "f1"),
+    TaskColumn("sst2", "accuracy"),
 )
 _TASKS = tuple(column.task for column in _SMALL_SETS)
 
 
-def _smoothness(direction: str, reading: str) -> Row:
+def _smoothness(direction: str, reading: str) -> MethodRow:
     words = {"none": "no perturbation", "random": "random direction", "ascent": "ascent"}[direction]
-    return Row(
+    return MethodRow(
         f"smoothness[{reading}]:{direction}",
         f"R_s [{reading} masks], {words}",
         method("smoothness", dropout=reading, direction=direction),
@@ -36,16 +36,18 @@ def _smoothness(direction: str, reading: str) -> Row:
 _VANILLA = method_rows.vanilla("plain fine-tuning")
 _DRIVERS = (
     _VANILLA,
-    Row(
+    MethodRow(
         "vanilla-3x",
         "plain, three times the epochs (equal compute)",
         method("vanilla"),
         {"epochs": Times(3), "max_steps": Times(3)},
     ),
-    Row("vanilla-dropout", "plain, dropout 0.2", method("vanilla"), {"dropout": 0.2}),
-    Row("label-smoothing", "plain, label smoothing 0.1", method("vanilla", label_smoothing=0.1)),
-    Row("vanilla-adam", "plain, Adam without bias correction", method("vanilla"), {"optimizer": "adam-uncorrected"}),
-    Row("r-drop", "R-Drop (dropout only)", method("r-drop")),
+    MethodRow("vanilla-dropout", "plain, dropout 0.2", method("vanilla"), {"dropout": 0.2}),
+    MethodRow("label-smoothing", "plain, label smoothing 0.1", method("vanilla", label_smoothing=0.1)),
+    MethodRow(
+        "vanilla-adam", "plain, Adam without bias correction", method("vanilla"), {"optimizer": "adam-uncorrected"}
+    ),
+    MethodRow("r-drop", "R-Drop (dropout only)", method("r-drop")),
     *(
         _smoothness(direction, reading)
         for direction in ("none", "random", "ascent")
@@ -53,16 +55,16 @@ _DRIVERS = (
         if (direction, reading) != ("none", "shared")  # identically 0: both passes are the same
     ),
     *(
-        Row(f"bregman:{teacher}", f"D_Breg, teacher {teacher}", method("bregman", teacher=teacher))
+        MethodRow(f"bregman:{teacher}", f"D_Breg, teacher {teacher}", method("bregman", teacher=teacher))
         for teacher in ("ema", "ema-scaled", "theta0")
     ),
-    Row(
+    MethodRow(
         "bregman:current",
         "D_Breg, teacher = student with other masks",
         method("bregman", teacher="current", teacher_dropout="independent"),
     ),
     *method_rows.smart("SMART"),
-    Row("smart-released", "SMART as released", method("smart-released")),
+    MethodRow("smart-released", "SMART as released", method("smart-released")),
 )
 
 
@@ -74,6 +76,7 @@ def _driver(name: str, sentence: str, a: str, b: str, *, direction: str = "great
         contrast=against(a, b),
         tasks=_TASKS,
         direction=direction,
+        margin=0.5 if direction == "no less" else None,
         reading=reading,
         min_seeds=8,
         partial=True,
@@ -170,12 +173,12 @@ def what_drives_sda() -> Experiment:
             _VANILLA,
             sda.sda(1),
             *(
-                Row(
+                MethodRow(
                     f"sda[K=1]:{masks}", f"SDA (K = 1), teacher with {words}", method("sda", K=1, teacher_dropout=masks)
                 )
                 for masks, words in (("independent", "dropout of its own"), ("shared", "the student's masks"))
             ),
-            Row("sda[K=1]:current", "SDA, teacher = student without dropout", method("sda", K=1, teacher_lag=0)),
+            MethodRow("sda[K=1]:current", "SDA, teacher = student without dropout", method("sda", K=1, teacher_lag=0)),
         ),
         claims=(
             _driver(
@@ -233,15 +236,13 @@ def selection_bias() -> Experiment:
                 table="control study",
                 contrast=against("smart[shared]", "vanilla"),
                 tasks=("cola", "rte", "mrpc"),
-                kind="history",
                 reading="shared",
                 min_seeds=8,
                 partial=True,
-                about={"selections": ["best-dev", "best-holdout"]},
+                test=Selection(best="best-dev", reference="best-holdout"),
             ),
         ),
         layout="selection",
-        about={"selections": ["last", "best-dev", "best-holdout"]},
         notes=(
             "Nothing is trained for this that smart-table1 does not train: the choice is made from stored predictions.",
         ),
@@ -307,20 +308,22 @@ def mechanism() -> Experiment:
     """
     rows = (
         _VANILLA,
-        Row("r-drop", "R-Drop", method("r-drop")),
+        MethodRow("r-drop", "R-Drop", method("r-drop")),
         *method_rows.smart("R_s", prefix="smoothness", name="smoothness"),
-        Row("bregman", "D_Breg", method("bregman")),
+        MethodRow("bregman", "D_Breg", method("bregman")),
         *method_rows.smart("SMART"),
         sda.sda(1),
     )
     columns = (
-        Column("mnli", "accuracy"),
-        Column("snli", "accuracy", trained_on="mnli", variant="from MNLI"),
-        Column("scitail", "accuracy", trained_on="mnli", variant="from MNLI"),
-        Column("rte", "accuracy"),
+        TaskColumn("mnli", "accuracy"),
+        TaskColumn("snli", "accuracy", trained_on="mnli", variant="from MNLI"),
+        TaskColumn("scitail", "accuracy", trained_on="mnli", variant="from MNLI"),
+        TaskColumn("rte", "accuracy"),
     )
 
-    def claim(name: str, sentence: str, a: str, direction: str, quantity: str, reading: str, **more: object) -> Claim:
+    def claim(
+        name: str, sentence: str, a: str, direction: str, quantity: str, reading: str, radius: float | None = None
+    ) -> Claim:
         return Claim(
             id=f"smart-{name}-{reading}" if reading else f"smart-{name}",
             sentence=sentence,
@@ -329,8 +332,7 @@ def mechanism() -> Experiment:
             tasks=("mnli", "rte"),
             direction=direction,
             reading=reading,
-            kind="history",
-            about={"quantity": quantity, "columns": ["mnli.accuracy", "rte.accuracy"], **more},
+            test=Measured(quantity=quantity, columns=("mnli.accuracy", "rte.accuracy"), radius=radius),
         )
 
     per_reading = tuple(
@@ -344,7 +346,7 @@ def mechanism() -> Experiment:
                 "less",
                 "r_s",
                 reading,
-                epsilon=1e-2,
+                radius=1e-2,
             ),
             claim(
                 "stays-near",
@@ -362,7 +364,7 @@ def mechanism() -> Experiment:
                 contrast=against(f"smart[{reading}]", "vanilla"),
                 tasks=("snli", "scitail"),
                 reading=reading,
-                about={"columns": ["snli.accuracy@from MNLI", "scitail.accuracy@from MNLI"]},
+                test=Difference(columns=("snli.accuracy@from MNLI", "scitail.accuracy@from MNLI")),
             ),
         )
     )
@@ -401,7 +403,7 @@ def last_batch_noise() -> Experiment:
 
     Runs: 128 paper, 128 small, 48 demo.
     """
-    arms_of = (_VANILLA, Row("se", "SE", method("self-ensemble")), sda.sda(1), sda.sda("all"))
+    arms_of = (_VANILLA, MethodRow("se", "SE", method("self-ensemble")), sda.sda(1), sda.sda("all"))
     rows = tuple(
         each
         for row in arms_of
@@ -415,7 +417,7 @@ def last_batch_noise() -> Experiment:
             ),
         )
     )
-    columns = (Column("rte", "accuracy"), Column("mrpc", "f1"))
+    columns = (TaskColumn("rte", "accuracy"), TaskColumn("mrpc", "f1"))
     return Experiment(
         name="last-batch-noise",
         title="Noise in the last updates",
@@ -433,8 +435,7 @@ def last_batch_noise() -> Experiment:
                     contrast=against(f"{row}+noise", row),
                     tasks=("rte", "mrpc"),
                     min_seeds=8,
-                    kind="interaction",
-                    about={"against_contrast": against("vanilla+noise", "vanilla")},
+                    test=Interaction(against_contrast=against("vanilla+noise", "vanilla")),
                 )
                 for row, words in (
                     ("se", "the self-ensemble"),

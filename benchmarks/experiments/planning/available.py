@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.errors import MissingData
-from benchmarks.experiments.planning.base import Column, Experiment, Start
+from benchmarks.experiments.planning.base import Experiment, Start, TaskColumn
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
 from benchmarks.training.prepared import split_of
@@ -42,7 +42,7 @@ def _lacks(start: Start, source: Source) -> str:
     return f"its multi-task run needs {', '.join(start.tasks)}: {reason}" if reason else ""
 
 
-def _missing(column: Column, source: Source) -> str:
+def _missing(column: TaskColumn, source: Source) -> str:
     """Why the column cannot be filled, or ""."""
     wanted = {(column.trained, "train"), (column.task, column.split)}
     if "dev" in TASKS[column.trained].splits:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from analysis.schema import SELECTIONS, Claim, Column, Fact, Manifest, Omission, Point, Published, Row
 from benchmarks.errors import UsageError
-from benchmarks.experiments.planning.claims import Claim
-from benchmarks.papers.placed import Number, Omission, Point
 from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods
 from benchmarks.tasks import TASKS
 from benchmarks.training.models import MODELS
 from smart_repro.methods import build
 from smart_repro.registry import Registry
 
-SCHEMA = 1
 MEMBERS = 4  # runs behind a VOTE or AVG (SDA, section 4.2): replicate r has runs 4r to 4r + 3 for itself
 
 
@@ -45,7 +43,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """A line of the table: a method, and what it changes in the run beside the method.
 
     Attributes:
@@ -71,9 +69,15 @@ class Row:
     combine: str = ""
     start: Start | None = None
 
+    def to_schema(self) -> Row:
+        """Return the row as the manifest holds it."""
+        reading = str(dict(self.method.options).get("dropout", ""))
+        x = self.x if self.curve else None
+        return Row(self.id, self.title, self.method.name, reading, curve=self.curve, x=x, combine=self.combine)
+
 
 @dataclass(frozen=True)
-class Column:
+class TaskColumn:
     """A number per row: a task's metric on a split.
 
     Attributes:
@@ -108,6 +112,21 @@ class Column:
         """Columns of one place are filled by the same runs."""
         return f"{self.trained}@{self.variant}" if self.settings else self.trained
 
+    def to_schema(self) -> Column:
+        """Return the column as the manifest holds it."""
+        task = TASKS[self.task]
+        title = task.name if task.generated else task.title
+        return Column(
+            self.id,
+            self.task,
+            self.metric,
+            self.split,
+            title=f"{title} ({self.variant})" if self.variant else title,
+            ceiling=task.ceiling.get(self.metric) if self.split == "dev" else None,
+            trained_on=self.trained,
+            published_as=self.published,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -124,7 +143,9 @@ class Experiment:
         points: published points of a curve, bar or box that are not cells of the table.
         layout: how the paper shows it: methods-by-tasks, sweep, epochs, losses, box, agreement, selection, data-sets,
             boundary, mechanism.
-        about: further content for the manifest, JSON-ready.
+        selections: the ways to choose the epoch that its figure compares.
+        facts: counts of data sets, where the experiment is their comparison.
+        tuned: row id -> task -> number of the trial that tuning chose.
         longest: cuts every task's length in word pieces.
         not_in: profile -> why the experiment has no such form.
         adapt: profile -> what changes in the experiment before the profile's own rules.
@@ -133,13 +154,13 @@ class Experiment:
 
     name: str
     title: str
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
+    rows: tuple[MethodRow, ...]
+    columns: tuple[TaskColumn, ...]
     seeds: tuple[int, ...]
     baseline: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     task_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    published: tuple[Number, ...] = ()
+    published: tuple[Published, ...] = ()
     points: tuple[Point, ...] = ()
     omitted: tuple[Omission, ...] = ()
     tables: tuple[str, ...] = ()
@@ -149,7 +170,9 @@ class Experiment:
     notes: tuple[str, ...] = ()
     profile: str | None = None
     layout: str = "methods-by-tasks"
-    about: Mapping[str, Any] = field(default_factory=dict)
+    selections: tuple[str, ...] = SELECTIONS
+    facts: tuple[Fact, ...] = ()
+    tuned: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     longest: int | None = None
     not_in: Mapping[str, str] = field(default_factory=dict)
     adapt: Mapping[str, Callable[[Experiment], Experiment]] = field(default_factory=dict)
@@ -178,16 +201,16 @@ class Experiment:
                     if self.is_run(row, place):
                         yield row.id, place, seed, self.spec(row, place, seed)
 
-    def is_run(self, row: Row, place: str) -> bool:
+    def is_run(self, row: MethodRow, place: str) -> bool:
         """Whether the row has runs there: False where a reason is given for each of its columns."""
         return any(not self.reason(row.id, column) for column in self.columns if column.place == place)
 
-    def reason(self, row: str, column: Column) -> str:
+    def reason(self, row: str, column: TaskColumn) -> str:
         """Why a cell has no runs, or ""."""
         names = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
         return next((self.missing[name] for name in names if name in self.missing), "")
 
-    def spec(self, row: Row, place: str, seed: int) -> RunSpec:
+    def spec(self, row: MethodRow, place: str, seed: int) -> RunSpec:
         """The run behind one cell and seed."""
         if row.combine:
             alone = replace(row, combine="")
@@ -235,75 +258,49 @@ class Experiment:
             found["max_length"] = min(self.longest, found["max_length"])
         return found
 
-    def manifest(self, keys: Mapping[tuple[str, str, int], str], commands: Mapping[str, str]) -> dict[str, Any]:
-        """The table's frame for the analysis: which run fills which cell."""
+    def manifest(self, keys: Mapping[tuple[str, str, int], str], commands: Mapping[str, str]) -> Manifest:
+        """Return the table's frame for the analysis: which run fills which cell."""
         generated = [task for task in self.tasks if TASKS[task].generated]
-        warnings = list(self.notes)
+        warnings = self.notes
         if generated:
-            warnings.insert(
-                0, f"Generated data, demonstration: nothing about the papers follows ({', '.join(generated)})."
-            )
-        return {
-            "schema": SCHEMA,
-            "name": self.name,
-            "title": self.title,
-            "profile": self.profile,
-            "grid": self.grid_hash(keys),
-            "rows": [_row(row) for row in self.rows],
-            "columns": [self._column(column) for column in self.columns],
-            "seeds": list(self.seeds),
-            "cells": {row.id: self._cells(row, keys) for row in self.rows},
-            "baseline_row": self.baseline or None,
-            "published": [asdict(number) for number in self.published],
-            "points": [asdict(point) for point in self.points],
-            "omitted": [asdict(omission) for omission in self.omitted],
-            "claims": [claim.to_json() for claim in self.claims if claim.plain],
-            "further_claims": [claim.to_json() for claim in self.claims if not claim.plain],
-            "layout": self.layout,
-            "warnings": warnings,
-            "reasons_missing": {**self.unscored, **self.missing},
-            "commands": dict(commands),
-            "about": dict(self.about),
-        }
+            names = ", ".join(generated)
+            warnings = (f"Generated data, demonstration: nothing about the papers follows ({names}).", *warnings)
+        return Manifest(
+            name=self.name,
+            title=self.title,
+            rows=tuple(row.to_schema() for row in self.rows),
+            columns=tuple(column.to_schema() for column in self.columns),
+            seeds=self.seeds,
+            cells={row.id: self._cells(row, keys) for row in self.rows},
+            baseline_row=self.baseline or None,
+            profile=self.profile,
+            grid=self.grid_hash(keys),
+            published=self.published,
+            points=self.points,
+            omitted=self.omitted,
+            claims=self.claims,
+            layout=self.layout,
+            warnings=warnings,
+            reasons_missing={**self.unscored, **self.missing},
+            commands=dict(commands),
+            selections=self.selections,
+            facts=self.facts,
+            tuned=self.tuned,
+        )
 
     def grid_hash(self, keys: Mapping[tuple[str, str, int], str]) -> str:
         """Names the grid: other rows, columns, seeds or runs make another."""
         content = [[*cell, key] for cell, key in sorted(keys.items())] + [column.id for column in self.columns]
         return sha256(json.dumps(content).encode()).hexdigest()[:16]
 
-    def _cells(self, row: Row, keys: Mapping[tuple[str, str, int], str]) -> dict[str, list[str]]:
+    def _cells(self, row: MethodRow, keys: Mapping[tuple[str, str, int], str]) -> dict[str, tuple[str, ...]]:
         """By task, or by column where the column is a variant of its task."""
         return {
-            column.id if column.variant else column.task: [
+            column.id if column.variant else column.task: tuple(
                 keys[row.id, column.place, seed] for seed in self.seeds if (row.id, column.place, seed) in keys
-            ]
+            )
             for column in self.columns
         }
-
-    def _column(self, column: Column) -> dict[str, Any]:
-        task = TASKS[column.task]
-        ceiling = task.ceiling.get(column.metric) if column.split == "dev" else None
-        title = task.name if task.generated else task.title
-        return {
-            "id": column.id,
-            "task": column.task,
-            "metric": column.metric,
-            "split": column.split,
-            "title": f"{title} ({column.variant})" if column.variant else title,
-            "ceiling": ceiling,
-            "trained_on": column.trained,
-            "published_as": column.published,
-        }
-
-
-def _row(row: Row) -> dict[str, Any]:
-    reading = dict(row.method.options).get("dropout", "")
-    found = {"id": row.id, "title": row.title, "method": row.method.name, "reading": reading}
-    if row.curve:
-        found |= {"curve": row.curve, "x": row.x}
-    if row.combine:
-        found["combine"] = row.combine
-    return found
 
 
 def _multiplied(settings: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -381,7 +378,7 @@ def narrowed(
     )
 
 
-def _chosen(experiment: Experiment, text: str) -> tuple[Row, ...]:
+def _chosen(experiment: Experiment, text: str) -> tuple[MethodRow, ...]:
     """The rows that ``text`` names, in table order."""
     ids = {row.id for row in experiment.rows}
     pieces = [piece.strip() for piece in text.split(",")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from benchmarks.experiments.planning.base import Column, Experiment, Row, essential
+from benchmarks.experiments.planning.base import Experiment, MethodRow, TaskColumn, essential
 from benchmarks.spec import MethodChoice
 from benchmarks.tasks import TASKS
 from smart_repro.methods import METHODS
@@ -28,9 +28,9 @@ def compare(
     for choice in dict.fromkeys(methods):
         essential(choice)  # a wrong option should be an error now, not in every run
         label = _label(choice)
-        rows.append(Row(label, label, choice))
+        rows.append(MethodRow(label, label, choice))
     columns = tuple(
-        Column(task, metric, TASKS[task].evaluated_on)
+        TaskColumn(task, metric, TASKS[task].evaluated_on)
         for task in dict.fromkeys(tasks)
         for metric in TASKS[task].metrics
     )

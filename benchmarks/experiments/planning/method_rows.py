@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.experiments.planning.base import Row, Start
+from benchmarks.experiments.planning.base import MethodRow, Start
 from benchmarks.spec import MethodChoice, method
 
 BERT, BERT_LARGE, ROBERTA = "bert-base-uncased", "bert-large-uncased", "roberta-large"
@@ -51,17 +51,17 @@ PER_TASK_TUNING = (
 NO_SPREAD = "The paper prints single numbers: no seeds, no number of runs, no spread."
 
 
-def vanilla(title: str, published: str = "", *, id: str = "vanilla", **settings: Any) -> Row:
+def vanilla(title: str, published: str = "", *, id: str = "vanilla", **settings: Any) -> MethodRow:
     """Plain fine-tuning."""
-    return Row(id, title, method("vanilla"), settings, published)
+    return MethodRow(id, title, method("vanilla"), settings, published)
 
 
 def smart(
     title: str, published: str = "", *, prefix: str = "smart", name: str = "smart", **settings: Any
-) -> tuple[Row, Row]:
+) -> tuple[MethodRow, MethodRow]:
     """A method that has R_s, in both readings of it: shared dropout masks (the equation) and independent ones."""
     return tuple(  # type: ignore[return-value]
-        Row(
+        MethodRow(
             f"{prefix}[{reading}]",
             f"{title} [{reading} masks]",
             method(name, dropout=reading),
@@ -72,7 +72,7 @@ def smart(
     )
 
 
-def mt_dnn(row: Row, **settings: Any) -> Row:
+def mt_dnn(row: MethodRow, **settings: Any) -> MethodRow:
     """The row with its runs started from MT-DNN: a plain multi-task run.
 
     Args:
@@ -81,17 +81,17 @@ def mt_dnn(row: Row, **settings: Any) -> Row:
     return _from_multitask(row, method("vanilla"), settings)
 
 
-def mt_dnn_smart(row: Row, **settings: Any) -> Row:
+def mt_dnn_smart(row: MethodRow, **settings: Any) -> MethodRow:
     """The row with its runs started from a multi-task run that its own method trained."""
     return _from_multitask(row, row.method, settings)
 
 
-def _from_multitask(row: Row, trained_with: MethodChoice, settings: Mapping[str, Any]) -> Row:
+def _from_multitask(row: MethodRow, trained_with: MethodChoice, settings: Mapping[str, Any]) -> MethodRow:
     rates = {task: SMART_TASK_SETTINGS[task]["head_dropout"] for task in MULTITASK if task in SMART_TASK_SETTINGS}
     start = Start(trained_with, MULTITASK, {"head_dropouts": tuple(rates.items()), **settings})
     return replace(row, start=start, settings={**row.settings, **settings})
 
 
-def at(row: Row, curve: str, x: float, choice: MethodChoice, mark: str = "") -> Row:
+def at(row: MethodRow, curve: str, x: float, choice: MethodChoice, mark: str = "") -> MethodRow:
     """The row as the point ``x`` of a curve."""
     return replace(row, id=f"{curve}@{x:g}", title=f"{row.title}, {x:g}", method=choice, curve=curve, x=x, at=mark)

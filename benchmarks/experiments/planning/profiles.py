@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
+from analysis.schema import Claim, Interaction, Kind, Statement, with_columns
 from benchmarks.errors import NotInProfileError
-from benchmarks.experiments.planning.base import Column, Experiment, Row, Start
-from benchmarks.experiments.planning.claims import Claim
+from benchmarks.experiments.planning.base import Experiment, MethodRow, Start, TaskColumn
 from benchmarks.tasks import TASKS
 from smart_repro.registry import Registry
+
+S = TypeVar("S", bound=Statement)
 
 PROFILES: Registry[Callable[[Experiment], Experiment]] = Registry("profile", listing="smart-repro list profiles")
 
@@ -100,7 +102,7 @@ def _adapted(experiment: Experiment, profile: str) -> Experiment:
 
 def _one_model(experiment: Experiment) -> Experiment:
     """All rows on the profile's model. Rows that differed from an earlier one in their model alone are left out."""
-    rows: dict[object, Row] = {}
+    rows: dict[object, MethodRow] = {}
     missing = dict(experiment.missing)
     for row in experiment.rows:
         start = row.start and replace(row.start, settings=_without_model(row.start.settings))
@@ -136,9 +138,9 @@ def _without_model(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
 
 
-def _generated(experiment: Experiment) -> tuple[dict[str, Column], dict[str, str]]:
+def _generated(experiment: Experiment) -> tuple[dict[str, TaskColumn], dict[str, str]]:
     """Column id -> the column on generated data; and all reasons for missing cells, under the new ids."""
-    columns: dict[str, Column] = {}
+    columns: dict[str, TaskColumn] = {}
     missing: dict[str, str] = {}
     for column in experiment.columns:
         task, trained = stand_in(column.task), stand_in(column.trained)
@@ -161,11 +163,11 @@ def _generated(experiment: Experiment) -> tuple[dict[str, Column], dict[str, str
     return columns, missing
 
 
-def _by_id(experiment: Experiment) -> list[tuple[str, Column]]:
+def _by_id(experiment: Experiment) -> list[tuple[str, TaskColumn]]:
     return [(column.id, column) for column in experiment.columns]
 
 
-def _row_on_generated(row: Row, trained: tuple[str, ...]) -> Row:
+def _row_on_generated(row: MethodRow, trained: tuple[str, ...]) -> MethodRow:
     """What the paper chose per data set, and what a row starts from, under the names of the stand-ins."""
     chosen = {name: choice for task, choice in row.per_task.items() if (name := stand_in(task)) is not None}
     return replace(row, per_task=chosen, start=row.start and _start_on_generated(row.start, trained))
@@ -177,19 +179,31 @@ def _start_on_generated(start: Start, trained: tuple[str, ...]) -> Start:
     return replace(start, tasks=tuple(name for task in start.tasks if (name := stand_in(task)) and name not in new))
 
 
-def _claim_on_generated(claim: Claim, columns: Mapping[str, Column]) -> Claim:
-    tasks = tuple(dict.fromkeys(name for task in claim.tasks if (name := stand_in(task)) in _tasks(columns)))
-    about = dict(claim.about or {})
-    for name in ("columns", "against_columns"):
-        if name in about:
-            about[name] = [columns[old].id for old in about[name] if old in columns]
-    if "against" in about:
-        about["against"] = [name for task in about["against"] if (name := stand_in(task)) in _tasks(columns)]
-    return replace(claim, tasks=tuple(task for task in tasks if task) or claim.tasks, about=about)
+def _claim_on_generated(claim: Claim, columns: Mapping[str, TaskColumn]) -> Claim:
+    parts = tuple(_statement_on_generated(part, columns) for part in claim.parts)
+    return replace(_statement_on_generated(claim, columns), parts=parts)
 
 
-def _tasks(columns: Mapping[str, Column]) -> set[str | None]:
-    return {column.task for column in columns.values()}
+def _statement_on_generated(statement: S, columns: Mapping[str, TaskColumn]) -> S:
+    return replace(
+        statement,
+        tasks=_tasks_on_generated(statement.tasks, columns) or statement.tasks,
+        test=_test_on_generated(statement.test, columns),
+    )
+
+
+def _test_on_generated(test: Kind, columns: Mapping[str, TaskColumn]) -> Kind:
+    """The test with columns and tasks under the names of their stand-ins; those that have none are left out."""
+    test = with_columns(test, {old: column.id for old, column in columns.items()})
+    if isinstance(test, Interaction) and test.against_tasks is not None:
+        return replace(test, against_tasks=_tasks_on_generated(test.against_tasks, columns))
+    return test
+
+
+def _tasks_on_generated(tasks: Iterable[str], columns: Mapping[str, TaskColumn]) -> tuple[str, ...]:
+    generated = {column.task for column in columns.values()}
+    names = (stand_in(task) for task in tasks)
+    return tuple(dict.fromkeys(name for name in names if name is not None and name in generated))
 
 
 __all__ = ["DEMO_SETTINGS", "PROFILES", "SMALL_SETTINGS", "demo", "paper", "small", "stand_in"]

@@ -1,17 +1,17 @@
-"""The papers' numbers, placed: which printed cell stands beside which of ours, and why some stand beside none."""
+"""The papers' numbers, placed: which printed cell stands beside which cell of the suite, and why some beside none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from benchmarks.experiments.planning.base import Column, Row
-from benchmarks.papers import Published, published
-from benchmarks.papers.placed import Cell, Number, Point
+from analysis.schema import Point, PrintedCell, Published
+from benchmarks.experiments.planning.base import MethodRow, TaskColumn
+from benchmarks.papers import PrintedNumber, published
 
 
-def place(rows: Iterable[Row], columns: Iterable[Column], *tables: str) -> tuple[Number, ...]:
-    """The published numbers of the tables, at the rows and columns that name them."""
-    printed = {cell(number): number for table in tables for number in published(table)}
+def place(rows: Iterable[MethodRow], columns: Iterable[TaskColumn], *tables: str) -> tuple[Published, ...]:
+    """Return the published numbers of the tables, at the rows and columns that name them."""
+    numbers = {cell(number): number for table in tables for number in published(table)}
     columns = tuple(columns)
     placed = []
     for row in rows:
@@ -22,21 +22,23 @@ def place(rows: Iterable[Row], columns: Iterable[Column], *tables: str) -> tuple
                 column.published_metric or column.metric,
                 column.published_split or column.split,
             )
-            if row.published and name in printed:
-                number = printed[name]
+            if row.published and name in numbers:
+                number = numbers[name]
                 source = f"{number.where}, {number.row}"
-                placed.append(Number(row.id, column.id, column.metric, column.split, number.value, source, name))
+                placed.append(
+                    Published(row.id, column.id, number.value, column.metric, column.split, source, printed=name)
+                )
     return tuple(placed)
 
 
 def points(
     table: str, rows: Mapping[str, str], column: str, axis: str, at: Mapping[str, float | str], quantity: str = ""
 ) -> tuple[Point, ...]:
-    """Published points of a curve.
+    """Return published points of a curve.
 
     Args:
-        rows: row as printed -> our rows' id; several ids are separated by blanks.
-        column: id of our column.
+        rows: row as printed -> id of the suite's row; several ids are separated by blanks.
+        column: id of the suite's column.
         at: column as printed -> place on the axis.
         quantity: only numbers of this metric; "" takes all, each under its own metric.
     """
@@ -48,6 +50,6 @@ def points(
     )
 
 
-def cell(number: Published) -> Cell:
-    """A printed cell's name."""
+def cell(number: PrintedNumber) -> PrintedCell:
+    """Return a printed cell's name."""
     return number.row, number.column, number.metric, number.split

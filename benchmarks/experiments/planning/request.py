@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.schema import SPLITS
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import tuning
@@ -39,7 +40,6 @@ _OPTIONS = {
     "results": "--results",
 }
 _OF_A_RUN = ("source", "data_dir", "data_file", "plugins", "results")  # what `runs rerun` needs to know
-SPLITS = ("dev", "holdout", "train", "test")
 
 
 @dataclass(frozen=True, kw_only=True)

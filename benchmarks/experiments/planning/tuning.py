@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import UsageError
-from benchmarks.experiments.planning.base import Column, Experiment, Row
+from benchmarks.experiments.planning.base import Experiment, MethodRow, TaskColumn
 from benchmarks.spec import MethodChoice, method
 from smart_repro.methods import METHODS
 
@@ -38,10 +38,10 @@ class Trial:
     """One setting of an arm."""
 
     number: int
-    row: Row
+    row: MethodRow
 
 
-def trials(row: Row, settings: Mapping[str, Any]) -> list[Trial]:
+def trials(row: MethodRow, settings: Mapping[str, Any]) -> list[Trial]:
     """The 12 settings of an arm, in a fixed order.
 
     Args:
@@ -123,16 +123,16 @@ def tuned(experiment: Experiment, results: Path) -> Experiment:
     return replace(
         experiment,
         rows=tuple(sorted(kept, key=lambda row: order.index(row.id))),
-        about={**experiment.about, "tuned": chosen},
+        tuned=chosen,
         notes=(*experiment.notes, "Every arm was tuned with 12 trials on the holdout, on seeds of its own."),
     )
 
 
-def _best(tried: list[Trial], column: Column, scores: Mapping[tuple[str, str], float]) -> Trial:
+def _best(tried: list[Trial], column: TaskColumn, scores: Mapping[tuple[str, str], float]) -> Trial:
     return max(tried, key=lambda trial: scores[trial.row.id, column.id])
 
 
-def _confirmed(row: Row, best: Mapping[str, Trial]) -> Row:
+def _confirmed(row: MethodRow, best: Mapping[str, Trial]) -> MethodRow:
     return replace(
         row,
         per_task={task: trial.row.per_task.get(task, trial.row.method) for task, trial in best.items()},
@@ -140,11 +140,11 @@ def _confirmed(row: Row, best: Mapping[str, Trial]) -> Row:
     )
 
 
-def _arms(experiment: Experiment) -> tuple[Row, ...]:
+def _arms(experiment: Experiment) -> tuple[MethodRow, ...]:
     return tuple(row for row in experiment.rows if not row.combine and f"{row.id}|*" not in experiment.missing)
 
 
-def _on_holdout(experiment: Experiment) -> tuple[Column, ...]:
+def _on_holdout(experiment: Experiment) -> tuple[TaskColumn, ...]:
     """Every trained task's columns, on the holdout; columns of borrowed tasks have none."""
     own = [replace(c, split="holdout", published="") for c in experiment.columns if c.task == c.trained]
     return tuple({column.id: column for column in own}.values())
@@ -167,7 +167,7 @@ def _scores(grid: Experiment, results: Path) -> dict[tuple[str, str], float]:
     return found
 
 
-def _score(run: Path, column: Column) -> float:
+def _score(run: Path, column: TaskColumn) -> float:
     from analysis.scores import score
 
     try:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from analysis.schema import AtEpoch, Claim, Difference, LossBetween, Variance, against, with_columns
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
 from benchmarks.experiments.planning.published import place, points
 from benchmarks.experiments.sda import settings as sda
 from benchmarks.papers import published
@@ -40,7 +40,7 @@ def sda_fig3() -> Experiment:
     Runs: 185 paper, 185 small, 111 demo.
     """
     lines = tuple(
-        Row(
+        MethodRow(
             f"{curve}@{x:g}",
             f"{curve}, lambda = {x:g}",
             method(name, K=k, lambda_d=x),
@@ -110,7 +110,7 @@ def sda_fig4() -> Experiment:
 
     Runs: 160 paper, 160 small, 40 demo.
     """
-    column = Column(
+    column = TaskColumn(
         "snli",
         "accuracy",
         published_split=sda.UNSTATED,
@@ -142,8 +142,7 @@ def sda_fig4() -> Experiment:
                     direction="less",
                     size=ratio,
                     min_seeds=10,
-                    kind="variance",
-                    about={"columns": [column.id], "printed": "range"},
+                    test=Variance(columns=(column.id,)),
                 )
                 for row, ratio in spread
             ),
@@ -154,7 +153,7 @@ def sda_fig4() -> Experiment:
                 contrast=against("sda[K=1]", "vanilla"),
                 tasks=("snli",),
                 size=1.69,
-                about={"columns": [column.id]},
+                test=Difference(columns=(column.id,)),
             ),
         ),
         layout="box",
@@ -179,10 +178,7 @@ def _few_per_class(experiment: Experiment) -> Experiment:
         columns=columns,
         seeds=experiment.seeds[:10],
         points=tuple(replace(point, column=renamed[point.column]) for point in experiment.points),
-        claims=tuple(
-            replace(claim, about={**(claim.about or {}), "columns": list(renamed.values())})
-            for claim in experiment.claims
-        ),
+        claims=tuple(replace(claim, test=with_columns(claim.test, renamed)) for claim in experiment.claims),
     )
 
 
@@ -223,8 +219,7 @@ def sda_fig5() -> Experiment:
                 tasks=("imdb",),
                 direction="less",
                 size=0.87,
-                kind="history",
-                about={"epoch": 1, "quantity": "error_rate"},
+                test=AtEpoch(epoch=1),
             ),
         ),
         layout="epochs",
@@ -265,8 +260,7 @@ def sda_fig6() -> Experiment:
                 table="SDA, Figure 6",
                 contrast=against("sda[K=1]", "sda[K=1]"),
                 tasks=("imdb",),
-                kind="history",
-                about={"quantity": "distillation", "after": 0.5, "between": [0.03, 0.07]},
+                test=LossBetween(part="distillation", low=0.03, high=0.07, after=0.5),
             ),
         ),
         layout="losses",

@@ -7,21 +7,21 @@ The split behind its SNLI and MNLI figures is not stated; here both are scored o
 from __future__ import annotations
 
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import Column, Row
+from benchmarks.experiments.planning.base import MethodRow, TaskColumn
 from benchmarks.spec import method
 
 UNSTATED = "unstated (test or dev)"
 CLASSIFICATION = (
-    Column("imdb", "error_rate", "test", published="IMDb"),
-    Column("ag-news", "error_rate", "test", published="AG's News"),
-    Column("dbpedia", "error_rate", "test", published="DBPedia"),
-    Column("yelp-polarity", "error_rate", "test", published="Yelp P."),
-    Column("yelp-full", "error_rate", "test", published="Yelp F."),
+    TaskColumn("imdb", "error_rate", "test", published="IMDb"),
+    TaskColumn("ag-news", "error_rate", "test", published="AG's News"),
+    TaskColumn("dbpedia", "error_rate", "test", published="DBPedia"),
+    TaskColumn("yelp-polarity", "error_rate", "test", published="Yelp P."),
+    TaskColumn("yelp-full", "error_rate", "test", published="Yelp F."),
 )
 INFERENCE = (
-    Column("snli", "accuracy", published="SNLI", published_split=UNSTATED),
-    Column("mnli", "accuracy", published="MNLI-m", published_split=UNSTATED),
-    Column("mnli-mm", "accuracy", published="MNLI-mm", published_split=UNSTATED),
+    TaskColumn("snli", "accuracy", published="SNLI", published_split=UNSTATED),
+    TaskColumn("mnli", "accuracy", published="MNLI-m", published_split=UNSTATED),
+    TaskColumn("mnli-mm", "accuracy", published="MNLI-mm", published_split=UNSTATED),
 )
 IMDB, AG_NEWS, SNLI = CLASSIFICATION[0], CLASSIFICATION[1], INFERENCE[0]
 VANILLA = method_rows.vanilla("BERT", "BERT_BASE")
@@ -36,13 +36,13 @@ HEAD_NOTE = "Equation 1 puts the softmax layer on the final state of [CLS]; BERT
 NOTES = (SPLIT_NOTE, EPOCHS_NOTE, HEAD_NOTE, method_rows.NO_SPREAD)
 
 
-def sda(k: int | str, published: str = "", **options: object) -> Row:
+def sda(k: int | str, published: str = "", **options: object) -> MethodRow:
     """SDA with teacher size K; ``"all"`` is the paper's T-1."""
-    return Row(
+    return MethodRow(
         f"sda[K={k}]", f"SDA (K = {'T-1' if k == 'all' else k})", method("sda", K=k, **options), published=published
     )
 
 
-def sdv(k: int, published: str = "", **options: object) -> Row:
+def sdv(k: int, published: str = "", **options: object) -> MethodRow:
     """SDV with teacher size K."""
-    return Row(f"sdv[K={k}]", f"SDV (K = {k})", method("sdv", K=k, **options), published=published)
+    return MethodRow(f"sdv[K={k}]", f"SDV (K = {k})", method("sdv", K=k, **options), published=published)

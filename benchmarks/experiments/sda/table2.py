@@ -8,9 +8,9 @@ Runs: 180 paper, 180 small, 108 demo.
 
 from __future__ import annotations
 
+from analysis.schema import Claim, Interaction, Sweep, against
 from benchmarks.experiments.planning import method_rows
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
 from benchmarks.experiments.planning.published import place
 from benchmarks.experiments.sda import settings as sda
 
@@ -52,8 +52,7 @@ def sda_table2() -> Experiment:
                 metric="error_rate",
                 direction="less",
                 size=0.24,
-                kind="interaction",
-                about={"against": ["ag-news"]},
+                test=Interaction(against_tasks=("ag-news",)),
             ),
             Claim(
                 id="sda-k-hardly-matters-on-snli",
@@ -61,9 +60,8 @@ def sda_table2() -> Experiment:
                 table="SDA, Table 2",
                 contrast=against("sda[K=5]", "sda[K=2]"),
                 tasks=("snli",),
-                bound=0.5,
-                kind="sweep",
-                about={"rows": [row.id for row in _ROWS if row.id.startswith("sda")]},
+                margin=0.5,
+                test=Sweep(rows=tuple(row.id for row in _ROWS if row.id.startswith("sda"))),
             ),
             Claim(
                 id="sda-k1-is-sdv-k1",
@@ -71,10 +69,8 @@ def sda_table2() -> Experiment:
                 table="SDA, equations 5 to 7",
                 contrast=against("sda[K=1]", "sdv[K=1]"),
                 tasks=_TASKS,
-                size=0.0,
-                bound=0.01,
-                kind="sweep",
-                about={"identical": True},
+                margin=0.01,
+                test=Sweep(),
             ),
         ),
         notes=(

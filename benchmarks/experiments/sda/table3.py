@@ -8,15 +8,14 @@ Runs: 360 paper, 360 small, 96 demo.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
+from analysis.schema import Claim, Cost, Difference, Interaction, Omission, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, Row
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow
 from benchmarks.experiments.planning.published import place
 from benchmarks.experiments.sda import settings as sda
 from benchmarks.papers import published
-from benchmarks.papers.placed import Omission
 from benchmarks.spec import method
 
 TABLE = "sda_table3_bert_base"
@@ -25,11 +24,11 @@ _SDV = {"imdb": method("sdv", K=5), "ag-news": method("sdv", K=1), "snli": metho
 _SDA = {"imdb": method("sda", K=5), "ag-news": method("sda", K="all"), "snli": method("sda", K=2)}
 _ROWS = (
     sda.VANILLA,
-    Row("vote", "VOTE (K = 4)", method("vanilla"), published="BERT_VOTE (K=4)", combine="vote"),
-    Row("average", "AVG (K = 4)", method("vanilla"), published="BERT_AVG (K=4)", combine="average"),
-    Row("se", "SE", method("self-ensemble"), published="BERT_SE"),
-    Row("sdv", "SDV (K by data set)", method("sdv", K=1), published="BERT_SDV", per_task=_SDV),
-    Row("sda", "SDA (K by data set)", method("sda", K=1), published="BERT_SDA", per_task=_SDA),
+    MethodRow("vote", "VOTE (K = 4)", method("vanilla"), published="BERT_VOTE (K=4)", combine="vote"),
+    MethodRow("average", "AVG (K = 4)", method("vanilla"), published="BERT_AVG (K=4)", combine="average"),
+    MethodRow("se", "SE", method("self-ensemble"), published="BERT_SE"),
+    MethodRow("sdv", "SDV (K by data set)", method("sdv", K=1), published="BERT_SDV", per_task=_SDV),
+    MethodRow("sda", "SDA (K by data set)", method("sda", K=1), published="BERT_SDA", per_task=_SDA),
     sda.sda(1),
     sda.sda("all"),
 )
@@ -51,18 +50,15 @@ def average_delta(table: str, row: str, columns: tuple[str, ...], baseline: str 
     return 100 * sum(changes) / len(changes)
 
 
-def _claim(name: str, sentence: str, a: str, b: str, size: float, *, nli: bool = False, **more: object) -> Claim:
-    about: Mapping[str, object] = {
-        "id": name,
-        "sentence": sentence,
-        "table": "SDA, Table 3",
-        "contrast": against(a, b),
+def _claim(name: str, sentence: str, a: str, b: str, size: float | None, *, nli: bool = False, **more: Any) -> Claim:
+    usual: dict[str, Any] = {
         "tasks": INFERENCE if nli else CLASSIFICATION,
         "metric": "accuracy" if nli else "error_rate",
         "direction": "greater" if nli else "less",
-        "size": size,
     }
-    return Claim(**{**about, **more})  # type: ignore[arg-type]
+    return Claim(
+        id=name, sentence=sentence, table="SDA, Table 3", contrast=against(a, b), size=size, **{**usual, **more}
+    )
 
 
 CLAIMS = (
@@ -84,7 +80,7 @@ CLAIMS = (
         "se",
         "vanilla",
         0.02,
-        bound=0.2,
+        margin=0.2,
         direction="the same",
     ),
     _claim("sda-beats-se", "Distillation from past students beats averaging them (SE).", "sda", "se", 0.31),
@@ -94,7 +90,7 @@ CLAIMS = (
         "vote",
         "vanilla",
         0.34,
-        about={"baseline": "parents"},
+        test=Difference(against_parents=True),
     ),
     _claim(
         "average-beats-bert",
@@ -102,7 +98,7 @@ CLAIMS = (
         "average",
         "vanilla",
         0.18,
-        about={"baseline": "parents"},
+        test=Difference(against_parents=True),
     ),
     _claim("vote-beats-average", "Voting beats averaging the weights.", "vote", "average", 0.16),
     _claim(
@@ -110,8 +106,9 @@ CLAIMS = (
         "SDA, one model, is no worse than four models voting.",
         "sda",
         "vote",
-        0.0,
+        None,
         direction="no greater",
+        margin=0.2,
     ),
     _claim(
         "sda-below-sdv-on-nli",
@@ -121,8 +118,7 @@ CLAIMS = (
         0.1,
         nli=True,
         direction="less",
-        kind="interaction",
-        about={"against": list(CLASSIFICATION), "relative_error": True},
+        test=Interaction(against_tasks=CLASSIFICATION, relative_error=True),
     ),
     _claim(
         "sda-memory-against-sdv",
@@ -130,9 +126,8 @@ CLAIMS = (
         "sda",
         "sdv",
         1.0,
-        kind="cost",
         tasks=("imdb",),
-        about={"quantity": "memory"},
+        test=Cost(quantity="memory"),
     ),
 )
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from analysis.schema import Claim, NearConstant, Omission, against
 from benchmarks.experiments.planning import method_rows
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
 from benchmarks.experiments.planning.published import place
 from benchmarks.experiments.sda import settings as sda
-from benchmarks.papers.placed import Omission
 
 TABLE = "sda_table4_bert_large"
 _COLUMNS = (sda.IMDB, sda.AG_NEWS, sda.SNLI)
@@ -68,9 +67,8 @@ def sda_table4() -> Experiment:
                 table="SDA, Table 4",
                 contrast=against("sda[K=1]", "published"),
                 tasks=("snli",),
-                size=0.1,
-                kind="history",
-                about={"constant": 91.6},
+                margin=0.1,
+                test=NearConstant(value=91.6),
             ),
         ),
         notes=(

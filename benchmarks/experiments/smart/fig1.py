@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, Row
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow
 from benchmarks.spec import method
 from smart_repro.encoding import Encoded
 from smart_repro.methods import build
@@ -33,8 +33,8 @@ POINTS, WRONG = 120, 0.1  # training points, and the share of wrong labels among
 EXTENT = (-2.0, 3.0, -1.5, 2.0)  # of the plane that is looked at
 RADIUS = 0.3  # of the ball in the plane, whose moons are about 1 wide; the paper gives none
 _ROWS = (
-    Row("vanilla", "without R_s", method("vanilla")),
-    Row("smoothness", "with R_s", method("smoothness", epsilon=RADIUS, sigma=0.1, eta=10.0, lambda_s=3.0)),
+    MethodRow("vanilla", "without R_s", method("vanilla")),
+    MethodRow("smoothness", "with R_s", method("smoothness", epsilon=RADIUS, sigma=0.1, eta=10.0, lambda_s=3.0)),
 )
 
 
@@ -85,7 +85,7 @@ def moons(n: int, seed: int, wrong: float = 0.0) -> tuple[np.ndarray, np.ndarray
     return points, np.where(flipped, 1 - labels, labels), flipped
 
 
-def boundary(row: Row, seed: int, *, n: int = POINTS, steps: int = STEPS, grid: int = 81) -> Boundary:
+def boundary(row: MethodRow, seed: int, *, n: int = POINTS, steps: int = STEPS, grid: int = 81) -> Boundary:
     """Train one network and look at it."""
     torch.set_num_threads(1)  # the network is so small that a second thread only costs time
     points, labels, wrong = moons(n, seed, wrong=WRONG)

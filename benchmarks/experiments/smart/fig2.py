@@ -7,17 +7,16 @@ Runs: 30 paper, 30 small, 9 demo.
 
 from __future__ import annotations
 
+from analysis.schema import BUCKETS, Agreement, Claim, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
 from benchmarks.experiments.planning.published import place, points
-from benchmarks.tasks.agreement import BUCKETS
 
 TABLE = "smart_fig2_mnli_agreement"
 _HALVES = {"mnli": "matched", "mnli-mm": "mismatched"}
 _COLUMNS = (
-    *(Column(task, "accuracy", published=f"MNLI {half}: agreement All") for task, half in _HALVES.items()),
-    Column("snli", "accuracy"),
+    *(TaskColumn(task, "accuracy", published=f"MNLI {half}: agreement All") for task, half in _HALVES.items()),
+    TaskColumn("snli", "accuracy"),
 )
 _ROWS = (method_rows.vanilla("RoBERTa", "RoBERTa"), *method_rows.smart("SMART", "SMART_RoBERTa"))
 _ROW_IDS = {"RoBERTa": "vanilla", "SMART_RoBERTa": "smart[shared] smart[independent]"}
@@ -27,7 +26,7 @@ AMBIGUOUS, CLEAR = ("3/2/0", "3/1/1"), ("5/0/0", "4/1/0")
 def _claims(reading: str) -> tuple[Claim, ...]:
     row = f"smart[{reading}]"
 
-    def claim(name: str, sentence: str, buckets: tuple[str, ...], size: float | None, **about: object) -> Claim:
+    def claim(name: str, sentence: str, size: float | None, test: Agreement) -> Claim:
         return Claim(
             id=f"smart-agreement-{name}-{reading}",
             sentence=sentence,
@@ -37,8 +36,7 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             metric="accuracy",
             size=size,
             reading=reading,
-            kind="agreement",
-            about={"buckets": list(buckets), **about},
+            test=test,
         )
 
     return (
@@ -46,16 +44,14 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             "everywhere",
             "SMART is more accurate at every level of agreement (the printed 3/2/0 of the matched half "
             "is lower: 67.4 against 68.0).",
-            BUCKETS,
             None,
-            every=True,
+            Agreement(buckets=BUCKETS, each=True),
         ),
         claim(
             "ambiguous",
             "SMART helps more where annotators disagree (3/2/0 and 3/1/1) than where they agree.",
-            AMBIGUOUS,
             0.5,
-            against_buckets=list(CLEAR),
+            Agreement(buckets=AMBIGUOUS, against_buckets=CLEAR),
         ),
         Claim(
             id=f"smart-agreement-divergence-{reading}",
@@ -68,8 +64,7 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             metric="cross_entropy",
             direction="less",
             reading=reading,
-            kind="agreement",
-            about={"buckets": list(AMBIGUOUS), "labels": "votes", "beside": "temperature-scaled vanilla"},
+            test=Agreement(buckets=AMBIGUOUS),
         ),
     )
 

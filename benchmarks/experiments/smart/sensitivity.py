@@ -10,26 +10,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.schema import Claim, Cost, Omission, Sweep, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row
-from benchmarks.experiments.planning.claims import Claim, against
-from benchmarks.papers.placed import Omission
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
 from benchmarks.spec import method
 
 _COLUMNS = (
-    Column("rte", "accuracy"),
-    Column("mrpc", "f1"),
-    Column("cola", "matthews", published_metric="matthews_corr"),
+    TaskColumn("rte", "accuracy"),
+    TaskColumn("mrpc", "f1"),
+    TaskColumn("cola", "matthews", published_metric="matthews_corr"),
 )
 _TASKS = tuple(column.task for column in _COLUMNS)
 WEIGHTS = (0.01, 0.1, 1.0, 3.0, 10.0, 100.0)
 RADII = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
-def _curve(name: str, title: str, xs: tuple[float, ...], options: Any, reading: str = "shared") -> tuple[Row, ...]:
+def _curve(
+    name: str, title: str, xs: tuple[float, ...], options: Any, reading: str = "shared"
+) -> tuple[MethodRow, ...]:
     """The points of one curve; ``options(x)`` are the method's."""
     return tuple(
-        Row(f"{name}@{x:g}", f"{title} = {x:g}", method("smart", dropout=reading, **options(x)), curve=name, x=x)
+        MethodRow(f"{name}@{x:g}", f"{title} = {x:g}", method("smart", dropout=reading, **options(x)), curve=name, x=x)
         for x in xs
     )
 
@@ -63,10 +64,9 @@ def _flat(name: str, sentence: str, curve: str, low: float, high: float, reading
         table="SMART, section 8.1",
         contrast=against(f"{curve}@{high:g}", f"{curve}@{low:g}"),
         tasks=_TASKS,
-        bound=1.0,
+        margin=1.0,
         reading=reading,
-        kind="sweep",
-        about={"curve": curve, "between": [low, high]},
+        test=Sweep(curve=curve, between=(low, high)),
     )
 
 
@@ -136,10 +136,9 @@ _CLAIMS = (
         contrast=against("lambda_s@1", "vanilla"),
         tasks=_TASKS,
         size=3.0,
-        bound=0.5,
+        margin=0.5,
         reading="shared",
-        kind="cost",
-        about={"quantity": "seconds"},
+        test=Cost(quantity="seconds"),
     ),
     Claim(
         id="smart-memory",
@@ -148,10 +147,9 @@ _CLAIMS = (
         contrast=against("lambda_s@1", "vanilla"),
         tasks=_TASKS,
         size=2.0,
-        bound=0.5,
+        margin=0.5,
         reading="shared",
-        kind="cost",
-        about={"quantity": "memory"},
+        test=Cost(quantity="memory"),
     ),
 )
 

@@ -7,27 +7,26 @@ Runs: 135 paper, 135 small, 81 demo.
 
 from __future__ import annotations
 
+from analysis.schema import Claim, Interaction, Omission, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
 from benchmarks.experiments.planning.published import place
-from benchmarks.papers.placed import Omission
 
 TABLE = "smart_table1_glue_dev"
 COLUMNS = (
-    Column("mnli", "accuracy", published="MNLI-m"),
-    Column("mnli-mm", "accuracy", published="MNLI-mm"),
-    Column("qqp", "accuracy", published="QQP"),
-    Column("qqp", "f1", published="QQP"),
-    Column("rte", "accuracy", published="RTE"),
-    Column("qnli", "accuracy", published="QNLI"),
-    Column("mrpc", "accuracy", published="MRPC"),
-    Column("mrpc", "f1", published="MRPC"),
-    Column("cola", "matthews", published="CoLA", published_metric="matthews_corr"),
-    Column("sst2", "accuracy", published="SST"),
-    Column("stsb", "pearson", published="STS-B"),
-    Column("stsb", "spearman", published="STS-B"),
-    Column("wnli", "accuracy"),
+    TaskColumn("mnli", "accuracy", published="MNLI-m"),
+    TaskColumn("mnli-mm", "accuracy", published="MNLI-mm"),
+    TaskColumn("qqp", "accuracy", published="QQP"),
+    TaskColumn("qqp", "f1", published="QQP"),
+    TaskColumn("rte", "accuracy", published="RTE"),
+    TaskColumn("qnli", "accuracy", published="QNLI"),
+    TaskColumn("mrpc", "accuracy", published="MRPC"),
+    TaskColumn("mrpc", "f1", published="MRPC"),
+    TaskColumn("cola", "matthews", published="CoLA", published_metric="matthews_corr"),
+    TaskColumn("sst2", "accuracy", published="SST"),
+    TaskColumn("stsb", "pearson", published="STS-B"),
+    TaskColumn("stsb", "spearman", published="STS-B"),
+    TaskColumn("wnli", "accuracy"),
 )
 EIGHT = ("mnli", "qqp", "rte", "qnli", "mrpc", "cola", "sst2", "stsb")
 ROWS = (
@@ -66,8 +65,7 @@ CLAIMS = tuple(
             tasks=("rte", "mrpc", "cola"),
             size=4.63,
             reading=reading,
-            kind="interaction",
-            about={"against": ["mnli", "qqp", "qnli", "sst2"]},
+            test=Interaction(against_tasks=("mnli", "qqp", "qnli", "sst2")),
         ),
         Claim(
             id=f"smart-mnli-{reading}",

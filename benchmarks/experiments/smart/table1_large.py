@@ -7,20 +7,19 @@ Runs: 240 paper, 240 small, 144 demo.
 
 from __future__ import annotations
 
+from analysis.schema import Claim, Omission, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, Row
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow
 from benchmarks.experiments.planning.published import place
 from benchmarks.experiments.smart.table1 import COLUMNS, EIGHT, TABLE
-from benchmarks.papers.placed import Omission
 from benchmarks.spec import method
 
 _COLUMNS = tuple(column for column in COLUMNS if column.published)
 _ROWS = (
     method_rows.vanilla("RoBERTa", "RoBERTa_LARGE (Liu et al., 2019c)"),
-    Row("pgd", "PGD", method("pgd"), published="PGD (Zhu et al., 2020; RoBERTa_LARGE)"),
-    Row("freeat", "FreeAT", method("freeat"), published="FreeAT (Zhu et al., 2020; RoBERTa_LARGE)"),
-    Row("freelb", "FreeLB", method("freelb"), published="FreeLB (Zhu et al., 2020; RoBERTa_LARGE)"),
+    MethodRow("pgd", "PGD", method("pgd"), published="PGD (Zhu et al., 2020; RoBERTa_LARGE)"),
+    MethodRow("freeat", "FreeAT", method("freeat"), published="FreeAT (Zhu et al., 2020; RoBERTa_LARGE)"),
+    MethodRow("freelb", "FreeLB", method("freelb"), published="FreeLB (Zhu et al., 2020; RoBERTa_LARGE)"),
     *method_rows.smart("SMART", "SMART_RoBERTa (RoBERTa_LARGE)"),
 )
 

@@ -7,27 +7,27 @@ Runs: 135 paper, 135 small, 81 demo.
 
 from __future__ import annotations
 
+from analysis.schema import Omission
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
 from benchmarks.experiments.planning.published import place
-from benchmarks.papers.placed import Omission
 
 TABLE = "smart_table2_glue_test"
 _COLUMNS = (
-    Column("cola", "matthews", "test", published="CoLA", published_metric="matthews_corr"),
-    Column("sst2", "accuracy", "test", published="SST"),
-    Column("mrpc", "f1", "test", published="MRPC"),
-    Column("mrpc", "accuracy", "test", published="MRPC"),
-    Column("stsb", "pearson", "test", published="STS-B"),
-    Column("stsb", "spearman", "test", published="STS-B"),
-    Column("qqp", "f1", "test", published="QQP"),
-    Column("qqp", "accuracy", "test", published="QQP"),
-    Column("mnli", "accuracy", "test", published="MNLI-m"),
-    Column("mnli-mm", "accuracy", "test", published="MNLI-mm"),
-    Column("qnli", "accuracy", "test", published="QNLI"),
-    Column("rte", "accuracy", "test", published="RTE"),
-    Column("wnli", "accuracy", "test", published="WNLI"),
-    Column("ax", "matthews", "test", published="AX", published_metric="matthews_corr"),
+    TaskColumn("cola", "matthews", "test", published="CoLA", published_metric="matthews_corr"),
+    TaskColumn("sst2", "accuracy", "test", published="SST"),
+    TaskColumn("mrpc", "f1", "test", published="MRPC"),
+    TaskColumn("mrpc", "accuracy", "test", published="MRPC"),
+    TaskColumn("stsb", "pearson", "test", published="STS-B"),
+    TaskColumn("stsb", "spearman", "test", published="STS-B"),
+    TaskColumn("qqp", "f1", "test", published="QQP"),
+    TaskColumn("qqp", "accuracy", "test", published="QQP"),
+    TaskColumn("mnli", "accuracy", "test", published="MNLI-m"),
+    TaskColumn("mnli-mm", "accuracy", "test", published="MNLI-mm"),
+    TaskColumn("qnli", "accuracy", "test", published="QNLI"),
+    TaskColumn("rte", "accuracy", "test", published="RTE"),
+    TaskColumn("wnli", "accuracy", "test", published="WNLI"),
+    TaskColumn("ax", "matthews", "test", published="AX", published_metric="matthews_corr"),
 )
 _ROWS = (
     method_rows.vanilla("BERT-large", "BERT_LARGE (single)", model=method_rows.BERT_LARGE, learning_rate=2e-5),

@@ -5,9 +5,9 @@ Runs: 150 paper, 150 small, 90 demo.
 
 from __future__ import annotations
 
+from analysis.schema import Claim, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment, Row
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
 from benchmarks.experiments.planning.published import place
 from benchmarks.spec import method
 
@@ -15,16 +15,16 @@ TABLE = "smart_table3_ablation"
 TASKS = ("mnli", "rte", "qnli", "sst2", "mrpc")
 _F1 = "accuracy (as printed; values equal Table 1 F1)"
 COLUMNS = (
-    Column("mnli", "accuracy", published="MNLI"),
-    Column("rte", "accuracy", published="RTE"),
-    Column("qnli", "accuracy", published="QNLI"),
-    Column("sst2", "accuracy", published="SST"),
-    Column("mrpc", "f1", published="MRPC", published_metric=_F1),
+    TaskColumn("mnli", "accuracy", published="MNLI"),
+    TaskColumn("rte", "accuracy", published="RTE"),
+    TaskColumn("qnli", "accuracy", published="QNLI"),
+    TaskColumn("sst2", "accuracy", published="SST"),
+    TaskColumn("mrpc", "f1", published="MRPC", published_metric=_F1),
 )
 _ROWS = (
     method_rows.vanilla("BERT", "BERT"),
     *method_rows.smart("SMART", "SMART"),
-    Row("bregman", "-R_s (lambda_s = 0)", method("bregman"), published="-R_s (lambda_s=0)"),
+    MethodRow("bregman", "-R_s (lambda_s = 0)", method("bregman"), published="-R_s (lambda_s=0)"),
     *method_rows.smart("-D_Breg (mu = 0)", "-D_Breg (mu=0)", prefix="smoothness", name="smoothness"),
 )
 

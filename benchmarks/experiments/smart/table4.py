@@ -8,19 +8,19 @@ Runs: 215 paper, 215 small, 129 demo. Of them 15, 15 and 9 are multi-task.
 
 from __future__ import annotations
 
+from analysis.schema import Claim, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
 from benchmarks.experiments.planning.published import place
 from benchmarks.experiments.smart.table3 import TASKS
 
 TABLE = "smart_table4_multitask"
 _COLUMNS = (
-    Column("mnli", "accuracy", published="MNLI"),
-    Column("rte", "accuracy", published="RTE"),
-    Column("qnli", "accuracy", published="QNLI"),
-    Column("sst2", "accuracy", published="SST"),
-    Column("mrpc", "f1", published="MRPC"),
+    TaskColumn("mnli", "accuracy", published="MNLI"),
+    TaskColumn("rte", "accuracy", published="RTE"),
+    TaskColumn("qnli", "accuracy", published="QNLI"),
+    TaskColumn("sst2", "accuracy", published="SST"),
+    TaskColumn("mrpc", "f1", published="MRPC"),
 )
 _ROWS = (
     method_rows.vanilla("BERT", "BERT"),

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from analysis.schema import Claim, Difference, Interaction, Omission, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
 from benchmarks.experiments.planning.published import place
-from benchmarks.papers.placed import Omission
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.subsample import fraction_size
 
@@ -24,8 +23,8 @@ _PRINTED = {"snli": "SNLI", "scitail": "SciTail"}
 _SMALL_LIMIT, _DEMO_SIZES = 5_500, {"0.1 %": 16, "1 %": 48, "10 %": 144}
 
 
-def _column(task: str, variant: str, examples: int) -> Column:
-    return Column(
+def _column(task: str, variant: str, examples: int) -> TaskColumn:
+    return TaskColumn(
         task,
         "accuracy",
         published=f"{_PRINTED[task]} {variant.replace(' ', '')}",
@@ -99,7 +98,7 @@ def smart_table5() -> Experiment:
                     size=0.1,
                     quantifier="every",
                     reading=reading,
-                    about={"columns": [column.id for column in _COLUMNS]},
+                    test=Difference(columns=tuple(column.id for column in _COLUMNS)),
                 ),
                 Claim(
                     id=f"smart-adapts-with-little-data-{reading}",
@@ -110,11 +109,10 @@ def smart_table5() -> Experiment:
                     tasks=("snli", "scitail"),
                     size=29.45,
                     reading=reading,
-                    kind="interaction",
-                    about={
-                        "columns": [column.id for column in _COLUMNS if column.variant == "0.1 %"],
-                        "against_columns": [column.id for column in _COLUMNS if column.variant == "100 %"],
-                    },
+                    test=Interaction(
+                        columns=tuple(column.id for column in _COLUMNS if column.variant == "0.1 %"),
+                        against_columns=tuple(column.id for column in _COLUMNS if column.variant == "100 %"),
+                    ),
                 ),
             )
         ),

@@ -5,16 +5,16 @@ Runs: 40 paper, 30 small.
 
 from __future__ import annotations
 
+from analysis.schema import Claim, Difference, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
 from benchmarks.experiments.planning.published import place
 
 TABLE = "smart_table6_anli"
 _SETS = {"mixture": ("nli-mixture", "train on MNLI+SNLI+ANLI+FEVER"), "ANLI only": ("anli", "train on ANLI only")}
 _ROUNDS = {"anli-r1": "R1", "anli-r2": "R2", "anli-r3": "R3", "anli": "All"}
 _COLUMNS = tuple(
-    Column(task, "accuracy", split, published=f"{printed}: {name}", trained_on=trained, variant=variant)
+    TaskColumn(task, "accuracy", split, published=f"{printed}: {name}", trained_on=trained, variant=variant)
     for variant, (trained, printed) in _SETS.items()
     for split in ("dev", "test")
     for task, name in _ROUNDS.items()
@@ -52,7 +52,7 @@ def smart_table6() -> Experiment:
                 tasks=("anli",),
                 size=size,
                 reading=reading,
-                about={"columns": [f"anli.accuracy@{variant}"]},
+                test=Difference(columns=(f"anli.accuracy@{variant}",)),
             )
             for reading in method_rows.READINGS
             for name, words, size, variant in (

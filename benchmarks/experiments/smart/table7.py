@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.schema import Claim, Difference, Omission, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Column, Experiment
-from benchmarks.experiments.planning.claims import Claim, against
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
 from benchmarks.experiments.planning.published import place
-from benchmarks.papers.placed import Omission
 
 TABLE = "smart_table7_snli_scitail"
 _COLUMNS = tuple(
-    Column(task, "accuracy", split, published=name)
+    TaskColumn(task, "accuracy", split, published=name)
     for task, name in (("snli", "SNLI"), ("scitail", "SciTail"))
     for split in ("dev", "test")
 )
@@ -48,7 +47,7 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             tasks=tasks,
             size=size,
             reading=reading,
-            about={"columns": [f"{task}.accuracy.test" for task in tasks]},
+            test=Difference(columns=tuple(f"{task}.accuracy.test" for task in tasks)),
         )
 
     both = ("snli", "scitail")

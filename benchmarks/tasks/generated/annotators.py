@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.schema import BUCKETS
+
 ANNOTATORS = 5
 WEIGHTS = (0.4, 0.3, 0.2, 0.1)  # how often each type occurs
-BUCKETS = ("5/0/0", "4/1/0", "3/2/0", "3/1/1")
 
 
 @dataclass(frozen=True)

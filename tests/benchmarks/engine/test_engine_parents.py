@@ -16,11 +16,12 @@ from safetensors.torch import load_file, save_file
 from scipy.special import softmax
 from test_engine_rules import Here
 
+from analysis.schema import Manifest
 from benchmarks.cli.display import Silent
 from benchmarks.engine import schedule as engine
 from benchmarks.engine.plan import make_plan
 from benchmarks.errors import UsageError
-from benchmarks.experiments.planning.base import Column
+from benchmarks.experiments.planning.base import TaskColumn
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.spec import RunSpec, combined, method
 from benchmarks.store.store import Store
@@ -35,14 +36,14 @@ class Grid:
 
     given: tuple[RunSpec, ...]
     name: str = "grid"
-    columns: tuple[Column, ...] = ()
+    columns: tuple[TaskColumn, ...] = ()
 
     def specs(self) -> Iterator[tuple[str, str, int, RunSpec]]:
         for number, spec in enumerate(self.given):
             yield f"row{number}", spec.task, spec.seed, spec
 
-    def manifest(self, keys: Any, commands: Any) -> dict[str, Any]:
-        return {"name": self.name, "grid": "g", "cells": {}}
+    def manifest(self, keys: Any, commands: Any) -> Manifest:
+        return Manifest(name=self.name, title="", rows=(), columns=(), seeds=(), cells={}, grid="g")
 
 
 @pytest.fixture

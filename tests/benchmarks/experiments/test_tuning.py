@@ -65,7 +65,7 @@ def finished(results: Path, best: dict[tuple[str, str], int]) -> None:
         (folder / "result.json").write_text(json.dumps({"scores": scores}))
     manifest = results / "experiments" / grid.name / "g.json"
     manifest.parent.mkdir(parents=True)
-    manifest.write_text(json.dumps(grid.manifest(keys, {})))
+    manifest.write_text(json.dumps(grid.manifest(keys, {}).to_json()))
 
 
 def test_the_winner_on_the_holdout_is_what_is_confirmed(tmp_path: Path) -> None:
@@ -75,9 +75,7 @@ def test_the_winner_on_the_holdout_is_what_is_confirmed(tmp_path: Path) -> None:
     }
     finished(tmp_path, best)
     chosen = tuned(experiment, tmp_path)
-    assert chosen.about["tuned"] == {
-        row.id: {task: best[row.id, task] for task in ("rte", "mrpc")} for row in experiment.rows
-    }
+    assert chosen.tuned == {row.id: {task: best[row.id, task] for task in ("rte", "mrpc")} for row in experiment.rows}
     for row in chosen.rows:
         for task in ("rte", "mrpc"):
             wanted = trials(next(r for r in experiment.rows if r.id == row.id), experiment.settings)[

@@ -13,7 +13,7 @@ import torch
 from benchmarks.errors import MissingData, UsageError
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.planning.available import available
-from benchmarks.experiments.planning.base import Column
+from benchmarks.experiments.planning.base import TaskColumn
 from benchmarks.experiments.smart.fig1 import boundary, moons
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
@@ -179,7 +179,7 @@ def test_an_experiment_without_any_data_is_an_error(source: Source) -> None:
 
 
 def test_a_column_can_be_filled_by_another_tasks_runs() -> None:
-    column = Column("scitail", "accuracy", trained_on="mnli", variant="from MNLI")
+    column = TaskColumn("scitail", "accuracy", trained_on="mnli", variant="from MNLI")
     whole = replace(EXPERIMENTS["mechanism"](), columns=(column,))
     (spec,) = {spec for row, _, seed, spec in whole.specs() if row == "vanilla" and seed == 0}
     assert (spec.task, spec.predict) == ("mnli", ("dev", "holdout", "scitail:dev"))

@@ -1,0 +1,17 @@
+"""Names that the suite writes and the analysis reads: splits, loss parts, agreement buckets, words of claims."""
+
+from __future__ import annotations
+
+SPLITS = ("train", "dev", "holdout", "test")
+
+# `smart_repro.methods.base.PARTS` has the same names for the core, which imports nothing of the suite; a test compares.
+LOSS_PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
+
+# Agreement of five annotators: votes for the first, second and third label, from unanimous to contested.
+BUCKETS = ("5/0/0", "4/1/0", "3/2/0", "3/1/1")
+
+READINGS = ("shared", "independent", "as-released", "")
+DIRECTIONS = ("greater", "less", "no less", "no greater", "the same")
+QUANTIFIERS = ("average", "every", "any")
+
+SELECTIONS = ("last", "best-dev", "best-holdout")

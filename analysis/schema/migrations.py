@@ -1,0 +1,118 @@
+"""Manifests of older versions in the form of today: one pure function per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from analysis.schema.codec import SchemaError
+
+VERSION = 2
+Content = dict[str, Any]
+
+
+def migrated(content: Mapping[str, Any]) -> Content:
+    """Return the manifest in the current version, without its ``schema``.
+
+    Raises: SchemaError: it was written by a newer version, or is of no version at all.
+    """
+    version = content.get("schema", 1)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise SchemaError(f"manifest.schema is {version!r}, expected a version from 1 to {VERSION}")
+    if version > VERSION:
+        raise SchemaError(
+            f"schema {version} was written by a newer version of smart-repro (this one reads {VERSION}): update it"
+        )
+    current = {key: value for key, value in content.items() if key != "schema"}
+    for step in range(version, VERSION):
+        current = STEPS[step](current)
+    return current
+
+
+def from_1(content: Content) -> Content:
+    """Merge the two lists of claims, and give claims and manifest typed fields instead of ``about``."""
+    current = {key: value for key, value in content.items() if value is not None or key in ("baseline_row", "profile")}
+    extras = current.pop("about", {})
+    claims = [*current.pop("claims", ()), *current.pop("further_claims", ())]
+    current["claims"] = [claim_from_1(claim) for claim in claims]
+    facts = [_fact_from_1(fact) for fact in extras.get("facts", ())]
+    kept = {name: extras[name] for name in ("selections", "tuned") if name in extras}
+    unknown = sorted(set(extras) - {"facts", "selections", "tuned"})
+    if unknown:
+        raise SchemaError(f"manifest.about has the unknown key {unknown[0]!r}: it has facts, selections, tuned")
+    return {**current, **kept, **({"facts": facts} if facts else {})}
+
+
+STEPS: Mapping[int, Callable[[Content], Content]] = {1: from_1}
+
+
+def _fact_from_1(fact: Content) -> Content:
+    names = {"shown": "printed", "ours": "count", "agree": "agrees"}
+    return {names.get(key, key): value for key, value in fact.items()}
+
+
+def claim_from_1(claim: Content) -> Content:
+    """Give a claim a typed ``test`` instead of ``kind`` and ``about``, and a margin where it is one of sameness."""
+    current = {key: value for key, value in claim.items() if value is not None}
+    kind, details = current.pop("kind", "difference"), dict(current.pop("about", {}))
+    if kind == "history":
+        kind = _history_from_1(details)
+    if kind not in _TESTS_FROM_1:
+        raise SchemaError(f"claim {claim.get('id')!r} is of the unknown kind {kind!r} of schema 1")
+    current["test"] = {"kind": kind, **_TESTS_FROM_1[kind](details)}
+    if current.get("direction") in ("no less", "no greater", "the same") or kind == "sweep":
+        bound = current.pop("bound", None)  # without one, the rule of that version took it from the size
+        current["margin"] = max(0.5, current.get("size", 0.0) / 2) if bound is None else bound
+    elif kind == "constant":
+        current["margin"] = current.pop("size", 0.0)
+    elif kind == "cost" and "bound" in current:
+        current["margin"] = current.pop("bound")
+    return current
+
+
+def _history_from_1(details: Content) -> str:
+    """What a claim of the kind "history" was about, by the key that told."""
+    marks = {
+        "selections": "selection",
+        "constant": "constant",
+        "epoch": "epoch",
+        "between": "loss-between",
+        "quantity": "measured",
+    }
+    return next((kind for mark, kind in marks.items() if mark in details), "history")
+
+
+def _renamed(names: Mapping[str, str], unread: tuple[str, ...] = ()) -> Callable[[Content], Content]:
+    """Keys under new names, without those that no version ever read."""
+    return lambda details: {names.get(key, key): value for key, value in details.items() if key not in unread}
+
+
+def _difference_from_1(details: Content) -> Content:
+    parents = {"against_parents": True} if details.pop("baseline", "") == "parents" else {}
+    return {**details, **parents}
+
+
+def _selection_from_1(details: Content) -> Content:
+    best, reference = details["selections"]
+    return {"best": best, "reference": reference}
+
+
+def _loss_from_1(details: Content) -> Content:
+    low, high = details["between"]
+    kept = {"after": details["after"]} if "after" in details else {}
+    return {"part": details["quantity"], "low": low, "high": high, **kept}
+
+
+_TESTS_FROM_1: Mapping[str, Callable[[Content], Content]] = {
+    "difference": _difference_from_1,
+    "interaction": _renamed({"against": "against_tasks"}),
+    "agreement": _renamed({"every": "each"}, unread=("labels", "beside")),
+    "variance": _renamed({}, unread=("printed",)),
+    "cost": _renamed({}),
+    "sweep": _renamed({}, unread=("identical",)),
+    "selection": _selection_from_1,
+    "constant": _renamed({"constant": "value"}),
+    "epoch": _renamed({}, unread=("quantity",)),
+    "loss-between": _loss_from_1,
+    "measured": _renamed({"epsilon": "radius"}),
+}
