@@ -29,6 +29,7 @@ class Scored:
         outputs: ``(seeds, items)`` predictions, or ``(seeds, items, classes)`` logits where the metric uses them.
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
+        numerics: of the arithmetic all of them were made with.
     """
 
     keys: tuple[str, ...]
@@ -38,6 +39,7 @@ class Scored:
     outputs: np.ndarray
     scores: np.ndarray
     collapsed: np.ndarray
+    numerics: int = 1
 
 
 def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
@@ -74,12 +76,13 @@ def parents_of(results: Results, scored: Scored, column: Column) -> list[Scored]
 def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column, epoch: int | str = "last") -> Scored:
     """Finished runs (seed, key) scored in one column, lined up item by item.
 
-    Raises: ResultsError: an unknown metric, runs that disagree on items or labels, hidden labels, or predictions
-        that are not finite.
+    Raises: ResultsError: an unknown metric, runs of different numerics, runs that disagree on items or labels, hidden
+        labels, or predictions that are not finite.
     """
     metric = METRICS.get(column.metric)
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
+    numerics = results.same_numerics(key for _, key in done)
     wanted = None if metric.uses == "logits" else ["id", "label", "prediction"]
     frames = [results.predictions(key, column.task, column.split, epoch, wanted) for _, key in done]
     first = frames[0]
@@ -105,6 +108,7 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         outputs=outputs,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
         collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
+        numerics=numerics,
     )
 
 

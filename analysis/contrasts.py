@@ -75,8 +75,10 @@ def measure(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None 
 
     Args:
         items: boolean, per item: only those count (of a contrast on one split alone).
-    Raises: ResultsError: arms on one split that differ in items or metric, or metrics of different scales.
+    Raises: ResultsError: arms on one split that differ in items or metric, metrics of different scales, or arms of
+        different numerics.
     """
+    _same_numerics(arms)
     if len({METRICS[arm.column.metric].scale for arm in arms}) > 1:
         raise ResultsError("scores in points and in nats cannot be contrasted")
     groups: dict[tuple[str, str], list[Arm]] = {}
@@ -104,8 +106,10 @@ def relative_errors(pairs: Sequence[tuple[float, Sequence[Arm]]], seeds: Sequenc
     ``100 (1 - error_a / error_b)``, the ratio of two means, linearised around them (delta method), so that each item
     has a value of its own, and pairs on the same items are added item by item.
 
-    Raises: ResultsError: a metric that is no error or accuracy, different items, or an arm without any error.
+    Raises: ResultsError: a metric that is no error or accuracy, different items or numerics, or an arm without any
+        error.
     """
+    _same_numerics([arm for _, arms in pairs for arm in arms])
     places: dict[tuple[str, str], list[tuple[float, Sequence[Arm]]]] = {}
     for weight, arms in pairs:
         places.setdefault((arms[0].column.task, arms[0].column.split), []).append((weight, arms))
@@ -144,6 +148,14 @@ def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarra
 def scaled(part: Components, scale: float) -> Components:
     """The same components in another unit."""
     return Components(part.differences * scale, part.items * scale**2, part.both * scale**2, part.n_items, part.method)
+
+
+def _same_numerics(arms: Sequence[Arm]) -> None:
+    found = sorted({arm.scored.numerics for arm in arms})
+    if len(found) > 1:
+        raise ResultsError(
+            f"runs with numerics {' and '.join(map(str, found))} are not compared or pooled: run the older again"
+        )
 
 
 def _same_items(arms: Sequence[Arm]) -> None:

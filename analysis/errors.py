@@ -43,6 +43,7 @@ class Outputs:
         logits: ``(seeds, items, classes)``.
         seeds: ``(seeds,)``.
         votes: ``(items, classes)`` annotator counts, or None.
+        numerics: of the arithmetic its runs were made with; two methods of different ones are not compared.
     """
 
     ids: np.ndarray
@@ -50,6 +51,7 @@ class Outputs:
     logits: np.ndarray
     seeds: tuple[int, ...]
     votes: np.ndarray | None = None
+    numerics: int = 1
 
     @property
     def right(self) -> np.ndarray:
@@ -64,6 +66,7 @@ def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: st
     done = {seed: key for seed, key in keys.items() if results.is_done(key)}
     if not done:
         raise ResultsError(f"no run on {task} is finished")
+    numerics = results.same_numerics(done.values())
     frames = [results.predictions(key, task, split) for key in done.values()]
     first = frames[0]
     if any(not np.array_equal(frame["id"], first["id"]) for frame in frames):
@@ -75,6 +78,7 @@ def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: st
         logits=np.stack([logits_of(frame) for frame in frames]),
         seeds=tuple(done),
         votes=first[names].to_numpy() if names else None,
+        numerics=numerics,
     )
 
 
@@ -95,7 +99,9 @@ def at_seeds(outputs: Outputs, seeds: Sequence[int], items: np.ndarray | None = 
     rows = [outputs.seeds.index(seed) for seed in seeds]
     keep = np.ones(len(outputs.ids), dtype=bool) if items is None else items
     votes = outputs.votes[keep] if outputs.votes is not None else None
-    return Outputs(outputs.ids[keep], outputs.labels[keep], outputs.logits[rows][:, keep], tuple(seeds), votes)
+    return Outputs(
+        outputs.ids[keep], outputs.labels[keep], outputs.logits[rows][:, keep], tuple(seeds), votes, outputs.numerics
+    )
 
 
 # ---- annotator agreement
@@ -172,6 +178,10 @@ def _differences(a: Outputs, b: Outputs) -> np.ndarray:
     """``(seeds, items)`` 1 where A alone is right, -1 where B alone is. Raises ValueError: different items or seeds."""
     if not np.array_equal(a.ids, b.ids) or a.seeds != b.seeds:
         raise ValueError("two methods are compared on the same items at the same seeds; see at_seeds")
+    if a.numerics != b.numerics:
+        raise ResultsError(
+            f"runs with numerics {a.numerics} and {b.numerics} are not compared or pooled: run the older again"
+        )
     return a.right.astype(np.float64) - b.right
 
 
@@ -195,7 +205,7 @@ def rescaled(outputs: Outputs, holdouts: Holdouts) -> Outputs:
     """Each seed's logits divided by the temperature of the same seed's holdout. Raises KeyError: a seed without one."""
     warmth = [temperature(*holdouts[seed]) for seed in outputs.seeds]
     scaled = outputs.logits / np.array(warmth)[:, None, None]
-    return Outputs(outputs.ids, outputs.labels, scaled, outputs.seeds, outputs.votes)
+    return Outputs(outputs.ids, outputs.labels, scaled, outputs.seeds, outputs.votes, outputs.numerics)
 
 
 # ---- confusion, flips, hardest items, collapsed runs

@@ -59,6 +59,8 @@ def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     if any(text.startswith("Generated data") for text in manifest.warnings):
         data = f"generated data, {data}"
     try:
+        cells = [keys for row in (claim.a, claim.b) for keys in manifest.cells.get(row, {}).values()]
+        results.same_numerics(key for keys in cells for key in keys)
         case = Case(results, manifest, claim).on_complete_tasks()
         found = JUDGES[type(claim.test)](case, case.claim.test)
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()

@@ -6,7 +6,6 @@ with the trial that won on each task; its seeds, 0 to 9 at most, were never tune
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from analysis.results import Results, load_manifest
+from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.base import Experiment, MethodRow, TaskColumn
 from benchmarks.spec import MethodChoice, method
@@ -109,7 +110,7 @@ def tuned(experiment: Experiment, results: Path) -> Experiment:
     if overlap:
         raise UsageError(f"seeds {overlap} were tuned on: confirm on others, such as --seeds 10")
     grid = tuning(experiment)
-    scores = _scores(grid, results)
+    scores = _scores(grid, Results(results))
     rows, chosen = [], {}
     for row in _arms(experiment):
         best = {
@@ -150,49 +151,41 @@ def _on_holdout(experiment: Experiment) -> tuple[TaskColumn, ...]:
     return tuple({column.id: column for column in own}.values())
 
 
-def _scores(grid: Experiment, results: Path) -> dict[tuple[str, str], float]:
+def _scores(grid: Experiment, results: Results) -> dict[tuple[str, str], float]:
     """(row, column) -> mean holdout score, greater being better."""
     from analysis.scores import METRICS
 
-    keys = _cells(grid, results)
-    found = {}
+    manifest = _manifest(grid, results)
+    columns, found = {column.id: column for column in manifest.columns}, {}
     for row in grid.rows:
         for column in grid.columns:
             sign = 1.0 if METRICS[column.metric].greater_is_better else -1.0
-            values = [
-                _score(results / "runs" / key, column)
-                for key in keys[row.id][column.id if column.variant else column.task]
-            ]
+            values = [_score(results, key, column) for key in manifest.keys(row.id, columns[column.id])]
             found[row.id, column.id] = sign * float(np.mean(values))
     return found
 
 
-def _score(run: Path, column: TaskColumn) -> float:
+def _score(results: Results, key: str, column: TaskColumn) -> float:
     from analysis.scores import score
 
-    try:
-        result = json.loads((run / "result.json").read_text())["scores"][column.task]["holdout"]
-    except FileNotFoundError:
-        raise UsageError(f"the tuning run {run.name} is not done: run the same command with --tune again") from None
-    if column.metric in result:
-        return float(result[column.metric])
-    import pyarrow.parquet as pq
-
-    table = pq.ParquetFile(run / "predictions" / f"{column.task}.holdout.parquet").read().to_pandas()
-    last = table[table["epoch"] == table["epoch"].max()]
+    if not results.is_done(key):
+        raise UsageError(f"the tuning run {key} is not done: run the same command with --tune again")
+    stored = results.run(key).result["scores"][column.task]["holdout"]
+    if column.metric in stored:
+        return float(stored[column.metric])
+    last = results.predictions(key, column.task, "holdout")
     return score(column.metric, last["label"].to_numpy(), last["prediction"].to_numpy())
 
 
-def _cells(grid: Experiment, results: Path) -> dict[str, dict[str, list[str]]]:
-    folder = results / "experiments" / grid.name
-    for path in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True):
-        manifest = json.loads(path.read_text())
-        rows, columns = {row["id"] for row in manifest["rows"]}, {column["id"] for column in manifest["columns"]}
+def _manifest(grid: Experiment, results: Results) -> Manifest:
+    """The newest manifest that has all trials."""
+    for path in reversed(results.grids(grid.name)):
+        manifest = load_manifest(path)
+        rows, columns = {row.id for row in manifest.rows}, {column.id for column in manifest.columns}
         if rows >= {row.id for row in grid.rows} and columns >= {column.id for column in grid.columns}:
-            cells: dict[str, dict[str, list[str]]] = manifest["cells"]
-            return cells
+            return manifest
     raise UsageError(
-        f"{grid.name.removesuffix('-tuning')} was not tuned in {results}: run the same command with --tune"
+        f"{grid.name.removesuffix('-tuning')} was not tuned in {results.root}: run the same command with --tune"
     )
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from analysis.integrity import key_of
+from analysis.schema import Manifest
 from benchmarks.cli import app as cli
 from benchmarks.engine import forecast as estimate
 from benchmarks.engine import schedule as engine
@@ -242,8 +243,8 @@ def test_status_is_shown_anew_while_something_runs(
 ) -> None:
     root, keys = results
     store = Store(root)
-    cells = {"row": {"rte": [keys[0], "f" * 32]}}
-    store.write_manifest({"name": "mine", "title": "Mine", "grid": "g", "seeds": [0, 1], "cells": cells})
+    cells = {"row": {"rte": (keys[0], "f" * 32)}}
+    store.write_manifest(Manifest("mine", "Mine", rows=(), columns=(), seeds=(0, 1), cells=cells, grid="g"))
     lease = store.take("f" * 32)
     assert lease is not None
     naps: list[float] = []

@@ -62,7 +62,8 @@ def finished(results: Path, best: dict[tuple[str, str], int]) -> None:
         folder.mkdir(parents=True)
         value = 0.9 if best[arm, task] == int(number) else 0.5 + seed / 1000
         scores = {task: {"holdout": {"accuracy": value, "f1": 1 - value}}}
-        (folder / "result.json").write_text(json.dumps({"scores": scores}))
+        for name, content in (("result", {"scores": scores}), ("spec", {}), ("environment", {})):
+            (folder / f"{name}.json").write_text(json.dumps(content))
     manifest = results / "experiments" / grid.name / "g.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps(grid.manifest(keys, {}).to_json()))
