@@ -5,6 +5,7 @@ never torch.
 the other modules.
 """
 
-from analysis.load import ResultsError, load
+from analysis.load import load
+from analysis.records import ResultsError
 
 __all__ = ["ResultsError", "load"]

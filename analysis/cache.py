@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from analysis.results import Results
+
 CODE = (
     "cells.py",
     "claims/floor.py",
@@ -26,8 +28,9 @@ CODE = (
     "crossed.py",
     "influence.py",
     "interval.py",
-    "load.py",
     "power.py",
+    "records.py",
+    "results.py",
     "scores.py",
 )
 TUPLES = ("scores", "seeds", "keys", "collapsed_runs")  # JSON has lists alone
@@ -36,8 +39,8 @@ TUPLES = ("scores", "seeds", "keys", "collapsed_runs")  # JSON has lists alone
 class CellCache:
     """The cells of one experiment. ``save`` keeps those that were asked for since it was opened, and no others."""
 
-    def __init__(self, results: str | Path, name: str) -> None:
-        self.path = Path(results) / "cache" / f"{name}.json"
+    def __init__(self, results: Results, name: str) -> None:
+        self.path = results.root / "cache" / f"{name}.json"
         self._known = _read(self.path)
         self._used: dict[str, dict[str, Any]] = {}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.load import Column, Manifest, ResultsError, is_done, predictions, read_run
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Scored:
         outputs: ``(seeds, items)`` predictions, or ``(seeds, items, classes)`` logits where the metric uses them.
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
+        numerics: of the arithmetic all of them were made with.
     """
 
     keys: tuple[str, ...]
@@ -37,32 +39,33 @@ class Scored:
     outputs: np.ndarray
     scores: np.ndarray
     collapsed: np.ndarray
+    numerics: int = 1
 
 
-def read_cell(results: str | Path, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
+def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
     """The finished runs of one cell, lined up item by item.
 
     Raises: ResultsError: none is finished, runs disagree on items or labels, or labels are hidden.
     """
-    done = [(seed, key) for seed, key in seeded(results, manifest, row, column) if is_done(results, key)]
+    done = [(seed, key) for seed, key in seeded(results, manifest, row, column) if results.is_done(key)]
     if not done:
         raise ResultsError(NOT_RUN)
     return read_runs(results, done, column, epoch)
 
 
-def parents_of(results: str | Path, scored: Scored, column: Column) -> list[Scored]:
+def parents_of(results: Results, scored: Scored, column: Column) -> list[Scored]:
     """The runs that each combined run was made of: the first parents of all seeds, their second parents...
 
     Raises: ResultsError: runs that combine none, or a parent whose run folder is not here.
     """
     of = {
-        seed: read_run(results, key).fingerprints.get("parents") or []
+        seed: results.run(key).fingerprints.get("parents") or []
         for seed, key in zip(scored.seeds, scored.keys, strict=True)
     }
     counts = {len(parents) for parents in of.values()}
     if counts == {0} or len(counts) != 1:
         raise ResultsError("its runs do not name the runs they combine")
-    gone = [key for parents in of.values() for key in parents if not is_done(results, key)]
+    gone = [key for parents in of.values() for key in parents if not results.is_done(key)]
     if gone:
         raise ResultsError(f"the run {gone[0]} that it combines is not here")
     return [
@@ -70,19 +73,18 @@ def parents_of(results: str | Path, scored: Scored, column: Column) -> list[Scor
     ]
 
 
-def read_runs(
-    results: str | Path, done: Sequence[tuple[int, str]], column: Column, epoch: int | str = "last"
-) -> Scored:
+def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column, epoch: int | str = "last") -> Scored:
     """Finished runs (seed, key) scored in one column, lined up item by item.
 
-    Raises: ResultsError: an unknown metric, runs that disagree on items or labels, hidden labels, or predictions
-        that are not finite.
+    Raises: ResultsError: an unknown metric, runs of different numerics, runs that disagree on items or labels, hidden
+        labels, or predictions that are not finite.
     """
     metric = METRICS.get(column.metric)
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
+    numerics = results.same_numerics(key for _, key in done)
     wanted = None if metric.uses == "logits" else ["id", "label", "prediction"]
-    frames = [predictions(results, key, column.task, column.split, epoch, wanted) for _, key in done]
+    frames = [results.predictions(key, column.task, column.split, epoch, wanted) for _, key in done]
     first = frames[0]
     for (_, key), frame in zip(done[1:], frames[1:], strict=True):
         if not (np.array_equal(frame["id"], first["id"]) and np.array_equal(frame["label"], first["label"])):
@@ -106,6 +108,7 @@ def read_runs(
         outputs=outputs,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
         collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
+        numerics=numerics,
     )
 
 
@@ -115,13 +118,13 @@ def logits(frame: pd.DataFrame) -> np.ndarray:
     return frame[names].to_numpy(dtype=np.float64)
 
 
-def seeded(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
+def seeded(results: Results, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
     """Seed and key of each of the cell's runs; where the grid has holes, the finished runs say their seed
     themselves."""
     keys = manifest.keys(row, column)
     if len(keys) == len(manifest.seeds):
         return list(zip(manifest.seeds, keys, strict=True))
-    return [(int(read_run(results, key).spec["seed"]), key) for key in keys if is_done(results, key)]
+    return [(int(results.run(key).spec["seed"]), key) for key in keys if results.is_done(key)]
 
 
 def quiet_score(metric: Metric, labels: np.ndarray, outputs: np.ndarray) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +17,10 @@ from analysis.claims.inert import IDENTICAL, identical_share
 from analysis.contrasts import Arm, measure
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
-from analysis.load import Column, Manifest, ResultsError, Row
 from analysis.power import measured, seeds_needed, visible
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest, Row
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
-def compare(results: str | Path, manifest: Manifest, level: float = 0.95) -> pd.DataFrame:
+def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.DataFrame:
     """Every cell of the experiment's table.
 
     Scores, differences and intervals are on the scale papers print (percent; nats for cross-entropy and divergences).
@@ -92,7 +93,7 @@ def _with_undecided(manifest: Manifest, cells: Sequence[dict[str, Any]]) -> Iter
 
 
 def _column(
-    results: str | Path, manifest: Manifest, column: Column, level: float, cache: CellCache
+    results: Results, manifest: Manifest, column: Column, level: float, cache: CellCache
 ) -> Iterator[dict[str, Any]]:
     """One column's cells; its baseline is read once, and only if a cell has to be computed."""
     read = lru_cache(lambda row: _try_read(results, manifest, row, column))
@@ -115,11 +116,11 @@ def _column(
             yield cache.cell((about, files[row.id], files.get(base or "", [])), compute)
 
 
-def _files(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str, int, int]]:
+def _files(results: Results, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str, int, int]]:
     """Seed, key, size and time of writing of the prediction files of a cell's finished runs."""
     found = []
     for seed, key in seeded(results, manifest, row, column):
-        path = Path(results) / "runs" / key / "predictions" / f"{column.task}.{column.split}.parquet"
+        path = results.folder(key) / "predictions" / f"{column.task}.{column.split}.parquet"
         try:
             state = path.stat()
         except OSError:
@@ -148,7 +149,7 @@ def _contrasted(a: Scored, others: Sequence[Scored], column: Column) -> tuple[Co
     return measure(arms, common), scale * a.scores[_at(a, common)], scale * theirs
 
 
-def _parents(results: str | Path, scored: Scored, column: Column, reason: str) -> tuple[list[Scored], str]:
+def _parents(results: Results, scored: Scored, column: Column, reason: str) -> tuple[list[Scored], str]:
     try:
         return parents_of(results, scored, column), reason
     except ResultsError as error:
@@ -263,7 +264,7 @@ def _published(manifest: Manifest, row: str, column: str) -> dict[str, Any]:
     }
 
 
-def _try_read(results: str | Path, manifest: Manifest, row: str, column: Column) -> tuple[Scored | None, str]:
+def _try_read(results: Results, manifest: Manifest, row: str, column: Column) -> tuple[Scored | None, str]:
     """The cell, or None and the reason it is missing: the planner's own reason where it gave one."""
     known = manifest.reason(row, column)
     try:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from analysis.cells import Scored, parents_of, read_cell
 from analysis.crossed import Components, layout, of_metric, summed
-from analysis.load import Column, Manifest, ResultsError
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, per_item
 
 
@@ -28,7 +29,7 @@ class Arm:
 
 
 def difference(
-    results: str | Path, manifest: Manifest, a: str, b: str, column: Column, epoch: int | str = "last"
+    results: Results, manifest: Manifest, a: str, b: str, column: Column, epoch: int | str = "last"
 ) -> list[Arm]:
     """Row ``a`` minus row ``b``. Raises ResultsError naming the row that cannot be read, with the planner's reason."""
     return [
@@ -36,7 +37,7 @@ def difference(
     ]
 
 
-def against_parents(results: str | Path, manifest: Manifest, row: str, column: Column) -> list[Arm]:
+def against_parents(results: Results, manifest: Manifest, row: str, column: Column) -> list[Arm]:
     """A row of combined runs minus the mean of the runs each of them combines.
 
     Raises: ResultsError: a run that combines none, or the parents are not here.
@@ -46,7 +47,7 @@ def against_parents(results: str | Path, manifest: Manifest, row: str, column: C
     return [Arm(1.0, own, column), *(Arm(-1.0 / len(parents), each, column) for each in parents)]
 
 
-def reading(results: str | Path, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
+def reading(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
     """One cell. Raises ResultsError: "row on task: why it is not here"."""
     try:
         return read_cell(results, manifest, row, column, epoch)
@@ -74,8 +75,10 @@ def measure(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None 
 
     Args:
         items: boolean, per item: only those count (of a contrast on one split alone).
-    Raises: ResultsError: arms on one split that differ in items or metric, or metrics of different scales.
+    Raises: ResultsError: arms on one split that differ in items or metric, metrics of different scales, or arms of
+        different numerics.
     """
+    _same_numerics(arms)
     if len({METRICS[arm.column.metric].scale for arm in arms}) > 1:
         raise ResultsError("scores in points and in nats cannot be contrasted")
     groups: dict[tuple[str, str], list[Arm]] = {}
@@ -97,8 +100,10 @@ def relative_errors(pairs: Sequence[tuple[float, Sequence[Arm]]], seeds: Sequenc
     ``100 (1 - error_a / error_b)``, the ratio of two means, linearised around them (delta method), so that each item
     has a value of its own, and pairs on the same items are added item by item.
 
-    Raises: ResultsError: a metric that is no error or accuracy, different items, or an arm without any error.
+    Raises: ResultsError: a metric that is no error or accuracy, different items or numerics, or an arm without any
+        error.
     """
+    _same_numerics([arm for _, arms in pairs for arm in arms])
     places: dict[tuple[str, str], list[tuple[float, Sequence[Arm]]]] = {}
     for weight, arms in pairs:
         places.setdefault((arms[0].column.task, arms[0].column.split), []).append((weight, arms))
@@ -132,6 +137,14 @@ def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarra
         d = sum(weight * np.stack([per_item(metric.name, labels, run) for run in runs]) for weight, runs in outputs)
         return layout(np.asarray(d)).times(metric.scale)
     return of_metric(outputs, labels, metric).times(metric.scale)
+
+
+def _same_numerics(arms: Sequence[Arm]) -> None:
+    found = sorted({arm.scored.numerics for arm in arms})
+    if len(found) > 1:
+        raise ResultsError(
+            f"runs with numerics {' and '.join(map(str, found))} are not compared or pooled: run the older again"
+        )
 
 
 def _same_items(arms: Sequence[Arm]) -> None:

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.load import Column, Log, Manifest, is_done, read_log
-from analysis.schema import LOSS_PARTS
+from analysis.results import Log, Results
+from analysis.schema import LOSS_PARTS, Column, Manifest
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -18,9 +17,9 @@ LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")
 POINTS = 60  # a drawn curve has at most so many: each is the mean of the updates it stands for
 
 
-def read_logs(results: str | Path, manifest: Manifest) -> dict[str, Log]:
+def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
     """The log of every finished run of an experiment, by key: read once, drawn many times."""
-    return {key: read_log(results, key) for key in manifest.all_keys() if is_done(results, key)}
+    return {key: results.log(key) for key in manifest.all_keys() if results.is_done(key)}
 
 
 def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:

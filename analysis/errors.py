@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,8 @@ from analysis.calibration import temperature
 from analysis.cells import logits as logits_of
 from analysis.crossed import Components, combine, layout
 from analysis.interval import Interval
-from analysis.load import ResultsError, is_done, predictions
+from analysis.records import ResultsError
+from analysis.results import Results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,7 @@ class Outputs:
         logits: ``(seeds, items, classes)``.
         seeds: ``(seeds,)``.
         votes: ``(items, classes)`` annotator counts, or None.
+        numerics: of the arithmetic its runs were made with; two methods of different ones are not compared.
     """
 
     ids: np.ndarray
@@ -50,6 +51,7 @@ class Outputs:
     logits: np.ndarray
     seeds: tuple[int, ...]
     votes: np.ndarray | None = None
+    numerics: int = 1
 
     @property
     def right(self) -> np.ndarray:
@@ -58,13 +60,14 @@ class Outputs:
         return chosen
 
 
-def read_outputs(results: str | Path, keys: Mapping[int, str], task: str, split: str) -> Outputs:
+def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: str) -> Outputs:
     """The finished runs among ``keys`` (seed -> key). Raises ResultsError: none is finished, or they differ in
     items."""
-    done = {seed: key for seed, key in keys.items() if is_done(results, key)}
+    done = {seed: key for seed, key in keys.items() if results.is_done(key)}
     if not done:
         raise ResultsError(f"no run on {task} is finished")
-    frames = [predictions(results, key, task, split) for key in done.values()]
+    numerics = results.same_numerics(done.values())
+    frames = [results.predictions(key, task, split) for key in done.values()]
     first = frames[0]
     if any(not np.array_equal(frame["id"], first["id"]) for frame in frames):
         raise ResultsError(f"the runs were scored on different items of {task}.{split}")
@@ -75,15 +78,16 @@ def read_outputs(results: str | Path, keys: Mapping[int, str], task: str, split:
         logits=np.stack([logits_of(frame) for frame in frames]),
         seeds=tuple(done),
         votes=first[names].to_numpy() if names else None,
+        numerics=numerics,
     )
 
 
-def read_holdouts(results: str | Path, keys: Mapping[int, str], task: str) -> Holdouts:
+def read_holdouts(results: Results, keys: Mapping[int, str], task: str) -> Holdouts:
     """Labels and logits of each finished run's own holdout: every seed sets other examples aside."""
     found = {}
     for seed, key in keys.items():
         try:
-            frame = predictions(results, key, task, "holdout")
+            frame = results.predictions(key, task, "holdout")
         except ResultsError:
             continue
         found[seed] = (frame["label"].to_numpy(), logits_of(frame))
@@ -95,7 +99,9 @@ def at_seeds(outputs: Outputs, seeds: Sequence[int], items: np.ndarray | None = 
     rows = [outputs.seeds.index(seed) for seed in seeds]
     keep = np.ones(len(outputs.ids), dtype=bool) if items is None else items
     votes = outputs.votes[keep] if outputs.votes is not None else None
-    return Outputs(outputs.ids[keep], outputs.labels[keep], outputs.logits[rows][:, keep], tuple(seeds), votes)
+    return Outputs(
+        outputs.ids[keep], outputs.labels[keep], outputs.logits[rows][:, keep], tuple(seeds), votes, outputs.numerics
+    )
 
 
 # ---- annotator agreement
@@ -172,6 +178,10 @@ def _differences(a: Outputs, b: Outputs) -> np.ndarray:
     """``(seeds, items)`` 1 where A alone is right, -1 where B alone is. Raises ValueError: different items or seeds."""
     if not np.array_equal(a.ids, b.ids) or a.seeds != b.seeds:
         raise ValueError("two methods are compared on the same items at the same seeds; see at_seeds")
+    if a.numerics != b.numerics:
+        raise ResultsError(
+            f"runs with numerics {a.numerics} and {b.numerics} are not compared or pooled: run the older again"
+        )
     return a.right.astype(np.float64) - b.right
 
 
@@ -195,7 +205,7 @@ def rescaled(outputs: Outputs, holdouts: Holdouts) -> Outputs:
     """Each seed's logits divided by the temperature of the same seed's holdout. Raises KeyError: a seed without one."""
     warmth = [temperature(*holdouts[seed]) for seed in outputs.seeds]
     scaled = outputs.logits / np.array(warmth)[:, None, None]
-    return Outputs(outputs.ids, outputs.labels, scaled, outputs.seeds, outputs.votes)
+    return Outputs(outputs.ids, outputs.labels, scaled, outputs.seeds, outputs.votes, outputs.numerics)
 
 
 # ---- confusion, flips, hardest items, collapsed runs

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from analysis import comparison, curves, errors
 from analysis.cells import read_runs
 from analysis.interval import Interval
-from analysis.load import Column, Manifest, ResultsError, Row, history
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +110,7 @@ def updates(runs: pd.DataFrame) -> pd.DataFrame:
     results = _results(runs)
     chosen = runs.drop_duplicates("key")
     found = [
-        history(results, key).assign(key=key, method=method, seed=seed)
+        results.history(key).assign(key=key, method=method, seed=seed)
         for key, method, seed in chosen[["key", "method", "seed"]].itertuples(index=False)
     ]
     frame = pd.concat(found, ignore_index=True)
@@ -126,7 +128,7 @@ def curve(runs: pd.DataFrame, parts: Sequence[str] = curves.LOGGED, by: str | Se
     return curves.logged(curves.read_logs(_results(runs), manifest), manifest, manifest.columns[0], parts)
 
 
-def _results(runs: pd.DataFrame) -> str:
+def _results(runs: pd.DataFrame) -> Results:
     if runs.empty:
         raise ResultsError("no runs selected: loosen the query; `analysis.load(results)` shows what there is")
     if "results" not in runs:
@@ -134,7 +136,7 @@ def _results(runs: pd.DataFrame) -> str:
     folders = runs["results"].unique()
     if len(folders) > 1:
         raise ResultsError(f"rows of several results folders ({', '.join(folders)}): select one")
-    return str(folders[0])
+    return Results.open(str(folders[0]))
 
 
 def _column(runs: pd.DataFrame) -> Column:

@@ -1,47 +1,18 @@
-"""Reading result folders: runs, manifests, predictions, histories. Nothing here trains, scores or draws.
-
-``analysis.load(results)`` gives one tidy frame; the other functions give one file each, with an error that names the
-file and the remedy when it is not what it should be.
-"""
+"""Every score of a results folder as one tidy frame."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.schema import Column as Column
-from analysis.schema import Manifest, SchemaError
-from analysis.schema import Row as Row
+from analysis.results import Results, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
 
-
-class ResultsError(ValueError):
-    """A result folder that cannot be read: names the file, what is wrong and what to do."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """The small files of one finished run, parsed."""
-
-    key: str
-    spec: dict[str, Any]
-    task: dict[str, Any]
-    data: dict[str, Any]
-    model: dict[str, Any]
-    method: dict[str, Any]
-    fingerprints: dict[str, Any]
-    environment: dict[str, Any]
-    result: dict[str, Any]
-
-
-def load(results: str | Path) -> pd.DataFrame:
+def load(results: str | Path | Results) -> pd.DataFrame:
     """Every score of every finished run, tidy: one row per run, task, split and metric.
 
     Columns: ``key method seed model task split metric score`` (a fraction), ``train_task`` (the task it was trained
@@ -53,205 +24,15 @@ def load(results: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    opened = Results.open(results)
     records = [
-        {**record, "results": str(results)} for key in run_keys(results) for record in _records(read_run(results, key))
+        {**record, "results": str(opened.root)} for key in opened.run_keys() for record in _records(opened.run(key))
     ]
     first = ["key", "method", "seed", "model", "train_task", "task", "split", "metric", "score", "results"]
     frame = pd.DataFrame.from_records(records)
     if frame.empty:
         return pd.DataFrame(columns=first)
     return frame[[c for c in first if c in frame] + [c for c in frame if c not in first]]
-
-
-def run_keys(results: str | Path) -> list[str]:
-    """Keys of the finished runs: a run folder appears whole, so being there means being done."""
-    runs = Path(results) / "runs"
-    if not runs.is_dir():
-        raise ResultsError(
-            f"{runs} is not a folder: no results here; run an experiment first, or give another --results"
-        )
-    return sorted(p.name for p in runs.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def is_done(results: str | Path, key: str) -> bool:
-    """Whether the run of that key is finished."""
-    return (Path(results) / "runs" / key).is_dir()
-
-
-def read_run(results: str | Path, key: str) -> Run:
-    """Spec, environment and result of one run."""
-    folder = Path(results) / "runs" / key
-    if not folder.is_dir():
-        raise ResultsError(f"{folder} does not exist: this run is not finished; `smart-repro status` shows what is")
-    spec, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
-    return Run(
-        key=key,
-        spec=spec.get("spec", {}),
-        task=spec.get("task", {}),
-        data=spec.get("data", {}),
-        model=spec.get("model", {}),
-        method=spec.get("method", {}),
-        fingerprints=spec.get("fingerprints", {}),
-        environment=read_json(folder / "environment.json"),
-        result=result,
-    )
-
-
-def load_manifest(path: str | Path) -> Manifest:
-    """Read one ``results/experiments/<name>/<grid-hash>.json``."""
-    path = Path(path)
-    try:
-        return Manifest.from_json({"grid": path.stem, **_read_object(path)})
-    except SchemaError as error:
-        raise ResultsError(f"{path}: {error}; plan the experiment again to rewrite it") from error
-
-
-def latest_manifest(results: str | Path, name: str) -> Manifest:
-    """The newest manifest of that experiment."""
-    folder = Path(results) / "experiments" / name
-    found = sorted(folder.glob("*.json"), key=lambda p: (p.stat().st_mtime_ns, p.name))
-    if not found:
-        known = experiments(results)
-        there = f"there are: {', '.join(known)}" if known else "none was planned or run here"
-        raise ResultsError(f"no experiment named {name!r} in {folder.parent}: {there}")
-    return load_manifest(found[-1])
-
-
-def experiments(results: str | Path) -> list[str]:
-    """Names of the experiments a results folder knows."""
-    folder = Path(results) / "experiments"
-    return sorted(p.name for p in folder.iterdir() if any(p.glob("*.json"))) if folder.is_dir() else []
-
-
-def predictions(
-    results: str | Path, key: str, task: str, split: str, epoch: int | str = "last", columns: list[str] | None = None
-) -> pd.DataFrame:
-    """Predictions of one run: ``id epoch label prediction logit_0.. [votes_0..]``, in file order.
-
-    Args:
-        epoch: "last" (what claims use), "all", or a number.
-        columns: only these (``epoch`` is always read).
-    Raises: ResultsError: no such file, no such epoch, or a column is missing.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = Path(results) / "runs" / key / "predictions" / f"{task}.{split}.parquet"
-    if not path.is_file():
-        raise ResultsError(f"{path} does not exist: the run stored {_stored(path.parent)}")
-    try:
-        wanted = None if columns is None else list(dict.fromkeys(["epoch", *columns]))
-        table = pq.ParquetFile(path).read(columns=wanted)
-    except (pa.ArrowException, OSError) as error:
-        raise ResultsError(
-            f"{path} cannot be read ({error}): delete its run folder and run the experiment again"
-        ) from error
-    missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
-    if missing or not table.num_rows:
-        raise ResultsError(f"{path} has no {', '.join(sorted(missing)) or 'rows'}: delete its run folder and run again")
-    if epoch == "all":
-        return table.to_pandas()
-    epochs = table["epoch"].to_numpy()
-    at = epochs.max() if epoch == "last" else int(epoch)
-    chosen = epochs == at
-    if not chosen.any():
-        raise ResultsError(f"{path} has no epoch {at}; it has {sorted(set(epochs.tolist()))}")
-    return (table if chosen.all() else table.filter(chosen)).to_pandas()  # the ids of other epochs are never made
-
-
-@dataclass(frozen=True)
-class Log:
-    """What one run wrote while it trained.
-
-    Attributes:
-        steps: one record per update, in order; a step that was repeated after a resume counts once (the last).
-        epochs: ``epoch step task split metric score`` after each epoch, likewise.
-    """
-
-    steps: list[dict[str, Any]]
-    epochs: list[dict[str, Any]]
-
-
-def read_log(results: str | Path, key: str) -> Log:
-    """``history.jsonl`` of one run. Raises ResultsError naming file and line."""
-    steps: dict[int, dict[str, Any]] = {}
-    epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for line in _lines(results, key):
-        if "event" not in line and "step" in line:
-            steps[line["step"]] = line
-        elif line.get("event") == "epoch":
-            for task, splits in line.get("scores", {}).items():
-                for split, metrics in splits.items():
-                    for metric, value in metrics.items():
-                        about = {"epoch": line["epoch"], "step": line.get("step"), "task": task, "split": split}
-                        epochs[line["epoch"], task, split, metric] = {**about, "metric": metric, "score": value}
-    return Log([steps[number] for number in sorted(steps)], list(epochs.values()))
-
-
-def history(results: str | Path, key: str) -> pd.DataFrame:
-    """The updates of a run as a frame: a row per update, parts a method does not have as NaN."""
-    import pandas as pd
-
-    return pd.DataFrame.from_records(read_log(results, key).steps)
-
-
-def measures(results: str | Path, key: str) -> dict[str, Any]:
-    """``measures.json`` of one run: ``moments`` and ``smoothness``; empty where the run measured nothing."""
-    path = Path(results) / "runs" / key / "measures.json"
-    return read_json(path) if path.is_file() else {}
-
-
-def texts(results: str | Path, task: str, split: str, fingerprint: str = "") -> pd.DataFrame | None:
-    """``id text_0 [text_1]`` from ``results/texts/<task>.<split>.parquet``, or None: keeping texts is optional.
-
-    Args:
-        fingerprint: of the split the runs were scored on; texts of other data are not taken for theirs.
-    """
-    import pyarrow.parquet as pq
-
-    path = Path(results) / "texts" / f"{task}.{split}.parquet"
-    if not path.is_file():
-        return None
-    table = pq.ParquetFile(path).read()
-    of = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
-    return None if fingerprint and of and of != fingerprint else table.to_pandas()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """One JSON object. Raises ResultsError naming the file."""
-    value = _read_object(path)
-    if value.get("schema", SCHEMA) > SCHEMA:
-        raise ResultsError(
-            f"{path} has schema {value['schema']}, this version reads up to {SCHEMA}: update smart-repro"
-        )
-    return value
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ResultsError(f"{path} does not exist: the folder was not written by smart-repro, or was edited") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ResultsError(f"{path} is not JSON ({error}): delete its folder and run the experiment again") from error
-    if not isinstance(value, dict):
-        raise ResultsError(f"{path} holds a {type(value).__name__}, not an object: it was not written by smart-repro")
-    return value
-
-
-def _lines(results: str | Path, key: str) -> Iterator[dict[str, Any]]:
-    path = Path(results) / "runs" / key / "history.jsonl"
-    if not path.is_file():
-        raise ResultsError(f"{path} does not exist: the run is not finished, or its folder was edited")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ResultsError(
-                f"{path}, line {number}, is not JSON ({error}): delete the run folder and run again"
-            ) from error
 
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:
@@ -269,7 +50,3 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
         for split, metrics in splits.items():
             for metric, value in metrics.items():
                 yield {**about, "task": task, "split": split, "metric": metric, "score": value}
-
-
-def _stored(folder: Path) -> str:
-    return ", ".join(sorted(p.stem for p in folder.glob("*.parquet"))) or "no predictions"

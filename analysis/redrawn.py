@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis import curves, errors, figures
 from analysis.cells import seeded
-from analysis.load import Column, Log, Manifest, ResultsError, is_done, measures, read_json, read_run
+from analysis.records import ResultsError, read_json
+from analysis.results import Log, Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 from analysis.tables import digits_of, records
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Study:
     """An experiment with what was computed of it: the frame of ``compare``, and the runs' logs."""
 
-    results: Path
+    results: Results
     manifest: Manifest
     cells: pd.DataFrame
     logs: Mapping[str, Log]
@@ -42,7 +43,7 @@ class Study:
 
     def done(self, row: str, column: Column) -> list[tuple[int, str]]:
         """Seed and key of the finished runs of a cell."""
-        return [(s, k) for s, k in seeded(self.results, self.manifest, row, column) if is_done(self.results, k)]
+        return [(s, k) for s, k in seeded(self.results, self.manifest, row, column) if self.results.is_done(k)]
 
     def points(self, column: Column, axis: str, x: str, quantity: str = "") -> pd.DataFrame:
         """Published points on an axis: ``row``, ``x``, ``value``."""
@@ -269,7 +270,7 @@ def _examples(study: Study, column: Column) -> int | None:
     """How many examples the column's runs were trained on; None where none is finished."""
     for row in study.manifest.rows:
         for _, key in study.done(row.id, column):
-            rows = read_run(study.results, key).data.get("rows") or {}
+            rows = study.results.run(key).data.get("rows") or {}
             return int(rows["train"]) if "train" in rows else None
     return None
 
@@ -304,7 +305,7 @@ def measured(study: Study, column: Column) -> pd.DataFrame:
     values: dict[tuple[str, str, float], list[float]] = {}
     for row in study.manifest.rows:
         for _, key in study.done(row.id, column):
-            content = measures(study.results, key)
+            content = study.results.measures(key)
             for line in content.get("smoothness") or ():
                 values.setdefault((row.id, "r_s", line["radius"]), []).append(line["r_s"])
             for line in content.get("moments") or ():
@@ -358,7 +359,7 @@ def tuning(study: Study) -> Iterator[Drawing]:
 
 def boundary(study: Study) -> Iterator[Drawing]:
     """The plane's decision boundary of the first seed of each row, from ``reports/<name>/boundary.json``."""
-    path = study.results / "reports" / study.manifest.name / "boundary.json"
+    path = study.results.root / "reports" / study.manifest.name / "boundary.json"
     if not path.is_file():
         return
     content = read_json(path)

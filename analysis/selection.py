@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from analysis.cells import Scored, logits, quiet_score, read_cell
-from analysis.load import Column, Manifest, ResultsError, predictions, read_run
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS
 
 SPLIT_OF: dict[str, Callable[[Column], str | None]] = {
@@ -23,7 +24,7 @@ SPLIT_OF: dict[str, Callable[[Column], str | None]] = {
 }
 
 
-def selected(results: str | Path, manifest: Manifest, row: str, column: Column, how: str) -> Scored:
+def selected(results: Results, manifest: Manifest, row: str, column: Column, how: str) -> Scored:
     """One cell with every seed at the epoch that ``how`` chooses: last, best-dev or best-holdout (ties: the first).
 
     Raises: ResultsError: the cell cannot be read, or a run has no predictions on the split that chooses.
@@ -38,7 +39,7 @@ def selected(results: str | Path, manifest: Manifest, row: str, column: Column, 
     for key in scored.keys:
         _check_each_epoch(results, key, {split, column.split})
         epoch = best_epoch(results, key, replace(column, split=split))
-        frame = predictions(results, key, column.task, column.split, epoch)
+        frame = results.predictions(key, column.task, column.split, epoch)
         if not np.array_equal(frame["id"], scored.ids):
             raise ResultsError(f"run {key[:12]} was scored on other items after epoch {epoch}")
         outputs.append(logits(frame) if metric.uses == "logits" else frame["prediction"].to_numpy())
@@ -46,9 +47,9 @@ def selected(results: str | Path, manifest: Manifest, row: str, column: Column, 
     return replace(scored, outputs=np.stack(outputs), scores=scores)
 
 
-def _check_each_epoch(results: str | Path, key: str, splits: set[str]) -> None:
+def _check_each_epoch(results: Results, key: str, splits: set[str]) -> None:
     """Raises: ResultsError: a split was predicted after the last epoch only, so no epoch of it can be chosen."""
-    each = read_run(results, key).spec.get("predict_each")
+    each = results.run(key).spec.get("predict_each")
     if each is not None and not splits <= set(each):
         raise ResultsError(
             f"run {key[:12]} predicted {', '.join(sorted(splits - set(each)))} after its last epoch only: choosing the "
@@ -56,12 +57,12 @@ def _check_each_epoch(results: str | Path, key: str, splits: set[str]) -> None:
         )
 
 
-def best_epoch(results: str | Path, key: str, column: Column) -> int:
+def best_epoch(results: Results, key: str, column: Column) -> int:
     """The epoch with the run's best score in that column; the first of equals."""
     metric = METRICS[column.metric]
     sign = 1.0 if metric.greater_is_better else -1.0
     best, at = -np.inf, 0
-    found = predictions(results, key, column.task, column.split, "all")
+    found = results.predictions(key, column.task, column.split, "all")
     for epoch in sorted(found["epoch"].unique().tolist()):
         frame = found[found["epoch"] == epoch]
         outputs = logits(frame) if metric.uses == "logits" else frame["prediction"].to_numpy()

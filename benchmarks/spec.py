@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from hashlib import sha256
 from typing import Any
 
+from analysis.integrity import key_of
+from analysis.run_fields import KEY_SCHEMA, SEEDS
 from benchmarks.errors import UsageError
 from benchmarks.spec_checks import field_problem
-
-SPEC_VERSION = 1  # raised when a default changes its meaning
-_SEEDS = ("seed_init", "seed_order", "seed_dropout", "seed_noise", "seed_subsample")
 
 
 @dataclass(frozen=True)
@@ -175,13 +172,13 @@ class RunSpec:
 
     def seeds(self) -> dict[str, int]:
         """The seed of each purpose."""
-        return {name: self.seed if getattr(self, name) is None else getattr(self, name) for name in _SEEDS}
+        return {name: self.seed if getattr(self, name) is None else getattr(self, name) for name in SEEDS}
 
     def canonical(self) -> dict[str, Any]:
         """The fields that differ from their defaults, JSON-ready; parents are left to :class:`Identity`."""
         values = vars(self)
         changed = {name: values[name] for name, default in _DEFAULTS.items() if values[name] != default}
-        for name in _SEEDS:
+        for name in SEEDS:
             if changed.get(name) == self.seed:
                 del changed[name]
         if "options" in changed:
@@ -224,20 +221,26 @@ class Identity:
     task_version: int
     method_version: int
     extra: Mapping[str, str] = field(default_factory=dict)
+    numerics: int = 1  # :data:`smart_repro.numerics.NUMERICS` of the code that trains
 
 
-def run_key(spec: RunSpec, identity: Identity) -> str:
-    """The name of the run's folder: the same on every machine, another as soon as anything that matters differs."""
-    content = {
-        "schema": SPEC_VERSION,
+def run_identity(spec: RunSpec, identity: Identity) -> dict[str, Any]:
+    """All that decides a run's result, JSON-ready; numerics 1 is left out, as runs from before it was recorded do."""
+    return {
+        "schema": KEY_SCHEMA,
         "spec": spec.canonical(),
         "data": dict(identity.data),
         "weights": identity.weights,
         "task_version": identity.task_version,
         "method_version": identity.method_version,
         **({"extra": dict(identity.extra)} if identity.extra else {}),
+        **({"numerics": identity.numerics} if identity.numerics != 1 else {}),
     }
-    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+def run_key(spec: RunSpec, identity: Identity) -> str:
+    """The name of the run's folder: the same on every machine, another as soon as anything that matters differs."""
+    return key_of(run_identity(spec, identity))
 
 
 def combined(how: str, parents: Sequence[RunSpec]) -> RunSpec:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.load import is_done, latest_manifest, read_run
+from analysis.results import Results
 from benchmarks.sharing.publish import VOTES, notice
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
@@ -118,9 +118,9 @@ def test_the_figures_are_drawn_from_the_published_runs(findings: ModuleType, mon
 def test_every_cell_of_a_published_table_is_there_or_known_to_be_not_run(path: Path) -> None:
     """An arm enters a table with all its seeds or not at all; one manifest, so that none is taken for the newest."""
     assert len(list(path.glob("*.json"))) == 1
-    manifest = latest_manifest(PUBLISHED, path.name)
+    manifest = Results.open(PUBLISHED).manifest(path.name)
     cells = {(row.id, column.id): manifest.keys(row.id, column) for row in manifest.rows for column in manifest.columns}
-    done = {cell: [is_done(PUBLISHED, key) for key in keys] for cell, keys in cells.items()}
+    done = {cell: [Results.open(PUBLISHED).is_done(key) for key in keys] for cell, keys in cells.items()}
     assert {cell for cell, each in done.items() if not any(each)} == NOT_RUN.get(path.name, set())
     assert [cell for cell, each in done.items() if any(each) and not all(each)] == []
     assert "path/to/data" in manifest.commands["run"]
@@ -129,13 +129,17 @@ def test_every_cell_of_a_published_table_is_there_or_known_to_be_not_run(path: P
 @pytest.mark.parametrize("path", sorted(PUBLISHED.glob("experiments/*")), ids=lambda path: path.name)
 def test_no_published_claim_pairs_runs_of_different_devices(path: Path) -> None:
     """A seed draws other dropout masks on a GPU: the two runs of a pair were both made on one, or both on a CPU."""
-    manifest = latest_manifest(PUBLISHED, path.name)
+    manifest = Results.open(PUBLISHED).manifest(path.name)
     rows = {row.id for row in manifest.rows}
     looked_at = 0
     for claim in manifest.claims:
         for column in manifest.columns if {claim.a, claim.b} <= rows else ():
             for pair in zip(manifest.keys(claim.a, column), manifest.keys(claim.b, column), strict=True):
-                made = {read_run(PUBLISHED, key).environment["device"] for key in pair if is_done(PUBLISHED, key)}
+                made = {
+                    Results.open(PUBLISHED).run(key).environment["device"]
+                    for key in pair
+                    if Results.open(PUBLISHED).is_done(key)
+                }
                 assert len(made) <= 1, (claim.id, column.id, pair)
                 looked_at += 1
     assert looked_at

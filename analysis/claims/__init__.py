@@ -34,7 +34,8 @@ from analysis.claims.multiplicity import corrected
 from analysis.claims.parts import conjunction
 from analysis.claims.rule import judge
 from analysis.claims.words import in_words, not_decidable
-from analysis.load import ResultsError
+from analysis.records import ResultsError
+from analysis.results import Results
 from analysis.schema import Claim, Kind, Manifest
 
 Judge = Callable[[Case, Any], Verdict]  # the case, and the claim's test: of the kind it is registered for
@@ -57,17 +58,18 @@ JUDGES: dict[type[Kind], Judge] = {
 SCORED = (schema.Interaction, schema.Agreement, schema.Variance, schema.Sweep, schema.BestPoint, schema.Selection)
 
 
-def decide_all(results: str | Path, manifest: Manifest) -> list[Verdict]:
+def decide_all(results: str | Path | Results, manifest: Manifest) -> list[Verdict]:
     """Return a verdict for every claim of the manifest, in its order, with Holm's p over its family."""
-    return corrected(results, manifest, decide_each(results, manifest), decide_each)
+    opened = Results.open(results)
+    return corrected(opened, manifest, decide_each(opened, manifest), decide_each)
 
 
-def decide_each(results: str | Path, manifest: Manifest) -> list[Verdict]:
+def decide_each(results: Results, manifest: Manifest) -> list[Verdict]:
     """Return a verdict for every claim of the manifest by itself, before any correction for their number."""
     return [decide(results, manifest, claim) for claim in manifest.claims]
 
 
-def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
+def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     """The verdict of one claim from the stored runs of its rows, at the seeds they share on every task."""
     data = f"profile {manifest.profile}" if manifest.profile else "own grid"
     if manifest.is_generated:
@@ -77,8 +79,10 @@ def decide(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
     return replace(found, data=data)
 
 
-def _decide_part(results: str | Path, manifest: Manifest, claim: Claim) -> Verdict:
+def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     try:
+        cells = [keys for row in (claim.a, claim.b) for keys in manifest.cells.get(row, {}).values()]
+        results.same_numerics(key for keys in cells for key in keys)
         case = Case(results, manifest, claim).on_complete_tasks()
         found = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()

@@ -20,7 +20,9 @@ import numpy as np
 from analysis.cells import Scored, read_cell
 from analysis.contrasts import Arm, measure
 from analysis.crossed import combine, is_constant, is_near_constant
-from analysis.load import Column, Manifest, ResultsError
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
 from analysis.tables import percent
 
@@ -79,7 +81,7 @@ class Learnt:
         return (score - self.constant) / span if span and not math.isnan(span) else math.nan
 
 
-def learnt(results: str | Path, manifest: Manifest, column: Column) -> Learnt | None:
+def learnt(results: Results, manifest: Manifest, column: Column) -> Learnt | None:
     """Return how far the experiment's baseline has learnt a column's task; None without a finished baseline."""
     row, metric = manifest.baseline_row, METRICS.get(column.metric)
     if row is None or metric is None:
@@ -107,7 +109,7 @@ def of_baseline(scored: Scored, manifest: Manifest, column: Column) -> Learnt:
     )
 
 
-def floors(results: str | Path, manifest: Manifest, columns: Mapping[str, Column]) -> dict[str, str]:
+def floors(results: Results, manifest: Manifest, columns: Mapping[str, Column]) -> dict[str, str]:
     """Return the columns at the floor, by their names, each with why."""
     measured = {name: learnt(results, manifest, column) for name, column in columns.items()}
     return {name: f"{PILOT}: {each.words}" for name, each in measured.items() if each is not None and each.is_floor}

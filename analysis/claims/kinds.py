@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +18,8 @@ from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
 from analysis.descriptive import holm
 from analysis.interval import Interval
-from analysis.load import ResultsError, is_done
+from analysis.records import ResultsError
+from analysis.results import Results
 from analysis.schema import (
     Agreement,
     AtEpoch,
@@ -41,7 +41,7 @@ from analysis.selection import selected
 class Case:
     """A claim with the results it is decided from."""
 
-    results: str | Path
+    results: Results
     manifest: Manifest
     claim: Claim
 
@@ -90,7 +90,7 @@ class Case:
         except ResultsError as error:
             return str(error)
         for row in (self.claim.a, self.claim.b):
-            done = {s for s, key in seeded(self.results, self.manifest, row, column) if is_done(self.results, key)}
+            done = {s for s, key in seeded(self.results, self.manifest, row, column) if self.results.is_done(key)}
             if not set(self.manifest.seeds) <= done:
                 return f"{row} on {task} has {len(done)} of {len(self.manifest.seeds)} seeds"
         return ""

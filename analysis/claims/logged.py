@@ -30,7 +30,8 @@ from analysis.claims.kinds import Case
 from analysis.contrasts import reading
 from analysis.descriptive import variance_ratio_test
 from analysis.interval import Interval, t_interval
-from analysis.load import ResultsError, Run, is_done, measures, read_log, read_run
+from analysis.records import ResultsError
+from analysis.results import Run
 from analysis.schema import Claim, Column, Cost, LossBetween, Measured, Variance
 
 TINY = 1e-12  # of a ratio, so that a margin as large as the ratio has a logarithm
@@ -137,7 +138,7 @@ def loss_between(case: Case, test: LossBetween) -> Verdict:
     (column,) = case.columns()
     means = []
     for _, key in _done(case, claim.a, column):
-        values = list(curves.binned(read_log(case.results, key), test.part).values())
+        values = list(curves.binned(case.results.log(key), test.part).values())
         if not values:
             raise ResultsError(f"{claim.a} on {column.task}: {test.part} was not logged")
         means.append(float(np.mean(values[int(test.after * len(values)) :])))
@@ -170,7 +171,7 @@ def times(interval: Interval) -> Interval:
 
 
 def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
-    found = [(s, k) for s, k in seeded(case.results, case.manifest, row, column) if is_done(case.results, k)]
+    found = [(s, k) for s, k in seeded(case.results, case.manifest, row, column) if case.results.is_done(k)]
     if not found:
         raise ResultsError(f"{row} on {column.task}: {case.manifest.reason(row, column) or 'not run'}")
     return found
@@ -187,7 +188,7 @@ def _common_seeds(case: Case, columns: Sequence[Column]) -> list[int]:
 def _cost_ratios(case: Case, column: Column, quantity: str, seeds: Sequence[int]) -> np.ndarray:
     """``(seeds,)`` logarithms of row a's cost over row b's. Raises ResultsError: timed on different machines."""
     rows = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b)]
-    a, b = ([read_run(case.results, keys[seed]) for seed in seeds] for keys in rows)
+    a, b = ([case.results.run(keys[seed]) for seed in seeds] for keys in rows)
     machines = {_machine(run) for run in a + b}
     if len(machines) > 1:
         raise ResultsError(f"its runs were made on different machines ({'; '.join(sorted(machines))})")
@@ -224,7 +225,7 @@ def _measures(
 ) -> list[float]:
     keys, found = dict(_done(case, row, column)), []
     for seed in seeds:
-        value = _quantity(measures(case.results, keys[seed]), quantity, radius)
+        value = _quantity(case.results.measures(keys[seed]), quantity, radius)
         if value is None or not value > 0:
             raise ResultsError(f"{row} on {column.task}: run {keys[seed][:12]} measured no {quantity}")
         found.append(value)

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from analysis.claims.claim import CONTRADICTED, INCONCLUSIVE, INERT, LEVEL, NO_VERDICT, NOT_RUN, SUPPORTED, Verdict
 from analysis.descriptive import holm
-from analysis.load import Manifest, experiments, is_done, latest_manifest
+from analysis.results import Results
+from analysis.schema import Manifest
 
 MOST_PRIMARY = 12
 HERE = Path(__file__).parent
-Decide = Callable[[Path, Manifest], Sequence[Verdict]]
+Decide = Callable[[Results, Manifest], Sequence[Verdict]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Family:
 
 
 def corrected(
-    results: str | Path, manifest: Manifest, verdicts: Sequence[Verdict], decide_experiment: Decide
+    results: Results, manifest: Manifest, verdicts: Sequence[Verdict], decide_experiment: Decide
 ) -> list[Verdict]:
     """Return the verdicts of one experiment with Holm's p over their families; primary ones are decided by it.
 
@@ -52,7 +53,7 @@ def corrected(
             adjusted.append(verdict)
             continue
         if family.name not in corrections:
-            elsewhere = _elsewhere(Path(results), manifest, family, decide_experiment)
+            elsewhere = _elsewhere(results, manifest, family, decide_experiment)
             corrections[family.name] = over_family(family, {**elsewhere, **own})
         adjusted.append(_with_holm(verdict, family, corrections[family.name][verdict.claim.id]))
     return adjusted
@@ -115,15 +116,20 @@ def _with_holm(verdict: Verdict, family: Family, p: float) -> Verdict:
     return replace(verdict, status=INCONCLUSIVE, suffix=f"{verdict.status} before Holm's correction")
 
 
-def _elsewhere(results: Path, manifest: Manifest, family: Family, decide_experiment: Decide) -> dict[str, float]:
+def _elsewhere(results: Results, manifest: Manifest, family: Family, decide_experiment: Decide) -> dict[str, float]:
     """The p values of the family's claims in the other experiments of the results folder."""
-    present = [name for name in experiments(results) if name in family.experiments and name != manifest.name]
+    present = [name for name in results.experiments() if name in family.experiments and name != manifest.name]
     return {claim: p for name in present for claim, p in _p_values_of(results, name, decide_experiment).items()}
 
 
-def _p_values_of(results: Path, name: str, decide_experiment: Decide) -> dict[str, float]:
-    other = latest_manifest(results, name)
-    state = (str(results.resolve()), name, other.grid, tuple(key for key in other.all_keys() if is_done(results, key)))
+def _p_values_of(results: Results, name: str, decide_experiment: Decide) -> dict[str, float]:
+    other = results.manifest(name)
+    state = (
+        str(results.root.resolve()),
+        name,
+        other.grid,
+        tuple(key for key in other.all_keys() if results.is_done(key)),
+    )
     if state not in _P_VALUES:
         _P_VALUES[state] = {verdict.claim.id: p_in_family(verdict) for verdict in decide_experiment(results, other)}
     return _P_VALUES[state]

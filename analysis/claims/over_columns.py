@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from analysis import contrasts
 from analysis.claims import floor, inert, rule
@@ -18,14 +17,15 @@ from analysis.claims.claim import CONTRADICTED, INERT, LEVEL, NO_VERDICT, SUPPOR
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
-from analysis.load import Manifest
+from analysis.results import Results
+from analysis.schema import Manifest
 from analysis.scores import METRICS
 
 Arms = Mapping[str, Sequence[Arm]]
 
 
 def judge_columns(
-    results: str | Path, manifest: Manifest, claim: Claim, arms: Arms, seeds: Sequence[int], unit: str
+    results: Results, manifest: Manifest, claim: Claim, arms: Arms, seeds: Sequence[int], unit: str
 ) -> Verdict:
     """Return the verdict from a contrast per column, decided on the columns that can decide.
 
@@ -56,7 +56,7 @@ def judge_columns(
     )
 
 
-def _excluded(results: str | Path, manifest: Manifest, claim: Claim, arms: Arms) -> dict[str, str]:
+def _excluded(results: Results, manifest: Manifest, claim: Claim, arms: Arms) -> dict[str, str]:
     """The columns that decide nothing, each with why."""
     excluded = floor.floors(results, manifest, {name: each[0].column for name, each in arms.items()})
     same = {name: inert.words(each) for name, each in arms.items() if inert.is_inert(each)}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +20,9 @@ from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, variance_and_df
 from analysis.descriptive import equivalence
 from analysis.interval import Interval, t_interval
-from analysis.load import Column, Manifest, ResultsError, read_run
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 
 HETEROGENEOUS = 0.05  # p of equal sets below which they are shown apart
 CHANGES, STAYS, OPEN = "changes", "stays", "open"
@@ -88,10 +89,10 @@ class Change:
     outcome: str
 
 
-def seed_set(results: str | Path, manifest: Manifest, a: str, b: str, column: Column, name: str) -> SeedSet:
+def seed_set(results: Results, manifest: Manifest, a: str, b: str, column: Column, name: str) -> SeedSet:
     """Return the contrast of two rows in one column. Raises ResultsError: a row was not run."""
     first, second = contrasts.difference(results, manifest, a, b, column)
-    runs = [read_run(results, key) for arm in (first, second) for key in arm.scored.keys]
+    runs = [results.run(key) for arm in (first, second) for key in arm.scored.keys]
     return SeedSet(
         name,
         (first, second),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,9 @@ import numpy as np
 from analysis import errors
 from analysis.cells import seeded
 from analysis.errors import Outputs
-from analysis.load import Column, Manifest, ResultsError, Row
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest, Row
 from analysis.tables import number
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ class Agreement:
     excluded: int
 
 
-def read_arms(results: Path, manifest: Manifest, column: Column, split: str, rows: Sequence[Row]) -> dict[str, Outputs]:
+def read_arms(
+    results: Results, manifest: Manifest, column: Column, split: str, rows: Sequence[Row]
+) -> dict[str, Outputs]:
     """The finished runs of these rows on that split; rows scored on other items than the first are left out."""
     arms: dict[str, Outputs] = {}
     for row in rows:
@@ -43,7 +46,7 @@ def read_arms(results: Path, manifest: Manifest, column: Column, split: str, row
     return arms
 
 
-def read_held(results: Path, manifest: Manifest, column: Column, rows: Iterable[str]) -> dict[str, errors.Holdouts]:
+def read_held(results: Results, manifest: Manifest, column: Column, rows: Iterable[str]) -> dict[str, errors.Holdouts]:
     """Each of these rows' holdouts, by seed; rows without any are left out."""
     found = {
         row: errors.read_holdouts(results, dict(seeded(results, manifest, row, column)), column.task) for row in rows
@@ -51,7 +54,7 @@ def read_held(results: Path, manifest: Manifest, column: Column, rows: Iterable[
     return {row: held for row, held in found.items() if held}
 
 
-def agreement_of(results: Path, manifest: Manifest, column: Column, arms: Mapping[str, Outputs]) -> Agreement | None:
+def agreement_of(results: Results, manifest: Manifest, column: Column, arms: Mapping[str, Outputs]) -> Agreement | None:
     """The section of one task, or None where there are no votes."""
     if not arms or any(outputs.votes is None for outputs in arms.values()):
         return None

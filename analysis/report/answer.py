@@ -21,7 +21,8 @@ from analysis.claims import (
 )
 from analysis.claims.floor import PILOT
 from analysis.comparison import TOO_FEW
-from analysis.load import Manifest, Run
+from analysis.results import Run
+from analysis.schema import Manifest
 from analysis.scores import METRICS
 from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records
 

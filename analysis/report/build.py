@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import claims, curves, figures, redrawn, tables
 from analysis.comparison import compare
-from analysis.load import Column, Manifest, Run, is_done, latest_manifest, read_run
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.data import examples_of, page_data, run_line, to_script
@@ -22,6 +21,8 @@ from analysis.report.facts import FactTable, fact_tables
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
 from analysis.report.sheets import CROWDED, sheets, title_of
 from analysis.report.sight import power_table
+from analysis.results import Results, Run
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ READING = {
 }
 
 
-def write_report(results: Path | str, name: str) -> Path:
+def write_report(results: str | Path | Results, name: str) -> Path:
     """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
 
     Every number comes from the stored predictions of the newest manifest of that experiment.
@@ -56,15 +57,15 @@ def write_report(results: Path | str, name: str) -> Path:
     Returns: the path of ``report.html``.
     Raises: analysis.ResultsError: no such experiment, or a file of it cannot be read.
     """
-    results = Path(results)
-    manifest = latest_manifest(results, name)
-    runs = [read_run(results, key) for key in manifest.all_keys() if is_done(results, key)]
+    results = Results.open(results)
+    manifest = results.manifest(name)
+    runs = results.finished(manifest)
     cells = compare(results, manifest)
     verdicts = claims.decide_all(results, manifest)
     logs = curves.read_logs(results, manifest)
     ran_away = answer.diverged(manifest, curves.diverged(logs, manifest))
     notes = answer.warnings(manifest, cells, runs) + ran_away + disagreements(cells, runs)
-    folder = results / "reports" / name
+    folder = results.root / "reports" / name
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)
     collapsed = collapsed_table(cells, {row.id: row.title for row in manifest.rows})
@@ -177,7 +178,7 @@ class Items:
     mistakes: list[Mistakes]
 
 
-def by_item(results: Path, manifest: Manifest, runs: Sequence[Run]) -> Items:
+def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
     """Per classification task: the items methods differ on, agreement where there are votes, and where they err.
 
     Of the baseline and the first other methods, together at most :data:`CROWDED`: nobody browses more side by side.

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import curves, errors
-from analysis.load import Log, Manifest, Run
 from analysis.report.mistakes import Mistakes
+from analysis.results import Log, Run
+from analysis.schema import Manifest
 
 if TYPE_CHECKING:
     import pandas as pd

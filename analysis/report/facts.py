@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from analysis.load import Manifest, read_json
+from analysis.records import read_json
+from analysis.results import Results
+from analysis.schema import Manifest
 from analysis.tables import number
 
 
@@ -22,12 +23,12 @@ class FactTable:
     lines: tuple[tuple[str, ...], ...]
 
 
-def fact_tables(results: Path, manifest: Manifest) -> list[FactTable]:
+def fact_tables(results: Results, manifest: Manifest) -> list[FactTable]:
     """The experiment's tables beside its scores."""
     return list(TABLES.get(manifest.layout, lambda *_: iter(()))(results, manifest))
 
 
-def data_sets(results: Path, manifest: Manifest) -> Iterator[FactTable]:
+def data_sets(results: Results, manifest: Manifest) -> Iterator[FactTable]:
     """Printed sizes of data sets beside those of the official files."""
     lines = tuple(
         (
@@ -51,9 +52,9 @@ MEASURED = {
 }
 
 
-def boundary(results: Path, manifest: Manifest) -> Iterator[FactTable]:
+def boundary(results: Results, manifest: Manifest) -> Iterator[FactTable]:
     """Means ± standard deviations over seeds of what each network learned."""
-    path = results / "reports" / manifest.name / "boundary.json"
+    path = results.root / "reports" / manifest.name / "boundary.json"
     networks = read_json(path)["networks"] if path.is_file() else []
     lines = []
     for row in manifest.rows:
@@ -66,4 +67,4 @@ def boundary(results: Path, manifest: Manifest) -> Iterator[FactTable]:
         yield FactTable("table", manifest.title, ("network", "seeds", *MEASURED.values()), tuple(lines))
 
 
-TABLES: dict[str, Callable[[Path, Manifest], Iterator[FactTable]]] = {"data-sets": data_sets, "boundary": boundary}
+TABLES: dict[str, Callable[[Results, Manifest], Iterator[FactTable]]] = {"data-sets": data_sets, "boundary": boundary}

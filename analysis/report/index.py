@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from analysis.load import Manifest, experiments, is_done, latest_manifest
+from analysis.results import Results
+from analysis.schema import Manifest
 
 HERE = Path(__file__).parent
 
 
-def write_index(results: Path | str) -> Path:
+def write_index(results: str | Path | Results) -> Path:
     """Write ``results/reports/index.html``, which leads to every report that was written.
 
     Returns: its path.
@@ -18,17 +19,17 @@ def write_index(results: Path | str) -> Path:
     """
     import jinja2
 
-    results = Path(results)
-    entries = [_entry(results, latest_manifest(results, name)) for name in experiments(results)]
+    results = Results.open(results)
+    entries = [_entry(results, results.manifest(name)) for name in results.experiments()]
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
     css = (HERE / "style.css").read_text(encoding="utf-8")
-    path = results / "reports" / "index.html"
+    path = results.root / "reports" / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(environment.get_template("index.html").render(entries=entries, css=css), encoding="utf-8")
     return path
 
 
-def _entry(results: Path, manifest: Manifest) -> dict[str, Any]:
+def _entry(results: Results, manifest: Manifest) -> dict[str, Any]:
     keys = manifest.all_keys()
     return {
         "name": manifest.name,
@@ -37,8 +38,8 @@ def _entry(results: Path, manifest: Manifest) -> dict[str, Any]:
         "methods": len(manifest.rows),
         "tasks": len({column.task for column in manifest.columns}),
         "seeds": len(manifest.seeds),
-        "done": sum(is_done(results, key) for key in keys),
+        "done": sum(results.is_done(key) for key in keys),
         "runs": len(keys),
         "claims": [claim.sentence for claim in manifest.claims],
-        "report": (results / "reports" / manifest.name / "report.html").is_file(),
+        "report": (results.root / "reports" / manifest.name / "report.html").is_file(),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,9 @@ import numpy as np
 from analysis import errors
 from analysis.calibration import expected_calibration_error, reliability, temperature
 from analysis.errors import Outputs
-from analysis.load import Column, Manifest, Run, texts
 from analysis.report.facts import FactTable
+from analysis.results import Results, Run
+from analysis.schema import Column, Manifest
 from analysis.tables import number
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Mistakes:
 
 
 def mistakes_of(
-    results: Path,
+    results: Results,
     manifest: Manifest,
     column: Column,
     arms: Mapping[str, Outputs],
@@ -62,7 +62,7 @@ def mistakes_of(
     first, titles = next(iter(arms.values())), {row.id: row.title for row in manifest.rows}
     names = (run.task.get("labels") if run else None) or [str(c) for c in range(first.logits.shape[2])]
     fingerprint = str((run.fingerprints.get("data") or {}).get(f"{column.task}.{column.split}", "")) if run else ""
-    told = texts(results, column.task, column.split, fingerprint)
+    told = results.texts(column.task, column.split, fingerprint)
     told = _in_order(told, first.ids) if told is not None else None
     names = names if len(names) == first.logits.shape[2] else [str(c) for c in range(first.logits.shape[2])]
     masks = errors.slices(told, first.labels.tolist(), names)

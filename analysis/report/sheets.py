@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import curves, figures, redrawn, tables
-from analysis.load import Column, Log, Manifest
 from analysis.report.mistakes import Mistakes
+from analysis.results import Log
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:

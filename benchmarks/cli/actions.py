@@ -161,9 +161,9 @@ def write_report_of(results: Path, name: str) -> None:
 
 def print_verdicts(results: Path, name: str) -> None:
     from analysis.claims import decide_all, in_words
-    from analysis.load import latest_manifest
+    from analysis.results import Results
 
-    manifest = latest_manifest(results, name)
+    manifest = Results.open(results).manifest(name)
     print(f"{manifest.title} ({len(manifest.claims)} claims)")
     for verdict in decide_all(results, manifest):
         claim = verdict.claim

@@ -78,7 +78,7 @@ def run(
     expected = forecast(plan, store, executor, jobs)
     store.prepare(expected.disk)
     store.sweep()
-    store.write_manifest(plan.experiment.manifest(plan.cells, commands or {}).to_json())
+    store.write_manifest(plan.experiment.manifest(plan.cells, commands or {}))
     if plan.jobs:
         keep_texts(store.root, plan.experiment, next(iter(plan.jobs.values())).source)
     began, summary = time.monotonic(), Summary(expected=expected.seconds)

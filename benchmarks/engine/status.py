@@ -8,6 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from analysis.results import Results
+from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.store.store import Store
 
@@ -15,17 +17,16 @@ from benchmarks.store.store import Store
 def status(results: Path, name: str | None = None) -> list[dict[str, Any]]:
     """One entry per experiment (its newest grid): counts, and what runs or failed.
 
-    Raises: UsageError: if there is nothing of that name.
+    Raises: UsageError, ResultsError: if there is nothing, or nothing of that name.
     """
-    store = Store(results)
+    store, opened = Store(results), Results(results)
     names = [name] if name else experiments(results)
-    return [_entry(store, each) for each in names]
+    return [_entry(store, opened.manifest(each)) for each in names]
 
 
 def experiments(results: Path) -> list[str]:
     """Names of the experiments in a results folder. Raises UsageError if there are none."""
-    folder = results / "experiments"
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    names = Results(results).experiments()
     if not names:
         raise UsageError(f"there are no experiments in {results}; `smart-repro run` or `reproduce` makes some")
     return names
@@ -56,19 +57,18 @@ def text(entries: list[dict[str, Any]]) -> str:
 _WORDS = {"done": "done", "running": "running", "failed": "failed", "todo": "to do"}
 
 
-def _entry(store: Store, name: str) -> dict[str, Any]:
-    manifest = store.newest_manifest(name)
+def _entry(store: Store, manifest: Manifest) -> dict[str, Any]:
     runs = {
         key: f"{row} {task} seed {seed}"
-        for row, tasks in manifest["cells"].items()
+        for row, tasks in manifest.cells.items()
         for task, keys in tasks.items()
-        for seed, key in zip(manifest["seeds"], keys, strict=False)
+        for seed, key in zip(manifest.seeds, keys, strict=False)
     }
     states = store.states(list(runs))
     counts = Counter(state.state for state in states.values())
     return {
-        "name": name,
-        "title": manifest["title"],
+        "name": manifest.name,
+        "title": manifest.title,
         "runs": len(runs),
         **{state: counts.get(state, 0) for state in _WORDS},
         "details": [

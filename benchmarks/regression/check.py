@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis.load import read_json, read_log, read_run
+from analysis.records import read_json
+from analysis.results import Results
 from benchmarks.engine import schedule as engine
 from benchmarks.engine.executor import Executor
 from benchmarks.engine.plan import Plan, make_plan
@@ -147,16 +148,17 @@ def observe(plan: Plan, store: Store) -> Measured:
     """What the grid's finished runs in the store gave; the others count as failed."""
     cells, failures, seconds = dict[str, Cell](), dict[str, str](), dict[str, float]()
     environments: dict[str, dict[str, Any]] = {}
+    results = Results(store.root)
     for name, place, runs in _by_cell(plan):
         states = store.states(list(runs.values()))
         missing = [state for state in states.values() if state.state != "done"]
         if missing:
             failures[name] = f"{len(missing)} of {len(runs)} runs gave nothing: {missing[0].detail or missing[0].state}"
             continue
-        cells[name] = _cell(plan, store, place, runs)
-        seconds[name] = sum(read_run(store.root, key).result["seconds"] for key in runs.values())
+        cells[name] = _cell(plan, results, place, runs)
+        seconds[name] = sum(results.run(key).result["seconds"] for key in runs.values())
         for key in runs.values():
-            found = read_json(store.runs / key / "environment.json")
+            found = results.run(key).environment
             environments[json.dumps(found, sort_keys=True)] = found
     machines = {json.dumps(machine := _machine(found)): machine for found in environments.values()}
     last = next(iter(environments.values()), {})
@@ -171,16 +173,16 @@ def _by_cell(plan: Plan) -> list[tuple[str, str, dict[int, str]]]:
     return [(f"{place} {row}", place, runs) for (place, row), runs in found.items()]
 
 
-def _cell(plan: Plan, store: Store, place: str, runs: Mapping[int, str]) -> Cell:
+def _cell(plan: Plan, results: Results, place: str, runs: Mapping[int, str]) -> Cell:
     scores: dict[str, list[float]] = {}
     parts: dict[str, list[float]] = {}
     for key in runs.values():
-        given = read_run(store.root, key).result["scores"]
+        given = results.run(key).result["scores"]
         for column in plan.experiment.columns:
             value = given.get(column.task, {}).get(column.split, {}).get(column.metric)
             if column.place == place and value is not None:  # hidden test labels give no score
                 scores.setdefault(f"{column.task}.{column.split}.{column.metric}", []).append(value)
-        for name, value in means(read_log(store.root, key).steps).items():
+        for name, value in means(results.log(key).steps).items():
             parts.setdefault(name, []).append(value)
     whole = {name: tuple(values) for name, values in parts.items() if len(values) == len(runs)}
     first = next(iter(runs.values()))

@@ -13,11 +13,11 @@ import re
 import shutil
 import tarfile
 import uuid
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.results import Results, load_manifest
 from benchmarks.errors import UsageError
 from benchmarks.store.store import RUN_FILES, Store
 
@@ -163,10 +163,9 @@ def _merge_manifest(file: Path, store: Store) -> bool:
 
 def experiments_of(store: Store, keys: Iterable[str]) -> list[str]:
     """The experiments whose tables these runs are in."""
-    wanted, found = set(keys), defaultdict[str, bool](bool)
-    for file in sorted(store.root.glob("experiments/*/*.json")):
-        cells = json.loads(file.read_text())["cells"]
-        found[file.parent.name] |= any(
-            not wanted.isdisjoint(keys) for tasks in cells.values() for keys in tasks.values()
-        )
-    return [name for name, used in found.items() if used]
+    packed, results = set(keys), Results(store.root)
+    return [
+        name
+        for name in results.experiments()
+        if any(not packed.isdisjoint(load_manifest(grid).all_keys()) for grid in results.grids(name))
+    ]

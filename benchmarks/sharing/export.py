@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.crossed import crossed_interval
-from analysis.load import Run, predictions, read_run
+from analysis.results import Results, Run
 from analysis.scores import METRICS, per_item
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
@@ -55,7 +55,7 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
         raise UsageError(f"run {key} is not finished: `smart-repro runs list` shows which are")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already: name a new folder with --to")
-    run, spec = read_run(store.root, key), store.spec(key)
+    run, spec = Results.open(store.root).run(key), store.spec(key)
     model = _model(store, key, spec, run)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)  # type: ignore[operator]  # of a PreTrainedModel or a PooledClassifier
@@ -115,20 +115,21 @@ def _remedy(store: Store, key: str, spec: RunSpec, run: Run) -> str:
 
 def scores(store: Store, run: Run, spec: RunSpec) -> list[Score]:
     """Every score the run stored, from its predictions at the last epoch, with an interval."""
-    siblings = _siblings(store, run, spec)
+    results = Results(store.root)
+    siblings = _siblings(store, results, run, spec)
     return [
-        _score(store.root, siblings, run.key, task, split, metric)
+        _score(results, siblings, run.key, task, split, metric)
         for task, splits in run.result["scores"].items()
         for split, metrics in splits.items()
         for metric in metrics
     ]
 
 
-def _siblings(store: Store, run: Run, spec: RunSpec) -> list[str]:
+def _siblings(store: Store, results: Results, run: Run, spec: RunSpec) -> list[str]:
     """This run and the finished ones that differ from it in their seed alone, on the same data and weights."""
     found = [run.key]
     for key in sorted(store.done_keys() - {run.key}):
-        other = read_run(store.root, key)
+        other = results.run(key)
         same_data = all(other.fingerprints[name] == run.fingerprints[name] for name in ("data", "weights"))
         if same_data and _without_seed(store.spec(key)) == _without_seed(spec):
             found.append(key)
@@ -141,8 +142,8 @@ def _without_seed(spec: RunSpec) -> dict[str, Any]:
     return {**content, "needed": [_without_seed(parent) for parent in spec.needed]}
 
 
-def _score(results: Path, keys: list[str], own: str, task: str, split: str, metric: str) -> Score:
-    frames = {key: predictions(results, key, task, split) for key in keys}
+def _score(results: Results, keys: list[str], own: str, task: str, split: str, metric: str) -> Score:
+    frames = {key: results.predictions(key, task, split) for key in keys}
     mine = frames[own]
     alike = [frame for frame in frames.values() if np.array_equal(frame["id"], mine["id"])]  # a holdout is a seed's own
     labels = mine["label"].to_numpy()

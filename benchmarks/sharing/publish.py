@@ -12,7 +12,7 @@ import shlex
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from analysis.results import Results
 from benchmarks.errors import UsageError
 from benchmarks.store.store import Store, write_json
 from benchmarks.tasks import TASKS
@@ -54,20 +55,21 @@ def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
 
     Runs that are there already stay as they are.
 
-    Raises: UsageError: a run has votes of more annotators than may be passed on, there is no such experiment, or the
-        folder is the store's own.
+    Raises: UsageError: a run has votes of more annotators than may be passed on, or the folder is the store's own.
+        ResultsError: there is no such experiment.
     """
     if folder.resolve() == store.root.resolve():
         raise UsageError(f"{folder} is the results folder itself: name another to publish into")
     there, keys, new = Store(folder), dict[str, None](), 0
+    results = Results(store.root)
     there.runs.mkdir(parents=True, exist_ok=True)
     for name in names:
-        manifest = store.newest_manifest(name)
-        cells = (runs for tasks in manifest["cells"].values() for runs in tasks.values())
-        keys |= dict.fromkeys(key for runs in cells for key in runs if store.is_done(key))
+        manifest = results.manifest(name)
+        keys |= dict.fromkeys(key for key in manifest.all_keys() if results.is_done(key))
         for old in there.manifests(name).glob("*.json"):
             old.unlink()
-        there.write_manifest({**manifest, "commands": {k: portable(v) for k, v in manifest["commands"].items()}})
+        commands = {verb: portable(command) for verb, command in manifest.commands.items()}
+        there.write_manifest(replace(manifest, commands=commands))
     for key in keys:
         if not there.is_done(key):
             _copy(store.runs / key, there.runs / key)

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.integrity import numerics_of
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
+from smart_repro.numerics import NUMERICS
 
 if TYPE_CHECKING:
     from benchmarks.tasks.sources import Source
+    from benchmarks.training.job import Job
 
 
 def listing(store: Store, chosen: dict[str, str] | None = None) -> list[dict[str, Any]]:
@@ -95,25 +98,31 @@ def _parts(found: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
 
 def rerun_text(key: str, found: dict[str, Any]) -> str:
     """What :func:`rerun` found, for people: where predictions differ also the scores and versions, then | now."""
+    if "numerics" in found:
+        note = f"{key}: made with numerics {found['numerics'][0]}; only scores are compared"
+        return "\n".join([note, *_parts(found, ("scores",))])
     if not found["predictions"]:
         return f"{key} is reproduced, byte for byte"
     return "\n".join([f"{key} differs in {', '.join(found['predictions'])}", *_parts(found, ("scores", "environment"))])
 
 
+def reproduced(found: dict[str, Any]) -> bool:
+    """Whether a rerun gave the same: predictions byte for byte, or scores where the numerics are other ones."""
+    return not found["scores" if "numerics" in found else "predictions"]
+
+
 def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
     """Do a finished run once more, beside the old one, which stays; what the two differ in, as in :func:`compare`.
+
+    Of a run that was made with other numerics only ``scores`` are compared, and ``numerics`` is (then, now).
 
     Raises: UsageError: if the data, the model or the code are not those of the run any more, or it fails.
     """
     import tempfile
 
     from benchmarks.training.execute import execute
-    from benchmarks.training.job import make_job
 
-    spec = store.spec(key)
-    job = make_job(spec, source)
-    if job.key != key:
-        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
+    job, numerics = _job(store, key, source)
     if job.parents:
         raise UsageError(f"run {key} builds on other runs: do those again ({', '.join(job.parents)})")
     store.prepare()
@@ -123,7 +132,23 @@ def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
         outcome = execute(job, again)
         if outcome.state != "done":
             raise UsageError(f"run {key} could not be done again: {outcome.message}")
-        return _differing(store.runs / key, again.runs / key)
+        found = _differing(store.runs / key, again.runs / job.key)
+    return found if numerics == NUMERICS else {"scores": found["scores"], "numerics": (numerics, NUMERICS)}
+
+
+def _job(store: Store, key: str, source: Source) -> tuple[Job, int]:
+    """The job that does a finished run again, and the numerics the run was made with.
+
+    Raises: UsageError: if the data, the model or the code are not those of the run any more.
+    """
+    from benchmarks.training.job import Identities, make_job
+
+    spec = store.spec(key)
+    numerics = numerics_of(_json(store.runs / key / "spec.json"))
+    then = make_job(spec, source, Identities(source, numerics))
+    if then.key != key:
+        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {then.key}")
+    return (then if numerics == NUMERICS else make_job(spec, source)), numerics
 
 
 def keep_weights(store: Store, key: str, source: Source) -> None:
@@ -134,14 +159,16 @@ def keep_weights(store: Store, key: str, source: Source) -> None:
     from dataclasses import replace
 
     from benchmarks.training.execute import execute
-    from benchmarks.training.job import make_job
 
     spec = store.spec(key)
     if spec.combine == "vote":
         raise UsageError(f"run {key} is a vote of {len(spec.parents)} runs and has no weights of its own")
-    job = make_job(spec, source)
-    if job.key != key:
-        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
+    job, numerics = _job(store, key, source)
+    if numerics != NUMERICS:
+        raise UsageError(
+            f"run {key} was made with numerics {numerics}, which this version cannot repeat bit for bit: plan its "
+            "experiment again, which makes it anew"
+        )
     for parent in job.parents:
         if not store.is_done(parent):
             raise UsageError(f"run {key} builds on run {parent}, which is not in {store.root}: `smart-repro run` first")

@@ -10,12 +10,12 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
+from analysis.results import Results
+from analysis.schema import Manifest
 from benchmarks.errors import DataError, UsageError
-from benchmarks.store.store import Store
 from benchmarks.tasks import TASKS, Classification, Task
 
 FILES = {
@@ -43,15 +43,16 @@ def submit(
         tasks: only these; default all eleven.
         partial: leave out tasks without predictions (the server refuses such a file; it is good for a look).
     Returns: task -> rows written.
-    Raises: UsageError: runs that are missing, with the command that makes them. DataError: predictions that do not fit.
+    Raises: ResultsError: no such experiment. UsageError: runs that are missing, with the command that makes them.
+        DataError: predictions that do not fit.
     """
-    store = Store(results)
-    manifest = store.newest_manifest(experiment)
+    opened = Results(results)
+    manifest = opened.manifest(experiment)
     wanted = tuple(tasks) or tuple(FILES)
     unknown = [task for task in wanted if task not in FILES]
     if unknown:
         raise UsageError(f"{', '.join(unknown)}: not a GLUE test set; there are {', '.join(FILES)}")
-    found, missing = _predictions(store, manifest, row, seed, wanted)
+    found, missing = _predictions(opened, manifest, row, seed, wanted)
     if missing and not (partial and found):
         raise UsageError(
             f"there are no test predictions of {row}, seed {seed}, for {', '.join(missing)}: run "
@@ -163,20 +164,20 @@ def _number(name: str) -> int | None:
 
 
 def _predictions(
-    store: Store, manifest: Mapping[str, Any], row: str, seed: int, tasks: Iterable[str]
+    results: Results, manifest: Manifest, row: str, seed: int, tasks: Iterable[str]
 ) -> tuple[dict[str, Path], list[str]]:
     """Task -> file with its test predictions, and the tasks that have none."""
-    rows = manifest["cells"]
+    rows = manifest.cells
     if row not in rows:
-        raise UsageError(f"{manifest['name']} has no row {row!r}; it has {', '.join(rows)}")
-    if seed not in manifest["seeds"]:
-        raise UsageError(f"{manifest['name']} has no seed {seed}; it has {', '.join(map(str, manifest['seeds']))}")
-    place = manifest["seeds"].index(seed)
+        raise UsageError(f"{manifest.name} has no row {row!r}; it has {', '.join(rows)}")
+    if seed not in manifest.seeds:
+        raise UsageError(f"{manifest.name} has no seed {seed}; it has {', '.join(map(str, manifest.seeds))}")
+    place = manifest.seeds.index(seed)
     found: dict[str, Path] = {}
     missing: list[str] = []
     for task in tasks:
-        keys = rows[row].get(task, [])
-        file = store.runs / keys[place] / "predictions" / f"{task}.test.parquet" if len(keys) > place else None
+        keys = rows[row].get(task, ())
+        file = results.folder(keys[place]) / "predictions" / f"{task}.test.parquet" if len(keys) > place else None
         if file is not None and file.is_file():
             found[task] = file
         else:

@@ -96,7 +96,7 @@ def plan(options: Any, folder: Path) -> dict[str, Any]:
     for number, key in enumerate(planned.jobs):
         if number % 2:
             (store.runs / key).mkdir()
-    store.write_manifest(wanted.manifest(planned.cells, {}).to_json())
+    store.write_manifest(wanted.manifest(planned.cells, {}))
     _, half_done = taken(lambda: make_plan(wanted, source, store))
     _, shown = taken(lambda: status(store.root))
     return {

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from analysis.load import is_done, predictions, read_run, run_keys
+from analysis.results import Results
 from benchmarks.tasks import TASKS, Regression, Split, Task
 from benchmarks.tasks.metrics import score_all
 
@@ -77,30 +77,30 @@ def joined(split: Split) -> list[str]:
     return [" ".join(row) for row in zip(*split.texts, strict=True)]
 
 
-def on_train(results: Path, key: str, task: Task) -> float:
+def on_train(results: Results, key: str, task: Task) -> float:
     """Share of the training labels that come out (for a score: its correlation with them), whatever the metric."""
-    found = predictions(results, key, task.name, "train", columns=["label", "prediction"])
+    found = results.predictions(key, task.name, "train", columns=["label", "prediction"])
     labels, predicted = found["label"].to_numpy(), found["prediction"].to_numpy()
     score = np.corrcoef(labels, predicted)[0, 1] if isinstance(task.head, Regression) else np.mean(labels == predicted)
     return float(score)
 
 
-def gates(results: Path, seeds: int | None = None) -> Iterator[Gate]:
+def gates(results: Results, seeds: int | None = None) -> Iterator[Gate]:
     """The gate of every generated task that vanilla was run on as it is today, in the order of the registry.
 
     Args:
         seeds: only the first so many (0, 1, ...); None: all that are there.
     """
     runs: dict[str, list[str]] = {}
-    for key in (key for key in run_keys(results) if is_done(results, key)):
-        run = read_run(results, key)
+    for key in results.run_keys():
+        run = results.run(key)
         name, chosen = run.spec["task"], seeds is None or run.spec["seed"] < seeds
         today = name in TASKS and run.task["version"] == TASKS[name].version
         if run.spec["method"] == "vanilla" and chosen and today:
             runs.setdefault(name, []).append(key)
     for task in (TASKS[name] for name in TASKS if name in runs and TASKS[name].generated):
         metric = task.metrics[0]
-        dev = [read_run(results, key).result["scores"][task.name]["dev"][metric] for key in runs[task.name]]
+        dev = [results.run(key).result["scores"][task.name]["dev"][metric] for key in runs[task.name]]
         train = [on_train(results, key, task) for key in runs[task.name]]
         ceiling, words = task.ceiling[metric], bag_of_words(task)
         yield Gate(task.name, metric, np.array(train), np.array(dev), ceiling, words)
@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     print("| task | metric | train | dev | ceiling | under it | bag of words, dev | seeds | in the gate |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---|")
-    for gate in gates(chosen.results, chosen.seeds):
+    for gate in gates(Results.open(chosen.results), chosen.seeds):
         print(gate.row())
 
 

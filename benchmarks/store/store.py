@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store import leases
@@ -217,26 +218,12 @@ class Store:
 
     # --- keeping and removing ---
 
-    def write_manifest(self, manifest: dict[str, Any]) -> Path:
+    def write_manifest(self, manifest: Manifest) -> Path:
         """Keep an experiment's manifest under its grid's name; the newest one is what ``report`` reads."""
-        path = self.manifests(manifest["name"]) / f"{manifest['grid']}.json"
+        path = self.manifests(manifest.name) / f"{manifest.grid}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, manifest)
+        write_json(path, manifest.to_json())
         return path
-
-    def newest_manifest(self, name: str) -> dict[str, Any]:
-        """The experiment's manifest that was written last.
-
-        Raises: UsageError: if there is none; it names those there are.
-        """
-        grids = sorted(self.manifests(name).glob("*.json"), key=lambda path: path.stat().st_mtime)
-        if not grids:
-            known = ", ".join(sorted(path.name for path in (self.root / "experiments").glob("*"))) or "none"
-            raise UsageError(
-                f"no experiment {name!r} in {self.root}, there are: {known}; `smart-repro run {name}` first"
-            )
-        content: dict[str, Any] = json.loads(grids[-1].read_text(encoding="utf-8"))
-        return content
 
     def remove(self, key: str) -> None:
         """Forget a run: its results, its weights and its work.

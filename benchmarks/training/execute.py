@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from analysis.integrity import key_of
 from benchmarks import spec
 from benchmarks.errors import DataError, UsageError
 from benchmarks.spec import RunSpec
@@ -233,11 +234,14 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
     method = METHODS[run.method]
     config = build(run.method, **dict(run.options)).config
     found = Identities(job.source).of(run)
-    if spec.run_key(run, found) != job.key:
+    identity = spec.run_identity(run, found)
+    if key_of(identity) != job.key:
         raise DataError("the data, the model or the code changed since this run was planned: give the command again")
     return {
         "schema": SCHEMA,
         "key": job.key,
+        "identity": identity,
+        "numerics": found.numerics,
         "spec": {**run.to_json(), "method_config": asdict(config)},
         "fingerprints": {"data": dict(found.data), "weights": found.weights, "parents": list(job.parents)},
         "task": _facts(TASKS[run.task]),

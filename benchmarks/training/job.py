@@ -14,6 +14,7 @@ from benchmarks.tasks.sources import Source
 from benchmarks.training import models
 from benchmarks.training.prepared import places, split_of
 from smart_repro.methods import METHODS
+from smart_repro.numerics import NUMERICS
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,13 @@ class Outcome:
 
 @dataclass
 class Identities:
-    """What runs depend on beside their specs, for many runs on the same data: each content is hashed once."""
+    """What runs depend on beside their specs, for many runs on the same data: each content is hashed once.
+
+    ``numerics`` is that of this version, except where the key of an older run is made again to compare with it.
+    """
 
     source: Source
+    numerics: int = NUMERICS
     _splits: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     _found: dict[tuple[Any, ...], Identity] = field(default_factory=dict)
     _keys: dict[RunSpec, str] = field(default_factory=dict)
@@ -93,6 +98,7 @@ class Identities:
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
                 extra={"task_versions": others} if others else {},
+                numerics=self.numerics,
             )
         if run.needed:
             return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed))})

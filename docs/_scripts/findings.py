@@ -24,10 +24,12 @@ from analysis.claims.floor import learnt
 from analysis.claims.replicates import CHANGES, STAYS, Change, SeedSet, change, pool, seed_set
 from analysis.comparison import compare
 from analysis.interval import Interval
-from analysis.load import Column, Manifest, history, is_done, latest_manifest, load, predictions, read_run, run_keys
+from analysis.load import load
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 
 HERE = Path(__file__).resolve().parents[1]  # docs/
-PUBLISHED = HERE.parent / "results" / "published"
+PUBLISHED = Results.open(HERE.parent / "results" / "published")
 PAGE = HERE / "FINDINGS.md"
 TASK = "cola"  # on which the findings were attacked
 STUDIES = ("together", "what-drives-sda", "what-drives-smart")  # whose seeds 0 to 7 were planned
@@ -52,8 +54,8 @@ def page() -> str:
 @lru_cache
 def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
-    keys = run_keys(PUBLISHED)
-    on_gpu = sum(read_run(PUBLISHED, key).environment["device"] == "cuda" for key in keys)
+    keys = PUBLISHED.run_keys()
+    on_gpu = sum(PUBLISHED.run(key).environment["device"] == "cuda" for key in keys)
     found = {"runs": f"{len(keys):,}", "runs/cuda": f"{on_gpu:,}", **differing()}
     for name in _names():
         manifest = _manifest(name)
@@ -245,11 +247,11 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
     column = next(column for column in manifest.columns if column.task == task)
     away = curves.diverged(curves.read_logs(PUBLISHED, manifest), manifest).set_index(["row", "column"])["diverged"]
     for row in manifest.rows:
-        keys = [key for key in manifest.keys(row.id, column) if is_done(PUBLISHED, key)]
+        keys = [key for key in manifest.keys(row.id, column) if PUBLISHED.is_done(key)]
         if not keys or column.metric in ("pearson", "spearman"):
             continue
-        answers = [predictions(PUBLISHED, key, task, column.split) for key in keys]
-        logs = [history(PUBLISHED, key) for key in keys]
+        answers = [PUBLISHED.predictions(key, task, column.split) for key in keys]
+        logs = [PUBLISHED.history(key) for key in keys]
         means = {
             "accuracy": 100 * np.mean([(each["label"] == each["prediction"]).mean() for each in answers]),
             "commonest": 100 * np.mean([each["prediction"].value_counts(normalize=True).max() for each in answers]),
@@ -273,7 +275,7 @@ BLOCKS: dict[str, Callable[[Manifest], str]] = {
 
 @lru_cache
 def _manifest(name: str) -> Manifest:
-    return latest_manifest(PUBLISHED, name)
+    return PUBLISHED.manifest(name)
 
 
 @lru_cache
@@ -288,7 +290,7 @@ def _verdicts(name: str) -> list[claims.Verdict]:
 
 
 def _names() -> list[str]:
-    return sorted(path.name for path in (PUBLISHED / "experiments").iterdir())
+    return PUBLISHED.experiments()
 
 
 if __name__ == "__main__":

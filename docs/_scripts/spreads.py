@@ -14,11 +14,12 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 from analysis.contrasts import difference, measure, shared_seeds
-from analysis.load import Column, Manifest, ResultsError, experiments, latest_manifest, read_run
 from analysis.power import Noise, measured, pooled
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Column, Manifest
 from analysis.scores import METRICS
 from benchmarks.engine.spread import PATH, Entry, entries
 from benchmarks.tasks import TASKS
@@ -27,16 +28,16 @@ FEWEST_SEEDS = 5
 Kind = tuple[str, str, str, int | None]  # task, metric, model, max_train_samples
 
 
-def spreads(results: Path) -> list[Entry]:
+def spreads(results: Results) -> list[Entry]:
     """Return an entry for every task, metric and size of run in a results folder."""
     contrasts: dict[Kind, list[tuple[Noise, int, int]]] = {}
-    for name in experiments(results):
-        for kind, *contrast in _contrasts(results, latest_manifest(results, name)):
+    for name in results.experiments():
+        for kind, *contrast in _contrasts(results, results.manifest(name)):
             contrasts.setdefault(kind, []).append(tuple(contrast))  # type: ignore[arg-type]
     return [_entry(kind, parts, results) for kind, parts in sorted(contrasts.items(), key=str)]
 
 
-def _contrasts(results: Path, manifest: Manifest) -> Iterator[tuple[Kind, Noise, int, int]]:
+def _contrasts(results: Results, manifest: Manifest) -> Iterator[tuple[Kind, Noise, int, int]]:
     """Yield kind, spread as fractions, seeds and items of every row's difference with the baseline."""
     baseline = manifest.baseline_row or ""
     for column in manifest.columns:
@@ -50,7 +51,7 @@ def _contrasts(results: Path, manifest: Manifest) -> Iterator[tuple[Kind, Noise,
             seeds = shared_seeds(manifest, arms)
             if len(seeds) < FEWEST_SEEDS:
                 continue
-            spec = read_run(results, arms[1].scored.keys[0]).spec
+            spec = results.run(arms[1].scored.keys[0]).spec
             parts, scale = measure(arms, seeds), METRICS[column.metric].scale
             points = measured(parts)
             noise = Noise(points.seed / scale, points.item / scale, points.interaction / scale)
@@ -63,10 +64,10 @@ def _is_ordinary(column: Column) -> bool:
     return "@" not in column.id and METRICS[column.metric].scale == 100
 
 
-def _entry(kind: Kind, parts: list[tuple[Noise, int, int]], results: Path) -> Entry:
+def _entry(kind: Kind, parts: list[tuple[Noise, int, int]], results: Results) -> Entry:
     task, metric, model, examples = kind
     noise = pooled([part[0] for part in parts])
-    source = "generated data, compare" if TASKS[task].generated else f"{results.name} runs"
+    source = "generated data, compare" if TASKS[task].generated else f"{results.root.name} runs"
     rounded = [float(f"{value:.3g}") for value in (noise.seed, noise.item, noise.interaction)]
     fewest, items = min(part[1] for part in parts), parts[0][2]
     return Entry(task, metric, model, examples, fewest, items, len(parts), *rounded, source)
@@ -76,7 +77,7 @@ def main(folders: list[str]) -> None:
     """Replace the entries that the folders' runs give, and keep the others."""
     kept = {(e.task, e.metric, e.model, e.max_train_samples): e for e in entries()}
     for folder in folders:
-        for entry in spreads(Path(folder)):
+        for entry in spreads(Results.open(folder)):
             kept[entry.task, entry.metric, entry.model, entry.max_train_samples] = entry
             print(entry)
     lines = [json.dumps(asdict(entry)) for _, entry in sorted(kept.items(), key=str)]

@@ -16,7 +16,7 @@ from analysis import errors, tables
 from analysis.claims import decide_all, in_words
 from analysis.comparison import compare
 from analysis.crossed import crossed_interval
-from analysis.load import latest_manifest, measures
+from analysis.results import Results
 
 SMALL = [Exam("one", items=40), Exam("two", items=40)]
 
@@ -28,7 +28,7 @@ def lose(root, row: str, exam: Exam, seed: int) -> None:
 
 
 def verdict(root, manifest="compare"):
-    (got,) = decide_all(root, latest_manifest(root, manifest))
+    (got,) = decide_all(root, Results.open(root).manifest(manifest))
     return got
 
 
@@ -61,7 +61,7 @@ def test_ratios_over_tasks_take_the_seeds_that_all_tasks_have(changes, lost, tmp
 
 
 def distance(root, row: str, exam: Exam, seed: int) -> float:
-    return measures(root, run_key(row, exam, seed))["moments"][-1]["distance"]
+    return Results.open(root).measures(run_key(row, exam, seed))["moments"][-1]["distance"]
 
 
 def test_agreement_over_tasks_takes_the_seeds_that_all_tasks_have(tmp_path):
@@ -100,7 +100,7 @@ def test_a_run_that_diverged_is_named_and_gives_no_number(tmp_path):
     pd.read_parquet(path).assign(prediction=np.nan).to_parquet(path, index=False)
     told = f"run {run_key('smart', exam, 2)[:12]} predicted numbers that are not finite on one.dev"
     assert verdict(root).reason == f"smart on one: {told}"
-    cells = compare(root, latest_manifest(root, "compare")).set_index("row")
+    cells = compare(Results.open(root), Results.open(root).manifest("compare")).set_index("row")
     assert (cells.loc["smart", "n_seeds"], cells.loc["smart", "reason"]) == (0, told)
 
 

@@ -18,7 +18,8 @@ from analysis.claims.floor import Learnt, collapsed, constant_score, learnt, ref
 from analysis.claims.inert import identical_share
 from analysis.comparison import compare, fewest_seeds
 from analysis.interval import t_interval
-from analysis.load import Column, latest_manifest
+from analysis.results import Results
+from analysis.schema import Column
 from analysis.scores import METRICS
 from benchmarks.papers import published
 
@@ -115,7 +116,7 @@ def decided(root, arms, references, **changes):
     printed = [{"row": "vanilla", "column": f"{task}.accuracy", "value": value} for task, value in references.items()]
     made = claim(**{"size": None, **changes})
     World(root, arms, TASKS, seeds=SEEDS, epochs=1, steps=2, extra={"claims": [made], "published": printed}).write()
-    (verdict,) = decide_all(root, latest_manifest(root, "compare"))
+    (verdict,) = decide_all(root, Results.open(root).manifest("compare"))
     return verdict
 
 
@@ -130,7 +131,7 @@ def test_a_papers_average_with_a_task_at_the_floor_is_decided_in_part(tmp_path):
     assert got.interval.estimate == got.per_task["one"].estimate
     assert "points on two" in in_words(got)
     assert "pilot at the floor: vanilla has learnt" in in_words(got)
-    cells = compare(tmp_path, latest_manifest(tmp_path, "compare")).set_index(["row", "column"])
+    cells = compare(Results.open(tmp_path), Results.open(tmp_path).manifest("compare")).set_index(["row", "column"])
     assert cells.loc[("smart", "one.accuracy"), "undecided"] == ""
     assert cells.loc[("smart", "two.accuracy"), "undecided"].startswith("pilot at the floor: ")
 
@@ -171,7 +172,7 @@ def test_a_collapsed_baseline_is_a_floor_and_another_collapsed_arm_is_named(tmp_
 
 def test_generated_data_has_no_reference(tmp_path):
     decided(tmp_path, ARMS, {"one": FLOOR})
-    manifest = latest_manifest(tmp_path, "compare")
+    manifest = Results.open(tmp_path).manifest("compare")
     column = manifest.columns[0]
     assert (reference(manifest, column), learnt(tmp_path, manifest, column).is_floor) == (FLOOR, True)
     demo = replace(manifest, warnings=("Generated data, demonstration.",))
@@ -182,7 +183,7 @@ def test_generated_data_has_no_reference(tmp_path):
 
 def test_inert_contrasts_are_no_verdicts(tmp_path):
     path = World(tmp_path, ARMS, TASKS, seeds=SEEDS, epochs=1, steps=2, extra={"claims": [claim()]}).write()
-    manifest = latest_manifest(path, "compare")
+    manifest = Results.open(path).manifest("compare")
     twins = replace(manifest, cells={**manifest.cells, "smart": manifest.cells["vanilla"]})
     (got,) = decide_all(path, twins)
     assert (got.words, got.counted_as) == ("inert", "inert")
@@ -199,15 +200,15 @@ def test_shares_of_an_average_are_those_of_the_variance():
 def test_a_papers_average_prints_its_shares(tmp_path):
     exams = [Exam("one", items=3000, base=0.7), Exam("two", items=60, base=0.7)]
     World(tmp_path, ARMS, exams, seeds=SEEDS, epochs=1, steps=2, extra={"claims": [claim()]}).write()
-    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert "Mostly two. Shares of the average's variance: one " in in_words(got)
 
 
 @pytest.mark.parametrize(("asked", "expected"), [({}, 5), ({"min_seeds": 8}, 8), ({"min_seeds": 3}, 3)])
 def test_a_comparison_needs_as_many_seeds_as_the_claims_about_it(tmp_path, asked, expected):
     World(tmp_path, ARMS, TASKS, epochs=1, steps=2, extra={"claims": [claim(**asked)]}).write()
-    manifest = latest_manifest(tmp_path, "compare")
+    manifest = Results.open(tmp_path).manifest("compare")
     assert fewest_seeds(manifest, "smart") == expected
-    smart = compare(tmp_path, manifest).query("row == 'smart'")
+    smart = compare(Results.open(tmp_path), manifest).query("row == 'smart'")
     few = f"too few seeds: 3 of {expected}" if expected > 3 else ""
     assert smart["undecided"].tolist() == [few, few]

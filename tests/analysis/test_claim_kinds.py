@@ -14,7 +14,7 @@ from analysis import contrasts
 from analysis.cells import read_cell
 from analysis.claims import JUDGES, decide_all, in_words
 from analysis.descriptive import variance_ratio_test
-from analysis.load import latest_manifest, predictions
+from analysis.results import Results
 from analysis.schema import Kind
 
 SIX = range(6)
@@ -24,7 +24,7 @@ def decided(root, arms, exams, changes, *, seeds=SIX, epochs=1, steps=8, **extra
     """The only verdict of a world with one claim."""
     made = claim(tasks=[exam.task for exam in exams], size=None, **changes)
     World(root, arms, exams, seeds=seeds, epochs=epochs, steps=steps, extra={"claims": [made], **extra}).write()
-    (got,) = decide_all(root, latest_manifest(root, "compare"))
+    (got,) = decide_all(root, Results.open(root).manifest("compare"))
     return got
 
 
@@ -50,7 +50,7 @@ def test_interaction_of_tasks(gain, changes, expected, tmp_path):
     about = {"tasks": ["one"], "test": {"kind": "interaction", "against_tasks": ["two"]}}
     made = claim(**{"size": None, **about, **changes})
     World(tmp_path, smart(gain=gain), TASKS, seeds=SIX, epochs=1, steps=2, extra={"claims": [made]}).write()
-    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert got.words == expected
     assert "more on one than on two" in in_words(got)
     per_task = {t: _gain(tmp_path, "smart", "vanilla", t) for t in ("one", "two")}
@@ -59,10 +59,10 @@ def test_interaction_of_tasks(gain, changes, expected, tmp_path):
 
 def _gain(root, a, b, task) -> float:
     """Points, from the files alone."""
-    manifest = latest_manifest(root, "compare")
+    manifest = Results.open(root).manifest("compare")
     right = {}
     for row in (a, b):
-        frames = [predictions(root, key, task, "dev") for key in manifest.cells[row][task]]
+        frames = [Results.open(root).predictions(key, task, "dev") for key in manifest.cells[row][task]]
         right[row] = np.mean([(f["label"] == f["prediction"]).mean() for f in frames])
     return 100 * (right[a] - right[b])
 
@@ -83,8 +83,8 @@ def test_interaction_of_rows_keeps_items_paired(tmp_path):
 def test_interaction_of_columns_on_the_same_items_is_one_layout(tmp_path):
     """The same development set twice (few and many training examples): items pair up, as a hand-made layout has it."""
     got = decided(tmp_path, smart(gain=4.0), TASKS[:1], {})
-    manifest = latest_manifest(tmp_path, "compare")
-    arms = contrasts.difference(tmp_path, manifest, "smart", "vanilla", manifest.columns[0])
+    manifest = Results.open(tmp_path).manifest("compare")
+    arms = contrasts.difference(Results.open(tmp_path), manifest, "smart", "vanilla", manifest.columns[0])
     doubled = contrasts.measure(contrasts.mean_of([arms, arms]), list(SIX))
     assert doubled.differences == pytest.approx(got.interval.estimate, abs=3)
     once = contrasts.measure(arms, list(SIX))
@@ -101,9 +101,9 @@ def test_relative_error_is_the_ratio_of_errors(tmp_path):
 
 
 def _accuracy(root, row, task) -> float:
-    manifest = latest_manifest(root, "compare")
+    manifest = Results.open(root).manifest("compare")
     column = next(c for c in manifest.columns if c.task == task)
-    return 100 * read_cell(root, manifest, row, column).scores.mean()
+    return 100 * read_cell(Results.open(root), manifest, row, column).scores.mean()
 
 
 def test_what_it_is_compared_with_is_not_there(tmp_path):
@@ -119,15 +119,15 @@ def test_combined_runs_are_held_against_their_own_parents(gain, expected, tmp_pa
     changes = {"test": {"kind": "difference", "against_parents": True}, "bound": 3.0}
     got = decided(tmp_path, arms, TASKS[:1], changes)
     assert got.words == expected
-    manifest = latest_manifest(tmp_path, "compare")
+    manifest = Results.open(tmp_path).manifest("compare")
     column = manifest.columns[0]
-    vote = read_cell(tmp_path, manifest, "smart", column)
+    vote = read_cell(Results.open(tmp_path), manifest, "smart", column)
     parents = [np.mean([_hits(tmp_path, run_key("vanilla", TASKS[0], 4 * s + i)) for i in range(4)]) for s in SIX]
     assert got.interval.estimate == pytest.approx(100 * (vote.scores - parents).mean())
 
 
 def _hits(root, key) -> float:
-    frame = predictions(root, key, "one", "dev")
+    frame = Results.open(root).predictions(key, "one", "dev")
     return (frame["label"] == frame["prediction"]).mean()
 
 
@@ -191,10 +191,12 @@ def test_variance(spreads, size, expected, tmp_path):
     made = claim(**{**changes, "size": size, "tasks": ["one"], "min_seeds": 10})
     exam = Exam("one", items=2000)
     World(tmp_path, arms, [exam], seeds=range(20), epochs=1, steps=2, extra={"claims": [made]}).write()
-    manifest = latest_manifest(tmp_path, "compare")
+    manifest = Results.open(tmp_path).manifest("compare")
     (got,) = decide_all(tmp_path, manifest)
     assert got.words == expected
-    a, b = (read_cell(tmp_path, manifest, row, manifest.columns[0]).scores for row in ("vanilla", "smart"))
+    a, b = (
+        read_cell(Results.open(tmp_path), manifest, row, manifest.columns[0]).scores for row in ("vanilla", "smart")
+    )
     reference = variance_ratio_test(a, b, rng=np.random.default_rng(0))
     assert (got.interval.estimate, got.interval.p) == (pytest.approx(a.std(ddof=1) / b.std(ddof=1)), reference.p)
     assert "times the spread of smart is that of vanilla" in in_words(got)
@@ -214,7 +216,7 @@ def test_cost(paces, changes, expected, tmp_path):
     arms = [Arm("vanilla", pace=paces[1]), Arm("smart", pace=paces[0])]
     made = claim(**{"test": {"kind": "cost", "quantity": "seconds"}, "tasks": ["one"], "size": None, **changes})
     World(tmp_path, arms, [Exam("one", items=40)], seeds=SIX, extra={"claims": [made]}).write()
-    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert got.words == expected
     assert got.interval.estimate == pytest.approx(paces[0] / paces[1], rel=0.03)
 
@@ -226,7 +228,7 @@ def test_memory_is_decided_on_a_gpu_only(tmp_path):
         arms = [Arm("vanilla", device=device), Arm("smart", memory=2e9, device=device)]
         root = tmp_path / device
         World(root, arms, [Exam("one", items=40)], seeds=SIX, extra={"claims": [made]}).write()
-        (got,) = decide_all(root, latest_manifest(root, "compare"))
+        (got,) = decide_all(root, Results.open(root).manifest("compare"))
         assert got.words == {"cpu": "not run", "cuda": "supported"}[device]
     assert got.interval.estimate == pytest.approx(2.0)
 
@@ -330,7 +332,7 @@ def test_selection_on_dev_flatters(tmp_path):
     world = World(tmp_path, smart(seed_sd=3.0), [exam], seeds=range(10), epochs=2, steps=4)
     made = claim(tasks=["one"], test={"kind": "selection", "best": "best-dev", "reference": "best-holdout"})
     replace(world, extra={"claims": [made]}).write()
-    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert list(got.per_task) == ["smart (best-dev over best-holdout)", "vanilla (best-dev over best-holdout)"]
     assert all(interval.estimate >= 0 for interval in got.per_task.values())
     assert "The two gains differ by" in in_words(got)

@@ -12,8 +12,8 @@ from analysis.claims.claim import Verdict
 from analysis.claims.multiplicity import Family, corrected, families, family_of, over_family
 from analysis.claims.rule import judge
 from analysis.claims.words import in_words
-from analysis.load import Manifest
-from analysis.schema import Claim
+from analysis.results import Results
+from analysis.schema import Claim, Manifest
 from tests.test_docs import ROOT, module
 
 
@@ -37,7 +37,7 @@ def test_holm_counts_claims_that_were_not_run_as_one():
 def test_a_primary_contrast_is_decided_after_holm_and_others_have_it_beside_them(tmp_path, two_families):
     manifest = Manifest("here", "", (), (), (), {})
     given = [verdict("p1", 2.1), verdict("p2", 4.0), verdict("e1", 2.1), verdict("other", 2.1)]
-    first, second, exploratory, outside = corrected(tmp_path, manifest, given, lambda *_: [])
+    first, second, exploratory, outside = corrected(Results.open(tmp_path), manifest, given, lambda *_: [])
     assert first.words == "inconclusive (supported before Holm's correction)"  # p = 0.036; 0.07 after Holm over 3
     assert first.holm == pytest.approx(2 * first.p)  # the second of three by size
     assert second.words == "supported"
@@ -50,8 +50,8 @@ def test_a_primary_contrast_is_decided_after_holm_and_others_have_it_beside_them
 
 
 def test_claims_of_other_experiments_count_in_the_family(tmp_path, two_families, monkeypatch):
-    monkeypatch.setattr(multiplicity, "experiments", lambda _: ["here", "there", "unrelated"])
-    monkeypatch.setattr(multiplicity, "latest_manifest", lambda _, name: Manifest(name, "", (), (), (), {}))
+    monkeypatch.setattr(Results, "experiments", lambda _: ["here", "there", "unrelated"])
+    monkeypatch.setattr(Results, "manifest", lambda _, name: Manifest(name, "", (), (), (), {}))
     asked = []
 
     def elsewhere(_, manifest):
@@ -59,15 +59,15 @@ def test_claims_of_other_experiments_count_in_the_family(tmp_path, two_families,
         return [verdict("p3", 2.3)]
 
     manifest = Manifest("here", "", (), (), (), {})
-    (alone,) = corrected(tmp_path, manifest, [verdict("p1", 2.2)], lambda *_: [])
-    (got,) = corrected(tmp_path / "other", manifest, [verdict("p1", 2.2)], elsewhere)
+    (alone,) = corrected(Results.open(tmp_path), manifest, [verdict("p1", 2.2)], lambda *_: [])
+    (got,) = corrected(Results.open(tmp_path / "other"), manifest, [verdict("p1", 2.2)], elsewhere)
     assert asked == ["there"]
     assert (alone.holm, got.holm) == (pytest.approx(3 * got.p), pytest.approx(max(2 * got.p, 3 * verdict("p3", 2.3).p)))
 
 
 def test_no_verdict_is_neither_corrected_nor_counted(tmp_path, two_families):
     without = replace(verdict("p1", 9.0), status="no verdict", reason="pilot at the floor")
-    (got,) = corrected(tmp_path, Manifest("here", "", (), (), (), {}), [without], lambda *_: [])
+    (got,) = corrected(Results.open(tmp_path), Manifest("here", "", (), (), (), {}), [without], lambda *_: [])
     assert got == without
     assert multiplicity.p_in_family(without) == 1.0
     assert multiplicity.p_in_family(replace(verdict("p1", 9.0), in_part=True)) == 1.0

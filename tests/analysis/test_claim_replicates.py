@@ -12,7 +12,8 @@ from analysis.cells import Scored
 from analysis.claims.replicates import SeedSet, change, pool
 from analysis.contrasts import Arm
 from analysis.crossed import crossed_interval
-from analysis.load import Column, ResultsError
+from analysis.records import ResultsError
+from analysis.schema import Column
 
 COLUMN = Column("c", "t", "accuracy")
 N = 400

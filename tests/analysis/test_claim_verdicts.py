@@ -12,7 +12,7 @@ from world import Arm, Exam, World, run_key
 from analysis.claims import decide_all, in_words, judge, not_decidable
 from analysis.claims.rule import bound_of
 from analysis.crossed import Components
-from analysis.load import latest_manifest
+from analysis.results import Results
 from analysis.schema import Claim, SchemaError, against
 
 
@@ -201,7 +201,7 @@ def test_every_verdict_comes_out_as_constructed(name, tmp_path):
     arms = [Arm("vanilla"), Arm("smart", "SMART", "smart", **arm)]
     exams = [Exam("one", items=1500, base=0.7), Exam("two", items=1500, base=0.7)]
     World(tmp_path, arms, exams, seeds=range(6), epochs=1, steps=2, extra={"claims": [claim(**changes)]}).write()
-    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert got.words == expected
     assert in_words(got).startswith(expected)
     if expected == "not run":
@@ -210,7 +210,7 @@ def test_every_verdict_comes_out_as_constructed(name, tmp_path):
 
 def test_a_claim_about_rows_nobody_ran_says_which(tmp_path):
     World(tmp_path, [Arm("vanilla")], [Exam("one", items=30)], extra={"claims": [claim(tasks=["one"])]}).write()
-    (got,) = decide_all(tmp_path, latest_manifest(tmp_path, "compare"))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert in_words(got) == "not run: smart on one: not run."
 
 
@@ -283,7 +283,7 @@ def narrowed(root, missing_on_two: tuple[int, ...], **changes):
     World(root, arms, exams, seeds=range(6), epochs=1, steps=2, extra={"claims": [made]}).write()
     for seed in missing_on_two:
         shutil.rmtree(root / "runs" / run_key("smart", exams[1], seed))
-    (got,) = decide_all(root, latest_manifest(root, "compare"))
+    (got,) = decide_all(root, Results.open(root).manifest("compare"))
     return got
 
 

@@ -13,8 +13,9 @@ from analysis.calibration import expected_calibration_error, reliability, temper
 from analysis.comparison import compare
 from analysis.crossed import crossed_interval
 from analysis.errors import Outputs
-from analysis.load import ResultsError, latest_manifest
+from analysis.records import ResultsError
 from analysis.report.agreement import _contrastable
+from analysis.results import Results
 from analysis.scores import log_softmax
 
 
@@ -105,7 +106,7 @@ def test_flips_by_hand():
 
 
 def test_collapsed_runs_are_counted_with_the_mean_without_them(small_world):
-    cells = compare(small_world, latest_manifest(small_world, "compare"))
+    cells = compare(Results.open(small_world), Results.open(small_world).manifest("compare"))
     table = errors.collapsed(cells).set_index(["row", "column"])
     cell = cells.set_index(["row", "column"]).loc[("r-drop", "demo-rte.accuracy")]
     assert set(table.index.get_level_values("row")) == {"r-drop"}
@@ -133,13 +134,13 @@ def test_slices_by_hand():
 
 
 def test_outputs_are_read_from_a_results_folder(small_world):
-    manifest = latest_manifest(small_world, "compare")
+    manifest = Results.open(small_world).manifest("compare")
     keys = dict(zip(manifest.seeds, manifest.cells["r-drop"]["demo-rte"], strict=True))
-    got = errors.read_outputs(small_world, keys, "demo-rte", "dev")
+    got = errors.read_outputs(Results.open(small_world), keys, "demo-rte", "dev")
     assert got.logits.shape == (2, 300, 2)  # the third seed is missing
     assert got.votes.sum(1).tolist() == [5] * 300
     with pytest.raises(ResultsError, match="no run on demo-rte is finished"):
-        errors.read_outputs(small_world, {0: "nope"}, "demo-rte", "dev")
+        errors.read_outputs(Results.open(small_world), {0: "nope"}, "demo-rte", "dev")
 
 
 def test_calibration_by_hand():

@@ -12,7 +12,8 @@ import pytest
 import analysis
 from analysis import errors, figures, frames
 from analysis.comparison import compare
-from analysis.load import ResultsError, history, latest_manifest, predictions
+from analysis.records import ResultsError
+from analysis.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +31,11 @@ def on(runs: pd.DataFrame, method: str, task: str = "demo-rte") -> pd.DataFrame:
     ("task", "metric"), [("demo-rte", "accuracy"), ("demo-cola", "matthews"), ("demo-stsb", "pearson")]
 )
 def test_cells_and_contrasts_are_those_of_the_experiment(small_world, runs, task, metric):
-    own = compare(small_world, latest_manifest(small_world, "compare")).query("task == @task").set_index("row")
+    own = (
+        compare(Results.open(small_world), Results.open(small_world).manifest("compare"))
+        .query("task == @task")
+        .set_index("row")
+    )
     found = frames.cells(runs.query("metric == @metric"), baseline="vanilla").query("task == @task").set_index("row")
     ids = {"vanilla": "vanilla", "smart": "smart-shared", "r-drop": "r-drop"}
     assert set(found.index) == set(ids)
@@ -54,7 +59,7 @@ def test_outputs_are_the_stored_logits_of_each_seed(small_world, runs):
     outputs = frames.outputs(rows.sample(frac=1, random_state=0))
     assert outputs.seeds == (0, 1, 2)
     for seed, key in rows[["seed", "key"]].itertuples(index=False):
-        stored = predictions(small_world, key, "demo-rte", "dev")
+        stored = Results.open(small_world).predictions(key, "demo-rte", "dev")
         np.testing.assert_array_equal(outputs.logits[seed], stored[["logit_0", "logit_1"]])
     assert errors.confusion(outputs).sum() == pytest.approx(300)
     assert set(frames.holdouts(rows)) == {0, 1, 2}
@@ -63,7 +68,7 @@ def test_outputs_are_the_stored_logits_of_each_seed(small_world, runs):
 def test_updates_and_curves_hold_every_selected_run(small_world, runs):
     rows = on(runs, "smart")
     updates = frames.updates(pd.concat([rows, rows]))
-    assert len(updates) == sum(len(history(small_world, key)) for key in rows["key"])
+    assert len(updates) == sum(len(Results.open(small_world).history(key)) for key in rows["key"])
     assert set(updates["seed"]) == {0, 1, 2}
     curve = frames.curve(rows, parts=["task", "bregman"])
     assert set(curve["part"]) == {"task", "bregman"}

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis.load import ResultsError, history, latest_manifest, load_manifest, predictions, read_run
+from analysis.records import ResultsError
+from analysis.results import Results, load_manifest
 
 
 def first_key(results: Path) -> str:
-    return latest_manifest(results, "compare").cells["vanilla"]["demo-rte"][0]
+    return Results.open(results).manifest("compare").cells["vanilla"]["demo-rte"][0]
 
 
 def test_load_is_one_row_per_run_task_split_and_metric(small_world):
@@ -26,16 +27,16 @@ def test_load_is_one_row_per_run_task_split_and_metric(small_world):
         frame
     )
     one = frame[(frame["key"] == first_key(small_world)) & (frame["split"] == "dev")].iloc[0]
-    stored = read_run(small_world, one["key"]).result["scores"]["demo-rte"]["dev"]["accuracy"]
+    stored = Results.open(small_world).run(one["key"]).result["scores"]["demo-rte"]["dev"]["accuracy"]
     assert one["score"] == stored
 
 
 def test_predictions_come_by_epoch(small_world):
     key = first_key(small_world)
-    everything = predictions(small_world, key, "demo-rte", "dev", epoch="all")
+    everything = Results.open(small_world).predictions(key, "demo-rte", "dev", epoch="all")
     assert len(everything) == 3 * 300
-    assert set(predictions(small_world, key, "demo-rte", "dev")["epoch"]) == {3}
-    assert set(predictions(small_world, key, "demo-rte", "dev", epoch=1)["epoch"]) == {1}
+    assert set(Results.open(small_world).predictions(key, "demo-rte", "dev")["epoch"]) == {3}
+    assert set(Results.open(small_world).predictions(key, "demo-rte", "dev", epoch=1)["epoch"]) == {1}
 
 
 def test_history_counts_a_resumed_step_once(tmp_path):
@@ -48,21 +49,24 @@ def test_history_counts_a_resumed_step_once(tmp_path):
         {"step": 2, "loss": 2.0},
     ]
     (folder / "history.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
-    assert history(tmp_path, "k")["loss"].tolist() == [1.0, 2.0]
+    assert Results.open(tmp_path).history("k")["loss"].tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda w: analysis.load(w / "nowhere"), "nowhere/runs is not a folder: .*run an experiment first"),
-        (lambda w: latest_manifest(w, "comparee"), "no experiment named 'comparee'.*there are: compare"),
-        (lambda w: read_run(w, "feed"), "feed does not exist.*smart-repro status"),
+        (lambda w: Results.open(w).manifest("comparee"), "no experiment named 'comparee'.*there are: compare"),
+        (lambda w: Results.open(w).run("feed"), "feed does not exist.*smart-repro status"),
         (
-            lambda w: predictions(w, first_key(w), "demo-rte", "test"),
+            lambda w: Results.open(w).predictions(first_key(w), "demo-rte", "test"),
             "test.parquet does not exist: the run stored demo-rte.dev",
         ),
-        (lambda w: predictions(w, first_key(w), "demo-rte", "dev", epoch=9), r"no epoch 9; it has \[1, 2, 3\]"),
-        (lambda w: predictions(w, first_key(w), "demo-rte", "dev", columns=["logit_7"]), "has no logit_7"),
+        (
+            lambda w: Results.open(w).predictions(first_key(w), "demo-rte", "dev", epoch=9),
+            r"no epoch 9; it has \[1, 2, 3\]",
+        ),
+        (lambda w: Results.open(w).predictions(first_key(w), "demo-rte", "dev", columns=["logit_7"]), "has no logit_7"),
     ],
 )
 def test_what_is_missing_is_named(call, message, small_world):
@@ -90,7 +94,7 @@ def test_a_broken_predictions_file_is_named(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PAR1 not really")
     with pytest.raises(ResultsError, match=r"t\.dev\.parquet cannot be read .*run the experiment again"):
-        predictions(tmp_path, "k", "t", "dev")
+        Results.open(tmp_path).predictions("k", "t", "dev")
 
 
 def test_importing_analysis_loads_nothing_heavy():

@@ -14,9 +14,9 @@ from analysis import figures
 from analysis.cells import read_cell
 from analysis.comparison import compare
 from analysis.curves import read_logs
-from analysis.load import latest_manifest
 from analysis.redrawn import LAYOUTS, Drawing, Study, drawings
 from analysis.report import write_report
+from analysis.results import Results
 from analysis.selection import selected
 
 MEASURED = {"r_s": 1e-3, "distance": 0.2, "step_divergence": 0.05}
@@ -32,8 +32,10 @@ def point(
 def study(root: Path, layout: str, arms=ARMS, exams=None, **extra) -> Study:
     exams = exams or [Exam("one", items=120, votes=True, classes=3)]
     World(root, arms, exams, epochs=2, steps=8, extra={"layout": layout, **extra}).write()
-    manifest = latest_manifest(root, "compare")
-    return Study(root, manifest, compare(root, manifest), read_logs(root, manifest))
+    manifest = Results.open(root).manifest("compare")
+    return Study(
+        Results.open(root), manifest, compare(Results.open(root), manifest), read_logs(Results.open(root), manifest)
+    )
 
 
 def drawn(drawing: Drawing):
@@ -71,8 +73,8 @@ def test_epochs_are_the_logs_scores_and_an_error_rate_is_the_rest_of_the_accurac
     manifest = json.loads((tmp_path / "experiments" / "compare" / "0123abcd.json").read_text())
     manifest["columns"][0] |= {"metric": "error_rate"}
     (tmp_path / "experiments" / "compare" / "0123abcd.json").write_text(json.dumps(manifest))
-    again = latest_manifest(tmp_path, "compare")
-    (drawing,) = drawings(Study(tmp_path, again, compare(tmp_path, again), made.logs))
+    again = Results.open(tmp_path).manifest("compare")
+    (drawing,) = drawings(Study(Results.open(tmp_path), again, compare(Results.open(tmp_path), again), made.logs))
     assert lines(drawn(drawing))[1][0] == [1.0, pytest.approx(100 - first)]
 
 
@@ -115,10 +117,12 @@ def test_agreement_has_a_mark_per_bucket_and_method(tmp_path):
     for row, marks in zip(("vanilla", "smart"), lines(ax), strict=True):
         assert [y for _, y in marks] == accuracy.frame[accuracy.frame["row"] == row]["mean"].tolist()
     column = made.manifest.columns[0]
-    scored = read_cell(tmp_path, made.manifest, "vanilla", column)
+    scored = read_cell(Results.open(tmp_path), made.manifest, "vanilla", column)
     from analysis import errors
 
-    outputs = errors.read_outputs(tmp_path, dict(zip(scored.seeds, scored.keys, strict=True)), "one", "dev")
+    outputs = errors.read_outputs(
+        Results.open(tmp_path), dict(zip(scored.seeds, scored.keys, strict=True)), "one", "dev"
+    )
     chosen = errors.agreement(outputs.votes) == "5/0/0"
     ours = accuracy.frame.query("row == 'vanilla' and bucket == '5/0/0'")["mean"].iloc[0]
     assert ours == pytest.approx(100 * outputs.right[:, chosen].mean())
@@ -136,7 +140,9 @@ def test_all_beside_the_papers_all_is_every_item_where_only_some_have_votes(tmp_
     by_name = {drawing.name: drawing for drawing in drawings(made)}
     from analysis import errors
 
-    outputs = errors.read_outputs(tmp_path, dict(made.done("vanilla", made.manifest.columns[0])), "one", "dev")
+    outputs = errors.read_outputs(
+        Results.open(tmp_path), dict(made.done("vanilla", made.manifest.columns[0])), "one", "dev"
+    )
     voted = errors.agreement(outputs.votes) != errors.NO_MAJORITY
     assert 0 < voted.sum() <= 40
     accuracy = by_name["agreement-one-accuracy"].frame.query("row == 'vanilla'").set_index("bucket")["mean"]
@@ -174,7 +180,8 @@ def test_selection_shows_the_same_runs_at_each_choice(tmp_path):
     (drawing,) = drawings(made)
     column = made.manifest.columns[0]
     expected = [
-        100 * selected(tmp_path, made.manifest, "smart", column, how).scores.mean() for how in ("last", "best-dev")
+        100 * selected(Results.open(tmp_path), made.manifest, "smart", column, how).scores.mean()
+        for how in ("last", "best-dev")
     ]
     assert [y for _, y in lines(drawn(drawing))[1]] == pytest.approx(expected)
     assert expected[1] >= expected[0]

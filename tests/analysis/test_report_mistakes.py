@@ -10,8 +10,8 @@ import pytest
 from sklearn import metrics as sk
 from world import Arm, Exam, World
 
-from analysis.load import latest_manifest, predictions
 from analysis.report import write_report
+from analysis.results import Results
 
 ARMS = [Arm("vanilla", "BERT"), Arm("smart", "SMART", "smart", gain=6.0, collapsed=(2,))]
 
@@ -33,8 +33,8 @@ def report(tmp_path_factory):
 
 
 def frames(root, row: str) -> list[pd.DataFrame]:
-    manifest = latest_manifest(root, "compare")
-    return [predictions(root, key, "one", "dev") for key in manifest.cells[row]["one"]]
+    manifest = Results.open(root).manifest("compare")
+    return [Results.open(root).predictions(key, "one", "dev") for key in manifest.cells[row]["one"]]
 
 
 def test_slices_recompute(report):

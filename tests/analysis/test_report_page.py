@@ -20,11 +20,11 @@ from world import Arm, Exam, World
 
 from analysis import figures
 from analysis.comparison import compare
-from analysis.load import latest_manifest, read_run
 from analysis.report import write_report
 from analysis.report.answer import headline, summaries, warnings
 from analysis.report.build import code, disagreements
 from analysis.report.sheets import sheets, title_of
+from analysis.results import Results
 from analysis.tables import number, probability
 
 
@@ -56,7 +56,7 @@ def scores_from_parquet(results: Path, keys: list[str], task: str, metric: str) 
 
 
 def test_every_number_of_the_table_recomputes_from_predictions(small_world, report):
-    manifest = latest_manifest(small_world, "compare")
+    manifest = Results.open(small_world).manifest("compare")
     written = {
         (r["row"], r["column"]): r for r in csv.DictReader(io.StringIO((report.parent / "table.csv").read_text()))
     }
@@ -77,7 +77,7 @@ def test_every_number_of_the_table_recomputes_from_predictions(small_world, repo
 def test_the_intervals_recompute_from_predictions(small_world):
     from test_significance import layout_by_hand
 
-    manifest = latest_manifest(small_world, "compare")
+    manifest = Results.open(small_world).manifest("compare")
 
     def hits(row: str) -> np.ndarray:
         frames = [
@@ -87,7 +87,7 @@ def test_the_intervals_recompute_from_predictions(small_world):
         return np.stack([(f["label"] == f["prediction"]).to_numpy(float) for f in frames])
 
     low, high, _ = layout_by_hand(hits("smart-shared") - hits("vanilla"))
-    cells = compare(small_world, manifest).set_index(["row", "column"])
+    cells = compare(Results.open(small_world), manifest).set_index(["row", "column"])
     cell = cells.loc[("smart-shared", "demo-rte.accuracy")]
     assert (cell["low"], cell["high"]) == pytest.approx((100 * low, 100 * high))
     assert cell["published_difference"] == pytest.approx(7.7)
@@ -95,7 +95,9 @@ def test_the_intervals_recompute_from_predictions(small_world):
 
 
 def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
-    cells = compare(small_world, latest_manifest(small_world, "compare")).set_index(["row", "column"])
+    cells = compare(Results.open(small_world), Results.open(small_world).manifest("compare")).set_index(
+        ["row", "column"]
+    )
     cell = cells.loc[("smart-shared", "demo-rte.accuracy")]
     sentence = (
         f"SMART [shared] is {number(cell['difference'])} points above vanilla on demo-rte "
@@ -116,20 +118,26 @@ def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
 def test_pairs_made_on_different_devices_are_named_by_their_cells(tmp_path):
     """One seed draws other dropout masks on a GPU than on a CPU: an arm whose partners ran elsewhere says so."""
     arms = [Arm("vanilla"), Arm("smart", title="SMART", device="cuda"), Arm("sda", title="SDA", missing=(2,))]
-    manifest = latest_manifest(World(tmp_path, arms, [Exam("rte"), Exam("cola")]).write(), "compare")
-    runs = [read_run(tmp_path, key) for key in manifest.all_keys() if (tmp_path / "runs" / key).exists()]
-    told = [text for text in warnings(manifest, compare(tmp_path, manifest), runs) if "different devices" in text]
+    manifest = Results.open(World(tmp_path, arms, [Exam("rte"), Exam("cola")]).write()).manifest("compare")
+    runs = [Results.open(tmp_path).run(key) for key in manifest.all_keys() if (tmp_path / "runs" / key).exists()]
+    told = [
+        text
+        for text in warnings(manifest, compare(Results.open(tmp_path), manifest), runs)
+        if "different devices" in text
+    ]
     assert len(told) == 1
     assert told[0].startswith("Pairs made on different devices: SMART on rte (3 seeds), SMART on cola (3 seeds). ")
     alone = replace(manifest, rows=(manifest.rows[0], manifest.rows[2]))
-    assert not [text for text in warnings(alone, compare(tmp_path, alone), runs) if "different devices" in text]
+    assert not [
+        text for text in warnings(alone, compare(Results.open(tmp_path), alone), runs) if "different devices" in text
+    ]
 
 
 def test_runs_with_the_same_answers_are_inert_and_outside_every_count(small_world):
-    manifest = latest_manifest(small_world, "compare")
+    manifest = Results.open(small_world).manifest("compare")
     cells = {"vanilla": manifest.cells["vanilla"], "smart-shared": manifest.cells["vanilla"]}
     twins = replace(manifest, rows=manifest.rows[:2], cells=cells, columns=manifest.columns[:1])
-    (summary,) = summaries(twins, compare(small_world, twins))
+    (summary,) = summaries(twins, compare(Results.open(small_world), twins))
     assert summary.sentence == "SMART [shared] against vanilla: no comparison can be decided (not counted: 1 inert)."
     (finding,) = summary.findings
     assert finding.verdict == "inert"
@@ -140,7 +148,7 @@ def test_runs_with_the_same_answers_are_inert_and_outside_every_count(small_worl
 
 def test_agreement_is_told_with_the_numbers_of_its_table(small_world, page):
     """The sentence's contrast of contrasts from the parquet files: gain on 3/2 items minus gain on the others."""
-    manifest = latest_manifest(small_world, "compare")
+    manifest = Results.open(small_world).manifest("compare")
 
     def right(row: str) -> tuple[np.ndarray, np.ndarray]:
         frames = [
@@ -216,7 +224,7 @@ def test_writing_it_again_gives_the_same_bytes(small_world, report):
 
 def test_a_score_that_contradicts_its_predictions_is_reported(tmp_path):
     World(tmp_path, [Arm("vanilla"), Arm("smart")], [Exam("demo-rte", items=40)]).write()
-    key = latest_manifest(tmp_path, "compare").cells["smart"]["demo-rte"][0]
+    key = Results.open(tmp_path).manifest("compare").cells["smart"]["demo-rte"][0]
     path = tmp_path / "runs" / key / "result.json"
     result = json.loads(path.read_text())
     result["scores"]["demo-rte"]["dev"]["accuracy"] = 0.999
@@ -231,8 +239,8 @@ def test_quoted_parts_of_a_warning_are_code_and_escaped() -> None:
 
 
 def test_page_and_file_show_the_same_drawing(small_world) -> None:
-    manifest = latest_manifest(small_world, "compare")
-    cells = compare(small_world, manifest)
+    manifest = Results.open(small_world).manifest("compare")
+    cells = compare(Results.open(small_world), manifest)
     with figures.style():
         (sheet,) = [s for s in sheets(manifest, cells, {}, {c.id: cells[:0].assign(part="") for c in manifest.columns},
                                       [], []) if s.stem == "differences"]  # fmt: skip
@@ -246,11 +254,11 @@ def test_page_and_file_show_the_same_drawing(small_world) -> None:
 
 def test_many_contradicting_scores_are_counted_after_the_first(tmp_path):
     World(tmp_path, [Arm("vanilla"), Arm("smart"), Arm("sda")], [Exam("demo-rte", items=40)]).write()
-    manifest = latest_manifest(tmp_path, "compare")
-    runs = [read_run(tmp_path, key) for key in manifest.all_keys()]
+    manifest = Results.open(tmp_path).manifest("compare")
+    runs = [Results.open(tmp_path).run(key) for key in manifest.all_keys()]
     for run in runs:
         run.result["scores"]["demo-rte"]["dev"]["accuracy"] = 2.0
-    *named, rest = disagreements(compare(tmp_path, manifest), runs)
+    *named, rest = disagreements(compare(Results.open(tmp_path), manifest), runs)
     assert len(named) == 5
     assert rest == "The same holds of 4 further scores."
 

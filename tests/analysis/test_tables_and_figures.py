@@ -14,12 +14,13 @@ import pytest
 from analysis import curves, figures, tables
 from analysis.cells import read_cell, read_runs
 from analysis.comparison import compare, contrast
-from analysis.load import Log, ResultsError, history, latest_manifest
+from analysis.records import ResultsError
+from analysis.results import Log, Results
 
 
 @pytest.fixture(scope="module")
 def cells(small_world) -> pd.DataFrame:
-    return compare(small_world, latest_manifest(small_world, "compare"))
+    return compare(Results.open(small_world), Results.open(small_world).manifest("compare"))
 
 
 @pytest.fixture
@@ -176,11 +177,11 @@ def test_an_interval_that_leaves_the_axis_ends_in_an_arrow(rte, ax):
 
 
 def test_logged_parts_are_means_and_ranges_over_seeds(small_world):
-    manifest = latest_manifest(small_world, "compare")
-    parts = curves.logged(curves.read_logs(small_world, manifest), manifest, manifest.columns[0])
+    manifest = Results.open(small_world).manifest("compare")
+    parts = curves.logged(curves.read_logs(Results.open(small_world), manifest), manifest, manifest.columns[0])
     assert list(parts["part"].unique()) == ["task", "smoothness", "bregman", "max_abs_delta"]
     keys = manifest.cells["smart-shared"]["demo-rte"]
-    at_one = [history(small_world, key)["smoothness"].iloc[0] for key in keys]
+    at_one = [Results.open(small_world).history(key)["smoothness"].iloc[0] for key in keys]
     first = parts[(parts["part"] == "smoothness") & (parts["step"] == 1)].iloc[0]
     assert (first["mean"], first["low"], first["high"]) == pytest.approx((np.mean(at_one), min(at_one), max(at_one)))
 
@@ -193,8 +194,8 @@ def test_long_runs_are_averaged_into_few_points():
 
 
 def test_curves_draw_their_frame_and_keep_each_methods_colour(small_world, ax):
-    manifest = latest_manifest(small_world, "compare")
-    curve = curves.epochs(curves.read_logs(small_world, manifest), manifest, manifest.columns[0])
+    manifest = Results.open(small_world).manifest("compare")
+    curve = curves.epochs(curves.read_logs(Results.open(small_world), manifest), manifest, manifest.columns[0])
     titles = {row.id: row.title for row in manifest.rows}
     figures.plot_curves(curve, ax, titles, x="epoch")
     assert len(ax.lines) == 3
@@ -217,8 +218,8 @@ def test_style_leaves_nothing_behind():
 
 
 def test_arms_are_compared_at_common_seeds_only(small_world):
-    manifest = latest_manifest(small_world, "compare")
-    a, b = (read_cell(small_world, manifest, row, manifest.columns[0]) for row in ("r-drop", "vanilla"))
+    manifest = Results.open(small_world).manifest("compare")
+    a, b = (read_cell(Results.open(small_world), manifest, row, manifest.columns[0]) for row in ("r-drop", "vanilla"))
     interval, ours, theirs = contrast(a, b, manifest.columns[0])
     assert interval.n_seeds == len(ours) == len(theirs) == 2
     assert a.collapsed.tolist() == [False, True]
@@ -229,13 +230,13 @@ def test_runs_scored_on_other_items_are_refused(small_world, tmp_path):
 
     root = tmp_path / "copy"
     copytree(small_world, root)
-    manifest = latest_manifest(root, "compare")
+    manifest = Results.open(root).manifest("compare")
     path = root / "runs" / manifest.cells["vanilla"]["demo-rte"][1] / "predictions" / "demo-rte.dev.parquet"
     frame = pd.read_parquet(path)
     frame["id"] = frame["id"] + "x"
     frame.to_parquet(path)
     with pytest.raises(ResultsError, match=r"different items of demo-rte\.dev"):
-        read_cell(root, manifest, "vanilla", manifest.columns[0])
+        read_cell(Results.open(root), manifest, "vanilla", manifest.columns[0])
 
 
 def test_a_sweep_is_the_mean_over_seeds_at_each_setting():
@@ -320,16 +321,16 @@ def test_combined_runs_stand_against_the_mean_of_their_parents(tmp_path):
     arms = [Arm("vanilla", "BERT"), Arm("vote", "VOTE", gain=5.0, combines="vanilla")]
     published = [{"row": row, "column": "one.accuracy", "value": v} for row, v in (("vanilla", 70.0), ("vote", 71.0))]
     World(tmp_path, arms, [exam], epochs=1, steps=4, extra={"published": published}).write()
-    manifest = latest_manifest(tmp_path, "compare")
-    cell = compare(tmp_path, manifest).set_index("row").loc["vote"]
+    manifest = Results.open(tmp_path).manifest("compare")
+    cell = compare(Results.open(tmp_path), manifest).set_index("row").loc["vote"]
     column = manifest.columns[0]
-    parents = read_runs(tmp_path, [(n, run_key("vanilla", exam, n)) for n in range(12)], column).scores
+    parents = read_runs(Results.open(tmp_path), [(n, run_key("vanilla", exam, n)) for n in range(12)], column).scores
     assert cell["difference"] == pytest.approx(np.mean(cell["scores"]) - 100 * parents.mean())
     assert cell["against"] == "the mean of its parents"
     assert cell["visible"] > 0
     from analysis.report.sight import power_table
 
-    (line,) = power_table(compare(tmp_path, manifest)).lines
+    (line,) = power_table(compare(Results.open(tmp_path), manifest)).lines
     assert line[:4] == ("one, accuracy", "VOTE", "3", "150")
     assert line[5] == "+1.0"
     assert line[6]

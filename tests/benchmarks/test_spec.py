@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from analysis.integrity import identity_of, rebuilt, verify_key
+from analysis.run_fields import DEFAULTS, ELSEWHERE
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.request import parse_seeds, parse_settings
-from benchmarks.spec import Identity, MethodChoice, RunSpec, method, parse_methods, run_key
+from benchmarks.spec import Identity, MethodChoice, RunSpec, combined, method, parse_methods, run_identity, run_key
 from smart_repro.methods import METHODS, build
 
-PUBLISHED = Path(__file__).parents[2] / "results" / "published"
+PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published" / "runs"
 IDENTITY = Identity(data={"rte.train": "a", "rte.dev": "b"}, weights="w", task_version=1, method_version=1)
 
 
@@ -179,3 +182,70 @@ def test_every_published_run_has_the_key_that_its_spec_gives_today() -> None:
 def test_a_run_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         RunSpec(task="rte", **wrong)
+
+
+# --- the identity that is hashed, and what `spec.json` stores of it ---
+
+
+def described(spec: RunSpec, identity: Identity, parents: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The entries of ``spec.json`` that a key is made of, as JSON gives them back."""
+    content = {
+        "key": run_key(spec, identity),
+        "identity": run_identity(spec, identity),
+        "numerics": identity.numerics,
+        "spec": {**spec.to_json(), "method_config": {"lambda_s": 1.0}},
+        "fingerprints": {"data": dict(identity.data), "weights": identity.weights, "parents": list(parents)},
+        "task": {"version": identity.task_version},
+        "with_tasks": {task: {"version": 1} for task in spec.with_tasks},
+        "method": {"version": identity.method_version},
+    }
+    read: dict[str, Any] = json.loads(json.dumps(content))
+    return read
+
+
+def test_the_table_of_fields_has_every_field_with_its_default() -> None:
+    named = {field.name: field.default for field in fields(RunSpec) if field.name not in ("task", *ELSEWHERE)}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in named.items()}
+    assert {**plain, "options": {}} == dict(DEFAULTS)
+
+
+def test_what_a_run_stores_gives_the_identity_that_was_hashed() -> None:
+    first = RunSpec(task="rte", seed=1)
+    of_parents = replace(IDENTITY, extra={"parents": "aa,bb"})
+    together = replace(IDENTITY, extra={"task_versions": "cola=1"}, task_version=3)
+    for spec, identity, parents in (
+        (RunSpec(task="rte", method="smart", options=(("mu", 2), ("K", "all")), seed=3, seed_order=3), IDENTITY, ()),
+        (RunSpec(task="rte", predict=("dev",), clip=None, seed_init=4, holdout=0, weight_decay=0), IDENTITY, ()),
+        (combined("vote", [first, replace(first, seed=2)]), of_parents, ("aa", "bb")),
+        (replace(first, init_from=RunSpec(task="cola")), replace(IDENTITY, extra={"parents": "aa"}), ("aa",)),
+        (RunSpec(task="rte", with_tasks=("cola",), head_dropouts=(("cola", 0.1),)), together, ()),
+        (RunSpec(task="rte"), replace(IDENTITY, numerics=2), ()),
+    ):
+        content = described(spec, identity, parents)
+        verify_key(content, run_key(spec, identity))
+        assert rebuilt(content) == content["identity"]
+
+
+def test_numerics_1_is_left_out_of_the_key_and_2_enters_it() -> None:
+    spec = RunSpec(task="rte")
+    assert "numerics" not in run_identity(spec, replace(IDENTITY, numerics=1))
+    assert run_identity(spec, replace(IDENTITY, numerics=2))["numerics"] == 2
+    assert len({run_key(spec, replace(IDENTITY, numerics=number)) for number in (1, 2, 3)}) == 3
+
+
+def test_checking_a_run_does_not_change_how_its_values_are_written() -> None:
+    spec = RunSpec(task="rte", holdout=0, weight_decay=0, learning_rate=1, clip=True, warmup=0)
+    written = json.dumps(run_identity(spec, IDENTITY)["spec"], sort_keys=True)
+    assert written == '{"holdout": 0, "learning_rate": 1, "task": "rte", "warmup": 0, "weight_decay": 0}'
+    again = RunSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    assert json.dumps(run_identity(again, IDENTITY)["spec"], sort_keys=True) == written
+
+
+def test_a_published_run_is_read_back_with_the_identity_it_was_hashed_with() -> None:
+    for folder in sorted(PUBLISHED.iterdir())[::40]:
+        content = json.loads((folder / "spec.json").read_text())
+        spec = RunSpec.from_json({name: value for name, value in content["spec"].items() if name != "method_config"})
+        prints = content["fingerprints"]
+        versions = content["task"]["version"], content["method"]["version"]
+        identity = Identity(prints["data"], prints["weights"], *versions)
+        assert run_identity(spec, identity) == identity_of(content)

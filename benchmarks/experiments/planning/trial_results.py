@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.results import load_manifest
 from benchmarks.training.cost import cost
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class TrialResults:
 
     grid: Experiment
     runs: Path
-    cells: Mapping[str, Mapping[str, list[str]]]
+    cells: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     @classmethod
     def read(cls, grid: Experiment, results: Path) -> TrialResults | None:
@@ -37,17 +38,17 @@ class TrialResults:
         folder, runs = results / "experiments" / grid.name, results / "runs"
         rows, columns = {row.id for row in grid.rows}, {column.id for column in grid.columns}
         for path in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True):
-            manifest = json.loads(path.read_text())
-            has_rows = {row["id"] for row in manifest["rows"]} >= rows
-            if not has_rows or not {column["id"] for column in manifest["columns"]} >= columns:
+            manifest = load_manifest(path)
+            has_rows = {row.id for row in manifest.rows} >= rows
+            if not has_rows or not {column.id for column in manifest.columns} >= columns:
                 continue
-            found = cls(grid, runs, manifest["cells"])
+            found = cls(grid, runs, manifest.cells)
             keys = [key for row in rows for column in grid.columns for key in found.keys(row, column)]
             if keys and all((runs / key / "result.json").is_file() for key in keys):
                 return found
         return None
 
-    def keys(self, row: str, column: TaskColumn) -> list[str]:
+    def keys(self, row: str, column: TaskColumn) -> tuple[str, ...]:
         """Return the runs of a trial."""
         return self.cells[row][column.id if column.variant else column.task]
 

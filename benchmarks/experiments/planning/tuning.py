@@ -146,7 +146,7 @@ def _grid(experiment: Experiment, powers: tuple[int, ...]) -> Experiment:
 
 def _powers(experiment: Experiment, results: Path) -> tuple[int, ...]:
     """Return the rates of the grid: one more on each side where a finished grid has a winner at its end."""
-    powers = FIRST_RATES
+    powers: tuple[int, ...] = FIRST_RATES
     while True:
         grid = _grid(experiment, powers)
         scores = TrialResults.read(grid, results)

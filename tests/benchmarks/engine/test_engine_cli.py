@@ -15,6 +15,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.integrity import key_of
+from analysis.schema import Manifest
 from benchmarks.cli import app as cli
 from benchmarks.engine import forecast as estimate
 from benchmarks.engine import schedule as engine
@@ -26,6 +28,7 @@ from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
+from smart_repro.numerics import NUMERICS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -127,6 +130,35 @@ def test_a_rerun_says_whether_a_run_reproduces(shell: Shell, results: tuple[Path
     assert not list((root / "inflight").iterdir())
 
 
+def test_a_rerun_of_a_run_with_other_numerics_compares_scores_alone(
+    shell: Shell, results: tuple[Path, list[str]], glue: Path
+) -> None:
+    root, keys = results
+    folder, other = root / "runs" / keys[2], NUMERICS + 1
+    content = json.loads((folder / "spec.json").read_text())
+    content |= {"numerics": other, "identity": {**content["identity"], "numerics": other}}
+    content["key"] = key = key_of(content["identity"])
+    (folder / "spec.json").write_text(json.dumps(content))
+    folder = folder.rename(root / "runs" / key)
+    path = folder / "predictions" / "rte.dev.parquet"
+    frame = pd.read_parquet(path)
+    frame["logit_0"] += 1e-3
+    frame.to_parquet(path)
+    words = ("runs", "rerun", key, "--results", root, "--data-dir", glue)
+    code, out, err = shell(*words)
+    assert code == 0, err
+    assert out.splitlines() == [f"{key}: made with numerics {other}; only scores are compared", "scores: the same"]
+    code, _, err = shell(*words, "--keep-weights")
+    assert code == 2
+    assert f"was made with numerics {other}, which this version cannot repeat bit for bit" in err
+    result = json.loads((folder / "result.json").read_text())
+    result["scores"]["rte"]["dev"]["accuracy"] += 0.25
+    (folder / "result.json").write_text(json.dumps(result))
+    code, out, _ = shell(*words)
+    assert code == 1
+    assert "  rte.dev.accuracy: " in out
+
+
 def test_removing_asks_and_needs_a_yes(shell: Shell, results: tuple[Path, list[str]]) -> None:
     root, keys = results
     code, _, err = shell("runs", "remove", keys[0], "--results", root)
@@ -212,8 +244,8 @@ def test_status_is_shown_anew_while_something_runs(
 ) -> None:
     root, keys = results
     store = Store(root)
-    cells = {"row": {"rte": [keys[0], "f" * 32]}}
-    store.write_manifest({"name": "mine", "title": "Mine", "grid": "g", "seeds": [0, 1], "cells": cells})
+    cells = {"row": {"rte": (keys[0], "f" * 32)}}
+    store.write_manifest(Manifest("mine", "Mine", rows=(), columns=(), seeds=(0, 1), cells=cells, grid="g"))
     lease = store.take("f" * 32)
     assert lease is not None
     naps: list[float] = []

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from test_engine_parents import do
 
-from analysis.load import Manifest, ResultsError
+from analysis.records import ResultsError
+from analysis.results import Results
+from analysis.schema import Manifest
 from analysis.selection import selected
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.planning.profiles import PROFILES
@@ -119,8 +121,8 @@ def test_choosing_an_epoch_needs_runs_that_predicted_it(fewer: RunSpec, source: 
     manifest = Manifest("n", "t", rows=(), columns=(), seeds=(0,), cells=cells)
     for how in ("best-dev", "best-holdout"):
         with pytest.raises(ResultsError, match="predicted dev after its last epoch only"):
-            selected(store.root, manifest, "vanilla", column, how)  # type: ignore[arg-type]
-    assert selected(store.root, manifest, "vanilla", column, "last").scores.shape == (1,)  # type: ignore[arg-type]
+            selected(Results.open(store.root), manifest, "vanilla", column, how)  # type: ignore[arg-type]
+    assert selected(Results.open(store.root), manifest, "vanilla", column, "last").scores.shape == (1,)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tarfile
 
-from analysis.load import texts
+from analysis.results import Results
 from benchmarks.engine.texts import keep_texts, kept
 from benchmarks.experiments import EXPERIMENTS, narrowed
 from benchmarks.experiments.planning.profiles import PROFILES
@@ -25,7 +25,7 @@ def test_each_scored_split_is_written_once(tmp_path):
     assert [path.name for path in first] == ["demo-mnli.dev.parquet", "demo-rte.dev.parquet"]
     read = split_of("demo-rte", "dev", GENERATED)
     assert kept(first[1]) == read.fingerprint
-    frame = texts(tmp_path, "demo-rte", "dev", read.fingerprint)
+    frame = Results.open(tmp_path).texts("demo-rte", "dev", read.fingerprint)
     assert frame["id"].tolist() == read.ids
     assert frame["text_1"].tolist() == read.texts[1]
     assert keep_texts(tmp_path, small(), GENERATED) == []
@@ -37,7 +37,7 @@ def test_texts_of_other_data_are_written_again_and_never_shown(tmp_path):
     from benchmarks.engine.texts import write
 
     write(other, path)
-    assert texts(tmp_path, "demo-rte", "dev", split_of("demo-rte", "dev", GENERATED).fingerprint) is None
+    assert Results.open(tmp_path).texts("demo-rte", "dev", split_of("demo-rte", "dev", GENERATED).fingerprint) is None
     assert keep_texts(tmp_path, small(), GENERATED) == [path]
     assert not list(path.parent.glob(".*"))
 

@@ -19,6 +19,7 @@ from analysis import claims, contrasts, schema
 from analysis.claims import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Verdict, kinds, logged, over_columns, rule
 from analysis.claims.claim import NATS, POINTS
 from analysis.crossed import Components
+from analysis.results import Results
 from analysis.schema import Claim, Manifest
 from analysis.scores import METRICS
 from benchmarks.experiments import EXPERIMENTS
@@ -90,7 +91,9 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Claim, Value], Verd
 
     monkeypatch.setattr(contrasts, "reading", reading)
     monkeypatch.setattr(contrasts, "measure", measure)
-    monkeypatch.setattr(contrasts, "against_parents", lambda r, m, a, c: contrasts.difference(r, m, a, "vanilla", c))
+    monkeypatch.setattr(
+        contrasts, "against_parents", lambda r, m, a, c: contrasts.difference(Results.open(r), m, a, "vanilla", c)
+    )
     monkeypatch.setattr(kinds, "selected", lambda _, manifest, row, column, choice: scored(manifest, row, choice))
     monkeypatch.setattr(kinds.Case, "_lacks", lambda self, task: "")
     monkeypatch.setattr(kinds, "_at_common_seeds", lambda case, pairs: pairs)

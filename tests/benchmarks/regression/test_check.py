@@ -441,7 +441,7 @@ def test_a_file_of_defaults_changes_nothing_about_the_grid(tmp_path: Path) -> No
     path = tmp_path / "smart-repro.toml"
     path.write_text(
         'model = "minilm"\nresults = "elsewhere"\nseeds = 9\nepochs = 7\ntasks = "rte"\nmethods = "sda"\n'
-        'workers = 2\nquiet = true\n[set]\nbatch_size = 7\n'
+        "workers = 2\nquiet = true\n[set]\nbatch_size = 7\n"
     )
     defaults = config.read(path, lambda: config.option_names(cli.app))
 

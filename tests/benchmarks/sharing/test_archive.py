@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.sharing import archive
 from benchmarks.sharing.archive import experiments_of, pack, unpack
@@ -46,8 +47,9 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_runs_and_their_tables_arrive_as_they_left(store: Store, there: Store, tmp_path: Path) -> None:
     for key in (KEY, OTHER):
         make_run(store, key)
-    store.write_manifest({"name": "mine", "grid": "g", "cells": {"row": {"rte": [KEY, OTHER]}}})
-    store.write_manifest({"name": "other", "grid": "g", "cells": {"row": {"rte": ["c" * 32]}}})
+    for name, keys in (("mine", (KEY, OTHER)), ("other", ("c" * 32,))):
+        cells = {"row": {"rte": keys}}
+        store.write_manifest(Manifest(name, name, rows=(), columns=(), seeds=(0, 1), cells=cells, grid="g"))
     store.weights(KEY).parent.mkdir()
     store.weights(KEY).write_text("weights stay where they are")
     path = tmp_path / "runs.tar.gz"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from analysis.curves import POINTS, binned, logged, read_logs
-from analysis.load import Log, latest_manifest, read_log
+from analysis.results import Log, Results
 from benchmarks.errors import UsageError
 from benchmarks.sharing import publish
 from benchmarks.store.store import Store
@@ -84,18 +84,18 @@ def test_curves_of_a_published_run_are_those_of_the_run(tmp_path: Path) -> None:
         seeds=(0,),
         steps=231,
     )
-    manifest = latest_manifest(world.write(), "compare")
+    manifest = Results.open(world.write()).manifest("compare")
     for key in manifest.all_keys():
         path = world.root / "runs" / key / "history.jsonl"
-        whole, kept = read_log(world.root, key), list(publish.thinned(path.read_text().splitlines()))
+        whole, kept = Results.open(world.root).log(key), list(publish.thinned(path.read_text().splitlines()))
         assert len(kept) == 58 + 3  # ceil(231 / 4) points, three epochs
         path.write_text("".join(f"{line}\n" for line in kept))
-        thin = read_log(world.root, key)
+        thin = Results.open(world.root).log(key)
         assert thin.epochs == whole.epochs
         for part in ("loss", "task", "smoothness"):
             assert list(binned(thin, part).values()) == pytest.approx(list(binned(whole, part).values()), rel=1e-6)
     assert publish.POINTS == POINTS
-    drawn = logged(read_logs(world.root, manifest), manifest, manifest.columns[0])
+    drawn = logged(read_logs(Results.open(world.root), manifest), manifest, manifest.columns[0])
     assert drawn["step"].max() <= 232
 
 

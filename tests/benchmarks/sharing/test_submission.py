@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import zipfile
 from pathlib import Path
 
@@ -11,9 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.records import ResultsError
+from analysis.schema import Manifest
 from benchmarks.errors import DataError, UsageError
 from benchmarks.sharing import submission
 from benchmarks.sharing.submission import FILES, check, read_predictions, submit, word, write
+from benchmarks.store.store import Store
 from benchmarks.tasks import TASKS, Classification
 from benchmarks.tasks.sources import Source, load_split
 
@@ -166,10 +168,8 @@ def test_rows_out_of_order_are_refused(tmp_path: Path) -> None:
 def results(tmp_path: Path) -> Path:
     """A results folder with RTE test predictions of one row and two seeds."""
     results = tmp_path / "results"
-    grid = results / "experiments" / "smart-table2"
-    grid.mkdir(parents=True)
-    cells = {"smart[shared]": {"rte": ["k0", "k1"], "cola": ["c0", "c1"]}}
-    (grid / "g.json").write_text(json.dumps({"name": "smart-table2", "seeds": [0, 1], "cells": cells}))
+    cells = {"smart[shared]": {"rte": ("k0", "k1"), "cola": ("c0", "c1")}}
+    Store(results).write_manifest(Manifest("smart-table2", "", (), (), seeds=(0, 1), cells=cells, grid="g"))
     for seed in (0, 1):
         folder = results / "runs" / f"k{seed}" / "predictions"
         folder.mkdir(parents=True)
@@ -201,7 +201,7 @@ def test_what_is_missing_is_named_with_the_remedy(
     change: dict[str, object], complaint: str, results: Path, tmp_path: Path
 ) -> None:
     options = {"experiment": "smart-table2", "row": "smart[shared]", "seed": 0, "path": tmp_path / "s.zip", **change}
-    with pytest.raises(UsageError, match=complaint):
+    with pytest.raises(ResultsError if "experiment" in change else UsageError, match=complaint):
         submit(results, **options)
     assert not (tmp_path / "s.zip").exists()
     assert submission.FILES["mnli"] == "MNLI-m.tsv"

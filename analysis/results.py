@@ -1,0 +1,315 @@
+"""A results folder as a value: opened once, each file read once, and handed on.
+
+``Results.open("results")`` is what every function of this package takes in place of a path. What was read stays as it
+was: open the folder again to see what has changed since.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.integrity import numerics_of
+from analysis.records import ResultsError, read_json, read_object
+from analysis.schema import Manifest, SchemaError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEPT_BYTES = 256 * 2**20  # of predictions and histories; runs and manifests are small and all kept
+_PARSED = 4  # bytes in memory of one byte of a history
+
+
+@dataclass(frozen=True)
+class Run:
+    """The small files of one finished run, parsed; ``numerics`` is the version of the arithmetic it was made with."""
+
+    key: str
+    spec: dict[str, Any]
+    task: dict[str, Any]
+    data: dict[str, Any]
+    model: dict[str, Any]
+    method: dict[str, Any]
+    fingerprints: dict[str, Any]
+    environment: dict[str, Any]
+    result: dict[str, Any]
+    numerics: int = 1
+
+
+@dataclass(frozen=True)
+class Log:
+    """What one run wrote while it trained.
+
+    Attributes:
+        steps: one record per update, in order; a step that was repeated after a resume counts once (the last).
+        epochs: ``epoch step task split metric score`` after each epoch, likewise.
+    """
+
+    steps: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
+
+
+class Results:
+    """The runs and manifests of one folder.
+
+    Which runs are finished is asked once, at the first question about it. Of predictions and histories the last used
+    are kept, up to ``kept_bytes`` in all; frames are given as copies, so that they may be changed.
+    """
+
+    def __init__(self, root: Path, kept_bytes: int = KEPT_BYTES) -> None:
+        self.root = root
+        self._kept = _Kept(kept_bytes)
+        self._runs: dict[str, Run] = {}
+        self._manifests: dict[str, Manifest] = {}
+
+    @classmethod
+    def open(cls, results: str | Path | Results) -> Results:
+        """The folder as a value; a value stays the one it is."""
+        return results if isinstance(results, Results) else cls(Path(results))
+
+    def __repr__(self) -> str:
+        return f"Results({str(self.root)!r})"
+
+    # --- runs ---
+
+    @cached_property
+    def _done(self) -> frozenset[str]:
+        try:
+            entries = [entry.name for entry in os.scandir(self.root / "runs") if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            entries = []
+        return frozenset(name for name in entries if not name.startswith("."))
+
+    def run_keys(self) -> list[str]:
+        """Keys of the finished runs: a run folder appears whole, so being there means being done.
+
+        Raises: ResultsError: there is no ``runs`` folder.
+        """
+        runs = self.root / "runs"
+        if not runs.is_dir():
+            raise ResultsError(
+                f"{runs} is not a folder: no results here; run an experiment first, or give another --results"
+            )
+        return sorted(self._done)
+
+    def is_done(self, key: str) -> bool:
+        """Whether the run of that key is finished."""
+        return key in self._done
+
+    def folder(self, key: str) -> Path:
+        """Where a run's files lie."""
+        return self.root / "runs" / key
+
+    def run(self, key: str) -> Run:
+        """Spec, environment and result of one run. Raises ResultsError: not finished, or a file cannot be read."""
+        if key not in self._runs:
+            self._runs[key] = self._read_run(key)
+        return self._runs[key]
+
+    def finished(self, manifest: Manifest) -> list[Run]:
+        """The experiment's runs that are finished, in table order."""
+        return [self.run(key) for key in manifest.all_keys() if self.is_done(key)]
+
+    def same_numerics(self, keys: Iterable[str]) -> int:
+        """The numerics of the finished ones of these runs (1 where none is).
+
+        Raises: ResultsError: they differ, so the runs must not be compared or pooled.
+        """
+        found: dict[int, str] = {}
+        for key in keys:
+            if self.is_done(key):
+                found.setdefault(self.run(key).numerics, key)
+        if len(found) > 1:
+            made = ", ".join(f"run {key[:12]} with numerics {number}" for number, key in sorted(found.items()))
+            raise ResultsError(f"runs of different numerics are not compared or pooled ({made}): run the older again")
+        return next(iter(found), 1)
+
+    def measures(self, key: str) -> dict[str, Any]:
+        """``measures.json`` of one run: ``moments`` and ``smoothness``; empty where the run measured nothing."""
+        path = self.folder(key) / "measures.json"
+        return read_json(path) if path.is_file() else {}
+
+    def _read_run(self, key: str) -> Run:
+        folder = self.folder(key)
+        if not folder.is_dir():
+            raise ResultsError(f"{folder} does not exist: this run is not finished; `smart-repro status` shows what is")
+        spec, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
+        return Run(
+            key=key,
+            spec=spec.get("spec", {}),
+            task=spec.get("task", {}),
+            data=spec.get("data", {}),
+            model=spec.get("model", {}),
+            method=spec.get("method", {}),
+            fingerprints=spec.get("fingerprints", {}),
+            environment=read_json(folder / "environment.json"),
+            result=result,
+            numerics=numerics_of(spec),
+        )
+
+    # --- experiments ---
+
+    def experiments(self) -> list[str]:
+        """Names of the experiments the folder knows."""
+        folder = self.root / "experiments"
+        return sorted(p.name for p in folder.iterdir() if any(p.glob("*.json"))) if folder.is_dir() else []
+
+    def grids(self, name: str) -> list[Path]:
+        """The manifests of that experiment, the newest last."""
+        found = (self.root / "experiments" / name).glob("*.json")
+        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def manifest(self, name: str) -> Manifest:
+        """The newest manifest of that experiment. Raises ResultsError: there is none; it names those there are."""
+        if name not in self._manifests:
+            grids = self.grids(name)
+            if not grids:
+                names = self.experiments()
+                there = f"there are: {', '.join(names)}" if names else f"none; `smart-repro run {name}` makes it"
+                raise ResultsError(f"no experiment named {name!r} in {self.root / 'experiments'}: {there}")
+            self._manifests[name] = load_manifest(grids[-1])
+        return self._manifests[name]
+
+    # --- the large files ---
+
+    def predictions(
+        self, key: str, task: str, split: str, epoch: int | str = "last", columns: list[str] | None = None
+    ) -> pd.DataFrame:
+        """Predictions of one run: ``id epoch label prediction logit_0.. [votes_0..]``, in file order.
+
+        Args:
+            epoch: "last" (what claims use), "all", or a number.
+            columns: only these (``epoch`` is always read).
+        Raises: ResultsError: no such file, no such epoch, or a column is missing.
+        """
+        name = ("predictions", key, task, split, epoch, None if columns is None else tuple(columns))
+        frame = self._kept.get(name)
+        if frame is None:
+            frame = _read_predictions(self.folder(key) / "predictions" / f"{task}.{split}.parquet", epoch, columns)
+            self._kept.keep(name, frame, int(frame.memory_usage(deep=True).sum()))
+        copy: pd.DataFrame = frame.copy()
+        return copy
+
+    def log(self, key: str) -> Log:
+        """``history.jsonl`` of one run. Raises ResultsError naming file and line."""
+        log: Log | None = self._kept.get(("log", key))
+        if log is None:
+            path = self.folder(key) / "history.jsonl"
+            log = _read_log(path)
+            self._kept.keep(("log", key), log, _PARSED * path.stat().st_size)
+        return log
+
+    def history(self, key: str) -> pd.DataFrame:
+        """The updates of a run as a frame: a row per update, parts a method does not have as NaN."""
+        import pandas as pd
+
+        return pd.DataFrame.from_records(self.log(key).steps)
+
+    def texts(self, task: str, split: str, fingerprint: str = "") -> pd.DataFrame | None:
+        """``id text_0 [text_1]`` from ``texts/<task>.<split>.parquet``, or None: keeping texts is optional.
+
+        Args:
+            fingerprint: of the split the runs were scored on; texts of other data are not taken for theirs.
+        """
+        import pyarrow.parquet as pq
+
+        path = self.root / "texts" / f"{task}.{split}.parquet"
+        if not path.is_file():
+            return None
+        table = pq.ParquetFile(path).read()
+        of = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
+        return None if fingerprint and of and of != fingerprint else table.to_pandas()
+
+
+def load_manifest(path: str | Path) -> Manifest:
+    """Read one ``results/experiments/<name>/<grid-hash>.json``, of this or an older version. Raises ResultsError."""
+    path = Path(path)
+    try:
+        return Manifest.from_json({"grid": path.stem, **read_object(path)})
+    except SchemaError as error:
+        raise ResultsError(f"{path}: {error}; plan the experiment again to rewrite it") from error
+
+
+class _Kept:
+    """Values by name, at most so many bytes in all: what was not used for longest goes first."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self._values: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+
+    def get(self, name: Any) -> Any:
+        if name not in self._values:
+            return None
+        self._values.move_to_end(name)
+        return self._values[name][0]
+
+    def keep(self, name: Any, value: Any, size: int) -> None:
+        if size > self.most:
+            return
+        self._values[name] = (value, size)
+        self.bytes += size
+        while self.bytes > self.most:
+            _, (_, freed) = self._values.popitem(last=False)
+            self.bytes -= freed
+
+
+def _read_predictions(path: Path, epoch: int | str, columns: list[str] | None) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        stored = ", ".join(sorted(p.stem for p in path.parent.glob("*.parquet"))) or "no predictions"
+        raise ResultsError(f"{path} does not exist: the run stored {stored}")
+    try:
+        read = None if columns is None else list(dict.fromkeys(["epoch", *columns]))
+        table = pq.ParquetFile(path).read(columns=read)
+    except (pa.ArrowException, OSError) as error:
+        raise ResultsError(
+            f"{path} cannot be read ({error}): delete its run folder and run the experiment again"
+        ) from error
+    missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
+    if missing or not table.num_rows:
+        raise ResultsError(f"{path} has no {', '.join(sorted(missing)) or 'rows'}: delete its run folder and run again")
+    if epoch == "all":
+        return table.to_pandas()
+    epochs = table["epoch"].to_numpy()
+    at = epochs.max() if epoch == "last" else int(epoch)
+    chosen = epochs == at
+    if not chosen.any():
+        raise ResultsError(f"{path} has no epoch {at}; it has {sorted(set(epochs.tolist()))}")
+    return (table if chosen.all() else table.filter(chosen)).to_pandas()  # the ids of other epochs are never made
+
+
+def _read_log(path: Path) -> Log:
+    steps: dict[int, dict[str, Any]] = {}
+    epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for line in _lines(path):
+        if "event" not in line and "step" in line:
+            steps[line["step"]] = line
+        elif line.get("event") == "epoch":
+            for task, splits in line.get("scores", {}).items():
+                for split, metrics in splits.items():
+                    for metric, value in metrics.items():
+                        about = {"epoch": line["epoch"], "step": line.get("step"), "task": task, "split": split}
+                        epochs[line["epoch"], task, split, metric] = {**about, "metric": metric, "score": value}
+    return Log([steps[number] for number in sorted(steps)], list(epochs.values()))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise ResultsError(f"{path} does not exist: the run is not finished, or its folder was edited")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ResultsError(
+                f"{path}, line {number}, is not JSON ({error}): delete the run folder and run again"
+            ) from error

@@ -1,0 +1,213 @@
+"""Compare what this version computes with what another commit computes, on the same machine.
+
+``python -m benchmarks.speed.against_commit runs [COMMIT]`` trains six small runs (plain, SMART, SDA on two generated
+data sets) with both and compares them bit for bit: a difference is a failure unless
+:data:`smart_repro.numerics.NUMERICS` was raised.
+
+``python -m benchmarks.speed.against_commit reports COMMIT EXPERIMENT...`` writes the reports of ``results/published``
+with both and compares every number of every table, cell by cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.integrity import numerics_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SIX = ("--tasks", "demo-rte,demo-cola", "--methods", "vanilla,smart,sda", "--seeds", "1", "--set", "max_steps=12")
+NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|nan|inf)(?!\w)")
+_CLOCK = ("seconds", "timing")  # of a history's lines: what no two runs share
+
+
+class NoCheckoutError(RuntimeError):
+    """This is no git checkout, or it lacks the commit: there is nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison found.
+
+    Attributes:
+        count: numbers or files that were compared.
+        differences: one line each; empty where both sides agree.
+        raised: (numerics of the commit, numerics here), where they differ.
+    """
+
+    count: int
+    differences: tuple[str, ...]
+    raised: tuple[int, int] | None = None
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.differences) and not (self.raised and self.raised[1] > self.raised[0])
+
+
+def main() -> None:
+    """Compare, print what differs; exit code 1 if something does that should not."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("runs", "reports"))
+    parser.add_argument("commit", nargs="?", help="default: the last commit, or its parent where nothing is changed")
+    parser.add_argument("experiments", nargs="*")
+    options = parser.parse_args()
+    commit = options.commit or parent_commit()
+    found = runs(commit) if options.part == "runs" else reports(commit, options.experiments)
+    print("\n".join(found.differences))
+    note = f"; numerics {found.raised[0]} there, {found.raised[1]} here" if found.raised else ""
+    print(f"{options.part} against {commit}: {found.count} compared, {len(found.differences)} differ{note}")
+    sys.exit(1 if found.failed else 0)
+
+
+# --- another commit ---
+
+
+def parent_commit() -> str:
+    """What the files here were made from: HEAD if some of them differ from it, else HEAD's first parent.
+
+    Raises: NoCheckoutError: outside a git checkout.
+    """
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "smart_repro", "benchmarks", "analysis")
+    return _git("rev-parse", "HEAD" if changed.strip() else "HEAD~1").decode().strip()
+
+
+def unpack_commit(commit: str, folder: Path) -> Path:
+    """The files of a commit, without touching the checkout. Raises NoCheckoutError."""
+    content = _git("archive", "--format=tar", commit)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def command(code: Path, arguments: Sequence[str], folder: Path) -> None:
+    """Run ``smart-repro`` of the code in one folder, in another. Raises RuntimeError with the end of its output."""
+    environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+    start = "from smart_repro._command import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", start, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(
+            f"smart-repro {' '.join(arguments)} of {code} failed:\n{(done.stdout + done.stderr)[-2000:]}"
+        )
+
+
+def _git(*arguments: str) -> bytes:
+    if not (ROOT / ".git").exists():
+        raise NoCheckoutError(f"{ROOT} is no git checkout")
+    try:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True).stdout
+    except FileNotFoundError as error:
+        raise NoCheckoutError("there is no git here") from error
+    except subprocess.CalledProcessError as error:
+        raise NoCheckoutError(f"git {' '.join(arguments)}: {error.stderr.decode().strip()}") from error
+
+
+# --- runs ---
+
+
+def runs(commit: str) -> Compared:
+    """Train the six runs with both and compare predictions, histories and scores bit for bit."""
+    with tempfile.TemporaryDirectory(prefix="against-") as folder:
+        sides = {"then": unpack_commit(commit, Path(folder, "code")), "now": ROOT}
+        for name, code in sides.items():
+            command(code, ["run", "compare", *SIX, "--results", name], Path(folder))
+        return compared_runs(Path(folder, "then"), Path(folder, "now"))
+
+
+def compared_runs(then: Path, now: Path) -> Compared:
+    """Two results folders with the same runs; their keys may differ."""
+    sides = [dict(sorted(_by_setting(folder))) for folder in (then, now)]
+    numerics = [{numerics_of(_json(run / "spec.json")) for run in side.values()} for side in sides]
+    if any(len(each) != 1 for each in numerics):
+        raise RuntimeError(f"no runs, or runs of several numerics: {numerics}")
+    differences, count = [], 0
+    for setting in sorted(sides[0].keys() | sides[1].keys()):
+        files = [content(side[setting]) if setting in side else {} for side in sides]
+        names = sorted(files[0].keys() | files[1].keys())
+        count += len(names)
+        differences += [f"{setting}: {name}" for name in names if files[0].get(name) != files[1].get(name)]
+    raised = (numerics[0].pop(), numerics[1].pop())
+    return Compared(count, tuple(differences), raised if raised[0] != raised[1] else None)
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """What a run computed: every file of predictions, the history without times, the scores."""
+    found = {path.name: path.read_bytes() for path in sorted((run / "predictions").glob("*.parquet"))}
+    lines = [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    plain = [{name: value for name, value in line.items() if name not in _CLOCK} for line in lines]
+    found["history.jsonl"] = json.dumps(plain).encode()
+    found["scores"] = json.dumps(_json(run / "result.json")["scores"]).encode()
+    return found
+
+
+def _by_setting(results: Path) -> Iterator[tuple[str, Path]]:
+    for run in (results / "runs").iterdir():
+        spec = _json(run / "spec.json")["spec"]
+        options = json.dumps(spec.get("options", {}))
+        yield f"{spec['task']} {spec['method']} {options} seed {spec['seed']}", run
+
+
+def _json(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
+
+
+# --- reports ---
+
+
+def reports(commit: str, experiments: Sequence[str]) -> Compared:
+    """Write the reports of ``results/published`` with both and compare every table."""
+    with tempfile.TemporaryDirectory(prefix="against-") as folder:
+        sides = {"then": unpack_commit(commit, Path(folder, "code")), "now": ROOT}
+        for name, code in sides.items():
+            Path(folder, name).mkdir()
+            for part in ("runs", "experiments"):  # each side has caches and reports of its own
+                Path(folder, name, part).symlink_to(ROOT / "results" / "published" / part)
+            for experiment in experiments:
+                command(code, ["report", experiment, "--results", name], Path(folder))
+        return compared_tables(Path(folder, "then", "reports"), Path(folder, "now", "reports"))
+
+
+def compared_tables(then: Path, now: Path) -> Compared:
+    """Every CSV file of the older reports against the newer one's, cell by cell; words may differ, numbers may not."""
+    differences: list[str] = []
+    count = 0
+    for path in sorted(then.rglob("*.csv")):
+        name = path.relative_to(then)
+        if not (now / name).is_file():
+            differences.append(f"{name}: missing")
+            continue
+        older, newer = _rows(path), _rows(now / name)
+        if len(older) != len(newer):
+            differences.append(f"{name}: {len(older)} rows, {len(newer)} now")
+        for number, (row, other) in enumerate(zip(older, newer, strict=False), 2):
+            for column, cell in row.items():
+                numbers = NUMBER.findall(cell)
+                count += len(numbers)
+                if numbers != NUMBER.findall(other.get(column, "")):
+                    differences.append(f"{name}, line {number}, {column}: {cell!r}, now {other.get(column)!r}")
+    if not count:
+        raise RuntimeError(f"{then} holds no table")
+    return Compared(count, tuple(differences))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [{str(name): str(cell or "") for name, cell in row.items()} for row in csv.DictReader(stream)]
+
+
+if __name__ == "__main__":
+    main()
