@@ -266,7 +266,7 @@ def test_a_claim_is_about_rows_tasks_and_metrics_its_experiment_has() -> None:
 def recomputed(experiment: Experiment, claim: Claim) -> float | None:
     """The size, in its own unit and direction, from the printed numbers that are placed in the table.
 
-    The mean over its columns, the smallest for "every"; of a spread, the ratio of ranges; None if a cell is not printed.
+    The mean over its columns, the smallest for "every"; of a spread, the ratio of ranges; None if not all are printed.
     """
     test = claim.test
     columns = columns_of(experiment, claim)
