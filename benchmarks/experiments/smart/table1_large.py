@@ -7,7 +7,7 @@ Runs: 240 paper, 240 small, 144 demo.
 
 from __future__ import annotations
 
-from analysis.schema import Claim, Omission, against
+from analysis.schema import Claim, Difference, Omission, against
 from benchmarks.experiments.planning import method_rows
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow
 from benchmarks.experiments.planning.published import place
@@ -15,6 +15,19 @@ from benchmarks.experiments.smart.table1 import COLUMNS, EIGHT, TABLE
 from benchmarks.spec import method
 
 _COLUMNS = tuple(column for column in COLUMNS if column.published)
+# Where the table has both metrics of a task for SMART, it has one for the baselines: F1 for MRPC.
+_IN_BOTH = Difference(
+    columns=(
+        "mnli.accuracy",
+        "qqp.accuracy",
+        "rte.accuracy",
+        "qnli.accuracy",
+        "mrpc.f1",
+        "cola.matthews",
+        "sst2.accuracy",
+        "stsb.pearson",
+    )
+)
 _ROWS = (
     method_rows.vanilla("RoBERTa", "RoBERTa_LARGE (Liu et al., 2019c)"),
     MethodRow("pgd", "PGD", method("pgd"), published="PGD (Zhu et al., 2020; RoBERTa_LARGE)"),
@@ -50,6 +63,7 @@ def smart_table1_large() -> Experiment:
                     contrast=against(f"smart[{reading}]", "freelb"),
                     tasks=EIGHT,
                     size=0.66,
+                    test=_IN_BOTH,
                     reading=reading,
                 ),
                 Claim(
@@ -58,7 +72,8 @@ def smart_table1_large() -> Experiment:
                     table="SMART, Table 1",
                     contrast=against(f"smart[{reading}]", "vanilla"),
                     tasks=EIGHT,
-                    size=1.56,
+                    size=1.51,
+                    test=_IN_BOTH,
                     reading=reading,
                 ),
             )
