@@ -66,13 +66,14 @@ class Scalars:
                 self._current[name] = (0.0 if previous is None else previous) + share * value
 
     def close(self, position: Mapping[str, float], **more: Tensor | float) -> None:
-        """Finish the current update.
+        """Finish the current update; one without a micro-batch leaves no row.
 
         Args:
             position: where it stands in the run; at least ``step``, counted from 1.
             more: further scalars, after the loss and its parts.
         """
-        self._pending.append({**position, **self._current, **more})
+        if self._current:
+            self._pending.append({**position, **self._current, **more})
         self._current = {}
 
     def discard(self) -> None:
@@ -86,21 +87,21 @@ class Scalars:
         return _joined(rows, self._accelerator)
 
     def check(self, rows: Sequence[Row], *, last: bool) -> None:
-        """Refuse updates that cannot be right.
+        """Refuse updates that cannot be right: :func:`check_finite`, then :meth:`check_signals`."""
+        check_finite(rows)
+        self.check_signals(rows, last=last)
+
+    def check_signals(self, rows: Sequence[Row], *, last: bool) -> None:
+        """Refuse a run in which a loss part that the method's options imply stays at exactly 0.
+
+        One update alone proves nothing: a teacher that equals the student at first gives a legitimate 0.
 
         Args:
             rows: what :meth:`read` returned.
             last: whether the run ends with them.
-        Raises:
-            NonFiniteLossError: for a loss that is NaN or infinite.
-            MissingSignalError: if a loss part that the method's options imply was exactly 0 over the first ``FLUSH``
-                updates, or over the whole of a shorter run. One update alone proves nothing: a teacher that equals the
-                student at first gives a legitimate 0.
+        Raises: MissingSignalError: after the first ``FLUSH`` updates, or at the end of a shorter run.
         """
         for row in rows:
-            if not math.isfinite(row["loss"]):
-                parts = ", ".join(f"{name}={value:.4g}" for name, value in row.items() if name not in _POSITION)
-                raise NonFiniteLossError(f"the loss is not finite at update {int(row['step'])}: {parts}")
             for part in self.largest:
                 self.largest[part] = max(self.largest[part], abs(row.get(part, 0.0)))
         self.updates += len(rows)
@@ -110,6 +111,14 @@ class Scalars:
                 f"{', '.join(silent)} was exactly 0 over the first {self.updates} updates, although method "
                 f"{self._method.name!r} with these options should give a signal; check the model, radius and precision"
             )
+
+
+def check_finite(rows: Sequence[Row]) -> None:
+    """Raises NonFiniteLossError for an update whose loss is NaN or infinite."""
+    for row in rows:
+        if not math.isfinite(row["loss"]):
+            parts = ", ".join(f"{name}={value:.4g}" for name, value in row.items() if name not in _POSITION)
+            raise NonFiniteLossError(f"the loss is not finite at update {int(row['step'])}: {parts}")
 
 
 def _joined(rows: list[Row], accelerator: Any) -> list[Row]:
@@ -126,4 +135,4 @@ def _joined(rows: list[Row], accelerator: Any) -> list[Row]:
     ]
 
 
-__all__ = ["FLUSH", "MissingSignalError", "NonFiniteLossError", "Scalars"]
+__all__ = ["FLUSH", "MissingSignalError", "NonFiniteLossError", "Scalars", "check_finite"]

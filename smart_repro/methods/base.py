@@ -67,6 +67,8 @@ class Method:
         self.precision = "fp32"
         self._task_loss: TaskLoss | None = None
         self._told = False
+        self._watched: nn.Parameter | None = None  # shows whether the optimiser has moved the weights
+        self._version: int | None = None  # of the watched parameter, in the passes since the last ``after_step``
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
@@ -77,6 +79,8 @@ class Method:
             task_loss: replaces cross-entropy / squared error: ``task_loss(logits, labels) -> scalar mean``.
         """
         self._task_loss = task_loss
+        *_, self._watched = model.parameters()
+        self._version = None
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
         """Optimiser groups; by default weight decay on matrices only, as official BERT has it."""
@@ -114,7 +118,8 @@ class Method:
     def after_step(self, model: nn.Module, step: int) -> None:
         """After each optimiser update; ``step`` counts finished updates from 1."""
         if not self._told:
-            self.streams.step, self.streams.micro = step, 0
+            self.streams.step, self.streams.micro, self.streams.row = step, 0, 0
+        self._version = None
 
     def eval_model(self, model: nn.Module) -> nn.Module:
         """What is evaluated and saved: the student, unless the paper says otherwise."""
@@ -133,11 +138,32 @@ class Method:
         self.streams = Streams(dropout, noise)
 
     def passes(self, model: nn.Module, batch: dict[str, Tensor]) -> Passes:
-        """The forward passes of one micro-batch."""
+        """The forward passes of one micro-batch.
+
+        Raises: ValueError: before ``setup``, or if the optimiser moved the weights and ``after_step`` was not called.
+        """
+        self._check_order()
+        if not self._told:
+            self.streams.row = self.streams.row or 0
         opened = Passes(model, batch, self.streams, self.precision)
         if not self._told:
             self.streams.micro += 1
+            self.streams.row += len(opened.mask)
         return opened
+
+    def _check_order(self) -> None:
+        if self._watched is None:
+            raise ValueError(
+                f"method {self.name!r} has not been set up: call setup(model, total_steps) before the first batch; a "
+                "subclass that overrides setup has to call super().setup"
+            )
+        version = self._watched._version
+        if not self._told and self._version not in (None, version):
+            raise ValueError(
+                f"the weights have changed since the last batch, but method {self.name!r} does not know: call "
+                "after_step(model, step) after each optimizer.step(), with step counted from 1"
+            )
+        self._version = version
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
         """Cross-entropy or squared error, averaged over the batch, in float32."""
@@ -149,7 +175,7 @@ class Method:
             return self._task_loss(logits, labels)
         if passes.target == "regression":
             return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype).view(-1))
-        return F.cross_entropy(logits, labels.view(-1))
+        return F.cross_entropy(logits, labels.view(-1).long())
 
     def expected_signals(self) -> frozenset[str]:
         """Loss parts that must not stay at exactly 0; a control that may be zero leaves its part out."""
@@ -198,7 +224,8 @@ class Passes:
     def embedded(self, name: str, site: str, *, dropout: bool = True) -> tuple[Tensor, Tensor]:
         """Logits of an exact pass, with the embeddings ``(batch, length, width)`` it used, still in its graph."""
         module = models.embedding_site(self.model, site)
-        with observed(module, time_first=models.time_first(self.model)) as seen:
+        length = self.mask.shape[1]
+        with observed(module, time_first=models.time_first(self.model), length=length) as seen:
             logits = self(name, exact=True, dropout=dropout)
         return logits, seen[0]
 
@@ -228,22 +255,23 @@ class Passes:
             precision.check_weights(next(model.parameters()).dtype)
         computing = precision.compute_in("fp32" if exact else self._precision, self.mask.device)
         with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
-            logits: Tensor = model(**inputs).logits
+            logits = models.logits(model(**inputs))
         return logits if logits.dtype == torch.float64 else logits.float()
 
 
 @contextmanager
 def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
     """Dropout on or off inside; afterwards the model is in the mode it was in."""
-    before = model.training
-    if before == dropout:
+    if model.training == dropout:
         yield
         return
+    before = [(module, module.training) for module in model.modules()]  # a part may be in another mode than the whole
     model.train(dropout)
     try:
         yield
     finally:
-        model.train(before)
+        for module, training in before:
+            module.training = training
 
 
 def build(name: str, **config: Any) -> Method:
