@@ -27,6 +27,7 @@ _HEAD_DROPOUT_FIELDS = (
 _NOT_READ = frozenset({"labels", "task", "example_id"})  # what a batch says beside the model's inputs
 _READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head dropout the config does not declare
 _NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the last token has read the others
+_ENDED_BY_TOKENS = frozenset({"modernbert-decoder"})  # other decoders have no embedding block
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width) there
 
 
@@ -193,6 +194,24 @@ def _word_embeddings(model: Any) -> nn.Module:
     return found
 
 
+def check_takes_embeddings(model: nn.Module, width: int) -> None:
+    """Refuse a model in which the output of the embedding block cannot stand in for word embeddings.
+
+    Args:
+        width: of that output.
+    Raises: ValueError: for a model that needs its tokens too, or whose word embeddings have another width.
+    """
+    kind = _kind(inside_adapters(model))
+    if kind in _ENDED_BY_TOKENS:
+        raise ValueError(f"{kind} finds the end of a padded text by its tokens: use embedding='single'")
+    own: Any = getattr(embedding_site(model, "word"), "weight", None)
+    if own is not None and own.shape[-1] != width:
+        raise ValueError(
+            f"the embedding block of {kind} puts out vectors of width {width}, its word embeddings have "
+            f"{own.shape[-1]}: use embedding='single'"
+        )
+
+
 def time_first(model: nn.Module) -> bool:
     """Whether this architecture's embeddings come as ``(length, batch, width)``."""
     return _kind(inside_adapters(model)) in _TIME_FIRST
@@ -261,6 +280,8 @@ def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
     stacks = [module for module in base.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not stacks:
         raise ValueError(f"{kind} has no stack of layers to tell lower ones from upper ones")
+    depth = getattr(base.config, "num_hidden_layers", None)
+    stacks = [module for module in stacks if len(module) == depth] or stacks  # MarkupLM's largest list is no stack
     stack = max(stacks, key=lambda module: sum(parameter.numel() for parameter in module.parameters()))
     layers = [list(layer.parameters()) for layer in stack]
     inside = {id(parameter) for layer in layers for parameter in layer}

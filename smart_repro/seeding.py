@@ -39,9 +39,7 @@ class Streams:
         row: examples of the update before this micro-batch; None where that is not known.
     """
 
-    def __init__(
-        self, dropout: int = 0, noise: int = 0, step: int = 0, micro: int = 0, row: int | None = None
-    ) -> None:
+    def __init__(self, dropout: int = 0, noise: int = 0, step: int = 0, micro: int = 0, row: int | None = None) -> None:
         self.dropout = dropout
         self.noise = noise
         self.step = step

@@ -243,8 +243,15 @@ class Passes:
 
     def embedded_again(self, name: str, embeddings: Tensor) -> Tensor:
         """Logits of an exact pass that takes ``embeddings`` for word embeddings and embeds them once more."""
+        models.check_takes_embeddings(self.model, embeddings.shape[-1])
         inputs = {key: value for key, value in self._inputs.items() if key != "input_ids"}
-        return self._run(name, self.model, {**inputs, "inputs_embeds": embeddings}, exact=True, dropout=True)
+        try:
+            return self._run(name, self.model, {**inputs, "inputs_embeds": embeddings}, exact=True, dropout=True)
+        except TypeError as error:  # Longformer builds its global attention from input_ids
+            raise ValueError(
+                f"{type(models.inside_adapters(self.model)).__name__} does not take embeddings in place of tokens "
+                f"({error}): use embedding='single'"
+            ) from error
 
     def noise(self, width: int, dtype: torch.dtype) -> Tensor:
         """Standard normal ``(batch, length, width)``, zero on padding; the same for an example wherever it appears."""
