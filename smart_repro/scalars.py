@@ -15,6 +15,7 @@ from torch import Tensor
 from smart_repro.methods.base import Loss, Method
 
 FLUSH = 20  # updates whose scalars stay on the device before they are read, so that logging does not stall a GPU
+_UNPROVEN = 2  # updates in which a part may be 0 although nothing is wrong
 _SAME = frozenset({"step", "epoch", "lr", "gradient_norm"})  # scalars that every process has whole
 _POSITION = frozenset({"step", "epoch", "tokens"})
 
@@ -94,7 +95,8 @@ class Scalars:
     def check_signals(self, rows: Sequence[Row], *, last: bool) -> None:
         """Refuse a run in which a loss part that the method's options imply stays at exactly 0.
 
-        One update alone proves nothing: a teacher that equals the student at first gives a legitimate 0.
+        The first two updates prove nothing: a teacher equals the student at first, and still does after an update with
+        the learning rate 0 that a warm-up begins with.
 
         Args:
             rows: what :meth:`read` returned.
@@ -106,7 +108,7 @@ class Scalars:
                 self.largest[part] = max(self.largest[part], abs(row.get(part, 0.0)))
         self.updates += len(rows)
         silent = [part for part, value in self.largest.items() if value == 0]
-        if silent and (self.updates >= FLUSH or (last and self.updates > 1)):
+        if silent and (self.updates >= FLUSH or (last and self.updates > _UNPROVEN)):
             raise MissingSignalError(
                 f"{', '.join(silent)} was exactly 0 over the first {self.updates} updates, although method "
                 f"{self._method.name!r} with these options should give a signal; check the model, radius and precision"

@@ -44,10 +44,10 @@ def test_a_loss_that_is_not_finite(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("updates", "last", "refused"),
-    [(1, True, False), (2, True, True), (FLUSH - 1, False, False), (FLUSH, False, True)],
+    [(1, True, False), (2, True, False), (3, True, True), (FLUSH - 1, False, False), (FLUSH, False, True)],
 )
 def test_a_part_that_stays_at_zero(updates: int, last: bool, refused: bool) -> None:
-    """One update proves nothing, and neither do the first few of a longer run."""
+    """Two updates prove nothing, and neither do the first few of a longer run."""
     scalars = Scalars(ALONE, build("smoothness"))
     rows = [{"step": float(step), "loss": 1.0, "smoothness": 0.0} for step in range(1, updates + 1)]
     if not refused:
