@@ -39,6 +39,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "squeezebert": {"embedding_size": 32},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "gptj": {"rotary_dim": 8},
+    "mobilebert": {"initializer_range": 0.02},  # it has no normalisation: wider weights saturate it
     "t5": {"decoder_start_token_id": 0},
     "xmod": {"default_language": "en_XX"},
     "luke": {"entity_vocab_size": 10, "entity_emb_size": 16},
