@@ -8,6 +8,7 @@ from torch import nn
 
 from smart_repro.encoding import Encoded
 from smart_repro.models import inputs
+from smart_repro.models import logits as logits_of
 from smart_repro.precision import compute_in
 
 
@@ -26,7 +27,7 @@ def predict(model: nn.Module, data: Encoded, *, tokens: int = 4096, precision: s
         for rows in _batches(order, data.lengths, tokens):
             batch = data.batch(rows, device)
             with compute_in(precision, device):
-                output = model(**inputs(model, batch)).logits.float().cpu().numpy()
+                output = logits_of(model(**inputs(model, batch))).float().cpu().numpy()
             logits.update(zip(rows.tolist(), output, strict=True))
     finally:
         model.train(was_training)

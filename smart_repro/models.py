@@ -27,6 +27,7 @@ _HEAD_DROPOUT_FIELDS = (
 _NOT_READ = frozenset({"labels", "task", "example_id"})  # what a batch says beside the model's inputs
 _READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head dropout the config does not declare
 _NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the last token has read the others
+_ENDED_BY_TOKENS = frozenset({"modernbert-decoder"})  # other decoders have no embedding block
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width) there
 
 
@@ -60,6 +61,7 @@ def load(
     if head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
     config = AutoConfig.from_pretrained(name, revision=revision, num_labels=num_labels)
+    config.problem_type = None  # an earlier task's: the number of outputs says which one this is
     _check_head(config, head)
     _cut_layers(config, layers)
     _set_dropout(config, _DROPOUT_FIELDS, dropout, "encoder dropout")
@@ -119,14 +121,13 @@ def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
 
     Raises: ValueError: for multi-label or token-level labels, which none of the methods defines.
     """
-    bare = unwrapped(model)
-    if isinstance(bare, MultiTask):
-        outputs = bare.outputs[bare.name_of(batch)]
-    else:
-        outputs = getattr(getattr(bare, "config", None), "num_labels", None)
+    bare = inside_adapters(model)
+    config = getattr(bare, "config", None)
+    outputs = bare.outputs[bare.name_of(batch)] if isinstance(bare, MultiTask) else getattr(config, "num_labels", None)
     if outputs is None:
         raise ValueError("the model does not say how many outputs it has: give it an attribute config with num_labels "
                          "(1 for regression), as every Hugging Face classifier has")  # fmt: skip
+    _check_problem_type(getattr(config, "problem_type", None), outputs)
     labels = batch["labels"]
     if labels.dim() > 1 and labels.numel() != len(labels):
         raise ValueError(f"one label per text is needed, got labels of shape {tuple(labels.shape)}: multi-label and "
@@ -145,19 +146,39 @@ def embedding_site(model: nn.Module, site: str) -> nn.Module:
     """
     if site not in SITES:
         raise ValueError(f"site must be one of {', '.join(SITES)}, got {site!r}")
-    bare = unwrapped(model)
-    kind = getattr(bare.config, "model_type", type(bare).__name__)
-    if getattr(bare.config, "is_encoder_decoder", False):
-        raise ValueError(
-            f"{kind} shares one embedding between encoder and decoder, so a perturbation would enter twice: "
-            "use an encoder such as BERT or RoBERTa"
-        )
+    bare = inside_adapters(model)
+    kind = _kind(bare)
     if site == "word":
-        return _word_embeddings(bare)
-    module = getattr(getattr(bare, "base_model", bare), "embeddings", None)
+        return _word_embeddings(bare.get_encoder() if _has_decoder(bare) else bare)
+    module = getattr(encoder(bare), "embeddings", None)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{kind} has no embedding block to perturb: use site='word'")
+    if _learns_prompts(model):
+        raise ValueError("the model's learned prompt enters the embedding block with the text: use site='word'")
     return module
+
+
+def _kind(model: Any) -> str:
+    return getattr(getattr(model, "config", None), "model_type", None) or type(model).__name__
+
+
+def _has_decoder(model: Any) -> bool:
+    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
+
+
+def _learns_prompts(model: Any) -> bool:
+    configs = getattr(unwrapped(model), "peft_config", None)
+    return isinstance(configs, Mapping) and any(config.is_prompt_learning for config in configs.values())
+
+
+def _check_problem_type(problem_type: str | None, outputs: int) -> None:
+    expected = "regression" if outputs == 1 else "single_label_classification"
+    if problem_type not in (None, expected):
+        raise ValueError(
+            f"config.problem_type is {problem_type!r}, but the model has {outputs} output{'s' if outputs > 1 else ''}, "
+            f"which means {expected}: set model.config.problem_type = None, or load the model with the num_labels of "
+            "your task (multi-label tasks and regression on several targets are not covered)"
+        )
 
 
 def _word_embeddings(model: Any) -> nn.Module:
@@ -173,9 +194,27 @@ def _word_embeddings(model: Any) -> nn.Module:
     return found
 
 
+def check_takes_embeddings(model: nn.Module, width: int) -> None:
+    """Refuse a model in which the output of the embedding block cannot stand in for word embeddings.
+
+    Args:
+        width: of that output.
+    Raises: ValueError: for a model that needs its tokens too, or whose word embeddings have another width.
+    """
+    kind = _kind(inside_adapters(model))
+    if kind in _ENDED_BY_TOKENS:
+        raise ValueError(f"{kind} finds the end of a padded text by its tokens: use embedding='single'")
+    own: Any = getattr(embedding_site(model, "word"), "weight", None)
+    if own is not None and own.shape[-1] != width:
+        raise ValueError(
+            f"the embedding block of {kind} puts out vectors of width {width}, its word embeddings have "
+            f"{own.shape[-1]}: use embedding='single'"
+        )
+
+
 def time_first(model: nn.Module) -> bool:
     """Whether this architecture's embeddings come as ``(length, batch, width)``."""
-    return getattr(unwrapped(model).config, "model_type", None) in _TIME_FIRST
+    return _kind(inside_adapters(model)) in _TIME_FIRST
 
 
 def unwrapped(model: Any) -> Any:
@@ -185,10 +224,46 @@ def unwrapped(model: Any) -> Any:
     return model
 
 
+def inside_adapters(model: Any) -> Any:
+    """Return the classifier itself, inside data-parallel wrappers and a wrapper of peft.
+
+    Its parameters include adapters that peft put into its layers; a learned prompt stands outside.
+    """
+    bare = unwrapped(model)
+    return bare.get_base_model() if hasattr(bare, "peft_config") and hasattr(bare, "get_base_model") else bare
+
+
+def encoder(model: nn.Module) -> Any:
+    """Return the pre-trained part of a classifier; the model itself where it does not tell it from its head."""
+    bare = inside_adapters(model)
+    return getattr(bare, "base_model", bare)
+
+
+def logits(output: Any) -> Tensor:
+    """Return the logits of a model that was called without labels, whatever form its output has.
+
+    Args:
+        output: a ``ModelOutput``, a dictionary with ``logits``, or a tuple that begins with them.
+    Raises: ValueError: for anything else.
+    """
+    if isinstance(output, Mapping):
+        value = output.get("logits")
+    elif isinstance(output, tuple) and not hasattr(output, "logits"):
+        value = output[0] if output else None
+    else:
+        value = getattr(output, "logits", None)
+    if not isinstance(value, Tensor):
+        raise ValueError(
+            f"the model's output has no logits, it is of type {type(output).__name__}: return an object with an "
+            "attribute logits, a dictionary with the key logits, or a tuple that begins with them"
+        )
+    return value
+
+
 def head_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The parameters outside the pre-trained encoder: what starts at random."""
-    encoder = {id(parameter) for parameter in unwrapped(model).base_model.parameters()}
-    return [parameter for parameter in model.parameters() if id(parameter) not in encoder]
+    inside = {id(parameter) for parameter in encoder(model).parameters()}
+    return [parameter for parameter in model.parameters() if id(parameter) not in inside]
 
 
 def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
@@ -199,12 +274,14 @@ def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
 
     Raises: ValueError: for an architecture without one stack of layers.
     """
-    base, kind = unwrapped(model).base_model, unwrapped(model).config.model_type
-    if getattr(base.config, "is_encoder_decoder", False):
+    base, kind = encoder(model), _kind(inside_adapters(model))
+    if _has_decoder(base):
         raise ValueError(f"{kind} has two stacks of layers: use an encoder such as BERT or RoBERTa")
     stacks = [module for module in base.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not stacks:
         raise ValueError(f"{kind} has no stack of layers to tell lower ones from upper ones")
+    depth = getattr(base.config, "num_hidden_layers", None)
+    stacks = [module for module in stacks if len(module) == depth] or stacks  # MarkupLM's largest list is no stack
     stack = max(stacks, key=lambda module: sum(parameter.numel() for parameter in module.parameters()))
     layers = [list(layer.parameters()) for layer in stack]
     inside = {id(parameter) for layer in layers for parameter in layer}
@@ -260,4 +337,13 @@ def _head_dropout(config: Any, rate: float | None) -> float:
     return found if found is not None else getattr(config, "hidden_dropout_prob", 0.1)
 
 
-__all__ = ["embedding_site", "head_parameters", "layer_groups", "load", "load_multitask", "target"]
+__all__ = [
+    "embedding_site",
+    "encoder",
+    "head_parameters",
+    "layer_groups",
+    "load",
+    "load_multitask",
+    "logits",
+    "target",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -99,8 +99,17 @@ def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
     return gradient / norm.clamp_min(torch.finfo(gradient.dtype).tiny)
 
 
+def _parts(output: Any) -> tuple[Tensor, tuple[Any, ...]]:
+    """Split what an embedding module puts out: vectors, and what some put out beside them (I-BERT its scale)."""
+    return (output[0], output[1:]) if isinstance(output, tuple) else (output, ())
+
+
+def _joined(vectors: Tensor, rest: tuple[Any, ...]) -> Any:
+    return (vectors, *rest) if rest else vectors
+
+
 @contextmanager
-def observed(module: nn.Module, *, time_first: bool = False) -> Iterator[list[Tensor]]:
+def observed(module: nn.Module, *, time_first: bool = False, length: int | None = None) -> Iterator[list[Tensor]]:
     """Collect the outputs of ``module`` while inside: the embeddings a pass used, still part of its graph.
 
     Where the embeddings are frozen their output becomes a leaf that requires a gradient, so that an ascent can start
@@ -108,14 +117,20 @@ def observed(module: nn.Module, *, time_first: bool = False) -> Iterator[list[Te
 
     Args:
         time_first: whether ``module`` puts out ``(length, batch, width)``; what is collected is batch first.
+        length: tokens per text; what a model appends inside (Longformer pads to its attention window) is left out.
     """
     seen: list[Tensor] = []
 
-    def collect(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and not output.requires_grad:
-            output.requires_grad_()
-        seen.append(output.transpose(0, 1) if time_first else output)
-        return seen[-1].transpose(0, 1) if time_first else output  # so that what was collected lies on the model's path
+    def collect(_module: nn.Module, _args: object, output: Any) -> Any:
+        vectors, rest = _parts(output)
+        if torch.is_grad_enabled() and not vectors.requires_grad:
+            vectors.requires_grad_()
+        batch_first = vectors.transpose(0, 1) if time_first else vectors
+        longer = length is not None and batch_first.shape[1] > length
+        seen.append(batch_first[:, :length] if longer else batch_first)
+        # what was collected has to lie on the model's own path, or no gradient would reach it
+        used = torch.cat([seen[-1], batch_first[:, length:]], 1) if longer else seen[-1]
+        return _joined(used.transpose(0, 1) if time_first else used, rest)
 
     handle = module.register_forward_hook(collect)
     try:
@@ -126,14 +141,27 @@ def observed(module: nn.Module, *, time_first: bool = False) -> Iterator[list[Te
 
 @contextmanager
 def shifted(module: nn.Module, delta: Tensor, *, time_first: bool = False) -> Iterator[None]:
-    """Add ``delta`` to what ``module`` puts out while inside. The input is embedded once, as in the clean pass.
+    """Add ``delta`` to what ``module`` puts out first while inside. The input is embedded once, as in the clean pass.
+
+    Only the first output is shifted: an encoder and a decoder may share one module, and the encoder comes first.
 
     Args:
-        delta: ``(batch, length, width)``.
+        delta: ``(batch, length, width)``; tokens that the model appends inside are not shifted.
         time_first: whether ``module`` puts out ``(length, batch, width)``.
     """
-    offset = delta.transpose(0, 1) if time_first else delta
-    handle = module.register_forward_hook(lambda _module, _args, output: output + offset)
+    first = True
+
+    def add(_module: nn.Module, _args: object, output: Any) -> Any:
+        nonlocal first
+        if not first:
+            return output
+        first = False
+        vectors, rest = _parts(output)
+        appended = vectors.shape[0 if time_first else 1] - delta.shape[1]
+        offset = nn.functional.pad(delta, (0, 0, 0, appended)) if appended > 0 else delta
+        return _joined(vectors + (offset.transpose(0, 1) if time_first else offset), rest)
+
+    handle = module.register_forward_hook(add)
     try:
         yield
     finally:

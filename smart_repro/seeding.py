@@ -6,7 +6,7 @@ the draw, not from the order in which draws happen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 
@@ -36,17 +36,19 @@ class Streams:
         noise: seed of the perturbations' starting points.
         step: updates finished before the current one.
         micro: number of the micro-batch within the update, counted over all processes.
+        row: examples of the update before this micro-batch; None where that is not known.
     """
 
-    def __init__(self, dropout: int = 0, noise: int = 0, step: int = 0, micro: int = 0) -> None:
+    def __init__(self, dropout: int = 0, noise: int = 0, step: int = 0, micro: int = 0, row: int | None = None) -> None:
         self.dropout = dropout
         self.noise = noise
         self.step = step
         self.micro = micro
+        self.row = row
 
     def here(self) -> Streams:
         """A copy that stays at the present position."""
-        return Streams(self.dropout, self.noise, self.step, self.micro)
+        return Streams(self.dropout, self.noise, self.step, self.micro, self.row)
 
     def masks(self, name: str, device: torch.device) -> AbstractContextManager[None]:
         """Context in which dropout draws the masks of the pass ``name``: the same name gives the same masks."""
@@ -56,14 +58,19 @@ class Streams:
         """Standard normal ``(batch, length, width)``, zero where ``mask`` is 0.
 
         Each example draws from its own generator, for its real tokens only: the numbers do not depend on what else is
-        in the batch, nor on the padding. Without ``example_ids`` the row's place in the batch stands in for them.
+        in the batch, nor on the padding. Without ``example_ids`` the row's position in the whole update stands in for
+        them, or, where that is not known, its position in the micro-batch.
         """
         noise = torch.zeros(*mask.shape, width, dtype=dtype, device=mask.device)
-        ids = range(len(mask)) if example_ids is None else example_ids.tolist()
-        place = self.micro if example_ids is None else -1
+        place, ids = self._rows(len(mask)) if example_ids is None else (-1, example_ids.tolist())
         drawn = []
         for tokens, example in zip(mask.count_nonzero(dim=1).tolist(), ids, strict=True):
             generator = torch.Generator(mask.device).manual_seed(derive(self.noise, "noise", self.step, place, example))
             drawn.append(torch.randn(tokens, width, generator=generator, dtype=dtype, device=mask.device))
         noise[mask.bool()] = torch.cat(drawn)  # at once: on a GPU every look at the mask waits for it
         return noise
+
+    def _rows(self, rows: int) -> tuple[int | str, Sequence[int]]:
+        if self.row is None:
+            return self.micro, range(rows)
+        return "row", range(self.row, self.row + rows)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +16,9 @@ from torch import Tensor, nn
 from smart_repro import optim, precision
 from smart_repro.checkpoint import Checkpoint
 from smart_repro.encoding import Encoded, Mixed
-from smart_repro.methods.base import Loss, Method
+from smart_repro.methods.base import Method
 from smart_repro.sampler import pieces
-
-_SAME = frozenset({"step", "epoch", "lr", "gradient_norm"})  # scalars that every process has whole
-FLUSH = 20  # updates whose scalars stay on the device before they are read, so that logging does not stall a GPU
-
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite; the message says at which update and shows its parts."""
-
-
-class MissingSignalError(RuntimeError):
-    """A part of the objective was exactly 0 over the first updates, although the method's options imply a signal."""
+from smart_repro.scalars import FLUSH, MissingSignalError, NonFiniteLossError, Scalars
 
 
 class Interrupted(Exception):  # noqa: N818  (not an error: somebody asked for it)
@@ -160,8 +149,7 @@ class _Loop:
         self.trained = [p for group in optimizer.param_groups for p in group["params"]]
         self.step = 0
         self._asked_to_stop = False
-        self.pending: list[dict[str, Tensor | float]] = []
-        self.signals: dict[str, float] = dict.fromkeys(method.expected_signals(), 0.0)
+        self.scalars = Scalars(self.accelerator, method)
         self._epoch_batches: tuple[int, list[np.ndarray]] | None = None
 
     # -- the loop ---
@@ -171,7 +159,7 @@ class _Loop:
             last = self.step == self.plan.total
             epoch = self.plan.ends_epoch(self.step)
             stopping, saving = self._agreed(*self._wishes(should_stop, last))
-            if len(self.pending) == FLUSH or last or epoch or saving or stopping:
+            if len(self.scalars) == FLUSH or last or epoch or saving or stopping:
                 self._flush()
             if epoch or last:
                 self._report_epoch(epoch or math.ceil(self.step / self.plan.per_epoch), last)
@@ -202,23 +190,23 @@ class _Loop:
         weights = [len(piece) / len(rows) for _, piece in mine]
         if not mine:  # fewer examples than processes: take part in the joint gradient, with weight 0
             mine, weights = [(len(micros), rows[:1])], [0.0]
-        scalars: dict[str, Tensor] = {}
         for number, ((index, piece), share) in enumerate(zip(mine, weights, strict=True)):
             self.method.begin(index, replay, self.step)
             batch = self.data.batch(piece, self.accelerator.device)
             with nullcontext() if number == len(mine) - 1 else self.accelerator.no_sync(self.model):
                 loss = self.method.backward(self.model, batch, self._sender(share))
-            _accumulate(scalars, loss, share)
+            self.scalars.add(loss, share)
+        more: dict[str, Tensor | float] = {}
         if self.config.clip is not None:
-            scalars["gradient_norm"] = self.accelerator.clip_grad_norm_(self.trained, self.config.clip)
+            more["gradient_norm"] = self.accelerator.clip_grad_norm_(self.trained, self.config.clip)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.method.after_step(self.bare, self.step)
         tokens = sum(int(self.data.lengths[piece].max()) * len(piece) for _, piece in mine)
-        fixed = {"step": self.step, "epoch": self.step / self.plan.per_epoch, "lr": rate, "tokens": tokens}
-        self.pending.append({**fixed, **scalars})
+        position = {"step": self.step, "epoch": self.step / self.plan.per_epoch, "lr": rate, "tokens": tokens}
+        self.scalars.close(position, **more)
 
     def _sender(self, share: float) -> Callable[[Tensor], None]:
         """Sends a micro-batch's loss back, so that an update's gradient is the mean over all its examples."""
@@ -234,43 +222,13 @@ class _Loop:
 
     # -- reporting ---
     def _flush(self) -> None:
-        rows = self._joint([{name: float(value) for name, value in row.items()} for row in self.pending])
-        self.pending = []
+        rows = self.scalars.read()
         for row in rows:
             row["step"] = int(row["step"])
             row["tokens"] = int(row["tokens"])
         if self.accelerator.is_main_process:
             self.observer.steps(rows, self.plan.total)
-        self._check(rows)
-
-    def _joint(self, rows: list[dict[str, float]]) -> list[dict[str, float]]:
-        """Each process saw its share of the examples: put together what they found."""
-        if self.accelerator.num_processes == 1 or not rows:
-            return rows
-        values = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64, device=self.accelerator.device)
-        parts = self.accelerator.gather(values.unsqueeze(0)).cpu()
-        joined: dict[str, Tensor] = {"max": parts.amax(0), "same": parts[0], "sum": parts.sum(0)}
-        kinds = ["max" if name.startswith("max_") else "same" if name in _SAME else "sum" for name in rows[0]]
-        return [
-            {name: float(joined[kind][i, j]) for j, (name, kind) in enumerate(zip(row, kinds, strict=True))}
-            for i, row in enumerate(rows)
-        ]
-
-    def _check(self, rows: list[dict[str, float]]) -> None:
-        for row in rows:
-            if not math.isfinite(row["loss"]):
-                parts = ", ".join(
-                    f"{name}={value:.4g}" for name, value in row.items() if name not in ("step", "epoch", "tokens")
-                )
-                raise NonFiniteLossError(f"the loss is not finite at update {int(row['step'])}: {parts}")
-            for part in self.signals:
-                self.signals[part] = max(self.signals[part], abs(row.get(part, 0.0)))
-        silent = sorted(part for part, seen in self.signals.items() if seen == 0)
-        if silent and rows and (rows[-1]["step"] >= FLUSH or self.step == self.plan.total):
-            raise MissingSignalError(
-                f"{', '.join(silent)} was exactly 0 over the first {int(rows[-1]['step'])} updates, although method "
-                f"{self.method.name!r} with these options should give a signal; check the model, radius and precision"
-            )
+        self.scalars.check(rows, last=self.step == self.plan.total)
 
     def _report_epoch(self, epoch: int, last: bool) -> None:
         if self.accelerator.is_main_process:
@@ -289,7 +247,7 @@ class _Loop:
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
                 "method": self.method.state_dict(),
-                "signals": self.signals,
+                "signals": self.scalars.largest,
             }
         )
 
@@ -301,18 +259,9 @@ class _Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.method.load_state_dict(state["method"])
-        self.signals = state["signals"]
         self.step = state["step"]
+        self.scalars.largest, self.scalars.updates = state["signals"], self.step
         self.observer.resumed(self.step)
-
-
-def _accumulate(scalars: dict[str, Tensor], loss: Loss, share: float) -> None:
-    values: Iterator[tuple[str, Any]] = iter({"loss": loss.total.detach(), **loss.parts, **loss.info}.items())
-    for name, value in values:
-        if name.startswith("max_"):
-            scalars[name] = torch.maximum(scalars[name], value) if name in scalars else value
-        else:
-            scalars[name] = scalars.get(name, 0.0) + share * value
 
 
 __all__ = [

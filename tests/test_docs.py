@@ -56,10 +56,10 @@ def links(page: Path) -> Iterator[tuple[str, str]]:
             yield path, anchor
 
 
-@pytest.mark.parametrize("page", ["methods.md", "tasks.md", "api.md", "full-scale.md"])
+@pytest.mark.parametrize("page", ["methods.md", "tasks.md", "api.md", "full-scale.md", "trainer.md"])
 def test_a_generated_page_is_up_to_date(page: str) -> None:
     generate = module(ROOT / "docs" / "_scripts" / "generate.py")
-    assert set(generate.PAGES) == {"methods.md", "tasks.md", "api.md", "full-scale.md"}
+    assert set(generate.PAGES) == {"methods.md", "tasks.md", "api.md", "full-scale.md", "trainer.md"}
     assert (ROOT / "docs" / page).read_text(encoding="utf-8") == generate.PAGES[page](), (
         "run: python docs/_scripts/generate.py"
     )

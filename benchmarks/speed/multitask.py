@@ -63,7 +63,7 @@ def _seconds(side: _Loop) -> float:
     side._update()
     spent = time.process_time() - began
     gc.enable()
-    side.pending.clear()
+    side.scalars.discard()
     return spent
 
 

@@ -72,6 +72,8 @@ class Method:
         self.updates_per_epoch: int | None = None  # None: the loop did not say
         self._task_loss: TaskLoss | None = None
         self._has_position = False  # whether the loop calls ``begin``
+        self._watched: nn.Parameter | None = None  # shows whether the optimiser has moved the weights
+        self._version: int | None = None  # of the watched parameter, in the passes since the last ``after_step``
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
@@ -82,6 +84,8 @@ class Method:
             task_loss: replaces cross-entropy / squared error: ``task_loss(logits, labels) -> scalar mean``.
         """
         self._task_loss = task_loss
+        *_, self._watched = model.parameters()
+        self._version = None
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
         """Optimiser groups; by default weight decay on matrices only, as official BERT has it."""
@@ -119,7 +123,8 @@ class Method:
     def after_step(self, model: nn.Module, step: int) -> None:
         """After each optimiser update; ``step`` counts finished updates from 1."""
         if not self._has_position:
-            self.streams.step, self.streams.micro = step, 0
+            self.streams.step, self.streams.micro, self.streams.row = step, 0, 0
+        self._version = None
 
     def eval_model(self, model: nn.Module) -> nn.Module:
         """What is evaluated and saved: the student, unless the paper says otherwise."""
@@ -141,13 +146,33 @@ class Method:
         """Open the forward passes of the next micro-batch; to be called once for each.
 
         In a loop that never calls :meth:`begin` this is what moves the position of the random numbers on.
+
+        Raises: ValueError: before ``setup``, or if the optimiser moved the weights and ``after_step`` was not called.
         """
+        self._check_order()
         if self.exact:
             precision.check_weights(next(model.parameters()).dtype)
+        if not self._has_position:
+            self.streams.row = self.streams.row or 0
         passes = Passes(model, batch, self.streams, "fp32" if self.exact else self.precision)
         if not self._has_position:
             self.streams.micro += 1
+            self.streams.row += len(passes.mask)
         return passes
+
+    def _check_order(self) -> None:
+        if self._watched is None:
+            raise ValueError(
+                f"method {self.name!r} has not been set up: call setup(model, total_steps) before the first batch; a "
+                "subclass that overrides setup has to call super().setup"
+            )
+        version = self._watched._version
+        if not self._has_position and self._version not in (None, version):
+            raise ValueError(
+                f"the weights have changed since the last batch, but method {self.name!r} does not know: call "
+                "after_step(model, step) after each optimizer.step(), with step counted from 1"
+            )
+        self._version = version
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
         """Cross-entropy or squared error, averaged over the batch, in float32."""
@@ -159,7 +184,7 @@ class Method:
             return self._task_loss(logits, labels)
         if passes.target == "regression":
             return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype).view(-1))
-        return F.cross_entropy(logits, labels.view(-1))
+        return F.cross_entropy(logits, labels.view(-1).long())
 
     def expected_signals(self) -> frozenset[str]:
         """Loss parts that must not stay at exactly 0; a control that may be zero leaves its part out."""
@@ -212,7 +237,8 @@ class Passes:
         """
         self._require_float32()
         module = models.embedding_site(self.model, site)
-        with observed(module, time_first=models.time_first(self.model)) as seen:
+        length = self.mask.shape[1]
+        with observed(module, time_first=models.time_first(self.model), length=length) as seen:
             logits = self(name, dropout=dropout)
         return logits, seen[0]
 
@@ -242,11 +268,18 @@ class Passes:
     def embedded_again(self, name: str, embeddings: Tensor) -> Tensor:
         """Compute logits with ``embeddings`` in place of word embeddings, so that they are embedded once more.
 
-        Raises: ValueError: if the passes are not float32.
+        Raises: ValueError: if the passes are not float32, or the model does not take embeddings in place of tokens.
         """
         self._require_float32()
+        models.check_takes_embeddings(self.model, embeddings.shape[-1])
         inputs = {key: value for key, value in self._inputs.items() if key != "input_ids"}
-        return self._run(name, self.model, {**inputs, "inputs_embeds": embeddings}, dropout=True)
+        try:
+            return self._run(name, self.model, {**inputs, "inputs_embeds": embeddings}, dropout=True)
+        except TypeError as error:  # Longformer builds its global attention from input_ids
+            raise ValueError(
+                f"{type(models.inside_adapters(self.model)).__name__} does not take embeddings in place of tokens "
+                f"({error}): use embedding='single'"
+            ) from error
 
     def noise(self, width: int, dtype: torch.dtype) -> Tensor:
         """Standard normal ``(batch, length, width)``, zero on padding; the same for an example wherever it appears."""
@@ -263,22 +296,23 @@ class Passes:
     def _run(self, name: str, model: nn.Module, inputs: dict[str, Tensor], *, dropout: bool) -> Tensor:
         computing = precision.compute_in(self._precision, self.mask.device)
         with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
-            logits: Tensor = model(**inputs).logits
+            logits = models.logits(model(**inputs))
         return logits if logits.dtype == torch.float64 else logits.float()
 
 
 @contextmanager
 def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
     """Dropout on or off inside; afterwards the model is in the mode it was in."""
-    before = model.training
-    if before == dropout:
+    if model.training == dropout:
         yield
         return
+    before = [(module, module.training) for module in model.modules()]  # a part may be in another mode than the whole
     model.train(dropout)
     try:
         yield
     finally:
-        model.train(before)
+        for module, training in before:
+            module.training = training
 
 
 def check_choices(config: Any, choices: Mapping[str, Sequence[str]]) -> None:

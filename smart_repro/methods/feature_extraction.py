@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from smart_repro.methods.base import Loss, Method, TaskLoss, dropping, register
-from smart_repro.models import head_parameters, unwrapped
+from smart_repro.models import encoder, head_parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +37,11 @@ class FeatureExtraction(Method):
         super().setup(model, total_steps, task_loss=task_loss)
         if not head_parameters(model):
             raise ValueError("this model has no parameter outside its encoder: feature extraction would train nothing")
-        unwrapped(model).base_model.requires_grad_(False)
+        encoder(model).requires_grad_(False)
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
-        encoder = unwrapped(model).base_model
-        with dropping(encoder, encoder.training and self.config.encoder_dropout):
+        fixed = encoder(model)
+        with dropping(fixed, fixed.training and self.config.encoder_dropout):
             return super().loss(model, batch)
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from smart_repro.methods.base import Method, TaskLoss, register
-from smart_repro.models import layer_groups, unwrapped
+from smart_repro.models import inside_adapters, layer_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class FreezeLower(Method):
         super().setup(model, total_steps, task_loss=task_loss)
         groups = layer_groups(model)
         layers = len(groups) - 2
-        if layers != unwrapped(model).config.num_hidden_layers:
+        if layers != inside_adapters(model).config.num_hidden_layers:
             raise ValueError(
                 "the layers of this model share their weights, so none can be frozen alone: use another model"
             )

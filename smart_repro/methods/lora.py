@@ -11,6 +11,7 @@ Deviations:
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from smart_repro.methods.base import Method, TaskLoss, register
 from smart_repro.models import head_parameters, unwrapped
 from smart_repro.seeding import derive, seeded
 
+_MARK = "_added_by_lora"  # attribute of an added module: the options it was made with
 # what peft's own table leaves out
 _MODULES = {"albert": ("query", "value"), "distilbert": ("q_lin", "v_lin"), "modernbert": ("Wqkv",)}
 
@@ -45,6 +47,9 @@ class Lora(Method):
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
         super().setup(model, total_steps, task_loss=task_loss)
+        if _continues(model, self.config):
+            return
+        _refuse_adapters(model)
         head = head_parameters(model)
         modules = self._modules(unwrapped(model).config.model_type)
         with seeded(derive(self.streams.noise, "lora"), torch.device("cpu")):
@@ -65,6 +70,38 @@ class Lora(Method):
     @classmethod
     def cost(cls, config: Any) -> float:
         return 2.0
+
+
+def is_addition(module: nn.Module) -> bool:
+    """Return whether the method put this module into a model; an adapter of the user's own is none."""
+    return hasattr(module, _MARK)
+
+
+def _continues(model: nn.Module, config: LoraConfig) -> bool:
+    """Return whether the model has the additions of an earlier run, which then goes on. Refuse other options."""
+    earlier = [getattr(module, _MARK) for module in model.modules() if is_addition(module)]
+    if any(config != each for each in earlier):
+        raise ValueError(f"the model has the additions of {earlier[0]}, this run asks for {config}: load it anew")
+    return bool(earlier)
+
+
+def merged(model: nn.Module) -> nn.Module:
+    """Copy ``model`` with the method's additions merged into the matrices they were added to."""
+    copied = copy.deepcopy(model)
+    for name, module in list(copied.named_modules()):
+        if is_addition(module):
+            addition: Any = module
+            addition.merge()
+            copied.set_submodule(name, addition.get_base_layer())
+    return copied
+
+
+def _refuse_adapters(model: nn.Module) -> None:
+    if hasattr(unwrapped(model), "peft_config") or any(hasattr(module, "base_layer") for module in model.modules()):
+        raise ValueError(
+            "the model has adapters of peft already, and method 'lora' adds its own: train yours with another method, "
+            "such as 'vanilla', or pass the model without them"
+        )
 
 
 def _peft() -> Any:
@@ -90,3 +127,6 @@ def _inject(model: nn.Module, config: LoraConfig, modules: list[str]) -> None:
     except ValueError as error:
         names = ", ".join(modules)
         raise ValueError(f"lora found no matrix it can add to among the modules named {names}: {error}") from error
+    for module in model.modules():
+        if hasattr(module, "base_layer"):
+            setattr(module, _MARK, config)

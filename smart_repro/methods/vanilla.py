@@ -40,4 +40,4 @@ class Vanilla(Method):
             raise ValueError(
                 "label_smoothing applies to cross-entropy only; leave it at 0 for regression or a loss of your own"
             )
-        return F.cross_entropy(logits, passes.batch["labels"].view(-1), label_smoothing=smoothing)
+        return F.cross_entropy(logits, passes.batch["labels"].view(-1).long(), label_smoothing=smoothing)

@@ -1,0 +1,91 @@
+"""A plain PyTorch loop without the Trainer: what works without further ado, and what gets one clear sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from smart_repro.methods import METHODS, Method, build
+
+Tiny = Callable[..., nn.Module]
+Batch = Callable[..., dict[str, Tensor]]
+
+
+def names() -> list[str]:
+    return [name for name in METHODS if name != "lora"]
+
+
+def optimizer_for(method: Method, model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD([group for group in method.param_groups(model, 0.1, 0.0) if group["params"]])
+
+
+@pytest.mark.parametrize("name", names())
+def test_loss_before_setup_is_refused(name: str, tiny: Tiny, batch: Batch) -> None:
+    with pytest.raises(ValueError, match=rf"method '{name.replace('+', '.')}' has not been set up: call setup"):
+        build(name).loss(tiny(), batch())
+
+
+@pytest.mark.parametrize("name", ["vanilla", "smart", "sda", "self-ensemble"])
+def test_an_update_without_after_step_is_refused(name: str, tiny: Tiny, batch: Batch) -> None:
+    """Two micro-batches of one update are fine; the pass after a forgotten ``after_step`` is not."""
+    method, model = build(name), tiny()
+    method.setup(model, 10)
+    optimizer = optimizer_for(method, model)
+    for _ in range(2):
+        method.backward(model, batch(), torch.Tensor.backward)
+    optimizer.step()
+    with pytest.raises(ValueError, match=r"the weights have changed since the last batch.*after_step\(model, step\)"):
+        method.backward(model, batch(), torch.Tensor.backward)
+    method.after_step(model, 1)
+    assert torch.isfinite(method.backward(model, batch(), torch.Tensor.backward).total)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8, torch.bool])
+@pytest.mark.parametrize("name", ["vanilla", "smart", "freelb"])
+def test_labels_of_other_integer_types(name: str, dtype: torch.dtype, tiny: Tiny, batch: Batch) -> None:
+    losses = []
+    for labels in (batch()["labels"], batch()["labels"].to(dtype), batch()["labels"].to(dtype).unsqueeze(-1)):
+        method, model = build(name), tiny()
+        method.setup(model, 10)
+        losses.append(method.loss(model, {**batch(), "labels": labels}).total.item())
+    assert losses[0] == losses[1] == losses[2]
+
+
+@pytest.mark.parametrize("name", ["vanilla", "smart", "freelb", "r-drop"])
+def test_a_model_in_evaluation_mode_trains_as_one_in_training_mode(name: str, tiny: Tiny, batch: Batch) -> None:
+    """``from_pretrained`` returns a model in evaluation mode; its own mode is restored afterwards."""
+    losses = []
+    for training in (True, False):
+        method, model = build(name), tiny().train(training)
+        method.setup(model, 10)
+        losses.append(method.backward(model, batch(), torch.Tensor.backward).total.item())
+        assert model.training is training
+    assert losses[0] == losses[1]
+
+
+def test_a_part_in_another_mode_than_the_whole_keeps_it(tiny: Tiny, batch: Batch) -> None:
+    method, model = build("smart"), tiny()
+    model.bert.embeddings.eval()  # type: ignore[union-attr, operator]
+    method.setup(model, 10)
+    method.loss(model, batch())
+    assert not model.bert.embeddings.training  # type: ignore[union-attr]
+    assert model.bert.encoder.training  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["freelb", "pgd", "smoothness", "r3f"])
+def test_noise_without_ids_does_not_depend_on_the_cut(name: str, tiny: Tiny, batch: Batch) -> None:
+    """1 x 6 = 2 + 4 rows, dropout off, float64: the gradients agree to 1e-9."""
+    gradients = []
+    whole = {key: value for key, value in batch().items() if key != "example_id"}
+    for cut in ([slice(0, 6)], [slice(0, 2), slice(2, 6)]):
+        method, model = build(name), tiny(dropout=0.0).double()
+        method.setup(model, 10)
+        for rows in cut:
+            piece = {key: value[rows] for key, value in whole.items()}
+            share = len(piece["labels"]) / 6
+            method.backward(model, piece, lambda loss, share=share: (loss * share).backward())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-9)
