@@ -183,7 +183,7 @@ class _Loop:
         return broadcast(torch.tensor(wishes, device=self.accelerator.device)).tolist()
 
     def _update(self) -> None:
-        rate = self.schedule.get_last_lr()[0]
+        rate = float(self.schedule.get_last_lr()[0])
         rows, replay = self._rows()
         micros = pieces(rows, self.config.accumulation * self.accelerator.num_processes)
         mine = list(enumerate(micros))[self.accelerator.process_index :: self.accelerator.num_processes]
@@ -205,7 +205,8 @@ class _Loop:
         self.step += 1
         self.method.after_step(self.bare, self.step)
         tokens = sum(int(self.data.lengths[piece].max()) * len(piece) for _, piece in mine)
-        position = {"step": self.step, "epoch": self.step / self.plan.per_epoch, "lr": rate, "tokens": tokens}
+        epoch = self.step / self.plan.per_epoch
+        position: dict[str, float] = {"step": self.step, "epoch": epoch, "lr": rate, "tokens": tokens}
         self.scalars.close(position, **more)
 
     def _sender(self, share: float) -> Callable[[Tensor], None]:

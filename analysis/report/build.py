@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import claims, curves, figures, redrawn, tables
+from analysis import claims, curves, figures, tables
 from analysis.comparison import compare
+from analysis.figures import redrawn
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.data import examples_of, page_data, run_line, to_script

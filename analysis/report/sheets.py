@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import curves, figures, redrawn, tables
+from analysis import curves, figures, tables
+from analysis.figures import redrawn
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log
 from analysis.schema import Column, Manifest
@@ -81,7 +82,7 @@ def sheets(
 
     Args:
         logged: by column id, of the columns that differ in their runs: :func:`analysis.curves.logged`.
-        drawings: the paper's own figures (:func:`analysis.redrawn.drawings`).
+        drawings: the paper's own figures (:func:`analysis.figures.redrawn.drawings`).
     """
     yield from map(_alone, drawings)
     yield from _of_cells(manifest, cells)

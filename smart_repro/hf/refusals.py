@@ -76,8 +76,8 @@ def refuse_arguments(args: TrainingArguments, method: Method) -> None:
         )
     if args.optim in _LAYERWISE:
         raise ValueError(
-            f"optim={args.optim.value} updates each layer inside the backward pass, but a method may need several "
-            "backward passes for one update: use an ordinary optimiser such as adamw_torch"
+            f"optim={OptimizerNames(args.optim).value} updates each layer inside the backward pass, but a method may "
+            "need several backward passes for one update: use an ordinary optimiser such as adamw_torch"
         )
     if args.label_names not in (None, ["labels"]):
         raise ValueError(

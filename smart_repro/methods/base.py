@@ -157,7 +157,7 @@ class Method:
         passes = Passes(model, batch, self.streams, "fp32" if self.exact else self.precision)
         if not self._has_position:
             self.streams.micro += 1
-            self.streams.row += len(passes.mask)
+            self.streams.row = (self.streams.row or 0) + len(passes.mask)
         return passes
 
     def _check_order(self) -> None:

@@ -14,7 +14,7 @@ from analysis import figures
 from analysis.cells import read_cell
 from analysis.comparison import compare
 from analysis.curves import read_logs
-from analysis.redrawn import LAYOUTS, Drawing, Study, drawings
+from analysis.figures.redrawn import LAYOUTS, Drawing, Study, drawings
 from analysis.report import write_report
 from analysis.results import Results
 from analysis.selection import selected
