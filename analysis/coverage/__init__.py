@@ -1,6 +1,6 @@
 """Proof of the tests themselves: studies without any true difference, and how often each test finds one.
 
-``python -m analysis.coverage OUT`` runs the published grid (about ten minutes on one core) and writes
+``python -m analysis.coverage OUT`` runs the published grid (about 25 minutes on one core) and writes
 ``coverage.csv`` and the figure of docs/statistics.md.
 
 ==============  =====================================================================
