@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -156,8 +156,7 @@ def verdicts(manifest: Manifest) -> str:
     return text + (f"\n\nNot run: {', '.join(left)}." if left else "")
 
 
-@dataclass(frozen=True)
-class Attacked:
+class Attacked(NamedTuple):
     """A contrast that was attacked: the planned seeds, the replications and the other learning rates."""
 
     sentence: str
