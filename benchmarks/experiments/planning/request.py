@@ -34,7 +34,7 @@ SEEDS_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(GridOptions, TuningOptions):
+class Request(TuningOptions, GridOptions):
     """The options ``plan``, ``run``, ``reproduce`` and ``check`` share, as typed, and the experiment they are about.
 
     Attributes:
