@@ -54,8 +54,15 @@ def paired_part(before: Sequence[float], now: Sequence[float], tolerance: float)
     return _drift(b.mean(), x.mean(), difference[worst], tolerance * abs(b[worst]), verdict)
 
 
-def paired_score(before: Sequence[float], now: Sequence[float], *, spread: float, tolerance: float,
-                 greater_is_better: bool = True, level: float = 0.95) -> Drift:  # fmt: skip
+def paired_score(
+    before: Sequence[float],
+    now: Sequence[float],
+    *,
+    spread: float,
+    tolerance: float,
+    greater_is_better: bool = True,
+    level: float = 0.95,
+) -> Drift:
     """A score at equal seeds: Student's interval of the mean difference over seeds.
 
     There is no correction for the number of scores: code that computes the same gives equal scores.
@@ -100,8 +107,9 @@ def unpaired_part(before: Sequence[float], now: Sequence[float], *, alarm: float
     return Drift(middle, new, new - middle, low, high, verdict)
 
 
-def unpaired_score(before: Sequence[float], now: Sequence[float], *, alarm: float, spread: float,
-                   greater_is_better: bool = True) -> Drift:  # fmt: skip
+def unpaired_score(
+    before: Sequence[float], now: Sequence[float], *, alarm: float, spread: float, greater_is_better: bool = True
+) -> Drift:
     """A score at any seeds: is the mean of the new runs below what the spread over seeds explains?
 
     The larger spread of both sides counts. A run now and then does not learn at all: among the new ones alone it would

@@ -18,10 +18,35 @@ if TYPE_CHECKING:
 
 MINUS = "\u2212"
 CSV_COLUMNS = [
-    "row", "column", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd", "difference", "low", "high", "p",
-    "n_pairs", "correlation", "against", "visible", "seeds_needed", "published", "published_difference",
-    "published_source", "ceiling", "collapsed", "missing", "reason", "identical", "floor", "undecided",
-]  # fmt: skip
+    "row",
+    "column",
+    "task",
+    "metric",
+    "split",
+    "n_seeds",
+    "n_items",
+    "mean",
+    "sd",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "n_pairs",
+    "correlation",
+    "against",
+    "visible",
+    "seeds_needed",
+    "published",
+    "published_difference",
+    "published_source",
+    "ceiling",
+    "collapsed",
+    "missing",
+    "reason",
+    "identical",
+    "floor",
+    "undecided",
+]
 HEADINGS = [
     "task",
     "method",
@@ -179,14 +204,16 @@ def _latex_tables(columns: str, head: Sequence[str], body: Sequence[str], captio
             "\\toprule",
             _latex_line(head),
             "\\midrule",
-            *(line.removeprefix("\\midrule\n") if n == 0 else line
-              for n, line in enumerate(body[start : start + LATEX_LINES])),
+            *(
+                line.removeprefix("\\midrule\n") if n == 0 else line
+                for n, line in enumerate(body[start : start + LATEX_LINES])
+            ),
             "\\bottomrule",
             "\\end{tabular}}",
             f"\\caption{{{latex(caption)}{' (continued)' if start else ''}}}",
             "\\end{table}",
             "",
-        ]  # fmt: skip
+        ]
     return found
 
 
@@ -239,11 +266,26 @@ def _no_formula(text: str) -> str:
 def latex(text: str) -> str:
     """Text with LaTeX's special characters escaped, and the few symbols tables use as commands."""
     special = {
-        "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-        "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "±": r"$\pm$", MINUS: "$-$", "<": r"\textless{}",
-        ">": r"\textgreater{}", "\n": " ", "\u25b2": r"$\uparrow$", "\u25bc": r"$\downarrow$",
-        "[": "{[}", "*": "{*}",  # after a line's end they would be its option
-    }  # fmt: skip
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "±": r"$\pm$",
+        MINUS: "$-$",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "\n": " ",
+        "\u25b2": r"$\uparrow$",
+        "\u25bc": r"$\downarrow$",
+        "[": "{[}",
+        "*": "{*}",  # after a line's end they would be its option
+    }
     return "".join(special.get(character, character) for character in text)
 
 

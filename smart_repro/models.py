@@ -15,8 +15,15 @@ from smart_repro.seeding import seeded
 
 HEADS = ("pooler", *POOLINGS)
 SITES = ("block", "word")
-_DROPOUT_FIELDS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout",
-                   "embedding_dropout", "mlp_dropout", "summary_last_dropout")  # fmt: skip
+_DROPOUT_FIELDS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+    "summary_last_dropout",
+)
 _HEAD_DROPOUT_FIELDS = (
     "classifier_dropout",
     "classifier_dropout_prob",
@@ -125,13 +132,17 @@ def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
     config = getattr(bare, "config", None)
     outputs = bare.outputs[bare.name_of(batch)] if isinstance(bare, MultiTask) else getattr(config, "num_labels", None)
     if outputs is None:
-        raise ValueError("the model does not say how many outputs it has: give it an attribute config with num_labels "
-                         "(1 for regression), as every Hugging Face classifier has")  # fmt: skip
+        raise ValueError(
+            "the model does not say how many outputs it has: give it an attribute config with num_labels "
+            "(1 for regression), as every Hugging Face classifier has"
+        )
     _check_problem_type(getattr(config, "problem_type", None), outputs)
     labels = batch["labels"]
     if labels.dim() > 1 and labels.numel() != len(labels):
-        raise ValueError(f"one label per text is needed, got labels of shape {tuple(labels.shape)}: multi-label and "
-                         "token-level tasks are not covered by either paper")  # fmt: skip
+        raise ValueError(
+            f"one label per text is needed, got labels of shape {tuple(labels.shape)}: multi-label and "
+            "token-level tasks are not covered by either paper"
+        )
     if outputs == 1:
         return "regression"
     if labels.is_floating_point():

@@ -286,11 +286,24 @@ def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) ->
     for row, own in bins.groupby("row", sort=False):
         look = list(titles).index(str(row))
         colour = PALETTE[look % len(PALETTE)]
-        ax.plot(own["confidence"], own["accuracy"], color=colour, lw=1.2, ls=LINES[look % len(LINES)],
-                label=titles[str(row)])  # fmt: skip
+        ax.plot(
+            own["confidence"],
+            own["accuracy"],
+            color=colour,
+            lw=1.2,
+            ls=LINES[look % len(LINES)],
+            label=titles[str(row)],
+        )
         sizes = 6 + 90 * own["n"] / own["n"].sum()
-        ax.scatter(own["confidence"], own["accuracy"], s=sizes, color=colour, lw=0, marker=MARKERS[look % len(MARKERS)],
-                   clip_on=False)  # fmt: skip
+        ax.scatter(
+            own["confidence"],
+            own["accuracy"],
+            s=sizes,
+            color=colour,
+            lw=0,
+            marker=MARKERS[look % len(MARKERS)],
+            clip_on=False,
+        )
     ax.set_xlabel("confidence")
     ax.set_ylabel("accuracy")
     ax.set_xlim(0, 1.02)
@@ -413,9 +426,19 @@ def plot_groups(
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylabel(ylabel)
     ax.grid(axis="y")
-    handles = [mpl.lines.Line2D([], [], ls="none", marker=MARKERS[list(titles).index(row) % len(MARKERS)], ms=5, mew=0,
-                                color=PALETTE[list(titles).index(row) % len(PALETTE)], label=_cut(titles[row], 30))
-               for row in rows]  # fmt: skip
+    handles = [
+        mpl.lines.Line2D(
+            [],
+            [],
+            ls="none",
+            marker=MARKERS[list(titles).index(row) % len(MARKERS)],
+            ms=5,
+            mew=0,
+            color=PALETTE[list(titles).index(row) % len(PALETTE)],
+            label=_cut(titles[row], 30),
+        )
+        for row in rows
+    ]
     if published is not None and len(published):
         hollow: Any = {"ls": "none", "marker": "D", "ms": 4.5, "mfc": "none", "color": SOFT}
         handles.append(mpl.lines.Line2D([], [], label="paper", **hollow))
@@ -441,8 +464,9 @@ def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:
         for wrong, mark, size in ((False, "o", 12), (True, "X", 34)):
             some = points[(points["label"] == label) & (points["wrong"].astype(bool) == wrong)]
             name = f"class {label}" + (", wrong label" if wrong else "")
-            ax.scatter(some["x"], some["y"], s=size, marker=mark, color=PALETTE[label], lw=0.5, edgecolors="white",
-                       label=name)  # fmt: skip
+            ax.scatter(
+                some["x"], some["y"], s=size, marker=mark, color=PALETTE[label], lw=0.5, edgecolors="white", label=name
+            )
     ax.set_xlabel("$x_1$")
     ax.set_ylabel("$x_2$")
     ax.legend(**BELOW)
@@ -503,10 +527,30 @@ def _power(at: float) -> str:
 def _published_key(ax: Axes, diamond: bool) -> None:
     """What the hollow marks are, in the corner above the names of the lines."""
     mark: dict[str, Any] = {"marker": "D", "ms": 4.5} if diamond else {}
-    ax.plot([1.02, 1.06], [1.075] * 2, ls=(0, (1, 2)), lw=1, color=SOFT, mfc="none", markevery=[1], clip_on=False,
-            transform=ax.transAxes, label="_key", **mark)  # fmt: skip
-    ax.annotate("paper", (1.06, 1.075), (5, 0), xycoords="axes fraction", textcoords="offset points", va="center",
-                color=SOFT, fontsize=7.5, annotation_clip=False)  # fmt: skip
+    ax.plot(
+        [1.02, 1.06],
+        [1.075] * 2,
+        ls=(0, (1, 2)),
+        lw=1,
+        color=SOFT,
+        mfc="none",
+        markevery=[1],
+        clip_on=False,
+        transform=ax.transAxes,
+        label="_key",
+        **mark,
+    )
+    ax.annotate(
+        "paper",
+        (1.06, 1.075),
+        (5, 0),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="center",
+        color=SOFT,
+        fontsize=7.5,
+        annotation_clip=False,
+    )
 
 
 def _cut_out(figure: Figure, place: int) -> Bbox:

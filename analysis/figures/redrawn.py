@@ -114,15 +114,33 @@ def sweep(study: Study) -> Iterator[Drawing]:
             published = pd.DataFrame({"row": printed["curve"], label: printed["place"], "value": printed["published"]})
             level = study.points(column, label, label)
             published = pd.concat([published, level[level["row"] == study.manifest.baseline_row]], ignore_index=True)
-            titles = {**({study.manifest.baseline_row: study.titles[study.manifest.baseline_row]}
-                         if study.manifest.baseline_row else {}), **{name: name for name in names}}  # fmt: skip
+            titles = {
+                **(
+                    {study.manifest.baseline_row: study.titles[study.manifest.baseline_row]}
+                    if study.manifest.baseline_row
+                    else {}
+                ),
+                **{name: name for name in names},
+            }
             spread = max(x) / min(x) if x and min(x) > 0 else 1.0
             counts = sorted(set(x)) if all(float(at).is_integer() for at in x) and spread <= 15 else None
-            draw = partial(figures.plot_curves, titles=titles, x=label, ylabel=_unit(column), logx=spread > 15,
-                           ticks=counts, published=published if len(published) else None)  # fmt: skip
-            yield Drawing(f"sweep-{_stem(column)}-{plain('-'.join(names))}", _title(column),
-                          f"{_title(column)} over {label}: {_ends(frame, titles)}.", frame, draw,
-                          beside=list(titles.values()))  # fmt: skip
+            draw = partial(
+                figures.plot_curves,
+                titles=titles,
+                x=label,
+                ylabel=_unit(column),
+                logx=spread > 15,
+                ticks=counts,
+                published=published if len(published) else None,
+            )
+            yield Drawing(
+                f"sweep-{_stem(column)}-{plain('-'.join(names))}",
+                _title(column),
+                f"{_title(column)} over {label}: {_ends(frame, titles)}.",
+                frame,
+                draw,
+                beside=list(titles.values()),
+            )
 
 
 def epochs(study: Study) -> Iterator[Drawing]:
@@ -132,11 +150,21 @@ def epochs(study: Study) -> Iterator[Drawing]:
         if not len(frame):
             continue
         published = study.points(column, "epoch", "epoch", column.metric)
-        draw = partial(figures.plot_curves, titles=study.titles, x="epoch", ylabel=_unit(column),
-                       published=published if len(published) else None)  # fmt: skip
-        yield Drawing(f"epochs-{_stem(column)}", _title(column),
-                      f"{_title(column)} after each epoch: {_ends(frame, study.titles)}.", frame, draw,
-                      beside=list(study.titles.values()))  # fmt: skip
+        draw = partial(
+            figures.plot_curves,
+            titles=study.titles,
+            x="epoch",
+            ylabel=_unit(column),
+            published=published if len(published) else None,
+        )
+        yield Drawing(
+            f"epochs-{_stem(column)}",
+            _title(column),
+            f"{_title(column)} after each epoch: {_ends(frame, study.titles)}.",
+            frame,
+            draw,
+            beside=list(study.titles.values()),
+        )
 
 
 LOSSES = {"task": ("cross-entropy", "ce_loss"), "distillation": ("squared error", "mse_loss")}
@@ -158,12 +186,22 @@ def losses(study: Study) -> Iterator[Drawing]:
                 points = points[points["row"] == row].assign(row=part)
                 parts.append(points.assign(**{x: 100 * points[x].astype(float) / points[x].astype(float).max()}))
             published = pd.concat(parts, ignore_index=True)
-            draw = partial(figures.plot_curves, titles=titles, x=x, ylabel="loss (nats; squared logits)", log=True,
-                           published=published if len(published) else None)  # fmt: skip
-            yield Drawing(f"losses-{_stem(column)}", f"{study.titles[str(row)]}, {column.title or column.task}",
-                          f"Both losses of {study.titles[str(row)]} while training: {_ends(shown, titles)}.",
-                          shown[["row", x, "mean", "low", "high", "n"]], draw,
-                          beside=list(titles.values()))  # fmt: skip
+            draw = partial(
+                figures.plot_curves,
+                titles=titles,
+                x=x,
+                ylabel="loss (nats; squared logits)",
+                log=True,
+                published=published if len(published) else None,
+            )
+            yield Drawing(
+                f"losses-{_stem(column)}",
+                f"{study.titles[str(row)]}, {column.title or column.task}",
+                f"Both losses of {study.titles[str(row)]} while training: {_ends(shown, titles)}.",
+                shown[["row", x, "mean", "low", "high", "n"]],
+                draw,
+                beside=list(titles.values()),
+            )
 
 
 def box(study: Study) -> Iterator[Drawing]:
@@ -179,9 +217,15 @@ def box(study: Study) -> Iterator[Drawing]:
         told = "; ".join(
             f"{c.row_title} {min(c.scores):.1f} to {max(c.scores):.1f}" for c in records(frame) if c.scores
         )
-        yield Drawing(f"box-{_stem(column)}", _title(column), f"{_title(column)} over seeds: {told}.", frame,
-                      partial(figures.plot_box, published=published), 0.55 * len(frame) + 0.9,
-                      left=list(frame["row_title"]))  # fmt: skip
+        yield Drawing(
+            f"box-{_stem(column)}",
+            _title(column),
+            f"{_title(column)} over seeds: {told}.",
+            frame,
+            partial(figures.plot_box, published=published),
+            0.55 * len(frame) + 0.9,
+            left=list(frame["row_title"]),
+        )
 
 
 QUANTITIES: dict[str, tuple[str, str, str]] = {
@@ -203,12 +247,23 @@ def agreement(study: Study) -> Iterator[Drawing]:
         for quantity, (title, unit, printed) in QUANTITIES.items() if len(frame) else ():
             here = frame[frame["quantity"] == quantity]
             published = study.points(column, "agreement", "bucket", printed) if printed else None
-            draw = partial(figures.plot_groups, titles=study.titles, x="bucket", ylabel=unit,
-                           published=published if published is not None and len(published) else None)  # fmt: skip
+            draw = partial(
+                figures.plot_groups,
+                titles=study.titles,
+                x="bucket",
+                ylabel=unit,
+                published=published if published is not None and len(published) else None,
+            )
             name = f"{column.title or column.task}, {title}"
-            yield Drawing(f"agreement-{plain(column.task)}-{quantity}", name,
-                          f"{name} by annotators' votes: {_ends(here, study.titles)}.", here, draw,
-                          2.9, below=0.4)  # fmt: skip
+            yield Drawing(
+                f"agreement-{plain(column.task)}-{quantity}",
+                name,
+                f"{name} by annotators' votes: {_ends(here, study.titles)}.",
+                here,
+                draw,
+                2.9,
+                below=0.4,
+            )
 
 
 def by_bucket(study: Study, column: Column) -> pd.DataFrame:
@@ -260,10 +315,23 @@ def fractions(study: Study) -> Iterator[Drawing]:
             continue
         printed = told[told["published"].notna()]
         published = pd.DataFrame({"row": printed["row"], x: printed["place"], "value": printed["published"]})
-        draw = partial(figures.plot_curves, titles=study.titles, x=x, ylabel=_unit(columns[0]), logx=True,
-                       ticks=sorted(sizes.values()), published=published if len(published) else None)  # fmt: skip
-        yield Drawing(f"fractions-{plain(task)}", task, f"{task} over training examples: {_ends(frame, study.titles)}.",
-                      frame, draw, beside=list(study.titles.values()))  # fmt: skip
+        draw = partial(
+            figures.plot_curves,
+            titles=study.titles,
+            x=x,
+            ylabel=_unit(columns[0]),
+            logx=True,
+            ticks=sorted(sizes.values()),
+            published=published if len(published) else None,
+        )
+        yield Drawing(
+            f"fractions-{plain(task)}",
+            task,
+            f"{task} over training examples: {_ends(frame, study.titles)}.",
+            frame,
+            draw,
+            beside=list(study.titles.values()),
+        )
 
 
 def _examples(study: Study, column: Column) -> int | None:
@@ -287,11 +355,23 @@ def mechanism(study: Study) -> Iterator[Drawing]:
             here = frame[frame["quantity"] == quantity].rename(columns={"at": _at(quantity)})
             if not len(here):
                 continue
-            draw = partial(figures.plot_curves, titles=study.titles, x=_at(quantity), ylabel=title, log=True,
-                           logx=quantity == "r_s")  # fmt: skip
+            draw = partial(
+                figures.plot_curves,
+                titles=study.titles,
+                x=_at(quantity),
+                ylabel=title,
+                log=True,
+                logx=quantity == "r_s",
+            )
             name = f"{column.task}: {title}"
-            yield Drawing(f"mechanism-{plain(column.task)}-{quantity}", name, f"{name}: {_ends(here, study.titles)}.",
-                          here, draw, beside=list(study.titles.values()))  # fmt: skip
+            yield Drawing(
+                f"mechanism-{plain(column.task)}-{quantity}",
+                name,
+                f"{name}: {_ends(here, study.titles)}.",
+                here,
+                draw,
+                beside=list(study.titles.values()),
+            )
 
 
 def _at(quantity: str) -> str:
@@ -332,9 +412,15 @@ def selection(study: Study) -> Iterator[Drawing]:
         if found:
             frame = pd.DataFrame.from_records(found)
             draw = partial(figures.plot_groups, titles=study.titles, x="selection", ylabel=_unit(column))
-            yield Drawing(f"selection-{_stem(column)}", _title(column),
-                          f"{_title(column)} by chosen epoch: {_ends(frame, study.titles)}.", frame, draw, 2.9,
-                          below=0.4)  # fmt: skip
+            yield Drawing(
+                f"selection-{_stem(column)}",
+                _title(column),
+                f"{_title(column)} by chosen epoch: {_ends(frame, study.titles)}.",
+                frame,
+                draw,
+                2.9,
+                below=0.4,
+            )
 
 
 def tuning(study: Study) -> Iterator[Drawing]:
@@ -352,9 +438,14 @@ def tuning(study: Study) -> Iterator[Drawing]:
         if parts:
             frame = pd.concat(parts, ignore_index=True)
             draw = partial(figures.plot_expected_best, titles=titles, ylabel=_unit(column))
-            yield Drawing(f"expected-best-{_stem(column)}", _title(column),
-                          f"Expected best {_title(column)} of N trials.", frame, draw,
-                          beside=list(titles.values()))  # fmt: skip
+            yield Drawing(
+                f"expected-best-{_stem(column)}",
+                _title(column),
+                f"Expected best {_title(column)} of N trials.",
+                frame,
+                draw,
+                beside=list(titles.values()),
+            )
 
 
 def boundary(study: Study) -> Iterator[Drawing]:
@@ -366,8 +457,15 @@ def boundary(study: Study) -> Iterator[Drawing]:
     for row in study.manifest.rows:
         frame, points = plane(content, row.id)
         if len(frame):
-            yield Drawing(f"boundary-{plain(row.id)}", row.title, f"Decision boundary in the plane, {row.title}.",
-                          frame, partial(figures.plot_boundary, points=points), 3.3, below=0.55)  # fmt: skip
+            yield Drawing(
+                f"boundary-{plain(row.id)}",
+                row.title,
+                f"Decision boundary in the plane, {row.title}.",
+                frame,
+                partial(figures.plot_boundary, points=points),
+                3.3,
+                below=0.55,
+            )
 
 
 def plane(content: Mapping[str, Any], row: str) -> tuple[pd.DataFrame, pd.DataFrame]:

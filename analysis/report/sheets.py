@@ -99,8 +99,16 @@ def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[re
     for each in mistakes:
         draw = partial(figures.plot_reliability, titles=titles)
         alt = f"Accuracy against confidence on {each.task}; on the dotted line confidence is honest."
-        yield redrawn.Drawing(f"reliability-{redrawn.plain(each.task)}", each.task, alt, each.bins, draw, 3.2,
-                              below=0.25 + 0.16 * each.bins["row"].nunique() / 2, section="reliability")  # fmt: skip
+        yield redrawn.Drawing(
+            f"reliability-{redrawn.plain(each.task)}",
+            each.task,
+            alt,
+            each.bins,
+            draw,
+            3.2,
+            below=0.25 + 0.16 * each.bins["row"].nunique() / 2,
+            section="reliability",
+        )
 
 
 def title_of(column: Column) -> str:

@@ -178,8 +178,10 @@ class Method:
         """Cross-entropy or squared error, averaged over the batch, in float32."""
         labels = passes.batch["labels"]
         if logits.dim() != 2:
-            raise ValueError(f"one row of logits per text is needed, got logits of shape {tuple(logits.shape)}: "
-                             "token-level heads are not covered by either paper")  # fmt: skip
+            raise ValueError(
+                f"one row of logits per text is needed, got logits of shape {tuple(logits.shape)}: "
+                "token-level heads are not covered by either paper"
+            )
         if self._task_loss is not None:
             return self._task_loss(logits, labels)
         if passes.target == "regression":

@@ -197,8 +197,17 @@ def test_tuning_shows_the_expected_best_of_each_arm(tmp_path):
 
 
 def toy(folder: Path) -> None:
-    networks = [{"row": r, "seed": 0, "probability": [[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]], "accuracy": 0.9,
-                 "wrong_fitted": 0.5, "flipped": 0.25} for r in ("vanilla", "smart")]  # fmt: skip
+    networks = [
+        {
+            "row": r,
+            "seed": 0,
+            "probability": [[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]],
+            "accuracy": 0.9,
+            "wrong_fitted": 0.5,
+            "flipped": 0.25,
+        }
+        for r in ("vanilla", "smart")
+    ]
     training = [{"seed": 0, "points": [[0.0, 0.5], [1.0, 1.0]], "labels": [0, 1], "wrong": [False, True]}]
     folder.mkdir(parents=True)
     (folder / "boundary.json").write_text(

@@ -242,8 +242,11 @@ def test_page_and_file_show_the_same_drawing(small_world) -> None:
     manifest = Results.open(small_world).manifest("compare")
     cells = compare(Results.open(small_world), manifest)
     with figures.style():
-        (sheet,) = [s for s in sheets(manifest, cells, {}, {c.id: cells[:0].assign(part="") for c in manifest.columns},
-                                      [], []) if s.stem == "differences"]  # fmt: skip
+        (sheet,) = [
+            s
+            for s in sheets(manifest, cells, {}, {c.id: cells[:0].assign(part="") for c in manifest.columns}, [], [])
+            if s.stem == "differences"
+        ]
         pages = list(sheet.on_page())
     assert [panel["title"] for panel in pages] == [title_of(column) for column in manifest.columns]
     for ax, column in zip(sheet.axes, manifest.columns, strict=True):

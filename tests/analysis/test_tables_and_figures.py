@@ -355,8 +355,13 @@ def test_logarithmic_axes_are_labelled_without_formulas(ax):
     frame = frame.assign(low=frame["mean"], high=frame["mean"])
     figures.plot_curves(frame, ax, {"smart": "SMART"}, x="step", log=True)
     assert [ax.yaxis.get_major_formatter()(at, None) for at in (1e-10, 1e-5, 1e-3, 0.1, 100, 1e5)] == [
-        "1e-10", "1e-5", "0.001", "0.1", "100", "1e5",
-    ]  # fmt: skip
+        "1e-10",
+        "1e-5",
+        "0.001",
+        "0.1",
+        "100",
+        "1e5",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -20,20 +20,64 @@ from smart_repro.models import embedding_site, encoder, inside_adapters, layer_g
 from smart_repro.seeding import Streams
 
 WIDTH = ("hidden_size", "d_model", "dim", "n_embd", "emb_dim", "word_embed_proj_dim")
-LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers",
-          "num_decoder_layers")  # fmt: skip
-HEADS = ("num_attention_heads", "num_heads", "n_head", "n_heads", "encoder_attention_heads", "decoder_attention_heads",
-         "num_key_value_heads")  # fmt: skip
-INNER = ("intermediate_size", "d_ff", "d_inner", "hidden_dim", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim",
-         "n_inner")  # fmt: skip
+LAYERS = (
+    "num_hidden_layers",
+    "num_layers",
+    "n_layer",
+    "n_layers",
+    "encoder_layers",
+    "decoder_layers",
+    "num_decoder_layers",
+)
+HEADS = (
+    "num_attention_heads",
+    "num_heads",
+    "n_head",
+    "n_heads",
+    "encoder_attention_heads",
+    "decoder_attention_heads",
+    "num_key_value_heads",
+)
+INNER = (
+    "intermediate_size",
+    "d_ff",
+    "d_inner",
+    "hidden_dim",
+    "ffn_dim",
+    "encoder_ffn_dim",
+    "decoder_ffn_dim",
+    "n_inner",
+)
 SMALL: dict[str, Any] = {
-    **dict.fromkeys(WIDTH, 32), **dict.fromkeys(LAYERS, 2), **dict.fromkeys(HEADS, 2), **dict.fromkeys(INNER, 48),
-    "vocab_size": 60, "head_dim": 16, "d_kv": 16, "embedding_size": 16, "type_vocab_size": 2, "num_labels": 2,
-    "max_position_embeddings": 64, "n_positions": 64, "attention_window": 8, "block_size": 8, "num_experts": 2,
-    "num_local_experts": 2, "num_experts_per_tok": 1, "n_routed_experts": 2, "n_shared_experts": 1,
-    "moe_intermediate_size": 16, "pad_token_id": 0, "bos_token_id": 1, "cls_token_id": 1, "eos_token_id": 2,
-    "sep_token_id": 2, "decoder_start_token_id": 0, "initializer_range": 0.2, "init_std": 0.2,
-}  # fmt: skip
+    **dict.fromkeys(WIDTH, 32),
+    **dict.fromkeys(LAYERS, 2),
+    **dict.fromkeys(HEADS, 2),
+    **dict.fromkeys(INNER, 48),
+    "vocab_size": 60,
+    "head_dim": 16,
+    "d_kv": 16,
+    "embedding_size": 16,
+    "type_vocab_size": 2,
+    "num_labels": 2,
+    "max_position_embeddings": 64,
+    "n_positions": 64,
+    "attention_window": 8,
+    "block_size": 8,
+    "num_experts": 2,
+    "num_local_experts": 2,
+    "num_experts_per_tok": 1,
+    "n_routed_experts": 2,
+    "n_shared_experts": 1,
+    "moe_intermediate_size": 16,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "cls_token_id": 1,
+    "eos_token_id": 2,
+    "sep_token_id": 2,
+    "decoder_start_token_id": 0,
+    "initializer_range": 0.2,
+    "init_std": 0.2,
+}
 SPECIAL: dict[str, dict[str, Any]] = {
     "funnel": {"block_sizes": [1, 1]},
     "squeezebert": {"embedding_size": 32},
@@ -44,20 +88,43 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "xmod": {"default_language": "en_XX"},
     "luke": {"entity_vocab_size": 10, "entity_emb_size": 16},
     "lilt": {"hidden_size": 48},
-    "roc_bert": {"pronunciation_vocab_size": 20, "shape_vocab_size": 20, "pronunciation_embed_dim": 16,
-                 "shape_embed_dim": 16},
-}  # fmt: skip
+    "roc_bert": {
+        "pronunciation_vocab_size": 20,
+        "shape_vocab_size": 20,
+        "pronunciation_embed_dim": 16,
+        "shape_embed_dim": 16,
+    },
+}
 UNSET = {  # settings that follow from others there
     "funnel": ("num_hidden_layers", "hidden_size", "num_attention_heads"),
     "xlnet": ("max_position_embeddings", "num_hidden_layers", "hidden_size"),
     "falcon": ("head_dim",),
 }
 NOT_SMALL = {  # with these settings the model cannot be built, or not be called with a text alone
-    "images beside the text": {"gemma3", "layoutlmv2", "layoutlmv3", "modernvbert", "qwen3_5", "t5gemma", "t5gemma2",
-                               "ultravbert", "perceiver"},
-    "sizes that constrain each other": {"axk1", "cohere_compass_text", "deepseek_v3", "jamba", "mistral4", "reformer",
-                                        "zamba", "zamba2", "qwen3_next", "qwen3_5_text"},
-}  # fmt: skip
+    "images beside the text": {
+        "gemma3",
+        "layoutlmv2",
+        "layoutlmv3",
+        "modernvbert",
+        "qwen3_5",
+        "t5gemma",
+        "t5gemma2",
+        "ultravbert",
+        "perceiver",
+    },
+    "sizes that constrain each other": {
+        "axk1",
+        "cohere_compass_text",
+        "deepseek_v3",
+        "jamba",
+        "mistral4",
+        "reformer",
+        "zamba",
+        "zamba2",
+        "qwen3_next",
+        "qwen3_5_text",
+    },
+}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "vanilla": ("vanilla", {}),
     "smart": ("smart", {"epsilon": 1e-2, "sigma": 1e-2, "eta": 0.1}),
@@ -197,9 +264,14 @@ def test_padding_inside_the_model_is_padding_outside(name: str, length: int) -> 
     sizes = {name: value for name, value in SMALL.items() if name in (*WIDTH[:1], *LAYERS[:1], *HEADS[:1], *INNER[:1])}
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     config = LongformerConfig(
-        vocab_size=60, attention_window=8, max_position_embeddings=64, pad_token_id=1, initializer_range=0.2, **sizes,
+        vocab_size=60,
+        attention_window=8,
+        max_position_embeddings=64,
+        pad_token_id=1,
+        initializer_range=0.2,
+        **sizes,
         **off,
-    )  # fmt: skip
+    )
     model = LongformerForSequenceClassification(config).double()
     ids = torch.randint(5, 60, (2, length), generator=torch.Generator().manual_seed(0))
     inside = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([0, 1])}

@@ -52,9 +52,16 @@ def little_bert() -> Any:
 
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, num_labels=2,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=40,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        num_labels=2,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.2,
+    )
     model = BertForSequenceClassification(config)
     model.spare = torch.nn.Linear(2, 2)  # no pass uses it
     return model.double()
@@ -148,14 +155,27 @@ def in_the_trainer(name: str, processes: int, folder: Path) -> dict[str, Any]:
 
     method, model, data = build(name, **OPTIONS.get(name, {})), little_bert(), toy()
     args = TrainingArguments(
-        str(folder / name), use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no", learning_rate=1e-3,
-        max_steps=UPDATES, per_device_train_batch_size=4 // processes, gradient_accumulation_steps=2, logging_steps=1,
-        remove_unused_columns=False, train_sampling_strategy="sequential", max_grad_norm=0.5,
-    )  # fmt: skip
+        str(folder / name),
+        use_cpu=True,
+        report_to="none",
+        disable_tqdm=True,
+        save_strategy="no",
+        learning_rate=1e-3,
+        max_steps=UPDATES,
+        per_device_train_batch_size=4 // processes,
+        gradient_accumulation_steps=2,
+        logging_steps=1,
+        remove_unused_columns=False,
+        train_sampling_strategy="sequential",
+        max_grad_norm=0.5,
+    )
     run = Recording(
-        model, args, train_dataset=list(range(24)), data_collator=lambda rows: data.batch(np.array(rows)),
+        model,
+        args,
+        train_dataset=list(range(24)),
+        data_collator=lambda rows: data.batch(np.array(rows)),
         method=method,
-    )  # fmt: skip
+    )
     silenced(run.train)
     rows = [line for line in run.state.log_history if "loss" in line]
     return outcome(method, model, gradients, rows)
@@ -171,9 +191,14 @@ def resumed(rank: int, folder: Path) -> dict[str, Any]:
         checkpoint = Checkpoint(path)
         try:
             loop.train(
-                little_bert(), build(name), toy(), config, cpu=True, checkpoint=checkpoint,
+                little_bert(),
+                build(name),
+                toy(),
+                config,
+                cpu=True,
+                checkpoint=checkpoint,
                 should_stop=lambda asked=asked: rank == 0 and next(asked) == 2,
-            )  # fmt: skip
+            )
             raise AssertionError("it was to stop")
         except Interrupted as stop:
             stopped = str(stop)
@@ -226,9 +251,12 @@ def started(folder: Path, rank: int, processes: int, port: int) -> subprocess.Po
     if processes > 1:
         environment |= {key: str(value) for key, value in places.items()}
     return subprocess.Popen(
-        [sys.executable, __file__, str(folder)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, __file__, str(folder)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

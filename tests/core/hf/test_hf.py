@@ -39,10 +39,20 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def arguments(folder: Path, **options: Any) -> TrainingArguments:
     settings: dict[str, Any] = {
-        "use_cpu": True, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "learning_rate": 1e-3,
-        "weight_decay": 0.01, "max_grad_norm": 0.0, "num_train_epochs": 3, "per_device_train_batch_size": 8,
-        "logging_steps": 1, "remove_unused_columns": False, "train_sampling_strategy": "sequential", "seed": 0,
-    }  # fmt: skip
+        "use_cpu": True,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.01,
+        "max_grad_norm": 0.0,
+        "num_train_epochs": 3,
+        "per_device_train_batch_size": 8,
+        "logging_steps": 1,
+        "remove_unused_columns": False,
+        "train_sampling_strategy": "sequential",
+        "seed": 0,
+    }
     return TrainingArguments(output_dir=str(folder), **{**settings, **options})
 
 
@@ -63,8 +73,11 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, Tensor]:
 
 
 def trainer(method: Method | str, model: nn.Module, folder: Path, data: Encoded, **options: Any) -> MethodTrainer:
-    given = {key: options.pop(key) for key in list(options) if key in ("compute_metrics", "callbacks", "optimizers",
-             "compute_loss_func", "eval_dataset", "model_init")}  # fmt: skip
+    given = {
+        key: options.pop(key)
+        for key in list(options)
+        if key in ("compute_metrics", "callbacks", "optimizers", "compute_loss_func", "eval_dataset", "model_init")
+    }
     return MethodTrainer(
         None if "model_init" in given else model,
         arguments(folder, **options),
@@ -130,9 +143,14 @@ def test_two_halves_are_one_batch(name: str, tiny: Tiny, toy: Toy, tmp_path: Pat
         model = tiny(dropout=0.0).double()
         silent: tuple[type[Exception], ...] = (MissingSignalError,) if name in SILENT_WITHOUT_DROPOUT else ()
         run = trainer(
-            name, model, tmp_path, toy(20), gradient_accumulation_steps=accumulation,
-            per_device_train_batch_size=8 // accumulation, num_train_epochs=2,
-        )  # fmt: skip
+            name,
+            model,
+            tmp_path,
+            toy(20),
+            gradient_accumulation_steps=accumulation,
+            per_device_train_batch_size=8 // accumulation,
+            num_train_epochs=2,
+        )
         with suppress(*silent):
             run.train()
         results.append((model, logged(run)))
@@ -157,9 +175,14 @@ def test_replays_divide_the_epochs_and_repeat_each_update(epochs: int, tiny: Tin
             return super().backward(model, batch, backward)
 
     run = trainer(
-        Watching(m=3), tiny(), tmp_path, toy(10), per_device_train_batch_size=2, gradient_accumulation_steps=2,
+        Watching(m=3),
+        tiny(),
+        tmp_path,
+        toy(10),
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
         num_train_epochs=epochs,
-    )  # fmt: skip
+    )
     run.train()
     passes = max(1, round(epochs / 3))
     assert run.state.global_step == passes * 3 * 3
@@ -243,9 +266,16 @@ def test_metrics_and_callbacks(tiny: Tiny, toy: Toy, tmp_path: Path) -> None:
 
     counting = Counting()
     run = trainer(
-        "sda", tiny(), tmp_path, toy(16), compute_metrics=accuracy, callbacks=[counting], eval_strategy="steps",
-        eval_steps=1, eval_dataset=rows(toy(12, seed=1)),
-    )  # fmt: skip
+        "sda",
+        tiny(),
+        tmp_path,
+        toy(16),
+        compute_metrics=accuracy,
+        callbacks=[counting],
+        eval_strategy="steps",
+        eval_steps=1,
+        eval_dataset=rows(toy(12, seed=1)),
+    )
     run.train()
     assert counting.steps == [1, 2, 3]
     assert [line["step"] for line in run.state.log_history if "eval_accuracy" in line] == [1, 2, 3]
@@ -266,9 +296,13 @@ def test_columns_that_neither_model_nor_method_reads_are_dropped(tiny: Tiny, toy
     for extra in ({}, {"sentence": "gone"}):
         examples = [{**example, **extra} for example in rows(toy(8))]
         run = MethodTrainer(
-            tiny(), arguments(tmp_path, max_steps=1, remove_unused_columns=True), train_dataset=examples,
-            eval_dataset=examples, data_collator=collate, method="smoothness",
-        )  # fmt: skip
+            tiny(),
+            arguments(tmp_path, max_steps=1, remove_unused_columns=True),
+            train_dataset=examples,
+            eval_dataset=examples,
+            data_collator=collate,
+            method="smoothness",
+        )
         run.train()
         run.evaluate()
         lines.append(logged(run)[0]["smoothness"])
@@ -301,9 +335,14 @@ def test_the_suites_own_head_trains_and_evaluates(
         return {key: torch.tensor([example[key] for example in chosen]) for key in chosen[0]}
 
     run = MethodTrainer(
-        model, arguments(tmp_path, max_steps=1, remove_unused_columns=True), train_dataset=examples,
-        eval_dataset=examples, data_collator=stack, method="smart", compute_metrics=accuracy,
-    )  # fmt: skip
+        model,
+        arguments(tmp_path, max_steps=1, remove_unused_columns=True),
+        train_dataset=examples,
+        eval_dataset=examples,
+        data_collator=stack,
+        method="smart",
+        compute_metrics=accuracy,
+    )
     run.train()
     assert logged(run)[0]["smoothness"] > 0
     assert set(run.evaluate()) >= {"eval_loss", "eval_accuracy"}

@@ -21,8 +21,14 @@ from smart_repro.methods import METHODS, Method, Sda, SelfEnsemble, Smart
 Tiny = Callable[..., nn.Module]
 Toy = Callable[..., Encoded]
 MEMORIES = {  # methods whose state differs in kind: teacher, window, votes, running mean, perturbations, added weights
-    "smart", "sda", "sdv", "self-ensemble", "freeat", "gradual-unfreezing", "lora",
-}  # fmt: skip
+    "smart",
+    "sda",
+    "sdv",
+    "self-ensemble",
+    "freeat",
+    "gradual-unfreezing",
+    "lora",
+}
 
 
 @pytest.fixture(params=[name if name in MEMORIES else pytest.param(name, marks=pytest.mark.slow) for name in METHODS])
@@ -43,15 +49,27 @@ class Making:
     ) -> MethodTrainer:
         given = {key: options.pop(key) for key in ("compute_metrics",) if key in options}
         settings: dict[str, Any] = {
-            "use_cpu": True, "report_to": "none", "disable_tqdm": True, "learning_rate": 1e-3, "logging_steps": 1,
-            "num_train_epochs": 3, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2,
-            "remove_unused_columns": False, "save_strategy": "no",
-        }  # fmt: skip
+            "use_cpu": True,
+            "report_to": "none",
+            "disable_tqdm": True,
+            "learning_rate": 1e-3,
+            "logging_steps": 1,
+            "num_train_epochs": 3,
+            "per_device_train_batch_size": 4,
+            "gradient_accumulation_steps": 2,
+            "remove_unused_columns": False,
+            "save_strategy": "no",
+        }
         args = TrainingArguments(output_dir=str(self.folder / folder), **{**settings, **options})
         return MethodTrainer(
-            self.tiny() if model is None else model, args, train_dataset=list(range(16)), eval_dataset=list(range(16)),
-            data_collator=lambda rows: self.data.batch(np.array(rows)), method=method, **given,
-        )  # fmt: skip
+            self.tiny() if model is None else model,
+            args,
+            train_dataset=list(range(16)),
+            eval_dataset=list(range(16)),
+            data_collator=lambda rows: self.data.batch(np.array(rows)),
+            method=method,
+            **given,
+        )
 
 
 @pytest.fixture

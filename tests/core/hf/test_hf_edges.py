@@ -47,9 +47,14 @@ def loss(method: Any, model: nn.Module, batch: dict[str, Tensor]) -> Any:
 def trained(folder: Path, model: nn.Module, batch: dict[str, Tensor], method: Any = "smart", **options: Any) -> None:
     """One update of a MethodTrainer on one batch."""
     args = TrainingArguments(
-        str(folder), use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no", remove_unused_columns=False,
+        str(folder),
+        use_cpu=True,
+        report_to="none",
+        disable_tqdm=True,
+        save_strategy="no",
+        remove_unused_columns=False,
         **{"max_steps": 1, **options},
-    )  # fmt: skip
+    )
     data = [{name: value[row] for name, value in batch.items()} for row in range(len(batch["input_ids"]))]
 
     def stack(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:

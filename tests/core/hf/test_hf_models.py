@@ -70,9 +70,14 @@ def bert(**options: Any) -> Any:
 def trained(folder: Path, model: nn.Module, data: Any, tokenizer: Any, method: Any = "vanilla", **options: Any) -> Any:
     more = {"data_collator": DataCollatorWithPadding(tokenizer)} if options.pop("bare", False) else {}
     trainer = MethodTrainer(
-        model, arguments(folder, **options), train_dataset=data, eval_dataset=data, method=method,
-        processing_class=None if more else tokenizer, **more,
-    )  # fmt: skip
+        model,
+        arguments(folder, **options),
+        train_dataset=data,
+        eval_dataset=data,
+        method=method,
+        processing_class=None if more else tokenizer,
+        **more,
+    )
     trainer.train()
     return trainer
 
@@ -142,9 +147,14 @@ def test_an_output_without_logits(output: Any) -> None:
 @pytest.mark.parametrize("make", [list, Dataset.from_list])
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("example_id", lambda place: f"q-{place}"), ("task", lambda place: "rte"), ("task", lambda place: place % 3),
-     ("example_id", float), ("example_id", lambda place: None)],
-)  # fmt: skip
+    [
+        ("example_id", lambda place: f"q-{place}"),
+        ("task", lambda place: "rte"),
+        ("task", lambda place: place % 3),
+        ("example_id", float),
+        ("example_id", lambda place: None),
+    ],
+)
 def test_a_column_that_only_looks_like_ours_is_dropped(
     column: str, value: Any, make: Any, tokenizer: Any, tmp_path: Path
 ) -> None:
@@ -165,8 +175,15 @@ def test_a_column_of_row_numbers_is_what_noise_is_drawn_from(make: Any, tokenize
             return super().loss(model, batch)
 
     for columns in ({}, {"example_id": lambda place: 2**40 - place}):
-        trained(tmp_path, bert(), make(rows(tokenizer, **columns)), tokenizer, Watching(), max_steps=1,
-                train_sampling_strategy="sequential")  # fmt: skip
+        trained(
+            tmp_path,
+            bert(),
+            make(rows(tokenizer, **columns)),
+            tokenizer,
+            Watching(),
+            max_steps=1,
+            train_sampling_strategy="sequential",
+        )
     assert seen == [list(range(8)), [2**40 - place for place in range(8)]]
 
 
@@ -230,9 +247,12 @@ def test_a_model_with_adapters_is_saved_and_resumed(
     again = Trainer(loaded, arguments(tmp_path), processing_class=tokenizer)
     np.testing.assert_allclose(again.predict(rows(tokenizer)).predictions, expected, atol=1e-5)
     resumed = MethodTrainer(
-        adapted(), arguments(tmp_path / "run", **options), train_dataset=rows(tokenizer), processing_class=tokenizer,
+        adapted(),
+        arguments(tmp_path / "run", **options),
+        train_dataset=rows(tokenizer),
+        processing_class=tokenizer,
         method=method,
-    )  # fmt: skip
+    )
     resumed.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-2"))
     np.testing.assert_array_equal(resumed.predict(rows(tokenizer)).predictions, expected)
 

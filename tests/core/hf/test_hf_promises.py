@@ -282,9 +282,13 @@ def test_rows_labelled_minus_100_might_as_well_not_be_there(name: str, run: Any,
         row["labels"] = -100
     labelled = [row for row in rows if row["labels"] != -100]
     cut = run(
-        name, rows=rows, model=tiny(dropout=0.0).double(), per_device_train_batch_size=4, max_steps=1,
+        name,
+        rows=rows,
+        model=tiny(dropout=0.0).double(),
+        per_device_train_batch_size=4,
+        max_steps=1,
         gradient_accumulation_steps=4,
-    )  # fmt: skip
+    )
     whole = run(
         name, rows=labelled, model=tiny(dropout=0.0).double(), per_device_train_batch_size=len(labelled), max_steps=1
     )
@@ -314,10 +318,16 @@ def test_a_micro_batch_without_a_label_takes_part_with_weight_zero(run: Any, toy
     for row in rows[4:]:
         row["labels"] = -100
     runs = [
-        run("smart", rows=rows[:size], model=tiny(dropout=0.0).double(), per_device_train_batch_size=4, max_steps=1,
-            gradient_accumulation_steps=size // 4)
+        run(
+            "smart",
+            rows=rows[:size],
+            model=tiny(dropout=0.0).double(),
+            per_device_train_batch_size=4,
+            max_steps=1,
+            gradient_accumulation_steps=size // 4,
+        )
         for size in (4, 8)
-    ]  # fmt: skip
+    ]
     assert losses(runs[0]) == losses(runs[1])
     assert same(runs[0].model, runs[1].model)
 

@@ -27,9 +27,14 @@ Toy = Callable[..., Encoded]
 # overrides that do not go through the Trainer's own code in every case
 REPLACED = {"training_step", "compute_loss", "compute_loss_context_manager", "create_optimizer"}
 SHARED = {  # of the properties and functions of TrainingArguments that replaced code reads
-    "device", "gradient_accumulation_steps", "optim", "n_gpu", "torch_empty_cache_steps",
-    "average_tokens_across_devices", "weight_decay",
-}  # fmt: skip
+    "device",
+    "gradient_accumulation_steps",
+    "optim",
+    "n_gpu",
+    "torch_empty_cache_steps",
+    "average_tokens_across_devices",
+    "weight_decay",
+}
 
 
 def overrides() -> set[str]:
