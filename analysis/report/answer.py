@@ -94,7 +94,7 @@ def finding(cell: Any, baseline: str) -> Finding:
         f"{percent(cell.level)} interval {interval(cell)}; {p}; {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items"
     )
     what = verdict(cell)
-    if what == SAME:
+    if cell.low == cell.high == 0:
         relation = "scored on every item as"
     if cell.undecided:
         what = f"no verdict, {cell.undecided}"

@@ -108,7 +108,7 @@ def test_the_page_answers_first_with_the_tables_numbers(small_world, page):
     assert page.index("What was found") < page.index('class="matrix"')
     for words in (
         "Generated data, demonstration",
-        "Too few seeds in 5 comparisons (at least 2 of 5): nothing is decided",
+        "Too few seeds in 6 comparisons (at least 2 of 5): nothing is decided",
         "demo-rte (1 of 2 runs)",
         "3 runs of 3 cells missing",
     ):
