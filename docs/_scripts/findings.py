@@ -191,7 +191,7 @@ class Attacked(NamedTuple):
 @lru_cache
 def attacked() -> tuple[Attacked, ...]:
     """The contrasts of the attacked claims, and SMART's, which has the same runs."""
-    claimed = [claims.read_claim(raw) for raw in _manifest("attack-seeds").claims]
+    claimed = list(_manifest("attack-seeds").claims)
     claimed += [v.claim for v in _verdicts("together") if v.claim.id == FURTHER]
     return tuple(Attacked(claim.sentence, claim.a, claim.b) for claim in claimed)
 
