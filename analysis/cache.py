@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.results import Results
+from analysis.table_cell import TableCell
 
 CODE = (
     "cells.py",
@@ -32,8 +33,8 @@ CODE = (
     "records.py",
     "results.py",
     "scores.py",
+    "table_cell.py",
 )
-TUPLES = ("scores", "seeds", "keys", "collapsed_runs")  # JSON has lists alone
 
 
 class CellCache:
@@ -42,16 +43,13 @@ class CellCache:
     def __init__(self, results: Results, name: str) -> None:
         self.path = results.root / "cache" / f"{name}.json"
         self._known = _read(self.path)
-        self._used: dict[str, dict[str, Any]] = {}
+        self._used: dict[str, TableCell] = {}
 
-    def cell(self, content: Any, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def cell(self, content: Any, compute: Callable[[], TableCell]) -> TableCell:
         """The cell of that content: kept, or computed now."""
         key = hashlib.sha256(repr((code(), content)).encode()).hexdigest()[:32]
-        found = self._known.get(key)
-        if found is None:
-            self._used[key] = compute()
-        else:
-            self._used[key] = {**found, **{name: tuple(found[name]) for name in TUPLES}}
+        kept = self._known.get(key)
+        self._used[key] = compute() if kept is None else TableCell.from_json(kept)
         return self._used[key]
 
     def save(self) -> None:
@@ -61,7 +59,7 @@ class CellCache:
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self._used), encoding="utf-8")
+            partial.write_text(json.dumps({key: cell.to_json() for key, cell in self._used.items()}), encoding="utf-8")
             os.replace(partial, self.path)
 
 

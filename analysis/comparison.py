@@ -4,6 +4,7 @@ predictions."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,35 +23,20 @@ from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest, Row
 from analysis.scores import METRICS
+from analysis.table_cell import TableCell
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TOO_FEW = "too few seeds"
-# of the frame, for an experiment without any column
-FIELDS = [
-    "row", "row_title", "column", "column_title", "task", "metric", "split", "n_seeds", "n_items", "mean", "sd",
-    "scores", "seeds", "keys", "difference", "low", "high", "p", "n_pairs", "correlation", "published",
-    "published_difference", "published_source", "ceiling", "collapsed", "collapsed_runs", "missing", "reason", "level",
-    "against", "visible", "seeds_needed", "identical", "near_constant", "floor", "undecided",
-]  # fmt: skip
 
 
 def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.DataFrame:
     """Every cell of the experiment's table.
 
-    Scores, differences and intervals are on the scale papers print (percent; nats for cross-entropy and divergences).
-    Columns: ``row row_title column column_title task metric split n_seeds n_items mean sd scores seeds keys``
-        (``sd`` with
-    ddof 1, nan for one seed), ``difference low high p correlation`` against the baseline row at the seeds both have
-    (nan for the baseline itself), ``n_pairs``, ``published published_difference published_source ceiling collapsed
-    missing reason``.
+    A row per cell; the columns are the fields of :class:`TableCell`.
 
-    A row of combined runs (votes, averaged weights) is compared with the mean of the very runs it combines; ``against``
-    names what a difference is to. ``visible`` is the smallest true difference that these runs find with 80 %, and
-    ``seeds_needed`` how many seeds would find the published difference (nan: not known, or none would). ``identical``
-    is the share of equal answers; ``floor`` says why a column's task is at the floor, and ``undecided`` why the
-    difference decides nothing ("" where it may): too few seeds, inert, a task at the floor, nearly constant answers.
+    A row of combined runs (votes, averaged weights) is compared with the mean of the very runs it combines.
     """
     import pandas as pd
 
@@ -61,7 +47,7 @@ def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.Dat
         for cell in _with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
     ]
     cache.save()
-    return pd.DataFrame.from_records(cells, columns=None if cells else FIELDS)
+    return pd.DataFrame.from_records([cell.to_json() for cell in cells], columns=TableCell.names())
 
 
 def fewest_seeds(manifest: Manifest, row: str) -> int:
@@ -74,34 +60,34 @@ def fewest_seeds(manifest: Manifest, row: str) -> int:
     return max(own) if own else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
 
 
-def _with_undecided(manifest: Manifest, cells: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
     """One column's cells, each with why it decides nothing."""
-    floor = next((cell["floor"] for cell in cells if cell["row"] == manifest.baseline_row), "")
+    floor = next((cell.floor for cell in cells if cell.row == manifest.baseline_row), "")
     for cell in cells:
-        fewest, undecided = fewest_seeds(manifest, cell["row"]), ""
-        if not np.isnan(cell["difference"]):
+        fewest, undecided = fewest_seeds(manifest, cell.row), ""
+        if not np.isnan(cell.difference):
             reasons = (
-                f"{INERT}: {100 * cell['identical']:.2f} % of the answers are identical"
-                if cell["identical"] >= IDENTICAL
+                f"{INERT}: {100 * cell.identical:.2f} % of the answers are identical"
+                if cell.identical >= IDENTICAL
                 else "",
-                f"{TOO_FEW}: {cell['n_pairs']} of {fewest}" if cell["n_pairs"] < fewest else "",
+                f"{TOO_FEW}: {cell.n_pairs} of {fewest}" if cell.n_pairs < fewest else "",
                 floor,
-                cell["near_constant"],
+                cell.near_constant,
             )
             undecided = next((reason for reason in reasons if reason), "")
-        yield {**cell, "floor": floor, "undecided": undecided}
+        yield replace(cell, floor=floor, undecided=undecided)
 
 
 def _column(
     results: Results, manifest: Manifest, column: Column, level: float, cache: CellCache
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[TableCell]:
     """One column's cells; its baseline is read once, and only if a cell has to be computed."""
     read = lru_cache(lambda row: _try_read(results, manifest, row, column))
     base = manifest.baseline_row
     files = {row.id: _files(results, manifest, row.id, column) for row in manifest.rows}
     for row in manifest.rows:
 
-        def compute(row: Row = row) -> dict[str, Any]:
+        def compute(row: Row = row) -> TableCell:
             scored, reason = read(row.id)
             others = [] if base in (None, row.id) else [other for other, _ in (read(base),) if other is not None]
             if row.combine and scored is not None:
@@ -164,83 +150,80 @@ def _cell(
     reason: str,
     others: Sequence[Scored],
     level: float,
-) -> dict[str, Any]:
-    metric = METRICS.get(column.metric)
-    scale = metric.scale if metric else 100.0
-    planned = len(manifest.keys(row.id, column))
-    cell: dict[str, Any] = {
-        "row": row.id,
-        "row_title": row.title,
-        "column": column.id,
-        "column_title": column.title or column.task,
-        "task": column.task,
-        "metric": column.metric,
-        "split": column.split,
-        "n_seeds": 0,
-        "n_items": 0,
-        "mean": np.nan,
-        "sd": np.nan,
-        "scores": (),
-        "seeds": (),
-        "keys": (),
-        "difference": np.nan,
-        "low": np.nan,
-        "high": np.nan,
-        "p": np.nan,
-        "n_pairs": 0,
-        "correlation": np.nan,
-        "ceiling": np.nan if column.ceiling is None else column.ceiling * scale,
-        "collapsed": 0,
-        "collapsed_runs": (),
-        "missing": planned,
-        "reason": reason,
-        "level": level,
-        "against": "the mean of its parents" if row.combine else manifest.baseline_row or "",
-        "visible": np.nan,
-        "seeds_needed": np.nan,
-        "identical": np.nan,
-        "near_constant": "",
-        "floor": "",
-        "undecided": "",
-        **_published(manifest, row.id, column.id),
-    }
+) -> TableCell:
+    cell = _empty(manifest, row, column, reason, level)
     if scored is None:
         return cell
-    values = scored.scores * scale
-    cell |= {
-        "n_seeds": len(values),
-        "n_items": len(scored.labels),
-        "mean": values.mean(),
-        "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
-        "scores": tuple(values.tolist()),
-        "seeds": scored.seeds,
-        "keys": scored.keys,
-        "collapsed": int(scored.collapsed.sum()),
-        "collapsed_runs": tuple(scored.collapsed.tolist()),
-        "missing": planned - len(values),
-    }
+    cell = _with_scores(cell, scored, METRICS[column.metric].scale)
     if row.id == manifest.baseline_row:
         learnt = of_baseline(scored, manifest, column)
-        cell["floor"] = f"{PILOT}: {learnt.words}" if learnt.is_floor else ""
-    if others:
-        try:
-            part, ours, theirs = _contrasted(scored, others, column)
-        except ResultsError as error:
-            return cell | {"reason": str(error)}
-        interval = combine([part], level=level)
-        cell |= {
-            "difference": interval.estimate,
-            "low": interval.low,
-            "high": interval.high,
-            "p": interval.p,
-            "n_pairs": interval.n_seeds,
-            "correlation": _correlation(ours, theirs),
-            "identical": identical_share(scored, others[0], column.metric) if len(others) == 1 else np.nan,
-            "near_constant": interval.withheld,
-            "visible": visible(interval),
-            "seeds_needed": _needed(part, cell["published_difference"]),
-        }
-    return cell
+        cell = replace(cell, floor=f"{PILOT}: {learnt.words}" if learnt.is_floor else "")
+    if not others:
+        return cell
+    try:
+        return _with_difference(cell, scored, others, column)
+    except ResultsError as error:
+        return replace(cell, reason=str(error))
+
+
+def _empty(manifest: Manifest, row: Row, column: Column, reason: str, level: float) -> TableCell:
+    """The cell as it is without any finished run."""
+    metric = METRICS.get(column.metric)
+    scale = metric.scale if metric else 100.0
+    return TableCell(
+        row=row.id,
+        row_title=row.title,
+        column=column.id,
+        column_title=column.title or column.task,
+        task=column.task,
+        metric=column.metric,
+        split=column.split,
+        ceiling=np.nan if column.ceiling is None else column.ceiling * scale,
+        missing=len(manifest.keys(row.id, column)),
+        reason=reason,
+        level=level,
+        against="the mean of its parents" if row.combine else manifest.baseline_row or "",
+        **_published(manifest, row.id, column.id),
+    )
+
+
+def _with_scores(cell: TableCell, scored: Scored, scale: float) -> TableCell:
+    values = scored.scores * scale
+    return replace(
+        cell,
+        n_seeds=len(values),
+        n_items=len(scored.labels),
+        mean=values.mean(),
+        sd=values.std(ddof=1) if len(values) > 1 else np.nan,
+        scores=tuple(values.tolist()),
+        seeds=scored.seeds,
+        keys=scored.keys,
+        collapsed=int(scored.collapsed.sum()),
+        collapsed_runs=tuple(scored.collapsed.tolist()),
+        missing=cell.missing - len(values),
+    )
+
+
+def _with_difference(cell: TableCell, scored: Scored, others: Sequence[Scored], column: Column) -> TableCell:
+    """The cell with its difference to the mean of the others.
+
+    Raises: ResultsError: no common seed, or different items.
+    """
+    part, scores, baseline = _contrasted(scored, others, column)
+    interval = combine([part], level=cell.level)
+    return replace(
+        cell,
+        difference=interval.estimate,
+        low=interval.low,
+        high=interval.high,
+        p=interval.p,
+        n_pairs=interval.n_seeds,
+        correlation=_correlation(scores, baseline),
+        identical=identical_share(scored, others[0], column.metric) if len(others) == 1 else np.nan,
+        near_constant=interval.withheld,
+        visible=visible(interval),
+        seeds_needed=_needed(part, cell.published_difference),
+    )
 
 
 def _needed(part: Components, claimed: float) -> float:

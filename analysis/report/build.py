@@ -28,6 +28,7 @@ from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Template
     from markupsafe import Markup
 
 HERE = Path(__file__).parent
@@ -103,10 +104,35 @@ def render(
     data: dict[str, Any],
 ) -> str:
     """The page as text. Everything in it is escaped but the SVG drawn here and the page's own style and script."""
-    import jinja2
-    from markupsafe import Markup
+    summaries = answer.summaries(manifest, cells)
+    content = {
+        "manifest": manifest,
+        "runs": runs,
+        "summaries": summaries,
+        "notes": notes,
+        "cells": {(cell.row, cell.column): cell for cell in tables.records(cells)},
+        "headings": {column.id: title_of(column) for column in manifest.columns},
+        "panels": panels,
+        "long_table": tables.lines(cells),
+        "environments": environments(runs),
+        "sources": data_sources(runs),
+        "verdicts": verdicts,
+        "headline": answer.headline(verdicts, runs, summaries),
+        "agreements": items.agreements,
+        "mistakes": items.mistakes,
+        "power": power_table(cells),
+        "collapsed": collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
+        "extra": extra,
+        "reading_of_figure": READING.get(manifest.layout, READING["sweep"]),
+        "data": data,
+        "facts": facts(manifest, runs),
+    }
+    return _page().render(**content, **_assets(data))
 
-    script = (HERE / "page.js").read_text(encoding="utf-8")
+
+def _page() -> Template:
+    """The page's template, with the functions it calls: they say how a value is written, whatever the experiment."""
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -115,49 +141,37 @@ def render(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {
-        "number": tables.number,
-        "plural": answer.plural,
-        "code": code,
-        "first_upper": lambda text: text[:1].upper() + text[1:],
-    }
-    summaries = answer.summaries(manifest, cells)
-    by_cell = {(cell.row, cell.column): cell for cell in tables.records(cells)}
-    return environment.get_template("page.html").render(
-        manifest=manifest,
-        runs=runs,
-        summaries=summaries,
-        notes=notes,
-        cells=by_cell,
-        headings={c.id: title_of(c) for c in manifest.columns},
-        panels=panels,
+    environment.filters.update(
+        number=tables.number,
+        plural=answer.plural,
+        code=code,
+        first_upper=lambda text: text[:1].upper() + text[1:],
+    )
+    environment.globals.update(
         chip=answer.chip,
         mean_and_spread=tables.mean_and_spread,
         kind_of=tables.kind_of,
         interval=tables.interval,
         digits_of=tables.digits_of,
-        long_table=tables.lines(cells),
         long_headings=tables.HEADINGS,
-        environments=environments(runs),
-        sources=data_sources(runs),
-        verdicts=verdicts,
-        headline=answer.headline(verdicts, runs, summaries),
-        agreements=items.agreements,
-        mistakes=items.mistakes,
-        power=power_table(cells),
-        collapsed=collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
-        extra=extra,
-        reading_of_figure=READING.get(manifest.layout, READING["sweep"]),
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
         chip_of=lambda verdict: CHIPS.get(verdict.counted_as, answer.OPEN),
-        data=data,
-        data_json=Markup(to_script(data)),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        facts=facts(manifest, runs),
-        css=(HERE / "style.css").read_text(encoding="utf-8"),
     )
+    return environment.get_template("page.html")
+
+
+def _assets(data: dict[str, Any]) -> dict[str, Any]:
+    """The page's style, script and data, and the hash by which a browser lets this script run and no other."""
+    from markupsafe import Markup
+
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    return {
+        "data_json": Markup(to_script(data)),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "css": (HERE / "style.css").read_text(encoding="utf-8"),
+    }
 
 
 def code(text: str) -> Markup:

@@ -17,10 +17,15 @@ from benchmarks.experiments.sda import table2 as sda_table2
 from benchmarks.experiments.sda import table3 as sda_table3
 from benchmarks.experiments.sda import table4 as sda_table4
 from benchmarks.experiments.sda import figures as sda_figures
-from benchmarks.experiments.controls import studies
+from benchmarks.experiments.controls import what_drives_smart
+from benchmarks.experiments.controls import what_drives_sda
+from benchmarks.experiments.controls import selection_bias
+from benchmarks.experiments.controls import together
+from benchmarks.experiments.controls import mechanism
+from benchmarks.experiments.controls import last_batch_noise
 from benchmarks.experiments.controls import attacks
 from benchmarks.experiments.controls import regression
 from benchmarks.experiments.planning.base import EXPERIMENTS, TaskColumn, Experiment, MethodRow, narrowed
 from benchmarks.experiments.planning.groups import GROUPS
 
-__all__ = ["EXPERIMENTS", "GROUPS", "Column", "Experiment", "Row", "narrowed"]
+__all__ = ["EXPERIMENTS", "GROUPS", "Experiment", "MethodRow", "TaskColumn", "narrowed"]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.experiments.controls.studies import together, what_drives_sda, what_drives_smart
+from benchmarks.experiments.controls.together import together
+from benchmarks.experiments.controls.what_drives_sda import what_drives_sda
+from benchmarks.experiments.controls.what_drives_smart import what_drives_smart
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn, Times
 
 TASK = "cola"
