@@ -66,7 +66,7 @@ TASK = register(
 '''
 _EXPERIMENTS = '''"""Half the loss against the whole."""
 
-from benchmarks.experiments import EXPERIMENTS, Column, Experiment, Row
+from benchmarks.experiments import EXPERIMENTS, Experiment, MethodRow, TaskColumn
 from benchmarks.spec import method
 
 
@@ -76,8 +76,11 @@ def tiny_grid():
     return Experiment(
         name="tiny-grid",
         title="Tiny",
-        rows=(Row("vanilla", "whole", method("vanilla")), Row("half-loss", "half", method("half-loss"))),
-        columns=(Column("tiny-task", "accuracy"),),
+        rows=(
+            MethodRow("vanilla", "whole", method("vanilla")),
+            MethodRow("half-loss", "half", method("half-loss")),
+        ),
+        columns=(TaskColumn("tiny-task", "accuracy"),),
         seeds=(0,),
         baseline="vanilla",
         settings={"model": "tiny", "epochs": 1, "batch_size": 8},

@@ -105,6 +105,7 @@ def test_r_s_by_hand_is_r_s_of_the_class(plain: ModuleType, monkeypatch: pytest.
     """With the same starting noise, dropout off: the same number and the same gradient."""
     model, batch = plain.toy_model().eval(), plain.toy_loader(1)[0]
     method = build("smoothness", dropout="off", epsilon=1e-2, sigma=1e-2, eta=1.0)
+    method.setup(model, 1)
     passes = method.open_passes(model, batch)
     noise = passes.noise(32, torch.float32)
     monkeypatch.setattr(Streams, "normal", lambda *_: noise)

@@ -324,6 +324,8 @@ def _entry(name: str, value: Any) -> list[str]:
         inner = [line for key, each in value.items() for line in _entry(str(key), each)]
         return [f"{name}:", *(f"    {line}" for line in inner)]
     if isinstance(value, Sequence) and not isinstance(value, str):
+        if any(isinstance(each, Mapping) for each in value):
+            return [line for number, each in enumerate(value, 1) for line in _entry(f"{name} {number}", each)]
         inline = ", ".join(map(_word, value))
         return (
             [f"{name}: {inline}"] if len(inline) <= SHORT else [f"{name}:", *(f"    {_word(each)}" for each in value)]

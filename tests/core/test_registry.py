@@ -169,7 +169,7 @@ def test_a_wheel_adds_a_method(tmp_path: Path) -> None:
 import sys
 sys.path.append({str(site)!r})
 from smart_repro.methods import METHODS, build
-from smart_repro.methods.card import card
+from smart_repro.card import card
 assert "doubled-loss" in METHODS and list(METHODS)[-1] == "doubled-loss" and "doubled_loss" not in sys.modules
 method = build("doubled-loss", label_smoothing=0.0)
 assert METHODS["doubled-loss"] is type(method) and card("doubled-loss").title == "Twice the task loss."

@@ -174,8 +174,10 @@ def test_a_batch_goes_to_its_tasks_classifier(several: Callable[..., MultiTask],
 def test_a_batch_without_a_task_is_refused(several: Callable[..., MultiTask], mixed: Mixed) -> None:
     batch = mixed.batch(np.arange(4))
     del batch["task"]
+    model, method = several(), build("smart")
+    method.setup(model, 10)
     with pytest.raises(ValueError, match=r"does not say which task.* two, score, three"):
-        build("smart").loss(several(), batch)
+        method.loss(model, batch)
 
 
 def test_a_model_without_tasks_and_one_without_an_encoder_are_refused(linear_model: Callable[..., nn.Module]) -> None:

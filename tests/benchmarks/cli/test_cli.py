@@ -136,10 +136,10 @@ def test_a_plan_as_json_counts_runs_updates_and_cost(
 
 
 def test_a_plan_says_what_its_seeds_and_items_can_show(shell: Shell, tmp_path: Path) -> None:
-    code, out, _ = shell("plan", "sda-table4", "--results", str(tmp_path))
+    code, out, _ = shell("plan", "sda-table4", "--seeds", "5", "--results", str(tmp_path))
     assert code == 0
     line = next(line for line in out.splitlines() if line.startswith("  sda-large-snli:"))
-    assert "3 seeds × 2,000 items show differences from about" in line
+    assert "5 seeds × 2,000 items show differences from about" in line
     assert line.endswith("too few for the claimed 0.6")
     assert "can see" not in shell("plan", "sda-table4", "--seeds", "1", "--results", str(tmp_path))[1]
 

@@ -215,7 +215,7 @@ def test_wrong_requests_are_one_clear_line(
     [
         (["--executor", "slurm"], "there are local and ray"),
         (["--address", "auto"], "--address is for --executor ray"),
-        (["--set", "init_from=0123"], "no finished run 0123"),
+        (["--set", "init_from=0123"], "init_from must be the key of a finished run"),
     ],
 )
 def test_wrong_options_of_run_are_one_clear_line(

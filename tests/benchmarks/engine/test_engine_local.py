@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli.display import Silent
+from benchmarks.engine import local, machine
 from benchmarks.engine import schedule as engine
-from benchmarks.engine.executor import RETRIES, local, machine
+from benchmarks.engine.executor import RETRIES
 from benchmarks.engine.local import LocalExecutor
 from benchmarks.engine.machine import Gpu, worker_environment, workers_per_gpu
 from benchmarks.engine.plan import make_plan

@@ -111,7 +111,7 @@ def test_a_spec_with_parents_survives_json(base: RunSpec) -> None:
         ({"combine": "vote", "parents": 1}, "at least two parents"),
         ({"parents": 2}, "set combine"),
         ({"combine": "vote", "parents": 2, "task": "cola"}, "share the child's task"),
-        ({"combine": "vote", "parents": 2, "init_from": "x"}, "cannot start from another"),
+        ({"combine": "vote", "parents": 2, "init_from": "0" * 32}, "cannot start from another"),
         ({"init_from": RunSpec(task="rte", model="another")}, "same model"),
     ],
 )

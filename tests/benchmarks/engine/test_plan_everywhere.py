@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import actions
+from benchmarks.cli.actions import DONE
+from benchmarks.cli.options import ExecutionOptions
 from benchmarks.cli.plan_text import plan_text
 from benchmarks.engine.claim_power import claim_lines
 from benchmarks.engine.forecast import Timings, forecast
@@ -109,9 +111,7 @@ def test_plan_and_dry_run_are_the_same(
     request = Request(name=name, profile=profile, data_dir=None if profile == "demo" else folder, results=tmp_path)
     actions.show_plan(request, tmp_path, 1, calibrate=False, as_json=False)
     planned = capsys.readouterr().out
-    options = dict.fromkeys(actions.How.__dataclass_fields__) | {"results": tmp_path, "workers": 1, "dry_run": True}
-    options |= {"executor_name": "local", "checkpoint_minutes": 1.0}
-    assert actions.run_each(request, actions.How.of(options)) == actions.DONE
+    assert actions.run_each(request, tmp_path, ExecutionOptions(workers=1, dry_run=True)) == DONE
     assert capsys.readouterr().out == planned
 
 

@@ -161,7 +161,9 @@ def test_swapped_masks_are_found_where_independent_ones_are_asked_for(grid: Requ
 
 def test_a_repeated_order_is_found_on_another_machine_too(grid: Request, tmp_path: Path) -> None:
     """By the tokens of each update, into which no arithmetic of the model enters."""
-    fine = replace(grid, methods="vanilla", seeds="3", epochs=3, settings=[*(grid.settings or []), "batch_size=4"])
+    fine = replace(
+        grid, methods="vanilla", seeds="3", epochs=3, settings=["learning_rate=0.003", "batch_size=4", "holdout=0.0"]
+    )
     check.update(fine, tmp_path / "fine.json", Here(), Silent(), allow_dirty=True)
     path = edited(tmp_path / "fine.json", tmp_path, elsewhere)
     assert checked(fine, path).passed

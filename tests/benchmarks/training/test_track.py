@@ -34,7 +34,7 @@ def scalars(folder: Path) -> dict[tuple[str, int], float]:
 def expected(history: Path) -> Iterator[tuple[tuple[str, int], float]]:
     for row in map(json.loads, history.read_text().splitlines()):
         if row.get("event") == "epoch":
-            for metric, value in row["scores"]["rte"]["dev"].items():
+            for metric, value in row["scores"]["rte"].get("dev", {}).items():  # after the last epoch
                 yield (f"dev/rte {metric}", row["step"]), value
         elif "event" not in row:
             for name in ("loss", "lr", "task", "smoothness", "bregman", "gradient_norm"):

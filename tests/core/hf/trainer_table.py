@@ -84,7 +84,7 @@ ARGUMENTS: dict[str, Entry] = {
     ),
     "bf16": Entry(
         WORKS,
-        _HF + "test_under_bf16_the_two_sides_of_r_s_are_float32",
+        _HF + "test_under_bf16_both_terms_of_smart_are_float32",
         "Pass by pass; the two sides of a divergence under perturbation stay float32.",
     ),
     "fp16": Entry(
@@ -174,7 +174,7 @@ METHODS: dict[str, Entry] = {
         WORKS, _EDGES + "test_a_loss_of_a_subclass_trains_as_in_the_trainer", "The task loss of the labelled rows."
     ),
     "compute_loss_context_manager": Entry(
-        WORKS, _HF + "test_under_bf16_the_two_sides_of_r_s_are_float32", "The run's precision."
+        WORKS, _HF + "test_under_bf16_both_terms_of_smart_are_float32", "The run's precision."
     ),
     "create_optimizer": Entry(
         WORKS, _EDGES + "test_the_method_is_set_up_whatever_builds_the_optimizer", "Over the method's groups."
