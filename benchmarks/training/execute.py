@@ -16,6 +16,7 @@ from analysis.integrity import key_of
 from benchmarks import spec
 from benchmarks.errors import DataError, UsageError
 from benchmarks.spec import RunSpec
+from benchmarks.store.durable import files_in, sync, write_durably
 from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store, write_json
 from benchmarks.tasks import TASKS, Regression, Task
@@ -168,7 +169,8 @@ def _train_and_record(
         "source": job.source.kind if not TASKS[run.task].generated else "generated",
         "timing": _timing(recorder, began, prepared),
     }
-    write_json(folder / "result.json", result)
+    sync(*files_in(folder))  # a result says that the rest is whole
+    write_durably(folder / "result.json", json.dumps(result, indent=1) + "\n")
 
 
 def _method(run: RunSpec, data: Prepared) -> Method:
