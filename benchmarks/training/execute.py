@@ -118,10 +118,18 @@ def _result(
 ) -> dict[str, Any]:
     """Train and record, or find that an earlier attempt had got as far as its result: it only was not published."""
     path = attempt / "result.json"
-    if not path.exists():
+    if not _is_json(path):
         _train_and_record(job, store, attempt, checkpoint, report, should_stop)
     result: dict[str, Any] = json.loads(path.read_text())
     return result
+
+
+def _is_json(path: Path) -> bool:
+    """Whether the file is there and whole."""
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _train_and_record(

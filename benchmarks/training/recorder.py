@@ -115,12 +115,11 @@ class Recorder(Observer):
         """
         gap = self.gap(self.plan.total if self.plan else 0)
         if gap is not None:
-            raise IncompleteRecordError(
-                f"{gap}: give the command again, and the run starts anew or from its checkpoint"
-            )
-        epochs = self._expected(self.plan.total if self.plan else 0)
+            raise IncompleteRecordError(f"{gap}: give the command again to record it anew")
+        expected = self._expected(self.plan.total if self.plan else 0)
+        epochs = {epoch: {each.name for each in due} for epoch, due in expected.items()}
         for each in self.data.evaluated:
-            tables = [pq.read_table(self._part(each, epoch)) for epoch, due in epochs.items() if each in due]
+            tables = [pq.read_table(self._part(each, epoch)) for epoch, due in epochs.items() if each.name in due]
             pq.write_table(pa.concat_tables(tables), self.final / f"{each.name}.parquet")
         self.make_durable()
         sync(*self.final.iterdir(), self.final)

@@ -54,7 +54,8 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from benchmarks.training.execute import execute, make_job
+from benchmarks.training.execute import execute
+from benchmarks.training.job import make_job
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
