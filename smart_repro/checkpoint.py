@@ -1,15 +1,28 @@
-"""Where a run stands, on disk: written whole or not at all, read without running anything."""
+"""Where a run stands, on disk: written whole or not at all, verified when read, read without running anything.
+
+The file is what ``torch.save`` writes, followed by a trailer of :data:`TRAILER_LENGTH` bytes with the sha256 of it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
+
+_MAGIC = b"\nsmart-repro checkpoint 1 sha256 "
+TRAILER_LENGTH = len(_MAGIC) + 2 * hashlib.sha256().digest_size + 1
+_BLOCK = 1 << 20  # bytes read at once
+
+
+class DamagedCheckpointError(ValueError):
+    """The file is not what was saved; the message is a reason fit for the history of the run."""
 
 
 @dataclass
@@ -40,15 +53,64 @@ class Checkpoint:
         self.before_save()
         partial = self.path.with_suffix(".partial")
         with partial.open("wb") as stream:
-            torch.save(state, stream)
+            hashing = _Hashing(stream)
+            torch.save(state, hashing)
+            stream.write(_trailer(hashing.digest))
             stream.flush()
             os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
         os.replace(partial, self.path)
         self._last = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, or None where there is none."""
+        """The saved state, or None where there is none.
+
+        Raises: DamagedCheckpointError: the file is not, byte for byte, what :meth:`save` wrote, or cannot be read.
+        """
         if not self.path.exists():
             return None
-        state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        try:
+            _verify(self.path)
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            line = (str(error).splitlines() or [""])[0]
+            raise DamagedCheckpointError(f"the checkpoint cannot be read ({type(error).__name__}: {line})") from error
         return state
+
+    def discard(self) -> None:
+        """Remove the file: nothing goes on from it any more."""
+        self.path.unlink(missing_ok=True)
+
+
+class _Hashing:
+    """A stream to write to that hashes what it passes on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream, self.digest = stream, hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return self.stream.write(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def _trailer(digest: Any) -> bytes:
+    return _MAGIC + digest.hexdigest().encode() + b"\n"
+
+
+def _verify(path: Path) -> None:
+    """Compare the content with the digest behind it.
+
+    Raises: DamagedCheckpointError: they differ, or there is no digest.
+    """
+    left, digest = path.stat().st_size - TRAILER_LENGTH, hashlib.sha256()
+    with path.open("rb") as stream:
+        while left > 0 and (block := stream.read(min(left, _BLOCK))):
+            digest.update(block)
+            left -= len(block)
+        trailer = stream.read()
+    if not trailer.startswith(_MAGIC):
+        raise DamagedCheckpointError("the checkpoint has no digest: it is cut short or of an earlier version")
+    if trailer != _trailer(digest):
+        raise DamagedCheckpointError("the checkpoint is damaged: its content does not match its digest")

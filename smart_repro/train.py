@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from accelerate.utils import DistributedDataParallelKwargs, broadcast
 from torch import Tensor, nn
 
 from smart_repro import optim, precision
-from smart_repro.checkpoint import Checkpoint
+from smart_repro.checkpoint import Checkpoint, DamagedCheckpointError
 from smart_repro.encoding import Encoded, Mixed
 from smart_repro.methods.base import Method
 from smart_repro.sampler import pieces
@@ -55,8 +56,21 @@ class Observer:
     def epoch(self, epoch: int, step: int, model: nn.Module, *, last: bool) -> None:
         """The end of an epoch, and of training; ``model`` is what the method wants evaluated."""
 
+    def started(self, plan: Plan) -> None:
+        """Training begins or goes on; comes before everything else."""
+
+    def gap(self, step: int) -> str | None:
+        """Why training cannot go on after update ``step``: what of the updates until then was lost, if anything was."""
+        return None
+
     def resumed(self, step: int) -> None:
         """Training goes on after update ``step`` of an earlier attempt."""
+
+    def restarted(self, reason: str) -> None:
+        """Training starts anew, for this reason: an earlier attempt saved a state that cannot be gone on from."""
+
+    def make_durable(self) -> None:
+        """What was reported until now must survive a power cut: a checkpoint that counts on it is written next."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,11 @@ class Plan:
     def ends_epoch(self, step: int) -> int | None:
         """The epoch that finished update ``step`` closes, counted in updates (a replayed pass closes several)."""
         return step // self.per_epoch if step % (self.per_epoch * self.replays) == 0 else None
+
+    def reports(self, step: int) -> int | None:
+        """The epoch that is reported after update ``step``: one that ends there, or the last one, however short."""
+        short = math.ceil(step / self.per_epoch) if step == self.total else None
+        return self.ends_epoch(step) or short
 
 
 def plan(examples: int | Sequence[int], config: TrainConfig, replays: int = 1) -> Plan:
@@ -157,12 +176,12 @@ class _Loop:
         while self.step < self.plan.total:
             self._update()
             last = self.step == self.plan.total
-            epoch = self.plan.ends_epoch(self.step)
+            epoch = self.plan.reports(self.step)
             stopping, saving = self._agreed(*self._wishes(should_stop, last))
-            if len(self.scalars) == FLUSH or last or epoch or saving or stopping:
+            if len(self.scalars) == FLUSH or epoch or saving or stopping:
                 self._flush()
-            if epoch or last:
-                self._report_epoch(epoch or math.ceil(self.step / self.plan.per_epoch), last)
+            if epoch:
+                self._report_epoch(epoch, last)
             if saving:
                 self._save()
             if stopping:
@@ -241,6 +260,7 @@ class _Loop:
         assert self.checkpoint is not None
         if not self.accelerator.is_main_process:
             return
+        self.observer.make_durable()
         self.checkpoint.save(
             {
                 "step": self.step,
@@ -253,7 +273,8 @@ class _Loop:
         )
 
     def resume(self) -> None:
-        state = self.checkpoint.load() if self.checkpoint is not None else None
+        self.observer.started(self.plan)
+        state = self._saved_state()
         if state is None:
             return
         self.bare.load_state_dict(state["model"])
@@ -263,6 +284,22 @@ class _Loop:
         self.step = state["step"]
         self.scalars.largest, self.scalars.updates = state["signals"], self.step
         self.observer.resumed(self.step)
+
+    def _saved_state(self) -> dict[str, Any] | None:
+        """What to go on from; None to start from nothing, which the observer hears of where there was a file."""
+        if self.checkpoint is None:
+            return None
+        try:
+            state = self.checkpoint.load()
+            reason = None if state is None else self.observer.gap(state["step"])
+        except DamagedCheckpointError as error:
+            state, reason = None, str(error)
+        if reason is None:
+            return state
+        self.observer.restarted(reason)
+        if self.accelerator.is_main_process:
+            self.checkpoint.discard()
+        return None
 
 
 __all__ = [

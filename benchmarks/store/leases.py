@@ -121,7 +121,7 @@ def alive(path: Path) -> bool:
     if holder["host"] == me["host"] and holder["boot"] != me["boot"]:
         return False  # this machine was started anew since
     if all(holder[name] == me[name] for name in ("host", "boot", "processes")):
-        return _process_runs(holder["pid"], holder["started"])
+        return _process_runs(holder["pid"], holder["started"], holder.get("ticks"))
     counter, since = _sightings.get(path, (None, 0.0))
     if counter != holder["heartbeat"]:
         _sightings[path] = (holder["heartbeat"], time.monotonic())
@@ -150,6 +150,7 @@ def _me() -> dict[str, Any]:
         "processes": _process_table(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
+        "ticks": _start_ticks(os.getpid()),
     }
 
 
@@ -164,10 +165,29 @@ def _process_table() -> str:
     return os.readlink(path) if path.is_symlink() else ""
 
 
-def _process_runs(pid: int, started: float) -> bool:
+def _start_ticks(pid: int) -> int | None:
+    """Clock ticks from the start of the machine to that of a process, which setting the clock does not move.
+
+    Field 22 of ``/proc/PID/stat``, proc(5); None where there is no such file.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])  # the name of the program, in brackets, may hold spaces
+
+
+def _process_runs(pid: int, started: float, ticks: int | None) -> bool:
+    """Whether the process that started then still runs, and not another one of its number.
+
+    Args:
+        started: seconds since 1970 by the clock of that time; counts where ``ticks`` is None.
+        ticks: its :func:`_start_ticks`.
+    """
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - started) < 1 if ticks is None else _start_ticks(pid) == ticks
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 

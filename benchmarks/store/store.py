@@ -9,8 +9,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store import leases
+from benchmarks.store.durable import files_in, sync
 from benchmarks.store.leases import Lease
 
 # what a run folder may hold; everything else in an attempt is scaffolding and goes before the folder is published
@@ -170,6 +170,7 @@ class Store:
         if earlier:
             partial = lease.folder / f".copy-{uuid.uuid4().hex}"
             _copy(earlier[-1], partial)
+            sync(*files_in(partial))  # the original goes next
             os.rename(partial, mine)
             for folder in earlier:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -187,10 +188,10 @@ class Store:
         key = lease.folder.name
         if (attempt / WEIGHTS).exists():
             self.weights(key).parent.mkdir(parents=True, exist_ok=True)
-            _sync(attempt / WEIGHTS)
+            sync(attempt / WEIGHTS)
             os.replace(attempt / WEIGHTS, self.weights(key))
         _tidy(attempt)
-        _sync(*_files(attempt))  # after a power cut, a folder that is there must not hold empty files
+        sync(*files_in(attempt))  # after a power cut, a folder that is there must not hold empty files
         self.runs.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(attempt, self.runs / key)
@@ -270,21 +271,3 @@ def _tidy(attempt: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
-
-
-def _sync(*paths: Path) -> None:
-    """Wait until the files are on the disk; together, since the disk then writes them in one go."""
-    with ThreadPoolExecutor(max_workers=8) as threads:
-        list(threads.map(_sync_one, paths))
-
-
-def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

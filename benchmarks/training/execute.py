@@ -16,6 +16,7 @@ from analysis.integrity import key_of
 from benchmarks import spec
 from benchmarks.errors import DataError, UsageError
 from benchmarks.spec import RunSpec
+from benchmarks.store.durable import files_in, sync, write_durably
 from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store, write_json
 from benchmarks.tasks import TASKS, Regression, Task
@@ -117,10 +118,18 @@ def _result(
 ) -> dict[str, Any]:
     """Train and record, or find that an earlier attempt had got as far as its result: it only was not published."""
     path = attempt / "result.json"
-    if not path.exists():
+    if not _is_json(path):
         _train_and_record(job, store, attempt, checkpoint, report, should_stop)
     result: dict[str, Any] = json.loads(path.read_text())
     return result
+
+
+def _is_json(path: Path) -> bool:
+    """Whether the file is there and whole."""
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _train_and_record(
@@ -168,7 +177,8 @@ def _train_and_record(
         "source": job.source.kind if not TASKS[run.task].generated else "generated",
         "timing": _timing(recorder, began, prepared),
     }
-    write_json(folder / "result.json", result)
+    sync(*files_in(folder))  # a result says that the rest is whole
+    write_durably(folder / "result.json", json.dumps(result, indent=1) + "\n")
 
 
 def _method(run: RunSpec, data: Prepared) -> Method:

@@ -1,0 +1,183 @@
+"""What a power cut or a bad disk leaves of a run: it goes on with its whole record, or starts anew and says why."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.spec import RunSpec
+from benchmarks.store.store import Store
+from benchmarks.tasks.sources import Source
+from benchmarks.training.execute import execute
+from benchmarks.training.job import Job, make_job
+from benchmarks.training.recorder import Recorder
+
+STOP = 7  # of 8 updates; the first epoch ends with the fourth
+
+
+@pytest.fixture(scope="module")
+def job(little_bert: Path, glue: Path) -> Job:
+    spec = RunSpec(task="rte", method="vanilla", model=str(little_bert), epochs=2, learning_rate=1e-3)
+    return make_job(spec, Source("local", glue))
+
+
+def contents(store: Store, key: str) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """Predictions, and the history without the notes of resuming and starting anew."""
+    folder = store.runs / key
+    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    predictions = {path.name: path.read_bytes() for path in (folder / "predictions").iterdir()}
+    return predictions, [row for row in rows if row.get("event") not in ("resume", "restart")]
+
+
+def notes(store: Store, key: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (store.runs / key / "history.jsonl").read_text().splitlines()]
+    return [row for row in rows if row.get("event") in ("resume", "restart")]
+
+
+@pytest.fixture(scope="module")
+def whole(job: Job, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    store = Store(tmp_path_factory.mktemp("whole"))
+    assert execute(job, store).state == "done"
+    return contents(store, job.key)
+
+
+@pytest.fixture(scope="module")
+def stopped(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with the run stopped after update 7."""
+    store, calls = Store(tmp_path_factory.mktemp("stopped")), iter(range(1, 100))
+    assert execute(job, store, should_stop=lambda: next(calls) == STOP).state == "interrupted"
+    return store.root
+
+
+@pytest.fixture
+def store(stopped: Path, tmp_path: Path) -> Store:
+    """A copy of it, free to be damaged."""
+    shutil.copytree(stopped, tmp_path / "results")
+    return Store(tmp_path / "results")
+
+
+def work(store: Store) -> Path:
+    (attempt,) = store.inflight.glob("*/attempt-*")
+    return attempt
+
+
+def test_what_is_whole_is_gone_on_from(job: Job, store: Store, whole: object) -> None:
+    assert execute(job, store).state == "done"
+    assert contents(store, job.key) == whole
+    assert notes(store, job.key) == [{"event": "resume", "step": STOP}]
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def garble_a_line(path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"\xff\x00" + lines[2][2:], *lines[3:]]))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "reason"),
+    [
+        ("history.jsonl", empty, "0 of the 7 updates"),
+        ("history.jsonl", halve, "of the 7 updates"),
+        ("history.jsonl", garble_a_line, "6 of the 7 updates"),
+        ("history.jsonl", Path.unlink, "0 of the 7 updates"),
+        ("epochs/rte.dev.1.parquet", empty, "rte.dev.1.parquet"),
+        ("epochs/rte.dev.1.parquet", halve, "rte.dev.1.parquet"),
+        ("epochs/rte.dev.1.parquet", Path.unlink, "rte.dev.1.parquet"),
+        ("checkpoint.pt", empty, "no digest"),
+        ("checkpoint.pt", halve, "no digest"),
+        ("checkpoint.pt", flip_a_bit, "does not match its digest"),
+    ],
+)
+def test_a_run_that_lost_a_part_starts_anew_and_says_why(
+    job: Job, store: Store, whole: object, name: str, damage: Callable[[Path], None], reason: str
+) -> None:
+    damage(work(store) / name)
+    assert execute(job, store).state == "done"
+    assert contents(store, job.key) == whole
+    (note,) = notes(store, job.key)
+    assert (note["event"], note["step"]) == ("restart", 0)
+    assert reason in note["reason"]
+
+
+def test_a_history_cut_anywhere_loses_nothing(job: Job, store: Store, whole: object, tmp_path: Path) -> None:
+    """Cut within what the checkpoint counts on, the run starts anew; the last line's end alone is no loss."""
+    content, rng = (work(store) / "history.jsonl").read_bytes(), random.Random(0)
+    for number, cut in enumerate([*(rng.randrange(len(content)) for _ in range(4)), len(content) - 1]):
+        again = Store(tmp_path / str(number))
+        shutil.copytree(store.root, again.root)
+        (work(again) / "history.jsonl").write_bytes(content[:cut])
+        assert execute(job, again).state == "done"
+        assert contents(again, job.key) == whole, cut
+        assert [note["event"] for note in notes(again, job.key)] == (
+            ["resume"] if cut == len(content) - 1 else ["restart"]
+        )
+
+
+def test_the_note_stays_when_a_run_started_anew_is_stopped_again(job: Job, store: Store, whole: object) -> None:
+    empty(work(store) / "checkpoint.pt")
+    calls = iter(range(1, 100))
+    assert execute(job, store, should_stop=lambda: next(calls) == 5).state == "interrupted"
+    assert execute(job, store).state == "done"
+    assert contents(store, job.key) == whole
+    assert [(note["event"], note["step"]) for note in notes(store, job.key)] == [("restart", 0), ("resume", 5)]
+
+
+class PowerCutError(Exception):
+    """Stands for it."""
+
+
+def test_a_power_cut_between_log_and_checkpoint_loses_nothing(
+    job: Job, tmp_path: Path, whole: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, calls = Store(tmp_path), []
+    make_durable = Recorder.make_durable
+
+    def cut(recorder: Recorder) -> None:
+        make_durable(recorder)
+        calls.append(recorder.step)
+        if recorder.step == 5:
+            raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "make_durable", cut)
+        assert execute(job, store, checkpoint_steps=1).state == "failed"
+    assert calls == [1, 2, 3, 4, 5]
+    assert execute(replace(job, again=True), store).state == "done"
+    assert contents(store, job.key) == whole
+    assert notes(store, job.key) == [{"event": "resume", "step": 4}]
+
+
+def test_a_run_whose_record_vanished_while_it_trained_is_not_done(job: Job, store: Store) -> None:
+    def remove(event: dict[str, Any]) -> None:
+        empty(work(store) / "history.jsonl")
+
+    outcome = execute(job, store, report=remove)
+    assert outcome.state == "failed"
+    assert "of the 8 updates" in outcome.message
+    assert not store.is_done(job.key)
+
+
+def test_a_result_cut_short_is_made_again(job: Job, store: Store, whole: object) -> None:
+    (work(store) / "result.json").write_text("")
+    assert execute(job, store).state == "done"
+    assert contents(store, job.key) == whole
