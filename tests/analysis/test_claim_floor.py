@@ -154,8 +154,8 @@ def test_one_opposite_task_contradicts_every_even_with_another_at_the_floor(tmp_
 
 
 def test_interactions_need_all_their_tasks(tmp_path):
-    about = {"kind": "interaction", "tasks": ["one"], "about": {"against": ["two"]}}
-    got = decided(tmp_path, ARMS, {"one": FLOOR, "two": LEARNT}, **about)
+    test = {"kind": "interaction", "against_tasks": ["two"]}
+    got = decided(tmp_path, ARMS, {"one": FLOOR, "two": LEARNT}, tasks=["one"], test=test)
     assert got.status == "no verdict"
     assert got.reason.startswith("one: pilot at the floor")
 
@@ -174,7 +174,7 @@ def test_generated_data_has_no_reference(tmp_path):
     decided(tmp_path, ARMS, {"one": FLOOR})
     manifest = Results.open(tmp_path).manifest("compare")
     column = manifest.columns[0]
-    assert (reference(manifest, column), learnt(tmp_path, manifest, column).is_floor) == (FLOOR, True)
+    assert (reference(manifest, column), learnt(Results.open(tmp_path), manifest, column).is_floor) == (FLOOR, True)
     demo = replace(manifest, warnings=("Generated data, demonstration.",))
     assert np.isnan(reference(demo, column))
     assert reference(manifest, Column("x", "cola", "matthews")) == 54.7

@@ -103,7 +103,7 @@ def test_nearly_constant_answers_give_no_verdict():
         made = Claim.from_json(claim(tasks=["t"], quantifier=quantifier))
         got = judge(made, {"t": withheld})
         assert (got.status, got.reason) == ("no verdict", withheld.near_constant)
-    same = Claim.from_json(claim(tasks=["t"], direction="the same", bound=20.0))
+    same = Claim.from_json(claim(tasks=["t"], direction="the same", margin=20.0))
     assert judge(same, {"t": withheld}).status == "no verdict"  # equivalence included
     assert in_words(got).startswith(
         "no verdict: near-constant: in 2 of 6 seed pairs a run has few answers. As a description"

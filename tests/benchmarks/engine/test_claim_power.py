@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis.power import Noise, in_words, of_mean, smallest_difference, typical
-from analysis.schema import Claim, against
+from analysis.schema import AtEpoch, Claim, Cost, against
 from benchmarks.engine import spread
 from benchmarks.engine.claim_power import claim_line, claim_lines
 from benchmarks.engine.plan import Plan, make_plan
@@ -82,12 +82,12 @@ def test_quantifiers_look_at_single_tasks(plan: Plan) -> None:
 
 
 def test_a_claim_of_sameness_is_held_against_its_margin(plan: Plan) -> None:
-    line = claim_line(plan, claim(direction="no less", size=None, bound=1.0))
+    line = claim_line(plan, claim(direction="no less", size=None, margin=1.0))
     margin = 100 * smallest_difference(5, 2_000, Noise(0.03, 0.1, 0.3), level=0.90)
     assert f"exclude differences from about {margin:.1f} points" in line
     assert line.endswith("too few for the margin of 1")
-    assert "enough for the margin" in claim_line(plan, claim(direction="no less", size=None, bound=margin + 0.01))
-    wider = claim_line(plan, claim(direction="the same", size=None))
+    assert "enough for the margin" in claim_line(plan, claim(direction="no less", size=None, margin=margin + 0.01))
+    wider = claim_line(plan, claim(direction="the same", size=None, margin=1.0))
     assert float(re.findall(r"about ([\d.]+)", wider)[0]) > margin
 
 
@@ -112,11 +112,12 @@ def test_a_forecast_that_fails_is_a_line(plan: Plan, monkeypatch: pytest.MonkeyP
 
 
 def test_claims_of_other_kinds_are_named(plan: Plan) -> None:
-    kinds = (claim(id="first"), claim(id="second", kind="history"), claim(id="third", kind="cost", min_seeds=6))
+    early, seconds = AtEpoch(epoch=1), Cost(quantity="seconds")
+    kinds = (claim(id="first"), claim(id="second", test=early), claim(id="third", test=seconds, min_seeds=6))
     lines = claim_lines(replace(plan, experiment=replace(plan.experiment, claims=kinds)))
     assert lines[1] == "What this grid can decide:"
     assert lines[3] == "  third: 5 of 6 seeds: cannot be decided"
-    assert lines[4] == "  no forecast for claims of other kinds: second (history)"
+    assert lines[4] == "  no forecast for claims of other kinds: second (epoch)"
     assert lines[5] == "  Spread measured: demo-rte"
     assert claim_lines(plan) == []
 
