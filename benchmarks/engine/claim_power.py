@@ -76,9 +76,8 @@ def _sameness(claim: Claim, n_seeds: int, items: list[int], noises: list[Noise])
     chance = 0.9 if claim.direction == "the same" else 0.8  # both ends have to lie inside
     margin = 100 * smallest_difference(n_seeds, sum(items), of_mean(items, noises), chance, level=0.90)
     words = f"{n_seeds} seeds × {sum(items):,} items exclude differences from about {margin:.1f} points (80 % power)"
-    if claim.bound is None:
-        return words
-    return f"{words}: {'enough' if margin <= claim.bound else 'too few'} for the margin of {claim.bound:.2g}"
+    assert claim.margin is not None  # a claim of sameness always states its margin
+    return f"{words}: {'enough' if margin <= claim.margin else 'too few'} for the margin of {claim.margin:.2g}"
 
 
 def _columns(plan: Plan, claim: Claim) -> list[TaskColumn]:

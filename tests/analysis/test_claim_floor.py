@@ -154,8 +154,8 @@ def test_one_opposite_task_contradicts_every_even_with_another_at_the_floor(tmp_
 
 
 def test_interactions_need_all_their_tasks(tmp_path):
-    about = {"tasks": ["one"], "test": {"kind": "interaction", "against": ["two"]}}
-    got = decided(tmp_path, ARMS, {"one": FLOOR, "two": LEARNT}, **about)
+    test = {"kind": "interaction", "against_tasks": ["two"]}
+    got = decided(tmp_path, ARMS, {"one": FLOOR, "two": LEARNT}, tasks=["one"], test=test)
     assert got.status == "no verdict"
     assert got.reason.startswith("one: pilot at the floor")
 

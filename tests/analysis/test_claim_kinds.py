@@ -265,9 +265,11 @@ def test_sweep(gains, margin, expected, tmp_path):
 
 
 def test_two_rows_that_are_the_same(tmp_path):
-    arms = [Arm("vanilla", collapsed=tuple(SIX)), Arm("smart", collapsed=tuple(SIX))]
-    changes = {"test": {"kind": "sweep"}, "margin": 0.01}
-    got = decided(tmp_path, arms, [Exam("one", items=200)], changes)
+    made = claim(tasks=["one"], size=None, test={"kind": "sweep"}, margin=0.01)
+    World(tmp_path, smart(), TASKS[:1], seeds=SIX, epochs=1, steps=8, extra={"claims": [made]}).write()
+    manifest = Results.open(tmp_path).manifest("compare")
+    twins = replace(manifest, cells={**manifest.cells, "smart": manifest.cells["vanilla"]})
+    (got,) = decide_all(tmp_path, twins)
     assert got.words == "supported"
 
 

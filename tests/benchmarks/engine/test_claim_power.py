@@ -112,11 +112,8 @@ def test_a_forecast_that_fails_is_a_line(plan: Plan, monkeypatch: pytest.MonkeyP
 
 
 def test_claims_of_other_kinds_are_named(plan: Plan) -> None:
-    kinds = (
-        claim(id="first"),
-        claim(id="second", test=AtEpoch(epoch=1)),
-        claim(id="third", test=Cost(quantity="seconds"), min_seeds=6),
-    )
+    early, seconds = AtEpoch(epoch=1), Cost(quantity="seconds")
+    kinds = (claim(id="first"), claim(id="second", test=early), claim(id="third", test=seconds, min_seeds=6))
     lines = claim_lines(replace(plan, experiment=replace(plan.experiment, claims=kinds)))
     assert lines[1] == "What this grid can decide:"
     assert lines[3] == "  third: 5 of 6 seeds: cannot be decided"

@@ -122,7 +122,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Claim, Value], Verd
     monkeypatch.setattr(logged, "_cost_ratios", ratios)
     monkeypatch.setattr(logged, "_measures", measures)
     monkeypatch.setattr(logged, "_done", lambda case, row, column: [(s, f"{row}|{s}") for s in case.manifest.seeds])
-    monkeypatch.setattr(logged, "read_log", lambda results, key: key.split("|"))
+    monkeypatch.setattr(Results, "log", lambda self, key: key.split("|"))
     monkeypatch.setattr(
         logged.curves,
         "binned",
@@ -136,7 +136,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Claim, Value], Verd
 
     def decide(name: str, claim: Claim, value: Value) -> Verdict:
         state["value"] = value
-        return claims.decide("nowhere", manifest_of(name), claim)
+        return claims.decide(Results.open("nowhere"), manifest_of(name), claim)
 
     return decide
 

@@ -316,7 +316,20 @@ def printed_range(experiment: Experiment, row: str, column: str) -> float:
 def printed_difference(
     experiment: Experiment, claim: Claim, columns: Sequence[str], epoch: int | None = None
 ) -> float | None:
-    """None where a cell of either row is not printed. A box's cell is its median, a level line's cell its level."""
+    """The mean over columns, the smallest for "every"; None where a cell of either row is not printed."""
+    differences = printed_differences(experiment, claim, columns, epoch)
+    if not differences:
+        return None
+    return min(differences) if claim.quantifier == "every" else sum(differences) / len(differences)
+
+
+def printed_differences(
+    experiment: Experiment, claim: Claim, columns: Sequence[str], epoch: int | None = None
+) -> list[float] | None:
+    """Of each column, with a positive sign in the claimed direction; None where a cell of either row is not printed.
+
+    A box's cell is its median, a level line's cell its level.
+    """
     cells = {(n.row, n.column): n.value for n in experiment.published}
     cells |= {(p.row, p.column): p.value for p in experiment.points if p.x == "median" or p.axis == "lambda"}
     if epoch is not None:
@@ -326,9 +339,7 @@ def printed_difference(
     pairs = [(cells.get((claim.a, c)), cells.get((claim.b, c))) for c in columns]
     sign = 1 if claim.direction == "greater" else -1
     differences = [sign * (a - b) for a, b in pairs if a is not None and b is not None]
-    if len(differences) < len(columns):
-        return None
-    return min(differences) if claim.quantifier == "every" else sum(differences) / len(differences)
+    return differences if len(differences) == len(columns) else None
 
 
 # statement -> why its size is no difference of printed cells
