@@ -57,7 +57,7 @@ class CellCache:
         if self._used.keys() == self._known.keys():
             return
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # as benchmarks.store.files does, which the analysis must not import
             self.path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps({key: cell.to_json() for key, cell in self._used.items()}), encoding="utf-8")
             os.replace(partial, self.path)

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.results import Log, Results
-from analysis.schema import LOSS_PARTS, Column, Manifest
+from analysis.schema import CURVE_POINTS, LOSS_PARTS, Column, Manifest
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")
-POINTS = 60  # a drawn curve has at most so many: each is the mean of the updates it stands for
 
 
 def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
@@ -25,8 +24,8 @@ def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
 def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:
     """Logged parts of the column's runs: ``row part step mean low high n``, over the finished seeds of each row.
 
-    Neighbouring updates are averaged within each run first, to at most :data:`POINTS` points; ``step`` is the last
-    of them. Parts that no run logged are left out; the others come in the order of ``parts``.
+    Neighbouring updates are averaged within each run first, to at most :data:`CURVE_POINTS` points; ``step`` is
+    the last of them. Parts that no run logged are left out; the others come in the order of ``parts``.
     """
     import pandas as pd
 
@@ -74,7 +73,7 @@ def _ran_away(log: Log) -> bool:
 
 def binned(log: Log, part: str) -> dict[int, float]:
     """One logged part of one run: last update of each bin -> mean of the bin. Empty where the run did not log it."""
-    width = -(-len(log.steps) // POINTS) or 1
+    width = -(-len(log.steps) // CURVE_POINTS) or 1
     sums: dict[int, list[float]] = {}
     for step in log.steps:
         if step.get(part) is not None:

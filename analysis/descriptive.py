@@ -159,10 +159,17 @@ def mcnemar(a: ArrayLike, b: ArrayLike, labels: ArrayLike) -> tuple[Interval, ..
 
 
 def holm(p_values: ArrayLike) -> Array:
-    """Holm's step-down adjustment: adjusted p values in the order given."""
-    from statsmodels.stats.multitest import multipletests  # takes a second to import
+    """Adjust p values by Holm's step-down method; they come back in the order given.
 
-    return np.asarray(multipletests(np.asarray(p_values, dtype=np.float64), method="holm")[1])
+    The tests hold it against statsmodels, whose ``multipletests`` collects garbage in every call: half a second in a
+    process that holds an experiment's predictions, and a report makes hundreds of calls.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
 
 
 def equivalence(interval: Interval, bound: float, level: float = 0.90) -> Equivalence:

@@ -81,7 +81,9 @@ class TableCell:
 
         Raises: TypeError: a field is unknown, or one without a default is missing.
         """
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:

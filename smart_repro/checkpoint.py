@@ -58,7 +58,7 @@ class Checkpoint:
             stream.write(_trailer(hashing.digest))
             stream.flush()
             os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
-        os.replace(partial, self.path)
+        os.replace(partial, self.path)  # as benchmarks.store.files does, which the core must not import
         self._last = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:

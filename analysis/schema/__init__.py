@@ -7,6 +7,7 @@ from analysis.schema.claim import Claim, Statement, against, claim_of
 from analysis.schema.codec import SchemaError
 from analysis.schema.constants import (
     BUCKETS,
+    CURVE_POINTS,
     DIRECTIONS,
     LOSS_PARTS,
     QUANTIFIERS,
@@ -45,6 +46,7 @@ from analysis.schema.manifest import (
 
 __all__ = [
     "BUCKETS",
+    "CURVE_POINTS",
     "DIRECTIONS",
     "LOSS_PARTS",
     "QUANTIFIERS",

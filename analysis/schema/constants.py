@@ -15,3 +15,6 @@ DIRECTIONS = ("greater", "less", "no less", "no greater", "the same")
 QUANTIFIERS = ("average", "every", "any")
 
 SELECTIONS = ("last", "best-dev", "best-holdout")
+
+# Of a drawn curve and of a published history, at most: each is the mean of the updates it stands for.
+CURVE_POINTS = 60

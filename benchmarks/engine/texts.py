@@ -7,14 +7,13 @@ folder may be deleted; the next ``run`` writes it again.
 
 from __future__ import annotations
 
-import os
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.store.files import replacing
 from benchmarks.training.prepared import split_of
 
 if TYPE_CHECKING:
@@ -52,6 +51,5 @@ def write(split: Split, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {"id": split.ids, **{f"text_{i}": texts for i, texts in enumerate(split.texts)}}
     table = pa.table(columns).replace_schema_metadata({FINGERPRINT: split.fingerprint.encode()})
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    pq.write_table(table, partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        pq.write_table(table, partial)

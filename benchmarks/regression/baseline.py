@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.store.store import write_json
+from benchmarks.store.files import write_json
 
 SCHEMA = 1
 FOLDER = Path(__file__).resolve().parent / "baselines"

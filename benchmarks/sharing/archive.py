@@ -19,6 +19,7 @@ from pathlib import Path
 
 from analysis.results import Results, load_manifest
 from benchmarks.errors import UsageError
+from benchmarks.store.files import replacing
 from benchmarks.store.store import RUN_FILES, Store
 
 _KEY = "[0-9a-f]{32}"
@@ -50,9 +51,8 @@ def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = (
         raise UsageError(f"there is no finished run to pack in {store.root}")
     if path.exists():
         raise UsageError(f"{path} exists: give another name, or remove it")
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with tarfile.open(partial, "w:gz", compresslevel=6) as tar:
+        with replacing(path) as partial, tarfile.open(partial, "w:gz", compresslevel=6) as tar:
             for key in chosen:
                 for file in sorted((store.runs / key).rglob("*")):
                     name = f"runs/{key}/{file.relative_to(store.runs / key).as_posix()}"
@@ -61,11 +61,8 @@ def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = (
             for name in sorted(set(names)):
                 for file in sorted(store.manifests(name).glob("*.json")):
                     _add(tar, f"experiments/{name}/{file.name}", file)
-        os.replace(partial, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return len(chosen)
 
 

@@ -39,14 +39,15 @@ from benchmarks.engine.status import status
 from benchmarks.experiments.planning.base import Experiment
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.spec import method
-from benchmarks.store.store import Store, write_json
+from benchmarks.store.files import write_json
+from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 
 # a module that workers import: their runs then train nothing, and write down that they were done
 NOTHING = """
 import os
 from benchmarks.training import execute as run
-from benchmarks.store.store import write_json
+from benchmarks.store.files import write_json
 
 def nothing(job, store, folder, checkpoint, report, should_stop):
     descriptor = os.open(os.environ["DONE_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -20,6 +20,8 @@ from typing import Any
 
 import psutil
 
+from benchmarks.store.files import partial_path, replacing
+
 PATIENCE = 120.0  # seconds without a heartbeat after which a lease of another host counts as dead
 HEARTBEAT = 15.0  # seconds between two heartbeats
 _TRIES = 20  # of taking a run whose folder vanishes meanwhile, because its owner has just published it
@@ -194,7 +196,7 @@ def _process_runs(pid: int, started: float, ticks: int | None) -> bool:
 
 def _create_exclusively(path: Path, content: dict[str, Any]) -> bool:
     """Create ``path`` with its content in one step (a hard link is atomic on NFS too); False if it exists."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    partial = partial_path(path)
     partial.write_text(json.dumps(content))
     try:
         os.link(partial, path)
@@ -211,6 +213,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write_whole(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    partial.write_text(json.dumps(content))
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content))

@@ -19,6 +19,7 @@ from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store import leases
 from benchmarks.store.durable import files_in, sync
+from benchmarks.store.files import write_json
 from benchmarks.store.leases import Lease
 
 # what a run folder may hold; everything else in an attempt is scaffolding and goes before the folder is published
@@ -239,13 +240,6 @@ class Store:
         self._drop(self.runs / key)
         self._drop(self.inflight / key)
         self.weights(key).unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole: readers see the old file or the new one."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    partial.write_text(json.dumps(content, indent=1, sort_keys=False) + "\n")
-    os.replace(partial, path)
 
 
 def _attempts(folder: Path) -> list[Path]:

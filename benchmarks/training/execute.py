@@ -17,8 +17,9 @@ from benchmarks import spec
 from benchmarks.errors import DataError, UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.durable import files_in, sync, write_durably
+from benchmarks.store.files import write_json
 from benchmarks.store.leases import Lease, LeaseLostError
-from benchmarks.store.store import WEIGHTS, Store, write_json
+from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task
 from benchmarks.training import instruments, models, parents
 from benchmarks.training.environment import environment, peak_memory

@@ -5,7 +5,6 @@ Both wrap a built method, so that no method knows of them and every method can h
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +29,12 @@ ASCENT_STEPS = 3
 
 def late_noise(method: Method, share: float, seed: int) -> Method:
     """The same method, with labels shuffled within each batch over the last ``share`` of the updates."""
-    return _wrapped(method, _LateNoise, share=share, seed=seed)
+    return _LateNoise(method, share, seed)
 
 
 def measured(method: Method, probe: Encoded) -> Method:
     """The same method, which also records how far each update moves predictions and weights."""
-    return _wrapped(method, _Measured, probe=probe)
+    return _Measured(method, probe)
 
 
 def write_measurements(method: Method, model: nn.Module, path: Path) -> None:
@@ -83,11 +82,59 @@ def _worst(model: nn.Module, batch: dict[str, Tensor], radius: float) -> tuple[f
         return float(objective(worst.delta)), rms
 
 
-class _LateNoise(Method):
-    share: float
-    noise_seed: int
+class _Around(Method):
+    """A built method with something done around its hooks: every hook is the inner method's.
 
-    def prepare(self, *, share: float, seed: int) -> None:
+    What a loop sets on a method before ``setup`` is handed on by ``setup``.
+    """
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.inner = method
+        self.name = method.name  # type: ignore[misc]  # of the class elsewhere; messages name the inner method
+        self.config, self.replays, self.exact = method.config, method.replays, method.exact
+        self.streams, self.precision = method.streams, method.precision
+        self.updates_per_epoch = method.updates_per_epoch
+
+    def seed(self, dropout: int, noise: int) -> None:
+        self.inner.seed(dropout, noise)
+        self.streams = self.inner.streams
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        self.inner.precision, self.inner.updates_per_epoch = self.precision, self.updates_per_epoch
+        self.inner.setup(model, total_steps, task_loss=task_loss)
+
+    def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+        return self.inner.param_groups(model, lr, weight_decay)
+
+    def begin(self, micro: int, replay: int, step: int) -> None:
+        self.inner.begin(micro, replay, step)
+
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        return self.inner.loss(model, batch)
+
+    def backward(self, model: nn.Module, batch: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Loss:
+        return self.inner.backward(model, batch, backward)
+
+    def after_step(self, model: nn.Module, step: int) -> None:
+        self.inner.after_step(model, step)
+
+    def eval_model(self, model: nn.Module) -> nn.Module:
+        return self.inner.eval_model(model)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.inner.load_state_dict(state)
+
+    def expected_signals(self) -> frozenset[str]:
+        return self.inner.expected_signals()
+
+
+class _LateNoise(_Around):
+    def __init__(self, method: Method, share: float, seed: int) -> None:
+        super().__init__(method)
         self.share, self.noise_seed = share, seed
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
@@ -102,10 +149,9 @@ class _LateNoise(Method):
         return super().backward(model, batch, backward)
 
 
-class _Measured(Method):
-    probe: Encoded
-
-    def prepare(self, *, probe: Encoded) -> None:
+class _Measured(_Around):
+    def __init__(self, method: Method, probe: Encoded) -> None:
+        super().__init__(method)
         self.probe = probe
         self.moments: list[dict[str, float]] = []
         self._before: Tensor | None = None
@@ -158,13 +204,3 @@ def _pieces(probe: Encoded) -> list[np.ndarray]:
 def _encoder(model: nn.Module) -> list[nn.Parameter]:
     head = {id(parameter) for parameter in head_parameters(model)}
     return [parameter for parameter in unwrapped(model).parameters() if id(parameter) not in head]
-
-
-def _wrapped(method: Method, layer: type[Any], **settings: Any) -> Method:
-    """The method with a further layer of hooks around its own."""
-    kind = type(layer.__name__, (layer, type(method)), {"__module__": __name__})
-    options = {option.name: getattr(method.config, option.name) for option in dataclasses.fields(method.config)}
-    found: Any = kind(**options)
-    found.__dict__.update({name: value for name, value in vars(method).items() if name not in vars(found)})
-    found.prepare(**settings)
-    return found

@@ -189,7 +189,7 @@ def test_logged_parts_are_means_and_ranges_over_seeds(small_world):
 def test_long_runs_are_averaged_into_few_points():
     binned = curves.binned(Log([{"step": n, "task": float(n)} for n in range(1, 601)], []), "task")
     assert list(binned) == list(range(10, 601, 10))
-    assert len(binned) == curves.POINTS
+    assert len(binned) == curves.CURVE_POINTS
     assert binned[10] == np.mean(range(1, 11))
 
 

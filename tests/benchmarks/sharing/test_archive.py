@@ -13,7 +13,8 @@ from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.sharing import archive
 from benchmarks.sharing.archive import experiments_of, pack, unpack
-from benchmarks.store.store import WEIGHTS, Store, write_json
+from benchmarks.store.files import write_json
+from benchmarks.store.store import WEIGHTS, Store
 
 KEY, OTHER = "a" * 32, "b" * 32
 
