@@ -18,6 +18,7 @@ from smart_repro.registry import did_you_mean
 
 KINDS = ("local", "hub", "generated")
 VARIABLE = "SMART_REPRO_DATA"
+WARNING = "WARNING: "  # begins a note that the plan repeats
 FEW = 20  # dev items; with fewer, one item moves the score by more than most published differences
 
 
@@ -175,7 +176,9 @@ def use_notes(task: Task, split: str, rows: Split) -> list[str]:
     """Warnings about a split that trains or measures next to nothing: one class only, or hardly any dev items."""
     notes = []
     if split in ("train", "dev") and isinstance(task.head, Classification) and len(np.unique(rows.labels)) == 1:
-        notes.append(f"WARNING: every row of the {split} split is labelled {task.head.labels[int(rows.labels[0])]!r}")
+        notes.append(
+            f"{WARNING}every row of the {split} split of {task.name} is labelled {task.head.labels[int(rows.labels[0])]!r}"
+        )
     if split == "dev" and len(rows) < FEW:
-        notes.append(f"WARNING: only {len(rows)} dev items; a score on them says next to nothing")
+        notes.append(f"{WARNING}{task.name} has only {len(rows)} dev items here; a score on them says next to nothing")
     return notes

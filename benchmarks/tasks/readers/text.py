@@ -50,7 +50,7 @@ def open_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked where it begins as gzip does: browsers and mirrors drop or keep the ``.gz`` at will."""
+    """The file's bytes, unpacked where it begins as gzip does: browsers and mirrors drop or keep ``.gz`` at will."""
     with open(path, "rb") as file:
         packed = file.read(len(GZIP)) == GZIP
     return gzip.open(path) if packed else open(path, "rb")  # type: ignore[return-value]

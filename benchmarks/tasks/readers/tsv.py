@@ -136,8 +136,8 @@ def _mend(cells: list[str], columns: tuple[str, ...]) -> list[str] | None:
 
 def _columns_message(path: Path, number: int, cells: Sequence[str], columns: tuple[str, ...]) -> str:
     return (
-        f"{path}, line {number}: expected {len(columns)} columns ({printable(', '.join(columns))}), found {len(cells)}: "
-        f"{printable(repr(chr(9).join(cells)))}; mend the line or fetch the file again"
+        f"{path}, line {number}: expected {len(columns)} columns ({printable(', '.join(columns))}), "
+        f"found {len(cells)}: {printable(repr(chr(9).join(cells)))}; mend the line or fetch the file again"
     )
 
 

@@ -42,7 +42,8 @@ class ZhangCsv(Files):
                 yield Record(rows.line_num, None, (_text(row[1:], self.breaks),), row[0])
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {rows.line_num}: not a quoted comma-separated line ({printable(str(error))}); fetch the file again"
+                f"{path}, line {rows.line_num}: not a quoted comma-separated line ({printable(str(error))}); "
+                "fetch the file again"
             ) from None
 
 

@@ -212,5 +212,5 @@ def test_a_missing_last_newline_is_named_as_such(tmp_path: Path) -> None:
     lines = ["index\tprediction", *(f"{i}\t1" for i in range(TASKS["wnli"].sizes["test"]))]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("WNLI.tsv", "\n".join(lines))
-    with pytest.raises(DataError, match="WNLI.tsv, line 147: the last newline is missing"):
+    with pytest.raises(DataError, match=r"WNLI\.tsv, line 147: the last newline is missing"):
         check(path)

@@ -188,7 +188,7 @@ def test_parquet_labels_as_floats_or_booleans_and_without_an_index(tmp_path, lab
 def test_a_parquet_label_without_a_certain_meaning_is_refused(tmp_path, task, label):
     first, second = ("premise", "hypothesis") if task == "mnli" else ("sentence1", "sentence2")
     put_parquet(tmp_path, task, "train", [{first: "a", second: "b", "label": label}])
-    with pytest.raises(DataError, match="label|score"):
+    with pytest.raises(DataError, match=r"label|score"):
         load(tmp_path, task)
 
 
@@ -198,5 +198,8 @@ def test_a_parquet_label_without_a_certain_meaning_is_refused(tmp_path, task, la
 def test_one_class_and_few_dev_items_are_warned_of(tmp_path):
     put(tmp_path, "RTE/dev.tsv", RTE)
     put(tmp_path, "RTE/train.tsv", RTE.replace("not_entailment", "entailment"))
-    assert "WARNING: only 2 dev items; a score on them says next to nothing" in load(tmp_path, "rte", "dev").notes
-    assert "WARNING: every row of the train split is labelled 'entailment'" in load(tmp_path, "rte").notes
+    assert (
+        "WARNING: rte has only 2 dev items here; a score on them says next to nothing"
+        in load(tmp_path, "rte", "dev").notes
+    )
+    assert "WARNING: every row of the train split of rte is labelled 'entailment'" in load(tmp_path, "rte").notes
