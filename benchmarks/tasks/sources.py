@@ -176,9 +176,8 @@ def use_notes(task: Task, split: str, rows: Split) -> list[str]:
     """Warnings about a split that trains or measures next to nothing: one class only, or hardly any dev items."""
     notes = []
     if split in ("train", "dev") and isinstance(task.head, Classification) and len(np.unique(rows.labels)) == 1:
-        notes.append(
-            f"{WARNING}every row of the {split} split of {task.name} is labelled {task.head.labels[int(rows.labels[0])]!r}"
-        )
+        label = task.head.labels[int(rows.labels[0])]
+        notes.append(f"{WARNING}every row of the {split} split of {task.name} is labelled {label!r}")
     if split == "dev" and len(rows) < FEW:
         notes.append(f"{WARNING}{task.name} has only {len(rows)} dev items here; a score on them says next to nothing")
     return notes

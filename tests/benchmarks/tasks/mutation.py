@@ -273,7 +273,11 @@ def outcome(form: Form, raw: bytes, folder: Path) -> str:
     try:
         split = load_split(TASKS[form.task], form.split, Source("local", folder))
     except DataError as error:
-        assert str(error).isprintable(), f"control characters in {str(error)!r}"
+        message = str(error)
+    else:
+        message = ""
+    if message:
+        assert message.isprintable(), f"control characters in {message!r}"
         return "refused"
     split.fingerprint  # noqa: B018  (must be computable: no text that cannot be encoded)
     plain = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" and form.task != "imdb" else raw
