@@ -128,8 +128,10 @@ def _lines(words: list[str]) -> Iterator[str]:
 def _check(name: str, text: str) -> int:
     task, file = TASKS[name], FILES[name]
     lines = io.StringIO(text).read().split("\n")
-    if lines[0] != "\t".join(HEADER) or lines[-1] != "":
+    if lines[0] != "\t".join(HEADER):
         raise DataError(f"{file}, line 1: expected the header {HEADER[0]}<tab>{HEADER[1]}, got {lines[0]!r:.60}")
+    if lines[-1] != "":
+        raise DataError(f"{file}, line {len(lines)}: the last newline is missing; end the file with one")
     rows = [line.split("\t") for line in lines[1:-1]]
     for number, fields in enumerate(rows):
         if len(fields) != 2 or fields[0] != str(number) or not _fits(task, fields[1]):

@@ -35,13 +35,13 @@ def load_from_hub(task: Task, split: str, revision: str | None = None) -> Split:
         )
     table = _download(task, hub, split, revision)
     where = f"{hub.repo}{f'/{hub.config}' if hub.config else ''}@{_commit(table, hub)}"
-    needed = [*hub_columns(hub, task.text), hub.label, *([hub.id] if hub.id else [])]
+    needed = [*hub_columns(hub, task.text), hub.label]
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         found = ", ".join(table.column_names)
         raise DataError(f"{where}: no column {', '.join(missing)}, found {found}; has the data set changed?")
     names = tuple(getattr(table.features[hub.label], "names", None) or hub.labels)
-    wanted = list(dict.fromkeys(name for name in (*needed, hub.votes) if name in table.column_names))
+    wanted = list(dict.fromkeys(name for name in (*needed, hub.id, hub.votes) if name in table.column_names))
     batches = table.select_columns(wanted).with_format("arrow").iter(batch_size=BATCH)
     rows = (
         hub_record(row, number, hub, task.text, names, where)

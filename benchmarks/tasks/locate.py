@@ -8,9 +8,13 @@ from pathlib import Path
 from benchmarks.errors import DataError, MissingData
 from benchmarks.tasks.base import Layout, Task
 from benchmarks.tasks.readers.files import entries
+from benchmarks.tasks.readers.text import printable, without_gz
+from benchmarks.tasks.readers.tsv import Tsv
 
 CONTAINERS = ("glue_data", "glue", "data", "plain_text", "original", "default")  # may stand above or between
 DEPTH = 3
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+LISTED = 12  # file names a message quotes
 
 
 def plain(name: str) -> str:
@@ -75,9 +79,22 @@ def _missing_message(task: Task, split: str, data_dir: Path, folders: list[Path]
     looked = ", ".join(str(folder) for folder in folders) or f"no folder of {data_dir} has one of its names"
     return (
         f"{task.name}: no {split} split under {data_dir} (looked at: {looked}; for: {', '.join(wanted)}; "
-        f"folders there: {', '.join(there) or 'none'}); put the files into a folder called "
+        f"folders there: {', '.join(there) or 'none'}; "
+        f"files there: {_files_there([data_dir, *folders])}); put the files into a folder called "
         f"{' or '.join(task.folders[:3])}, or name the file: --data-file {task.name}:{split}=PATH"
     )
+
+
+def _files_there(folders: list[Path]) -> str:
+    """The files in the folders looked at, archives with what to do about them."""
+    files = [path for folder in dict.fromkeys(folders) for path in entries(folder) if path.is_file()]
+    names = [f"{path.name} (an archive: unpack it)" if _is_archive(path) else path.name for path in files[:LISTED]]
+    more = f" and {len(files) - LISTED} others" if len(files) > LISTED else ""
+    return printable(", ".join(names), 600) + more if names else "none"
+
+
+def _is_archive(path: Path) -> bool:
+    return path.name.lower().endswith(ARCHIVES)
 
 
 def layout_of(task: Task, path: Path, split: str) -> Layout:
@@ -87,9 +104,13 @@ def layout_of(task: Task, path: Path, split: str) -> Layout:
     """
     if not path.exists():
         raise MissingData(f"{task.name}: the file {path} given for the {split} split does not exist")
-    for layout in task.layouts:
-        if layout.expects(split) and layout.reads(path):
-            return layout
+    if _is_archive(path) and not any(layout.reads(path) for layout in task.layouts):
+        raise DataError(f"{task.name}: {path} is an archive; unpack it and name the file inside for the {split} split")
+    readable = [layout for layout in task.layouts if layout.expects(split) and layout.reads(path)]
+    if readable:
+        fitting = [layout for layout in readable if not isinstance(layout, Tsv) or layout.fits(path, split)]
+        named = [layout for layout in fitting or readable if layout.expects(split) == without_gz(path.name)]
+        return [*named, *fitting, *readable][0]
     known = ", ".join(dict.fromkeys(name for layout in task.layouts if (name := layout.expects(split))))
     raise DataError(f"{task.name}: cannot tell how to read {path} as its {split} split; known file names: {known}")
 

@@ -18,6 +18,7 @@ SAME_ROW = "identical in another file"
 NO_GOLD = "no gold label"
 NO_MAJORITY = "no majority among five annotators"
 GOLD_MISMATCH = 0.01  # part of the voted rows whose gold label may differ from the majority before the file is refused
+HIDDEN = ("", "-", "-1", "-1.0", "-1.000", "hidden")  # how test files write a label that is kept back
 CLASS_CHECK = 200  # a split of this many rows in which some class never occurs is taken for another task's
 
 
@@ -56,7 +57,7 @@ def read_files(task: Task, layout: Layout, paths: Sequence[Path], split: str) ->
         that are missing where they must not be, or a split without rows.
     """
     left_out: Counter[str] = Counter()
-    files = [collect(task, path, layout.read(path, split, left_out)) for path in paths]
+    files = [collect(task, path, layout.read(path, split, left_out), split) for path in paths]
     if len(files) == 1:
         rows = files[0]
         check_ids(rows)
@@ -67,15 +68,15 @@ def read_files(task: Task, layout: Layout, paths: Sequence[Path], split: str) ->
 
 def from_records(task: Task, records: Iterable[Record], split: str, where: str) -> Split:
     """A split from rows that come from no file, such as the hub's."""
-    rows = collect(task, Path(where), records)
+    rows = collect(task, Path(where), records, split)
     check_ids(rows)
     return finish(task, rows, split, Counter(), sources=(where,))
 
 
-def collect(task: Task, path: Path, records: Iterable[Record]) -> Columns:
+def collect(task: Task, path: Path, records: Iterable[Record], split: str) -> Columns:
     """Check each row of one file by itself."""
     columns = Columns(path, texts=tuple([] for _ in task.text))
-    read_label, read_votes = label_reader(task, path), vote_reader(task, path)
+    read_label, read_votes = label_reader(task, path, split), vote_reader(task, path)
     for record in records:
         for column, text in zip(columns.texts, record.texts, strict=True):
             if not (text.isascii() or is_encodable(text)):
@@ -91,16 +92,22 @@ def collect(task: Task, path: Path, records: Iterable[Record]) -> Columns:
     return columns
 
 
-def label_reader(task: Task, path: Path) -> Callable[[Record], float]:
-    """A function from a row to its class index or target; nan where the row does not tell."""
+def label_reader(task: Task, path: Path, split: str) -> Callable[[Record], float]:
+    """A function from a row to its class index or target; nan where the row does not tell.
+
+    Only a test split keeps labels back: elsewhere an empty label is a damaged row and refused.
+    """
     head = task.head
+    hidden = HIDDEN if split == "test" else ()
     if isinstance(head, Classification):
         index = label_index(task)
 
         def read_class(record: Record) -> float:
             if record.label is None:
                 return math.nan
-            found = index.get(record.label) if isinstance(record.label, str) else None
+            if record.label in hidden:
+                return math.nan
+            found = index.get(record.label.removesuffix(".0")) if isinstance(record.label, str) else None
             if found is None:
                 raise DataError(
                     f"{path}, line {record.line}: unknown label {str(record.label)[:60]!r}; {task.name} has "
@@ -113,9 +120,11 @@ def label_reader(task: Task, path: Path) -> Callable[[Record], float]:
     def read_target(record: Record) -> float:
         if record.label is None:
             return math.nan
+        if record.label in hidden:
+            return math.nan
         try:
-            value = float(record.label)
-        except ValueError:
+            value = math.nan if isinstance(record.label, bool) else float(record.label)
+        except (TypeError, ValueError, OverflowError):  # a list, a word, a number of 400 digits
             value = math.nan
         if not head.low <= value <= head.high:
             raise DataError(

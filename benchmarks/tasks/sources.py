@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import DataError, MissingData, UsageError
-from benchmarks.tasks.base import Layout, Split, Task
+from benchmarks.tasks.base import Classification, Layout, Split, Task
 from benchmarks.tasks.cache import cached_split
 from benchmarks.tasks.locate import check_folder, find_files, layout_of
 from benchmarks.tasks.records import read_files
@@ -18,6 +18,8 @@ from smart_repro.registry import did_you_mean
 
 KINDS = ("local", "hub", "generated")
 VARIABLE = "SMART_REPRO_DATA"
+WARNING = "WARNING: "  # begins a note that the plan repeats
+FEW = 20  # dev items; with fewer, one item moves the score by more than most published differences
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def load_split(task: Task, split: str, source: Source) -> Split:
     if source.kind == "generated":
         raise DataError(f"{task.name} is real data; use --data-dir or --source hub, or a task demo-*")
     rows = _load_parts(task, split, source) if split in task.parts else _load_one(task, split, source)
-    return rows.with_notes(*size_notes(task, split, rows))
+    return rows.with_notes(*size_notes(task, split, rows), *use_notes(task, split, rows))
 
 
 def _load_one(task: Task, split: str, source: Source) -> Split:
@@ -168,3 +170,14 @@ def size_notes(task: Task, split: str, rows: Split) -> list[str]:
     if len(rows) < official:
         return [f"a SUBSET: {len(rows):,} of {official:,} official rows"]
     return [f"{len(rows):,} rows, more than the official {official:,}"]
+
+
+def use_notes(task: Task, split: str, rows: Split) -> list[str]:
+    """Warnings about a split that trains or measures next to nothing: one class only, or hardly any dev items."""
+    notes = []
+    if split in ("train", "dev") and isinstance(task.head, Classification) and len(np.unique(rows.labels)) == 1:
+        label = task.head.labels[int(rows.labels[0])]
+        notes.append(f"{WARNING}every row of the {split} split of {task.name} is labelled {label!r}")
+    if split == "dev" and len(rows) < FEW:
+        notes.append(f"{WARNING}{task.name} has only {len(rows)} dev items here; a score on them says next to nothing")
+    return notes

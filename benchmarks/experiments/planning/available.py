@@ -8,7 +8,7 @@ from dataclasses import replace
 from benchmarks.errors import MissingData
 from benchmarks.experiments.planning.base import Experiment, Start, TaskColumn
 from benchmarks.tasks import TASKS
-from benchmarks.tasks.sources import Source
+from benchmarks.tasks.sources import WARNING, Source
 from benchmarks.training.prepared import split_of
 
 
@@ -65,3 +65,13 @@ def _absent(wanted: set[tuple[str, str]], source: Source) -> str:
         except MissingData as error:
             return str(error)
     return ""
+
+
+def data_warnings(experiment: Experiment, source: Source) -> tuple[str, ...]:
+    """What the plan says of the data: a split of one class only, or with hardly any items to measure on."""
+    if source.kind != "local":
+        return ()
+    places = {(column.trained, "train") for column in experiment.columns}
+    places |= {(column.task, column.split) for column in experiment.columns}
+    notes = [note for place in sorted(places) for note in split_of(*place, source).notes]
+    return tuple(dict.fromkeys(note for note in notes if note.startswith(WARNING)))

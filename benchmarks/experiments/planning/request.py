@@ -13,7 +13,7 @@ from benchmarks import options
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import tuning
-from benchmarks.experiments.planning.available import available, startable
+from benchmarks.experiments.planning.available import available, data_warnings, startable
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
@@ -105,7 +105,8 @@ class Request(TuningOptions, GridOptions):
             experiment = tuning.tuning(experiment, self.results or Path("results"))
         elif self.tuned:
             experiment = tuning.tuned(experiment, self.results or Path("results"))
-        return replace(experiment, notes=(*experiment.notes, *departures(experiment))), source
+        notes = (*experiment.notes, *departures(experiment), *data_warnings(experiment, source))
+        return replace(experiment, notes=notes), source
 
     def where(self, experiment: Experiment) -> Source:
         """Return where the experiment's data come from. Raises UsageError if the options contradict each other."""

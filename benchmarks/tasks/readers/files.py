@@ -12,6 +12,8 @@ from benchmarks.errors import DataError
 from benchmarks.tasks.base import Record
 from benchmarks.tasks.readers.text import without_gz
 
+LITTER = ("__macosx", "thumbs.db", "desktop.ini")  # what other systems leave in folders and archives
+
 
 @dataclass(frozen=True)
 class Files:
@@ -61,8 +63,13 @@ def _suffix(name: str) -> str:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What a folder holds, in name order."""
+    """What a folder holds, in name order, less what other systems leave in it."""
     try:
-        return sorted(folder.iterdir())
+        return sorted(path for path in folder.iterdir() if not is_litter(path.name))
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror or error}") from None
+
+
+def is_litter(name: str) -> bool:
+    """Whether a name is another system's: ``.DS_Store``, ``._train.tsv``, ``__MACOSX``, ``Thumbs.db``."""
+    return name.startswith(".") or name.lower() in LITTER

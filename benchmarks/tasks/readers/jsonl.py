@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Record
 from benchmarks.tasks.readers.files import Files
-from benchmarks.tasks.readers.text import open_lines
+from benchmarks.tasks.readers.text import open_lines, printable
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Jsonl(Files):
     label: str = "gold_label"
     id: str = "pairID"
     votes: str = "annotator_labels"
-    no_gold: tuple[str, ...] = ("-", "hidden")
+    no_gold: tuple[str, ...] = ("-", "hidden", "", "-1")
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
         for number, line in open_lines(path):
@@ -38,9 +38,12 @@ class Jsonl(Files):
             if missing:
                 raise DataError(
                     f"{path}, line {number}: no key {', '.join(map(repr, missing))}; expected "
-                    f"{', '.join((*self.text, self.label))}, found {', '.join(row) or 'none'}; another data set's?"
+                    f"{', '.join((*self.text, self.label))}, found {printable(', '.join(row)) or 'none'}; "
+                    "another data set's?"
                 )
             label = row.get(self.label)
+            if type(label) is int and label == -1:  # the hub's sign for a label that is kept back
+                label = None
             name = row.get(self.id)
             if label is not None and not isinstance(label, str):
                 raise DataError(f"{path}, line {number}: {self.label} is {label!r:.60}, expected a text")
@@ -61,7 +64,8 @@ def parse_object(line: str, path: Path, number: int) -> dict[str, Any]:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{path}, line {number}: not JSON ({str(error)[:100]}): {line[:60]!a}; mend it or fetch the file again"
+            f"{path}, line {number}: not JSON ({printable(str(error), 100)}): {line[:60]!a}; "
+            "mend it or fetch the file again"
         ) from None
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: expected an object {{...}}, found {line[:60]!a}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Hub, Record
 from benchmarks.tasks.readers.files import entries
+from benchmarks.tasks.readers.text import printable
 from benchmarks.tasks.readers.zhang_csv import unescape
 
 PIECE = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
@@ -52,11 +54,12 @@ class Parquet:
         try:
             file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
             present = file.schema_arrow.names
-            missing = [name for name in dict.fromkeys(columns) if name not in present and name != self.hub.votes]
+            missing = [name for name in dict.fromkeys(columns) if name not in present]
+            missing = [name for name in missing if name not in (self.hub.votes, self.hub.id)]
             if missing:
                 raise DataError(
                     f"{path}: no column {', '.join(map(repr, missing))}; expected {', '.join(columns)}, found "
-                    f"{', '.join(present)}; is this another data set's file?"
+                    f"{printable(', '.join(present))}; is this another data set's file?"
                 )
             names = label_names(file.schema_arrow.metadata, self.hub)
             number = 0
@@ -68,7 +71,7 @@ class Parquet:
             raise
         except Exception as error:  # damaged files make pyarrow raise nearly anything
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{path}: not a readable Parquet file ({reason}); fetch it again") from None
+            raise DataError(f"{path}: not a readable Parquet file ({printable(reason)}); fetch it again") from None
 
 
 def hub_columns(hub: Hub, text: Sequence[str]) -> list[str]:
@@ -93,27 +96,39 @@ def hub_record(
     texts = tuple([" ".join([_string(row, part, number, where) for part in parts]) for parts in columns])
     if hub.breaks:
         texts = tuple([unescape(text) for text in texts])
-    label = row[hub.label]
-    if isinstance(label, int) and not isinstance(label, bool) and names:
-        if not -1 <= label < len(names):
-            raise DataError(f"{where}, row {number}: label {label}, but there are {len(names)} ({', '.join(names)})")
-        label = None if label == -1 else names[label]
-    elif isinstance(label, float):
-        label = None if label == -1 else label
-    elif label == "-":
-        label = None
+    name = row.get(hub.id) if hub.id else None
     votes = row.get(hub.votes) if hub.votes else None
+    if votes is not None and not (isinstance(votes, list) and all(isinstance(vote, str | None) for vote in votes)):
+        raise DataError(f"{where}, row {number}: the annotator labels are {votes!r:.60}, expected a list of texts")
     return Record(
         line=number,
-        id=None if hub.id is None else str(row[hub.id]),
+        id=None if name is None else str(name),
         texts=texts,
-        label=label,
+        label=hub_label(row[hub.label], names, f"{where}, row {number}"),
         votes=tuple(vote for vote in votes or () if vote),
     )
+
+
+def hub_label(value: Any, names: Sequence[str], place: str) -> Any:
+    """What a label cell says: a class by name, a number to predict, None for one that is kept back (-1, missing).
+
+    Whole numbers may have become floats (pandas does that to a column with gaps) or, of two classes, booleans.
+    """
+    if isinstance(value, float) and (math.isnan(value) or value == -1):
+        return None
+    if value == "-":
+        return None
+    if not names or not isinstance(value, int | float):
+        return None if type(value) is int and value == -1 else value
+    if (isinstance(value, bool) and len(names) != 2) or value != value // 1 or not -1 <= value < len(names):
+        raise DataError(f"{place}: label {value}, but there are {len(names)} ({printable(', '.join(names))})")
+    return None if value == -1 else names[int(value)]
 
 
 def _string(row: Mapping[str, Any], column: str, number: int, where: Path | str) -> str:
     value = row[column]
     if not isinstance(value, str):
-        raise DataError(f"{where}, row {number}: column {column!r} holds {value!r}, expected a text; fetch it again")
+        raise DataError(
+            f"{where}, row {number}: column {column!r} holds {value!r:.60}, expected a text; fetch it again"
+        )
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Record
-from benchmarks.tasks.readers.files import entries
-from benchmarks.tasks.readers.text import DAMAGED, decode
+from benchmarks.tasks.readers.files import entries, is_litter
+from benchmarks.tasks.readers.text import DAMAGED, decode, open_binary, printable
 
 CLASSES = ("neg", "pos")
 
@@ -69,13 +68,13 @@ class ReviewArchive:
         return [path for path in entries(folder) if path.name.lower().startswith("aclimdb") and self.reads(path)][:1]
 
     def reads(self, path: Path) -> bool:
-        return path.name.lower().endswith((".tar.gz", ".tgz")) and path.is_file()
+        return path.name.lower().endswith((".tar.gz", ".tgz", ".tar")) and path.is_file()
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
         found: dict[str, list[Record]] = {label: [] for label in CLASSES}
         try:
-            # gzip by itself: tarfile's own reading of a compressed stream takes a cut-off file for a short one
-            with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            # unpacked by itself: tarfile's own reading of a compressed stream takes a cut-off file for a short one
+            with open_binary(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
                 for member in archive:
                     label = _label(path, member, split)
                     if label is not None:
@@ -86,7 +85,9 @@ class ReviewArchive:
                 while stream.read(1 << 20):  # to the end, so that the checksum is compared
                     pass
         except (tarfile.TarError, OSError, *DAMAGED) as error:
-            raise DataError(f"{path}: the archive is damaged or cut short ({error}); fetch it again") from None
+            raise DataError(
+                f"{path}: the archive is damaged or cut short ({printable(str(error))}); fetch it again"
+            ) from None
         for label in CLASSES:
             if not found[label]:
                 raise DataError(f"{path}: no reviews {split}/{label}/*.txt in the archive; is it aclImdb?")
@@ -98,6 +99,8 @@ def _label(path: Path, member: tarfile.TarInfo, split: str) -> str | None:
     parts = PurePosixPath(member.name).parts
     if member.name.startswith("/") or ".." in parts:
         raise DataError(f"{path}: the member {member.name!r} points out of the archive; do not use this file")
+    if any(is_litter(part) for part in parts):
+        return None
     if len(parts) < 3 or parts[-3] != split or parts[-2] not in CLASSES or not parts[-1].endswith(".txt"):
         return None
     if not member.isfile():

@@ -11,6 +11,17 @@ from typing import BinaryIO
 from benchmarks.errors import DataError
 
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+GZIP = b"\x1f\x8b"
+FOREIGN = {  # how a file begins -> what it is and what to do
+    b"PK\x03\x04": "a zip archive; unpack it and give the file inside",
+    b"BZh": "compressed by bzip2; unpack it",
+    b"\xfd7zXZ": "compressed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
+    b"PAR1": "a Parquet file; give it a name that ends in .parquet",
+    b"\xff\xfe": "UTF-16 text; convert it to UTF-8",
+    b"\xfe\xff": "UTF-16 text; convert it to UTF-8",
+}
+TAR_MARK = slice(257, 262)  # where a tar archive says "ustar"
 
 
 def open_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -22,6 +33,7 @@ def open_lines(path: Path) -> Iterator[tuple[int, str]]:
     empty = 0
     try:
         with open_binary(path) as file:
+            refuse_foreign(file, path)
             for number, raw in enumerate(file, start=1):
                 text = decode(raw, path, number)
                 if not text:
@@ -38,8 +50,27 @@ def open_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked where its name ends in ``.gz``."""
-    return gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb")  # type: ignore[return-value]
+    """The file's bytes, unpacked where it begins as gzip does: browsers and mirrors drop or keep ``.gz`` at will."""
+    with open(path, "rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+    return gzip.open(path) if packed else open(path, "rb")  # type: ignore[return-value]
+
+
+def refuse_foreign(file: BinaryIO, path: Path) -> None:
+    """Raises: DataError: if the bytes are an archive or another kind of file than text; the file is wound back."""
+    start = file.read(TAR_MARK.stop)
+    file.seek(0)
+    reason = next((what for mark, what in FOREIGN.items() if start.startswith(mark)), "")
+    if start[TAR_MARK] == b"ustar":
+        reason = "a tar archive; unpack it and give the file inside"
+    if reason:
+        raise DataError(f"{path}: expected lines of text, but this is {reason}")
+
+
+def printable(text: str, length: int = 120) -> str:
+    """Text out of a file as a message may quote it: cut, and no character that would steer a terminal."""
+    cut = text if len(text) <= length else text[: length - 1] + "…"
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
 
 
 def decode(raw: bytes, path: Path, number: int) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Record
 from benchmarks.tasks.readers.files import Files
-from benchmarks.tasks.readers.text import open_lines
+from benchmarks.tasks.readers.text import open_lines, printable
 
 VOTES = ("label1", "label2", "label3", "label4", "label5")
 
@@ -39,7 +40,12 @@ class Tsv(Files):
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
         lines = open_lines(path)
-        columns = self.headerless.get(split) or self._header(next(lines, None), path, split)
+        first = next(lines, None)
+        quoted = first is not None and _all_quoted(first[1])
+        head = None if first is None else _cells(first, path)
+        columns = self._columns(head, path, split)
+        if first is not None and head is not None and not self._is_header(head, split):
+            lines = chain([first], lines)
         place = {name: i for i, name in enumerate(columns)}
         texts = [place[name] for name in self.text]
         label, row_id, pair_id = place.get(self.label), place.get(self.id), place.get(self.pair_id)
@@ -47,7 +53,7 @@ class Tsv(Files):
         torn: list[int] = []
         rows = 0
         for rows, (number, line) in enumerate(lines, start=1):  # noqa: B007  (rows is read after the loop)
-            cells = line.split("\t")
+            cells = _unquote((number, line), path) if quoted else line.split("\t")
             if len(cells) != len(columns):
                 mended = _mend(cells, columns)
                 if mended is None:
@@ -61,7 +67,7 @@ class Tsv(Files):
                 line=number,
                 id=None if row_id is None else cells[row_id],
                 texts=tuple([cells[i] for i in texts]),
-                label=None if gold == self.no_gold else gold,
+                label=None if self.no_gold and gold in (self.no_gold, "", "-1") else gold,
                 votes=_votes(cells, votes, len(columns)),
                 pair_id="" if pair_id is None else cells[pair_id],
             )
@@ -73,16 +79,34 @@ class Tsv(Files):
         if torn:
             left_out["wrong number of columns"] += len(torn)
 
-    def _header(self, first: tuple[int, str] | None, path: Path, split: str) -> tuple[str, ...]:
+    def fits(self, path: Path, split: str) -> bool:
+        """Whether the first line has the columns of this layout, so that a file of any name can be told from others."""
+        first = next(open_lines(path), None)
+        return first is not None and (split in self.headerless or not self._missing(_cells(first, path), split))
+
+    def _missing(self, columns: Sequence[str], split: str) -> list[str]:
+        needed = self.text if split == "test" else (*self.text, self.label)
+        return [name for name in needed if name not in columns]
+
+    def _is_header(self, cells: Sequence[str], split: str) -> bool:
+        """Whether the first line names the columns: always where one belongs, else where a mirror has added it."""
+        return split not in self.headerless or {*self.text, self.label} <= set(cells)
+
+    def _columns(self, first: Sequence[str] | None, path: Path, split: str) -> tuple[str, ...]:
+        if first is not None and not self._is_header(first, split):
+            return self.headerless[split]
+        return self._header(first, path, split)
+
+    def _header(self, first: Sequence[str] | None, path: Path, split: str) -> tuple[str, ...]:
         if first is None:
             raise DataError(f"{path}: the file is empty; fetch it again")
-        columns = tuple(first[1].split("\t"))
+        columns = tuple(first)
         needed = self.text if split == "test" else (*self.text, self.label)
-        missing = [name for name in needed if name not in columns]
+        missing = self._missing(columns, split)
         if missing:
             raise DataError(
                 f"{path}, line 1: no column {', '.join(map(repr, missing))}; expected a header with "
-                f"{', '.join(needed)}, found {_shorten(', '.join(columns))}; is this another task's file?"
+                f"{', '.join(needed)}, found {printable(', '.join(columns))}; is this another task's file?"
             )
         twice = [name for name in needed if columns.count(name) > 1]
         if twice:
@@ -112,10 +136,29 @@ def _mend(cells: list[str], columns: tuple[str, ...]) -> list[str] | None:
 
 def _columns_message(path: Path, number: int, cells: Sequence[str], columns: tuple[str, ...]) -> str:
     return (
-        f"{path}, line {number}: expected {len(columns)} columns ({_shorten(', '.join(columns))}), found {len(cells)}: "
-        f"{_shorten(repr(chr(9).join(cells)))}; mend the line or fetch the file again"
+        f"{path}, line {number}: expected {len(columns)} columns ({printable(', '.join(columns))}), "
+        f"found {len(cells)}: {printable(repr(chr(9).join(cells)))}; mend the line or fetch the file again"
     )
 
 
-def _shorten(text: str, length: int = 120) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _cells(line: tuple[int, str], path: Path) -> list[str]:
+    return _unquote(line, path) if _all_quoted(line[1]) else line[1].split("\t")
+
+
+def _all_quoted(line: str) -> bool:
+    """Whether a program quoted every field: a first line without any bare field is no official one."""
+    cells = line.split("\t")
+    return len(cells) > 1 and all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells)
+
+
+def _unquote(line: tuple[int, str], path: Path) -> list[str]:
+    """The fields of a line of a file whose every field is quoted, with ``""`` for a quotation mark."""
+    cells = line[1].split("\t")
+    for cell in cells:
+        bare = cell[1:-1].replace('""', "")
+        if len(cell) < 2 or not cell[0] == cell[-1] == '"' or '"' in bare:
+            raise DataError(
+                f"{path}, line {line[0]}: the fields of line 1 are all quoted, but here one is not "
+                f"({printable(repr(cell), 60)}); fetch the official file, which has no quoting"
+            )
+    return [cell[1:-1].replace('""', '"') for cell in cells]

@@ -11,7 +11,9 @@ from pathlib import Path
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Record
 from benchmarks.tasks.readers.files import Files
-from benchmarks.tasks.readers.text import open_lines
+from benchmarks.tasks.readers.text import open_lines, printable
+
+HEADINGS = ("class index", "class", "label")  # of the first column, where a mirror has added a header line
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class ZhangCsv(Files):
         rows = csv.reader((line + "\n" for _, line in open_lines(path)), strict=True)
         try:
             for row in rows:
+                if rows.line_num == 1 and row and row[0].strip().lower() in HEADINGS:
+                    continue
                 if len(row) != self.fields + 1:
                     raise DataError(
                         f"{path}, line {rows.line_num}: expected {self.fields + 1} fields (a class and {self.fields} "
@@ -38,7 +42,8 @@ class ZhangCsv(Files):
                 yield Record(rows.line_num, None, (_text(row[1:], self.breaks),), row[0])
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {rows.line_num}: not a quoted comma-separated line ({error}); fetch the file again"
+                f"{path}, line {rows.line_num}: not a quoted comma-separated line ({printable(str(error))}); "
+                "fetch the file again"
             ) from None
 
 

@@ -205,3 +205,12 @@ def test_what_is_missing_is_named_with_the_remedy(
         submit(results, **options)
     assert not (tmp_path / "s.zip").exists()
     assert submission.FILES["mnli"] == "MNLI-m.tsv"
+
+
+def test_a_missing_last_newline_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "submission.zip"
+    lines = ["index\tprediction", *(f"{i}\t1" for i in range(TASKS["wnli"].sizes["test"]))]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("WNLI.tsv", "\n".join(lines))
+    with pytest.raises(DataError, match=r"WNLI\.tsv, line 147: the last newline is missing"):
+        check(path)
