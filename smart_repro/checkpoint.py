@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 
@@ -54,7 +54,7 @@ class Checkpoint:
         partial = self.path.with_suffix(".partial")
         with partial.open("wb") as stream:
             hashing = _Hashing(stream)
-            torch.save(state, hashing)
+            torch.save(state, cast(IO[bytes], hashing))  # all that torch asks of it is write and flush
             stream.write(_trailer(hashing.digest))
             stream.flush()
             os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name

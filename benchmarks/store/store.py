@@ -18,8 +18,7 @@ from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store import leases
-from benchmarks.store.durable import files_in, sync
-from benchmarks.store.files import write_json
+from benchmarks.store.files import files_in, sync, write_json
 from benchmarks.store.leases import Lease
 
 # what a run folder may hold; everything else in an attempt is scaffolding and goes before the folder is published

@@ -16,8 +16,7 @@ from analysis.integrity import key_of
 from benchmarks import spec
 from benchmarks.errors import DataError, UsageError
 from benchmarks.spec import RunSpec
-from benchmarks.store.durable import files_in, sync, write_durably
-from benchmarks.store.files import write_json
+from benchmarks.store.files import files_in, sync, write_durably, write_json
 from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task

@@ -16,7 +16,7 @@ from torch import nn
 
 from analysis import scores
 from benchmarks.spec import RunSpec
-from benchmarks.store.durable import sync, write_durably
+from benchmarks.store.files import sync, write_durably
 from benchmarks.tasks import Regression, Split
 from benchmarks.training.prepared import Evaluated, Prepared
 from smart_repro.evaluation import predict
