@@ -41,6 +41,7 @@ class Rows:
 
     fingerprint: str
     count: int
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.count
