@@ -62,6 +62,7 @@ def measured(model: nn.Module, batch: dict[str, Tensor], method: Smoothness) -> 
     """R_s, and its gradient with respect to all weights; means over draws."""
     (_, term), parameters = method.terms[0], list(model.parameters())
     values, gradient = [], torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=parameters[0].dtype)
+    method.setup(model, DRAWS)
     for draw in range(DRAWS):
         method.begin(0, 0, draw)
         passes = method.open_passes(model, batch)
