@@ -70,7 +70,7 @@ class PooledClassifier(nn.Module):
                 f"{folder} holds no {_WEIGHTS}: it is not a folder that PooledClassifier.save_pretrained wrote. Any "
                 "other classifier is read by AutoModelForSequenceClassification.from_pretrained"
             )
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         model = cls(AutoModel.from_config(config), config.num_labels, **config.pooled_classifier)
         load_model(model, Path(folder) / _WEIGHTS)
         return model.eval()

@@ -67,7 +67,7 @@ def load(
     """
     if head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
-    config = AutoConfig.from_pretrained(name, revision=revision, num_labels=num_labels)
+    config = AutoConfig.from_pretrained(name, revision=revision, num_labels=num_labels, trust_remote_code=False)
     config.problem_type = None  # an earlier task's: the number of outputs says which one this is
     _check_head(config, head)
     _cut_layers(config, layers)
@@ -80,7 +80,12 @@ def load(
             model = factory.from_config(config)
         else:
             model = factory.from_pretrained(
-                name, config=config, revision=revision, use_safetensors=True, ignore_mismatched_sizes=True
+                name,
+                config=config,
+                revision=revision,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                trust_remote_code=False,
             )
         if head != "pooler":
             model = PooledClassifier(model, num_labels, head, _head_dropout(config, head_dropout))

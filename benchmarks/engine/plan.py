@@ -14,6 +14,7 @@ from benchmarks.spec import RunSpec
 from benchmarks.store.store import RunState, Store
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
+from benchmarks.training import models
 from benchmarks.training.cost import cost
 from benchmarks.training.execute import train_config
 from benchmarks.training.job import Identities, Job, make_job
@@ -84,6 +85,7 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
     cells: dict[tuple[str, str, int], str] = {}
     titles: dict[str, str] = {}
     for row, task, seed, spec in experiment.specs():
+        models.check(spec.model)
         job = make_job(_finished(_resolved(spec, store, known), done, known), source, known)
         jobs.setdefault(job.key, job)
         cells[row, task, seed] = job.key

@@ -17,6 +17,8 @@ from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
+_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.codes", "tokenizer.*.json")
+_READ_BYTES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # they need no vocabulary
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def resolve(name: str) -> ModelFiles:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
+            if (folder / "adapter_config.json").is_file():
+                raise UsageError(_adapter(name))
             raise UsageError(
                 f"--model {name}: the folder has no config.json; give a folder saved with save_pretrained()"
             )
@@ -103,10 +107,86 @@ def layers(name: str) -> int | None:
 
 
 def tokenizer(name: str) -> Any:
-    """The tokenizer that belongs to a model."""
+    """The tokenizer that belongs to a model; code that comes with it is never run."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(resolve(name).folder)
+    return AutoTokenizer.from_pretrained(resolve(name).folder, trust_remote_code=False)
+
+
+@lru_cache
+def check(name: str) -> None:
+    """Look at a model's configuration and tokenizer before anything is planned with it.
+
+    Raises: UsageError: it needs code of its own, its tokenizer is missing or does not fit it, or it cannot pad.
+    """
+    folder = resolve(name).folder
+    shape = _configuration(folder, name)
+    _check_tokenizer_files(folder, name)
+    try:
+        pieces = tokenizer(name)
+    except (ValueError, OSError, ImportError, KeyError) as error:
+        raise UsageError(f"--model {name}: the tokenizer in {folder} cannot be read: {_first_line(error)}") from error
+    if pieces.pad_token_id is None:
+        raise UsageError(
+            f"--model {name}: the tokenizer in {folder} has no padding token, so texts cannot share a batch: set "
+            "tokenizer.pad_token and model.config.pad_token_id and save both with save_pretrained()"
+        )
+    rows, largest = getattr(shape, "vocab_size", None), max(pieces.get_vocab().values())
+    if rows is not None and largest >= rows:
+        raise UsageError(
+            f"--model {name}: the tokenizer in {folder} numbers its pieces up to {largest}, the model has {rows} word "
+            "embeddings: save the tokenizer that the model was trained with, or call model.resize_token_embeddings()"
+        )
+
+
+def _configuration(folder: Path, name: str) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (ValueError, OSError, KeyError) as error:
+        if "trust_remote_code" in str(error):
+            raise UsageError(
+                f"--model {name}: {folder} needs Python code of its own (auto_map in config.json), which is never run "
+                "here: give a model of an architecture that transformers has"
+            ) from error
+        raise UsageError(f"--model {name}: {folder / 'config.json'} cannot be read: {_first_line(error)}") from error
+
+
+def _check_tokenizer_files(folder: Path, name: str) -> None:
+    """Refuse what transformers 5 replaces without a word.
+
+    A folder without a vocabulary gets a tokenizer of special tokens alone, one with a class of its own a standard one.
+    """
+    import transformers
+
+    file = folder / "tokenizer_config.json"
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError as error:
+        raise UsageError(f"--model {name}: {file} cannot be read: {_first_line(error)}") from error
+    kind = settings.get("tokenizer_class")
+    if "auto_map" in settings and not hasattr(transformers, str(kind)):
+        raise UsageError(
+            f"--model {name}: the tokenizer in {folder} needs Python code of its own (auto_map in {file.name}), which "
+            "is never run here: give a model with a tokenizer that transformers has"
+        )
+    if kind not in _READ_BYTES and not any(any(folder.glob(pattern)) for pattern in _VOCABULARIES):
+        raise UsageError(
+            f"--model {name}: {folder} has no tokenizer (no tokenizer.json, vocab.txt, vocab.json or *.model): save "
+            "the one that the model was trained with there, with tokenizer.save_pretrained()"
+        )
+
+
+def _adapter(name: str) -> str:
+    return (
+        f"--model {name}: the folder holds a PEFT adapter, not a model: merge it into its base model with "
+        "merge_and_unload() and give the folder that save_pretrained() writes"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}"
 
 
 def _from_hub(name: str) -> ModelFiles:
@@ -118,7 +198,7 @@ def _from_hub(name: str) -> ModelFiles:
         RepositoryNotFoundError,
     )
 
-    wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    wanted = ["*.json", "*.txt", "*.model", "*.codes", "*.safetensors"]
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
     try:
         folder = Path(snapshot_download(name, allow_patterns=wanted))
