@@ -26,7 +26,7 @@ _ROWS = (
     MethodRow("vote", "VOTE (K = 4)", method("vanilla"), published="BERT_VOTE (K=4)", combine="vote"),
     MethodRow("average", "AVG (K = 4)", method("vanilla"), published="BERT_AVG (K=4)", combine="average"),
     MethodRow("se", "SE", method("self-ensemble"), published="BERT_SE"),
-    MethodRow("se[epoch]", "SE, mean over epochs", method("self-ensemble", every="epoch")),  # equation 4's other reading
+    MethodRow("se[epoch]", "SE, mean over epochs", method("self-ensemble", every="epoch")),  # eq. 4's other reading
     MethodRow("sdv", "SDV (K by data set)", method("sdv", K=1), published="BERT_SDV", per_task=_SDV),
     MethodRow("sda", "SDA (K by data set)", method("sda", K=1), published="BERT_SDA", per_task=_SDA),
     sda.sda(1),
