@@ -97,7 +97,7 @@ def _reviews(raw: bytes) -> int:
 
 
 def _table(raw: bytes) -> int:
-    return pq.read_table(io.BytesIO(raw)).num_rows
+    return pq.ParquetFile(io.BytesIO(raw)).metadata.num_rows
 
 
 def _nli(i: int) -> str:
