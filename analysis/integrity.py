@@ -11,7 +11,6 @@ of canonical JSON, line by line in a history; of a table its columns, rows in th
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -110,7 +109,7 @@ def _compare(folder: Path, names: list[str], stored: Mapping[str, Any]) -> None:
         if name not in stored["files"]:
             raise DamagedError(folder / name, "was added after the run was finished")
         data = read_bytes(folder / name)
-        if hashlib.sha256(data).hexdigest() == stored["files"][name]["sha256"]:
+        if sha256(data).hexdigest() == stored["files"][name]["sha256"]:
             continue
         if content_digest(folder / name) != stored["files"][name]["content"]:
             raise DamagedError(folder / name, f"is not what {SEAL} says")
@@ -162,7 +161,7 @@ def seal_of(folder: Path, key: str = "", sealed_from: str = "") -> dict[str, Any
     """
     files = {
         name: {
-            "sha256": hashlib.sha256(read_bytes(folder / name)).hexdigest(),
+            "sha256": sha256(read_bytes(folder / name)).hexdigest(),
             "content": content_digest(folder / name),
         }
         for name in run_files(folder)
@@ -324,14 +323,12 @@ def _changed(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _extra(stored: Mapping[str, Any]) -> dict[str, str]:
     """What only some runs depend on: keys of parents, versions of tasks trained along, sources of plug-ins."""
-    if stored["fingerprints"].get("parents"):
-        return {"parents": ",".join(stored["fingerprints"]["parents"])}
-    versions = [f"{name}={stored['with_tasks'][name]['version']}" for name in stored["spec"].get("with_tasks") or ()]
     sources = [f"{module}={digest}" for module, digest in sorted(stored["fingerprints"].get("plugins", {}).items())]
-    return {
-        **({"task_versions": ",".join(versions)} if versions else {}),
-        **({"plugins": ",".join(sources)} if sources else {}),
-    }
+    plugins = {"plugins": ",".join(sources)} if sources else {}
+    if stored["fingerprints"].get("parents"):
+        return {"parents": ",".join(stored["fingerprints"]["parents"]), **plugins}
+    versions = [f"{name}={stored['with_tasks'][name]['version']}" for name in stored["spec"].get("with_tasks") or ()]
+    return {**({"task_versions": ",".join(versions)} if versions else {}), **plugins}
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> Iterator[str]:

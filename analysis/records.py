@@ -107,22 +107,17 @@ _LINE: Form = {"event?": str, "step": int, "epoch?": float, "scores?": _SCORES}
 _LEASE: Form = {
     "host": str,
     "boot": str,
-    "processes": str,
+    "processes?": str,
     "pid": int,
     "started": float,
     "ticks?": (None, int),
-    "token": str,
+    "token?": str,
     "heartbeat": int,
     "released?": bool,
 }
 _FAILURE: Form = {"kind": str, "message": str}
-_SEAL: Form = {
-    "schema": int,
-    "key": str,
-    "files": {str: {"sha256": str, "content": str}},
-    "sealed_from?": str,
-    DIGEST: str,
-}
+_SEALED: Form = {"sha256": str, "content": str}
+_SEAL: Form = {"schema": int, "key": str, "files": {str: _SEALED}, "sealed_from?": str, DIGEST: str}
 _TIMING: Form = {
     "machine": str,
     "kind": str,

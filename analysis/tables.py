@@ -183,7 +183,7 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
         rule = "\\midrule\n" if new and body else ""
         body.append(rule + _latex_line([line[0] if new else "", *line[1:]]))
         before = line[0]
-    comments = [LATEX_HEAD, *(f"% {note}".replace("\n", " ") for note in notes or [])]
+    comments = [LATEX_HEAD, *(f"% {' '.join(note.split())}" for note in notes or [])]
     long = _latex_tables("ll" + "r" * (len(HEADINGS) - 2), HEADINGS, body, caption)
     return "\n".join([*comments, *_latex_matrix(table, caption), *long])
 
@@ -280,13 +280,12 @@ def latex(text: str) -> str:
         MINUS: "$-$",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
-        "\n": " ",
         "\u25b2": r"$\uparrow$",
         "\u25bc": r"$\downarrow$",
         "[": "{[}",
         "*": "{*}",  # after a line's end they would be its option
     }
-    return "".join(special.get(character, character) for character in text)
+    return "".join(special.get(character, character if character.isprintable() else " ") for character in text)
 
 
 def _latex_matrix(table: pd.DataFrame, caption: str) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli.options import ExecutionOptions
+from benchmarks.cli.terminal import visible
 from benchmarks.errors import NotInProfileError, UsageError
 from benchmarks.options import GridOptions, TuningOptions
 
@@ -234,7 +235,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         width = max(len(str(row[column])) for row in rows) if number == 0 else None  # a name is copied: never broken
         table.add_column(column, overflow="fold", no_wrap=number == 0, min_width=width)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(visible(str(value)) for value in row.values()))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table, markup=False)
 
 

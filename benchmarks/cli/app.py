@@ -51,6 +51,7 @@ from benchmarks.cli.options import (
     Tuning,
 )
 from benchmarks.cli.runs import runs_app
+from benchmarks.cli.terminal import guarded
 from benchmarks.errors import UsageError
 from benchmarks.options import (
     RESULTS,
@@ -67,7 +68,7 @@ from benchmarks.options import (
 )
 from smart_repro.registry import UnknownNameError
 
-_RIGHTS = "give yourself the rights, then give the command again"
+_RIGHTS = "make room, or give yourself the rights; then give the command again"
 
 app = App(
     name="smart-repro",
@@ -470,6 +471,11 @@ def main() -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Carry out a command line (without the program's name); return its exit code."""
+    with guarded():
+        return _carried_out(arguments)
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
     if not sys.stderr.isatty():  # the bars of downloads are for terminals, as ours are
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -492,9 +498,7 @@ def run_command(arguments: Sequence[str]) -> int:
         if isinstance(error, ValueError) and type(error).__name__ in ("ResultsError", "DamagedError"):
             return _refuse(str(error))
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            return _refuse(
-                f"{error.filename or 'a file'} cannot be written or read: {error.strerror}; make room or {_RIGHTS}"
-            )
+            return _refuse(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}; {_RIGHTS}")
         import traceback
 
         traceback.print_exc()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from benchmarks.cli import completion
-from benchmarks.cli.actions import CHECK_FAILED, DONE, hint, print_json, print_table
+from benchmarks.cli.actions import CHECK_FAILED, DONE, hint, import_plugins, print_json, print_table
 from benchmarks.cli.options import Data, Json, Key
 from benchmarks.errors import UsageError
 from benchmarks.options import RESULTS, DataOptions, Plugins, Results, command, results_words
@@ -146,9 +146,13 @@ def rerun(
     from benchmarks.tasks import TASKS
     from benchmarks.tasks.sources import parse_data_files, resolve_source
 
-    prepare(plugins or [])
     store = _store(results)
     whole_key = runs.find(store, key)
+    remembered = [] if plugins else runs.imports(store, whole_key)
+    if remembered:
+        print(f"importing {', '.join(remembered)}, as when the run was made", file=sys.stderr)
+    import_plugins(plugins or remembered)
+    prepare([])
     task = TASKS.get(store.spec(whole_key).task)  # None: a plug-in's, and no --import; the run itself says so below
     generated = task is not None and task.generated and not (where.source or where.data_dir)
     kind = "generated" if generated else where.source

@@ -46,7 +46,8 @@ def watch(results: Path, name: str | None = None, every: float = 2.0) -> None:
     while True:
         entries = status(results, name)
         if sys.stdout.isatty():
-            print("\033[2J\033[H", end="")  # clear the screen
+            screen = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # past the guard: a sequence of our own
+            print("\033[2J\033[H", end="", file=screen, flush=True)  # clear the screen
         print(time.strftime("%H:%M:%S"), text(entries), sep="\n", flush=True)
         if not any(entry["running"] for entry in entries):
             return

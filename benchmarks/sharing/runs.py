@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import Finding, inspect, numerics_of
-from analysis.records import read_json
+from analysis.records import ResultsError, read_json
+from analysis.results import Results, load_manifest
 from analysis.verified import damaged
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
@@ -110,6 +113,26 @@ def _parts(found: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
     for part in names:
         yield f"{part}:" if found[part] else f"{part}: the same"
         yield from (f"  {name}: {one} | {other}" for name, (one, other) in found[part].items())
+
+
+def imports(store: Store, key: str) -> list[str]:
+    """The modules that a run's command imported, as the manifests with the run remember; or those that define its parts.
+
+    Of a run without plug-ins there are none.
+    """
+    if not read_json(store.runs / key / "spec.json").get("fingerprints", {}).get("plugins"):
+        return []
+    results = Results(store.root)
+    for grid in (path for name in results.experiments() for path in reversed(results.grids(name))):
+        try:
+            manifest = load_manifest(grid)
+        except ResultsError:
+            continue
+        words = shlex.split(manifest.commands.get("run", "")) if key in manifest.all_keys() else []
+        modules = [module for flag, module in pairwise(words) if flag == "--import"]
+        if modules:
+            return modules
+    return list(read_json(store.runs / key / "spec.json")["fingerprints"]["plugins"])
 
 
 def rerun_text(key: str, found: dict[str, Any]) -> str:

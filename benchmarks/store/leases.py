@@ -53,7 +53,7 @@ class Lease:
     def held(self) -> bool:
         """Whether this is still the highest lease. The token tells it from one of the same number made later."""
         try:
-            return _highest(self.folder) == self.number and read_lease(self.path)["token"] == self.identity["token"]
+            return _highest(self.folder) == self.number and read_lease(self.path).get("token") == self.identity["token"]
         except (FileNotFoundError, ResultsError):  # a damaged lease is nobody's
             return False
 
@@ -72,7 +72,8 @@ class Lease:
         The file stays too: were its number free again, an owner that slept through a takeover would think it leads.
         """
         self._stop.set()
-        self._rewrite({"released": True})
+        with contextlib.suppress(OSError):  # on a full disk it ends with this process instead
+            self._rewrite({"released": True})
 
     def _beat(self) -> None:
         counter = 0
@@ -87,7 +88,7 @@ class Lease:
         """Change the lease file, unless another lease of the same number has taken its place or the folder is gone."""
         with self._writing, contextlib.suppress(FileNotFoundError, ResultsError):
             content = read_lease(self.path)
-            if content["token"] == self.identity["token"] and not content.get("released"):
+            if content.get("token") == self.identity["token"] and not content.get("released"):
                 _write_whole(self.path, {**content, **change})
 
 
@@ -124,7 +125,7 @@ def alive(path: Path) -> bool:
     me = _me()
     if holder["host"] == me["host"] and holder["boot"] != me["boot"]:
         return False  # this machine was started anew since
-    if all(holder[name] == me[name] for name in ("host", "boot", "processes")):
+    if all(holder.get(name) == me[name] for name in ("host", "boot", "processes")):
         return _process_runs(holder["pid"], holder["started"], holder.get("ticks"))
     counter, since = _sightings.get(path, (None, 0.0))
     if counter != holder["heartbeat"]:

@@ -212,9 +212,12 @@ class Store:
             shutil.rmtree(leftover, ignore_errors=True)
         if earlier:
             partial = lease.folder / f".copy-{uuid.uuid4().hex}"
-            _copy(earlier[-1], partial)
-            sync(*files_in(partial))  # the original goes next
-            os.rename(partial, mine)
+            try:
+                _copy(earlier[-1], partial)
+                sync(*files_in(partial))  # the original goes next
+                os.rename(partial, mine)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
             for folder in earlier:
                 shutil.rmtree(folder, ignore_errors=True)
         else:
@@ -307,7 +310,7 @@ def _copy(earlier: Path, target: Path) -> None:
     for entry in sorted(earlier.iterdir(), key=lambda entry: entry.name != "checkpoint.pt"):
         if entry.is_dir():
             shutil.copytree(entry, target / entry.name)
-        elif not entry.name.startswith("."):
+        elif not entry.name.startswith(".") and entry.suffix != ".partial":
             shutil.copy2(entry, target / entry.name)
 
 

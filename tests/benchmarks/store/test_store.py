@@ -36,7 +36,7 @@ def test_a_run_folder_appears_whole_and_the_work_folder_goes(store: Store) -> No
     assert not store.is_done("k")
     store.publish(lease, attempt)
     assert store.is_done("k")
-    assert [path.name for path in (store.runs / "k").iterdir()] == ["result.json"]
+    assert {path.name for path in (store.runs / "k").iterdir()} == {"result.json", "integrity.json"}
     assert not (store.inflight / "k").exists()
 
 
@@ -96,7 +96,7 @@ def test_an_owner_that_slept_through_a_takeover_publishes_nothing(
     sleeper = store.take("k")
     assert sleeper is not None
     stale = store.attempt(sleeper)
-    (stale / "result.json").write_text("old")
+    (stale / "result.json").write_text('{"by": "sleeper"}')
     monkeypatch.setattr(leases, "alive", lambda path: False)  # as seen from a machine on which the sleeper looks dead
     second = store.take("k")
     assert second is not None
@@ -112,7 +112,7 @@ def test_the_first_finisher_wins(store: Store) -> None:
     lease = store.take("k")
     assert lease is not None
     attempt = store.attempt(lease)
-    (attempt / "result.json").write_text("second")
+    (attempt / "result.json").write_text('{"by": "second"}')
     (store.runs / "k").mkdir()
     (store.runs / "k" / "result.json").write_text("first")
     store.publish(lease, attempt)
