@@ -183,7 +183,7 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
         rule = "\\midrule\n" if new and body else ""
         body.append(rule + _latex_line([line[0] if new else "", *line[1:]]))
         before = line[0]
-    comments = [LATEX_HEAD, *(f"% {' '.join(note.split())}" for note in notes or [])]
+    comments = [LATEX_HEAD, *map(comment, notes or [])]
     long = _latex_tables("ll" + "r" * (len(HEADINGS) - 2), HEADINGS, body, caption)
     return "\n".join([*comments, *_latex_matrix(table, caption), *long])
 
@@ -261,6 +261,11 @@ def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: P
 def _no_formula(text: str) -> str:
     """Text that a spreadsheet would run gets a leading apostrophe."""
     return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
+
+
+def comment(note: str) -> str:
+    """A note as a comment of a TeX file: one line, whatever TeX or an editor may take for the end of one."""
+    return "% " + " ".join("".join(each if each.isprintable() else " " for each in note).split())
 
 
 def latex(text: str) -> str:

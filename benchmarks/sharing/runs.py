@@ -116,11 +116,12 @@ def _parts(found: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
 
 
 def imports(store: Store, key: str) -> list[str]:
-    """The modules that a run's command imported, as the manifests with the run remember; or those that define its parts.
+    """The modules that a run's command imported, which manifests remember; else those that define its parts.
 
     Of a run without plug-ins there are none.
     """
-    if not read_json(store.runs / key / "spec.json").get("fingerprints", {}).get("plugins"):
+    sources = read_json(store.runs / key / "spec.json").get("fingerprints", {}).get("plugins") or {}
+    if not sources:
         return []
     results = Results(store.root)
     for grid in (path for name in results.experiments() for path in reversed(results.grids(name))):
@@ -132,7 +133,7 @@ def imports(store: Store, key: str) -> list[str]:
         modules = [module for flag, module in pairwise(words) if flag == "--import"]
         if modules:
             return modules
-    return list(read_json(store.runs / key / "spec.json")["fingerprints"]["plugins"])
+    return list(sources)
 
 
 def rerun_text(key: str, found: dict[str, Any]) -> str:

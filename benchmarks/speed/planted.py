@@ -115,7 +115,9 @@ def trained_on_the_holdout() -> AbstractContextManager[None]:
 def f1_of_class_0() -> AbstractContextManager[Any]:
     """F1 counts class 0 as the positive one."""
     right = scores.METRICS["f1"]
-    wrong = replace(right, function=lambda labels, predictions, weights: right.function(1 - labels, 1 - predictions, weights))
+    wrong = replace(
+        right, function=lambda labels, predictions, weights: right.function(1 - labels, 1 - predictions, weights)
+    )
     return patch.dict(scores.METRICS, {"f1": wrong})
 
 

@@ -80,7 +80,14 @@ def one_job(seed: int) -> Any:
     from benchmarks.training.job import make_job
 
     spec = RunSpec(
-        task="demo-sst2", method="smart", seed=seed, max_train_samples=64, max_steps=6, epochs=2, holdout=0.25
+        task="demo-sst2",
+        method="smart",
+        seed=seed,
+        max_train_samples=64,
+        max_steps=6,
+        epochs=2,
+        holdout=0.25,
+        predict=("holdout",),
     )
     return make_job(spec, Source("generated"))
 
@@ -413,12 +420,17 @@ def finished(job: Any, results: Path, expected: dict[str, bytes]) -> bool:
     from analysis.integrity import VERIFIED, inspect
     from benchmarks.store.store import Store
 
-    if child(partial(attempt, job, results)) != 0:
+    if (code := child(partial(attempt, job, results))) != 0:
+        print(f"the undisturbed attempt ended with {code}", file=sys.stderr)
         return False
     store = Store(results)
     store.sweep()
     left = list(results.rglob(".*")) + list(store.inflight.iterdir())
-    return recorded(store.runs) == expected and inspect(store.runs / job.key).state == VERIFIED and not left
+    found, finding = recorded(store.runs), inspect(store.runs / job.key)
+    if found == expected and finding.state == VERIFIED and not left:
+        return True
+    print([name for name in expected if found.get(name) != expected[name]], finding, left, file=sys.stderr)
+    return False
 
 
 def undisturbed(job: Any, folder: Path) -> tuple[dict[str, bytes], int]:

@@ -3,7 +3,8 @@
 It covers both distances (a classification and a regression task), both readings of R_s at the paper's radius, where it
 hardly steers, and a ball wide enough for it to steer; D_Breg with a teacher that moves; past students as a teacher; and
 the public code's term. Plain fine-tuning on two more tasks shows which examples are trained on (a drawn subset, part of
-it kept aside) and the scores that are no mean over items. ``smart-repro check`` compares it with ``benchmarks/regression/baselines/regression.json``.
+it kept aside) and the scores that are no mean over items. ``smart-repro check`` compares it with
+``benchmarks/regression/baselines/regression.json``.
 
 Runs: 48 demo.
 """
@@ -21,7 +22,13 @@ _SETTINGS = {"batch_size": 16, "head_learning_rate": None, "max_train_samples": 
 _BY_TASK = {
     "demo-sst2": {**_SETTINGS, "max_steps": 150},
     "demo-stsb": {**_SETTINGS, "max_steps": 40},
-    "demo-cola": {**_SETTINGS, "max_steps": 60, "max_train_samples": 200, "holdout": 0.25, "predict": ("dev", "holdout")},
+    "demo-cola": {
+        **_SETTINGS,
+        "max_steps": 60,
+        "max_train_samples": 200,
+        "holdout": 0.25,
+        "predict": ("dev", "holdout"),
+    },
     "demo-mrpc": {**_SETTINGS, "max_steps": 60},
 }
 _PLAIN_ONLY = "plain fine-tuning shows what this task is for"
