@@ -25,6 +25,7 @@ SEAL = "integrity.json"
 OBJECTS = ("spec.json", "environment.json", "result.json", "measures.json")
 NEEDED = ("spec.json", "environment.json", "history.jsonl", "result.json")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]{0,99}")  # of an experiment: it names folders
+NAME_BYTES = 120  # of a file's name; a hidden name for writing it and an ending keep that below 200
 DIGEST = "digest"  # the entry of a file that says what the rest of it is
 
 Form = Any
@@ -54,6 +55,14 @@ def remedy_for(file: Path) -> str:
     if folder.parent.name == "runs":
         return f"`smart-repro runs remove {folder.name}`, then run the experiment again"
     return "restore it from a copy, or delete it and run the experiment again"
+
+
+def short_name(name: str) -> str:
+    """A file's name in at most :data:`NAME_BYTES`: a longer one is cut, and told from others by a digest."""
+    if len(name.encode()) <= NAME_BYTES:
+        return name
+    kept = name.encode()[: NAME_BYTES - 9].decode(errors="ignore")
+    return f"{kept}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 # --- forms ---

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.records import short_name
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -242,6 +243,7 @@ def write_tables(table: pd.DataFrame, folder: Path, caption: str = "", notes: li
 def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: Path, caption: str = "") -> list[Path]:
     """Any table of texts as ``stem.md``, ``stem.tex`` (booktabs) and ``stem.csv``, escaped for each."""
     stem.parent.mkdir(parents=True, exist_ok=True)
+    stem = stem.with_name(short_name(stem.name))
     rows = [list(headings), *map(list, lines)]
     long = [max(len(text) for text in column) > LATEX_WIDE for column in zip(*rows, strict=True)]
     columns = "".join("p{7cm}" if wide else "l" for wide in long)
