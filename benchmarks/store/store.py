@@ -309,7 +309,7 @@ def _copy(earlier: Path, target: Path) -> None:
     target.mkdir()
     for entry in sorted(earlier.iterdir(), key=lambda entry: entry.name != "checkpoint.pt"):
         if entry.is_dir():
-            shutil.copytree(entry, target / entry.name)
+            shutil.copytree(entry, target / entry.name, ignore=shutil.ignore_patterns(".*"))  # half-written
         elif not entry.name.startswith(".") and entry.suffix != ".partial":
             shutil.copy2(entry, target / entry.name)
 
