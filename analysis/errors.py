@@ -167,7 +167,7 @@ def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) 
     part = Components(
         inside.differences - outside.differences,
         inside.items + outside.items,
-        inside.both + outside.both,
+        inside.interaction + outside.interaction,
         d.shape[1],
         "contrast of two groups' contrasts, seeds and items crossed",
     )

@@ -56,7 +56,7 @@ def measured(parts: Components) -> Noise:
     n_seeds, n_items = len(parts.differences), parts.n_items
     if n_seeds < 2:
         raise ValueError(f"variance components need at least two seeds, got {n_seeds}")
-    interaction = parts.both * n_seeds * n_items
+    interaction = parts.interaction * n_seeds * n_items
     item = parts.items * n_items - interaction / n_seeds
     seed = float(parts.differences.var(ddof=1)) - interaction / n_items
     return Noise(*(math.sqrt(max(v, 0.0)) for v in (seed, item, interaction)))
