@@ -170,7 +170,7 @@ def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes
 def _alone(drawing: redrawn.Drawing) -> Sheet:
     """One of the paper's panels, or a reliability diagram, as a figure of its own."""
     left = figures.room_for(drawing.left) if drawing.left else 0.6
-    margins = left, figures.room_after(drawing.beside) if drawing.beside else 0.15
+    margins = left, figures.room_after(drawing.names_right) if drawing.names_right else 0.15
     panel = Panel(drawing.title, drawing.alt, partial(drawing.draw, drawing.frame))
     return _drawn(drawing.name, drawing.section, [panel], drawing.height, margins, drawing.below)
 
