@@ -242,7 +242,10 @@ def parse_lines(path: Path, data: bytes) -> Lines:
         if not line.strip():
             continue
         row = _parsed(path, line, f", line {number}, is")
-        if wrong := problem(row, _LINE):
+        wrong = problem(row, _LINE)
+        if wrong is None and "event" not in row and not set(map(type, row.values())) <= {int, float}:
+            wrong = "has an entry that is no number"
+        if wrong is not None:
             raise DamagedError(path, f", line {number}, {wrong}")
         lines.append(row)
     return lines
@@ -352,9 +355,33 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
     if missing or not table.num_rows:
         raise DamagedError(path, f"has no {', '.join(sorted(missing)) or 'rows'}")
-    if not pa.types.is_integer(table.schema.field("epoch").type) or any(column.null_count for column in table.columns):
-        raise DamagedError(path, "has values that are missing, or epochs that are no whole numbers")
+    for field in table.schema:
+        kinds = [pa.types.is_integer] if field.name == "epoch" else [pa.types.is_integer, pa.types.is_floating]
+        fits = _is_text(field.type) if field.name == "id" else any(kind(field.type) for kind in kinds)
+        if not fits or table[field.name].null_count:
+            raise DamagedError(path, f"has a column {field.name} of another kind, or with values missing")
     return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def read_texts(path: Path) -> tuple[pa.Table | None, str]:
+    """A table of texts (``id text_0 [text_1]``) and the fingerprint of its split; None if it cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read()
+        table.validate(full=True)
+        fingerprint = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
+    except (pa.ArrowException, OSError, ValueError, MemoryError, KeyError, TypeError):
+        return None, ""
+    whole = "id" in table.column_names and all(_is_text(field.type) for field in table.schema)
+    return (table, fingerprint) if whole else (None, "")
 
 
 READERS: Mapping[str, Callable[[Path], Any]] = {".json": read_json, ".jsonl": read_lines, ".parquet": read_table}

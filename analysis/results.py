@@ -22,6 +22,7 @@ from analysis.records import (
     read_lines,
     read_object,
     read_table,
+    read_texts,
     without_digest,
 )
 from analysis.schema import Manifest, SchemaError
@@ -247,14 +248,8 @@ class Results:
         Args:
             fingerprint: of the split the runs were scored on; texts of other data are not taken for theirs.
         """
-        import pyarrow.parquet as pq
-
-        path = self.root / "texts" / f"{task}.{split}.parquet"
-        if not path.is_file():
-            return None
-        table = pq.ParquetFile(path).read()
-        of = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
-        return None if fingerprint and of and of != fingerprint else table.to_pandas()
+        table, of = read_texts(self.root / "texts" / f"{task}.{split}.parquet")
+        return None if table is None or (fingerprint and of and of != fingerprint) else table.to_pandas()
 
 
 def load_manifest(path: str | Path) -> Manifest:
