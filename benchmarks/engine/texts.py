@@ -41,7 +41,7 @@ def keep_texts(results: Path, experiment: Experiment, source: Source) -> list[Pa
 
 
 def kept(path: Path) -> str:
-    """The fingerprint of the split whose texts lie there; an empty text where there are none, or they cannot be read."""
+    """The fingerprint of the split whose texts lie there; empty where there are none, or they cannot be read."""
     return read_texts(path)[1]
 
 
