@@ -260,6 +260,7 @@ class Store:
 
     def _drop(self, folder: Path) -> None:
         """Out of sight in one step: nobody may find half a work folder and take it for an interrupted run."""
+        self.inflight.mkdir(parents=True, exist_ok=True)  # a published or unpacked folder has none
         gone = self.inflight / f".gone-{uuid.uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(folder, gone)
