@@ -10,13 +10,12 @@ Readings of what the paper leaves open, each an option:
   each pass (``independent``); at the paper's epsilon R_s is then the same number with and without a perturbation.
 - ``site``: "the embedding" is the output of the whole embedding layer (``block``) or the word embedding (``word``).
 - ``norm_scope``: the gradient's norm over a whole ``example`` or per ``token``.
+- ``p``: the paper takes p = inf and says that p = 2 depends on the length of the text: with ``p=2`` step and ball are
+  in the Frobenius norm of an example's perturbation.
 
-- ``p``: the paper takes p = inf and says that p = 2 would depend on the texts' length: with ``p=2`` noise, step and ball
-  are in the Frobenius norm of an example's perturbation.
-
-Controls: ``direction="random"`` keeps the noise and skips the ascent; ``direction="signs"`` takes the corner of the ball
-with the noise's signs, which is as long as a saturated ascent (clamped Gaussian noise of sigma = epsilon has a root mean
-square of 0.72 epsilon, so an ascent would win by its length alone); ``direction="none"`` sets the perturbation to 0.
+Controls: ``direction="random"`` keeps the noise and skips the ascent; ``direction="none"`` sets the perturbation to 0;
+``direction="signs"`` takes the corner of the ball with the signs of the noise, as long as a saturated ascent. Gaussian
+noise of sigma = epsilon, clamped, has a root mean square of 0.72 epsilon: an ascent would win by its length alone.
 """
 
 from __future__ import annotations
