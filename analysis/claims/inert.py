@@ -19,13 +19,21 @@ def identical_share(a: Scored, b: Scored, metric: str) -> float:
 
     Raises: ValueError: no common seed.
     """
+    return float(identical_shares(a, b, metric).mean())
+
+
+def identical_shares(a: Scored, b: Scored, metric: str) -> np.ndarray:
+    """Return ``(seeds,)``: the share of answers that two arms have in common at each seed that both have.
+
+    Raises: ValueError: no common seed.
+    """
     common = [seed for seed in a.seeds if seed in b.seeds]
     if not common:
         raise ValueError("no seed was run by both arms")
     x, y = (_answers(side, common, metric) for side in (a, b))
     if METRICS[metric].is_regression:
-        return float((np.abs(x - y) <= SAME_NUMBER * a.labels.std()).mean())
-    return float((x == y).mean())
+        return np.asarray((np.abs(x - y) <= SAME_NUMBER * a.labels.std()).mean(-1))
+    return np.asarray((x == y).mean(-1))
 
 
 def is_inert(arms: Sequence[Arm]) -> bool:

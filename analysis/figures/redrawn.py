@@ -7,80 +7,34 @@ the run folders.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis import curves, errors, figures
-from analysis.cells import seeded
+from analysis.figures.drawing import (
+    Drawing,
+    Study,
+    column_title,
+    file_stem,
+    last_points,
+    over_seeds,
+    plain,
+    ranges,
+    score_scale,
+    score_unit,
+    with_baseline,
+)
+from analysis.figures.radius import radius
 from analysis.records import ResultsError, read_json
-from analysis.results import Log, Results
-from analysis.schema import Column, Manifest
+from analysis.schema import Column
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
-from analysis.tables import digits_of, records
+from analysis.tables import records
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-
-
-@dataclass(frozen=True)
-class Study:
-    """An experiment with what was computed of it: the frame of ``compare``, and the runs' logs."""
-
-    results: Results
-    manifest: Manifest
-    cells: pd.DataFrame
-    logs: Mapping[str, Log]
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Every row's title, in table order."""
-        return {row.id: row.title for row in self.manifest.rows}
-
-    def done(self, row: str, column: Column) -> list[tuple[int, str]]:
-        """Seed and key of the finished runs of a cell."""
-        return [(s, k) for s, k in seeded(self.results, self.manifest, row, column) if self.results.is_done(k)]
-
-    def points(self, column: Column, axis: str, x: str, quantity: str = "") -> pd.DataFrame:
-        """Published points on an axis: ``row``, ``x``, ``value``."""
-        import pandas as pd
-
-        found = [
-            {"row": p.row, x: p.x, "value": p.value}
-            for p in self.manifest.points
-            if (p.column, p.axis) == (column.id, axis) and quantity in ("", p.quantity)
-        ]
-        return pd.DataFrame(found, columns=["row", x, "value"])
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One panel: ``draw(frame, ax)`` draws the frame and nothing else.
-
-    Attributes:
-        name: of its file.
-        alt: what it shows, for who cannot see it.
-        height: of the panel, in inches.
-        beside: names that stand right of the panel, and need room there.
-        left: names that stand left of it.
-        below: inches for a legend.
-        section: of the report.
-    """
-
-    name: str
-    title: str
-    alt: str
-    frame: pd.DataFrame
-    draw: Callable[[pd.DataFrame, Axes], Axes]
-    height: float = 2.6
-    beside: Sequence[str] = ()
-    left: Sequence[str] = ()
-    below: float = 0.0
-    section: str = "redrawn"
 
 
 def drawings(study: Study) -> list[Drawing]:
@@ -107,7 +61,7 @@ def sweep(study: Study) -> Iterator[Drawing]:
             here = cells[[by_row[r].curve in names for r in cells["row"]]]
             x = [float(by_row[r].x or 0.0) for r in here["row"]]
             told = here.assign(curve=[by_row[r].curve for r in here["row"]], place=x)
-            frame = _with_baseline(study, _ranges(told[told["n_seeds"] > 0], label), cells, label)
+            frame = with_baseline(study, ranges(told[told["n_seeds"] > 0], label), cells, label)
             if not len(frame):
                 continue
             printed = told[told["published"].notna()]
@@ -128,15 +82,15 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 figures.plot_curves,
                 titles=titles,
                 x=label,
-                ylabel=_unit(column),
+                ylabel=score_unit(column),
                 logx=spread > 15,
                 ticks=counts,
                 published=published if len(published) else None,
             )
             yield Drawing(
-                f"sweep-{_stem(column)}-{plain('-'.join(names))}",
-                _title(column),
-                f"{_title(column)} over {label}: {_ends(frame, titles)}.",
+                f"sweep-{file_stem(column)}-{plain('-'.join(names))}",
+                column_title(column),
+                f"{column_title(column)} over {label}: {last_points(frame, titles)}.",
                 frame,
                 draw,
                 beside=list(titles.values()),
@@ -154,13 +108,13 @@ def epochs(study: Study) -> Iterator[Drawing]:
             figures.plot_curves,
             titles=study.titles,
             x="epoch",
-            ylabel=_unit(column),
+            ylabel=score_unit(column),
             published=published if len(published) else None,
         )
         yield Drawing(
-            f"epochs-{_stem(column)}",
-            _title(column),
-            f"{_title(column)} after each epoch: {_ends(frame, study.titles)}.",
+            f"epochs-{file_stem(column)}",
+            column_title(column),
+            f"{column_title(column)} after each epoch: {last_points(frame, study.titles)}.",
             frame,
             draw,
             beside=list(study.titles.values()),
@@ -195,9 +149,9 @@ def losses(study: Study) -> Iterator[Drawing]:
                 published=published if len(published) else None,
             )
             yield Drawing(
-                f"losses-{_stem(column)}",
+                f"losses-{file_stem(column)}",
                 f"{study.titles[str(row)]}, {column.title or column.task}",
-                f"Both losses of {study.titles[str(row)]} while training: {_ends(shown, titles)}.",
+                f"Both losses of {study.titles[str(row)]} while training: {last_points(shown, titles)}.",
                 shown[["row", x, "mean", "low", "high", "n"]],
                 draw,
                 beside=list(titles.values()),
@@ -218,9 +172,9 @@ def box(study: Study) -> Iterator[Drawing]:
             f"{c.row_title} {min(c.scores):.1f} to {max(c.scores):.1f}" for c in records(frame) if c.scores
         )
         yield Drawing(
-            f"box-{_stem(column)}",
-            _title(column),
-            f"{_title(column)} over seeds: {told}.",
+            f"box-{file_stem(column)}",
+            column_title(column),
+            f"{column_title(column)} over seeds: {told}.",
             frame,
             partial(figures.plot_box, published=published),
             0.55 * len(frame) + 0.9,
@@ -258,7 +212,7 @@ def agreement(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"agreement-{plain(column.task)}-{quantity}",
                 name,
-                f"{name} by annotators' votes: {_ends(here, study.titles)}.",
+                f"{name} by annotators' votes: {last_points(here, study.titles)}.",
                 here,
                 draw,
                 2.9,
@@ -296,42 +250,60 @@ def by_bucket(study: Study, column: Column) -> pd.DataFrame:
             for quantity, values in items.items():
                 if bucket != "All" or complete or quantity == "accuracy":
                     told = {"row": row.id, "bucket": bucket, "quantity": quantity}
-                    found.append({**told, **_over(values[:, chosen].mean(1))})
+                    found.append({**told, **over_seeds(values[:, chosen].mean(1))})
     return pd.DataFrame.from_records(found, columns=["row", "bucket", "quantity", "mean", "low", "high", "n"])
 
 
 def fractions(study: Study) -> Iterator[Drawing]:
-    """A score over the number of training examples, on a logarithmic axis."""
-    import pandas as pd
+    """A score over the number of training examples, on a logarithmic axis; a panel per task and protocol."""
+    panels: dict[tuple[str, str], list[Column]] = {}
+    for column in study.manifest.columns:
+        panels.setdefault((column.task, _variant(column).partition(", ")[2]), []).append(column)
+    for (task, protocol), columns in panels.items():
+        sizes = {c.id: float(size) for c in columns if (size := _examples(study, c)) is not None}
+        name = f"{task}, {protocol}" if protocol else task
+        yield from _over_columns(
+            study, columns, sizes, "training examples", f"fractions-{plain(name)}", name, logx=True
+        )
 
-    x = "training examples"
+
+def levels(study: Study) -> Iterator[Drawing]:
+    """A score over the share of wrong labels, which the columns' variants say: ``20 % wrong``."""
     for task in dict.fromkeys(column.task for column in study.manifest.columns):
         columns = [column for column in study.manifest.columns if column.task == task]
-        sizes = {c.id: size for c in columns if (size := _examples(study, c)) is not None}
-        cells = study.cells[study.cells["column"].isin(sizes)]
-        told = cells.assign(curve=cells["row"], place=cells["column"].map(sizes))
-        frame = _ranges(told[told["n_seeds"] > 0], x)
-        if not len(frame):
-            continue
-        printed = told[told["published"].notna()]
-        published = pd.DataFrame({"row": printed["row"], x: printed["place"], "value": printed["published"]})
-        draw = partial(
-            figures.plot_curves,
-            titles=study.titles,
-            x=x,
-            ylabel=_unit(columns[0]),
-            logx=True,
-            ticks=sorted(sizes.values()),
-            published=published if len(published) else None,
-        )
-        yield Drawing(
-            f"fractions-{plain(task)}",
-            task,
-            f"{task} over training examples: {_ends(frame, study.titles)}.",
-            frame,
-            draw,
-            beside=list(study.titles.values()),
-        )
+        shares = {column.id: float(_variant(column).partition(" %")[0]) for column in columns}
+        yield from _over_columns(study, columns, shares, "wrong labels (%)", f"levels-{plain(task)}", task, logx=False)
+
+
+def _variant(column: Column) -> str:
+    """What tells the column from others of its task, metric and split."""
+    return column.id.partition("@")[2]
+
+
+def _over_columns(
+    study: Study, columns: Sequence[Column], places: Mapping[str, float], x: str, stem: str, title: str, *, logx: bool
+) -> Iterator[Drawing]:
+    """Yield the score of each row over columns that stand at ``places``, by their ids; nothing without runs."""
+    import pandas as pd
+
+    cells = study.cells[study.cells["column"].isin(places)]
+    placed = cells.assign(curve=cells["row"], place=cells["column"].map(places))
+    frame = ranges(placed[placed["n_seeds"] > 0], x)
+    if not len(frame):
+        return
+    printed = placed[placed["published"].notna()]
+    published = pd.DataFrame({"row": printed["row"], x: printed["place"], "value": printed["published"]})
+    draw = partial(
+        figures.plot_curves,
+        titles=study.titles,
+        x=x,
+        ylabel=score_unit(columns[0]),
+        logx=logx,
+        ticks=sorted(places.values()),
+        published=published if len(published) else None,
+    )
+    words = f"{title} over {x}: {last_points(frame, study.titles)}."
+    yield Drawing(stem, title, words, frame, draw, beside=list(study.titles.values()))
 
 
 def _examples(study: Study, column: Column) -> int | None:
@@ -367,7 +339,7 @@ def mechanism(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"mechanism-{plain(column.task)}-{quantity}",
                 name,
-                f"{name}: {_ends(here, study.titles)}.",
+                f"{name}: {last_points(here, study.titles)}.",
                 here,
                 draw,
                 beside=list(study.titles.values()),
@@ -391,7 +363,7 @@ def measured(study: Study, column: Column) -> pd.DataFrame:
             for line in content.get("moments") or ():
                 for name in MOMENTS:
                     values.setdefault((row.id, name, line["step"]), []).append(line[name])
-    found = [{"row": r, "quantity": q, "at": at, **_over(np.array(v))} for (r, q, at), v in values.items()]
+    found = [{"row": r, "quantity": q, "at": at, **over_seeds(np.array(v))} for (r, q, at), v in values.items()]
     return pd.DataFrame.from_records(found, columns=["row", "quantity", "at", "mean", "low", "high", "n"])
 
 
@@ -401,21 +373,21 @@ def selection(study: Study) -> Iterator[Drawing]:
 
     hows = study.manifest.selections
     for column in study.manifest.columns:
-        scale, found = _scale(column), []
+        scale, found = score_scale(column), []
         for row in study.manifest.rows:
             for how in hows:
                 try:
                     scores = scale * selected(study.results, study.manifest, row.id, column, how).scores
                 except ResultsError:
                     continue
-                found.append({"row": row.id, "selection": how, **_over(scores)})
+                found.append({"row": row.id, "selection": how, **over_seeds(scores)})
         if found:
             frame = pd.DataFrame.from_records(found)
-            draw = partial(figures.plot_groups, titles=study.titles, x="selection", ylabel=_unit(column))
+            draw = partial(figures.plot_groups, titles=study.titles, x="selection", ylabel=score_unit(column))
             yield Drawing(
-                f"selection-{_stem(column)}",
-                _title(column),
-                f"{_title(column)} by chosen epoch: {_ends(frame, study.titles)}.",
+                f"selection-{file_stem(column)}",
+                column_title(column),
+                f"{column_title(column)} by chosen epoch: {last_points(frame, study.titles)}.",
                 frame,
                 draw,
                 2.9,
@@ -437,11 +409,11 @@ def tuning(study: Study) -> Iterator[Drawing]:
             parts.append(curves.expected_best(trials["mean"].tolist(), better).assign(row=str(arm)))
         if parts:
             frame = pd.concat(parts, ignore_index=True)
-            draw = partial(figures.plot_expected_best, titles=titles, ylabel=_unit(column))
+            draw = partial(figures.plot_expected_best, titles=titles, ylabel=score_unit(column))
             yield Drawing(
-                f"expected-best-{_stem(column)}",
-                _title(column),
-                f"Expected best {_title(column)} of N trials.",
+                f"expected-best-{file_stem(column)}",
+                column_title(column),
+                f"Expected best {column_title(column)} of N trials.",
                 frame,
                 draw,
                 beside=list(titles.values()),
@@ -484,6 +456,12 @@ def plane(content: Mapping[str, Any], row: str) -> tuple[pd.DataFrame, pd.DataFr
     return frame, points.assign(label=training["labels"], wrong=training["wrong"])
 
 
+def sweep_and_radius(study: Study) -> Iterator[Drawing]:
+    """The sweeps, and those over the radius once more over the embeddings' root mean square."""
+    yield from sweep(study)
+    yield from radius(study)
+
+
 LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
     "sweep": sweep,
     "epochs": epochs,
@@ -491,6 +469,9 @@ LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
     "box": box,
     "agreement": agreement,
     "fractions": fractions,
+    "levels": levels,
+    "radius": radius,
+    "sweep-and-radius": sweep_and_radius,
     "mechanism": mechanism,
     "selection": selection,
     "tuning": tuning,
@@ -498,64 +479,8 @@ LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
 }
 
 
-def _ranges(cells: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Mean and range over seeds of cells that say their ``curve`` and ``place``."""
-    import pandas as pd
-
-    ranges = [{"row": c.curve, x: c.place, **_over(np.array(c.scores))} for c in records(cells)]
-    frame = pd.DataFrame.from_records(ranges, columns=["row", x, "mean", "low", "high", "n"])
-    order = list(dict.fromkeys(frame["row"]))
-    in_order = sorted(range(len(frame)), key=lambda n: (order.index(frame["row"].iloc[n]), frame[x].iloc[n]))
-    return frame.iloc[in_order].reset_index(drop=True)
-
-
-def _with_baseline(study: Study, frame: pd.DataFrame, cells: pd.DataFrame, x: str) -> pd.DataFrame:
-    """The baseline as a level curve over the whole axis."""
-    import pandas as pd
-
-    base = cells[(cells["row"] == study.manifest.baseline_row) & (cells["n_seeds"] > 0)]
-    if not len(base) or not len(frame):
-        return frame
-    level = _over(np.array(base["scores"].iloc[0]))
-    ends = [{"row": study.manifest.baseline_row, x: at, **level} for at in (frame[x].min(), frame[x].max())]
-    return pd.concat([pd.DataFrame(ends), frame], ignore_index=True)
-
-
-def _over(values: np.ndarray) -> dict[str, float]:
-    return {"mean": float(values.mean()), "low": float(values.min()), "high": float(values.max()), "n": len(values)}
-
-
 def _axis_name(names: Sequence[str]) -> str:
     """What the axis counts: the curves' common name, without readings; methods with a K sweep lambda."""
-    plain = list(dict.fromkeys(name.partition("[")[0].partition("-eta")[0] for name in names))
+    names_alone = (name.partition("[")[0].partition("-eta")[0] for name in names)
+    plain = list(dict.fromkeys("epsilon" if name.startswith("epsilon-") else name for name in names_alone))
     return "lambda" if any("[K=" in name for name in names) else ", ".join(plain)
-
-
-def _ends(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
-    """The last point of each curve in words."""
-    last = frame.groupby("row", sort=False).last()
-    return "; ".join(f"{titles.get(str(row), row)} ends at {value:.3g}" for row, value in last["mean"].items())
-
-
-def _scale(column: Column) -> float:
-    known = METRICS.get(column.metric)
-    return known.scale if known else 100.0
-
-
-def _unit(column: Column) -> str:
-    return "%" if digits_of(column.metric) == 1 else "nats"
-
-
-def _title(column: Column) -> str:
-    known = METRICS.get(column.metric)
-    metric = known.title if known else column.metric
-    return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
-
-
-def _stem(column: Column) -> str:
-    return plain(column.id)
-
-
-def plain(name: str) -> str:
-    """A name that every file system takes."""
-    return "".join(character if character.isalnum() else "-" for character in name).strip("-")

@@ -102,6 +102,7 @@ class Claim(Statement):
         partial: whether it may be decided on those of its tasks that were run, named in the verdict: an average that
             the project itself asks about. A paper's claim stays undecided until all its tasks are there.
         parts: what the sentence says beyond the claim's own statement; each part has a ``clause``.
+        model: the model that the sentence speaks of, where runs of another one cannot decide it; "": any.
         untested: which part of the sentence the data cannot test, and why; "" where the tests cover all of it.
     """
 
@@ -112,6 +113,7 @@ class Claim(Statement):
     min_seeds: int = 5
     partial: bool = False
     parts: tuple[Statement, ...] = ()
+    model: str = ""
     untested: str = ""
 
     def __post_init__(self) -> None:

@@ -64,7 +64,14 @@ def _claims(reading: str) -> tuple[Claim, ...]:
         "SMART's predictions are closer to the distribution of the annotators' labels, above all on items on which "
     )
     return tuple(
-        claim_of(*statements, id=f"smart-agreement-{name}-{reading}", sentence=sentence, table=table, reading=reading)
+        claim_of(
+            *statements,
+            id=f"smart-agreement-{name}-{reading}",
+            sentence=sentence,
+            table=table,
+            reading=reading,
+            model="" if table == NOT_IN_THE_PAPER else method_rows.ROBERTA,
+        )
         for name, sentence, table, statements in (
             (
                 "everywhere",
