@@ -7,9 +7,9 @@ from dataclasses import replace
 from analysis.cells import read_cell
 from analysis.claims import rule
 from analysis.claims.claim import VALUE, Verdict
-from analysis.claims.inert import identical_shares
 from analysis.claims.kinds import Case
 from analysis.claims.logged import over_seeds
+from analysis.contrasts import identical_shares
 from analysis.records import ResultsError
 from analysis.schema import Changed
 

@@ -1,9 +1,10 @@
 """Many claims are tested: what is left of a verdict after Holm's correction.
 
-At most twelve contrasts are primary, committed in ``primary.csv`` before their first run: they are decided after Holm's
-correction over all of them. Every other claim is exploratory: it is decided by its own interval, and Holm's p over its
-family, all claims of one paper (``families.csv``), stands beside it. A claim that was not run, or without a verdict,
-counts with p = 1.
+At most twelve contrasts are primary, committed in ``primary.csv`` before their first run, each with its task, arms,
+working point, unit, size, seeds and forecast: they are decided after Holm's correction over all of them. The twelve of
+the pilot (``pilot.csv``) stay decided among themselves. Every other claim is exploratory: it is decided by its own
+interval, and Holm's p over its family, all claims of one paper (``families.csv``), stands beside it. A claim that was
+not run, or without a verdict, counts with p = 1.
 """
 
 from __future__ import annotations
@@ -82,22 +83,19 @@ def family_of(claim: str) -> Family | None:
 
 @lru_cache
 def families() -> tuple[Family, ...]:
-    """Return the primary contrasts first, then every paper's claims.
+    """Return the primary contrasts first, then the pilot's, then every paper's claims.
 
     Raises: ValueError: more than twelve primary contrasts, or one that no experiment asks.
     """
     lines = _read("families.csv")
     asked_by = {line["claim"]: line["experiment"] for line in lines}
-    primary = tuple(line["claim"] for line in _read("primary.csv"))
-    unknown = [claim for claim in primary if claim not in asked_by]
-    if len(primary) > MOST_PRIMARY or unknown:
-        raise ValueError(
-            f"primary.csv: at most {MOST_PRIMARY} claims of families.csv; it has {len(primary)}, {unknown}"
-        )
-    first = Family(f"{len(primary)} primary contrasts", primary, _distinct(asked_by[claim] for claim in primary), True)
+    primary = (
+        _primary("primary.csv", "primary contrasts", asked_by),
+        _primary("pilot.csv", "primary contrasts of the pilot", asked_by),
+    )
     names = dict.fromkeys(line["family"] for line in lines)
     groups = {name: [line for line in lines if line["family"] == name] for name in names}
-    return first, *(
+    return *primary, *(
         Family(
             f"{len(group)} claims of {name}",
             tuple(line["claim"] for line in group),
@@ -105,6 +103,15 @@ def families() -> tuple[Family, ...]:
         )
         for name, group in groups.items()
     )
+
+
+def _primary(file: str, words: str, asked_by: Mapping[str, str]) -> Family:
+    """Return the contrasts that a file names. Raises ValueError: too many, or one that no experiment asks."""
+    claims = tuple(line["claim"] for line in _read(file))
+    unknown = [claim for claim in claims if claim not in asked_by]
+    if len(claims) > MOST_PRIMARY or unknown:
+        raise ValueError(f"{file}: at most {MOST_PRIMARY} claims of families.csv; it has {len(claims)}, {unknown}")
+    return Family(f"{len(claims)} {words}", claims, _distinct(asked_by[claim] for claim in claims), True)
 
 
 def _with_holm(verdict: Verdict, family: Family, p: float) -> Verdict:

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis import figures
 from analysis.cells import read_cell
-from analysis.claims.inert import identical_shares
+from analysis.contrasts import identical_shares
 from analysis.figures.drawing import (
     Drawing,
     Study,

@@ -44,7 +44,7 @@ def _claim(row: str, words: str) -> Claim:
     return Claim(
         id=f"noise-forgiven-{row}",
         sentence=f"With 40 % wrong labels {words} is ahead of plain fine-tuning by more than with right ones.",
-        table="control study of wrong labels",
+        table="study of wrong labels",
         contrast=against(row, "vanilla"),
         tasks=("sst2",),
         bound=1.0,

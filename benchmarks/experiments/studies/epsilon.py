@@ -52,7 +52,7 @@ def _claim(name: str, sentence: str, a: str, b: str, **fields: object) -> Claim:
     return Claim(
         id=f"control-epsilon-{name}",
         sentence=sentence,
-        table="control study",
+        table="study 1",
         contrast=against(a, b),
         tasks=("sst2",),
         partial=True,

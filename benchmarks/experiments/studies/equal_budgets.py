@@ -38,7 +38,7 @@ def _claim(name: str, sentence: str, a: str, b: str, task: str, reading: str = "
     return Claim(
         id=f"control-tuned-{name}-on-{task}",
         sentence=sentence,
-        table="control study",
+        table="study 3",
         contrast=against(a, b),
         tasks=(task,),
         direction="less" if task == "ag-news" else "greater",

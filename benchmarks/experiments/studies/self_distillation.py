@@ -38,7 +38,7 @@ def _claim(name: str, sentence: str, a: str, b: str, task: str) -> Claim:
     return Claim(
         id=f"control-sda-{name}",
         sentence=sentence,
-        table="control study",
+        table="study 2",
         contrast=against(a, b),
         tasks=(task,),
         direction="less" if task == "ag-news" else "greater",
