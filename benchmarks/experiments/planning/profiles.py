@@ -116,6 +116,7 @@ def _one_model(experiment: Experiment) -> Experiment:
             before,
             row.curve,
             row.x,
+            row.rate_of,
             f"{row.id}|*" in experiment.missing and row.id,
         )
         if what in rows:
