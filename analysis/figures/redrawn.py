@@ -271,7 +271,8 @@ def levels(study: Study) -> Iterator[Drawing]:
     """A score over the share of wrong labels, which the columns' variants say: ``20 % wrong``."""
     for task in dict.fromkeys(column.task for column in study.manifest.columns):
         columns = [column for column in study.manifest.columns if column.task == task]
-        shares = {column.id: float(_variant(column).partition(" %")[0]) for column in columns}
+        variants = {column.id: _variant(column).partition(" %") for column in columns}
+        shares = {name: float(share) for name, (share, mark, _) in variants.items() if mark}
         yield from _over_columns(study, columns, shares, "wrong labels (%)", f"levels-{plain(task)}", task, logx=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import curves, figures, tables
-from analysis.figures import redrawn
+from analysis.figures.drawing import Drawing, plain
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log
 from analysis.schema import Column, Manifest
@@ -75,7 +75,7 @@ def sheets(
     cells: pd.DataFrame,
     logs: Mapping[str, Log],
     logged: Mapping[str, pd.DataFrame],
-    drawings: Sequence[redrawn.Drawing],
+    drawings: Sequence[Drawing],
     mistakes: Sequence[Mistakes],
 ) -> Iterator[Sheet]:
     """Every figure, in the page's order.
@@ -93,14 +93,14 @@ def sheets(
         yield from map(_alone, reliability(manifest, mistakes))
 
 
-def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[redrawn.Drawing]:
+def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[Drawing]:
     """A reliability diagram per classification task."""
     titles = {row.id: row.title for row in manifest.rows}
     for each in mistakes:
         draw = partial(figures.plot_reliability, titles=titles)
         alt = f"Accuracy against confidence on {each.task}; on the dotted line confidence is honest."
-        yield redrawn.Drawing(
-            f"reliability-{redrawn.plain(each.task)}",
+        yield Drawing(
+            f"reliability-{plain(each.task)}",
             each.task,
             alt,
             each.bins,
@@ -158,7 +158,7 @@ def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterato
         ]
         if panels:
             margins = 0.6, figures.room_after(list(titles.values()))
-            yield _drawn(f"loss-parts-{redrawn.plain(name)}", "", panels, 2.5, margins)
+            yield _drawn(f"loss-parts-{plain(name)}", "", panels, 2.5, margins)
 
 
 def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
@@ -167,7 +167,7 @@ def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes
     return figures.plot_curves(curve, ax, titles, x="step", ylabel=unit and f"{unit}, unweighted", log=True)
 
 
-def _alone(drawing: redrawn.Drawing) -> Sheet:
+def _alone(drawing: Drawing) -> Sheet:
     """One of the paper's panels, or a reliability diagram, as a figure of its own."""
     left = figures.room_for(drawing.left) if drawing.left else 0.6
     margins = left, figures.room_after(drawing.beside) if drawing.beside else 0.15
