@@ -1,4 +1,4 @@
-"""Contrasts whose two arms give the same answers: nothing was changed, so there is nothing to decide or to count."""
+"""Detect inert contrasts: the two arms give the same answers, so there is nothing to decide or to count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ IDENTICAL = 0.999  # share of identical answers from which a contrast is inert
 
 
 def is_inert(arms: Sequence[Arm]) -> bool:
-    """Return whether a difference of two arms is inert; a contrast of more than two arms never is."""
+    """Return True if a difference of two arms is inert; a contrast of more than two arms never is."""
     if len(arms) != 2:
         return False
     a, b = arms
@@ -18,7 +18,7 @@ def is_inert(arms: Sequence[Arm]) -> bool:
 
 
 def words(arms: Sequence[Arm]) -> str:
-    """Return why a contrast is inert: ``inert: 100.00 % of 8,344 answers are identical``."""
+    """Return the reason why a contrast is inert: ``inert: 100.00 % of 8,344 answers are identical``."""
     a, b = arms
     share = identical_share(a.scored, b.scored, a.column.metric)
     common = [seed for seed in a.scored.seeds if seed in b.scored.seeds]

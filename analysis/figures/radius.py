@@ -18,8 +18,8 @@ from analysis.figures.drawing import (
     file_stem,
     last_points,
     over_seeds,
-    ranges,
     score_unit,
+    seed_ranges,
     with_baseline,
 )
 from analysis.records import ResultsError
@@ -47,7 +47,7 @@ def radius(study: Study) -> Iterator[Drawing]:
         curve_of = {row.id: row.curve for row in rows}
         placed = own.assign(curve=own["row"].map(curve_of), place=own["row"].map(places))
         frames = {
-            "score": (with_baseline(study, ranges(placed, X), cells, X), column_title(column), score_unit(column)),
+            "score": (with_baseline(study, seed_ranges(placed, X), cells, X), column_title(column), score_unit(column)),
             "r-s": (_smoothness(study, column, curve_of, places), f"R_s at {R_S_AT:g} of the size", "nats"),
             "changed": (_changed(study, column, curve_of, places), "answers that differ from the baseline's", "%"),
         }
@@ -62,7 +62,7 @@ def radius(study: Study) -> Iterator[Drawing]:
                 f"{words} over the radius, the paper's at {mark:.1e}: {last_points(frame, titles)}.",
                 frame,
                 partial(_draw, titles=titles, mark=mark, ylabel=axis, log=name == "r-s"),
-                beside=list(titles.values()),
+                names_right=list(titles.values()),
             )
 
 

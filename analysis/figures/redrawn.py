@@ -1,7 +1,7 @@
-"""The papers' figures again, from our runs, with the paper's points beside them: a function per layout of a manifest.
+"""Redraw the papers' figures from the runs, together with the papers' points: a function per layout of a manifest.
 
-Each gives :class:`Drawing` values: a tidy frame, and what draws exactly that frame. Nothing here touches a file but
-the run folders.
+Each function yields :class:`Drawing` values: a tidy frame, and a function that draws exactly that frame. Nothing is
+read but the run folders, and nothing is written.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from analysis.figures.drawing import (
     last_points,
     over_seeds,
     plain,
-    ranges,
     score_scale,
     score_unit,
+    seed_ranges,
     with_baseline,
 )
 from analysis.figures.radius import radius
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 
 def drawings(study: Study) -> list[Drawing]:
-    """The paper's figure as drawn from these runs; empty where the layout is a table, or nothing is there to draw."""
+    """Return the paper's figure as drawn from these runs; empty if the layout is a table or there are no runs."""
     return list(LAYOUTS.get(study.manifest.layout, lambda _: iter(()))(study))
 
 
 def sweep(study: Study) -> Iterator[Drawing]:
-    """A score over a setting: curves over the same values share a panel; the baseline is level."""
+    """Yield scores over a setting; curves over the same values share a panel; the baseline is a level line."""
     import pandas as pd
 
     groups: dict[tuple[float, ...], list[str]] = {}
@@ -58,16 +58,18 @@ def sweep(study: Study) -> Iterator[Drawing]:
         cells = study.cells[(study.cells["column"] == column.id)]
         for names in groups.values():
             label = _axis_name(names)
-            here = cells[[by_row[r].curve in names for r in cells["row"]]]
-            x = [float(by_row[r].x or 0.0) for r in here["row"]]
-            told = here.assign(curve=[by_row[r].curve for r in here["row"]], place=x)
-            frame = with_baseline(study, ranges(told[told["n_seeds"] > 0], label), cells, label)
+            row_cells = cells[[by_row[r].curve in names for r in cells["row"]]]
+            x = [float(by_row[r].x or 0.0) for r in row_cells["row"]]
+            placed = row_cells.assign(curve=[by_row[r].curve for r in row_cells["row"]], place=x)
+            frame = with_baseline(study, seed_ranges(placed[placed["n_seeds"] > 0], label), cells, label)
             if not len(frame):
                 continue
-            printed = told[told["published"].notna()]
+            printed = placed[placed["published"].notna()]
             published = pd.DataFrame({"row": printed["curve"], label: printed["place"], "value": printed["published"]})
-            level = study.points(column, label, label)
-            published = pd.concat([published, level[level["row"] == study.manifest.baseline_row]], ignore_index=True)
+            baseline_points = study.points(column, label, label)
+            published = pd.concat(
+                [published, baseline_points[baseline_points["row"] == study.manifest.baseline_row]], ignore_index=True
+            )
             titles = {
                 **(
                     {study.manifest.baseline_row: study.titles[study.manifest.baseline_row]}
@@ -77,7 +79,7 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 **{name: name for name in names},
             }
             spread = max(x) / min(x) if x and min(x) > 0 else 1.0
-            counts = sorted(set(x)) if all(float(at).is_integer() for at in x) and spread <= 15 else None
+            counts = sorted(set(x)) if all(float(value).is_integer() for value in x) and spread <= 15 else None
             draw = partial(
                 figures.plot_curves,
                 titles=titles,
@@ -93,12 +95,12 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 f"{column_title(column)} over {label}: {last_points(frame, titles)}.",
                 frame,
                 draw,
-                beside=list(titles.values()),
+                names_right=list(titles.values()),
             )
 
 
 def epochs(study: Study) -> Iterator[Drawing]:
-    """The score after each epoch, with the paper's."""
+    """Yield the score after each epoch, with the paper's."""
     for column in study.manifest.columns:
         frame = curves.epochs(study.logs, study.manifest, column)
         if not len(frame):
@@ -117,7 +119,7 @@ def epochs(study: Study) -> Iterator[Drawing]:
             f"{column_title(column)} after each epoch: {last_points(frame, study.titles)}.",
             frame,
             draw,
-            beside=list(study.titles.values()),
+            names_right=list(study.titles.values()),
         )
 
 
@@ -125,7 +127,7 @@ LOSSES = {"task": ("cross-entropy", "ce_loss"), "distillation": ("squared error"
 
 
 def losses(study: Study) -> Iterator[Drawing]:
-    """Both losses while training, over the share of the updates done: the paper counts micro-batches, we updates."""
+    """Yield both losses over the share of updates done; the paper counts micro-batches, the suite updates."""
     import pandas as pd
 
     x = "share of the updates (%)"
@@ -133,7 +135,7 @@ def losses(study: Study) -> Iterator[Drawing]:
     for column in study.manifest.columns:
         logged = curves.logged(study.logs, study.manifest, column, tuple(LOSSES))
         for row, frame in logged.groupby("row", sort=False):
-            shown = frame.assign(**{x: 100 * frame["step"] / frame["step"].max()}, row=frame["part"])
+            loss_curves = frame.assign(**{x: 100 * frame["step"] / frame["step"].max()}, row=frame["part"])
             parts = []
             for part, (_, quantity) in LOSSES.items():
                 points = study.points(column, "micro-batch", x, quantity)
@@ -151,15 +153,15 @@ def losses(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"losses-{file_stem(column)}",
                 f"{study.titles[str(row)]}, {column.title or column.task}",
-                f"Both losses of {study.titles[str(row)]} while training: {last_points(shown, titles)}.",
-                shown[["row", x, "mean", "low", "high", "n"]],
+                f"Both losses of {study.titles[str(row)]} while training: {last_points(loss_curves, titles)}.",
+                loss_curves[["row", x, "mean", "low", "high", "n"]],
                 draw,
-                beside=list(titles.values()),
+                names_right=list(titles.values()),
             )
 
 
 def box(study: Study) -> Iterator[Drawing]:
-    """Spread over seeds, the paper's boxes hollow beside ours."""
+    """Yield the spread over seeds, with the paper's boxes drawn hollow next to those of the runs."""
     for column in study.manifest.columns:
         frame = study.cells[study.cells["column"] == column.id]
         if not frame["n_seeds"].any():
@@ -168,13 +170,13 @@ def box(study: Study) -> Iterator[Drawing]:
         published = (
             points.pivot(index="row", columns="statistic", values="value").reset_index() if len(points) else None
         )
-        told = "; ".join(
+        ranges = "; ".join(
             f"{c.row_title} {min(c.scores):.1f} to {max(c.scores):.1f}" for c in records(frame) if c.scores
         )
         yield Drawing(
             f"box-{file_stem(column)}",
             column_title(column),
-            f"{column_title(column)} over seeds: {told}.",
+            f"{column_title(column)} over seeds: {ranges}.",
             frame,
             partial(figures.plot_box, published=published),
             0.55 * len(frame) + 0.9,
@@ -191,15 +193,15 @@ WITH_VOTES = "with votes"
 
 
 def agreement(study: Study) -> Iterator[Drawing]:
-    """Accuracy and divergence from the votes by how far the annotators agree."""
-    seen = set()
+    """Yield accuracy and divergence from the votes by the annotators' agreement."""
+    tasks = set()
     for column in study.manifest.columns:
-        if column.task in seen:
+        if column.task in tasks:
             continue
-        seen.add(column.task)
+        tasks.add(column.task)
         frame = by_bucket(study, column)
         for quantity, (title, unit, printed) in QUANTITIES.items() if len(frame) else ():
-            here = frame[frame["quantity"] == quantity]
+            rows = frame[frame["quantity"] == quantity]
             published = study.points(column, "agreement", "bucket", printed) if printed else None
             draw = partial(
                 figures.plot_groups,
@@ -212,8 +214,8 @@ def agreement(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"agreement-{plain(column.task)}-{quantity}",
                 name,
-                f"{name} by annotators' votes: {last_points(here, study.titles)}.",
-                here,
+                f"{name} by annotators' votes: {last_points(rows, study.titles)}.",
+                rows,
                 draw,
                 2.9,
                 below=0.4,
@@ -221,14 +223,14 @@ def agreement(study: Study) -> Iterator[Drawing]:
 
 
 def by_bucket(study: Study, column: Column) -> pd.DataFrame:
-    """``row bucket quantity mean low high n``: over seeds, per vote pattern and over all items with a majority.
+    """Return ``row bucket quantity mean low high n`` over seeds, per vote pattern and over all items with a majority.
 
-    Where the files hold the votes of some items only, these are no "All" to stand beside the paper's: they are "with
-    votes", and "All" is every labelled item, for accuracy, which needs no votes.
+    Where the files hold the votes of some items only, the items with votes are not comparable with the paper's "All".
+    They are then called "with votes", and "All" is every labelled item, for accuracy only, which needs no votes.
     """
     import pandas as pd
 
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     for row in study.manifest.rows:
         keys = dict(study.done(row.id, column))
         try:
@@ -242,33 +244,36 @@ def by_bucket(study: Study, column: Column) -> pd.DataFrame:
         items = {"accuracy": 100.0 * outputs.right} | {
             name: np.stack([per_item(name, votes, run) for run in outputs.logits]) for name in ("cross_entropy", "kl")
         }
-        kept = buckets != errors.NO_MAJORITY
-        patterns = {name: buckets == name for name in sorted(set(buckets[kept]), reverse=True)}
+        has_majority = buckets != errors.NO_MAJORITY
+        patterns = {name: buckets == name for name in sorted(set(buckets[has_majority]), reverse=True)}
         complete = bool((outputs.votes.sum(1) > 0).all())
-        groups = {"All": kept if complete else np.ones_like(kept)} | ({} if complete else {WITH_VOTES: kept}) | patterns
-        for bucket, chosen in groups.items():
+        groups = (
+            {"All": has_majority if complete else np.ones_like(has_majority)}
+            | ({} if complete else {WITH_VOTES: has_majority})
+            | patterns
+        )
+        for bucket, mask in groups.items():
             for quantity, values in items.items():
                 if bucket != "All" or complete or quantity == "accuracy":
-                    told = {"row": row.id, "bucket": bucket, "quantity": quantity}
-                    found.append({**told, **over_seeds(values[:, chosen].mean(1))})
-    return pd.DataFrame.from_records(found, columns=["row", "bucket", "quantity", "mean", "low", "high", "n"])
+                    fields = {"row": row.id, "bucket": bucket, "quantity": quantity}
+                    records.append({**fields, **over_seeds(values[:, mask].mean(1))})
+    return pd.DataFrame.from_records(records, columns=["row", "bucket", "quantity", "mean", "low", "high", "n"])
 
 
 def fractions(study: Study) -> Iterator[Drawing]:
-    """A score over the number of training examples, on a logarithmic axis; a panel per task and protocol."""
+    """Yield a score over the number of training examples, on a logarithmic axis; a panel per task and protocol."""
     panels: dict[tuple[str, str], list[Column]] = {}
     for column in study.manifest.columns:
         panels.setdefault((column.task, _variant(column).partition(", ")[2]), []).append(column)
     for (task, protocol), columns in panels.items():
         sizes = {c.id: float(size) for c in columns if (size := _examples(study, c)) is not None}
         name = f"{task}, {protocol}" if protocol else task
-        yield from _over_columns(
-            study, columns, sizes, "training examples", f"fractions-{plain(name)}", name, logx=True
-        )
+        file = f"fractions-{plain(name)}"
+        yield from _over_columns(study, columns, sizes, "training examples", file, name, logx=True)
 
 
 def levels(study: Study) -> Iterator[Drawing]:
-    """A score over the share of wrong labels, which the columns' variants say: ``20 % wrong``."""
+    """Yield a score over the share of wrong labels, which the columns' variants name: ``20 % wrong``."""
     for task in dict.fromkeys(column.task for column in study.manifest.columns):
         columns = [column for column in study.manifest.columns if column.task == task]
         variants = {column.id: _variant(column).partition(" %") for column in columns}
@@ -277,7 +282,7 @@ def levels(study: Study) -> Iterator[Drawing]:
 
 
 def _variant(column: Column) -> str:
-    """What tells the column from others of its task, metric and split."""
+    """Return the part of a column's id that tells it from others of its task, metric and split."""
     return column.id.partition("@")[2]
 
 
@@ -289,7 +294,7 @@ def _over_columns(
 
     cells = study.cells[study.cells["column"].isin(places)]
     placed = cells.assign(curve=cells["row"], place=cells["column"].map(places))
-    frame = ranges(placed[placed["n_seeds"] > 0], x)
+    frame = seed_ranges(placed[placed["n_seeds"] > 0], x)
     if not len(frame):
         return
     printed = placed[placed["published"].notna()]
@@ -304,11 +309,11 @@ def _over_columns(
         published=published if len(published) else None,
     )
     words = f"{title} over {x}: {last_points(frame, study.titles)}."
-    yield Drawing(stem, title, words, frame, draw, beside=list(study.titles.values()))
+    yield Drawing(stem, title, words, frame, draw, names_right=list(study.titles.values()))
 
 
 def _examples(study: Study, column: Column) -> int | None:
-    """How many examples the column's runs were trained on; None where none is finished."""
+    """Return the number of training examples of the column's runs; None where no run is finished."""
     for row in study.manifest.rows:
         for _, key in study.done(row.id, column):
             rows = study.results.run(key).data.get("rows") or {}
@@ -320,13 +325,15 @@ MOMENTS = {"step_divergence": "divergence between updates (nats)", "distance": "
 
 
 def mechanism(study: Study) -> Iterator[Drawing]:
-    """What training did to the model: R_s over the radius, the divergence of successive updates, the way from
-    theta_0."""
+    """Yield measurements of the trained model.
+
+    These are R_s over the radius, the divergence of successive updates, and the distance from theta_0.
+    """
     for column in study.manifest.distinct():
-        frame = measured(study, column)
+        frame = measurements(study, column)
         for quantity, title in {"r_s": "R_s on dev (nats)", **MOMENTS}.items():
-            here = frame[frame["quantity"] == quantity].rename(columns={"at": _at(quantity)})
-            if not len(here):
+            rows = frame[frame["quantity"] == quantity].rename(columns={"at": _at(quantity)})
+            if not len(rows):
                 continue
             draw = partial(
                 figures.plot_curves,
@@ -340,10 +347,10 @@ def mechanism(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"mechanism-{plain(column.task)}-{quantity}",
                 name,
-                f"{name}: {last_points(here, study.titles)}.",
-                here,
+                f"{name}: {last_points(rows, study.titles)}.",
+                rows,
                 draw,
-                beside=list(study.titles.values()),
+                names_right=list(study.titles.values()),
             )
 
 
@@ -351,8 +358,8 @@ def _at(quantity: str) -> str:
     return "radius (of the embeddings' RMS)" if quantity == "r_s" else "step"
 
 
-def measured(study: Study, column: Column) -> pd.DataFrame:
-    """``row quantity at mean low high n`` from the runs' ``measures.json``, over seeds."""
+def measurements(study: Study, column: Column) -> pd.DataFrame:
+    """Return ``row quantity at mean low high n`` from the runs' ``measures.json``, over seeds."""
     import pandas as pd
 
     values: dict[tuple[str, str, float], list[float]] = {}
@@ -364,26 +371,28 @@ def measured(study: Study, column: Column) -> pd.DataFrame:
             for line in content.get("moments") or ():
                 for name in MOMENTS:
                     values.setdefault((row.id, name, line["step"]), []).append(line[name])
-    found = [{"row": r, "quantity": q, "at": at, **over_seeds(np.array(v))} for (r, q, at), v in values.items()]
-    return pd.DataFrame.from_records(found, columns=["row", "quantity", "at", "mean", "low", "high", "n"])
+    records = [
+        {"row": r, "quantity": q, "at": position, **over_seeds(np.array(v))} for (r, q, position), v in values.items()
+    ]
+    return pd.DataFrame.from_records(records, columns=["row", "quantity", "at", "mean", "low", "high", "n"])
 
 
 def selection(study: Study) -> Iterator[Drawing]:
-    """The same runs at the last epoch, the best on dev, and the best on the holdout."""
+    """Yield scores of the same runs at the last epoch, the best on dev, and the best on the holdout."""
     import pandas as pd
 
-    hows = study.manifest.selections
+    rules = study.manifest.selections
     for column in study.manifest.columns:
-        scale, found = score_scale(column), []
+        scale, records = score_scale(column), []
         for row in study.manifest.rows:
-            for how in hows:
+            for rule in rules:
                 try:
-                    scores = scale * selected(study.results, study.manifest, row.id, column, how).scores
+                    scores = scale * selected(study.results, study.manifest, row.id, column, rule).scores
                 except ResultsError:
                     continue
-                found.append({"row": row.id, "selection": how, **over_seeds(scores)})
-        if found:
-            frame = pd.DataFrame.from_records(found)
+                records.append({"row": row.id, "selection": rule, **over_seeds(scores)})
+        if records:
+            frame = pd.DataFrame.from_records(records)
             draw = partial(figures.plot_groups, titles=study.titles, x="selection", ylabel=score_unit(column))
             yield Drawing(
                 f"selection-{file_stem(column)}",
@@ -397,13 +406,13 @@ def selection(study: Study) -> Iterator[Drawing]:
 
 
 def tuning(study: Study) -> Iterator[Drawing]:
-    """What the best of N trials is expected to score, an arm a line."""
+    """Yield the expected best score of N trials, a line per arm."""
     import pandas as pd
 
     for column in study.manifest.columns:
         cells = study.cells[(study.cells["column"] == column.id) & (study.cells["n_seeds"] > 0)]
-        known = METRICS.get(column.metric)
-        better = known.greater_is_better if known else True
+        scoring = METRICS.get(column.metric)
+        better = scoring.greater_is_better if scoring else True
         parts, titles = [], {}
         for arm, trials in cells.groupby(cells["row"].str.rpartition("#")[0], sort=False):
             titles[str(arm)] = str(trials["row_title"].iloc[0]).rpartition(", trial")[0]
@@ -417,12 +426,12 @@ def tuning(study: Study) -> Iterator[Drawing]:
                 f"Expected best {column_title(column)} of N trials.",
                 frame,
                 draw,
-                beside=list(titles.values()),
+                names_right=list(titles.values()),
             )
 
 
 def boundary(study: Study) -> Iterator[Drawing]:
-    """The plane's decision boundary of the first seed of each row, from ``reports/<name>/boundary.json``."""
+    """Yield the decision boundary in the plane of the first seed of each row, from ``boundary.json``."""
     path = study.results.root / "reports" / study.manifest.name / "boundary.json"
     if not path.is_file():
         return
@@ -442,23 +451,26 @@ def boundary(study: Study) -> Iterator[Drawing]:
 
 
 def plane(content: Mapping[str, Any], row: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """``x y probability`` on the grid, and the training points ``x y label wrong``, of the row's first seed."""
+    """Return the first seed of a row: ``x y probability`` on the grid, and the training points ``x y label wrong``.
+
+    Both frames are empty where the content lacks the row.
+    """
     import pandas as pd
 
-    found = next((each for each in content["networks"] if each["row"] == row), None)
-    if found is None:
+    network = next((candidate for candidate in content["networks"] if candidate["row"] == row), None)
+    if network is None:
         return pd.DataFrame(), pd.DataFrame()
-    surface = np.array(found["probability"])
+    surface = np.array(network["probability"])
     left, right, bottom, top = content["extent"]
     x, y = np.meshgrid(np.linspace(left, right, surface.shape[1]), np.linspace(bottom, top, surface.shape[0]))
     frame = pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "probability": surface.ravel()})
-    training = next(each for each in content["training"] if each["seed"] == found["seed"])
+    training = next(candidate for candidate in content["training"] if candidate["seed"] == network["seed"])
     points = pd.DataFrame(training["points"], columns=["x", "y"])
     return frame, points.assign(label=training["labels"], wrong=training["wrong"])
 
 
 def sweep_and_radius(study: Study) -> Iterator[Drawing]:
-    """The sweeps, and those over the radius once more over the embeddings' root mean square."""
+    """Yield the sweeps, and those over the radius once more over the embeddings' root mean square."""
     yield from sweep(study)
     yield from radius(study)
 
@@ -481,7 +493,9 @@ LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
 
 
 def _axis_name(names: Sequence[str]) -> str:
-    """What the axis counts: the curves' common name, without readings; methods with a K sweep lambda."""
-    names_alone = (name.partition("[")[0].partition("-eta")[0] for name in names)
-    plain = list(dict.fromkeys("epsilon" if name.startswith("epsilon-") else name for name in names_alone))
-    return "lambda" if any("[K=" in name for name in names) else ", ".join(plain)
+    """Return the quantity on the x axis: the curves' common name, without readings; methods with a K sweep lambda."""
+    stems = (name.partition("[")[0].partition("-eta")[0] for name in names)
+    axes = list(dict.fromkeys("epsilon" if name.startswith("epsilon-") else name for name in stems))
+    return "lambda" if any("[K=" in name for name in names) else ", ".join(axes)
+
+
