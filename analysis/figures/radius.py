@@ -43,9 +43,9 @@ def radius(study: Study) -> Iterator[Drawing]:
         if not places:
             continue
         cells = study.cells[study.cells["column"] == column.id]
-        own = cells[cells["row"].isin(places) & (cells["n_seeds"] > 0)]
+        swept = cells[cells["row"].isin(places) & (cells["n_seeds"] > 0)]
         curve_of = {row.id: row.curve for row in rows}
-        placed = own.assign(curve=own["row"].map(curve_of), place=own["row"].map(places))
+        placed = swept.assign(curve=swept["row"].map(curve_of), place=swept["row"].map(places))
         frames = {
             "score": (with_baseline(study, seed_ranges(placed, X), cells, X), column_title(column), score_unit(column)),
             "r-s": (_smoothness(study, column, curve_of, places), f"R_s at {R_S_AT:g} of the size", "nats"),
@@ -126,7 +126,7 @@ def _changed(study: Study, column: Column, curve_of: Mapping[str, str], places: 
     lines = []
     for row, place in places.items():
         try:
-            pair = [read_cell(study.results, study.manifest, each, column) for each in (row, level or "")]
+            pair = [read_cell(study.results, study.manifest, arm, column) for arm in (row, level or "")]
             shares = 100 * (1 - identical_shares(pair[0], pair[1], column.metric))
         except (ResultsError, ValueError):  # not run, or at no common seed
             continue

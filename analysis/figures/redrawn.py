@@ -497,5 +497,3 @@ def _axis_name(names: Sequence[str]) -> str:
     stems = (name.partition("[")[0].partition("-eta")[0] for name in names)
     axes = list(dict.fromkeys("epsilon" if name.startswith("epsilon-") else name for name in stems))
     return "lambda" if any("[K=" in name for name in names) else ", ".join(axes)
-
-

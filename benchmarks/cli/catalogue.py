@@ -227,7 +227,7 @@ def _experiment_card(name: str) -> tuple[str, Any]:
         "published numbers": len(experiment.published) + len(experiment.points),
         "not run": dict(experiment.missing),
         "not scored": dict(experiment.unscored),
-        "printed, without a cell": {f"{each.row} | {each.column}": each.reason for each in experiment.omitted},
+        "printed, without a cell": {f"{cell.row} | {cell.column}": cell.reason for cell in experiment.omitted},
         "no form in": dict(experiment.not_in),
         "claims": {claim.id: claim.sentence for claim in experiment.claims},
         "notes": list(experiment.notes),
@@ -279,8 +279,8 @@ def _optimizer_card(name: str) -> tuple[str, Any]:
     from benchmarks.papers.named import OPTIMIZERS
 
     optimizers: Registry[str] = Registry("optimizer", listing="smart-repro list optimizers")
-    for each, words in OPTIMIZERS.items():
-        optimizers.add(each, words)
+    for optimizer, words in OPTIMIZERS.items():
+        optimizers.add(optimizer, words)
     return f"Optimizer {name}: {optimizers[name]}", {"name": name, "what": optimizers[name]}
 
 

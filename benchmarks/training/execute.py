@@ -200,9 +200,9 @@ def _probe(run: RunSpec, data: Prepared) -> Encoded:
     Raises: UsageError: the run predicts neither.
     """
     split = TASKS[run.task].evaluated_on
-    for each in data.evaluated:
-        if each.task.name == run.task and each.split == split:
-            return each.encoded
+    for evaluated in data.evaluated:
+        if evaluated.task.name == run.task and evaluated.split == split:
+            return evaluated.encoded
     raise UsageError(f"R_s is measured on {split}: leave {split} among the splits to predict")
 
 

@@ -40,14 +40,14 @@ def columns(task: str) -> tuple[TaskColumn, ...]:
 
 def _columns(task: str, sizes: Sequence[int], batch: int, epochs: int, holdout: int) -> tuple[TaskColumn, ...]:
     updates = epochs * math.ceil(max(sizes) / batch)
-    made = []
+    size_columns = []
     for mark in ("", BY_EPOCHS):
         for size in sizes:
             of_size = {"max_train_samples": size, "holdout": 0.0, "holdout_rows": holdout, "batch_size": batch}
             times = math.ceil(updates / math.ceil(size / batch))  # epochs that hold as many updates
             is_same = size == max(sizes)  # three epochs of the largest size are these updates: the curves share the run
             length = {"epochs": epochs} if mark or is_same else {"epochs": times, "max_steps": updates}
-            made.append(
+            size_columns.append(
                 TaskColumn(
                     task,
                     TASKS[task].metrics[0],
@@ -56,7 +56,7 @@ def _columns(task: str, sizes: Sequence[int], batch: int, epochs: int, holdout: 
                     variant=f"{size:,}{mark}",
                 )
             )
-    return tuple(made)
+    return tuple(size_columns)
 
 
 @EXPERIMENTS.register("size-curve")
@@ -80,5 +80,5 @@ def size_curve() -> Experiment:
 def _demo(experiment: Experiment) -> Experiment:
     """The generated training sets have 400 examples."""
     tasks = dict.fromkeys(column.task for column in experiment.columns)
-    made = (column for task in tasks for column in _columns(task, DEMO_SIZES, DEMO_BATCH, DEMO_EPOCHS, DEMO_HOLDOUT))
-    return replace(experiment, columns=tuple(made))
+    sizes = (column for task in tasks for column in _columns(task, DEMO_SIZES, DEMO_BATCH, DEMO_EPOCHS, DEMO_HOLDOUT))
+    return replace(experiment, columns=tuple(sizes))

@@ -34,8 +34,8 @@ def on_tasks(experiment: Experiment, tasks: tuple[str, ...]) -> Experiment:
         if not isinstance(TASKS[task].head, Classification) or TASKS[task].train_with:
             reason = "evaluates runs of another task" if TASKS[task].train_with else "has no classes"
             raise UsageError(f"--tasks {task}: {experiment.name} takes any classification task, but {task} {reason}")
-        own = tuple(column for column in experiment.columns if column.task == task)
-        columns += own or experiment.columns_for(task)
+        declared = tuple(column for column in experiment.columns if column.task == task)
+        columns += declared or experiment.columns_for(task)
     upwards = {METRICS[column.metric].greater_is_better for column in (*experiment.columns, *columns)}
     if experiment.has_portable_claims and len(upwards) == 1:
         claims = tuple(replace(claim, tasks=tasks) for claim in experiment.claims)

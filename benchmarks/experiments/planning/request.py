@@ -268,8 +268,8 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 def _real_names(tasks: tuple[str, ...], experiment: Experiment, profile: str) -> tuple[str, ...]:
     """Return tasks as the experiment names them: a generated task for the one it stands for, where it has that."""
-    stood_for = {stand_in(task): task for task in reversed(experiment.tasks)} if profile == "demo" else {}
-    return tuple(stood_for.get(task, task) or task for task in tasks)
+    originals = {stand_in(task): task for task in reversed(experiment.tasks)} if profile == "demo" else {}
+    return tuple(originals.get(task, task) or task for task in tasks)
 
 
 def _check_files(files: Iterable[tuple[str, str]]) -> None:

@@ -29,14 +29,14 @@ class System:
 
 def systems(experiments: Mapping[str, Experiment]) -> list[System]:
     """Return every system in a table of either paper once, with the rows that run it, or why none does."""
-    found: dict[str, System] = {}
-    for system in (each for experiment in experiments.values() for each in _of(experiment)):
-        if system.name not in found or (system.rows and not found[system.name].rows):
-            found[system.name] = system
-    return list(found.values())
+    by_name: dict[str, System] = {}
+    for system in (row for experiment in experiments.values() for row in _systems_of(experiment)):
+        if system.name not in by_name or (system.rows and not by_name[system.name].rows):
+            by_name[system.name] = system
+    return list(by_name.values())
 
 
-def _of(experiment: Experiment) -> Iterator[System]:
+def _systems_of(experiment: Experiment) -> Iterator[System]:
     """Yield the systems in an experiment's tables; rows that are settings or data sets are no systems."""
     if experiment.facts or any((omission.row, omission.column) == ("*", "*") for omission in experiment.omitted):
         return
@@ -49,9 +49,10 @@ def _of(experiment: Experiment) -> Iterator[System]:
             if rows:
                 yield System(name, table, f"{experiment.name}: {rows}")
                 continue
-            of_row = [each for each in experiment.omitted if each.column == "*" and _matches(name, each.row)]
+            omissions = [omission for omission in experiment.omitted if omission.column == "*"]
+            reasons = [omission.reason for omission in omissions if _matches(name, omission.row)]
             if not name.startswith(("#", "(header)")):
-                yield System(name, table, "", of_row[0].reason if of_row else "")
+                yield System(name, table, "", reasons[0] if reasons else "")
 
 
 def _matches(name: str, pattern: str) -> bool:
