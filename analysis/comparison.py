@@ -13,8 +13,8 @@ from analysis.cache import CellCache
 from analysis.cells import Scored, parents_of, read_cell, seeded
 from analysis.claims.claim import FEWEST_SEEDS, INERT
 from analysis.claims.floor import PILOT, of_baseline, reference
-from analysis.claims.inert import IDENTICAL, identical_share
-from analysis.contrasts import Arm, measure
+from analysis.claims.inert import IDENTICAL
+from analysis.contrasts import Arm, identical_share, measure
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
 from analysis.power import measured, seeds_needed, visible

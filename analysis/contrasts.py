@@ -18,6 +18,8 @@ from analysis.results import Results
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, per_item
 
+SAME_NUMBER = 1e-3  # of the labels' standard deviation: answers of a regression this near to each other are identical
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -172,3 +174,30 @@ def _same_items(arms: Sequence[Arm]) -> None:
 
 def _at(scored: Scored, seeds: Sequence[int]) -> np.ndarray:
     return scored.outputs[[scored.seeds.index(seed) for seed in seeds]]
+
+
+def identical_share(a: Scored, b: Scored, metric: str) -> float:
+    """Return the share of answers that two arms have in common, over the items of the seeds that both have.
+
+    Raises: ValueError: no common seed.
+    """
+    return float(identical_shares(a, b, metric).mean())
+
+
+def identical_shares(a: Scored, b: Scored, metric: str) -> np.ndarray:
+    """Return ``(seeds,)``: the share of answers that two arms have in common at each seed that both have.
+
+    Raises: ValueError: no common seed.
+    """
+    common = [seed for seed in a.seeds if seed in b.seeds]
+    if not common:
+        raise ValueError("no seed was run by both arms")
+    x, y = (_answers(side, common, metric) for side in (a, b))
+    if METRICS[metric].is_regression:
+        return np.asarray((np.abs(x - y) <= SAME_NUMBER * a.labels.std()).mean(-1))
+    return np.asarray((x == y).mean(-1))
+
+
+def _answers(scored: Scored, seeds: Sequence[int], metric: str) -> np.ndarray:
+    outputs = scored.outputs[[scored.seeds.index(seed) for seed in seeds]]
+    return np.asarray(outputs.argmax(-1) if METRICS[metric].uses == "logits" else outputs)

@@ -104,6 +104,8 @@ class RunSpec:
     per_class: int | None = None  # so many training examples of each class, instead
     tuning_rows: int = 0  # training rows, none of them drawn, that the split "tuning" has at most
     holdout: float = 0.1  # share of the training set kept aside for selection
+    holdout_rows: int = 0  # training rows, none of them drawn, that are the holdout instead: n examples stay n
+    label_noise: float = 0.0  # share of the examples trained on whose label is another class, drawn at random
     predict: tuple[str, ...] = ("dev", "holdout")
     predict_each: tuple[str, ...] | None = None  # splits predicted at every evaluation, others at the last; None: all
     evaluate_every: int = 1  # epochs from one evaluation to the next; the last one is always evaluated
@@ -123,6 +125,7 @@ class RunSpec:
     threads: int = 1
     late_noise: float = 0.0  # share of the updates, at the end, whose labels are shuffled within the batch
     measure: bool = False  # also record step lengths, distance from the start and R_s on dev (measures.json)
+    smoothness_radii: tuple[float, ...] = ()  # record R_s at these radii alone, over the embeddings' root mean square
     # randomness; each defaults to ``seed``
     seed: int = 0
     seed_init: int | None = None
@@ -192,7 +195,7 @@ class RunSpec:
         parents = {"init_from": start, "combine": self.combine, "parents": [each.to_json() for each in self.parents]}
         given = {name: value for name, value in parents.items() if value}
         each = None if self.predict_each is None else list(self.predict_each)
-        splits = {"predict": list(self.predict), "predict_each": each}
+        splits = {"predict": list(self.predict), "predict_each": each, "smoothness_radii": list(self.smoothness_radii)}
         return {**plain, "options": dict(self.options), **splits, **given}
 
     @classmethod
@@ -205,6 +208,7 @@ class RunSpec:
                 "with_tasks": tuple(data.get("with_tasks", ())),
                 "head_dropouts": tuple((task, rate) for task, rate in data.get("head_dropouts", ())),
                 "predict": tuple(data["predict"]),
+                "smoothness_radii": tuple(data.get("smoothness_radii", ())),
                 "predict_each": None if data.get("predict_each") is None else tuple(data["predict_each"]),
                 "init_from": cls.from_json(start) if isinstance(start, Mapping) else start,
                 "parents": tuple(cls.from_json(each) for each in data.get("parents", ())),
@@ -272,7 +276,13 @@ def _problem(spec: RunSpec) -> str | None:
         }
         <= set(spec.tasks if spec.with_tasks else ()),
         "a run of several tasks starts from the model itself, combines nothing and is not measured": not spec.with_tasks
-        or not (spec.init_from or spec.combine or spec.measure),
+        or not (spec.init_from or spec.combine or spec.measure or spec.smoothness_radii),
+        "measure records R_s at radii of its own: leave smoothness_radii out": not (
+            spec.measure and spec.smoothness_radii
+        ),
+        "holdout_rows are outside the examples, holdout is a share of them: set holdout=0 beside holdout_rows": not (
+            spec.holdout and spec.holdout_rows
+        ),
         "parents are for runs that combine them: set combine to vote or average": bool(spec.combine)
         == bool(spec.parents),
         f"{spec.combine} needs at least two parents": not spec.combine or len(spec.parents) >= 2,

@@ -27,6 +27,24 @@ def project_linf(delta: Tensor, radius: float) -> Tensor:
     return delta.clamp(-radius, radius)
 
 
+def project(delta: Tensor, radius: float, p: int | str = "inf") -> Tensor:
+    """Return the nearest point of the ball of the given radius in the l_p norm of an example, p = ``"inf"`` or 2.
+
+    Raises: ValueError: for another ``p``.
+    """
+    if p not in ("inf", 2):
+        raise ValueError(f"p must be 'inf' or 2, got {p!r}")
+    return project_linf(delta, radius) if p == "inf" else project_l2(delta, radius)
+
+
+def random_signs(noise: Tensor, radius: float) -> Tensor:
+    """Return the corner of the l-infinity ball that has the signs of ``noise``: as long as a saturated ascent.
+
+    Entries that are 0 (padding) stay 0.
+    """
+    return radius * noise.sign()
+
+
 def ascend(
     objective: Callable[[Tensor], Tensor],
     noise: Tensor,
@@ -36,6 +54,7 @@ def ascend(
     steps: int = 1,
     mask: Tensor | None = None,
     norm_scope: str = "example",
+    p: int | str = "inf",
 ) -> Ascent:
     """Projected normalised gradient ascent from ``noise`` (SMART, Algorithm 1, lines 6 to 10).
 
@@ -48,7 +67,8 @@ def ascend(
         steps: the paper's T_x; 0 only projects the noise.
         mask: ``(batch, length)``, 0 on padding: no offset there.
         norm_scope: what the l-infinity norm of the gradient is taken over: ``"example"`` or ``"token"``.
-    Raises: ValueError: for another ``norm_scope``, or a radius or step size that is not positive.
+        p: of the ball's norm and of the gradient's: ``"inf"``, or 2 for the Frobenius norm of a whole example.
+    Raises: ValueError: for another ``norm_scope`` or ``p``, or a radius or step size that is not positive.
     """
     if radius <= 0 or step_size <= 0:
         raise ValueError(f"radius and step_size must be positive, got {radius} and {step_size}")
@@ -60,10 +80,10 @@ def ascend(
         (gradient,) = torch.autograd.grad(objective(delta), delta)
         if keep is not None:
             gradient = gradient * keep
-        direction = normalise_linf(gradient, norm_scope)
+        direction = normalise_linf(gradient, norm_scope) if p == "inf" else normalise_l2(gradient)
         stuck = (gradient.flatten(1).abs().amax(1) == 0).float().mean()
-        delta = project_linf(delta + step_size * direction, radius)
-    return Ascent(project_linf(delta, radius).detach(), stuck)
+        delta = project(delta + step_size * direction, radius, p)
+    return Ascent(project(delta, radius, p).detach(), stuck)
 
 
 def step_l2(delta: Tensor, gradient: Tensor, *, step_size: float, radius: float, mask: Tensor) -> Tensor:
@@ -97,6 +117,11 @@ def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
         raise ValueError(f"norm_scope must be 'example' or 'token', got {norm_scope!r}")
     norm = gradient.abs().amax(dim=dims, keepdim=True)
     return gradient / norm.clamp_min(torch.finfo(gradient.dtype).tiny)
+
+
+def normalise_l2(gradient: Tensor) -> Tensor:
+    """``g / ||g||_2`` per example, in the Frobenius norm; a zero gradient stays zero."""
+    return gradient / _frobenius(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
 
 
 def _parts(output: Any) -> tuple[Tensor, tuple[Any, ...]]:
@@ -168,4 +193,16 @@ def shifted(module: nn.Module, delta: Tensor, *, time_first: bool = False) -> It
         handle.remove()
 
 
-__all__ = ["Ascent", "ascend", "normalise_linf", "observed", "project_l2", "project_linf", "shifted", "step_l2"]
+__all__ = [
+    "Ascent",
+    "ascend",
+    "normalise_l2",
+    "normalise_linf",
+    "observed",
+    "project",
+    "project_l2",
+    "project_linf",
+    "random_signs",
+    "shifted",
+    "step_l2",
+]

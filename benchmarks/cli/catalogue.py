@@ -117,9 +117,29 @@ def _profiles() -> list[dict[str, Any]]:
 
 @_LISTINGS.register("models")
 def _models() -> list[dict[str, Any]]:
+    from benchmarks.papers.named import BACKBONES
     from benchmarks.training.models import MODELS
 
-    return [{"name": name, "what": _summary(build.__doc__)} for name, build in MODELS.items()]
+    rows = [{"name": name, "what": _summary(build.__doc__)} for name, build in MODELS.items()]
+    return [*rows, *({"name": name, "what": what} for name, what in BACKBONES.items())]
+
+
+@_LISTINGS.register("optimizers")
+def _optimizers() -> list[dict[str, Any]]:
+    from benchmarks.papers.named import OPTIMIZERS
+
+    return [{"name": name, "what": what} for name, what in OPTIMIZERS.items()]
+
+
+@_LISTINGS.register("systems")
+def _systems() -> list[dict[str, Any]]:
+    from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments.planning.systems import systems
+
+    return [
+        {"name": system.name, "table": system.table, "rows": system.rows or f"not run: {system.reason}"}
+        for system in systems({name: build() for name, build in EXPERIMENTS.items()})
+    ]
 
 
 @_LISTINGS.register("claims")
@@ -206,6 +226,9 @@ def _experiment_card(name: str) -> tuple[str, Any]:
         "settings": dict(experiment.settings),
         "published numbers": len(experiment.published) + len(experiment.points),
         "not run": dict(experiment.missing),
+        "not scored": dict(experiment.unscored),
+        "printed, without a cell": {f"{cell.row} | {cell.column}": cell.reason for cell in experiment.omitted},
+        "no form in": dict(experiment.not_in),
         "claims": {claim.id: claim.sentence for claim in experiment.claims},
         "notes": list(experiment.notes),
     }
@@ -236,8 +259,11 @@ def _profile_card(name: str) -> tuple[str, Any]:
 
 @_CARDS.register("model")
 def _model_card(name: str) -> tuple[str, Any]:
+    from benchmarks.papers.named import BACKBONES
     from benchmarks.training.models import MODELS
 
+    if name in BACKBONES:
+        return f"Model {name}: {BACKBONES[name]}", {"name": name, "what": BACKBONES[name]}
     files = MODELS[name]()
     content = {
         "folder": str(files.folder),
@@ -246,6 +272,24 @@ def _model_card(name: str) -> tuple[str, Any]:
         "saw before": files.contaminated,
     }
     return _text(f"Model {name}: {_summary(MODELS[name].__doc__)}", content), content
+
+
+@_CARDS.register("optimizer")
+def _optimizer_card(name: str) -> tuple[str, Any]:
+    from benchmarks.papers.named import OPTIMIZERS
+
+    optimizers: Registry[str] = Registry("optimizer", listing="smart-repro list optimizers")
+    for optimizer, words in OPTIMIZERS.items():
+        optimizers.add(optimizer, words)
+    return f"Optimizer {name}: {optimizers[name]}", {"name": name, "what": optimizers[name]}
+
+
+@_CARDS.register("system")
+def _system_card(name: str) -> tuple[str, Any]:
+    listed: Registry[dict[str, Any]] = Registry("system", listing="smart-repro list systems")
+    for row in _systems():
+        listed.add(row["name"], row)
+    return _text(f"System {name}", listed[name]), listed[name]
 
 
 def _run_card(folder: Path) -> tuple[str, Any]:

@@ -23,6 +23,12 @@ from benchmarks.experiments.controls import selection_bias
 from benchmarks.experiments.controls import together
 from benchmarks.experiments.controls import mechanism
 from benchmarks.experiments.controls import last_batch_noise
+from benchmarks.experiments.controls import optimizers
+from benchmarks.experiments.controls import label_noise
+from benchmarks.experiments.controls import size_curve
+from benchmarks.experiments.studies import epsilon
+from benchmarks.experiments.studies import self_distillation
+from benchmarks.experiments.studies import equal_budgets
 from benchmarks.experiments.controls import attacks
 from benchmarks.experiments.controls import regression
 from benchmarks.experiments.planning.base import EXPERIMENTS, TaskColumn, Experiment, MethodRow, narrowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -92,6 +93,27 @@ def outside(n: int, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Return at most ``most`` of the ``n`` training rows that are not among ``rows``, in their old order."""
     others = order(n, seed, purpose=2)
     return np.sort(others[~np.isin(others, rows)][:most])
+
+
+def mislabelled(split: Split, rows: np.ndarray, share: float, seed: int) -> Split:
+    """Return ``rows`` of a training set, exactly ``round(share * len(rows))`` of them with a wrong label.
+
+    Which rows, and which of the other classes each gets, depends on the seed and the row alone: the wrong labels of a
+    smaller share are among those of a larger one.
+
+    Raises: UsageError: if the targets are no classes.
+    """
+    if split.labels.dtype.kind == "f" or split.hidden:
+        raise UsageError("label_noise puts another class in a label's place, but this task has no classes")
+    classes = np.unique(split.labels)
+    rank = np.empty(len(split), dtype=int)
+    rank[order(len(split), seed, purpose=3)] = np.arange(len(split))
+    wrong = rows[np.argsort(rank[rows])][: round(share * len(rows))]
+    steps = 1 + np.random.PCG64([seed, 4]).random_raw(len(split)) % np.uint64(max(1, len(classes) - 1))
+    place = np.searchsorted(classes, split.labels)
+    labels = split.labels.copy()
+    labels[wrong] = classes[(place[wrong] + steps[wrong].astype(int)) % len(classes)]
+    return replace(split.take(rows), labels=labels[rows])
 
 
 def _strata(labels: np.ndarray) -> np.ndarray:

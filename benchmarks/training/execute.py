@@ -27,6 +27,7 @@ from benchmarks.training.parents import NotReproducedError
 from benchmarks.training.prepared import Prepared, prepare
 from benchmarks.training.recorder import Recorder, Report
 from smart_repro.checkpoint import Checkpoint
+from smart_repro.encoding import Encoded
 from smart_repro.methods import METHODS, Method, build
 from smart_repro.models import load, load_multitask
 from smart_repro.train import Interrupted, MissingSignalError, NonFiniteLossError, TrainConfig, train
@@ -162,6 +163,8 @@ def _train_and_record(
             )
             if run.measure:
                 instruments.write_measurements(method, model, folder / "measures.json")
+            elif run.smoothness_radii:
+                instruments.write_smoothness(model, _probe(run, data), run.smoothness_radii, folder / "measures.json")
         else:
             recorder.combined(*parents.averaged(job, data, store, model))
         if job.keep_weights:
@@ -187,11 +190,20 @@ def _method(run: RunSpec, data: Prepared) -> Method:
     if run.late_noise:
         method = instruments.late_noise(method, run.late_noise, run.seeds()["seed_noise"])
     if run.measure:
-        probe = next((each for each in data.evaluated if each.task.name == run.task and each.split == "dev"), None)
-        if probe is None:
-            raise UsageError("measure looks at the model on dev: leave dev among the splits to predict")
-        method = instruments.measured(method, probe.encoded)
+        method = instruments.measured(method, _probe(run, data))
     return method
+
+
+def _probe(run: RunSpec, data: Prepared) -> Encoded:
+    """The examples that R_s is measured on: dev, or test where the task has no dev.
+
+    Raises: UsageError: the run predicts neither.
+    """
+    split = TASKS[run.task].evaluated_on
+    for evaluated in data.evaluated:
+        if evaluated.task.name == run.task and evaluated.split == split:
+            return evaluated.encoded
+    raise UsageError(f"R_s is measured on {split}: leave {split} among the splits to predict")
 
 
 def _model(job: Job, store: Store) -> torch.nn.Module:

@@ -14,7 +14,7 @@ from benchmarks.spec import RunSpec
 from benchmarks.tasks import TASKS, Split, Task
 from benchmarks.tasks.cache import encode_split
 from benchmarks.tasks.sources import Source, load_split
-from benchmarks.tasks.subsample import holdout, outside, subsample, subsample_per_class
+from benchmarks.tasks.subsample import holdout, mislabelled, outside, subsample, subsample_per_class
 from benchmarks.tasks.transfer import Joined, join, joined
 from benchmarks.training import models
 from smart_repro.encoding import Encoded, Mixed
@@ -98,7 +98,9 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
         if len(read)
         for head in [judge(run, task)]
     ]
-    trained = {task: encoded((task, "train"), own[task, "train"]) for task in run.tasks}
+    trained = {
+        task: encoded((task, "train"), _trained_on(wholes[task], numbers[task, "train"], run)) for task in run.tasks
+    }
     read_from = [*wholes.values(), *found.values()]
     return Prepared(
         Mixed(trained) if run.with_tasks else trained[run.task],
@@ -108,6 +110,13 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
     )
 
 
+def _trained_on(whole: Split, rows: np.ndarray, run: RunSpec) -> Split:
+    """Return the training examples, with wrong labels where the run asks for them; those it predicts stay clean."""
+    if not run.label_noise:
+        return whole.take(rows)
+    return mislabelled(whole, rows, run.label_noise, run.seeds()["seed_subsample"])
+
+
 def _cut(whole: Split, run: RunSpec) -> dict[str, np.ndarray]:
     """Return the rows of a training set that are trained on, those kept aside, and those outside both to tune on."""
     seed = run.seeds()["seed_subsample"]
@@ -115,5 +124,9 @@ def _cut(whole: Split, run: RunSpec) -> dict[str, np.ndarray]:
         rows = subsample_per_class(whole, run.per_class, seed)
     else:
         rows = np.arange(len(whole)) if run.max_train_samples is None else subsample(whole, run.max_train_samples, seed)
-    kept, aside = holdout(whole, rows, run.holdout, seed)
+    if run.holdout_rows:
+        kept, aside = rows, outside(len(whole), rows, run.holdout_rows, seed)
+        rows = np.concatenate([kept, aside])
+    else:
+        kept, aside = holdout(whole, rows, run.holdout, seed)
     return {"train": kept, "holdout": aside, "tuning": outside(len(whole), rows, run.tuning_rows, seed)}

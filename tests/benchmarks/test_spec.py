@@ -130,13 +130,37 @@ def test_every_field_enters_the_key() -> None:
         "threads": 2,
         "late_noise": 0.1,
         "measure": True,
+        "smoothness_radii": (0.1,),
+        "label_noise": 0.1,
     }
     seeds = {field.name: 7 for field in fields(RunSpec) if field.name.startswith("seed")}
     changed = {**other, **seeds}
-    elsewhere = {"init_from", "combine", "parents", "head_dropouts"}  # test_engine_parents.py, test_multitask.py
+    elsewhere = {"init_from", "combine", "parents", "head_dropouts", "holdout_rows"}  # further tests
     assert set(changed) | elsewhere == {field.name for field in fields(RunSpec)}
     keys = {name: run_key(replace(base, **{name: value}), IDENTITY) for name, value in changed.items()}
     assert len({run_key(base, IDENTITY), *keys.values()}) == len(keys) + 1
+    outside = replace(base, holdout=0.0, holdout_rows=9)
+    assert run_key(outside, IDENTITY) != run_key(replace(base, holdout=0.0), IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"holdout_rows": 9}, "set holdout=0 beside holdout_rows"),
+        ({"measure": True, "smoothness_radii": (0.1,)}, "leave smoothness_radii out"),
+        ({"smoothness_radii": (0.1, 0.0)}, "smoothness_radii must be positive"),
+        ({"label_noise": 1.5}, "label_noise must lie in"),
+        ({"with_tasks": ("cola",), "smoothness_radii": (0.1,)}, "is not measured"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes: dict[str, object], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        RunSpec(task="rte", **changes)
+
+
+def test_a_spec_with_radii_is_read_as_it_was_written() -> None:
+    spec = RunSpec(task="rte", smoothness_radii=(0.01, 1.0), label_noise=0.2, holdout=0.0, holdout_rows=50)
+    assert RunSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
 @pytest.mark.parametrize(

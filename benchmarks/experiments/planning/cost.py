@@ -142,7 +142,8 @@ def _judged(spec: RunSpec, task: str, split: str, examples: Mapping[str, int]) -
     if split == "tuning":
         return min(spec.tuning_rows, max(0, _size(TASKS[task], "train") - examples[task]))
     if split in ("holdout", "train"):
-        return round(spec.holdout * examples[task]) if split == "holdout" else examples[task]
+        aside = round(spec.holdout * examples[task]) or spec.holdout_rows
+        return aside if split == "holdout" else examples[task]
     return _size(TASKS[task], split)
 
 
