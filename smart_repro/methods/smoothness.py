@@ -108,15 +108,15 @@ class SmoothnessTerm(Term):
         )
 
     def _shifted(self, passes: Passes, name: str, delta: Tensor) -> Tensor:
-        """A pass under perturbation: with the clean pass's masks (it borrows its name), with its own, or with none."""
+        """Return the logits under perturbation, with the masks of the clean pass, with its own, or with none."""
         masks = name if self.config.dropout == "independent" else "clean"
         return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
 
 
 @torch.no_grad()
 def root_mean_square(embeddings: Tensor, mask: Tensor) -> Tensor:
-    """Typical size of an embedding's entries over real tokens: what epsilon has to be compared with."""
-    real = mask.unsqueeze(-1).to(embeddings.dtype)  # no boolean index: it would make a GPU wait
+    """Return the root mean square of embedding entries over tokens, the scale to compare epsilon with."""
+    real = mask.unsqueeze(-1).to(embeddings.dtype)  # no boolean index, which would synchronise a GPU
     return ((embeddings * real).square().sum() / (real.sum() * embeddings.shape[-1])).sqrt()
 
 
@@ -142,7 +142,7 @@ def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor
 
 
 def smoothness_passes(config: SmoothnessConfig) -> float:
-    """Cost of R_s in forward units, beyond a plain step: the adversarial pass (3), and what finds the perturbation."""
+    """Return the cost of R_s in forward passes: the adversarial pass (3) and the search of the perturbation."""
     finding = 0.0
     if config.direction == "ascent":
         finding = 1.0 if config.ascent == "exact" else 2.0 * config.ascent_steps
@@ -151,7 +151,7 @@ def smoothness_passes(config: SmoothnessConfig) -> float:
 
 @register("smoothness")
 class Smoothness(Regularised):
-    """R_s alone: SMART without its Bregman term (the paper's row "-D_Breg")."""
+    """R_s without D_Breg: SMART without its Bregman term (the paper's row "-D_Breg")."""
 
     Config = SmoothnessConfig
     paper = "Jiang et al. 2020, section 3.1, equation 1"
