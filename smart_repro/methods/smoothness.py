@@ -121,14 +121,17 @@ def root_mean_square(embeddings: Tensor, mask: Tensor) -> Tensor:
 
 
 def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The maximiser of l_s over the l-inf ball to first order, for two classes or regression: ``radius * sign(dz/dx)``.
+    """Return ``radius * sign(dz/dx)``, the first-order maximiser of l_s over the l-inf ball.
 
-    l_s grows with the squared change of ``z = z_1 - z_0`` (or of the prediction), whose maximum over the ball is
-    reached where every entry follows the sign of its derivative: one vector-Jacobian product on the clean graph, no
-    further forward pass.
+    It exists for two classes or regression. l_s grows with the squared change of ``z = z_1 - z_0`` (or of the
+    prediction). Its maximum over the ball is reached where every entry has the sign of its derivative, so that one
+    vector-Jacobian product on the clean graph is enough and no further forward pass is needed.
 
-    Returns: the perturbation, detached, and the share of examples whose derivative was exactly zero.
-    Raises: ValueError: for more than two classes.
+    Returns:
+        The perturbation, detached, and the share of examples whose derivative was exactly zero.
+
+    Raises:
+        ValueError: there are more than two classes.
     """
     if logits.shape[-1] > 2:
         raise ValueError(
