@@ -1,7 +1,8 @@
-"""Analysis of results folders: scores, intervals, verdicts, tables, figures and reports.
+"""Reading result folders: scores, intervals, verdicts, tables, figures, reports. Imports neither other package,
+never torch.
 
-``analysis.load("results")`` returns a tidy frame of all scores; :mod:`analysis.frames` applies the other modules to a
-selection of its rows. The package imports neither ``smart_repro`` nor ``benchmarks`` nor torch.
+``import analysis; analysis.load("results")`` gives a tidy frame; :mod:`analysis.frames` takes what you select of it to
+the other modules.
 """
 
 from analysis.load import load

@@ -88,7 +88,7 @@ def test_interaction_of_columns_on_the_same_items_is_one_layout(tmp_path):
     doubled = contrasts.measure(contrasts.mean_of([arms, arms]), list(SIX))
     assert doubled.differences == pytest.approx(got.interval.estimate, abs=3)
     once = contrasts.measure(arms, list(SIX))
-    # not half of it: the items are the same
+    # not half: the items are the same
     assert (doubled.items, doubled.interaction) == pytest.approx((once.items, once.interaction))
 
 
