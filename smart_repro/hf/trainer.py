@@ -258,7 +258,7 @@ class MethodTrainer(Trainer):
 
     # -- replays -------------------------------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
-        """Return the Trainer's loader; with replays, each update's batches are repeated in a row."""
+        """The Trainer's loader; a method with replays gets every update's batches that often in a row."""
         loader = super().get_train_dataloader()
         if self.method.replays == 1:
             return loader
@@ -311,10 +311,8 @@ class MethodTrainer(Trainer):
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The Trainer's, without the columns that are not the model's."""
-        model_inputs = models.inputs(model, inputs) | {
-            name: value for name, value in inputs.items() if name == "labels"
-        }
-        return super().prediction_step(model, model_inputs, *args, **kwargs)
+        known = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
+        return super().prediction_step(model, known, *args, **kwargs)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """The Trainer's, on :attr:`eval_model`."""
