@@ -182,7 +182,7 @@ class MethodTrainer(Trainer):
         if "create_optimizer_and_scheduler" in self._overridden:  # which the Trainer no longer calls by itself
             self.create_optimizer_and_scheduler(max_steps)
         prepared = super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
-        for name in ("forward", "_original_forward"):  # accelerate's autocast, which no pass could leave
+        for name in ("forward", "_original_forward"):  # accelerate's autocast, which a pass could not turn off
             vars(self.model).pop(name, None)
         self._check_optimizer()
         return prepared
@@ -417,13 +417,13 @@ class _AfterUpdate(TrainerCallback):
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._scalars.close({"step": state.global_step + 1})
-        if not self.trainer.accelerator.optimizer_step_was_skipped:  # by the loss scaler of fp16: nothing has moved
+        if not self.trainer.accelerator.optimizer_step_was_skipped:  # fp16's loss scaler may skip it
             self.trainer.method.after_step(self.trainer.model, state.global_step + 1)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         last = state.global_step == state.max_steps
         due = control.should_save or control.should_evaluate or last or len(self.trainer._scalars) >= FLUSH
-        if due and not control.should_log:  # a line of the log reads them by itself
+        if due and not control.should_log:  # otherwise writing the log reads them
             self.trainer._read_scalars()
 
 
