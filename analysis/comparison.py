@@ -17,7 +17,7 @@ from analysis.claims.inert import IDENTICAL
 from analysis.contrasts import Arm, identical_share, measure
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
-from analysis.power import measured, seeds_needed, visible
+from analysis.power import noise_of, seeds_needed, visible
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest, Row
@@ -232,7 +232,7 @@ def _needed(part: Components, claimed: float) -> float:
     if not claimed or np.isnan(claimed):
         return float("nan")
     try:
-        noise = measured(part)
+        noise = noise_of(part)
     except ValueError:
         return float("nan")
     return float(seeds_needed(claimed, part.n_items, noise) or np.inf)

@@ -36,7 +36,7 @@ _READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head d
 _NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the summary of the text is in the last token, not the first
 _ENDED_BY_TOKENS = frozenset(
     {"modernbert-decoder"}
-)  # needs token ids to find the end of a text (so do decoders without an embedding block)
+)  # finds the end of a text by token ids, as do decoders that have no embedding block
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width)
 
 

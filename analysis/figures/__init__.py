@@ -387,15 +387,8 @@ def plot_curves(
     if log and _spans_decades(curves):
         ax.set_yscale("log")
         _log_ticks(ax.yaxis)
-    for row, points in published.groupby("row", sort=False) if published is not None else ():
-        if str(row) not in titles:
-            continue
-        colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
-        published_line: Any = {"ls": (0, (1, 2)), "lw": 1, "color": colour, "mfc": "none", "label": "as published"}
-        published_mark: Any = {"marker": "D", "ms": 4.5} if len(points) < 15 else {}
-        ax.plot(points[x], points["value"], **published_line, **published_mark)
-    if published is not None and len(published):
-        _published_key(ax, len(published) / max(1, published["row"].nunique()) < 15)
+    if published is not None:
+        _plot_published(published, ax, titles, x)
     if logx:
         ax.set_xscale("log")
         _log_ticks(ax.xaxis)
@@ -408,6 +401,19 @@ def plot_curves(
     ax.grid(axis="y")
     _label_ends(ax, ends)
     return ax
+
+
+def _plot_published(published: pd.DataFrame, ax: Axes, titles: Mapping[str, str], x: str) -> None:
+    """Add a paper's points to curves: a thin line per method, with diamonds if the points are few."""
+    for row, points in published.groupby("row", sort=False):
+        if str(row) not in titles:
+            continue
+        colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
+        line: Any = {"ls": (0, (1, 2)), "lw": 1, "color": colour, "mfc": "none", "label": "as published"}
+        mark: Any = {"marker": "D", "ms": 4.5} if len(points) < 15 else {}
+        ax.plot(points[x], points["value"], **line, **mark)
+    if len(published):
+        _published_key(ax, len(published) / max(1, published["row"].nunique()) < 15)
 
 
 def plot_groups(
@@ -459,6 +465,12 @@ def plot_groups(
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylabel(ylabel)
     ax.grid(axis="y")
+    _group_legend(ax, titles, rows, has_published=published is not None and len(published) > 0)
+    return ax
+
+
+def _group_legend(ax: Axes, titles: Mapping[str, str], rows: Sequence[str], *, has_published: bool) -> None:
+    """Add a legend with the mark of each row, and the hollow mark of the paper's points."""
     handles = [
         mpl.lines.Line2D(
             [],
@@ -472,11 +484,10 @@ def plot_groups(
         )
         for row in rows
     ]
-    if published is not None and len(published):
+    if has_published:
         hollow: Any = {"ls": "none", "marker": "D", "ms": 4.5, "mfc": "none", "color": SOFT}
         handles.append(mpl.lines.Line2D([], [], label="paper", **hollow))
     ax.legend(handles=handles, **BELOW)
-    return ax
 
 
 def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:

@@ -129,11 +129,13 @@ def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
     """Yield differences and scores, a panel per column, a line per method."""
     drawn = [(column, frame) for column in manifest.columns if (frame := _of(cells, column))["n_seeds"].any()]
     compared = [(column, frame) for column, frame in drawn if frame["difference"].notna().any()]
-    names = [row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]  # or the interval in words
+    names = [row.title for row in manifest.rows] + [
+        "\u221210.0 (\u221210.0 to \u221210.0)"
+    ]  # the longest interval below a name
     tall, margins = 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
     if compared:
         panels = [Panel(title_of(c), _alt_differences(f), partial(figures.plot_differences, f)) for c, f in compared]
-        two_lines = 0.14 if (cells["undecided"] != "").any() else 0.0  # of the axis's name
+        two_lines = 0.14 if (cells["undecided"] != "").any() else 0.0  # for the remark below the axis label
         yield _drawn("differences", "differences", panels, tall, margins, two_lines)
     if drawn and len(cells) <= MANY_CELLS:
         panels = [Panel(title_of(c), _alt_scores(f), partial(figures.plot_scores, f)) for c, f in drawn]

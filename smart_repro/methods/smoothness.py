@@ -122,27 +122,30 @@ class SmoothnessTerm(Term):
         )
 
     def _shifted(self, passes: Passes, name: str, delta: Tensor) -> Tensor:
-        """A pass under perturbation: with the clean pass's masks (it borrows its name), with its own, or with none."""
+        """Return the logits under perturbation, with the masks of the clean pass, with its own, or with none."""
         masks = name if self.config.dropout == "independent" else "clean"
         return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
 
 
 @torch.no_grad()
 def root_mean_square(embeddings: Tensor, mask: Tensor) -> Tensor:
-    """Typical size of an embedding's entries over real tokens: what epsilon has to be compared with."""
-    real = mask.unsqueeze(-1).to(embeddings.dtype)  # no boolean index: it would make a GPU wait
+    """Return the root mean square of embedding entries over tokens, the scale to compare epsilon with."""
+    real = mask.unsqueeze(-1).to(embeddings.dtype)  # no boolean index, which would synchronise a GPU
     return ((embeddings * real).square().sum() / (real.sum() * embeddings.shape[-1])).sqrt()
 
 
 def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The maximiser of l_s over the l-inf ball to first order, for two classes or regression: ``radius * sign(dz/dx)``.
+    """Return ``radius * sign(dz/dx)``, the first-order maximiser of l_s over the l-inf ball.
 
-    l_s grows with the squared change of ``z = z_1 - z_0`` (or of the prediction), whose maximum over the ball is
-    reached where every entry follows the sign of its derivative: one vector-Jacobian product on the clean graph, no
-    further forward pass.
+    It exists for two classes or regression. l_s grows with the squared change of ``z = z_1 - z_0`` (or of the
+    prediction). Its maximum over the ball is reached where every entry has the sign of its derivative, so that one
+    vector-Jacobian product on the clean graph is enough and no further forward pass is needed.
 
-    Returns: the perturbation, detached, and the share of examples whose derivative was exactly zero.
-    Raises: ValueError: for more than two classes.
+    Returns:
+        The perturbation, detached, and the share of examples whose derivative was exactly zero.
+
+    Raises:
+        ValueError: there are more than two classes.
     """
     if logits.shape[-1] > 2:
         raise ValueError(
@@ -156,7 +159,7 @@ def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor
 
 
 def smoothness_passes(config: SmoothnessConfig) -> float:
-    """Cost of R_s in forward units, beyond a plain step: the adversarial pass (3), and what finds the perturbation."""
+    """Return the cost of R_s in forward passes: the adversarial pass (3) and the search of the perturbation."""
     finding = 0.0
     if config.direction == "ascent":
         finding = 1.0 if config.ascent == "exact" else 2.0 * config.ascent_steps
@@ -165,7 +168,7 @@ def smoothness_passes(config: SmoothnessConfig) -> float:
 
 @register("smoothness")
 class Smoothness(Regularised):
-    """R_s alone: SMART without its Bregman term (the paper's row "-D_Breg")."""
+    """R_s without D_Breg: SMART without its Bregman term (the paper's row "-D_Breg")."""
 
     Config = SmoothnessConfig
     paper = "Jiang et al. 2020, section 3.1, equation 1"
