@@ -42,7 +42,7 @@ class ModelFiles:
     @property
     def weights(self) -> str:
         """sha256 of the weights, files in name order."""
-        return _sha256_of(tuple(_weight_files(self.folder, self.name)))
+        return _sha256_of(tuple(weight_files(self.folder, self.name)))
 
 
 MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-repro list models")
@@ -104,6 +104,30 @@ def layers(name: str) -> int | None:
     config = json.loads((resolve(name).folder / "config.json").read_text(encoding="utf-8"))
     counts = [config[field] for field in ("num_hidden_layers", "n_layers", "n_layer") if field in config]
     return int(counts[0]) if counts else None
+
+
+@lru_cache
+def positions(name: str) -> int | None:
+    """Return the tokens that a model has positions for; None if it takes texts of any length."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    from smart_repro.models import position_count
+
+    folder = resolve(name).folder
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    try:
+        with torch.device("meta"):  # its shape without its weights
+            model = AutoModel.from_config(config, trust_remote_code=False)
+    except ValueError as error:
+        raise UsageError(f"--model {name}: {folder} cannot be built: {_first_line(error)}") from error
+    return position_count(model)
+
+
+def kept_tokens(name: str, max_length: int) -> int:
+    """Return how many tokens of a text are read: what is asked for, or what the model has positions for."""
+    available = positions(name)
+    return max_length if available is None else min(max_length, available)
 
 
 def tokenizer(name: str) -> Any:
@@ -215,7 +239,8 @@ def _unknown(name: str) -> str:
     return f"no model {name!r}: give one of {known}, a local folder with config.json, or the id of a model on the hub"
 
 
-def _weight_files(folder: Path, name: str) -> list[Path]:
+def weight_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of a model's weights, in name order. Raises UsageError if there are none."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise UsageError(
