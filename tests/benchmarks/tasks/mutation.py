@@ -78,6 +78,11 @@ def _headerless(raw: bytes) -> int:
     return _lines(raw) - ({b"label", b"sentence"} <= {cell.strip(b'"') for cell in first})
 
 
+def _released(raw: bytes) -> int:
+    first = raw.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].removesuffix(b"\r").split(b"\t")
+    return _lines(raw) - ({b"score", b"sentence1", b"sentence2"} <= {cell.strip(b'"') for cell in first})
+
+
 def _csv(raw: bytes) -> int:
     """Line ends outside quoted fields; a quotation mark opens one only where a field begins."""
     text = raw.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
@@ -133,6 +138,8 @@ _PAIR = ("entailment", "not_entailment")
 _TSV = _joined("index\tsentence1\tsentence2\tlabel", *(f'{i}\tA "{i} é\tB\t{_PAIR[i % 2]}' for i in range(ROWS)))
 _SCORES = _joined("index\tsentence1\tsentence2\tscore", *(f"{i}\ta é\tb {i}\t{i % 5}.250" for i in range(ROWS)))
 _MSR = _joined("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String", *(f"{i % 2}\t{i}\t{i + 50}\tA é\tB" for i in range(ROWS)))
+_RELEASE = _joined(*(f"g\tf\ty\t{i}\t{i % 5}.250\tA é\tB{i}" + "\tx\ty" * (i % 2) for i in range(ROWS)))
+_REQUOTED = _TSV.replace(b'A "', b'"A ""').replace("é\tB".encode(), 'é"\tB'.encode())
 FORMS = {
     "tsv": Form("rte", "train", "RTE/train.tsv", _TSV, _body),
     "tsv, test": Form("rte", "test", "RTE/test.tsv", _TSV, _body),
@@ -140,6 +147,8 @@ FORMS = {
     "tsv, headerless": Form(
         "cola", "train", "CoLA/train.tsv", _joined(*(f"x\t{i % 2}\t\tA {i} é." for i in range(ROWS))), _headerless
     ),
+    "tsv, release": Form("stsb", "dev", "stsbenchmark/sts-dev.csv", _RELEASE, _released),
+    "tsv, requoted": Form("rte", "train", "RTE/train.tsv", _REQUOTED, _body),
     "jsonl": Form("snli", "train", "SNLI/snli_1.0_train.jsonl", _joined(*map(_nli, range(ROWS))), _lines),
     "csv": Form(
         "ag-news",
