@@ -80,7 +80,8 @@ def load(
         random_weights: keep the shape but forget the pre-training.
         seed: of the new weights, so that two methods at one seed share their head.
         class_order: the class of a saved head that each output takes over; None: they stand in the right order.
-    Raises: ValueError: for an unknown head, or an architecture that has no such setting.
+    Raises: ValueError: for an unknown head, weights that lack a part of the encoder, or an architecture that has no such
+        setting.
     """
     if head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
@@ -96,14 +97,16 @@ def load(
         if random_weights:
             model = factory.from_config(config)
         else:
-            model = factory.from_pretrained(
+            model, report = factory.from_pretrained(
                 name,
                 config=config,
                 revision=revision,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
+            _check_loaded(model, report, name)
         if head == "new" and not random_weights:
             _copy_head(factory.from_config(config), model)
         if head in POOLINGS:
@@ -111,6 +114,19 @@ def load(
     if class_order is not None and head == "pooler" and not random_weights:
         _reorder_classes(model, class_order)
     return model.float()
+
+
+def _check_loaded(model: Any, report: Mapping[str, Any], name: str | Path) -> None:
+    """Refuse an encoder that would start at random, in part, without a word: only a head and a pooler may be new."""
+    inside = {id(parameter) for parameter in encoder(model).parameters()}
+    of_encoder = {key for key, parameter in model.named_parameters() if id(parameter) in inside and "pooler" not in key}
+    mismatched = {entry if isinstance(entry, str) else entry[0] for entry in report["mismatched_keys"]}
+    lacking = sorted((set(report["missing_keys"]) | mismatched) & of_encoder)
+    if lacking:
+        raise ValueError(
+            f"the weights of {name} lack {len(lacking)} of the encoder's {len(of_encoder)} parameters, or have them in "
+            f"another shape (first {lacking[0]}): they belong to another config.json, or were saved only in part"
+        )
 
 
 def load_multitask(

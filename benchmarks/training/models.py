@@ -17,6 +17,7 @@ from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
+_LFS = b"version https://git-lfs"
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.codes", "tokenizer.*.json")
 _READ_BYTES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # they need no vocabulary
 
@@ -141,10 +142,12 @@ def tokenizer(name: str) -> Any:
 def check(name: str) -> None:
     """Look at a model's configuration and tokenizer before anything is planned with it.
 
-    Raises: UsageError: it needs code of its own, its tokenizer is missing or does not fit it, or it cannot pad.
+    Raises: UsageError: it needs code of its own, its weights are damaged or not all there, its tokenizer is missing or
+        does not fit it, or it cannot pad.
     """
     folder = resolve(name).folder
     shape = _configuration(folder, name)
+    _check_weight_files(folder, name)
     _check_tokenizer_files(folder, name)
     try:
         pieces = tokenizer(name)
@@ -175,6 +178,38 @@ def _configuration(folder: Path, name: str) -> Any:
                 "here: give a model of an architecture that transformers has"
             ) from error
         raise UsageError(f"--model {name}: {folder / 'config.json'} cannot be read: {_first_line(error)}") from error
+
+
+def _check_weight_files(folder: Path, name: str) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    files = weight_files(folder, name)
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except SafetensorError as error:
+            with file.open("rb") as stream:
+                is_pointer = stream.read(len(_LFS)) == _LFS
+            problem = (
+                "is a pointer of git-lfs, not the weights: fetch them with `git lfs pull`"
+                if is_pointer
+                else f"is damaged or cut short ({_first_line(error)}): fetch it again"
+            )
+            raise UsageError(f"--model {name}: {file} {problem}") from error
+    index = folder / f"{_WEIGHTS}.index.json"
+    if (folder / _WEIGHTS) in files or not index.is_file():
+        return
+    try:
+        parts = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UsageError(f"--model {name}: {index} cannot be read: {_first_line(error)}") from error
+    missing = sorted(parts - {file.name for file in files})
+    if missing:
+        raise UsageError(
+            f"--model {name}: {len(missing)} of the {len(parts)} files of weights in {folder} are missing, first "
+            f"{missing[0]}: fetch them again"
+        )
 
 
 def _check_tokenizer_files(folder: Path, name: str) -> None:

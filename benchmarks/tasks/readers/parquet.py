@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Hub, Record
 from benchmarks.tasks.readers.files import entries
-from benchmarks.tasks.readers.text import printable
+from benchmarks.tasks.readers.text import printable, refuse_stand_in
 from benchmarks.tasks.readers.zhang_csv import unescape
 
 PIECE = re.compile(r"-(\d{5})-of-(\d{5})(-[0-9a-f]{8,})?\.parquet$")
@@ -54,6 +54,7 @@ class Parquet:
         import pyarrow.parquet
 
         columns = [*hub_columns(self.hub, self.text), self.hub.label, *filter(None, (self.hub.id, self.hub.votes))]
+        refuse_stand_in(path, "a Parquet file")
         try:
             file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
             present = file.schema_arrow.names

@@ -266,3 +266,27 @@ def test_what_save_to_disk_wrote_is_named_with_what_to_do(tmp_path):
 def test_labels_kept_back_as_programs_write_missing_values(tmp_path, hidden):
     put(tmp_path, "STS-B/test.tsv", f"index\tsentence1\tsentence2\tscore\n0\ta\tb\t{hidden}\n")
     assert load(tmp_path, "stsb", "test").hidden
+
+
+# ---- what stands in the place of a file
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+PAGE = b"<!DOCTYPE html>\n<html><head><title>403 Forbidden</title></head></html>\n"
+
+
+@pytest.mark.parametrize(("raw", "reason"), [(POINTER, "git lfs pull"), (PAGE, "a web page")])
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("rte", "RTE/train.tsv"),
+        ("cola", "CoLA/train.tsv"),
+        ("snli", "SNLI/snli_1.0_train.jsonl"),
+        ("ag-news", "ag_news_csv/train.csv"),
+        ("rte", "RTE/train-00000-of-00001.parquet"),
+        ("imdb", "aclImdb_v1.tar.gz"),
+    ],
+)
+def test_a_pointer_or_a_page_in_the_place_of_a_file_is_named(tmp_path, raw, reason, task, name):
+    put(tmp_path, name, raw)
+    with pytest.raises(DataError, match=reason):
+        load(tmp_path, task)
