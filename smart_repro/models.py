@@ -80,7 +80,7 @@ def load(
         random_weights: keep the shape but forget the pre-training.
         seed: of the new weights, so that two methods at one seed share their head.
         class_order: the class of a saved head that each output takes over; None: they stand in the right order.
-    Raises: ValueError: for an unknown head, weights that lack a part of the encoder, or an architecture that has no such
+    Raises: ValueError: for an unknown head, weights that lack part of the encoder, or an architecture that has no such
         setting.
     """
     if head not in HEADS:

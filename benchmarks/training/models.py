@@ -17,6 +17,7 @@ from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
+_POOLED = "pooled_classifier.safetensors"  # of smart_repro.heads
 _LFS = b"version https://git-lfs"
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.codes", "tokenizer.*.json")
 _READ_BYTES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # they need no vocabulary
@@ -91,8 +92,10 @@ def resolve(name: str) -> ModelFiles:
         if not (folder / "config.json").is_file():
             if (folder / "adapter_config.json").is_file():
                 raise UsageError(_adapter(name))
+            inner = sorted(path.parent.name for path in folder.glob("*/config.json"))
+            where = f" (its folder {inner[-1]} has one)" if inner else ""
             raise UsageError(
-                f"--model {name}: the folder has no config.json; give a folder saved with save_pretrained()"
+                f"--model {name}: the folder has no config.json{where}; give a folder saved with save_pretrained()"
             )
         return ModelFiles(name, folder)
     if folder.is_absolute() or name.startswith((".", "~")):
@@ -184,6 +187,11 @@ def _check_weight_files(folder: Path, name: str) -> None:
     from safetensors import SafetensorError, safe_open
 
     files = weight_files(folder, name)
+    if [file.name for file in files] == [_POOLED]:
+        raise UsageError(
+            f"--model {name}: {folder} holds a PooledClassifier, which only its own from_pretrained reads: save its "
+            "encoder alone, with PooledClassifier.from_pretrained(folder).encoder.save_pretrained(another_folder)"
+        )
     for file in files:
         try:
             with safe_open(file, framework="pt"):

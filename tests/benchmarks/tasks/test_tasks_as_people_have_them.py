@@ -207,6 +207,13 @@ def test_one_class_and_few_dev_items_are_warned_of(tmp_path):
     assert {few, one} <= set(experiment.notes)
 
 
+def test_rows_without_a_text_are_counted(tmp_path):
+    put(tmp_path, "RTE/train.tsv", RTE.replace("\tB\t", "\t \t"))
+    assert "1 row with an empty text" in load(tmp_path, "rte").notes
+    put(tmp_path, "RTE/train.tsv", RTE)
+    assert not any("empty text" in note for note in load(tmp_path, "rte").notes)
+
+
 # ---- a set's own original release
 
 

@@ -12,6 +12,7 @@ from transformers import AutoModel
 import benchmarks
 from benchmarks.errors import UsageError
 from benchmarks.training import models
+from smart_repro.heads import PooledClassifier
 from smart_repro.models import load
 
 TINY = Path(benchmarks.__file__).parent / "tiny"
@@ -110,3 +111,16 @@ def test_a_configuration_of_other_weights_is_refused_before_anything_starts_at_r
     with pytest.raises(ValueError, match=r"lack \d+ of the encoder's \d+ parameters, or have them in another shape"):
         load(folder, num_labels=2)
     load(folder, num_labels=2, random_weights=True)
+
+
+def test_the_inner_folder_with_the_configuration_is_named(folder: Path) -> None:
+    (folder / "0_Transformer").mkdir()
+    (folder / "config.json").rename(folder / "0_Transformer" / "config.json")
+    assert "its folder 0_Transformer has one" in refusal(folder)
+
+
+def test_a_pooled_classifier_is_refused_with_the_way_to_its_encoder(folder: Path, tmp_path: Path) -> None:
+    load(folder, num_labels=2, head="mean").save_pretrained(tmp_path / "pooled")
+    assert "encoder.save_pretrained" in refusal(tmp_path / "pooled")
+    PooledClassifier.from_pretrained(tmp_path / "pooled").encoder.save_pretrained(folder)
+    models.check(str(folder))
