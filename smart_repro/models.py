@@ -94,19 +94,7 @@ def load(
         _set_dropout(config, _HEAD_DROPOUT_FIELDS, head_dropout, "head dropout")
     factory = AutoModel if head in POOLINGS else AutoModelForSequenceClassification
     with seeded(seed, torch.device("cpu")):
-        if random_weights:
-            model = factory.from_config(config)
-        else:
-            model, report = factory.from_pretrained(
-                name,
-                config=config,
-                revision=revision,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-            _check_loaded(model, report, name)
+        model = factory.from_config(config) if random_weights else _pretrained(factory, config, name, revision)
         if head == "new" and not random_weights:
             _copy_head(factory.from_config(config), model)
         if head in POOLINGS:
@@ -114,6 +102,20 @@ def load(
     if class_order is not None and head == "pooler" and not random_weights:
         _reorder_classes(model, class_order)
     return model.float()
+
+
+def _pretrained(factory: Any, config: Any, name: str | Path, revision: str | None) -> Any:
+    model, report = factory.from_pretrained(
+        name,
+        config=config,
+        revision=revision,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # a head of another task's
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    _check_loaded(model, report, name)
+    return model
 
 
 def _check_loaded(model: Any, report: Mapping[str, Any], name: str | Path) -> None:
