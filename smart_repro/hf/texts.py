@@ -7,13 +7,15 @@ a GPU after the fact; unknown words and swapped classes end in a score that is m
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from smart_repro import models
+from smart_repro.hf.updates import IGNORED
 
 NOTED = 0.01  # share of unknown word pieces in the first update from which a warning is given
 
@@ -69,6 +71,38 @@ class Reader:
             )
 
 
+def refuse_empty(dataset: Any, args: Any) -> None:
+    """Raises: ValueError: for a training set without rows, or without one whole batch where only those are taken."""
+    try:
+        rows = len(dataset)
+    except TypeError:  # a stream
+        return
+    if not rows:
+        raise ValueError("the training set is empty: look at the filter or the file it comes from")
+    if args.dataloader_drop_last and rows < args.train_batch_size:
+        raise ValueError(
+            f"the training set has {rows} rows, fewer than one batch of {args.train_batch_size}, and "
+            "dataloader_drop_last=True drops it: set it to False, or use a smaller batch"
+        )
+
+
+@contextmanager
+def explained_labels() -> Iterator[None]:
+    """Say what is wrong where a collator cannot make numbers of the labels; it asks for truncation instead.
+
+    Raises: ValueError: for labels that are texts, or missing in some rows.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "Unable to create tensor" not in str(error) or "`labels`" not in str(error):
+            raise
+        raise ValueError(
+            "the column labels holds something else than numbers (class names, or None in some row): give classes as "
+            f"whole numbers from 0, targets as floats, and {IGNORED} to a row without a label"
+        ) from error
+
+
 def warn_of_classes(model: nn.Module, dataset: Any) -> None:
     """Warn if the data set and the model name their classes differently; neither has to name them."""
     config = getattr(models.inside_adapters(model), "config", None)
@@ -107,4 +141,4 @@ def _word_count(model: nn.Module) -> int | None:
     return words.num_embeddings if isinstance(words, nn.Embedding) else None
 
 
-__all__ = ["Reader", "warn_of_classes"]
+__all__ = ["Reader", "explained_labels", "refuse_empty", "warn_of_classes"]

@@ -105,7 +105,8 @@ class MethodTrainer(Trainer):
         Raises: ValueError: if no row of the update is labelled, a label is none of the model's classes, or a text has a
             token or a length that the model has no embedding for.
         """
-        batches = super().get_batch_samples(epoch_iterator, num_batches, device)[0]
+        with texts.explained_labels():
+            batches = super().get_batch_samples(epoch_iterator, num_batches, device)[0]
         self._check_readable(batches)
         if self._reader is not None and not self.state.global_step:
             self._reader.warn_of_unknown(batches)
@@ -264,6 +265,7 @@ class MethodTrainer(Trainer):
     # -- replays -------------------------------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
         """The Trainer's loader; a method with replays gets every update's batches that often in a row."""
+        texts.refuse_empty(self.train_dataset, self.args)
         loader = super().get_train_dataloader()
         if self.method.replays == 1:
             return loader

@@ -12,8 +12,9 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from torch import Tensor, nn
-from transformers import TrainingArguments
+from transformers import AutoTokenizer, DataCollatorWithPadding, TrainingArguments
 
+import benchmarks
 from smart_repro.hf import MethodTrainer
 from smart_repro.hf.texts import warn_of_classes
 
@@ -90,3 +91,24 @@ def test_classes_by_other_names(in_model: Any, in_data: Any, warned: bool, tiny:
         warnings.simplefilter("always")
         warn_of_classes(model, data)
     assert any("the data set's classes are entailment, neutral" in str(one.message) for one in seen) == warned
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"] * 4, [0, 1, None, 1] * 2])
+def test_labels_that_are_no_numbers_are_named(labels: list[Any], tiny: Tiny, tmp_path: Path) -> None:
+    """As the tokenizer's own collator fails on them: it asks for truncation and padding."""
+    tokenizer = AutoTokenizer.from_pretrained(Path(benchmarks.__file__).parent / "tiny")
+    data = Dataset.from_list([{**row, "labels": label} for row, label in zip(rows(), labels, strict=True)])
+    made = trainer(tmp_path, tiny(), data, tokenizer)
+    made.data_collator = DataCollatorWithPadding(tokenizer)
+    with pytest.raises(ValueError, match="the column labels holds something else than numbers"):
+        made.train()
+
+
+@pytest.mark.parametrize(
+    ("count", "advice"), [(0, "the training set is empty"), (4, "4 rows, fewer than one batch of 8")]
+)
+def test_a_training_set_without_a_batch_is_refused(count: int, advice: str, tiny: Tiny, tmp_path: Path) -> None:
+    args = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none", dataloader_drop_last=True)
+    data = Dataset.from_list(rows()).select(range(count))
+    with pytest.raises(ValueError, match=advice):
+        MethodTrainer(tiny(), args, train_dataset=data, data_collator=stack, method="vanilla").train()
