@@ -206,7 +206,12 @@ class MethodTrainer(Trainer):
                     f"optim={self.args.optim} makes its own parameter groups, and so does method {self.method.name!r}: "
                     "use an ordinary optimiser such as adamw_torch"
                 )
-            self.optimizer = kind([group for group in self._groups() if group["params"]], **options)
+            groups = [group for group in self._groups() if group["params"]]
+            if not groups:
+                raise ValueError(
+                    "no parameter of the model is left to train: set requires_grad on some, at least on its head's"
+                )
+            self.optimizer = kind(groups, **options)
         return self.optimizer
 
     @staticmethod

@@ -112,3 +112,9 @@ def test_a_training_set_without_a_batch_is_refused(count: int, advice: str, tiny
     data = Dataset.from_list(rows()).select(range(count))
     with pytest.raises(ValueError, match=advice):
         MethodTrainer(tiny(), args, train_dataset=data, data_collator=stack, method="vanilla").train()
+
+
+def test_a_model_without_a_trainable_parameter_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    model = tiny().requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter of the model is left to train"):
+        trainer(tmp_path, model, rows()).train()
