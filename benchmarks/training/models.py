@@ -135,10 +135,18 @@ def kept_tokens(name: str, max_length: int) -> int:
 
 
 def tokenizer(name: str) -> Any:
-    """The tokenizer that belongs to a model; code that comes with it is never run."""
+    """Return the tokenizer that belongs to a model; code that comes with it is never run.
+
+    Some models with one kind of text only (RoBERTa's architecture) come with BERT's tokenizer, which marks the second
+    text of a pair by another kind: they get no such marks.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(resolve(name).folder, trust_remote_code=False)
+    folder = resolve(name).folder
+    pieces = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if json.loads((folder / "config.json").read_text(encoding="utf-8")).get("type_vocab_size") == 1:
+        pieces.model_input_names = [each for each in pieces.model_input_names if each != "token_type_ids"]
+    return pieces
 
 
 @lru_cache

@@ -31,6 +31,8 @@ class Reader:
     def __init__(self, model: nn.Module, tokenizer: Any = None) -> None:
         self.words = _word_count(model)
         self.positions = models.position_count(model)
+        kinds = getattr(getattr(models.inside_adapters(model), "config", None), "type_vocab_size", None)
+        self.kinds = kinds if isinstance(kinds, int) and kinds > 0 else None
         self.unknown = getattr(tokenizer, "unk_token_id", None)
 
     def check(self, batches: Sequence[Mapping[str, Any]]) -> None:
@@ -42,6 +44,7 @@ class Reader:
                 f"a text of {width} tokens, but the model has positions for {self.positions}: tokenise with "
                 f"truncation=True, max_length={self.positions}"
             )
+        self._check_kinds(batches)
         if self.words is None or not texts:
             return
         ends = torch.stack([end for ids in texts for end in (ids.amin(), ids.amax())])
@@ -51,6 +54,17 @@ class Reader:
                 f"the texts have tokens from {lowest} to {highest}, but the model has {self.words} word embeddings: "
                 "use the tokenizer it was trained with, or, after adding tokens, call "
                 "model.resize_token_embeddings(len(tokenizer))"
+            )
+
+    def _check_kinds(self, batches: Sequence[Mapping[str, Any]]) -> None:
+        marks = [ids for batch in batches if isinstance(ids := batch.get("token_type_ids"), Tensor) and ids.numel()]
+        if self.kinds is None or not marks:
+            return
+        highest = int(torch.stack([ids.amax() for ids in marks]).amax())
+        if highest >= self.kinds:
+            raise ValueError(
+                f"token_type_ids go up to {highest}, but the model knows {self.kinds} kind{'s' * (self.kinds > 1)} of "
+                "text: tokenise with return_token_type_ids=False, or use the tokenizer the model was trained with"
             )
 
     def warn_of_unknown(self, batches: Sequence[Mapping[str, Any]]) -> None:

@@ -272,3 +272,17 @@ def test_a_decoder_that_does_not_know_its_padding_token_is_told(glue: Path, litt
 def test_two_padding_tokens_are_warned_of(little_bert: Path, tmp_path: Path) -> None:
     folder = classifier(tmp_path / "model", little_bert, (0, 1), ("entailment", "not_entailment"), pad_token_id=4)
     assert "pads with token 0, its config.json says 4" in fit.model_notes(spec(folder, task="rte"))[0]
+
+
+# ---- pairs
+
+
+def test_a_model_of_one_kind_of_text_with_berts_tokenizer_reads_pairs(
+    glue: Path, little_bert: Path, tmp_path: Path
+) -> None:
+    folder = classifier(tmp_path / "model", little_bert, (0, 1), None, type_vocab_size=1)
+    run = spec(folder, task="rte")
+    assert "token_type_ids" not in prepare(run, Source("local", glue)).train.batch(np.arange(2))
+    assert "token_type_ids" in prepare(replace(run, model=str(little_bert)), Source("local", glue)).train.columns
+    outcome = execute(make_job(run, Source("local", glue)), Store(tmp_path / "results"))
+    assert outcome.state == "done", outcome.message

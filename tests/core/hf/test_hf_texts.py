@@ -43,6 +43,7 @@ def trainer(folder: Path, model: nn.Module, data: Any, tokenizer: Any = None) ->
     [
         (rows(token=60), "tokens from 2 to 60, but the model has 60 word embeddings.*resize_token_embeddings"),
         (rows(token=-1), "tokens from -1 to 3"),
+        ([{**row, "token_type_ids": [0, 1, 1, 1, 2, 2]} for row in rows()], "go up to 2, but the model knows 2 kinds"),
         (rows(length=33), "33 tokens, but the model has positions for 32.*max_length=32"),
     ],
 )
