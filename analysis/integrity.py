@@ -103,11 +103,13 @@ def _changed(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _extra(stored: Mapping[str, Any]) -> dict[str, str]:
-    """What only some runs depend on: the keys of their parents, or the versions of the tasks trained with theirs."""
+    """What only some runs depend on: parents' keys, versions of the tasks trained with theirs, reordered classes."""
+    orders = stored["fingerprints"].get("class_orders")
+    reordered = {"class_orders": orders} if orders else {}
     if stored["fingerprints"].get("parents"):
-        return {"parents": ",".join(stored["fingerprints"]["parents"])}
+        return {"parents": ",".join(stored["fingerprints"]["parents"]), **reordered}
     versions = [f"{name}={stored['with_tasks'][name]['version']}" for name in stored["spec"].get("with_tasks") or ()]
-    return {"task_versions": ",".join(versions)} if versions else {}
+    return {**({"task_versions": ",".join(versions)} if versions else {}), **reordered}
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> Iterator[str]:

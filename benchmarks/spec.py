@@ -92,7 +92,7 @@ class RunSpec:
     with_tasks: tuple[str, ...] = ()  # trained together with ``task``, each with a head of its own (MT-DNN)
     # model
     model: str = "tiny"
-    head: str = "pooler"  # pooler / cls / mean
+    head: str = "pooler"  # pooler / new / cls / mean
     layers: int | None = None  # keep the first so many encoder layers
     random_weights: bool = False  # the shape without the pre-training
     dropout: float | None = None  # of the encoder; None: the model's own

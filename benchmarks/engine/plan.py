@@ -14,7 +14,7 @@ from benchmarks.spec import RunSpec
 from benchmarks.store.store import RunState, Store
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
-from benchmarks.training import models
+from benchmarks.training import fit, models
 from benchmarks.training.cost import cost, smoothness_cost
 from benchmarks.training.execute import train_config
 from benchmarks.training.job import Identities, Job, make_job
@@ -88,8 +88,14 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
     jobs: dict[str, Job] = {}
     cells: dict[tuple[str, str, int], str] = {}
     titles: dict[str, str] = {}
+    notes: dict[str, None] = dict.fromkeys(experiment.notes)
+    seen: set[tuple[Any, ...]] = set()
     for row, task, seed, spec in experiment.specs():
         models.check(spec.model)
+        reading = (spec.model, spec.tasks, spec.max_length, spec.head, spec.random_weights, spec.combine)
+        if reading not in seen:
+            seen.add(reading)
+            notes |= dict.fromkeys((*fit.check_texts(spec, source), *fit.model_notes(spec)))
         job = make_job(_finished(_resolved(spec, store, known), done, known), source, known)
         jobs.setdefault(job.key, job)
         cells[row, task, seed] = job.key
@@ -97,7 +103,7 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
     jobs, weights = _with_parents(jobs, source, store, known)
     sizes = _Sizes(known)
     return Plan(
-        experiment,
+        replace(experiment, notes=tuple(notes)),
         jobs,
         cells,
         {key: titles.get(key) or f"{job.spec.title} (parent)" for key, job in jobs.items()},

@@ -9,6 +9,7 @@ from benchmarks.tasks.base import Classification, Head, Hub, Layout, Regression,
 from benchmarks.tasks.readers.jsonl import Jsonl
 from benchmarks.tasks.readers.msr import MsrParaphrase
 from benchmarks.tasks.readers.parquet import Parquet
+from benchmarks.tasks.readers.releases import COLA_COLUMNS, STS_COLUMNS, ColaRelease, StsRelease
 from benchmarks.tasks.readers.tsv import Tsv
 from benchmarks.tasks.registry import register
 
@@ -63,10 +64,14 @@ glue_task(
         Tsv(
             FILES,
             text=("sentence",),
-            headerless=dict.fromkeys(("train", "dev"), ("source", "label", "mark", "sentence")),
+            headerless=dict.fromkeys(("train", "dev"), COLA_COLUMNS),
+        ),
+        ColaRelease(
+            {"train": "raw/in_domain_train.tsv", "dev": "raw/in_domain_dev.tsv"},
+            headerless=dict.fromkeys(("train", "dev"), COLA_COLUMNS),
         ),
     ),
-    folders=("CoLA",),
+    folders=("CoLA", "cola_public", "cola_public_1.1"),
     licence="none stated; the texts are excerpts of published works, their use is expected to be fair use",
 )
 
@@ -120,8 +125,14 @@ glue_task(
     text=PAIR,
     metrics=("pearson", "spearman"),
     sizes=(5_749, 1_500, 1_379),
-    files=(Tsv(FILES, label="score"),),
-    folders=("STS-B", "stsb"),
+    files=(
+        Tsv(FILES, label="score"),
+        StsRelease(
+            {split: f"sts-{split}.csv" for split in FILES},
+            headerless=dict.fromkeys(FILES, STS_COLUMNS),
+        ),
+    ),
+    folders=("STS-B", "stsb", "stsbenchmark"),
     licence="scores CC BY-SA 4.0; the texts as their source corpora say",
 )
 

@@ -88,9 +88,18 @@ def _missing_message(task: Task, split: str, data_dir: Path, folders: list[Path]
 def _files_there(folders: list[Path]) -> str:
     """The files in the folders looked at, archives with what to do about them."""
     files = [path for folder in dict.fromkeys(folders) for path in entries(folder) if path.is_file()]
-    names = [f"{path.name} (an archive: unpack it)" if _is_archive(path) else path.name for path in files[:LISTED]]
+    names = [f"{path.name}{_remedy(path)}" for path in files[:LISTED]]
     more = f" and {len(files) - LISTED} others" if len(files) > LISTED else ""
     return printable(", ".join(names), 600) + more if names else "none"
+
+
+def _remedy(path: Path) -> str:
+    """What to do with a file that cannot be read as it is."""
+    if _is_archive(path):
+        return " (an archive: unpack it)"
+    if path.suffix.lower() == ".arrow" or path.name == "dataset_dict.json":
+        return " (written by save_to_disk: write each split with to_parquet() instead)"
+    return ""
 
 
 def _is_archive(path: Path) -> bool:

@@ -18,7 +18,18 @@ SAME_ROW = "identical in another file"
 NO_GOLD = "no gold label"
 NO_MAJORITY = "no majority among five annotators"
 GOLD_MISMATCH = 0.01  # part of the voted rows whose gold label may differ from the majority before the file is refused
-HIDDEN = ("", "-", "-1", "-1.0", "-1.000", "hidden")  # how test files write a label that is kept back
+HIDDEN = (
+    "",
+    "-",
+    "-1",
+    "-1.0",
+    "-1.000",
+    "hidden",
+    "nan",
+    "NaN",
+    "None",
+    "null",
+)  # how test files write a label that is kept back
 CLASS_CHECK = 200  # a split of this many rows in which some class never occurs is taken for another task's
 
 

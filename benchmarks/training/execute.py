@@ -20,7 +20,7 @@ from benchmarks.store.files import files_in, sync, write_durably, write_json
 from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task
-from benchmarks.training import instruments, models, parents
+from benchmarks.training import fit, instruments, models, parents
 from benchmarks.training.environment import environment, peak_memory
 from benchmarks.training.job import Identities, Job, Outcome
 from benchmarks.training.parents import NotReproducedError
@@ -225,9 +225,21 @@ def new_model(run: RunSpec) -> torch.nn.Module:
         "random_weights": run.random_weights,
         "seed": run.seeds()["seed_init"],
     }
+    orders = fit.class_orders(run)
     if run.with_tasks:
-        return load_multitask(folder, outputs, head_dropouts=dict(run.head_dropouts), **options)
-    return load(folder, num_labels=outputs[run.task], **options)
+        rates = dict(run.head_dropouts)
+        model: torch.nn.Module = load_multitask(folder, outputs, head_dropouts=rates, class_orders=orders, **options)
+    else:
+        model = load(folder, num_labels=outputs[run.task], class_order=orders.get(run.task), **options)
+    _set_padding(model, run.model)
+    return model
+
+
+def _set_padding(model: torch.nn.Module, name: str) -> None:
+    """Tell a model that does not know its padding token (GPT-2's head looks for the last token before it)."""
+    for config in {id(c): c for module in model.modules() if (c := getattr(module, "config", None))}.values():
+        if getattr(config, "pad_token_id", 0) is None:
+            config.pad_token_id = models.tokenizer(name).pad_token_id
 
 
 def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, float]:
@@ -253,6 +265,8 @@ def train_config(run: RunSpec) -> TrainConfig:
 
 def _describe(job: Job, data: Prepared) -> dict[str, Any]:
     run, files = job.spec, models.resolve(job.spec.model)
+    orders = fit.written(fit.class_orders(run))
+    notes = fit.run_notes(run)
     method = METHODS[run.method]
     config = build(run.method, **dict(run.options)).config
     found = Identities(job.source).of(run)
@@ -265,7 +279,12 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
         "identity": identity,
         "numerics": found.numerics,
         "spec": {**run.to_json(), "method_config": asdict(config)},
-        "fingerprints": {"data": dict(found.data), "weights": found.weights, "parents": list(job.parents)},
+        "fingerprints": {
+            "data": dict(found.data),
+            "weights": found.weights,
+            "parents": list(job.parents),
+            **({"class_orders": orders} if orders else {}),
+        },
         "task": _facts(TASKS[run.task]),
         **({"with_tasks": {name: _facts(TASKS[name]) for name in run.with_tasks}} if run.with_tasks else {}),
         "data": {
@@ -273,7 +292,12 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
             "notes": data.notes,
             "rows": {"train": len(data.train), **{each.name: len(each.rows) for each in data.evaluated}},
         },
-        "model": {"name": files.name, "contaminated": files.contaminated, "revision": files.revision},
+        "model": {
+            "name": files.name,
+            "contaminated": files.contaminated,
+            "revision": files.revision,
+            **({"notes": notes} if notes else {}),
+        },
         "method": {"paper": method.paper, "version": method.version, "cost": method.cost(config)},
     }
 

@@ -11,7 +11,7 @@ from benchmarks import spec
 from benchmarks.spec import Identity, RunSpec
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
-from benchmarks.training import models
+from benchmarks.training import fit, models
 from benchmarks.training.prepared import places, split_of
 from smart_repro.methods import METHODS
 from smart_repro.numerics import NUMERICS
@@ -87,21 +87,26 @@ class Identities:
 
     def of(self, run: RunSpec) -> Identity:
         """Reads the data and hashes the weights where that was not yet done."""
-        on = (run.tasks, run.predict, run.model, run.method)
+        on = (run.tasks, run.predict, run.model, run.method, run.head, run.random_weights, run.combine)
         if on not in self._found:
             predicted = {(task, split) for task, split in places(run) if split not in ("holdout", "tuning")}
             read = predicted | {(task, "train") for task in run.tasks}
             others = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
+            orders = fit.written(fit.class_orders(run))
             self._found[on] = Identity(
                 data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
                 weights=models.resolve(run.model).weights,
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
-                extra={"task_versions": others} if others else {},
+                extra={
+                    **({"task_versions": others} if others else {}),
+                    **({"class_orders": orders} if orders else {}),
+                },
                 numerics=self.numerics,
             )
         if run.needed:
-            return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed))})
+            orders = {name: text for name, text in self._found[on].extra.items() if name == "class_orders"}
+            return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed)), **orders})
         return self._found[on]
 
     def key(self, run: RunSpec) -> str:

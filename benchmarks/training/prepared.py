@@ -86,10 +86,10 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
     wholes = {task: split_of(task, "train", source) for task in run.tasks}
     numbers = {(task, name): rows for task in run.tasks for name, rows in _cut(wholes[task], run).items()}
     own = {(task, name): wholes[task].take(chosen) for (task, name), chosen in numbers.items()}
-    tokenizer = models.tokenizer(run.model)
+    tokenizer, length = models.tokenizer(run.model), models.kept_tokens(run.model, run.max_length)
 
     def encoded(place: tuple[str, str], split: Split) -> Encoded:
-        return encode_split(tokenizer, split, run.max_length, numbers.get(place))
+        return encode_split(tokenizer, split, length, numbers.get(place))
 
     found = {place: own[place] if place in own else split_of(*place, source) for place in places(run)}
     evaluated = [

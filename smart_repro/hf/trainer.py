@@ -33,7 +33,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from smart_repro import models
 from smart_repro.heads import MultiTask
-from smart_repro.hf import refusals, updates
+from smart_repro.hf import refusals, texts, updates
 from smart_repro.hf.checkpoints import STUDENT, read_state, write_state
 from smart_repro.hf.replays import passes_over_data, presented, whole_groups
 from smart_repro.methods import Loss, Method
@@ -75,6 +75,7 @@ class MethodTrainer(Trainer):
         self._prepared: Any = None  # the model that the method is set up for
         self._best_loaded = False
         self._update: updates.Update | None = None
+        self._reader: texts.Reader | None = None
         self._scalars = Scalars(self.accelerator, self.method)
         self._unlogged: list[Row] = []
         self._overridden: set[str] = set()
@@ -104,9 +105,14 @@ class MethodTrainer(Trainer):
     ) -> tuple[list[Any], Tensor]:
         """Return the micro-batches of an update and its number of labelled rows, as the Trainer counts it.
 
-        Raises: ValueError: if no row of the update is labelled, or a label is none of the model's classes.
+        Raises: ValueError: if no row of the update is labelled, a label is none of the model's classes, or a text has a
+            token or a length that the model has no embedding for.
         """
-        batches = super().get_batch_samples(epoch_iterator, num_batches, device)[0]
+        with texts.explained_labels():
+            batches = super().get_batch_samples(epoch_iterator, num_batches, device)[0]
+        self._check_readable(batches)
+        if self._reader is not None and not self.state.global_step:
+            self._reader.warn_of_unknown(batches)
         counts = updates.count_rows(batches, self._classes())
         counts += [0] * (num_batches - len(counts))
         everywhere = [counts]
@@ -151,6 +157,11 @@ class MethodTrainer(Trainer):
         self._empty_cache()
         return loss.total.detach() * scale
 
+    def _check_readable(self, batches: list[Any]) -> None:
+        if self._reader is None:
+            self._reader = texts.Reader(self.model, self.processing_class)
+        self._reader.check(batches)
+
     def _plain_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any) -> Tensor:
         """Run the Trainer's own step, for plain fine-tuning with a user-defined loss."""
         model_inputs = models.inputs(model, inputs) | {
@@ -175,6 +186,8 @@ class MethodTrainer(Trainer):
     def _prepare_for_training(self, max_steps: int, train_dataloader: DataLoader, resume_from_checkpoint: Any) -> Any:
         """Set the method up anew at the start of every run, restore its state when resuming, then the Trainer's own."""
         self._refuse()
+        self._reader = None  # the model may be another one, or have been given more words
+        texts.warn_of_classes(self.model, self.train_dataset)
         self._set_up(max_steps)
         if resume_from_checkpoint is not None:
             self._restore(Path(resume_from_checkpoint))
@@ -200,7 +213,12 @@ class MethodTrainer(Trainer):
                     f"optim={self.args.optim} makes its own parameter groups, and so does method {self.method.name!r}: "
                     "use an ordinary optimiser such as adamw_torch"
                 )
-            self.optimizer = kind([group for group in self._groups() if group["params"]], **options)
+            groups = [group for group in self._groups() if group["params"]]
+            if not groups:
+                raise ValueError(
+                    "no parameter of the model is left to train: set requires_grad on some, at least on its head's"
+                )
+            self.optimizer = kind(groups, **options)
         return self.optimizer
 
     @staticmethod
@@ -259,6 +277,7 @@ class MethodTrainer(Trainer):
     # -- replays -------------------------------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
         """The Trainer's loader; a method with replays gets every update's batches that often in a row."""
+        texts.refuse_empty(self.train_dataset, self.args)
         loader = super().get_train_dataloader()
         if self.method.replays == 1:
             return loader
@@ -311,11 +330,13 @@ class MethodTrainer(Trainer):
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The Trainer's, without the columns that are not the model's."""
+        self._check_readable([inputs])
         known = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
         return super().prediction_step(model, known, *args, **kwargs)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """The Trainer's, on :attr:`eval_model`."""
+        self._reader = None
         with self._as_evaluated():
             return super().evaluation_loop(*args, **kwargs)
 
