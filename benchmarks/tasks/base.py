@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from analysis.schema import SPLITS
+from smart_repro.hnn.mention import Mention
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,8 @@ class Task:
         parts: for a task put together from others: split -> their names.
         train_with: the task whose runs evaluate this one; it has no training data of its own.
         generate: for generated tasks: ``generate(split) -> Split``; needs neither a folder nor a network.
+        mention: how a row's texts become a pronoun with candidates; None where a task has none.
+        not_after: task -> why a run that was trained on it is never scored on this one.
         version: raised whenever the same files would give other examples.
         max_length: word pieces a pair is cut to, unless the spec says otherwise.
         paper: where the papers use it.
@@ -214,6 +217,8 @@ class Task:
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     train_with: str | None = None
     generate: Callable[[str], Split] | None = None
+    mention: Callable[..., Mention | None] | None = None
+    not_after: dict[str, str] = field(default_factory=dict)
     version: int = 1
     max_length: int = 128
     paper: str = ""

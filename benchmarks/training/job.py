@@ -87,14 +87,14 @@ class Identities:
 
     def of(self, run: RunSpec) -> Identity:
         """Reads the data and hashes the weights where that was not yet done."""
-        on = (run.tasks, run.predict, run.model, run.method)
+        on = (run.tasks, run.predict, run.model, run.method, run.head)
         if on not in self._found:
             predicted = {(task, split) for task, split in places(run) if split not in ("holdout", "tuning")}
             read = predicted | {(task, "train") for task in run.tasks}
             others = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
             self._found[on] = Identity(
                 data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
-                weights=models.resolve(run.model).weights,
+                weights=models.resolve(run.model).weights_for(run.head),
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
                 extra={"task_versions": others} if others else {},

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
+from smart_repro.hnn.options import FILE, HNN_HEADS, SUBFOLDER
 from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -43,6 +44,13 @@ class ModelFiles:
     def weights(self) -> str:
         """sha256 of the weights, files in name order."""
         return _sha256_of(tuple(_weight_files(self.folder, self.name)))
+
+    def weights_for(self, head: str) -> str:
+        """Return the sha256 of all the weights that a head starts from: HNN's also of a language-model head apart."""
+        apart = self.folder / SUBFOLDER / FILE
+        if head not in HNN_HEADS or not apart.is_file():
+            return self.weights
+        return _sha256_of((*_weight_files(self.folder, self.name), apart))
 
 
 MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-repro list models")
