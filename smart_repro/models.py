@@ -79,8 +79,9 @@ def load(
     if head in HNN_HEADS:
         _check_hnn(num_labels, head, head_dropout)
         with seeded(seed, torch.device("cpu")):
-            parts = empty_encoder_with_head(config) if random_weights else load_encoder_with_head(name, config, revision)
-            return Hnn(*parts, PRESETS[head]).float()
+            if random_weights:
+                return Hnn(*empty_encoder_with_head(config), PRESETS[head]).float()
+            return Hnn(*load_encoder_with_head(name, config, revision), PRESETS[head]).float()
     if head == "pooler":
         _set_dropout(config, _HEAD_DROPOUT_FIELDS, head_dropout, "head dropout")
     factory = AutoModelForSequenceClassification if head == "pooler" else AutoModel

@@ -22,6 +22,7 @@ register(
         folders=("DPRD",),
         layouts=(Dprd({"train": "train_annotated.tsv", "test": "test_annotated.tsv"}),),
         mention=forms.choice,
+        has_twins=True,
         paper=_PAPER,
         licence="none stated (Rahman and Ng 2012); the annotated copy is MIT",
     )

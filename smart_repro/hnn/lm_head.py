@@ -87,7 +87,10 @@ def _own_weights(model: Any, missing: set[str]) -> dict[str, Tensor] | None:
             f"HNN needs the masked-language head of BERT or RoBERTa, {model.config.model_type} has one of another form"
         )
     weights = model.state_dict()
-    names = {part: next((n for end in ends if (n := f"{prefix}.{end}") in weights), "") for part, ends in _PARTS.items()}
+    names = {
+        part: next((f"{prefix}.{end}" for end in ends if f"{prefix}.{end}" in weights), "")
+        for part, ends in _PARTS.items()
+    }
     if set(names.values()) & missing or not all(names.values()):
         return None
     return {part: weights[name].clone() for part, name in names.items()}

@@ -227,7 +227,7 @@ class Passes:
         self._objectives: list[tuple[Tensor, Objective]] = []  # of the passes so far
 
     def objective(self, logits: Tensor) -> Objective | None:
-        """Return the loss that the model itself defines on a pass (HNN's output has a ``task_loss``); None: it has none.
+        """Return the loss that the model itself defines on a pass, as HNN's output does; None: it defines none.
 
         Args:
             logits: what that pass returned, itself: a model's objective reads more of the pass than its logits.

@@ -1,10 +1,10 @@
 """Which pronoun of a premise a Winograd hypothesis resolves, and to whom, found by aligning the two sentences.
 
-WNLI's hypotheses repeat the clause around a pronoun of the premise with a candidate in the pronoun's place: "... because
-it is too small." / "The suitcase is too small." The rule looks for the pronoun and the part of the hypothesis that
-stand for each other: what precedes that part must end like the text before the pronoun, what follows it must begin like
-the text after it. Words that differ in their ending alone (tucked / tucker) count as equal. What a hypothesis adds in
-front of the candidate is cut off where the rest is a phrase of the premise.
+WNLI's hypotheses repeat the clause around a pronoun of the premise with a candidate in the pronoun's place: "...
+because it is too small." / "The suitcase is too small." The rule looks for the pronoun and the part of the hypothesis
+that stand for each other: what precedes that part must end like the text before the pronoun, what follows it must begin
+like the text after it. Words that differ in their ending alone (tucked / tucker) count as equal. What a hypothesis adds
+in front of the candidate is cut off where the rest is a phrase of the premise.
 """
 
 from __future__ import annotations

@@ -39,9 +39,8 @@ def entailment(premise: str, hypothesis: str) -> Mention | None:
     if found is None:
         return None
     pronoun = premise[found.start : found.end]
-    return Mention(
-        premise[: found.start], pronoun, premise[found.end :], (rivals(premise, found.candidate, pronoun), (found.candidate,))
-    )
+    candidates = (rivals(premise, found.candidate, pronoun), (found.candidate,))
+    return Mention(premise[: found.start], pronoun, premise[found.end :], candidates)
 
 
 def rivals(premise: str, candidate: str, pronoun: str) -> tuple[str, ...]:

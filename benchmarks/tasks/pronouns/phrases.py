@@ -2,12 +2,13 @@
 
 The released code takes them from spaCy's noun chunks, once, and ships the result. Without a parser a phrase is a run of
 capitalised words, or a determiner and the words up to the next function word, mark or past participle; for a plural
-pronoun also two phrases joined by "and". Against the shipped annotation: see :mod:`benchmarks.tasks.pronouns.agreement`.
+pronoun also two phrases joined by "and". A test counts how often a rival is the right candidate of WNLI's annotation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from benchmarks.tasks.pronouns.words import DETERMINERS, FUNCTION_WORDS, PLURAL, Word, is_mark, words
 
@@ -24,7 +25,7 @@ def noun_phrases(sentence: str, pronoun: str = "") -> list[str]:
     text = words(sentence)
     spans = list(_spans(text, sentence))
     if pronoun.lower() in PLURAL:
-        spans += [(a, d) for (a, b), (c, d) in zip(spans, spans[1:], strict=False) if _joined(text, b, c)]
+        spans += [(a, d) for (a, b), (c, d) in pairwise(spans) if _joined(text, b, c)]
     phrases = [sentence[text[first].start : text[last - 1].end] for first, last in spans]
     return list({phrase.lower(): phrase for phrase in phrases}.values())
 

@@ -6,17 +6,21 @@ import re
 from typing import NamedTuple
 
 _WORD = re.compile(r"['’]s\b|(?:Mrs?|Ms|Dr)\.|\w+(?:-\w+)*|[^\w\s]")
-PRONOUNS = frozenset(
-    "he she it they him her them his hers its their theirs himself herself itself themselves".split()
-)
-PLURAL = frozenset("they them their theirs themselves".split())
-DETERMINERS = frozenset(
-    "the a an my your our his her its their this that these those some any no each every another both all".split()
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+PRONOUNS = _listed("he she it they him her them his hers its their theirs himself herself itself themselves")
+PLURAL = _listed("they them their theirs themselves")
+DETERMINERS = _listed(
+    "the a an my your our his her its their this that these those some any no each every another both all"
 )
 TITLES = frozenset(("mr.", "mrs.", "ms.", "dr."))
 BEFORE_NOUN = DETERMINERS | TITLES
 # Words that end a noun phrase, or begin a sentence without being part of one.
-FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = _listed(
     """and or but nor so yet for because since although though while when whenever after before until till unless if as
     than then once where wherever why how who whom whose which what that this these those there here of in on at by to
     from with without into onto over under above below between behind beside besides around about against through along
@@ -27,7 +31,7 @@ FUNCTION_WORDS = frozenset(
     both each every another such other more most much many few several now later soon yesterday today tomorrow
     got get gets came come comes went go goes said say says told tell tells made make makes took take takes gave give
     gives saw see sees knew know knows left put puts sat fell ran lay hit felt kept found thought bought brought
-    wanted asked tried didn couldn wasn wouldn doesn don isn weren hadn hasn t s d ll re ve m""".split()
+    wanted asked tried didn couldn wasn wouldn doesn don isn weren hadn hasn t s d ll re ve m"""
 )
 
 

@@ -18,7 +18,7 @@ CLASSES = ("first", "second")
 
 @dataclass(frozen=True)
 class Candidates(Tsv):
-    """A sentence's columns, and ``candidates`` with a comma between them; subclasses say how a sentence is put together.
+    """A sentence's columns, and ``candidates`` with a comma between them; subclasses put the sentence together.
 
     Attributes:
         limit: rows that are read; None: all.
@@ -102,6 +102,6 @@ class Wsc(Candidates):
     def _label(self, path: Path, row: Record, candidates: list[str]) -> str:
         if row.label not in ("0", "1"):
             raise DataError(
-                f"{path}, line {row.line}: selected must be 0 or 1, found {printable(repr(row.label), 20)}; mend the line"
+                f"{path}, line {row.line}: selected must be 0 or 1, found {printable(repr(row.label), 20)}; mend it"
             )
         return CLASSES[int(str(row.label))]
