@@ -145,7 +145,7 @@ class Hnn(nn.Module):
     def _language_model(self, states: Tensor, sequence: Tensor, target: Tensor, candidates: int) -> Tensor:
         rows, places = (target != NO_TARGET).nonzero(as_tuple=True)
         embeddings: Any = self.get_input_embeddings().weight
-        logits = self.lm_head(states[rows, places], embeddings).float()
+        logits = _wide(self.lm_head(states[rows, places], embeddings))
         owner = rows * candidates + sequence[rows, places] // 2
         scores = mean_log_probability(logits, target[rows, places], owner, len(states) * candidates)
         return scores.view(len(states), candidates)
@@ -156,8 +156,8 @@ class Hnn(nn.Module):
         pronoun = (inside & (role == PRONOUN).unsqueeze(1)).to(states.dtype) @ states
         candidate = attention_pool(self.query(context), states.unsqueeze(1), inside & (role == CANDIDATE).unsqueeze(1))
         if self.bilinear is not None:
-            return (self.bilinear(candidate) * pronoun).sum(-1).float()
-        return cosine(candidate.float(), pronoun.float())
+            return _wide((self.bilinear(candidate) * pronoun).sum(-1))
+        return cosine(_wide(candidate), _wide(pronoun))
 
     def _output(self, log_lm: Tensor, raw: Tensor, classes: Tensor, present: Tensor) -> HnnOutput:
         similarity = similarity_score(raw, self.options.similarity)
@@ -165,6 +165,11 @@ class Hnn(nn.Module):
         tables = (best_of_class(each, classes, present) for each in (log_lm, raw, similarity, mean))
         log_lm, raw, similarity, mean = tables
         return HnnOutput(self.options.rank.gamma * mean, log_lm, raw, similarity, mean, self.options)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Return float32 or wider: log-probabilities lose their digits in bf16."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def best_of_class(scores: Tensor, classes: Tensor, present: Tensor) -> Tensor:
