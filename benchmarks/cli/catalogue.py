@@ -187,6 +187,8 @@ def _task_content(task: Task) -> dict[str, Any]:
         "hub's splits": dict(task.hub.splits) if task.hub else {},
         "best reachable on dev": {metric: round(value, 4) for metric, value in task.ceiling.items()},
         "word pieces at most": task.max_length,
+        "pronoun and candidates": "for head hnn" if task.mention else "",
+        "never after training on": dict(task.not_after),
         "version": task.version,
         "in the papers": task.paper,
         "licence": task.licence,
@@ -244,6 +246,7 @@ def _model_card(name: str) -> tuple[str, Any]:
         "sha256": files.weights,
         "head": files.head,
         "saw before": files.contaminated,
+        "masked-language head": files.lm_head,
     }
     return _text(f"Model {name}: {_summary(MODELS[name].__doc__)}", content), content
 

@@ -32,6 +32,7 @@ class ModelFiles:
         head: how a text becomes one vector unless the spec says otherwise.
         contaminated: what the weights saw before that a reader must know; empty if nothing is known.
         revision: commit of the hub it was read at.
+        lm_head: where head hnn takes its masked-language head from; empty: from the weights, if they have one.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelFiles:
     head: str = "pooler"
     contaminated: str = ""
     revision: str = ""
+    lm_head: str = ""
 
     @property
     def weights(self) -> str:
@@ -59,7 +61,8 @@ MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-re
 @MODELS.register("tiny")
 def tiny() -> ModelFiles:
     """2-layer BERT, pre-trained by this project on generated text (for the `demo-*` tasks)."""
-    return ModelFiles("tiny", Path(__file__).resolve().parents[1] / "tiny", head="mean")
+    folder = Path(__file__).resolve().parents[1] / "tiny"
+    return ModelFiles("tiny", folder, head="mean", lm_head=f"its own, in {SUBFOLDER}")
 
 
 @MODELS.register("minilm")
@@ -76,6 +79,7 @@ def minilm() -> ModelFiles:
         folder,
         head="mean",
         contaminated="MiniLM's own training has seen NLI pairs (SNLI, MultiNLI) and Quora question pairs",
+        lm_head="none: head hnn gets one tied to the word embeddings that starts as the identity",
     )
     if found.weights != MINILM_SHA256:
         raise UsageError(
