@@ -36,7 +36,6 @@ class LmHead(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(vocabulary))
         self.dense = nn.Linear(width, width, bias=activation is not None)
-        self.is_pretrained = activation is not None
         self.activation: Any = nn.Identity() if activation is None else ACT2FN[activation]
         self.norm = nn.Identity() if activation is None else nn.LayerNorm(width, eps=eps)
         if activation is None:

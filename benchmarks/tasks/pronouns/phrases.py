@@ -1,8 +1,9 @@
 """Noun phrases of a sentence, by rule: the rivals of the candidate that a Winograd hypothesis names.
 
 The authors of HNN publish lists of noun chunks for WNLI's train and test sets. Here, without a parser and for any
-sentence, a phrase is a run of capitalised words, or a determiner and the words up to the next function word, mark or past participle; for a plural
-pronoun also two phrases joined by "and". A test counts how often a rival is the right candidate of WNLI's annotation.
+sentence, a phrase is a run of capitalised words, or a determiner and the words up to the next function word, mark or
+past participle; for a plural pronoun also two phrases joined by "and". A test counts how often a rival is the right
+candidate of WNLI's annotation.
 """
 
 from __future__ import annotations

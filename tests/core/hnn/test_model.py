@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import BertForMaskedLM, BertTokenizer
 
 from smart_repro.encoding import Encoded
@@ -194,7 +194,7 @@ def test_every_parameter_gets_a_gradient(little: Little, examples: Encoded) -> N
 def test_a_model_without_a_language_model_head_gets_the_identity(folder: Path) -> None:
     model = load(folder, num_labels=2, head="hnn")
     assert isinstance(model, Hnn)
-    assert not model.lm_head.is_pretrained
+    assert isinstance(model.lm_head.norm, nn.Identity)
     states = torch.randn(3, 32)
     embeddings = model.get_input_embeddings().weight
     torch.testing.assert_close(model.lm_head(states, embeddings), states @ embeddings.t())
@@ -210,7 +210,7 @@ def test_a_masked_language_model_keeps_its_own_head(little: Little, words: BertT
     whole.save_pretrained(tmp_path)
     model = load(tmp_path, num_labels=2, head="hnn").eval()
     assert isinstance(model, Hnn)
-    assert model.lm_head.is_pretrained
+    assert isinstance(model.lm_head.norm, nn.LayerNorm)
     ids = torch.tensor([[2, 5, 6, 4, 3]])
     states = model.encoder(input_ids=ids).last_hidden_state[0]
     torch.testing.assert_close(model.lm_head(states, model.get_input_embeddings().weight), whole(ids).logits[0])
@@ -223,7 +223,7 @@ def test_a_head_that_lies_apart_is_read(folder: Path) -> None:
     save_file({name: value.contiguous() for name, value in head.state_dict().items()}, folder / SUBFOLDER / FILE)
     model = load(folder, num_labels=2, head="hnn-released")
     assert isinstance(model, Hnn)
-    assert model.lm_head.is_pretrained
+    assert isinstance(model.lm_head.norm, nn.LayerNorm)
     stored = load_file(folder / SUBFOLDER / FILE)
     assert all(torch.equal(value, stored[name]) for name, value in model.lm_head.state_dict().items())
 
