@@ -11,9 +11,9 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.methods import build
 from smart_repro.methods.base import Passes
-from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.models import HEADS, embedding_site, head_parameters, layer_groups, load
 from smart_repro.seeding import Streams
 
