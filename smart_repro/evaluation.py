@@ -24,7 +24,7 @@ def predict(
     precision: str = "fp32",
     observe: Callable[[np.ndarray, Any], None] | None = None,
 ) -> np.ndarray:
-    """Logits ``(n, outputs)`` in float32, in the order of ``data``, dropout off.
+    """Return logits ``(n, outputs)`` in float32, in the order of ``data``, without dropout.
 
     Batches hold about ``tokens`` tokens of similarly long texts, so that short texts are not padded to long ones.
 
