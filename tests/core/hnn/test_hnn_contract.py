@@ -75,3 +75,12 @@ def test_accumulating_two_halves_equals_one_batch(name: str, little: Little, exa
         models.append(model)
     for one, other in zip(*(model.parameters() for model in models), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("head", HNN_HEADS)
+def test_it_learns_twins_that_differ_in_a_word(head: str, little: Little, examples: Encoded) -> None:
+    """The first two sentences have the same candidates and other answers: nothing but the last words tells them."""
+    model = little(head, dropout=0.0)
+    config = TrainConfig(epochs=60, batch_size=4, learning_rate=3e-3, warmup=0.1)
+    train(model, build("vanilla"), examples, config, cpu=True)
+    assert predict(model, examples).argmax(1).tolist() == examples.labels.tolist()
