@@ -72,12 +72,12 @@ def test_a_candidate_without_room_is_refused(words: BertTokenizer) -> None:
 
 
 @pytest.mark.parametrize("head", HNN_HEADS)
+@torch.no_grad()
 def test_scores_equal_those_of_every_sequence_computed_alone(head: str, little: Little, examples: Encoded) -> None:
     """By hand: the encoder on single sequences, the definitions of both scores, the best of each class."""
     model = little(head).eval().double()
     batch = examples.batch(ROWS)
-    with torch.inference_mode():
-        output = model(**inputs(model, batch))
+    output = model(**inputs(model, batch))
     for row in range(4):
         by_class: dict[int, list[tuple[float, float]]] = {0: [], 1: []}
         found = sequences(batch, row)
@@ -94,7 +94,7 @@ def test_scores_equal_those_of_every_sequence_computed_alone(head: str, little: 
                 raw = torch.cosine_similarity(pooled, pronoun, dim=0)
             else:
                 raw = model.bilinear(pooled) @ pronoun
-            by_class[int(paired["candidate_class"][0])].append((float(chosen.mean()), float(raw.detach())))
+            by_class[int(paired["candidate_class"][0])].append((float(chosen.mean()), float(raw)))
         for number, scores in by_class.items():
             assert float(output.log_lm[row, number]) == pytest.approx(max(lm for lm, _ in scores), abs=1e-9)
             assert float(output.raw[row, number]) == pytest.approx(max(raw for _, raw in scores), abs=1e-9)
@@ -102,7 +102,6 @@ def test_scores_equal_those_of_every_sequence_computed_alone(head: str, little: 
     torch.testing.assert_close(output.logits, gamma * output.mean)
 
 
-@torch.no_grad()
 def _states(model: Hnn, sequence: dict[str, Tensor]) -> Tensor:
     ids, types = sequence["input_ids"].unsqueeze(0), sequence["token_type_ids"].unsqueeze(0)
     return model.encoder(input_ids=ids, token_type_ids=types).last_hidden_state[0]
