@@ -12,6 +12,7 @@ from analysis.integrity import key_of
 from analysis.run_fields import KEY_SCHEMA, SEEDS
 from benchmarks.errors import UsageError
 from benchmarks.spec_checks import field_problem
+from smart_repro.hnn.options import HNN_HEADS
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class RunSpec:
     with_tasks: tuple[str, ...] = ()  # trained together with ``task``, each with a head of its own (MT-DNN)
     # model
     model: str = "tiny"
-    head: str = "pooler"  # pooler / new / cls / mean
+    head: str = "pooler"  # pooler / new / cls / mean / hnn / hnn-released
     layers: int | None = None  # keep the first so many encoder layers
     random_weights: bool = False  # the shape without the pre-training
     dropout: float | None = None  # of the encoder; None: the model's own
@@ -267,6 +268,7 @@ _DEFAULTS = {f.name: f.default for f in fields(RunSpec) if f.name not in ("init_
 
 def _problem(spec: RunSpec) -> str | None:
     checks = {
+        f"head {spec.head} trains one task": not (spec.head in HNN_HEADS and spec.with_tasks),
         f"accumulation must be between 1 and the batch size, got {spec.accumulation}": spec.accumulation
         <= spec.batch_size,
         "give per_class or max_train_samples, not both": spec.per_class is None or spec.max_train_samples is None,

@@ -93,7 +93,7 @@ def _tasks() -> list[dict[str, Any]]:
             "train": f"{task.sizes['train']:,}" if task.sizes.get("train") else "-",
             "outputs": task.head.num_outputs,
             "metrics": ", ".join(task.metrics),
-            "data": "generated" if task.generated else "files or hub",
+            "data": _data_kind(task),
         }
         for name, task in TASKS.items()
     ]
@@ -185,6 +185,12 @@ def _task_card(name: str) -> tuple[str, Any]:
     return _text(f"Task {name}: {task.title}", content), content
 
 
+def _data_kind(task: Task) -> str:
+    if task.generated:
+        return "generated"
+    return "files or hub" if task.hub or task.parts else "files"
+
+
 def _task_content(task: Task) -> dict[str, Any]:
     from benchmarks.tasks import Regression
 
@@ -196,7 +202,7 @@ def _task_content(task: Task) -> dict[str, Any]:
         "predicts": f"a number from {head.low:g} to {head.high:g}" if isinstance(head, Regression) else head.labels,
         "texts": task.text,
         "metrics": task.metrics,
-        "data": "generated" if task.generated else "files or hub",
+        "data": _data_kind(task),
         "rows": dict(task.sizes),
         "put together from": {split: " + ".join(parts) for split, parts in task.parts.items()},
         "evaluated by runs of": task.train_with,
@@ -207,6 +213,8 @@ def _task_content(task: Task) -> dict[str, Any]:
         "hub's splits": dict(task.hub.splits) if task.hub else {},
         "best reachable on dev": {metric: round(value, 4) for metric, value in task.ceiling.items()},
         "word pieces at most": task.max_length,
+        "pronoun and candidates": "for head hnn" if task.mention else "",
+        "never after training on": dict(task.not_after),
         "version": task.version,
         "in the papers": task.paper,
         "licence": task.licence,
@@ -270,6 +278,7 @@ def _model_card(name: str) -> tuple[str, Any]:
         "sha256": files.weights,
         "head": files.head,
         "saw before": files.contaminated,
+        "masked-language head": files.lm_head,
     }
     return _text(f"Model {name}: {_summary(MODELS[name].__doc__)}", content), content
 

@@ -13,6 +13,7 @@ from benchmarks.experiments import datasets
 from benchmarks.experiments.smart import fig1 as smart_fig1
 from benchmarks.experiments.smart import fig2 as smart_fig2
 from benchmarks.experiments.smart import sensitivity as smart_sensitivity
+from benchmarks.experiments.smart import hnn
 from benchmarks.experiments.sda import table2 as sda_table2
 from benchmarks.experiments.sda import table3 as sda_table3
 from benchmarks.experiments.sda import table4 as sda_table4

@@ -17,6 +17,7 @@ from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.training import models
 from smart_repro import source
+from smart_repro.hnn.options import HNN_HEADS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,6 +58,8 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already: name a new folder with --to")
     run, spec = Results.open(store.root).run(key), store.spec(key)
+    if spec.head in HNN_HEADS:
+        raise UsageError(f"run {key} is an HNN, which no loader of transformers reads: export a run with another head")
     model = _model(store, key, spec, run)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)  # type: ignore[operator]  # of a PreTrainedModel or a PooledClassifier

@@ -174,6 +174,7 @@ def _train_and_record(
         "schema": SCHEMA,
         "key": job.key,
         "scores": recorder.scores,
+        **({"sides": recorder.sides} if recorder.sides else {}),
         "seconds": time.perf_counter() - began,
         "evaluation_seconds": recorder.evaluation_seconds,
         "steps": recorder.step,

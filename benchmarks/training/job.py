@@ -95,7 +95,7 @@ class Identities:
             orders = fit.written(fit.class_orders(run))
             self._found[on] = Identity(
                 data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
-                weights=models.resolve(run.model).weights,
+                weights=models.resolve(run.model).weights_for(run.head),
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
                 extra={

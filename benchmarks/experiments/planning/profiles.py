@@ -10,6 +10,7 @@ from analysis.schema import Claim, Interaction, Kind, Statement, with_columns
 from benchmarks.errors import NotInProfileError
 from benchmarks.experiments.planning.base import Experiment, MethodRow, Start, TaskColumn
 from benchmarks.tasks import TASKS
+from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.registry import Registry
 
 S = TypeVar("S", bound=Statement)
@@ -43,6 +44,9 @@ _STAND_INS = {
     "scitail": "demo-rte",
     "imdb": "demo-sst2",
     "ag-news": "demo-cola",
+    "dprd": "demo-wnli",
+    "wsc": "demo-wnli",
+    "wsc273": "demo-wnli",
 }
 
 
@@ -136,7 +140,9 @@ def _one_model(experiment: Experiment) -> Experiment:
 
 
 def _without_model(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
+    kept = {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
+    system = settings.get("head") in HNN_HEADS  # a system of its own rather than what fits a model
+    return {**kept, "head": settings["head"]} if system else kept
 
 
 def _with_printed_head(experiment: Experiment) -> Experiment:
