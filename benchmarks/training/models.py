@@ -54,7 +54,7 @@ class ModelFiles:
         apart = self.folder / SUBFOLDER / FILE
         if head not in HNN_HEADS or not apart.is_file():
             return self.weights
-        return _sha256_of((*_weight_files(self.folder, self.name), apart))
+        return _sha256_of((*weight_files(self.folder, self.name), apart))
 
 
 MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-repro list models")

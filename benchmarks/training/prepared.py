@@ -136,6 +136,8 @@ def _trained_on(whole: Split, rows: np.ndarray, run: RunSpec) -> Split:
     if not run.label_noise:
         return whole.take(rows)
     return mislabelled(whole, rows, run.label_noise, run.seeds()["seed_subsample"])
+
+
 def _joined(run: RunSpec, trained: str, evaluated: str) -> Joined | None:
     """How the classes of one task make up another's; HNN's are always the two classes of candidates."""
     return None if run.head in HNN_HEADS else joined(TASKS[trained], TASKS[evaluated])
