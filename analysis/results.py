@@ -5,18 +5,27 @@ Each file is read once. What was read does not change: open the folder again to 
 
 from __future__ import annotations
 
-import json
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import numerics_of
-from analysis.records import ResultsError, read_json, read_object
+from analysis.records import (
+    PLAIN_NAME,
+    ResultsError,
+    read_json,
+    read_lines,
+    read_object,
+    read_table,
+    read_texts,
+    without_digest,
+)
 from analysis.schema import Manifest, SchemaError
+from analysis.verified import damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +75,7 @@ class Results:
         self._kept = _Kept(kept_bytes)
         self._runs: dict[str, Run] = {}
         self._manifests: dict[str, Manifest] = {}
+        self.damaged: dict[str, str] = {}  # key -> what is wrong, of the runs that :meth:`leave_out_damaged` left out
 
     @classmethod
     def open(cls, results: str | Path | Results) -> Results:
@@ -97,6 +107,23 @@ class Results:
                 f"{runs} is not a folder: no results here; run an experiment first, or give another --results"
             )
         return sorted(self._done)
+
+    def leave_out_damaged(self, keys: Iterable[str]) -> dict[str, str]:
+        """Verify these runs, and the parents they name; the damaged ones count as not finished from now on.
+
+        Returns: key -> what is wrong and what to do.
+        """
+        open_ = [key for key in dict.fromkeys(keys) if self.is_done(key)]
+        checked: set[str] = set()
+        while open_:
+            found = damaged(self.root, open_)
+            self.damaged |= {key: finding.message for key, finding in found.items()}
+            checked.update(open_)
+            sound = [key for key in open_ if key not in found]
+            parents = [parent for key in sound for parent in self.run(key).fingerprints.get("parents") or ()]
+            open_ = [key for key in dict.fromkeys(parents) if key not in checked and self.is_done(key)]
+        self.__dict__["_done"] = self._done - self.damaged.keys()
+        return self.damaged
 
     def is_done(self, key: str) -> bool:
         """Return True if the run with this key is finished."""
@@ -165,6 +192,10 @@ class Results:
         folder = self.root / "experiments"
         return sorted(p.name for p in folder.iterdir() if any(p.glob("*.json"))) if folder.is_dir() else []
 
+    def grids_of(self, name: str) -> list[Path]:
+        """The same; none for a name that no experiment can have."""
+        return self.grids(name) if PLAIN_NAME.fullmatch(name) else []
+
     def grids(self, name: str) -> list[Path]:
         """Return the manifests of an experiment, the newest last."""
         paths = (self.root / "experiments" / name).glob("*.json")
@@ -177,7 +208,7 @@ class Results:
             ResultsError: there is none; the message names the experiments of the folder.
         """
         if name not in self._manifests:
-            grids = self.grids(name)
+            grids = self.grids_of(name)
             if not grids:
                 names = self.experiments()
                 remedy = f"there are: {', '.join(names)}" if names else f"none; `smart-repro run {name}` makes it"
@@ -237,14 +268,8 @@ class Results:
             split: name of the split.
             fingerprint: fingerprint of the split the runs were scored on; texts with another fingerprint are ignored.
         """
-        import pyarrow.parquet as pq
-
-        path = self.root / "texts" / f"{task}.{split}.parquet"
-        if not path.is_file():
-            return None
-        table = pq.ParquetFile(path).read()
-        stored_fingerprint = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
-        return None if fingerprint and stored_fingerprint and stored_fingerprint != fingerprint else table.to_pandas()
+        table, of = read_texts(self.root / "texts" / f"{task}.{split}.parquet")
+        return None if table is None or (fingerprint and of and of != fingerprint) else table.to_pandas()
 
 
 def load_manifest(path: str | Path) -> Manifest:
@@ -255,8 +280,10 @@ def load_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     try:
-        return Manifest.from_json({"grid": path.stem, **read_object(path)})
-    except SchemaError as error:
+        return Manifest.from_json({"grid": path.stem, **without_digest(path, read_object(path))})
+    except (SchemaError, TypeError, KeyError, AttributeError, ValueError) as error:
+        if isinstance(error, ResultsError):
+            raise
         raise ResultsError(f"{path}: {error}; plan the experiment again to rewrite it") from error
 
 
@@ -284,22 +311,10 @@ class _Kept:
 
 
 def _read_predictions(path: Path, epoch: int | str, columns: list[str] | None) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         stored = ", ".join(sorted(p.stem for p in path.parent.glob("*.parquet"))) or "no predictions"
         raise ResultsError(f"{path} does not exist: the run stored {stored}")
-    try:
-        read = None if columns is None else list(dict.fromkeys(["epoch", *columns]))
-        table = pq.ParquetFile(path).read(columns=read)
-    except (pa.ArrowException, OSError) as error:
-        raise ResultsError(
-            f"{path} cannot be read ({error}): delete its run folder and run the experiment again"
-        ) from error
-    missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
-    if missing or not table.num_rows:
-        raise ResultsError(f"{path} has no {', '.join(sorted(missing)) or 'rows'}: delete its run folder and run again")
+    table = read_table(path, None if columns is None else list(dict.fromkeys(["epoch", *columns])))
     if epoch == "all":
         return table.to_pandas()
     epochs = table["epoch"].to_numpy()
@@ -313,7 +328,7 @@ def _read_predictions(path: Path, epoch: int | str, columns: list[str] | None) -
 def _read_log(path: Path) -> Log:
     steps: dict[int, dict[str, Any]] = {}
     epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         if "event" not in line and "step" in line:
             steps[line["step"]] = line
         elif line.get("event") == "epoch":
@@ -323,17 +338,3 @@ def _read_log(path: Path) -> Log:
                         position = {"epoch": line["epoch"], "step": line.get("step"), "task": task, "split": split}
                         epochs[line["epoch"], task, split, metric] = {**position, "metric": metric, "score": value}
     return Log([steps[number] for number in sorted(steps)], list(epochs.values()))
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        raise ResultsError(f"{path} does not exist: the run is not finished, or its folder was edited")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ResultsError(
-                f"{path}, line {number}, is not JSON ({error}): delete the run folder and run again"
-            ) from error

@@ -53,13 +53,12 @@ class Checkpoint:
         """Write ``state`` (tensors, numbers, texts, lists and dicts of them)."""
         self.before_save()
         partial = self.path.with_suffix(".partial")
-        with partial.open("wb") as stream:
-            hashing = _Hashing(stream)
-            torch.save(state, cast(IO[bytes], hashing))  # torch only calls write and flush
-            stream.write(_trailer(hashing.digest))
-            stream.flush()
-            os.fsync(stream.fileno())  # without it a power cut could leave an empty file under the new name
-        os.replace(partial, self.path)  # like benchmarks.store.files, which the core must not import
+        try:
+            with partial.open("wb") as stream:
+                _write(state, stream)
+            os.replace(partial, self.path)  # as benchmarks.store.files does, which the core must not import
+        finally:
+            partial.unlink(missing_ok=True)
         self._last = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
@@ -83,15 +82,34 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
+def _write(state: dict[str, Any], stream: BinaryIO) -> None:
+    """Write a state and its digest, on the disk when this returns. Raises OSError, as of a full disk."""
+    hashing = _Hashing(stream)
+    try:
+        torch.save(state, cast(IO[bytes], hashing))  # all that torch asks of it is write and flush
+    except Exception:
+        if hashing.error is not None:  # torch tells of a failed write in words of its own
+            raise hashing.error from None
+        raise
+    stream.write(_trailer(hashing.digest))
+    stream.flush()
+    os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
+
+
 class _Hashing:
-    """Output stream that hashes the data it passes on."""
+    """Output stream that hashes the data it passes on, and keeps the first error of writing."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.digest = stream, hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
         self.digest.update(data)
-        return self.stream.write(data)
+        try:
+            return self.stream.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
 
     def flush(self) -> None:
         self.stream.flush()

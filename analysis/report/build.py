@@ -59,7 +59,8 @@ STUDIES = ("radius", "levels")  # layouts of the project's own: no paper draws t
 def write_report(results: str | Path | Results, name: str) -> Path:
     """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
 
-    Every number is computed from the stored predictions of the newest manifest of that experiment.
+    Every number is computed from the stored predictions of the newest manifest of that experiment. Runs are verified
+    first; the report leaves damaged ones out and names them, as does ``results.damaged`` of a :class:`Results` value.
 
     Returns:
         The path of ``report.html``.
@@ -69,12 +70,13 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     """
     results = Results.open(results)
     manifest = results.manifest(name)
+    damage = results.leave_out_damaged(manifest.all_keys())
     runs = results.finished(manifest)
     cells = compare(results, manifest)
     verdicts = claims.decide_all(results, manifest)
     logs = curves.read_logs(results, manifest)
     divergence = answer.diverged(manifest, curves.diverged(logs, manifest))
-    notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs)
+    notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs) + damage_notes(damage)
     folder = results.root / "reports" / name
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)
@@ -309,6 +311,13 @@ def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1
     return (
         sentences if more <= 0 else [*sentences[:SHOWN], f"The same holds of {answer.plural(more, 'further score')}."]
     )
+
+
+def damage_notes(damage: dict[str, str]) -> list[str]:
+    """A note for each damaged run, the first :data:`SHOWN` by name."""
+    found = [f"Run {key[:12]} is damaged and left out: {message}" for key, message in sorted(damage.items())]
+    more = len(found) - SHOWN
+    return found if more <= 0 else [*found[:SHOWN], f"The same holds of {answer.plural(more, 'further run')}."]
 
 
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:

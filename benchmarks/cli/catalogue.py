@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.records import read_json
 from benchmarks.errors import UsageError
 from smart_repro.registry import Registry, UnknownNameError
 
@@ -303,7 +304,7 @@ def _system_card(name: str) -> tuple[str, Any]:
 
 def _run_card(folder: Path) -> tuple[str, Any]:
     parts = ("spec", "environment", "result")
-    content = {part: json.loads((folder / f"{part}.json").read_text()) for part in parts}
+    content = {part: read_json(folder / f"{part}.json") for part in parts}
     return json.dumps(content, indent=1), content
 
 

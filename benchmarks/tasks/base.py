@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -231,6 +232,12 @@ class Task:
     paper: str = ""
     licence: str = ""
     ceiling: dict[str, float] = field(default_factory=dict)  # metric -> best reachable score on dev, where it is known
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}", self.name):
+            raise ValueError(
+                f"a task cannot be named {self.name!r}: files are, so letters, digits and . _ + - are taken, at most 60"
+            )
 
     @property
     def generated(self) -> bool:

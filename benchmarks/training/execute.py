@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 import traceback
@@ -22,7 +23,7 @@ from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task
 from benchmarks.training import fit, instruments, models, parents
 from benchmarks.training.environment import environment, peak_memory
-from benchmarks.training.job import Identities, Job, Outcome
+from benchmarks.training.job import Identities, Job, Outcome, plugin_sources
 from benchmarks.training.parents import NotReproducedError
 from benchmarks.training.prepared import Prepared, prepare
 from benchmarks.training.recorder import Recorder, Report
@@ -33,6 +34,7 @@ from smart_repro.models import load, load_multitask
 from smart_repro.train import Interrupted, MissingSignalError, NonFiniteLossError, TrainConfig, train
 
 SCHEMA = 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a disk, of a user's share of it, or of a file
 
 
 # --- one run ---
@@ -53,7 +55,10 @@ def execute(
         report: receives progress as dictionaries (``{"step": .., "total": ..}``).
         should_stop: asked after every update; True ends the run with a checkpoint.
     """
-    lease = None if store.is_done(job.key, weights=job.keep_weights) else _take(job, store)
+    try:
+        lease = None if store.is_done(job.key, weights=job.keep_weights) else _take(job, store)
+    except OSError as error:
+        return Outcome(job.key, "failed", _message(error))
     if not isinstance(lease, Lease):
         return lease or Outcome(job.key, "skipped", "already done")
     started = time.perf_counter()
@@ -94,12 +99,21 @@ def _failed(job: Job, store: Store, lease: Lease, error: Exception) -> Outcome:
     if isinstance(error, LeaseLostError) or not lease.held:
         lease.release()
         return Outcome(job.key, "busy", f"{job.key} was taken over by another process")
-    message = f"{type(error).__name__}: {error}"
+    message = _message(error)
     try:
         store.fail(lease, _failure_kind(error), message, task=job.spec.title, traceback=traceback.format_exc())
     except OSError as full:
+        lease.release()
         message = f"{message} (the reason could not be written down: {full.strerror})"
     return Outcome(job.key, "failed", message)
+
+
+def _message(error: Exception) -> str:
+    """What went wrong, in one line; a full disk with the remedy."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"the disk is full{place}: make room, then give the command again"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _failure_kind(error: Exception) -> str:
@@ -270,7 +284,7 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
     notes = fit.run_notes(run)
     method = METHODS[run.method]
     config = build(run.method, **dict(run.options)).config
-    found = Identities(job.source).of(run)
+    found, sources = Identities(job.source).of(run), plugin_sources(run)
     identity = spec.run_identity(run, found)
     if key_of(identity) != job.key:
         raise DataError("the data, the model or the code changed since this run was planned: give the command again")
@@ -285,6 +299,7 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
             "weights": found.weights,
             "parents": list(job.parents),
             **({"class_orders": orders} if orders else {}),
+            **({"plugins": sources} if sources else {}),
         },
         "task": _facts(TASKS[run.task]),
         **({"with_tasks": {name: _facts(TASKS[name]) for name in run.with_tasks}} if run.with_tasks else {}),

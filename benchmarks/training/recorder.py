@@ -16,7 +16,7 @@ from torch import nn
 
 from analysis import scores
 from benchmarks.spec import RunSpec
-from benchmarks.store.files import sync, write_durably
+from benchmarks.store.files import replacing, sync, write_durably
 from benchmarks.tasks import Regression, Split
 from benchmarks.training.prepared import Evaluated, Prepared
 from benchmarks.training.sides import SideAccuracies
@@ -123,7 +123,8 @@ class Recorder(Observer):
         epochs = {epoch: {each.name for each in due} for epoch, due in expected.items()}
         for each in self.data.evaluated:
             tables = [pq.read_table(self._part(each, epoch)) for epoch, due in epochs.items() if each.name in due]
-            pq.write_table(pa.concat_tables(tables), self.final / f"{each.name}.parquet")
+            with replacing(self.final / f"{each.name}.parquet") as partial:
+                pq.write_table(pa.concat_tables(tables), partial)
         self.make_durable()
         sync(*self.final.iterdir(), self.final)
 
@@ -152,7 +153,8 @@ class Recorder(Observer):
         logits, regression = each.own_classes(logits), isinstance(each.task.head, Regression)
         predictions = logits[:, 0].astype(np.float64) if regression else logits.argmax(1)
         path = self._part(each, epoch)
-        pq.write_table(_prediction_table(each.rows, epoch, predictions, logits), path)
+        with replacing(path) as partial:
+            pq.write_table(_prediction_table(each.rows, epoch, predictions, logits), partial)
         self._unsynced.append(path)
         if each.rows.hidden:
             return {}

@@ -174,7 +174,7 @@ class Request(TuningOptions, GridOptions):
                 "compare needs --tasks and --methods, for example --tasks rte,cola --methods vanilla,smart"
             )
         tasks = _names(self.tasks)
-        if self.grid_name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,99}", self.grid_name):
+        if self.grid_name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", self.grid_name):
             raise UsageError(
                 f"--name {self.grid_name}: give letters, digits, dots, dashes and underscores: a folder is named so"
             )
