@@ -30,6 +30,8 @@ class Scored:
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
         numerics: of the arithmetic all of them were made with.
+        groups: ``(items,)`` which items were drawn together (of one document, one user); None: each by itself. Then
+            groups, not items, are what intervals speak of.
     """
 
     keys: tuple[str, ...]
@@ -40,6 +42,7 @@ class Scored:
     scores: np.ndarray
     collapsed: np.ndarray
     numerics: int = 1
+    groups: np.ndarray | None = None
 
 
 def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:

@@ -44,7 +44,7 @@ def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.Dat
     cells = [
         cell
         for column in manifest.columns
-        for cell in _with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
+        for cell in with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
     ]
     cache.save()
     return pd.DataFrame.from_records([cell.to_json() for cell in cells], columns=TableCell.names())
@@ -60,7 +60,12 @@ def fewest_seeds(manifest: Manifest, row: str) -> int:
     return max(own) if own else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
 
 
-def _with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
+def scored_cell(manifest: Manifest, row: Row, column: Column, scored: Scored, level: float = 0.95) -> TableCell:
+    """Return the cell of these runs, without a difference; the baseline's says whether its task is at the floor."""
+    return _cell(manifest, row, column, scored, "", [], level)
+
+
+def with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
     """One column's cells, each with why it decides nothing."""
     floor = next((cell.floor for cell in cells if cell.row == manifest.baseline_row), "")
     for cell in cells:
@@ -212,17 +217,24 @@ def _with_difference(cell: TableCell, scored: Scored, others: Sequence[Scored], 
     part, scores, baseline = _contrasted(scored, others, column)
     interval = combine([part], level=cell.level)
     return replace(
+        with_interval(cell, interval),
+        correlation=_correlation(scores, baseline),
+        identical=identical_share(scored, others[0], column.metric) if len(others) == 1 else np.nan,
+        seeds_needed=_needed(part, cell.published_difference),
+    )
+
+
+def with_interval(cell: TableCell, interval: Interval) -> TableCell:
+    """Return the cell with its difference to the baseline."""
+    return replace(
         cell,
         difference=interval.estimate,
         low=interval.low,
         high=interval.high,
         p=interval.p,
         n_pairs=interval.n_seeds,
-        correlation=_correlation(scores, baseline),
-        identical=identical_share(scored, others[0], column.metric) if len(others) == 1 else np.nan,
         near_constant=interval.withheld,
         visible=visible(interval),
-        seeds_needed=_needed(part, cell.published_difference),
     )
 
 

@@ -16,6 +16,8 @@ from analysis.scores import Metric, per_item
 Array = np.ndarray
 LAYOUT = "two-way layout of seeds and items"
 LINEAR = "two-way layout of seeds and items, the metric by its influence function"
+UNPAIRED = "two samples of seeds on the same items"
+ITEMS_ONLY = "items only (one seed)"
 FEWEST_MINORITY = 5  # answers, and labels, that must differ from the most frequent one for influence functions to hold
 SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
 
@@ -29,7 +31,7 @@ class Components:
         items: variance of the mean over seeds when items are drawn anew and seeds stay.
         both: variance of the interaction of seeds and items; it is part of the variance over seeds and of ``items``,
             so that their sum counts it twice.
-        n_items: how many items.
+        n_items: how many items; where these come in groups, how many groups.
         method: how it was measured.
         covariance: ``(seeds, seeds)`` of the seeds' differences when items are drawn anew; ``items`` and ``both``
             follow from it. None: equal variances and equal covariances, as ``items`` and ``both`` give them.
@@ -185,17 +187,20 @@ def summed(parts: Sequence[Components], method: str) -> Components:
     )
 
 
-def layout(d: Array) -> Components:
-    """Return the two-way layout of differences ``(S, n)`` without replication."""
-    return _of_items(d.mean(1), d, LAYOUT)
+def layout(d: Array, groups: Array | None = None) -> Components:
+    """Return the two-way layout of differences ``(S, n)`` without replication; see :func:`group_values` for groups."""
+    return _of_items(d.mean(1), d, LAYOUT, groups)
 
 
-def of_metric(arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric) -> Components:
+def of_metric(
+    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, groups: Array | None = None
+) -> Components:
     """Return the same for a metric that is no mean of items: the exact differences of its scores, with the variance
     over items of its influence function.
 
     Args:
         arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
+        groups: ``(items,)`` which items were drawn together; see :func:`group_values`.
     Raises: ValueError: a metric without an influence function.
     """
     if metric.influence is None:
@@ -203,13 +208,69 @@ def of_metric(arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric
     ones = np.ones(len(labels))
     differences = sum(weight * np.array([metric.function(labels, x, ones) for x in runs]) for weight, runs in arms)
     influence = sum(weight * metric.influence(labels, runs) for weight, runs in arms)
-    measured = _of_items(np.asarray(differences), np.asarray(influence), LINEAR)
+    measured = _of_items(np.asarray(differences), np.asarray(influence), LINEAR, groups)
     runs = np.stack([predictions for _, predictions in arms])
     return replace(
         measured,
         constant_seeds=tuple(np.flatnonzero(is_constant(runs).any(0)).tolist()),
         near_constant=_near_constant(labels, runs, metric),
     )
+
+
+def group_values(values: Array, groups: Array) -> Array:
+    """Return ``(S, groups)`` values that take the place of items where items of a group were drawn together.
+
+    Of ``values`` ``(S, n)`` a group counts by the sum of its items' deviations from the seed's mean, times the number
+    of groups over n, so that its mean is the seed's, and the layout of the result is that of groups: the covariance of
+    the seeds' means is the cluster-robust one (Liang and Zeger, 1986, with G / (G - 1)). Groups of one item each give
+    the values themselves.
+    """
+    names, of_item = np.unique(groups, return_inverse=True)
+    means = values.mean(-1, keepdims=True)
+    sums = np.stack([np.bincount(of_item, weights=row, minlength=len(names)) for row in values - means])
+    return np.asarray(means + sums * (len(names) / values.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The runs of one arm, for a comparison with runs of other seeds.
+
+    Attributes:
+        scores: ``(seeds,)``.
+        values: ``(seeds, items)``: item scores, or the metric's influence values.
+    """
+
+    scores: Array
+    values: Array
+
+
+def unpaired_interval(a: Sample, b: Sample, *, groups: Array | None = None, level: float = 0.95) -> Interval:
+    """Return the interval of ``a - b`` where the arms have other seeds but the same items.
+
+    As :func:`crossed_interval`, with the variance over seeds and the interaction of each arm by itself, added up; the
+    degrees of freedom of such a sum are Welch's. An arm with one seed leaves the items alone, and ``method`` says so.
+    """
+    estimate = float(a.scores.mean() - b.scores.mean())
+    x, y = (arm.values if groups is None else group_values(arm.values, groups) for arm in (a, b))
+    n_items = x.shape[-1]
+    items = float(item_covariance((x.mean(0) - y.mean(0))[None])[0, 0])
+    fewest = min(len(x), len(y))
+    if fewest == 1:
+        return t_interval(estimate, items, n_items - 1, 1, n_items, ITEMS_ONLY, level)
+    seeds = [float(arm.scores.var(ddof=1)) / len(arm.scores) for arm in (a, b)]
+    both = [float(split(item_covariance(values))[1]) for values in (x, y)]
+    dfs = [len(x) - 1, len(y) - 1]
+    seed_df = _welch(seeds, dfs)
+    variance, df = _satterthwaite(
+        sum(seeds), items, sum(both), seed_df, n_items - 1, _welch(both, [df * (n_items - 1) for df in dfs])
+    )
+    return t_interval(estimate, float(variance), float(df), fewest, n_items, UNPAIRED, level)
+
+
+def _welch(variances: Sequence[float], dfs: Sequence[int]) -> float:
+    """Return the degrees of freedom of a sum of independent variances; the smallest where all are 0."""
+    spread = sum(variance**2 / df for variance, df in zip(variances, dfs, strict=True))
+    return sum(variances) ** 2 / spread if spread > 0 else float(min(dfs))
 
 
 def variance_and_df(
@@ -225,11 +286,17 @@ def variance_and_df(
         seeds, items: one-way variances of the mean, ``both``: of the interaction, each a number or an array.
         item_df: degrees of freedom of ``items``.
     """
+    return _satterthwaite(seeds, items, both, n_seeds - 1, item_df, (n_seeds - 1) * item_df)
+
+
+def _satterthwaite(
+    seeds: ArrayLike, items: ArrayLike, both: ArrayLike, seed_df: float, item_df: float, both_df: float
+) -> tuple[Array, Array]:
     seeds, items, both = (np.asarray(x, dtype=np.float64) for x in (seeds, items, both))
     total = np.maximum(seeds + items - both, 0.0)
-    spread = seeds**2 / (n_seeds - 1) + items**2 / item_df + both**2 / ((n_seeds - 1) * item_df)
+    spread = seeds**2 / seed_df + items**2 / item_df + both**2 / both_df
     df = np.divide(total**2, spread, out=np.zeros(spread.shape), where=spread > 0)
-    return np.maximum(total, np.maximum(seeds, items)), np.maximum(df, n_seeds - 1.0)
+    return np.maximum(total, np.maximum(seeds, items)), np.maximum(df, float(seed_df))
 
 
 def item_covariance(values: Array) -> Array:
@@ -289,7 +356,9 @@ def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
     return f"near-constant: in {pairs} of {runs.shape[1]} seed pairs a run has {rule}" if pairs else ""
 
 
-def _of_items(differences: Array, values: Array, method: str) -> Components:
+def _of_items(differences: Array, values: Array, method: str, groups: Array | None) -> Components:
+    if groups is not None:
+        values, method = group_values(values, groups), method.replace("items", "groups of items", 1)
     covariance = item_covariance(values)
     items, both = split(covariance)
     return Components(differences, float(items), float(both), values.shape[1], method, covariance)
@@ -298,7 +367,7 @@ def _of_items(differences: Array, values: Array, method: str) -> Components:
 def _interval(whole: Components, item_df: int, level: float) -> Interval:
     estimate, n_seeds, n_items = float(whole.differences.mean()), len(whole.differences), whole.n_items
     if n_seeds == 1:
-        return t_interval(estimate, whole.items, item_df, 1, n_items, "items only (one seed)", level)
+        return t_interval(estimate, whole.items, item_df, 1, n_items, ITEMS_ONLY, level)
     seeds = float(whole.differences.var(ddof=1)) / n_seeds
     variance, df = variance_and_df(seeds, whole.items, whole.both, n_seeds, item_df)
     return t_interval(estimate, float(variance), float(df), n_seeds, n_items, whole.method, level)

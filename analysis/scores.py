@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.influence import f1_influence, matthews_influence, pearson_influence, spearman_influence
+from analysis.influence import (
+    balanced_accuracy_influence,
+    f1_influence,
+    macro_f1_influence,
+    matthews_influence,
+    pearson_influence,
+    rmse_influence,
+    spearman_influence,
+)
 
 Array = np.ndarray
 ROUNDING = 1e-12  # a variance of values of order 1 below which it is rounding error
@@ -43,6 +51,7 @@ class Metric:
         uses: "predictions" ``(items,)`` or "logits" ``(items, classes)``.
         greater_is_better: False for errors and divergences.
         scale: what tables multiply by: 100 where papers print percent.
+        unit: of differences as tables print them.
     """
 
     name: str
@@ -54,6 +63,7 @@ class Metric:
     uses: str = "predictions"
     greater_is_better: bool = True
     scale: float = 100.0
+    unit: str = "points"
 
     @property
     def decomposes(self) -> bool:
@@ -125,6 +135,8 @@ def _undefined(metric: str, labels: Array, predictions: Array, weights: Array) -
     seen = weights > 0
     if metric == "f1":
         return not ((labels[seen] == 1).any() or (predictions[seen] == 1).any())
+    if metric not in ("matthews", "pearson", "spearman"):
+        return False
     return bool(np.ptp(labels[seen]) == 0 or np.ptp(predictions[seen]) == 0)
 
 
@@ -137,6 +149,11 @@ def _hit(labels: Array, predictions: Array) -> Array:
 
 def _miss(labels: Array, predictions: Array) -> Array:
     return (labels != predictions).astype(np.float64)
+
+
+def _as_scored(labels: Array, scores: Array) -> Array:
+    """Scores that another program gave each item: a fraction of an item's whole credit."""
+    return np.asarray(scores, dtype=np.float64)
 
 
 def _mean_of(items: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Array], Array]:
@@ -199,6 +216,27 @@ def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
         raise ValueError(f"f1 is binary, with classes 0 and 1; got {sorted(strange)}")
     truth, chosen = labels == 1, predictions == 1
     return _ratio(2 * _total(weights, truth & chosen), _total(weights, truth) + _total(weights, chosen))
+
+
+def _macro_f1(labels: Array, predictions: Array, weights: Array) -> Array:
+    """Mean of the F1 of each class that the labels or the predictions have."""
+    sums = []
+    for label in np.union1d(labels, predictions):
+        truth, chosen = labels == label, predictions == label
+        sums.append((2 * _total(weights, truth & chosen), _total(weights, truth) + _total(weights, chosen)))
+    return _mean_ratio(*(np.stack(part) for part in zip(*sums, strict=True)))
+
+
+def _balanced_accuracy(labels: Array, predictions: Array, weights: Array) -> Array:
+    """Mean of the recall of each class that the labels have."""
+    masks = [labels == label for label in np.unique(labels)]
+    hits = np.stack([_total(weights, mask & (predictions == labels)) for mask in masks])
+    return _mean_ratio(hits, np.stack([_total(weights, mask) for mask in masks]))
+
+
+def _rmse(labels: Array, predictions: Array, weights: Array) -> Array:
+    squares = (np.asarray(predictions, dtype=np.float64) - labels) ** 2
+    return np.asarray(np.sqrt(_dot(weights, squares) / weights.sum(-1)))
 
 
 def _matthews(labels: Array, predictions: Array, weights: Array) -> Array:
@@ -265,10 +303,15 @@ def _ratio(top: Array, bottom: Array) -> Array:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
-def _other_metric(name: str, title: str, *functions: Callable[..., Any], is_regression: bool = False) -> Metric:
+def _mean_ratio(top: Array, bottom: Array) -> Array:
+    """The mean over the first axis of ``top / bottom``, where ``bottom`` is not 0."""
+    return _ratio(_ratio(top, bottom).sum(0), (bottom > 0).sum(0))
+
+
+def _other_metric(name: str, title: str, *functions: Callable[..., Any], **about: Any) -> Metric:
     """A metric that is no mean over items, from its function and its influence function."""
     function, influence = functions
-    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, is_regression=is_regression))
+    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, **about))
 
 
 def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **about: Any) -> Metric:
@@ -278,11 +321,18 @@ def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], 
 accuracy = _mean_metric("accuracy", "accuracy", _hit).score
 error_rate = _mean_metric("error_rate", "error rate", _miss, greater_is_better=False).score
 f1 = _other_metric("f1", "F1", _f1, f1_influence).score
+macro_f1 = _other_metric("macro_f1", "macro-F1", _macro_f1, macro_f1_influence).score
+balanced_accuracy = _other_metric(
+    "balanced_accuracy", "balanced accuracy", _balanced_accuracy, balanced_accuracy_influence
+).score
 matthews = _other_metric("matthews", "Matthews corr.", _matthews, matthews_influence).score
 pearson = _other_metric("pearson", "Pearson corr.", _pearson, pearson_influence, is_regression=True).score
 spearman = _other_metric("spearman", "Spearman corr.", _spearman, spearman_influence, is_regression=True).score
+_label_units: dict[str, Any] = {"greater_is_better": False, "scale": 1.0, "unit": "label units"}
+rmse = _other_metric("rmse", "RMSE", _rmse, rmse_influence, is_regression=True, **_label_units).score
+item_score = _mean_metric("item_score", "mean item score", _as_scored).score
 soft_accuracy = _mean_metric("soft_accuracy", "soft accuracy", _soft_accuracy_items, uses="logits").score
-_nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0}
+_nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0, "unit": "nats"}
 cross_entropy = _mean_metric("cross_entropy", "cross-entropy", _cross_entropy_items, **_nats).score
 kl = _mean_metric("kl", "KL divergence", _kl_items, **_nats).score
 jsd = _mean_metric("jsd", "Jensen-Shannon divergence", _jsd_items, **_nats).score

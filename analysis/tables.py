@@ -96,6 +96,12 @@ def digits_of(metric: str) -> int:
     return 3 if known is not None and known.scale == 1.0 else 1
 
 
+def unit_of(metric: str) -> str:
+    """The unit of a difference as tables print it: points, nats, or the labels' own."""
+    known = METRICS.get(metric)
+    return known.unit if known is not None else "points"
+
+
 def mean_and_spread(cell: Any) -> str:
     """``84.1 ± 0.6``; the mean alone where one seed has no spread; "missing" where nothing was run."""
     if cell.n_seeds == 0:

@@ -38,7 +38,7 @@ from analysis.interval import Interval
 
 SMALLEST_BOUND = 0.5  # points of accuracy: what does not matter where the paper gives no size
 CORRELATION_BOUND = 1.0  # the same for F1 and correlations, whose points are smaller
-WIDER = ("f1", "matthews", "pearson", "spearman")
+WIDER = ("f1", "macro_f1", "matthews", "pearson", "spearman")
 StatusAndSuffix = tuple[str, str]
 
 
@@ -154,7 +154,7 @@ def _per_task(claim: Claim, per_task: Mapping[str, Interval], metrics: Mapping[s
     counted = {task: each for task, each in decided.items() if each.status != NO_VERDICT}
     adjusted: Iterable[float] = holm([each.p for each in counted.values()]) if counted else ()
     outcomes = {
-        task: Outcome(_after_holm(each.status, float(p)), each.p, float(p))
+        task: Outcome(after_holm(each.status, float(p)), each.p, float(p))
         for (task, each), p in zip(counted.items(), adjusted, strict=True)
     }
     status, suffix = _summary(outcomes)
@@ -167,7 +167,8 @@ def _per_task(claim: Claim, per_task: Mapping[str, Interval], metrics: Mapping[s
     return Verdict(claim, status, suffix, None, per_task, outcomes, None, reason, p, n_seeds, unit)
 
 
-def _after_holm(status: str, adjusted: float) -> str:
+def after_holm(status: str, adjusted: float) -> str:
+    """Return the status of one of several comparisons after Holm's correction over them."""
     return INCONCLUSIVE if status in (SUPPORTED, CONTRADICTED) and adjusted > 1 - LEVEL else status
 
 
