@@ -48,7 +48,8 @@ class Metric:
         influence: ``influence(labels, runs) -> (runs, items)``: the score plus its influence function at each item, in
             closed form (:mod:`analysis.influence`); None where the score is a mean over items.
         is_regression: whether labels and predictions are numbers, not classes.
-        uses: "predictions" ``(items,)`` or "logits" ``(items, classes)``.
+        uses: "predictions" ``(items,)``, "logits" ``(items, classes)``, or "scores" ``(items,)`` that another program
+            gave: these are no answers.
         greater_is_better: False for errors and divergences.
         scale: what tables multiply by: 100 where papers print percent.
         unit: of differences as tables print them.
@@ -330,7 +331,7 @@ pearson = _other_metric("pearson", "Pearson corr.", _pearson, pearson_influence,
 spearman = _other_metric("spearman", "Spearman corr.", _spearman, spearman_influence, is_regression=True).score
 _label_units: dict[str, Any] = {"greater_is_better": False, "scale": 1.0, "unit": "label units"}
 rmse = _other_metric("rmse", "RMSE", _rmse, rmse_influence, is_regression=True, **_label_units).score
-item_score = _mean_metric("item_score", "mean item score", _as_scored).score
+item_score = _mean_metric("item_score", "mean item score", _as_scored, uses="scores").score
 soft_accuracy = _mean_metric("soft_accuracy", "soft accuracy", _soft_accuracy_items, uses="logits").score
 _nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0, "unit": "nats"}
 cross_entropy = _mean_metric("cross_entropy", "cross-entropy", _cross_entropy_items, **_nats).score

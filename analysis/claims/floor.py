@@ -118,18 +118,20 @@ def floors(results: Results, manifest: Manifest, columns: Mapping[str, Column]) 
 def collapsed(scored: Scored, metric: Metric) -> np.ndarray:
     """Return ``(seeds,)``: whether a run gives (almost) one answer to all items: fewer than five others, or in a
     regression answers whose standard deviation is below 5 % of the labels'."""
+    if metric.uses == "scores":  # which say nothing of the answers
+        return np.zeros(len(scored.outputs), dtype=bool)
     chosen = scored.outputs.argmax(-1) if metric.uses == "logits" else scored.outputs
     return np.asarray(is_constant(chosen) | is_near_constant(scored.labels, chosen, metric))
 
 
 def constant_score(metric: Metric, labels: np.ndarray) -> float:
     """Return the score of the best constant answer: the majority's accuracy, F1 of always answering 1, 0 for
-    correlations; nan for metrics on logits."""
-    if metric.uses == "logits":
+    correlations, the labels' standard deviation for errors; nan for metrics on logits and on item scores."""
+    if metric.uses != "predictions":
         return math.nan
-    if metric.is_regression:
-        return 0.0
     ones = np.ones(len(labels))
+    if metric.is_regression:
+        return float(metric.function(labels, np.full(len(labels), labels.mean()), ones))
     scores = [float(metric.function(labels, np.full(len(labels), label), ones)) for label in np.unique(labels)]
     return max(scores) if metric.greater_is_better else min(scores)
 

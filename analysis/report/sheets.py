@@ -85,7 +85,7 @@ def sheets(
         drawings: the paper's own figures (:func:`analysis.figures.redrawn.drawings`).
     """
     yield from map(_alone, drawings)
-    yield from _of_cells(manifest, cells)
+    yield from of_cells(manifest, cells)
     if len(manifest.rows) <= CROWDED:
         yield from _of_epochs(manifest, logs)
         yield from _of_parts(manifest, logged)
@@ -118,7 +118,7 @@ def title_of(column: Column) -> str:
     return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
 
 
-def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
+def of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
     """Differences and scores, a panel per column, a line per method."""
     drawn = [(column, here) for column in manifest.columns if (here := _of(cells, column))["n_seeds"].any()]
     compared = [(column, here) for column, here in drawn if here["difference"].notna().any()]

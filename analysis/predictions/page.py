@@ -1,0 +1,114 @@
+"""A judgement as a page, as a fragment for notebooks, and as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.predictions.judgement import HEADINGS, Judgement
+from analysis.tables import number, write_plain
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from analysis.report.sheets import Sheet
+
+TEMPLATE = Path(__file__).with_name("judge.html")
+STYLE = Path(__file__).parents[1] / "report" / "style.css"
+
+
+def write(judgement: Judgement, folder: Path) -> Path:
+    """Write page, JSON, tables and figures into a folder; return the page."""
+    from analysis import figures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(judgement.to_json(), indent=1, ensure_ascii=False)
+    (folder / "judge.json").write_text(text + "\n", encoding="utf-8")
+    write_plain(HEADINGS, judgement.lines, folder / "table", judgement.basis)
+    with figures.style():
+        sheets = _sheets(judgement)
+        panels = [panel for sheet in sheets for panel in sheet.on_page()]
+        for sheet in sheets:
+            sheet.save(folder / "figures")
+    path = folder / "judge.html"
+    path.write_text(render(judgement, panels), encoding="utf-8")
+    return path
+
+
+def render(judgement: Judgement, panels: Sequence[dict[str, Any]]) -> str:
+    """Return the page as text; everything in it is escaped but the figures drawn here and the page's own style."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    study = judgement.study
+    facts = [study.title, f"{study.n_items:,} items", f"{len(study.runs)} systems", f"baseline {judgement.baseline}"]
+    if study.n_groups is not None:
+        facts.insert(2, f"{study.n_groups:,} groups")
+    bound = "" if judgement.bound is None else f"{number(judgement.bound, 2)} {study.metric.unit}"
+    methods = ", ".join(dict.fromkeys(each.interval.method for each in judgement.comparisons))
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        title=f"{study.title} against {judgement.baseline}",
+        facts=facts,
+        answers=Markup(_answers(judgement)),
+        table=Markup(_table(judgement)),
+        panels=panels,
+        method=f"Here: {methods}.",
+        bound=bound,
+        css=STYLE.read_text(encoding="utf-8"),
+        version=_version(),
+    )
+
+
+def fragment(judgement: Judgement) -> str:
+    """Return verdicts and table as HTML, for a notebook."""
+    from markupsafe import escape
+
+    sentences = zip(judgement.comparisons, judgement.sentences, strict=True)
+    lines = [f"<p><strong>{escape(each.verdict)}</strong>: {escape(sentence)}</p>" for each, sentence in sentences]
+    lines += [f"<p><em>{escape(note)}</em></p>" for note in judgement.notes]
+    return f"<div><p>{escape(judgement.basis)}</p>{''.join(lines)}{_table(judgement)}</div>"
+
+
+def _sheets(judgement: Judgement) -> list[Sheet]:
+    from analysis.report.sheets import of_cells
+
+    return list(of_cells(judgement.manifest, judgement.frame))
+
+
+def _answers(judgement: Judgement) -> Markup:
+    from markupsafe import Markup
+
+    item = Markup(
+        '<li><div class="head"><span class="chip {}">{}</span><strong>{} against {}</strong></div><p>{}</p></li>'
+    )
+    items = Markup("").join(
+        item.format(each.chip, each.verdict, each.name, each.baseline, sentence)
+        for each, sentence in zip(judgement.comparisons, judgement.sentences, strict=True)
+    )
+    notes = Markup("").join(Markup("<li>{}.</li>").format(note[:1].upper() + note[1:]) for note in judgement.notes)
+    warnings = Markup('<ul class="warnings">{}</ul>').format(notes) if notes else Markup("")
+    return Markup('<ol class="answers">{}</ol>{}').format(items, warnings)
+
+
+def _table(judgement: Judgement) -> Markup:
+    from markupsafe import Markup
+
+    def row(cells: Sequence[str], tag: str) -> Markup:
+        return Markup("<tr>{}</tr>").format(Markup("").join(Markup(f"<{tag}>{{}}</{tag}>").format(c) for c in cells))
+
+    body = Markup("").join(row(line, "td") for line in judgement.lines)
+    return Markup('<div class="scroll"><table><thead>{}</thead><tbody>{}</tbody></table></div>').format(
+        row(HEADINGS, "th"), body
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("smart-repro")
+    except PackageNotFoundError:
+        return ""
