@@ -71,12 +71,12 @@ def decide(study: Study, baseline: str, *, bound: float | None = None, reference
 
 def _manifest(study: Study, baseline: str, reference: float | None) -> Manifest:
     """The systems as an experiment of one column."""
-    column = Column(TASK, TASK, study.metric.name, TASK, study.score_name or f"{study.n_items:,} items")
+    column = Column(TASK, TASK, study.metric.name, title=study.score_name or f"{study.n_items:,} items")
     return Manifest(
         name="judge",
         title=f"{study.title} against {baseline}",
         rows=tuple(Row(name, name) for name in study.runs),
-        columns=(replace(column, split="dev"),),
+        columns=(column,),
         seeds=tuple(sorted({seed for runs in study.runs.values() for seed in runs.seeds})),
         cells={},
         baseline_row=baseline,
