@@ -31,7 +31,8 @@ class Components:
         items: variance of the mean over seeds when items are drawn anew and seeds stay.
         both: variance of the interaction of seeds and items; it is part of the variance over seeds and of ``items``,
             so that their sum counts it twice.
-        n_items: how many items; where these come in groups, how many groups.
+        n_items: how many items; where these come in groups, the effective number of groups
+            (:func:`effective_groups`).
         method: how it was measured.
         covariance: ``(seeds, seeds)`` of the seeds' differences when items are drawn anew; ``items`` and ``both``
             follow from it. None: equal variances and equal covariances, as ``items`` and ``both`` give them.
@@ -220,15 +221,27 @@ def of_metric(
 def group_values(values: Array, groups: Array) -> Array:
     """Return ``(S, groups)`` values that take the place of items where items of a group were drawn together.
 
-    Of ``values`` ``(S, n)`` a group counts by the sum of its items' deviations from the seed's mean, times the number
-    of groups over n, so that its mean is the seed's, and the layout of the result is that of groups: the covariance of
-    the seeds' means is the cluster-robust one (Liang and Zeger, 1986, with G / (G - 1)). Groups of one item each give
-    the values themselves.
+    Of ``values`` ``(S, n)`` they are the jackknife's pseudo-values (Tukey, 1958) of the mean over items: the mean, plus
+    G - 1 times what it changes when the group is left out, so that large groups count as what they are. The covariance
+    of the seeds' means is then the delete-one-group jackknife's; for groups of equal size it is the cluster-robust one.
+    Groups of one item each give the values themselves.
     """
-    names, of_item = np.unique(groups, return_inverse=True)
-    means = values.mean(-1, keepdims=True)
-    sums = np.stack([np.bincount(of_item, weights=row, minlength=len(names)) for row in values - means])
-    return np.asarray(means + sums * (len(names) / values.shape[-1]))
+    sizes, sums = _by_group(values - values.mean(-1, keepdims=True), groups)
+    shares = sizes / values.shape[-1]
+    return np.asarray(values.mean(-1, keepdims=True) + sums / values.shape[-1] * ((len(sizes) - 1) / (1 - shares)))
+
+
+def effective_groups(groups: Array) -> int:
+    """Return how many groups of equal size vary as much as these: ``n^2 / sum n_j^2`` (Kish), rounded down, at least
+    2."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    return max(int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9), 2)
+
+
+def _by_group(values: Array, groups: Array) -> tuple[Array, Array]:
+    """Return ``(groups,)`` numbers of items and ``(S, groups)`` sums of ``values`` ``(S, n)``."""
+    names, of_item, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return sizes, np.stack([np.bincount(of_item, weights=row, minlength=len(names)) for row in values])
 
 
 @dataclass(frozen=True)
@@ -252,7 +265,7 @@ def unpaired_interval(a: Sample, b: Sample, *, groups: Array | None = None, leve
     """
     estimate = float(a.scores.mean() - b.scores.mean())
     x, y = (arm.values if groups is None else group_values(arm.values, groups) for arm in (a, b))
-    n_items = x.shape[-1]
+    n_items = x.shape[-1] if groups is None else effective_groups(groups)
     items = float(item_covariance((x.mean(0) - y.mean(0))[None])[0, 0])
     fewest = min(len(x), len(y))
     if fewest == 1:
@@ -357,11 +370,13 @@ def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
 
 
 def _of_items(differences: Array, values: Array, method: str, groups: Array | None) -> Components:
+    n_items = values.shape[1]
     if groups is not None:
-        values, method = group_values(values, groups), method.replace("items", "groups of items", 1)
+        values, n_items = group_values(values, groups), effective_groups(groups)
+        method = method.replace("items", "groups of items", 1)
     covariance = item_covariance(values)
     items, both = split(covariance)
-    return Components(differences, float(items), float(both), values.shape[1], method, covariance)
+    return Components(differences, float(items), float(both), n_items, method, covariance)
 
 
 def _interval(whole: Components, item_df: int, level: float) -> Interval:

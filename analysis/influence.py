@@ -72,14 +72,13 @@ def macro_f1_influence(labels: Array, runs: Array) -> Array:
 
 
 def balanced_accuracy_influence(labels: Array, runs: Array) -> Array:
-    """Return the mean over the labels' classes of ``Y (hit - recall) / mean Y + recall``; Y: the label is that class."""
+    """Return the mean over the labels' classes of ``recall + Y (P - recall) / mean Y``; Y: the label is that class, P:
+    the run says it."""
 
     def of_pairs(shares: Array) -> Array:
         true = shares.sum(-1)
         is_class = true > 0
-        recall = np.divide(
-            np.diagonal(shares, axis1=-2, axis2=-1), true, out=np.zeros_like(true), where=is_class
-        )
+        recall = np.divide(np.diagonal(shares, axis1=-2, axis2=-1), true, out=np.zeros_like(true), where=is_class)
         scale = np.divide(1.0, true, out=np.zeros_like(true), where=is_class)[..., None]
         change = scale * (np.eye(shares.shape[-1]) - recall[..., None])
         return (recall.sum(-1)[..., None, None] + change) / is_class.sum(-1)[..., None, None]

@@ -137,9 +137,7 @@ def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: V
     if interval is None or verdict is None:
         return ""
     if cell.n_pairs == 1 and not cell.undecided.startswith(INERT):
-        return (
-            f"{ITEMS_ONLY}: one seed says nothing of training again, the interval is of these very systems on other items"
-        )
+        return f"{ITEMS_ONLY}: of one seed the interval is of these very systems on other items, not of new runs"
     if cell.undecided:
         return cell.undecided
     if study.n_groups is not None and study.n_groups < FEWEST_ITEMS:
@@ -180,7 +178,9 @@ def _notes(study: Study, manifest: Manifest, column: Column, cells: Sequence[Tab
     if extra := study.classes[study.n_classes :]:
         notes.append(_of_strange_answers(study, extra))
     if study.n_groups is not None:
-        notes.append(f"intervals are for new groups: {study.n_groups:,} groups, not {study.n_items:,} items, were drawn")
+        notes.append(
+            f"intervals are for new groups: {study.n_groups:,} groups, not {study.n_items:,} items, were drawn"
+        )
     return notes
 
 
@@ -190,4 +190,3 @@ def _of_strange_answers(study: Study, extra: Sequence[str]) -> str:
         return f"some answers are no class of the labels ({', '.join(extra[:5])})"
     counted = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
     return f"answers that are no class of the labels ({', '.join(extra[:5])}) count as wrong: {counted}"
-

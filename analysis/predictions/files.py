@@ -77,7 +77,7 @@ def text_frame(frame: Any, name: str) -> pd.DataFrame:
 def files_of(path: Path) -> list[Path]:
     """Return the file itself, or the files of a folder that can be read. Raises ResultsError: there is none."""
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in TABLES and not file.name[0] in "._")
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in TABLES and file.name[0] not in "._")
         if not files:
             raise ResultsError(f"{path}: the folder has no file that ends in {', '.join(TABLES)}")
         return files

@@ -199,7 +199,9 @@ def _of_numbers(systems: Sequence[System], metric: Metric) -> Study:
     runs = {}
     for system in systems:
         if system.predictions is None:
-            raise ResultsError(f"{system.name} holds logits of classes: {metric.title} needs predictions that are numbers")
+            raise ResultsError(
+                f"{system.name} holds logits of classes: {metric.title} needs predictions that are numbers"
+            )
         runs[system.name] = _scored(
             system, metric, labels, np.stack([_as_numbers("predictions", system, run) for run in system.predictions])
         )
@@ -290,9 +292,10 @@ def _class_names(labels: Array, classes: Sequence[str] | None) -> list[str]:
         )
     numbers = {text for text in present if _number(text) is not None}
     if numbers and numbers != present:
+        words = present - numbers
         raise ResultsError(
-            f"mixed label types: {len(numbers)} numbers ({examples(sorted(numbers))}) and {len(present - numbers)} words "
-            f"({examples(sorted(present - numbers))}); if all are classes, name them by --classes"
+            f"mixed label types: {len(numbers)} numbers ({examples(sorted(numbers))}) and {len(words)} words "
+            f"({examples(sorted(words))}); if all are classes, name them by --classes"
         )
     return sorted(present, key=float) if numbers else sorted(present)
 

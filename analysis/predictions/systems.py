@@ -90,7 +90,9 @@ def read_array(path: Path) -> Array:
     except FileNotFoundError:
         raise ResultsError(f"{path} does not exist: give a file of predictions or a folder of such files") from None
     except (ValueError, OSError, EOFError) as error:
-        raise ResultsError(f"{path} is no array of numbers ({error}): save it by numpy.save, without objects") from error
+        raise ResultsError(
+            f"{path} is no array of numbers ({error}): save it by numpy.save, without objects"
+        ) from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "biufU":
         raise ResultsError(f"{path} is no array of numbers or names: save it by numpy.save, without objects")
     return values
@@ -158,9 +160,8 @@ def _in_order(name: str, rows: pd.DataFrame, ids: Array, seed: int, first: int) 
     indexed = rows.set_index("id")
     missing, extra = [i for i in ids if i not in indexed.index], set(indexed.index) - set(ids)
     if missing or extra:
-        raise ResultsError(
-            f"{name}: seeds {first} and {seed} have different ids: {missing_words(missing, sorted(extra), 'the latter')}"
-        )
+        differences = missing_words(missing, sorted(extra), f"seed {seed}")
+        raise ResultsError(f"{name}: seeds {first} and {seed} have different ids: {differences}")
     return indexed.loc[ids]
 
 
@@ -220,9 +221,7 @@ def _same(name: str, stacked: Array, ids: Array, what: str) -> Array:
     """One value per item, which must be the same for every seed."""
     differs = (stacked != stacked[0]).any(0)
     if differs.any():
-        pairs = (
-            f"{ids[i]} ({' and '.join(dict.fromkeys(map(str, stacked[:, i])))})" for i in np.flatnonzero(differs)
-        )
+        pairs = (f"{ids[i]} ({' and '.join(dict.fromkeys(map(str, stacked[:, i])))})" for i in np.flatnonzero(differs))
         raise ResultsError(f"{name}: {int(differs.sum()):,} ids have another {what} in another seed: {examples(pairs)}")
     return np.asarray(stacked[0])
 

@@ -41,9 +41,9 @@ from benchmarks.cli.options import (
     Execution,
     ExecutionOptions,
     Grid,
+    Json,
     JudgeOptions,
     Judging,
-    Json,
     Key,
     Name,
     Quiet,
@@ -291,7 +291,9 @@ def judge(
             "lm-evaluation-harness writes with --log_samples"
         ),
     ],
-    baseline: Annotated[str | None, Parameter(help="the system the others are compared with; default: the last")] = None,
+    baseline: Annotated[
+        str | None, Parameter(help="the system the others are compared with; default: the last")
+    ] = None,
     options: Judging = JudgeOptions(),  # noqa: B008 (frozen)
     out: Annotated[
         Path | None, Parameter(help="also write judge.html, judge.json, the table and figures into this folder")
