@@ -18,6 +18,7 @@ from analysis.cells import seeded
 from analysis.records import ResultsError, read_json
 from analysis.results import Log, Results
 from analysis.schema import Column, Manifest
+from analysis.schema.constants import OVER
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 from analysis.tables import digits_of, records
@@ -526,7 +527,10 @@ def _over(values: np.ndarray) -> dict[str, float]:
 
 
 def _axis_name(names: Sequence[str]) -> str:
-    """What the axis counts: the curves' common name, without readings; methods with a K sweep lambda."""
+    """What the axis counts: the option that curves of one's own are over; else the curves' common name, without
+    readings; methods with a K sweep lambda."""
+    if all(OVER in name for name in names):
+        return ", ".join(dict.fromkeys(name.rpartition(OVER)[2] for name in names))
     plain = list(dict.fromkeys(name.partition("[")[0].partition("-eta")[0] for name in names))
     return "lambda" if any("[K=" in name for name in names) else ", ".join(plain)
 

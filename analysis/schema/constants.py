@@ -18,3 +18,4 @@ SELECTIONS = ("last", "best-dev", "best-holdout")
 
 # Of a drawn curve and of a published history, at most: each is the mean of the updates it stands for.
 CURVE_POINTS = 60
+OVER = " over "  # between the name of a curve of one's own and the option it is over
