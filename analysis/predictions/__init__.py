@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.predictions.judgement import Comparison, Judgement
+from analysis.predictions.judgement import Judgement
+from analysis.predictions.outcome import Comparison
 from analysis.records import ResultsError
 
 __all__ = ["Comparison", "Judgement", "judge"]

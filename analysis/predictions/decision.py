@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from analysis.cells import Scored
 from analysis.claims.claim import (
     CONTRADICTED,
@@ -24,18 +26,11 @@ from analysis.claims.inert import identical_share
 from analysis.claims.rule import Measure, after_holm, bound_of, decide_by
 from analysis.comparison import contrast, scored_cell, with_interval, with_undecided
 from analysis.contrasts import Arm, unpaired
+from analysis.crossed import FEWEST_MINORITY
 from analysis.descriptive import holm
 from analysis.interval import Interval
-from analysis.predictions.judgement import (
-    BETTER,
-    ITEMS_ONLY,
-    NO_VERDICT,
-    OPEN,
-    SAME,
-    WORSE,
-    Comparison,
-    Judgement,
-)
+from analysis.predictions.judgement import Judgement
+from analysis.predictions.outcome import BETTER, ITEMS_ONLY, NO_VERDICT, OPEN, SAME, WORSE, Comparison
 from analysis.predictions.study import FEWEST_ITEMS, Study
 from analysis.schema import Claim, Column, Contrast, Manifest, Published, Row
 from analysis.table_cell import TableCell
@@ -60,6 +55,7 @@ def decide(study: Study, baseline: str, *, bound: float | None = None, reference
     bound = _bound(study, bound)
     verdicts = {name: _verdict(study, baseline, name, intervals[name], bound) for name in others}
     reasons = {cell.row: _reason(study, cell, intervals.get(cell.row), verdicts.get(cell.row)) for cell in cells}
+    cells = [replace(cell, undecided=reasons[cell.row]) for cell in cells]  # as the figures show it
     p_values = [1.0 if reasons[name] else verdicts[name].p for name in others]
     comparisons = [
         _comparison(study, baseline, name, intervals[name], verdicts[name], reasons[name], float(p))
@@ -140,9 +136,22 @@ def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: V
         return f"{ITEMS_ONLY}: of one seed the interval is of these very systems on other items, not of new runs"
     if cell.undecided:
         return cell.undecided
+    if rare := _rare_class(study):
+        return rare
     if study.n_groups is not None and study.n_groups < FEWEST_ITEMS:
         return f"too few groups: {study.n_groups} of {FEWEST_ITEMS}"
     return verdict.reason
+
+
+def _rare_class(study: Study) -> str:
+    """Why an average over classes cannot be judged, "" where it can: a class with too few labels."""
+    if study.metric.name not in ("macro_f1", "balanced_accuracy"):
+        return ""
+    counts = np.bincount(next(iter(study.runs.values())).labels, minlength=study.n_classes)[: study.n_classes]
+    if counts.min() >= FEWEST_MINORITY:
+        return ""
+    name = study.classes[int(counts.argmin())]
+    return f"too few labels of a class: {counts.min()} of {FEWEST_MINORITY} ({name}); {study.metric.title} weighs it as much"
 
 
 def _comparison(

@@ -1,4 +1,4 @@
-"""A judgement as a page, as a fragment for notebooks, and as files."""
+"""An outcome as a page, as a fragment for notebooks, and as files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.predictions.judgement import HEADINGS, Judgement
+from analysis.predictions.outcome import HEADINGS, Outcome
 from analysis.tables import number, write_plain
 
 if TYPE_CHECKING:
@@ -19,41 +19,41 @@ TEMPLATE = Path(__file__).with_name("judge.html")
 STYLE = Path(__file__).parents[1] / "report" / "style.css"
 
 
-def write(judgement: Judgement, folder: Path) -> Path:
+def write(outcome: Outcome, folder: Path) -> Path:
     """Write page, JSON, tables and figures into a folder; return the page."""
     from analysis import figures
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(judgement.to_json(), indent=1, ensure_ascii=False)
+    text = json.dumps(outcome.to_json(), indent=1, ensure_ascii=False)
     (folder / "judge.json").write_text(text + "\n", encoding="utf-8")
-    write_plain(HEADINGS, judgement.lines, folder / "table", judgement.basis)
+    write_plain(HEADINGS, outcome.lines, folder / "table", outcome.basis)
     with figures.style():
-        sheets = _sheets(judgement)
+        sheets = _sheets(outcome)
         panels = [panel for sheet in sheets for panel in sheet.on_page()]
         for sheet in sheets:
             sheet.save(folder / "figures")
     path = folder / "judge.html"
-    path.write_text(render(judgement, panels), encoding="utf-8")
+    path.write_text(render(outcome, panels), encoding="utf-8")
     return path
 
 
-def render(judgement: Judgement, panels: Sequence[dict[str, Any]]) -> str:
+def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
     """Return the page as text; everything in it is escaped but the figures drawn here and the page's own style."""
     import jinja2
     from markupsafe import Markup
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    study = judgement.study
-    facts = [study.title, f"{study.n_items:,} items", f"{len(study.runs)} systems", f"baseline {judgement.baseline}"]
+    study = outcome.study
+    facts = [study.title, f"{study.n_items:,} items", f"{len(study.runs)} systems", f"baseline {outcome.baseline}"]
     if study.n_groups is not None:
         facts.insert(2, f"{study.n_groups:,} groups")
-    bound = "" if judgement.bound is None else f"{number(judgement.bound, 2)} {study.metric.unit}"
-    methods = ", ".join(dict.fromkeys(each.interval.method for each in judgement.comparisons))
+    bound = "" if outcome.bound is None else f"{number(outcome.bound, 2)} {study.metric.unit}"
+    methods = ", ".join(dict.fromkeys(each.interval.method for each in outcome.comparisons))
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        title=f"{study.title} against {judgement.baseline}",
+        title=f"{study.title} against {outcome.baseline}",
         facts=facts,
-        answers=Markup(_answers(judgement)),
-        table=Markup(_table(judgement)),
+        answers=Markup(_answers(outcome)),
+        table=Markup(_table(outcome)),
         panels=panels,
         method=f"Here: {methods}.",
         bound=bound,
@@ -62,23 +62,23 @@ def render(judgement: Judgement, panels: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def fragment(judgement: Judgement) -> str:
+def fragment(outcome: Outcome) -> str:
     """Return verdicts and table as HTML, for a notebook."""
     from markupsafe import escape
 
-    sentences = zip(judgement.comparisons, judgement.sentences, strict=True)
+    sentences = zip(outcome.comparisons, outcome.sentences, strict=True)
     lines = [f"<p><strong>{escape(each.verdict)}</strong>: {escape(sentence)}</p>" for each, sentence in sentences]
-    lines += [f"<p><em>{escape(note)}</em></p>" for note in judgement.notes]
-    return f"<div><p>{escape(judgement.basis)}</p>{''.join(lines)}{_table(judgement)}</div>"
+    lines += [f"<p><em>{escape(note)}</em></p>" for note in outcome.notes]
+    return f"<div><p>{escape(outcome.basis)}</p>{''.join(lines)}{_table(outcome)}</div>"
 
 
-def _sheets(judgement: Judgement) -> list[Sheet]:
+def _sheets(outcome: Outcome) -> list[Sheet]:
     from analysis.report.sheets import of_cells
 
-    return list(of_cells(judgement.manifest, judgement.frame))
+    return list(of_cells(outcome.manifest, outcome.frame))
 
 
-def _answers(judgement: Judgement) -> Markup:
+def _answers(outcome: Outcome) -> Markup:
     from markupsafe import Markup
 
     item = Markup(
@@ -86,20 +86,20 @@ def _answers(judgement: Judgement) -> Markup:
     )
     items = Markup("").join(
         item.format(each.chip, each.verdict, each.name, each.baseline, sentence)
-        for each, sentence in zip(judgement.comparisons, judgement.sentences, strict=True)
+        for each, sentence in zip(outcome.comparisons, outcome.sentences, strict=True)
     )
-    notes = Markup("").join(Markup("<li>{}.</li>").format(note[:1].upper() + note[1:]) for note in judgement.notes)
+    notes = Markup("").join(Markup("<li>{}.</li>").format(note[:1].upper() + note[1:]) for note in outcome.notes)
     warnings = Markup('<ul class="warnings">{}</ul>').format(notes) if notes else Markup("")
     return Markup('<ol class="answers">{}</ol>{}').format(items, warnings)
 
 
-def _table(judgement: Judgement) -> Markup:
+def _table(outcome: Outcome) -> Markup:
     from markupsafe import Markup
 
     def row(cells: Sequence[str], tag: str) -> Markup:
         return Markup("<tr>{}</tr>").format(Markup("").join(Markup(f"<{tag}>{{}}</{tag}>").format(c) for c in cells))
 
-    body = Markup("").join(row(line, "td") for line in judgement.lines)
+    body = Markup("").join(row(line, "td") for line in outcome.lines)
     return Markup('<div class="scroll"><table><thead>{}</thead><tbody>{}</tbody></table></div>').format(
         row(HEADINGS, "th"), body
     )

@@ -242,6 +242,7 @@ def test_under_20_groups_nothing_is_decided(n_groups, verdict, runs, labels):
     judgement = analysis.judge(*(frame(each, labels, group=np.arange(200) % n_groups) for each in runs))
     assert judgement.comparisons[0].verdict == verdict
     assert judgement.comparisons[0].reason == ("" if n_groups == 20 else "too few groups: 19 of 20")
+    assert judgement.frame["undecided"][0] == judgement.comparisons[0].reason
 
 
 # ---- verdicts
@@ -300,6 +301,13 @@ def test_a_reference_makes_the_floor_known(labels, rng):
         "not clearly better than the best constant" in n
         for n in analysis.judge(b, a, baseline="system 1", labels=labels).notes
     )
+
+
+def test_an_average_over_classes_needs_five_labels_of_each(labels, runs):
+    rare = np.where((labels == 2) & (np.cumsum(labels == 2) > 4), 1, labels)
+    judged = analysis.judge(*runs, labels=rare, metric="balanced_accuracy").comparisons[0]
+    assert (judged.verdict, judged.reason.split(";")[0]) == ("no verdict", "too few labels of a class: 4 of 5 (2)")
+    assert analysis.judge(*runs, labels=rare).comparisons[0].verdict == "better"
 
 
 def test_no_relevant_difference_needs_a_bound_around_the_interval(labels, rng):
