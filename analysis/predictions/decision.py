@@ -151,7 +151,7 @@ def _rare_class(study: Study) -> str:
     if counts.min() >= FEWEST_MINORITY:
         return ""
     name = study.classes[int(counts.argmin())]
-    return f"too few labels of a class: {counts.min()} of {FEWEST_MINORITY} ({name}); {study.metric.title} weighs it as much"
+    return f"too few labels of a class: {counts.min()} of {FEWEST_MINORITY} ({name})"
 
 
 def _comparison(
