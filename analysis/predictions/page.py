@@ -47,10 +47,11 @@ def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
     facts = [study.title, f"{study.n_items:,} items", f"{len(study.runs)} systems", f"baseline {outcome.baseline}"]
     if study.n_groups is not None:
         facts.insert(2, f"{study.n_groups:,} groups")
+    others = outcome.comparisons[0].name if len(outcome.comparisons) == 1 else f"{len(outcome.comparisons)} systems"
     bound = "" if outcome.bound is None else f"{number(outcome.bound, 2)} {study.metric.unit}"
     methods = ", ".join(dict.fromkeys(each.interval.method for each in outcome.comparisons))
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        title=f"{study.title} against {outcome.baseline}",
+        title=f"{study.title}: {others} against {outcome.baseline}",
         facts=facts,
         answers=Markup(_answers(outcome)),
         table=Markup(_table(outcome)),
@@ -96,12 +97,15 @@ def _answers(outcome: Outcome) -> Markup:
 def _table(outcome: Outcome) -> Markup:
     from markupsafe import Markup
 
-    def row(cells: Sequence[str], tag: str) -> Markup:
-        return Markup("<tr>{}</tr>").format(Markup("").join(Markup(f"<{tag}>{{}}</{tag}>").format(c) for c in cells))
-
-    body = Markup("").join(row(line, "td") for line in outcome.lines)
-    return Markup('<div class="scroll"><table><thead>{}</thead><tbody>{}</tbody></table></div>').format(
-        row(HEADINGS, "th"), body
+    head = Markup("").join(Markup('<th class="text" scope="col">{}</th>').format(name) for name in HEADINGS)
+    body = Markup("").join(
+        Markup('<tr><th class="text" scope="row">{}</th>{}</tr>').format(
+            line[0], Markup("").join(Markup('<td class="text">{}</td>').format(text) for text in line[1:])
+        )
+        for line in outcome.lines
+    )
+    return Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
+        head, body
     )
 
 
