@@ -57,7 +57,9 @@ def read_system(
     columns = {tuple(sorted(frame)) for frame in frames}
     if len(columns) > 1 or len(set(names)) > 1:
         raise ResultsError(f"{path}: its files have different columns or metrics: give one file, or files of one kind")
-    return pd.concat(frames, ignore_index=True), names[0]
+    rows = pd.concat(frames, ignore_index=True)
+    rows.attrs["names"] = frames[0].attrs.get("names", ())  # all columns of the file, for messages
+    return rows, names[0]
 
 
 def text_frame(frame: Any, name: str) -> pd.DataFrame:
@@ -139,7 +141,9 @@ def _separated(file: Path, required: str) -> pd.DataFrame:
         if not header:
             raise ResultsError(f"{file} is empty: it has no header")
         _require(header, file, required)
-        return pd.read_csv(file, usecols=[name for name in header if _is_read(name)], **options)
+        frame = pd.read_csv(file, usecols=[name for name in header if _is_read(name)], **options)
+        frame.attrs["names"] = header
+        return frame
     except pd.errors.EmptyDataError:
         raise ResultsError(f"{file} is empty: it has no header") from None
     except UnicodeDecodeError as error:
@@ -180,7 +184,9 @@ def _frame_of(records: Sequence[dict[str, Any]], file: Path, required: str) -> p
     if records:
         _require(names, file, required)
     chosen = [name for name in names if _is_read(name)]
-    return pd.DataFrame({name: [record.get(name) for record in records] for name in chosen}, dtype=object)
+    frame = pd.DataFrame({name: [record.get(name) for record in records] for name in chosen}, dtype=object)
+    frame.attrs["names"] = names
+    return frame
 
 
 def _parquet(file: Path, required: str) -> pd.DataFrame:
@@ -195,7 +201,9 @@ def _parquet(file: Path, required: str) -> pd.DataFrame:
         table = stored.read(columns=chosen)
     except (pa.ArrowException, OSError) as error:
         raise ResultsError(f"{file} is no Parquet file that can be read ({error})") from error
-    return pd.DataFrame({name: table[name].to_pylist() for name in chosen}, dtype=object)
+    frame = pd.DataFrame({name: table[name].to_pylist() for name in chosen}, dtype=object)
+    frame.attrs["names"] = stored.schema_arrow.names
+    return frame
 
 
 def _is_read(name: str) -> bool:
@@ -204,6 +212,10 @@ def _is_read(name: str) -> bool:
 
 def _require(names: Sequence[str], file: Path, required: str) -> None:
     """Refuse a file without ids or without the required column; logits can stand for predictions."""
+    if len(names) == 1 and any(sign in names[0] for sign in ",;\t|"):
+        raise ResultsError(
+            f"{file}: its header is one column, {names[0]!r:.80}: separate columns by commas (.tsv: tabs)"
+        )
     if "id" not in names:
         raise ResultsError(f"{file} has no column 'id'; {near('id', names)}")
     has_logits = required == "prediction" and any(name.startswith(LOGIT) for name in names)

@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.cells import Scored, quiet_score
 from analysis.predictions.files import examples
-from analysis.predictions.systems import System, missing_words
+from analysis.predictions.systems import System, in_one_alone
 from analysis.records import ResultsError
 from analysis.scores import METRICS, Metric
 
@@ -115,10 +115,8 @@ def _in_order_of(first: System, system: System) -> System:
     missing = [item for item in first.ids if item not in place]
     extra = sorted(set(system.ids) - set(first.ids))
     if missing or extra:
-        raise ResultsError(
-            f"{first.name} and {system.name} have different ids: {missing_words(missing, extra, system.name)}; ids are "
-            "compared as text"
-        )
+        differences = in_one_alone({first.name: missing, system.name: extra})
+        raise ResultsError(f"ids differ, compared as text: {differences}")
     order = np.array([place[item] for item in first.ids])
 
     def ordered(values: Array | None, axis: int) -> Array | None:
@@ -139,9 +137,8 @@ def _refuse_conflicts(first: System, system: System, what: str, ours: Array, oth
     differs = np.flatnonzero(ours != others)
     if len(differs):
         pairs = (f"{first.ids[i]} ({ours[i]} and {others[i]})" for i in differs)
-        raise ResultsError(
-            f"{first.name} and {system.name}: {len(differs):,} ids have different {what}s: {examples(pairs)}"
-        )
+        count = f"{len(differs):,} of {len(ours):,} ids"
+        raise ResultsError(f"{first.name} and {system.name}: {what}s differ for {count}: {examples(pairs)}")
 
 
 def _comparable(labels: Array) -> Array:
@@ -170,10 +167,11 @@ def _is_regression(systems: Sequence[System], classes: Sequence[str] | None) -> 
         return False
     labels = set(systems[0].labels)
     texts = labels.union(*(set(system.predictions.flat) for system in systems if system.predictions is not None))
-    numbers = [_number(text) for text in texts if text.lower() not in MISSING]
-    if any(number is None for number in numbers):
+    try:
+        numbers = [float(text) for text in texts if text.lower() not in MISSING]
+    except ValueError:
         return False
-    if any(not number.is_integer() for number in numbers if number is not None):
+    if not all(number.is_integer() for number in numbers):  # infinite ones are refused later, by name
         return True
     if len(labels) > MANY_NUMBERS:
         raise ResultsError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
+_NO_ARRAY = "{} is no array of numbers or names: save it by numpy.save, without Python objects"
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,9 @@ def read_array(path: Path) -> Array:
     except FileNotFoundError:
         raise ResultsError(f"{path} does not exist: give a file of predictions or a folder of such files") from None
     except (ValueError, OSError, EOFError) as error:
-        raise ResultsError(
-            f"{path} is no array of numbers ({error}): save it by numpy.save, without objects"
-        ) from error
+        raise ResultsError(_NO_ARRAY.format(path)) from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "biufU":
-        raise ResultsError(f"{path} is no array of numbers or names: save it by numpy.save, without objects")
+        raise ResultsError(_NO_ARRAY.format(path))
     return values
 
 
@@ -160,16 +159,14 @@ def _in_order(name: str, rows: pd.DataFrame, ids: Array, seed: int, first: int) 
     indexed = rows.set_index("id")
     missing, extra = [i for i in ids if i not in indexed.index], set(indexed.index) - set(ids)
     if missing or extra:
-        differences = missing_words(missing, sorted(extra), f"seed {seed}")
-        raise ResultsError(f"{name}: seeds {first} and {seed} have different ids: {differences}")
+        differences = in_one_alone({f"seed {first}": missing, f"seed {seed}": sorted(extra)})
+        raise ResultsError(f"{name}: ids differ between seeds: {differences}")
     return indexed.loc[ids]
 
 
-def missing_words(missing: Sequence[str], extra: Sequence[str], name: str) -> str:
-    """Return which ids one side lacks and which it has alone."""
-    parts = [f"{len(missing):,} are missing in {name}: {examples(missing)}"] if missing else []
-    parts += [f"{len(extra):,} are there alone: {examples(extra)}"] if extra else []
-    return "; ".join(parts)
+def in_one_alone(ids: Mapping[str, Sequence[str]]) -> str:
+    """Return which ids each side has alone, in words."""
+    return "; ".join(f"{len(own):,} in {name} alone: {examples(own)}" for name, own in ids.items() if own)
 
 
 def _stacked(runs: Sequence[pd.DataFrame], column: str) -> Array | None:
@@ -192,7 +189,8 @@ def _labels(name: str, runs: Sequence[pd.DataFrame], ids: Array, labels: Labels 
     if stacked is not None:
         return _same(name, stacked, ids, "label")
     if labels is None:
-        raise ResultsError(f"{name} has no column 'label': add it, or give the labels by --labels (in Python: labels=)")
+        hint = f"; {files.near('label', runs[0].attrs['names'])}" if runs[0].attrs.get("names") else ""
+        raise ResultsError(f"{name} has no column 'label', and no --labels (in Python: labels=) was given{hint}")
     return _by_id(name, ids, labels, labels.values)
 
 
@@ -222,7 +220,9 @@ def _same(name: str, stacked: Array, ids: Array, what: str) -> Array:
     differs = (stacked != stacked[0]).any(0)
     if differs.any():
         pairs = (f"{ids[i]} ({' and '.join(dict.fromkeys(map(str, stacked[:, i])))})" for i in np.flatnonzero(differs))
-        raise ResultsError(f"{name}: {int(differs.sum()):,} ids have another {what} in another seed: {examples(pairs)}")
+        raise ResultsError(
+            f"{name}: {what}s differ between seeds for {int(differs.sum()):,} of {len(ids):,} ids: {examples(pairs)}"
+        )
     return np.asarray(stacked[0])
 
 

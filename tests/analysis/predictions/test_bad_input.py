@@ -48,10 +48,10 @@ def with_value(rows, column, value, places=range(7)):
 
 
 @pytest.mark.parametrize(
-    ("column", "near"), [("prediction", "predictions"), ("id", "ID"), ("label", "no column 'label'")]
+    ("column", "near"), [("prediction", "predictions"), ("id", "ID"), ("label", "near it: gold_label")]
 )
 def test_a_missing_column_names_those_near_it(column, near, rows, refused):
-    other = {"prediction": "predictions", "id": "ID", "label": "gold"}[column]
+    other = {"prediction": "predictions", "id": "ID", "label": "gold_label"}[column]
     error = refused(rows[0].rename(columns={column: other}), rows[1])
     assert near in error
     assert "a" in error
@@ -64,7 +64,7 @@ def test_a_missing_column_names_those_near_it(column, near, rows, refused):
         ("id,label,prediction\n", "a.csv is empty: it has no row"),
         (b"id,label,prediction\n1,caf\xe9,x\n", "not UTF-8 (byte 0xe9)"),
         ('id,label,prediction\n1,"a,b\n', "a.csv"),
-        ("id;label;prediction\n1;a;b\n", "there are: id;label;prediction"),
+        ("id;label;prediction\n1;a;b\n", "separate columns by commas"),
     ],
 )
 def test_files_that_cannot_be_read(content, words, rows, refused):
@@ -92,7 +92,7 @@ def test_predictions_that_are_missing_or_nan(rows, refused):
     for value in ("", "NaN"):
         error = refused(with_value(rows[0], "prediction", value), rows[1])
         assert "7 predictions are missing or NaN: item 0 (seed 0), item 1 (seed 0)" in error
-        assert error.count("item ") == 6  # five examples, and the remedy
+        assert error.count("item ") == 5
     numbers = [pd.DataFrame({"id": range(30), "label": np.linspace(0, 1, 30), "prediction": 0.5}) for _ in range(2)]
     numbers[0].loc[3, "prediction"] = np.inf
     assert "'inf' (id 3)" in refused(*numbers)
@@ -100,9 +100,9 @@ def test_predictions_that_are_missing_or_nan(rows, refused):
 
 def test_ids_that_differ(rows, refused):
     error = refused(rows[0][rows[0]["id"] != "item 5"], rows[1])
-    assert "a and b have different ids: 1 are there alone: item 5" in error
+    assert "ids differ, compared as text: 1 in b alone: item 5" in error
     error = refused(rows[0].drop(index=5), rows[1])
-    assert "seeds 0 and 1 have different ids" in error
+    assert "a: ids differ between seeds: 1 in seed 1 alone: item 5" in error
     error = refused(pd.concat([rows[0], rows[0].iloc[:8]]), rows[1])
     assert "8 rows repeat an id and seed: item 0 (seed 0)" in error
 
@@ -110,8 +110,8 @@ def test_ids_that_differ(rows, refused):
 def test_labels_that_differ(rows, refused):
     changed = with_value(rows[0], "label", "good", [3, 63])
     changed2 = with_value(rows[1], "label", "bad", [3, 63])
-    assert "1 ids have different labels: item 3 (good and bad)" in refused(changed, changed2)
-    assert "another label in another seed: item 3" in refused(
+    assert "a and b: labels differ for 1 of 60 ids: item 3 (good and bad)" in refused(changed, changed2)
+    assert "a: labels differ between seeds for 1 of 60 ids: item 3" in refused(
         with_value(rows[0], "label", "none of them", [3]), rows[1]
     )
 

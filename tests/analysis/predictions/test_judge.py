@@ -147,7 +147,7 @@ def test_arrays_and_logits(runs, labels, rng, tmp_path):
 
 def test_pickled_arrays_are_not_read(labels, tmp_path):
     np.save(tmp_path / "a.npy", np.array([[{"a": 1}]], dtype=object), allow_pickle=True)
-    with pytest.raises(analysis.ResultsError, match="without objects"):
+    with pytest.raises(analysis.ResultsError, match="without Python objects"):
         analysis.judge(tmp_path / "a.npy", np.zeros((2, 200), dtype=int), labels=labels)
 
 
