@@ -238,7 +238,7 @@ def _text(value: Any) -> str:
 
 
 def _checked(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """The frame of the last epoch, with seeds as whole numbers; refuses rows without an id."""
+    """The frame of each seed's last epoch, with seeds as whole numbers; refuses rows without an id."""
     if (frame["id"] == "").any():
         raise ResultsError(f"{file}: {int((frame['id'] == '').sum())} rows have no id")
     for name in ("seed", "epoch"):
@@ -248,7 +248,8 @@ def _checked(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
                 raise ResultsError(f"{file}: {name} must be a whole number; got {examples(map(repr, strange))}")
             frame[name] = frame[name].astype(float).astype(int)
     if "epoch" in frame:
-        frame = frame[frame["epoch"] == frame["epoch"].max()].drop(columns="epoch").reset_index(drop=True)
+        last = frame.groupby("seed")["epoch"].transform("max") if "seed" in frame else frame["epoch"].max()
+        frame = frame[frame["epoch"] == last].drop(columns="epoch").reset_index(drop=True)
     return frame
 
 

@@ -7,6 +7,7 @@ regression; everything else are classes.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ CHOICES = ("accuracy", "macro_f1", "balanced_accuracy", "matthews", "f1", "pears
 FEWEST_ITEMS = 20  # items, or groups of items, that an interval needs (docs/statistics.md)
 MANY_NUMBERS = 50  # different whole numbers from which labels may be scores instead of classes
 MOST_CLASSES = 1_000
+_WHOLE = re.compile(r"-?\d+\.0+")
 MISSING = ("", "nan", "none", "null", "na", "<na>")
 
 
@@ -142,13 +144,8 @@ def _refuse_conflicts(first: System, system: System, what: str, ours: Array, oth
 
 
 def _comparable(labels: Array) -> Array:
-    """Labels with whole numbers written in one way, so that 1 and 1.0 are no conflict."""
-    return np.array([_plain(text) for text in labels], dtype=object)
-
-
-def _plain(text: str) -> str:
-    value = _number(text)
-    return str(int(value)) if value is not None and value.is_integer() else text
+    """Labels with whole numbers written in one way, so that 1 and 1.0 are no conflict; 007 stays a name."""
+    return np.array([text.partition(".")[0] if _WHOLE.fullmatch(text) else text for text in labels], dtype=object)
 
 
 def _number(text: str) -> float | None:

@@ -177,6 +177,22 @@ def test_ids_are_text_and_labels_may_stand_apart(runs, labels, tmp_path):
     assert ends(judgement) == pytest.approx(expected(runs, labels))
 
 
+def test_the_last_epoch_of_each_seed_counts(runs, labels):
+    tables = [frame(each, labels) for each in runs]
+    early = tables[0].assign(epoch=1, prediction="bad")
+    late = tables[0].assign(epoch=2 + tables[0].seed)  # early stopping: every seed ends elsewhere
+    assert ends(analysis.judge(pd.concat([late, early]), tables[1])) == pytest.approx(expected(runs, labels))
+
+
+def test_names_that_look_like_numbers_stay_names(runs, labels):
+    names = np.array(["007", "7", "7.5"])
+    judgement = analysis.judge(*(frame(each, labels, names) for each in runs), metric="accuracy")
+    assert ends(judgement) == pytest.approx(expected(runs, labels))
+    whole = [frame(each, labels, np.array(["0", "1", "2"])) for each in runs]
+    whole[0]["prediction"] += ".0"
+    assert ends(analysis.judge(*whole)) == pytest.approx(expected(runs, labels))
+
+
 # ---- seeds and groups
 
 
