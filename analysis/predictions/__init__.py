@@ -53,15 +53,15 @@ def judge(
     from analysis.predictions.study import make_study
 
     if len(systems) == 1 and isinstance(systems[0], Mapping):
-        given = {str(name): source for name, source in systems[0].items()}
+        sources_by_name = {str(name): source for name, source in systems[0].items()}
     else:
-        given = sources.named(systems)
-    given, chosen = sources.with_baseline(given, baseline)
-    if len(given) < 2:
+        sources_by_name = sources.named(systems)
+    sources_by_name, baseline_name = sources.with_baseline(sources_by_name, baseline)
+    if len(sources_by_name) < 2:
         raise ResultsError("a comparison needs two systems: give two files, or a file and a baseline")
     if bound is not None and not bound > 0:
         raise ResultsError(f"the bound is a difference above 0, got {bound}")
     options = sources.Options(metric=metric, labels=labels, groups=groups, classes=classes, filter_name=filter_name)
-    read, metric = sources.read_all(given, options)
+    read, metric = sources.read_all(sources_by_name, options)
     study = make_study(read, metric=metric, classes=classes, positive=positive)
-    return decision.decide(study, chosen, bound=bound, reference=reference)
+    return decision.decide(study, baseline_name, bound=bound, reference=reference)

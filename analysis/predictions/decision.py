@@ -49,17 +49,18 @@ def decide(study: Study, baseline: str, *, bound: float | None = None, reference
     """
     manifest = _manifest(study, baseline, reference)
     column = manifest.columns[0]
-    others = [name for name in study.runs if name != baseline]
-    intervals = {name: _interval(study.runs[name], study.runs[baseline], column) for name in others}
+    compared_names = [name for name in study.runs if name != baseline]
+    intervals = {name: _interval(study.runs[name], study.runs[baseline], column) for name in compared_names}
     cells = _cells(study, manifest, column, intervals)
     bound = _bound(study, bound)
-    verdicts = {name: _verdict(study, baseline, name, intervals[name], bound) for name in others}
+    verdicts = {name: _verdict(study, baseline, name, intervals[name], bound) for name in compared_names}
     reasons = {cell.row: _reason(study, cell, intervals.get(cell.row), verdicts.get(cell.row)) for cell in cells}
     cells = [replace(cell, undecided=reasons[cell.row]) for cell in cells]  # as the figures show it
-    p_values = [1.0 if reasons[name] else verdicts[name].p for name in others]
+    p_values = [1.0 if reasons[name] else verdicts[name].p for name in compared_names]
+    by_name = {cell.row: cell for cell in cells}
     comparisons = [
-        _comparison(study, baseline, name, intervals[name], verdicts[name], reasons[name], float(p))
-        for name, p in zip(others, holm(p_values), strict=True)
+        _comparison(by_name[name], baseline, intervals[name], verdicts[name], reasons[name], float(p))
+        for name, p in zip(compared_names, holm(p_values), strict=True)
     ]
     notes = _notes(study, manifest, column, cells)
     return Judgement(study, manifest, baseline, bound, tuple(cells), tuple(comparisons), tuple(notes))
@@ -129,7 +130,7 @@ def _verdict(study: Study, baseline: str, name: str, interval: Interval, bound: 
 
 
 def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: Verdict | None) -> str:
-    """Why a difference decides nothing, "" where it may."""
+    """Return the reason why a difference decides nothing; "" where it may."""
     if interval is None or verdict is None:
         return ""
     if cell.n_pairs == 1 and not cell.undecided.startswith(INERT):
@@ -144,7 +145,7 @@ def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: V
 
 
 def _rare_class(study: Study) -> str:
-    """Why an average over classes cannot be judged, "" where it can: a class with too few labels."""
+    """Return the reason why an average over classes cannot be judged: a class with too few labels; "" where it can."""
     if study.metric.name not in ("macro_f1", "balanced_accuracy"):
         return ""
     counts = np.bincount(next(iter(study.runs.values())).labels, minlength=study.n_classes)[: study.n_classes]
@@ -155,7 +156,7 @@ def _rare_class(study: Study) -> str:
 
 
 def _comparison(
-    study: Study, baseline: str, name: str, interval: Interval, verdict: Verdict, reason: str, adjusted: float
+    cell: TableCell, baseline: str, interval: Interval, verdict: Verdict, reason: str, adjusted: float
 ) -> Comparison:
     if reason.startswith(ITEMS_ONLY):
         word = ITEMS_ONLY
@@ -163,12 +164,12 @@ def _comparison(
         word = NO_VERDICT
     else:
         word = WORDS[after_holm(verdict.status, adjusted)]
-    share = _identical(study, study.runs[name], study.runs[baseline])
-    return Comparison(name, baseline, word, reason, interval, math.nan if reason else adjusted, share)
+    holm_p = math.nan if reason else adjusted
+    return Comparison(cell.row, baseline, word, reason, interval, holm_p, cell.identical)
 
 
 def _notes(study: Study, manifest: Manifest, column: Column, cells: Sequence[TableCell]) -> list[str]:
-    """What must be read beside the verdicts."""
+    """Return what must be read beside the verdicts, a sentence each."""
     notes = []
     baseline = manifest.baseline_row or ""
     learnt = of_baseline(study.runs[baseline], manifest, column)

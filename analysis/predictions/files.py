@@ -69,8 +69,8 @@ def text_frame(frame: Any, name: str) -> pd.DataFrame:
     if not isinstance(frame, pd.DataFrame):
         raise ResultsError(f"{name}: a system is a path, a frame or an array, not a {type(frame).__name__}")
     _require(list(map(str, frame.columns)), Path(name), "prediction")
-    chosen = [column for column in frame if _is_read(str(column))]
-    checked = _checked(_as_text(frame[chosen].astype(object).reset_index(drop=True)), Path(name))
+    columns = [column for column in frame if _is_read(str(column))]
+    checked = _checked(_as_text(frame[columns].astype(object).reset_index(drop=True)), Path(name))
     if checked.empty:
         raise ResultsError(f"{name} is empty: it has no row")
     return checked if "seed" in checked else checked.assign(seed=0)
@@ -98,7 +98,7 @@ def examples(values: Iterable[Any]) -> str:
 
 def near(name: str, names: Sequence[str]) -> str:
     """Return what a column might be meant by, for a message."""
-    folded = {other.lower(): other for other in names}
+    folded = {column.lower(): column for column in names}
     close = [folded[key] for key in difflib.get_close_matches(name, list(folded), n=3, cutoff=0.5)]
     close += [folded[key] for key in folded if (name in key or key in name) and folded[key] not in close]
     if close:
@@ -183,8 +183,8 @@ def _frame_of(records: Sequence[dict[str, Any]], file: Path, required: str) -> p
     names = list(dict.fromkeys(name for record in records for name in record))
     if records:
         _require(names, file, required)
-    chosen = [name for name in names if _is_read(name)]
-    frame = pd.DataFrame({name: [record.get(name) for record in records] for name in chosen}, dtype=object)
+    columns = [name for name in names if _is_read(name)]
+    frame = pd.DataFrame({name: [record.get(name) for record in records] for name in columns}, dtype=object)
     frame.attrs["names"] = names
     return frame
 
@@ -197,11 +197,11 @@ def _parquet(file: Path, required: str) -> pd.DataFrame:
     try:
         stored = pq.ParquetFile(file)
         _require(stored.schema_arrow.names, file, required)
-        chosen = [name for name in stored.schema_arrow.names if _is_read(name)]
-        table = stored.read(columns=chosen)
+        columns = [name for name in stored.schema_arrow.names if _is_read(name)]
+        table = stored.read(columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise ResultsError(f"{file} is no Parquet file that can be read ({error})") from error
-    frame = pd.DataFrame({name: table[name].to_pylist() for name in chosen}, dtype=object)
+    frame = pd.DataFrame({name: table[name].to_pylist() for name in columns}, dtype=object)
     frame.attrs["names"] = stored.schema_arrow.names
     return frame
 

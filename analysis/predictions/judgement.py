@@ -18,5 +18,5 @@ class Judgement(Outcome):
         return page.write(self, Path(folder))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: verdicts and table."""
+        """Return verdicts and table as HTML, for a notebook."""
         return page.fragment(self)

@@ -24,7 +24,7 @@ def is_sample(record: Mapping[str, Any]) -> bool:
 
 
 def item_scores(
-    records: Sequence[Mapping[str, Any]], where: str, metric: str | None, filter_name: str | None
+    records: Sequence[Mapping[str, Any]], file_name: str, metric: str | None, filter_name: str | None
 ) -> tuple[pd.DataFrame, str]:
     """Return ``id label score``, or ``id label prediction``, of one filter and metric, and the metric's name.
 
@@ -34,8 +34,8 @@ def item_scores(
     """
     import pandas as pd
 
-    rows = _of_filter(records, where, filter_name)
-    name = _metric_of(rows[0], where, metric)
+    rows = _of_filter(records, file_name, filter_name)
+    name = _metric_of(rows[0], file_name, metric)
     values = [row.get(name) for row in rows]
     frame = pd.DataFrame({"id": [str(row["doc_id"]) for row in rows]}, dtype=object)
     if name in PAIRS and all(isinstance(value, list) and len(value) == 2 for value in values):
@@ -45,7 +45,7 @@ def item_scores(
     if not all(isinstance(value, bool | int | float) and 0 <= value <= 1 for value in values):
         bad = next(value for value in values if not (isinstance(value, bool | int | float) and 0 <= value <= 1))
         raise ResultsError(
-            f"{where}: {name} of an item must be a number from 0 to 1, got {bad!r:.60}: choose another metric by "
+            f"{file_name}: {name} of an item must be a number from 0 to 1, got {bad!r:.60}: choose another metric by "
             f"--metric; there are: {', '.join(_names(rows[0]))}"
         )
     frame["label"] = [_target(row.get("target")) for row in rows]
@@ -54,13 +54,13 @@ def item_scores(
 
 
 def _of_filter(
-    records: Sequence[Mapping[str, Any]], where: str, filter_name: str | None
+    records: Sequence[Mapping[str, Any]], file_name: str, filter_name: str | None
 ) -> Sequence[Mapping[str, Any]]:
     filters = list(dict.fromkeys(str(record.get("filter", "none")) for record in records))
     if filter_name is None and len(filters) > 1:
-        raise ResultsError(f"{where} holds {len(filters)} filters ({', '.join(filters)}): choose one by --filter")
+        raise ResultsError(f"{file_name} holds {len(filters)} filters ({', '.join(filters)}): choose one by --filter")
     if filter_name is not None and filter_name not in filters:
-        raise ResultsError(f"{where} has no filter {filter_name!r}; it has: {', '.join(filters)}")
+        raise ResultsError(f"{file_name} has no filter {filter_name!r}; it has: {', '.join(filters)}")
     return [r for r in records if filter_name is None or str(r.get("filter", "none")) == filter_name]
 
 
@@ -72,12 +72,12 @@ def _names(row: Mapping[str, Any]) -> list[str]:
     return [name for name, value in row.items() if name != "doc_id" and isinstance(value, bool | int | float)]
 
 
-def _metric_of(row: Mapping[str, Any], where: str, metric: str | None) -> str:
+def _metric_of(row: Mapping[str, Any], file_name: str, metric: str | None) -> str:
     names = [name for name in _names(row) if name in row]
     if metric is not None and metric not in names:
-        raise ResultsError(f"{where} has no metric {metric!r}; it has: {', '.join(names)}")
+        raise ResultsError(f"{file_name} has no metric {metric!r}; it has: {', '.join(names)}")
     if not names:
-        raise ResultsError(f"{where} has no metric of each document: run lm-eval with --log_samples and a metric")
+        raise ResultsError(f"{file_name} has no metric of each document: run lm-eval with --log_samples and a metric")
     return metric or names[0]
 
 

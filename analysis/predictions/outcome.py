@@ -76,24 +76,25 @@ class Outcome:
     @property
     def sentences(self) -> tuple[str, ...]:
         """One per comparison, without its verdict."""
-        return tuple(self._sentence(each) for each in self.comparisons)
+        return tuple(self._sentence(comparison) for comparison in self.comparisons)
 
     @property
     def lines(self) -> list[list[str]]:
         """The table's cells as text, in the order of :data:`HEADINGS`."""
-        compared = {each.name: each for each in self.comparisons}
+        compared = {comparison.name: comparison for comparison in self.comparisons}
         return [self._line(cell, compared.get(cell.row)) for cell in self.cells]
 
     @property
     def basis(self) -> str:
-        """What was compared, in one line."""
+        """The metric, the items and the baseline, in one line."""
         groups = self.study.n_groups
         items = f"{self.study.n_items:,} items" + (f" in {groups:,} groups" if groups is not None else "")
         return f"{self.study.title} on {items}; differences to {self.baseline}"
 
     def __str__(self) -> str:
         verdicts = (
-            f"{each.verdict}: {sentence}" for each, sentence in zip(self.comparisons, self.sentences, strict=True)
+            f"{comparison.verdict}: {sentence}"
+            for comparison, sentence in zip(self.comparisons, self.sentences, strict=True)
         )
         notes = (f"Note: {note}" for note in self.notes)
         return "\n".join([self.basis, "", *verdicts, *notes, "", _aligned([list(HEADINGS), *self.lines])])
@@ -116,48 +117,51 @@ class Outcome:
             "bound": self.bound,
             "systems": [_system_json(cell) for cell in self.cells],
             "comparisons": [
-                {**_comparison_json(each), "sentence": sentence}
-                for each, sentence in zip(self.comparisons, self.sentences, strict=True)
+                {**_comparison_json(comparison), "sentence": sentence}
+                for comparison, sentence in zip(self.comparisons, self.sentences, strict=True)
             ],
             "notes": list(self.notes),
         }
 
-    def _sentence(self, each: Comparison) -> str:
-        interval, metric = each.interval, self.study.metric
+    def _sentence(self, comparison: Comparison) -> str:
+        interval, metric = comparison.interval, self.study.metric
         digits = digits_of(metric.name)
         size = number(abs(interval.estimate), digits)
         relation = f"{size} {metric.unit} {'above' if interval.estimate > 0 else 'below'}"
         if not float(size):
             relation = "level with"
         ends = f"{number(interval.low, digits)} to {number(interval.high, digits)}"
-        corrected = f", {probability(each.holm)} after Holm over {len(self.comparisons)}"
+        corrected = f", {probability(comparison.holm)} after Holm over {len(self.comparisons)}"
         p = f"p {'' if interval.p < 0.001 else '= '}{probability(interval.p)}"
-        p += corrected if len(self.comparisons) > 1 and not math.isnan(each.holm) else ""
-        basis = f"{percent(interval.level)} interval {ends}; {p}; {self._seeds_of(each)} × {self.study.n_items:,} items"
-        reason = f": {each.reason}" if each.reason else ""
+        p += corrected if len(self.comparisons) > 1 and not math.isnan(comparison.holm) else ""
+        size_of_data = f"{self._seeds_of(comparison)} × {self.study.n_items:,} items"
+        basis = f"{percent(interval.level)} interval {ends}; {p}; {size_of_data}"
+        reason = f": {comparison.reason}" if comparison.reason else ""
         better = "" if metric.greater_is_better else "; lower is better"
-        return f"{each.name} is {relation} {each.baseline} in {self.study.title} ({basis}{better}){reason}."
+        return f"{comparison.name} is {relation} {comparison.baseline} in {self.study.title} ({basis}{better}){reason}."
 
-    def _seeds_of(self, each: Comparison) -> str:
-        seeds = [cell.seeds for name in (each.name, each.baseline) for cell in self.cells if cell.row == name]
+    def _seeds_of(self, comparison: Comparison) -> str:
+        seeds = [
+            cell.seeds for name in (comparison.name, comparison.baseline) for cell in self.cells if cell.row == name
+        ]
         if seeds[0] == seeds[1]:
             return f"{len(seeds[0])} seed{'' if len(seeds[0]) == 1 else 's'}"
         return f"{len(seeds[0])} and {len(seeds[1])} seeds, not paired"
 
-    def _line(self, cell: TableCell, each: Comparison | None) -> list[str]:
+    def _line(self, cell: TableCell, comparison: Comparison | None) -> list[str]:
         digits = digits_of(cell.metric)
         score = number(cell.mean, digits) + (f" ± {number(cell.sd, digits)}" if cell.n_seeds > 1 else "")
         line = [cell.row, score, str(cell.n_seeds)]
-        if each is None:
+        if comparison is None:
             return [*line, "", "", "", "", "baseline"]
-        interval = each.interval
+        interval = comparison.interval
         return [
             *line,
             number(interval.estimate, digits, signed=True),
             f"{number(interval.low, digits)} to {number(interval.high, digits)}",
             probability(interval.p),
-            "" if math.isnan(each.holm) else probability(each.holm),
-            each.verdict,
+            "" if math.isnan(comparison.holm) else probability(comparison.holm),
+            comparison.verdict,
         ]
 
 
@@ -178,17 +182,17 @@ def _system_json(cell: TableCell) -> dict[str, Any]:
     }
 
 
-def _comparison_json(each: Comparison) -> Mapping[str, Any]:
+def _comparison_json(comparison: Comparison) -> Mapping[str, Any]:
     names = ("estimate", "low", "high", "level", "se", "df", "p")
     return {
-        "system": each.name,
-        "baseline": each.baseline,
-        **{name: _finite(getattr(each.interval, name)) for name in names},
-        "holm": _finite(each.holm),
-        "verdict": each.verdict,
-        "reason": each.reason,
-        "method": each.interval.method,
-        "identical": _finite(each.identical),
+        "system": comparison.name,
+        "baseline": comparison.baseline,
+        **{name: _finite(getattr(comparison.interval, name)) for name in names},
+        "holm": _finite(comparison.holm),
+        "verdict": comparison.verdict,
+        "reason": comparison.reason,
+        "method": comparison.interval.method,
+        "identical": _finite(comparison.identical),
     }
 
 

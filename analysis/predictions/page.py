@@ -47,11 +47,13 @@ def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
     facts = [study.title, f"{study.n_items:,} items", f"{len(study.runs)} systems", f"baseline {outcome.baseline}"]
     if study.n_groups is not None:
         facts.insert(2, f"{study.n_groups:,} groups")
-    others = outcome.comparisons[0].name if len(outcome.comparisons) == 1 else f"{len(outcome.comparisons)} systems"
+    compared_systems = (
+        outcome.comparisons[0].name if len(outcome.comparisons) == 1 else f"{len(outcome.comparisons)} systems"
+    )
     bound = "" if outcome.bound is None else f"{number(outcome.bound, 2)} {study.metric.unit}"
-    methods = ", ".join(dict.fromkeys(each.interval.method for each in outcome.comparisons))
+    methods = ", ".join(dict.fromkeys(comparison.interval.method for comparison in outcome.comparisons))
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        title=f"{study.title}: {others} against {outcome.baseline}",
+        title=f"{study.title}: {compared_systems} against {outcome.baseline}",
         facts=facts,
         answers=Markup(_answers(outcome)),
         table=Markup(_table(outcome)),
@@ -68,7 +70,10 @@ def fragment(outcome: Outcome) -> str:
     from markupsafe import escape
 
     sentences = zip(outcome.comparisons, outcome.sentences, strict=True)
-    lines = [f"<p><strong>{escape(each.verdict)}</strong>: {escape(sentence)}</p>" for each, sentence in sentences]
+    lines = [
+        f"<p><strong>{escape(comparison.verdict)}</strong>: {escape(sentence)}</p>"
+        for comparison, sentence in sentences
+    ]
     lines += [f"<p><em>{escape(note)}</em></p>" for note in outcome.notes]
     return f"<div><p>{escape(outcome.basis)}</p>{''.join(lines)}{_table(outcome)}</div>"
 
@@ -86,8 +91,8 @@ def _answers(outcome: Outcome) -> Markup:
         '<li><div class="head"><span class="chip {}">{}</span><strong>{} against {}</strong></div><p>{}</p></li>'
     )
     items = Markup("").join(
-        item.format(each.chip, each.verdict, each.name, each.baseline, sentence)
-        for each, sentence in zip(outcome.comparisons, outcome.sentences, strict=True)
+        item.format(comparison.chip, comparison.verdict, comparison.name, comparison.baseline, sentence)
+        for comparison, sentence in zip(outcome.comparisons, outcome.sentences, strict=True)
     )
     notes = Markup("").join(Markup("<li>{}.</li>").format(note[:1].upper() + note[1:]) for note in outcome.notes)
     warnings = Markup('<ul class="warnings">{}</ul>').format(notes) if notes else Markup("")

@@ -16,7 +16,7 @@ from analysis.records import ResultsError
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How systems are read; see :func:`analysis.predictions.judge`."""
+    """Options of reading; see :func:`analysis.predictions.judge`."""
 
     metric: str | None = None
     labels: Any = None
@@ -44,19 +44,19 @@ def with_baseline(systems: Mapping[str, Any], baseline: Any) -> tuple[dict[str, 
 
     Raises: ResultsError: no system, or the baseline is none of them and no file.
     """
-    found = dict(systems)
-    if not found:
+    by_name = dict(systems)
+    if not by_name:
         raise ResultsError("a comparison needs two systems: give two files, or a file and a baseline")
     if baseline is None:
-        return found, list(found)[-1]
-    for name, source in found.items():
+        return by_name, list(by_name)[-1]
+    for name, source in by_name.items():
         is_path = isinstance(source, str | Path) and isinstance(baseline, str | Path)
         if source is baseline or name == baseline or (is_path and Path(source) == Path(baseline)):
-            return found, name
+            return by_name, name
     if isinstance(baseline, str | Path) and not Path(baseline).exists():
-        raise ResultsError(f"the baseline {baseline} is no file and none of the systems: {', '.join(found)}")
-    added = named([*found.values(), baseline])
-    return {**found, list(added)[-1]: baseline}, list(added)[-1]
+        raise ResultsError(f"the baseline {baseline} is no file and none of the systems: {', '.join(by_name)}")
+    added = named([*by_name.values(), baseline])
+    return {**by_name, list(added)[-1]: baseline}, list(added)[-1]
 
 
 def read_all(systems: Mapping[str, Any], options: Options) -> tuple[list[System], str | None]:

@@ -107,6 +107,8 @@ def _lined_up(systems: Sequence[System]) -> list[System]:
     groups = next((system.groups for system in lined_up if system.groups is not None), None)
     if groups is not None and (groups == "").any():
         raise ResultsError(f"{int((groups == '').sum()):,} items have no group: {examples(first.ids[groups == ''])}")
+    if groups is not None and len(set(groups)) == 1:
+        raise ResultsError(f"all items are in one group ({groups[0]}): intervals need several, or no column 'group'")
     return [replace(system, groups=groups) for system in lined_up]
 
 
@@ -135,12 +137,12 @@ def _in_order_of(first: System, system: System) -> System:
     )
 
 
-def _refuse_conflicts(first: System, system: System, what: str, ours: Array, others: Array) -> None:
-    differs = np.flatnonzero(ours != others)
+def _refuse_conflicts(first: System, system: System, noun: str, first_values: Array, values: Array) -> None:
+    differs = np.flatnonzero(first_values != values)
     if len(differs):
-        pairs = (f"{first.ids[i]} ({ours[i]} and {others[i]})" for i in differs)
-        count = f"{len(differs):,} of {len(ours):,} ids"
-        raise ResultsError(f"{first.name} and {system.name}: {what}s differ for {count}: {examples(pairs)}")
+        pairs = (f"{first.ids[i]} ({first_values[i]} and {values[i]})" for i in differs)
+        count = f"{len(differs):,} of {len(first_values):,} ids"
+        raise ResultsError(f"{first.name} and {system.name}: {noun}s differ for {count}: {examples(pairs)}")
 
 
 def _comparable(labels: Array) -> Array:
@@ -158,8 +160,10 @@ def _number(text: str) -> float | None:
 
 
 def _is_regression(systems: Sequence[System], classes: Sequence[str] | None) -> bool:
-    """Whether labels and predictions are numbers and one has a fraction. Raises ResultsError: whole numbers that may be
-    either."""
+    """Return whether labels and predictions are numbers of which one has a fraction.
+
+    Raises: ResultsError: whole numbers that may be classes or amounts.
+    """
     if classes is not None or any(system.predictions is None for system in systems):
         return False
     labels = set(systems[0].labels)
@@ -203,12 +207,12 @@ def _of_numbers(systems: Sequence[System], metric: Metric) -> Study:
     return Study(metric, runs)
 
 
-def _as_numbers(what: str, system: System, texts: Array) -> Array:
+def _as_numbers(noun: str, system: System, texts: Array) -> Array:
     values = [_number(text) for text in texts]
     strange = [i for i, value in enumerate(values) if value is None]
     if strange:
         pairs = (f"{texts[i]!r} (id {system.ids[i]})" for i in strange)
-        raise ResultsError(f"{system.name}: {len(strange):,} {what} are no finite numbers: {examples(pairs)}")
+        raise ResultsError(f"{system.name}: {len(strange):,} {noun} are no finite numbers: {examples(pairs)}")
     return np.array(values, dtype=np.float64)
 
 
@@ -227,9 +231,12 @@ def _of_classes(
     codes = np.array([number[label] for label in labels])
     answers = {name: np.array([[number[t] for t in run] for run in runs]) for name, runs in texts.items()}
     if metric.name == "f1":
-        chosen = number[_positive_class(names, positive)]
-        codes, answers = (codes == chosen).astype(int), {n: (a == chosen).astype(int) for n, a in answers.items()}
-        positive = names[chosen]
+        positive_code = number[_positive_class(names, positive)]
+        codes, answers = (
+            (codes == positive_code).astype(int),
+            {n: (a == positive_code).astype(int) for n, a in answers.items()},
+        )
+        positive = names[positive_code]
     runs = {system.name: _scored(system, metric, codes, answers[system.name]) for system in systems}
     return Study(metric, runs, (*names, *extra), len(names), positive=positive or "")
 
@@ -238,8 +245,8 @@ def _answers(system: System, classes: Sequence[str] | None) -> Array:
     """``(seeds, items)`` class names: the predictions, else the output with the largest logit."""
     if system.predictions is not None:
         answers = _named(_comparable(system.predictions.reshape(-1)), classes).reshape(system.predictions.shape)
-        known = set(classes or ()) | set(system.labels)
-        missing = np.array([[t.lower() in MISSING and t not in known for t in run] for run in answers])
+        class_names = set(classes or ()) | set(system.labels)
+        missing = np.array([[t.lower() in MISSING and t not in class_names for t in run] for run in answers])
         _refuse_missing(system, missing)
         return answers
     if system.logits is None:

@@ -166,7 +166,7 @@ def _in_order(name: str, rows: pd.DataFrame, ids: Array, seed: int, first: int) 
 
 def in_one_alone(ids: Mapping[str, Sequence[str]]) -> str:
     """Return which ids each side has alone, in words."""
-    return "; ".join(f"{len(own):,} in {name} alone: {examples(own)}" for name, own in ids.items() if own)
+    return "; ".join(f"{len(alone):,} in {name} alone: {examples(alone)}" for name, alone in ids.items() if alone)
 
 
 def _stacked(runs: Sequence[pd.DataFrame], column: str) -> Array | None:
@@ -215,13 +215,13 @@ def _by_id(name: str, ids: Array, labels: Labels, values: Array) -> Array:
     return np.array([by_id[item] for item in ids], dtype=object)
 
 
-def _same(name: str, stacked: Array, ids: Array, what: str) -> Array:
+def _same(name: str, stacked: Array, ids: Array, noun: str) -> Array:
     """One value per item, which must be the same for every seed."""
     differs = (stacked != stacked[0]).any(0)
     if differs.any():
         pairs = (f"{ids[i]} ({' and '.join(dict.fromkeys(map(str, stacked[:, i])))})" for i in np.flatnonzero(differs))
         raise ResultsError(
-            f"{name}: {what}s differ between seeds for {int(differs.sum()):,} of {len(ids):,} ids: {examples(pairs)}"
+            f"{name}: {noun}s differ between seeds for {int(differs.sum()):,} of {len(ids):,} ids: {examples(pairs)}"
         )
     return np.asarray(stacked[0])
 

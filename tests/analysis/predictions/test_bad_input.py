@@ -107,6 +107,12 @@ def test_ids_that_differ(rows, refused):
     assert "8 rows repeat an id and seed: item 0 (seed 0)" in error
 
 
+def test_groups_that_cannot_be_used(rows, refused):
+    assert "all items are in one group (x)" in refused(rows[0].assign(group="x"), rows[1])
+    assert "groups differ for 60 of 60 ids" in refused(rows[0].assign(group="x"), rows[1].assign(group="y"))
+    assert "60 items have no group" in refused(rows[0].assign(group=""), rows[1])
+
+
 def test_labels_that_differ(rows, refused):
     changed = with_value(rows[0], "label", "good", [3, 63])
     changed2 = with_value(rows[1], "label", "bad", [3, 63])
