@@ -138,9 +138,9 @@ def test_labels_that_cannot_be_used(labels, words, refused):
     assert words in refused(table, table)
 
 
-def test_200000_classes_and_three_rows(refused):
-    many = pd.DataFrame({"id": range(200_000), "label": [f"c{i}" for i in range(200_000)], "prediction": "c1"})
-    assert "200,000 different values" in refused(many, many)
+def test_30000_classes_and_three_rows(refused):
+    many = pd.DataFrame({"id": range(30_000), "label": [f"c{i}" for i in range(30_000)], "prediction": "c1"})
+    assert "30,000 different values" in refused(many, many)
     assert "3 items are too few: an interval needs at least 20" in refused(many[:3], many[:3])
 
 

