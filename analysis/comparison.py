@@ -41,7 +41,7 @@ def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.Dat
     cells = [
         cell
         for column in manifest.columns
-        for cell in _with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
+        for cell in with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
     ]
     cache.save()
     return pd.DataFrame.from_records([cell.to_json() for cell in cells], columns=TableCell.names())
@@ -58,7 +58,12 @@ def fewest_seeds(manifest: Manifest, row: str) -> int:
     return max(required) if required else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
 
 
-def _with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
+def scored_cell(manifest: Manifest, row: Row, column: Column, scored: Scored, level: float = 0.95) -> TableCell:
+    """Return the cell of these runs, without a difference; the baseline's says whether its task is at the floor."""
+    return _cell(manifest, row, column, scored, "", [], level)
+
+
+def with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
     """Yield the cells of one column, each with the reason why it decides nothing."""
     floor = next((cell.floor for cell in cells if cell.row == manifest.baseline_row), "")
     for cell in cells:
@@ -213,17 +218,24 @@ def _with_difference(cell: TableCell, scored: Scored, references: Sequence[Score
     part, scores, baseline = _contrasted(scored, references, column)
     interval = combine([part], level=cell.level)
     return replace(
+        with_interval(cell, interval),
+        correlation=_correlation(scores, baseline),
+        identical=identical_share(scored, references[0], column.metric) if len(references) == 1 else np.nan,
+        seeds_needed=_needed(part, cell.published_difference),
+    )
+
+
+def with_interval(cell: TableCell, interval: Interval) -> TableCell:
+    """Return the cell with its difference to the baseline."""
+    return replace(
         cell,
         difference=interval.estimate,
         low=interval.low,
         high=interval.high,
         p=interval.p,
         n_pairs=interval.n_seeds,
-        correlation=_correlation(scores, baseline),
-        identical=identical_share(scored, references[0], column.metric) if len(references) == 1 else np.nan,
         near_constant=interval.withheld,
         visible=visible(interval),
-        seeds_needed=_needed(part, cell.published_difference),
     )
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import product
 from typing import Any
 
 from analysis.integrity import key_of
@@ -36,13 +37,42 @@ def method(name: str, **options: Any) -> MethodChoice:
     return MethodChoice(name, tuple(sorted(options.items())))
 
 
+@dataclass(frozen=True)
+class GridPoint:
+    """One method of a list of methods; a point of a curve where an option was given several numbers.
+
+    Attributes:
+        axis: the option that the curve is over; "" for a method by itself.
+        x: the option's value at this point.
+        curve: the method without that option; None for a method by itself.
+    """
+
+    choice: MethodChoice
+    axis: str = ""
+    x: float | None = None
+    curve: MethodChoice | None = None
+
+
 def parse_methods(text: str) -> list[MethodChoice]:
     """``"smart:lambda_s=3,mu=2,vanilla"`` is two methods: a piece with ``=`` continues the options before it.
 
+    An option with several values in brackets, ``smoothness:epsilon=[1e-3,1e-2]``, is a method for each of them.
+
     Raises: UsageError: for text of another form.
     """
-    parsed: list[tuple[str, dict[str, Any]]] = []
-    for piece in filter(None, (part.strip() for part in text.split(","))):
+    return [point.choice for point in parse_grid(text)]
+
+
+def parse_grid(text: str) -> list[GridPoint]:
+    """Read methods as :func:`parse_methods` does, each with its place on a curve.
+
+    Of several options with values in brackets every combination is a method; the last one that has numbers alone is the
+    axis of the curves.
+
+    Raises: UsageError: for text of another form.
+    """
+    parsed: list[tuple[str, dict[str, tuple[Any, ...]]]] = []
+    for piece in pieces(text):
         head, colon, option = piece.partition(":")
         if "=" in head:
             if not parsed:
@@ -50,15 +80,63 @@ def parse_methods(text: str) -> list[MethodChoice]:
             option, colon = piece, ":"
         else:
             name, reading = _reading(head, text)
-            parsed.append((name, {"dropout": reading} if reading else {}))
+            parsed.append((name, {"dropout": (reading,)} if reading else {}))
         if colon:
             name, equals, value = option.partition("=")
             if not equals or not name:
                 raise UsageError(f"--methods {text!r}: expected option=value after the colon, got {option!r}")
-            parsed[-1][1][name.strip()] = parse_value(value)
+            parsed[-1][1][name.strip()] = _values(value.strip(), text)
     if not parsed:
         raise UsageError("--methods is empty: name at least one, such as vanilla,smart")
-    return [method(name, **options) for name, options in parsed]
+    return [point for name, options in parsed for point in _points(name, options)]
+
+
+def pieces(text: str) -> list[str]:
+    """Return what stands between the commas of a list of methods; a comma in brackets separates nothing.
+
+    Raises: UsageError: a bracket that is not closed, or not opened.
+    """
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if depth not in (0, 1):
+            break
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    if depth:
+        raise UsageError(f"--methods {text!r}: its brackets do not match; write smart[shared] or smart:mu=[0,1]")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _values(value: str, text: str) -> tuple[Any, ...]:
+    """The values of an option: one, or those in brackets."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return (parse_value(value),)
+    values = tuple(parse_value(part) for part in pieces(value[1:-1]))
+    if not values or len(set(values)) < len(values):
+        raise UsageError(f"--methods {text!r}: {value} must name values, each once")
+    return values
+
+
+def _points(name: str, options: Mapping[str, tuple[Any, ...]]) -> list[GridPoint]:
+    """Every combination of the options' values, the last option running fastest."""
+    axes = [option for option, values in options.items() if len(values) > 1 and all(map(_is_number, values))]
+    points = []
+    for values in product(*options.values()):
+        chosen = dict(zip(options, values, strict=True))
+        choice = method(name, **chosen)
+        if not axes:
+            points.append(GridPoint(choice))
+            continue
+        x = float(chosen.pop(axes[-1]))
+        points.append(GridPoint(choice, axes[-1], x, method(name, **chosen)))
+    return points
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _reading(head: str, text: str) -> tuple[str, str | None]:

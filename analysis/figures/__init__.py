@@ -26,7 +26,7 @@ from matplotlib.transforms import Bbox
 
 from analysis.records import short_name
 from analysis.scores import METRICS
-from analysis.tables import digits_of, interval, number, records
+from analysis.tables import digits_of, interval, number, records, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,7 +210,7 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
     if len(ceilings):
         ax.axvline(ceilings.iloc[0], color=SOFT, lw=1, ls=(0, (1, 2)))
     _rows(ax, [short(cell.row_title) for cell in rows])
-    unit = "%" if _unit(cells) == "points" else "nats"
+    unit = "%" if _unit(cells) == "points" else _unit(cells)
     ax.set_xlabel(f"{unit} (dotted: ceiling)" if len(ceilings) else unit)
     ax.margins(x=0.12)
     return ax
@@ -281,7 +281,7 @@ def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = Non
             }
             _box(ax, box, names.index(line.row) + 0.2, color=INK, facecolor="none", alpha=1.0)
     _rows(ax, [short(title) for title in cells["row_title"]])
-    ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
+    ax.set_xlabel("%" if _unit(cells) == "points" else _unit(cells))
     return ax
 
 
@@ -708,4 +708,4 @@ def _greater_is_better(cells: pd.DataFrame) -> bool:
 
 
 def _unit(cells: pd.DataFrame) -> str:
-    return "points" if digits_of(str(cells["metric"].iloc[0])) == 1 else "nats"
+    return unit_of(str(cells["metric"].iloc[0]))

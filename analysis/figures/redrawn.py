@@ -29,6 +29,7 @@ from analysis.figures.drawing import (
 from analysis.figures.radius import radius
 from analysis.records import ResultsError, read_json
 from analysis.schema import Column
+from analysis.schema.constants import OVER
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 from analysis.tables import records
@@ -493,7 +494,13 @@ LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
 
 
 def _axis_name(names: Sequence[str]) -> str:
-    """Return the quantity on the x axis: the curves' common name, without readings; methods with a K sweep lambda."""
+    """Return the quantity on the x axis.
+
+    This is the option that curves of one's own are over; else the curves' common name, without readings; methods with a
+    K sweep lambda.
+    """
+    if all(OVER in name for name in names):
+        return ", ".join(dict.fromkeys(name.rpartition(OVER)[2] for name in names))
     stems = (name.partition("[")[0].partition("-eta")[0] for name in names)
     axes = list(dict.fromkeys("epsilon" if name.startswith("epsilon-") else name for name in stems))
     return "lambda" if any("[K=" in name for name in names) else ", ".join(axes)

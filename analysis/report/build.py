@@ -137,11 +137,17 @@ def render(
         "collapsed": collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
         "extra": extra,
         "is_study": manifest.layout in STUDIES,
-        "reading_of_figure": READING.get(manifest.layout, READING["sweep"]),
+        "reading_of_figure": _reading_of_figure(manifest),
         "data": data,
         "facts": facts(manifest, runs),
     }
     return _page().render(**content, **_assets(data))
+
+
+def _reading_of_figure(manifest: Manifest) -> str:
+    """How the figure of the experiment is read; no word on a paper's points where there are none."""
+    text = READING.get(manifest.layout, READING["sweep"])
+    return text if manifest.published or manifest.points else text.replace(f" {_PAPER}", "")
 
 
 def _page() -> Template:

@@ -92,7 +92,7 @@ def sheets(
         mistakes: errors on each task.
     """
     yield from map(_alone, drawings)
-    yield from _of_cells(manifest, cells)
+    yield from of_cells(manifest, cells)
     if len(manifest.rows) <= CROWDED:
         yield from _of_epochs(manifest, logs)
         yield from _of_parts(manifest, logged)
@@ -125,7 +125,7 @@ def title_of(column: Column) -> str:
     return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
 
 
-def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
+def of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
     """Yield differences and scores, a panel per column, a line per method."""
     drawn = [(column, frame) for column in manifest.columns if (frame := _of(cells, column))["n_seeds"].any()]
     compared = [(column, frame) for column, frame in drawn if frame["difference"].notna().any()]

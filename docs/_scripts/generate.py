@@ -34,6 +34,7 @@ PUBLIC = (
     "smart_repro.train",
     "smart_repro.scalars",
     "analysis",
+    "analysis.predictions",
     "analysis.frames",
     "analysis.significance",
     "analysis.claims",

@@ -109,6 +109,15 @@ def test_a_sweep_over_counts_names_the_counts(tmp_path):
     assert [label.get_text() for label in drawn(drawing).get_xticklabels()] == ["1", "2", "4"]
 
 
+def test_a_sweep_of_ones_own_is_over_its_option(tmp_path):
+    curve = "smoothness[shared] over epsilon"
+    arms = [Arm("vanilla", "BERT"), *(Arm(f"s@{x:g}", gain=x, curve=curve, x=x) for x in (1e-3, 1e-2, 1e-1))]
+    (drawing,) = drawings(study(tmp_path, "sweep", arms))
+    ax = drawn(drawing)
+    assert (ax.get_xlabel(), ax.get_xscale()) == ("epsilon", "log")
+    assert [x for x, _ in lines(ax)[1]] == [1e-3, 1e-2, 1e-1]
+
+
 def test_agreement_has_a_mark_per_bucket_and_method(tmp_path):
     made = study(tmp_path, "agreement", points=[point("vanilla", "agreement", "5/0/0", 97.2)])
     by_name = {drawing.name: drawing for drawing in drawings(made)}

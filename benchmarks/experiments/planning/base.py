@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.schema import SELECTIONS, Claim, Column, Fact, Manifest, Omission, Point, Published, Row
 from benchmarks.errors import UsageError
-from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods
+from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods, pieces
 from benchmarks.tasks import TASKS
 from benchmarks.training.models import MODELS
 from smart_repro.declarations import configure, methods
@@ -416,8 +416,8 @@ def narrowed(
 def _chosen(experiment: Experiment, text: str) -> tuple[MethodRow, ...]:
     """The rows that ``text`` names, in table order."""
     ids = {row.id for row in experiment.rows}
-    pieces = [piece.strip() for piece in text.split(",")]
-    named, rest = [p for p in pieces if p in ids], [p for p in pieces if p and p not in ids]
+    names = pieces(text)
+    named, rest = [name for name in names if name in ids], [name for name in names if name not in ids]
     methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
     rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
     unknown = methods - {name for r in rows for name in (r.method.name, r.method.label)}

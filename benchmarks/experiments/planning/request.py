@@ -20,7 +20,7 @@ from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
 from benchmarks.options import GridOptions, TuningOptions
-from benchmarks.spec import MethodChoice, parse_methods, parse_value
+from benchmarks.spec import MethodChoice, parse_grid, parse_value
 from benchmarks.spec_checks import LARGEST_SEED, SETTINGS, field_problem
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
@@ -184,7 +184,7 @@ class Request(TuningOptions, GridOptions):
         base = {**DEMO_SETTINGS} if demo and (self.model or "tiny") == "tiny" else {}
         return compare(
             tasks=tasks,
-            methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_methods(self.methods)),
+            methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_grid(self.methods)),
             seeds=parse_seeds("5" if self.seeds is None else self.seeds),
             settings={**base, **({} if demo else {"model": "minilm"}), **self.changed()},
             name=self.title,

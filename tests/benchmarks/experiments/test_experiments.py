@@ -27,7 +27,7 @@ from benchmarks.experiments.planning.profiles import PROFILES, stand_in
 from benchmarks.experiments.planning.published import cell
 from benchmarks.experiments.sda.table3 import CLASSIFICATION, COLUMNS
 from benchmarks.papers import PrintedNumber, printed, published
-from benchmarks.spec import Identity, RunSpec, method, run_key
+from benchmarks.spec import Identity, RunSpec, method, parse_grid, run_key
 from benchmarks.tasks import TASKS
 
 NAMES = list(EXPERIMENTS)
@@ -568,6 +568,23 @@ def test_stand_ins_exist() -> None:
     assert stand_in("snli") == "demo-mnli"
     assert stand_in("demo-rte") == "demo-rte"
     assert stand_in("yelp-full") is None
+
+
+def test_a_sweep_of_ones_own_is_a_curve_over_the_option() -> None:
+    methods = "smoothness:epsilon=0.01,vanilla,smoothness:epsilon=[1e-3,1e-2],smart:dropout=[off,shared]"
+    experiment = compare(tasks=("demo-rte",), methods=tuple(parse_grid(methods)), seeds=(0,), settings={})
+    points = {row.id: (row.curve, row.x) for row in experiment.rows}
+    curve = "smoothness[shared] over epsilon"
+    assert points == {
+        "smoothness[shared]:epsilon=0.01": (curve, 0.01),
+        "vanilla": ("", None),
+        "smoothness[shared]:epsilon=0.001": (curve, 0.001),
+        "smart[off]": ("", None),
+        "smart[shared]": ("", None),
+    }
+    assert experiment.layout == "sweep"
+    plain = compare(tasks=("demo-rte",), methods=tuple(parse_grid("vanilla,smart")), seeds=(0,), settings={})
+    assert plain.layout == "methods-by-tasks"
 
 
 def test_a_task_without_dev_is_compared_on_test() -> None:
