@@ -34,12 +34,15 @@ class Checkpoint:
         every_steps: updates between two savings; 0 for never.
         every_seconds: time between two savings; 0 for never.
         before_save: called first; raises when this process may no longer write (its lease was taken, say).
+        belongs_to: digest of what a state fits (which rows a table has, say); one that was saved under another digest
+            is refused.
     """
 
     path: Path
     every_steps: int = 0
     every_seconds: float = 0.0
     before_save: Callable[[], None] = lambda: None
+    belongs_to: str = ""
     _last: float = field(default_factory=time.monotonic)
 
     def due(self, step: int) -> bool:
@@ -54,7 +57,8 @@ class Checkpoint:
         partial = self.path.with_suffix(".partial")
         with partial.open("wb") as stream:
             hashing = _Hashing(stream)
-            torch.save(state, cast(IO[bytes], hashing))  # all that torch asks of it is write and flush
+            whole = {**state, "belongs_to": self.belongs_to}
+            torch.save(whole, cast(IO[bytes], hashing))  # all that torch asks of it is write and flush
             stream.write(_trailer(hashing.digest))
             stream.flush()
             os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
@@ -64,7 +68,8 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The saved state, or None where there is none.
 
-        Raises: DamagedCheckpointError: the file is not, byte for byte, what :meth:`save` wrote, or cannot be read.
+        Raises: DamagedCheckpointError: the file is not, byte for byte, what :meth:`save` wrote, it cannot be read, or
+            it belongs to something else.
         """
         if not self.path.exists():
             return None
@@ -74,6 +79,8 @@ class Checkpoint:
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             line = (str(error).splitlines() or [""])[0]
             raise DamagedCheckpointError(f"the checkpoint cannot be read ({type(error).__name__}: {line})") from error
+        if state.pop("belongs_to", "") != self.belongs_to:
+            raise DamagedCheckpointError("the checkpoint is of a model with other rows of word embeddings")
         return state
 
     def discard(self) -> None:

@@ -1,4 +1,4 @@
-"""Compares an update with the same update at another commit: ``python -m benchmarks.speed.versions [COMMIT] [--method smart]``.
+"""Compares an update with the same update at another commit: ``python -m benchmarks.speed.versions [COMMIT]``.
 
 The other version is taken from git. One process per version makes an update in turn, so that whatever else the machine
 does hits both; what is printed is the median ratio of process CPU times, new by old, with its quartiles.

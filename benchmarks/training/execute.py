@@ -21,6 +21,7 @@ from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task
 from benchmarks.training import instruments, models, parents
+from benchmarks.training.compaction import compact
 from benchmarks.training.environment import environment, peak_memory
 from benchmarks.training.job import Identities, Job, Outcome
 from benchmarks.training.parents import NotReproducedError
@@ -151,6 +152,8 @@ def _train_and_record(
         prepared = time.perf_counter()
         if run.combine is None:
             method = _method(run, data)
+            compaction = compact(run, data, model)
+            checkpoint.belongs_to = compaction.digest if compaction else ""
             model = train(
                 model,
                 method,
@@ -160,6 +163,8 @@ def _train_and_record(
                 checkpoint=checkpoint,
                 should_stop=should_stop,
             )
+            if compaction and job.keep_weights:
+                compaction.restore(model)
             if run.measure:
                 instruments.write_measurements(method, model, folder / "measures.json")
         else:

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from smart_repro import models, precision
 from smart_repro.declarations import configure
-from smart_repro.dropout import expand_masks
+from smart_repro.dropout import cheapen_masks
 from smart_repro.perturbation import observed, shifted
 from smart_repro.registry import Registry
 from smart_repro.seeding import Streams
@@ -89,7 +89,7 @@ class Method:
         self._task_loss = task_loss
         *_, self._watched = model.parameters()
         self._version = None
-        expand_masks(model)
+        cheapen_masks(model)
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
         """Optimiser groups; by default weight decay on matrices only, as official BERT has it."""
