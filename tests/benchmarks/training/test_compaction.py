@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +26,7 @@ from benchmarks.training import execute as running
 from benchmarks.training.compaction import CompactEmbedding, compact, leave_out, witness
 from benchmarks.training.execute import execute, new_model
 from benchmarks.training.job import make_job
-from benchmarks.training.prepared import prepare
+from benchmarks.training.prepared import Prepared, prepare
 from smart_repro.checkpoint import Checkpoint
 from smart_repro.encoding import Encoded
 from smart_repro.evaluation import predict
@@ -398,3 +399,28 @@ def test_the_witness_has_values_of_its_own_in_the_table_s_precision() -> None:
     values = witness(torch.zeros(2, 5, dtype=torch.float64))
     assert values.dtype == torch.float64
     assert values.tolist() == [1.0, 1.25, 1.5, 1.75, 2.0]
+
+
+@pytest.fixture
+def architectures(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The small models of every architecture, from the tests of the core."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "core"))
+    return importlib.import_module("test_architectures")
+
+
+@pytest.mark.slow
+def test_every_architecture_computes_the_same_or_keeps_its_table(architectures: Any) -> None:
+    kept_whole = set()
+    texts = architectures.texts()
+    inputs = {name: texts[name] for name in ("input_ids", "attention_mask")}
+    lengths = inputs["attention_mask"].sum(1).numpy()
+    tokens = inputs["input_ids"][inputs["attention_mask"].bool()].numpy()
+    data = Encoded({"input_ids": tokens}, np.append(0, lengths.cumsum()), {"input_ids": 0}, np.arange(3), np.zeros(3))
+    for kind in architectures.BUILT:
+        model = copy.deepcopy(architectures.small(kind)).eval()
+        whole = model(**inputs).logits
+        if compact(RunSpec(task="rte"), Prepared(data, [], [], [], ()), model) is None:
+            kept_whole.add(kind)
+            continue
+        assert torch.equal(model(**inputs).logits, whole), kind
+    assert kept_whole <= {"canine", "ibert"}, kept_whole
