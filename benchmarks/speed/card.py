@@ -63,13 +63,13 @@ def service(on: bool) -> Iterator[dict[str, str]]:
             subprocess.run([MPS], env={**os.environ, **settings}, input="quit\n", text=True, check=False)
 
 
-def measure(method: str, mps: bool, chosen: argparse.Namespace, seconds: float) -> Measured:
+def measure(method: str, mps: bool, options: argparse.Namespace, seconds: float) -> Measured:
     """Run a grid for at most so many seconds. Raises RuntimeError with its output if not one run was finished."""
     with tempfile.TemporaryDirectory(prefix="card-") as folder, service(mps) as settings:
         environment = {**os.environ, **settings, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         began = time.perf_counter()
         process = subprocess.Popen(
-            _command(method, chosen), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            _command(method, options), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
             said = process.communicate(timeout=seconds)[0]
@@ -89,18 +89,18 @@ def summary(method: str, mps: bool, timings: Sequence[Mapping[str, Any]], second
     return Measured(method, mps, len(timings), seconds, update, median(each["preparation"] for each in timings))
 
 
-def _command(method: str, chosen: argparse.Namespace) -> list[str]:
+def _command(method: str, options: argparse.Namespace) -> list[str]:
     start = "from smart_repro._command import main; main()"
-    options = {
+    settings = {
         "--tasks": "demo-cola",
-        "--model": chosen.model,
+        "--model": options.model,
         "--max-train-samples": "2500",
         "--methods": method,
-        "--seeds": str(chosen.runs),
-        "--workers": str(chosen.workers),
+        "--seeds": str(options.runs),
+        "--workers": str(options.workers),
     }
-    words = [word for pair in options.items() for word in pair]
-    return [sys.executable, "-c", start, "run", "compare", *words, "--set", f"max_steps={chosen.updates}", "--quiet"]
+    words = [word for pair in settings.items() for word in pair]
+    return [sys.executable, "-c", start, "run", "compare", *words, "--set", f"max_steps={options.updates}", "--quiet"]
 
 
 def table(measured: Sequence[Measured]) -> list[str]:
@@ -131,12 +131,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--methods", default="vanilla,smart")
     parser.add_argument("--seconds", type=float, default=520.0, help="for all grids together")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     services = (False, True) if shutil.which(MPS) else (False,)
-    grids = [(method, mps) for method in chosen.methods.split(",") for mps in services]
-    measured, end = [], time.perf_counter() + chosen.seconds
+    grids = [(method, mps) for method in options.methods.split(",") for mps in services]
+    measured, end = [], time.perf_counter() + options.seconds
     for number, (method, mps) in enumerate(grids):
-        measured.append(measure(method, mps, chosen, (end - time.perf_counter()) / (len(grids) - number)))
+        measured.append(measure(method, mps, options, (end - time.perf_counter()) / (len(grids) - number)))
         print("\n".join(table(measured)), flush=True)  # what there is, should the time end
     if len(services) == 1:
         print(f"there is no {MPS} on this machine: measured without it")

@@ -52,26 +52,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--lengths", default=",".join(LENGTHS), help="of which data sets")
     parser.add_argument("--output", type=Path, default=PAGE, help=f"file to write, - for the terminal; default {PAGE}")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     times: dict[str, tuple[Times, Times]] = {}
     with tempfile.TemporaryDirectory(prefix="parts-") as folder:
-        trees = [unpack_commit(commit, Path(folder, commit)) for commit in (chosen.older, chosen.newer)]
-        for name in chosen.lengths.split(","):
+        trees = [unpack_commit(commit, Path(folder, commit)) for commit in (options.older, options.newer)]
+        for name in options.lengths.split(","):
             for method in METHODS:
                 sides = [Side(tree, ("--method", method, *LENGTHS[name], "--parts")) for tree in trees]
-                updates = measure(sides, chosen.rounds)
+                updates = measure(sides, options.rounds)
                 times[f"{method}, {name}"] = ([each[0] for each in updates], [each[1] for each in updates])
     text = "\n".join(
         [
-            f"CPU milliseconds of an update of 16 texts, {chosen.older} > {chosen.newer}, and the share of the latter;",
-            f"medians of {chosen.rounds} updates, both in turn.",
+            f"CPU milliseconds of an update of 16 texts, {options.older} > {options.newer}, and the share of the latter;",
+            f"medians of {options.rounds} updates, both in turn.",
             "",
             *table(times),
         ]
     )
     print(text)
-    if str(chosen.output) != "-":
-        put(text, chosen.output, "parts")
+    if str(options.output) != "-":
+        put(text, options.output, "parts")
 
 
 if __name__ == "__main__":

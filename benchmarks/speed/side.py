@@ -42,9 +42,9 @@ def main() -> None:
     parser.add_argument("--length", type=float, required=True, help="mean tokens of a text")
     parser.add_argument("--spread", type=float, default=0.0, help="standard deviation of the lengths' logarithm")
     parser.add_argument("--parts", action="store_true", help="print the time of each part, not of the whole")
-    chosen = parser.parse_args()
-    loop = training(chosen.method, texts(chosen.length, chosen.spread))
-    watch = watched(loop) if chosen.parts else Stopwatch()
+    options = parser.parse_args()
+    loop = training(options.method, texts(options.length, options.spread))
+    watch = watched(loop) if options.parts else Stopwatch()
     for _ in sys.stdin:
         watch.restart()
         loop._update()

@@ -117,25 +117,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--length", type=int, default=12, help="tokens of each of the 16 texts")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--output", type=Path, default=PAGE, help=f"file to write, - for the terminal; default {PAGE}")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="versions-") as folder:
-        trees = [unpack_commit(commit, Path(folder, commit)) for commit in (chosen.older, chosen.newer)]
-        length = ("--length", str(chosen.length))
+        trees = [unpack_commit(commit, Path(folder, commit)) for commit in (options.older, options.newer)]
+        length = ("--length", str(options.length))
         sides = [Side(tree, ("--method", case.method, *length)) for case in CASES for tree in trees]
-        updates = measure(sides, chosen.rounds)
+        updates = measure(sides, options.rounds)
     times = np.array([[sum(each.values()) for each in row] for row in updates]).reshape(len(updates), len(CASES), 2)
     words = side.WORDS[1] - side.WORDS[0]
     text = "\n".join(
         [
-            f"MiniLM-L6, 16 x {chosen.length} tokens, texts of {words:,} words, float32, one thread; {chosen.newer} by",
-            f"{chosen.older}, both from git, {chosen.rounds} rounds in random order.",
+            f"MiniLM-L6, 16 x {options.length} tokens, texts of {words:,} words, float32, one thread; {options.newer} by",
+            f"{options.older}, both from git, {options.rounds} rounds in random order.",
             "",
             *table(CASES, times),
         ]
     )
     print(text)
-    if str(chosen.output) != "-":
-        put(text, chosen.output, "versions")
+    if str(options.output) != "-":
+        put(text, options.output, "versions")
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ def leave_out(model: nn.Module, table: nn.Embedding, kept: Tensor) -> Compaction
 def _leaves_unread_rows(run: RunSpec) -> bool:
     """Whether training does nothing to an unread row but multiply it, and nothing else looks at it."""
     decoupled = run.optimizer in _LEAVING or (run.optimizer == "adam" and run.weight_decay == 0)
-    known = METHODS[run.method].__module__.startswith("smart_repro.")  # a plug-in's loss may read all weights
-    return decoupled and known and not run.measure  # the distance from theta_0 counts the table
+    built_in = METHODS[run.method].__module__.startswith("smart_repro.")  # a plug-in's loss may read all weights
+    return decoupled and built_in and not run.measure  # the distance from theta_0 counts the table
 
 
 def _table(model: nn.Module) -> nn.Embedding | None:

@@ -93,10 +93,10 @@ def compacted(model: nn.Module, data: Encoded) -> compaction.Compaction:
 
 
 def same_weights(one: nn.Module, other: nn.Module) -> None:
-    theirs = other.state_dict()
-    assert one.state_dict().keys() == theirs.keys()
+    values = other.state_dict()
+    assert one.state_dict().keys() == values.keys()
     for name, value in one.state_dict().items():
-        torch.testing.assert_close(value, theirs[name], rtol=1e-9, atol=1e-12, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(value, values[name], rtol=1e-9, atol=1e-12, msg=lambda text, n=name: f"{n}: {text}")
 
 
 def compare(model: nn.Module, data: Encoded, make: Callable[[], Method], **settings: Any) -> nn.Module:
