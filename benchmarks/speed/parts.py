@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
                 times[f"{method}, {name}"] = ([each[0] for each in updates], [each[1] for each in updates])
     text = "\n".join(
         [
-            f"CPU milliseconds of an update of 16 texts, {options.older} > {options.newer}, and the share of the latter;",
+            f"CPU milliseconds of an update of 16 texts, {options.older} > {options.newer}, and the latter's share:",
             f"medians of {options.rounds} updates, both in turn.",
             "",
             *table(times),

@@ -127,8 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
     words = side.WORDS[1] - side.WORDS[0]
     text = "\n".join(
         [
-            f"MiniLM-L6, 16 x {options.length} tokens, texts of {words:,} words, float32, one thread; {options.newer} by",
-            f"{options.older}, both from git, {options.rounds} rounds in random order.",
+            f"MiniLM-L6, 16 x {options.length} tokens, texts of {words:,} words, float32, one thread;",
+            f"{options.newer} by {options.older}, both from git, {options.rounds} rounds in random order.",
             "",
             *table(CASES, times),
         ]
