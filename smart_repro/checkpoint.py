@@ -35,8 +35,8 @@ class Checkpoint:
         every_seconds: time between two checkpoints; 0 for never.
         before_save: called before each save; raises if this process may no longer write (for example, after losing its
             lease).
-        belongs_to: digest of what a state fits (for example which rows a table has); a state that was saved under another
-            digest is refused.
+        belongs_to: digest of what a state fits (for example which rows a table has); a state that was saved under
+            another digest is refused.
     """
 
     path: Path

@@ -23,6 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 from benchmarks.spec import RunSpec
 from benchmarks.training.prepared import Prepared
 from smart_repro.encoding import Mixed
+from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.methods import METHODS
 from smart_repro.models import embedding_site
 
@@ -106,7 +107,8 @@ def _leaves_unread_rows(run: RunSpec) -> bool:
     """Whether training does nothing to an unread row but multiply it, and nothing else looks at it."""
     decoupled = run.optimizer in _LEAVING or (run.optimizer == "adam" and run.weight_decay == 0)
     built_in = METHODS[run.method].__module__.startswith("smart_repro.")  # a plug-in's loss may read all weights
-    return decoupled and built_in and not run.measure  # the distance from theta_0 counts the table
+    reads_all = run.measure or run.head in HNN_HEADS  # the distance from theta_0; the scores of all words
+    return decoupled and built_in and not reads_all
 
 
 def _table(model: nn.Module) -> nn.Embedding | None:

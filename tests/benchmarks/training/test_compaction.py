@@ -370,6 +370,7 @@ def test_a_table_that_is_tied_frozen_or_no_ordinary_one_stays(
     [
         ({}, True),
         ({"measure": True}, False),
+        ({"task": "demo-wnli", "head": "hnn"}, False),  # its language head multiplies by the whole table
         ({"optimizer": "adam"}, False),
         ({"optimizer": "adam", "weight_decay": 0.0}, True),
         ({"optimizer": "radam"}, True),
