@@ -109,9 +109,12 @@ def _pieces(model: str, task: str, kind: str, folder: Path | None, files: Any) -
     read = models.tokenizer(model)
     columns = [[column[row] for row in [*rows, longest]] for column in split.texts]
     *encoded, last = read(*columns, verbose=False)["input_ids"]
-    special = set(read.all_special_ids) - {read.unk_token_id}
+    from smart_repro.models import unknown_id
+
+    unknown_piece = unknown_id(read)
+    special = set(read.all_special_ids) - {unknown_piece}
     words = [token for tokens in encoded for token in tokens if token not in special]
-    unknown = sum(token == read.unk_token_id for token in words) if read.unk_token_id is not None else 0
+    unknown = words.count(unknown_piece) if unknown_piece is not None else 0
     lengths = tuple(map(len, encoded))
     return Pieces(unknown / max(len(words), 1), lengths, max(*lengths, len(last)))
 
