@@ -1,31 +1,250 @@
-"""A run's key: what was hashed for it, and whether ``spec.json`` still says the same.
+"""Whether a run is what it was when it was finished: its key, and the digests of its files.
 
 The key is the sha256 of the run's *identity*, in canonical JSON: settings that differ from their defaults, the content
 of data and weights, and the versions of task, method and numerics. ``spec.json`` stores the identity; for runs that
 were made before it did, :func:`rebuilt` makes it from the other entries.
+
+``integrity.json`` is the seal of a run folder: per file the sha256 of its bytes and the digest of its content. The
+content decides, so that a file may be written in another form; equal bytes need no second look. Digests of content:
+of canonical JSON, line by line in a history; of a table its columns, rows in the order of epoch and id.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from analysis.records import ResultsError
+from analysis.records import (
+    NEEDED,
+    OBJECTS,
+    READERS,
+    SCHEMA,
+    SEAL,
+    DamagedError,
+    ResultsError,
+    canonical,
+    digest_of,
+    parse_lines,
+    read_bytes,
+    read_json,
+    read_object,
+    read_seal,
+    read_table,
+    with_digest,
+)
 from analysis.run_fields import DEFAULTS, ELSEWHERE, KEY_SCHEMA, SEEDS
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 KEY_LENGTH = 32  # hexadecimal digits of the sha256
+SCORE_TOLERANCE = 1e-9  # rounding of another machine's sums
+VERIFIED, UNVERIFIED, DAMAGED = "verified", "unverified", "damaged"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What verifying a run gave.
+
+    Attributes:
+        state: verified; unverified (it has no seal, and nothing is wrong with it); or damaged.
+        file: of a damaged run the file, relative to its folder.
+        reason: what is wrong.
+        message: the same in one line, with the remedy.
+    """
+
+    key: str
+    state: str
+    file: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+# --- a folder ---
+
+
+def inspect(folder: Path) -> Finding:
+    """Verify a run folder; what is wrong with it is returned, not raised."""
+    try:
+        return Finding(folder.name, verify(folder))
+    except DamagedError as error:
+        file = str(error.file.relative_to(folder)) if error.file.is_relative_to(folder) else str(error.file)
+        return Finding(folder.name, DAMAGED, file, error.reason, str(error))
+    except ResultsError as error:  # of a newer version
+        return Finding(folder.name, DAMAGED, "", str(error), str(error))
+
+
+def verify(folder: Path) -> str:
+    """Compare a run folder with its seal, and what it stores with its key.
+
+    Returns: ``"verified"``; or ``"unverified"`` where it has no seal and every file can be read.
+    Raises: DamagedError: naming the file that is not what was written.
+    """
+    names = run_files(folder)
+    for name in NEEDED:
+        if name not in names:
+            raise DamagedError(folder / name, "does not exist")
+    if not any(name.startswith("predictions/") for name in names):
+        raise DamagedError(folder / "predictions", "holds no predictions")
+    if (folder / SEAL).exists():
+        _compare(folder, names, read_seal(folder / SEAL))
+        _verify_names(folder, read_json(folder / "spec.json"), sealed=True)
+        return VERIFIED
+    for name in names:
+        READERS[Path(name).suffix](folder / name)
+    _verify_names(folder, read_json(folder / "spec.json"), sealed=False)
+    return UNVERIFIED
+
+
+def _compare(folder: Path, names: list[str], stored: Mapping[str, Any]) -> None:
+    if stored["key"] != folder.name:
+        raise DamagedError(folder / SEAL, f"is the seal of run {stored['key']}")
+    for name in sorted({*names, *stored["files"]}):
+        if name not in names:
+            raise DamagedError(folder / name, "does not exist")
+        if name not in stored["files"]:
+            raise DamagedError(folder / name, "was added after the run was finished")
+        data = read_bytes(folder / name)
+        if sha256(data).hexdigest() == stored["files"][name]["sha256"]:
+            continue
+        if content_digest(folder / name) != stored["files"][name]["content"]:
+            raise DamagedError(folder / name, f"is not what {SEAL} says")
+
+
+def _verify_names(folder: Path, stored: Mapping[str, Any], *, sealed: bool) -> None:
+    """The key of a run by what it stores; of an unsealed one at least the names that stand in its files."""
+    result = read_json(folder / "result.json")
+    if result["key"] != folder.name:
+        raise DamagedError(folder / "result.json", f"is of run {result['key']}")
+    if stored["key"] != folder.name:
+        raise DamagedError(folder / "spec.json", f"is of run {stored['key']}")
+    if not sealed and "identity" not in stored and not _is_complete(stored):
+        return
+    try:
+        verify_key(stored, folder.name)
+    except ResultsError as error:
+        raise DamagedError(folder / "spec.json", f"does not fit its run ({error})") from error
+
+
+def _is_complete(stored: Mapping[str, Any]) -> bool:
+    """Whether a spec without an identity has all that one is made of."""
+    try:
+        rebuilt(stored)
+    except ResultsError:
+        return False
+    return True
+
+
+def run_files(folder: Path) -> list[str]:
+    """The files of a run that are there, relative to its folder, but for the seal. Raises DamagedError."""
+    try:
+        entries = {entry.name for entry in os.scandir(folder)}
+        tables = list(os.scandir(folder / "predictions")) if "predictions" in entries else []
+    except OSError as error:
+        raise DamagedError(folder, f"cannot be read ({error.strerror or error})") from error
+    plain = [name for name in (*OBJECTS, "history.jsonl") if name in entries]
+    found = [f"predictions/{entry.name}" for entry in tables if entry.name.endswith(".parquet")]
+    return sorted([*plain, *(name for name in found if not Path(name).name.startswith("."))])
+
+
+def seal_of(folder: Path, key: str = "", sealed_from: str = "") -> dict[str, Any]:
+    """What ``integrity.json`` of this folder has to say.
+
+    Args:
+        key: of the run; default: the folder's name.
+        sealed_from: digest of the seal of the run that this one is a thinned copy of.
+    Raises: ResultsError: a file cannot be read.
+    """
+    files = {
+        name: {
+            "sha256": sha256(read_bytes(folder / name)).hexdigest(),
+            "content": content_digest(folder / name),
+        }
+        for name in run_files(folder)
+    }
+    origin = {"sealed_from": sealed_from} if sealed_from else {}
+    return with_digest({"schema": SCHEMA, "key": key or folder.name, "files": files, **origin})
+
+
+def content_digest(path: Path) -> str:
+    """The digest of what a file holds, whatever the form it is written in. Raises ResultsError: it cannot be read."""
+    if path.suffix == ".parquet":
+        return _table_digest(read_table(path))
+    if path.suffix == ".jsonl":
+        lines = parse_lines(path, read_bytes(path))
+        return sha256("".join(f"{canonical(line)}\n" for line in lines).encode()).hexdigest()
+    return digest_of(read_object(path))
+
+
+def _table_digest(table: pa.Table) -> str:
+    """Of names and types, then of each column: numbers as little-endian bytes, texts with their lengths."""
+    import numpy as np
+    import pyarrow as pa
+
+    hashing = sha256(canonical([[field.name, str(field.type)] for field in table.schema]).encode())
+    ordered = table.take(_row_order(table))
+    for column in ordered.columns:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            texts = [text.encode() for text in column.to_pylist()]
+            hashing.update(np.array([len(text) for text in texts], dtype="<i8").tobytes())
+            hashing.update(b"".join(texts))
+        else:
+            values = column.to_numpy()
+            hashing.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+    return hashing.hexdigest()
+
+
+def _row_order(table: pa.Table) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.sort_indices(table, sort_keys=[("epoch", "ascending"), ("id", "ascending")])
+
+
+def seal_problems(folder: Path) -> list[str]:
+    """Why a run must not be sealed: its key, or a stored score, is not that of what it stores."""
+    try:
+        verify_key(read_json(folder / "spec.json"), folder.name)
+    except ResultsError as error:
+        return [str(error)]
+    return score_problems(folder)
+
+
+def score_problems(folder: Path) -> list[str]:
+    """Where the stored scores of a run are not those of its predictions after the last epoch."""
+    import numpy as np
+
+    from analysis import scores
+
+    problems, stored = [], read_json(folder / "result.json")["scores"]
+    for task, splits in stored.items():
+        for split, metrics in splits.items():
+            table = read_table(folder / "predictions" / f"{task}.{split}.parquet") if metrics else None
+            if table is None:
+                continue
+            epochs = table["epoch"].to_numpy()
+            last = table.filter(epochs == epochs.max())
+            labels, predictions = (last[name].to_numpy() for name in ("label", "prediction"))
+            for metric, value in metrics.items():
+                chosen = scores.METRICS.get(metric)
+                if chosen is None or chosen.uses != "predictions":
+                    problems.append(f"{task}.{split}: no metric {metric!r} of predictions")
+                    continue
+                again = float(chosen.function(labels, predictions, np.ones(len(labels))))
+                if not abs(again - value) <= SCORE_TOLERANCE:
+                    problems.append(f"{task}.{split}: {metric} {value:.6f} is stored, its predictions give {again:.6f}")
+    return problems
+
+
+# --- a key ---
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
     """The key of a run of this identity: the name of its folder."""
     return sha256(canonical(identity).encode()).hexdigest()[:KEY_LENGTH]
-
-
-def canonical(content: Any) -> str:
-    """JSON with sorted names and no spaces; numbers keep their spelling, so that 0 and 0.0 differ."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 def numerics_of(stored: Mapping[str, Any]) -> int:
@@ -103,13 +322,16 @@ def _changed(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _extra(stored: Mapping[str, Any]) -> dict[str, str]:
-    """What only some runs depend on: parents' keys, versions of the tasks trained with theirs, reordered classes."""
+    """What only some runs depend on: parents' keys, versions of the tasks trained with theirs, class orders."""
     orders = stored["fingerprints"].get("class_orders")
-    reordered = {"class_orders": orders} if orders else {}
+    sources = [f"{module}={digest}" for module, digest in sorted(stored["fingerprints"].get("plugins", {}).items())]
+    optional = {"class_orders": orders or "", "plugins": ",".join(sources)}
     if stored["fingerprints"].get("parents"):
-        return {"parents": ",".join(stored["fingerprints"]["parents"]), **reordered}
-    versions = [f"{name}={stored['with_tasks'][name]['version']}" for name in stored["spec"].get("with_tasks") or ()]
-    return {**({"task_versions": ",".join(versions)} if versions else {}), **reordered}
+        optional["parents"] = ",".join(stored["fingerprints"]["parents"])
+    else:
+        along = stored["spec"].get("with_tasks") or ()
+        optional["task_versions"] = ",".join(f"{name}={stored['with_tasks'][name]['version']}" for name in along)
+    return {name: text for name, text in optional.items() if text}
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> Iterator[str]:

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from smart_repro.heads import POOLINGS, MultiTask, PooledClassifier
+from smart_repro.hnn.lm_head import empty_encoder_with_head, load_encoder_with_head
+from smart_repro.hnn.model import Hnn
+from smart_repro.hnn.options import HNN_HEADS, PRESETS
 from smart_repro.seeding import seeded
 
-HEADS = ("pooler", "new", *POOLINGS)
+HEADS = ("pooler", "new", *POOLINGS, *HNN_HEADS)
 SITES = ("block", "word")
 _DROPOUT_FIELDS = (
     "hidden_dropout_prob",
@@ -50,7 +53,7 @@ _READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head d
 _NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the summary of the text is in the last token, not the first
 _ENDED_BY_TOKENS = frozenset(
     {"modernbert-decoder"}
-)  # needs token ids to find the end of a text (so do decoders without an embedding block)
+)  # finds the end of a text by token ids, as do decoders that have no embedding block
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width)
 
 
@@ -76,7 +79,8 @@ def load(
         name: hub id or local folder; weights are read from safetensors only.
         num_labels: number of outputs; 1 for regression.
         head: ``"pooler"``: the architecture's own head; ``"new"``: the same without the weights of a saved one;
-            ``"cls"`` or ``"mean"``: :class:`PooledClassifier`.
+            ``"cls"`` or ``"mean"``: :class:`PooledClassifier`; ``"hnn"`` or ``"hnn-released"``:
+            :class:`~smart_repro.hnn.model.Hnn` with the options of that name.
         layers: number of encoder layers to keep, from the lowest; None: all.
         dropout: encoder dropout (hidden and attention); None: the model's own.
         head_dropout: dropout before the head; None: the model's own.
@@ -95,6 +99,12 @@ def load(
     _check_head(config, head)
     _cut_layers(config, layers)
     _set_dropout(config, _DROPOUT_FIELDS, dropout, "encoder dropout")
+    if head in HNN_HEADS:
+        _check_hnn(num_labels, head, head_dropout)
+        with seeded(seed, torch.device("cpu")):
+            if random_weights:
+                return Hnn(*empty_encoder_with_head(config), PRESETS[head]).float()
+            return Hnn(*load_encoder_with_head(name, config, revision), PRESETS[head]).float()
     if head not in POOLINGS:
         _set_dropout(config, _HEAD_DROPOUT_FIELDS, head_dropout, "head dropout")
     factory = AutoModel if head in POOLINGS else AutoModelForSequenceClassification
@@ -455,6 +465,13 @@ def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
         else:
             (above if is_above else below).append(parameter)
     return [below, *layers, above + head_parameters(model)]
+
+
+def _check_hnn(num_labels: int, head: str, head_dropout: float | None) -> None:
+    if num_labels != 2:
+        raise ValueError(f"head={head!r} chooses between two classes of candidates, this task has {num_labels} outputs")
+    if head_dropout is not None:
+        raise ValueError(f"head={head!r} has no dropout in front of its scores: leave head_dropout out")
 
 
 def _check_head(config: Any, head: str) -> None:

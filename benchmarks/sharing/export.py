@@ -16,7 +16,9 @@ from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.training import models
+from benchmarks.training.parents import read_weights
 from smart_repro import source
+from smart_repro.hnn.options import HNN_HEADS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,7 +58,10 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
         raise UsageError(f"run {key} is not finished: `smart-repro runs list` shows which are")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already: name a new folder with --to")
+    store.verify(key)
     run, spec = Results.open(store.root).run(key), store.spec(key)
+    if spec.head in HNN_HEADS:
+        raise UsageError(f"run {key} is an HNN, which no loader of transformers reads: export a run with another head")
     model = _model(store, key, spec, run)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)  # type: ignore[operator]  # of a PreTrainedModel or a PooledClassifier
@@ -67,8 +72,6 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
 
 def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
     """The run's model with its trained weights; low-rank additions merged, so that any loader reads it."""
-    from safetensors.torch import load_file
-
     from smart_repro.hf import merged
     from smart_repro.methods import build
     from smart_repro.models import load
@@ -88,7 +91,7 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
     )
     build(spec.method, **dict(spec.options)).setup(model, max(1, run.result["steps"]))  # lora adds to the model
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(read_weights(path))
     except RuntimeError as error:
         raise UsageError(
             f"{path} does not fit {spec.model}: it was written for another model, or is a model of several tasks, "

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
+import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.store import processes
+
+_PARTIAL = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<pid>\d+)-(?P<ticks>\d+)-[0-9a-f]{8}")
+
 
 def partial_path(path: Path) -> Path:
-    """Return a hidden name beside ``path`` that no other process uses."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    """Return a hidden name beside ``path`` that no other process uses; it says who writes, see :func:`sweep_partials`.
+
+    The name is at most 70 bytes longer than that of ``path``.
+    """
+    pid = os.getpid()
+    writer = f"{_machine()}-{pid}-{processes.start_ticks(pid) or 0}"
+    return path.with_name(f".{path.name}.{writer}-{uuid.uuid4().hex[:8]}")
+
+
+def sweep_partials(folder: Path) -> None:
+    """Remove what writers that are gone left half-written in a folder; another machine's stay."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in list(os.scandir(folder)):
+            match = _PARTIAL.fullmatch(entry.name)
+            if match is not None and _is_gone(match):
+                with suppress(OSError):
+                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+
+
+def _is_gone(match: re.Match[str]) -> bool:
+    host, boot = _machine().split("-")
+    if match["host"] != host:
+        return False
+    return match["boot"] != boot or not processes.runs(int(match["pid"]), int(match["ticks"]))
+
+
+@lru_cache
+def _machine() -> str:
+    """Short names of the machine, and of its last start together with the table of processes."""
+    names = (platform.node(), processes.boot_id() + processes.process_table())
+    return "-".join(hashlib.sha256(name.encode()).hexdigest()[:8] for name in names)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from typing import Any
 
 import psutil
 
+from analysis.records import ResultsError, read_lease, with_digest
+from benchmarks.store import processes
 from benchmarks.store.files import partial_path, replacing
 
 PATIENCE = 120.0  # seconds without a heartbeat after which a lease of another host counts as dead
@@ -51,8 +53,8 @@ class Lease:
     def held(self) -> bool:
         """Whether this is still the highest lease. The token tells it from one of the same number made later."""
         try:
-            return _highest(self.folder) == self.number and _read(self.path).get("token") == self.identity["token"]
-        except FileNotFoundError:
+            return _highest(self.folder) == self.number and read_lease(self.path).get("token") == self.identity["token"]
+        except (FileNotFoundError, ResultsError):  # a damaged lease is nobody's
             return False
 
     def check(self) -> None:
@@ -70,7 +72,8 @@ class Lease:
         The file stays too: were its number free again, an owner that slept through a takeover would think it leads.
         """
         self._stop.set()
-        self._rewrite({"released": True})
+        with contextlib.suppress(OSError):  # on a full disk it ends with this process instead
+            self._rewrite({"released": True})
 
     def _beat(self) -> None:
         counter = 0
@@ -83,8 +86,8 @@ class Lease:
 
     def _rewrite(self, change: dict[str, Any]) -> None:
         """Change the lease file, unless another lease of the same number has taken its place or the folder is gone."""
-        with self._writing, contextlib.suppress(FileNotFoundError):
-            content = _read(self.path)
+        with self._writing, contextlib.suppress(FileNotFoundError, ResultsError):
+            content = read_lease(self.path)
             if content.get("token") == self.identity["token"] and not content.get("released"):
                 _write_whole(self.path, {**content, **change})
 
@@ -114,15 +117,15 @@ def _acquire(folder: Path) -> Lease | None:
 def alive(path: Path) -> bool:
     """Whether the holder of the lease still works, as far as can be told from here."""
     try:
-        holder = _read(path)
-    except (OSError, ValueError):
+        holder = read_lease(path)
+    except (OSError, ResultsError):
         return False
     if holder.get("released"):
         return False
     me = _me()
     if holder["host"] == me["host"] and holder["boot"] != me["boot"]:
         return False  # this machine was started anew since
-    if all(holder[name] == me[name] for name in ("host", "boot", "processes")):
+    if all(holder.get(name) == me[name] for name in ("host", "boot", "processes")):
         return _process_runs(holder["pid"], holder["started"], holder.get("ticks"))
     counter, since = _sightings.get(path, (None, 0.0))
     if counter != holder["heartbeat"]:
@@ -135,8 +138,8 @@ def holder(folder: Path) -> dict[str, Any] | None:
     """Who works on a run right now: the content of its lease, or None."""
     try:
         path = folder / f"lease-{_highest(folder)}.json"
-        return _read(path) if alive(path) else None
-    except (OSError, ValueError):
+        return read_lease(path) if alive(path) else None
+    except (OSError, ResultsError):
         return None
 
 
@@ -148,35 +151,12 @@ def _highest(folder: Path) -> int:
 def _me() -> dict[str, Any]:
     return {
         "host": platform.node(),
-        "boot": _boot_id(),
-        "processes": _process_table(),
+        "boot": processes.boot_id(),
+        "processes": processes.process_table(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
-        "ticks": _start_ticks(os.getpid()),
+        "ticks": processes.start_ticks(os.getpid()),
     }
-
-
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
-
-
-def _process_table() -> str:
-    """Which table of processes a pid belongs to: containers of one machine each have their own."""
-    path = Path("/proc/self/ns/pid")
-    return os.readlink(path) if path.is_symlink() else ""
-
-
-def _start_ticks(pid: int) -> int | None:
-    """Clock ticks from the start of the machine to that of a process, which setting the clock does not move.
-
-    Field 22 of ``/proc/PID/stat``, proc(5); None where there is no such file.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    return int(stat.rpartition(")")[2].split()[19])  # the name of the program, in brackets, may hold spaces
 
 
 def _process_runs(pid: int, started: float, ticks: int | None) -> bool:
@@ -184,34 +164,29 @@ def _process_runs(pid: int, started: float, ticks: int | None) -> bool:
 
     Args:
         started: seconds since 1970 by the clock of that time; counts where ``ticks`` is None.
-        ticks: its :func:`_start_ticks`.
+        ticks: its :func:`benchmarks.store.processes.start_ticks`.
     """
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 1 if ticks is None else _start_ticks(pid) == ticks
+        same = abs(process.create_time() - started) < 1 if ticks is None else processes.start_ticks(pid) == ticks
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return False
 
 
 def _create_exclusively(path: Path, content: dict[str, Any]) -> bool:
     """Create ``path`` with its content in one step (a hard link is atomic on NFS too); False if it exists."""
     partial = partial_path(path)
-    partial.write_text(json.dumps(content))
     try:
+        partial.write_text(json.dumps(with_digest(content)))
         os.link(partial, path)
     except FileExistsError:
         return False
     finally:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
     return True
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 def _write_whole(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as partial:
-        partial.write_text(json.dumps(content))
+        partial.write_text(json.dumps(with_digest(content)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
@@ -14,15 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.integrity import DAMAGED, UNVERIFIED, Finding, inspect, seal_of, seal_problems, verify
+from analysis.records import (
+    NEEDED,
+    OBJECTS,
+    PLAIN_NAME,
+    SEAL,
+    ResultsError,
+    read_failure,
+    read_json,
+    with_digest,
+)
 from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store import leases
-from benchmarks.store.files import files_in, sync, write_json
+from benchmarks.store.files import files_in, partial_path, sweep_partials, sync, write_json
 from benchmarks.store.leases import Lease
 
 # what a run folder may hold; everything else in an attempt is scaffolding and goes before the folder is published
-RUN_FILES = ("spec.json", "environment.json", "history.jsonl", "result.json", "measures.json", "predictions")
+RUN_FILES = tuple(dict.fromkeys([*NEEDED, *OBJECTS, "predictions", SEAL]))
 WEIGHTS = "weights.safetensors"  # beside them in an attempt whose run is a parent; kept in a folder of their own
 
 
@@ -58,6 +68,11 @@ class Store:
         return self.root / "weights" / f"{key}.safetensors"
 
     def manifests(self, name: str) -> Path:
+        """Where the manifests of an experiment lie. Raises UsageError: the name is not plain, so no folder of ours."""
+        if not PLAIN_NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is no name of an experiment: letters, digits and . _ + @ - [ ], at most 100, are"
+            )
         return self.root / "experiments" / name
 
     def prepare(self, disk: float = 0.0) -> None:
@@ -70,9 +85,11 @@ class Store:
         try:
             for folder in (self.runs, self.inflight):
                 folder.mkdir(parents=True, exist_ok=True)
-            probe = self.inflight / f".probe-{uuid.uuid4().hex}"
-            probe.write_bytes(b"x" * 4096)
-            probe.unlink()
+            probe = partial_path(self.inflight / "probe")
+            try:
+                probe.write_bytes(b"x" * 4096)
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(
@@ -86,9 +103,15 @@ class Store:
             )
 
     def sweep(self) -> None:
-        """Drop what killed processes left of work that is finished."""
+        """Drop what killed processes left of work that is finished, and files that they left half-written."""
         done = self.done_keys()
+        experiments = self.root / "experiments"
+        for folder in (self.root, self.runs, self.inflight, self.root / "weights", self.root / "texts"):
+            sweep_partials(folder)
+        for folder in experiments.iterdir() if experiments.is_dir() else ():
+            sweep_partials(folder)
         for entry in list(os.scandir(self.inflight)):
+            sweep_partials(Path(entry.path))
             if entry.name.startswith(".gone-"):
                 shutil.rmtree(entry.path, ignore_errors=True)
             elif entry.name in done and leases.holder(Path(entry.path)) is None and not self.failure(entry.name):
@@ -132,10 +155,31 @@ class Store:
     def failure(self, key: str) -> dict[str, Any] | None:
         """Why the run failed the last time, or None."""
         try:
-            content: dict[str, Any] = json.loads((self.inflight / key / "failure.json").read_text())
-        except FileNotFoundError:
+            return read_failure(self.inflight / key / "failure.json")
+        except (FileNotFoundError, ResultsError):  # a damaged one tells nothing, and the run is tried again
             return None
-        return content
+
+    def verify(self, key: str) -> str:
+        """Compare a finished run with its seal and key; "verified", or "unverified" where it has no seal.
+
+        Raises: ResultsError: it is damaged, with the file and the remedy. UsageError: there is no such run here.
+        """
+        if not self.is_done(key):
+            raise UsageError(f"no finished run {key} in {self.root}: `smart-repro runs list` shows them")
+        return verify(self.runs / key)
+
+    def seal(self, key: str) -> Finding:
+        """Give a finished run that has no seal one. What keeps it from being sealed is returned as damage."""
+        folder = self.runs / key
+        finding = inspect(folder)
+        if finding.state == UNVERIFIED:
+            problems = seal_problems(folder)
+            if problems:
+                return Finding(key, DAMAGED, "result.json", problems[0], f"run {key} is not sealed: {problems[0]}")
+            write_json(folder / SEAL, seal_of(folder))
+            sync(folder / SEAL, folder)
+            return inspect(folder)
+        return finding
 
     def spec(self, key: str) -> RunSpec:
         """What a finished run was.
@@ -145,8 +189,7 @@ class Store:
         path = self.runs / key / "spec.json"
         if not path.is_file():
             raise UsageError(f"no finished run {key} in {self.root}: `smart-repro runs list` shows them")
-        content = json.loads(path.read_text())["spec"]
-        return RunSpec.from_json({name: value for name, value in content.items() if name != "method_config"})
+        return spec_of(read_json(path), path)
 
     # --- doing a run ---
 
@@ -169,9 +212,12 @@ class Store:
             shutil.rmtree(leftover, ignore_errors=True)
         if earlier:
             partial = lease.folder / f".copy-{uuid.uuid4().hex}"
-            _copy(earlier[-1], partial)
-            sync(*files_in(partial))  # the original goes next
-            os.rename(partial, mine)
+            try:
+                _copy(earlier[-1], partial)
+                sync(*files_in(partial))  # the original goes next
+                os.rename(partial, mine)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
             for folder in earlier:
                 shutil.rmtree(folder, ignore_errors=True)
         else:
@@ -191,6 +237,7 @@ class Store:
             sync(attempt / WEIGHTS)
             os.replace(attempt / WEIGHTS, self.weights(key))
         _tidy(attempt)
+        write_json(attempt / SEAL, seal_of(attempt, key))
         sync(*files_in(attempt))  # after a power cut, a folder that is there must not hold empty files
         self.runs.mkdir(parents=True, exist_ok=True)
         try:
@@ -202,7 +249,8 @@ class Store:
 
     def fail(self, lease: Lease, kind: str, message: str, **details: Any) -> None:
         """Record why the run failed; its history and checkpoint stay."""
-        write_json(lease.folder / "failure.json", {"kind": kind, "message": message, **details})
+        content = with_digest({"kind": kind, "message": message, **details})
+        write_json(lease.folder / "failure.json", content)
         lease.release()
 
     def clear(self, lease: Lease) -> None:
@@ -223,7 +271,7 @@ class Store:
         """Keep an experiment's manifest under its grid's name; the newest one is what ``report`` reads."""
         path = self.manifests(manifest.name) / f"{manifest.grid}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, manifest.to_json())
+        write_json(path, with_digest(manifest.to_json()))
         return path
 
     def remove(self, key: str) -> None:
@@ -241,6 +289,16 @@ class Store:
         self.weights(key).unlink(missing_ok=True)
 
 
+def spec_of(stored: dict[str, Any], path: Path) -> RunSpec:
+    """What a run was, from the content of its ``spec.json``. Raises UsageError: no run can be so."""
+    try:
+        return RunSpec.from_json({name: value for name, value in stored["spec"].items() if name != "method_config"})
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"{path} holds no run that this version knows ({error}): update smart-repro, or remove the run"
+        ) from error
+
+
 def _attempts(folder: Path) -> list[Path]:
     found = [entry for entry in folder.iterdir() if re.fullmatch(r"attempt-\d+", entry.name)]
     return sorted(found, key=lambda entry: int(entry.name.split("-")[1]))
@@ -251,8 +309,8 @@ def _copy(earlier: Path, target: Path) -> None:
     target.mkdir()
     for entry in sorted(earlier.iterdir(), key=lambda entry: entry.name != "checkpoint.pt"):
         if entry.is_dir():
-            shutil.copytree(entry, target / entry.name)
-        elif not entry.name.startswith("."):
+            shutil.copytree(entry, target / entry.name, ignore=shutil.ignore_patterns(".*"))  # half-written
+        elif not entry.name.startswith(".") and entry.suffix != ".partial":
             shutil.copy2(entry, target / entry.name)
 
 

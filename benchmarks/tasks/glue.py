@@ -5,13 +5,17 @@ Label order and sizes are those of the hub's copy; metrics stand in the order of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmarks.tasks.base import Classification, Head, Hub, Layout, Regression, Task
+from benchmarks.tasks.pronouns import forms
 from benchmarks.tasks.readers.jsonl import Jsonl
 from benchmarks.tasks.readers.msr import MsrParaphrase
 from benchmarks.tasks.readers.parquet import Parquet
 from benchmarks.tasks.readers.releases import COLA_COLUMNS, STS_COLUMNS, ColaRelease, StsRelease
 from benchmarks.tasks.readers.tsv import Tsv
 from benchmarks.tasks.registry import register
+from smart_repro.hnn.mention import Mention
 
 FILES = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}
 PAIR = ("sentence1", "sentence2")
@@ -31,6 +35,7 @@ def glue_task(
     folders: tuple[str, ...],
     licence: str,
     spelling: dict[str, str] | None = None,
+    mention: Callable[..., Mention | None] | None = None,
 ) -> Task:
     """A GLUE task with train, dev and test under its own name on the hub."""
     hub = Hub("nyu-mll/glue", name, id="idx", labels=head.labels if isinstance(head, Classification) else ())
@@ -46,6 +51,7 @@ def glue_task(
             folders=folders,
             layouts=(*files, Parquet(hub, text)),
             spelling=spelling or {},
+            mention=mention,
             paper="SMART Tables 1, 2, 8",
             licence=licence,
         )
@@ -170,6 +176,7 @@ glue_task(
     sizes=(635, 71, 146),
     files=(Tsv(FILES),),
     folders=("WNLI",),
+    mention=forms.entailment,
     licence="CC BY 4.0 (Winograd schema collection)",
 )
 

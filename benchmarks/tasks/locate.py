@@ -11,7 +11,7 @@ from benchmarks.tasks.readers.files import entries
 from benchmarks.tasks.readers.text import printable, without_gz
 from benchmarks.tasks.readers.tsv import Tsv
 
-CONTAINERS = ("glue_data", "glue", "data", "plain_text", "original", "default")  # may stand above or between
+CONTAINERS = ("glue_data", "glue", "hnn", "data", "plain_text", "original", "default")  # may stand above or between
 DEPTH = 3
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 LISTED = 12  # file names a message quotes

@@ -253,7 +253,9 @@ def finish(task: Task, rows: Columns, split: str, left_out: Counter[str], source
         labels=targets if not isinstance(task.head, Classification) else np.where(untold, -1, targets).astype(np.int64),
         votes=votes if votes.size and votes.sum(axis=1).max() > 1 else None,  # a single vote is the label, once more
         sources=sources,
-        extra={"pair_id": np.asarray(rows.pair_ids, dtype=object)} if any(rows.pair_ids) else {},
+        extra={"twins" if task.has_twins else "pair_id": np.asarray(rows.pair_ids, dtype=object)}
+        if any(rows.pair_ids)
+        else {},
     )
     if len(keep) < len(targets):
         split_rows = split_rows.take(keep)

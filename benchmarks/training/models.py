@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
+from smart_repro.hnn.options import FILE, HNN_HEADS, SUBFOLDER
 from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -33,6 +34,7 @@ class ModelFiles:
         head: how a text becomes one vector unless the spec says otherwise.
         contaminated: what the weights saw before that a reader must know; empty if nothing is known.
         revision: commit of the hub it was read at.
+        lm_head: where head hnn takes its masked-language head from; empty: from the weights, if they have one.
     """
 
     name: str
@@ -40,11 +42,19 @@ class ModelFiles:
     head: str = "pooler"
     contaminated: str = ""
     revision: str = ""
+    lm_head: str = ""
 
     @property
     def weights(self) -> str:
         """sha256 of the weights, files in name order."""
         return _sha256_of(tuple(weight_files(self.folder, self.name)))
+
+    def weights_for(self, head: str) -> str:
+        """Return the sha256 of all the weights that a head starts from: HNN's also of a language-model head apart."""
+        apart = self.folder / SUBFOLDER / FILE
+        if head not in HNN_HEADS or not apart.is_file():
+            return self.weights
+        return _sha256_of((*weight_files(self.folder, self.name), apart))
 
 
 MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-repro list models")
@@ -53,7 +63,8 @@ MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-re
 @MODELS.register("tiny")
 def tiny() -> ModelFiles:
     """2-layer BERT, pre-trained by this project on generated text (for the `demo-*` tasks)."""
-    return ModelFiles("tiny", Path(__file__).resolve().parents[1] / "tiny", head="mean")
+    folder = Path(__file__).resolve().parents[1] / "tiny"
+    return ModelFiles("tiny", folder, head="mean", lm_head=f"its own, in {SUBFOLDER}")
 
 
 @MODELS.register("minilm")
@@ -70,6 +81,7 @@ def minilm() -> ModelFiles:
         folder,
         head="mean",
         contaminated="MiniLM's own training has seen NLI pairs (SNLI, MultiNLI) and Quora question pairs",
+        lm_head="none: head hnn gets one tied to the word embeddings that starts as the identity",
     )
     if found.weights != MINILM_SHA256:
         raise UsageError(
