@@ -97,7 +97,7 @@ def _take(job: Job, store: Store) -> Lease | Outcome:
 
 def _failed(job: Job, store: Store, lease: Lease, error: Exception) -> Outcome:
     """Record a failure, unless it is somebody else's run by now: then whatever went wrong here is of no account."""
-    if isinstance(error, LeaseLostError) or not lease.held:
+    if isinstance(error, LeaseLostError) or not lease.is_held:
         lease.release()
         return Outcome(job.key, "busy", f"{job.key} was taken over by another process")
     message = _message(error)
