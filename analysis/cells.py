@@ -32,6 +32,8 @@ class Scored:
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
         numerics: version of the arithmetic that all runs were made with.
+        groups: ``(items,)`` group of each item, of items that were drawn together (of one document, of one user); None:
+            each item was drawn by itself. With groups, intervals are for new groups.
     """
 
     keys: tuple[str, ...]
@@ -42,6 +44,7 @@ class Scored:
     scores: np.ndarray
     collapsed: np.ndarray
     numerics: int = 1
+    groups: np.ndarray | None = None
 
 
 def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:

@@ -1,12 +1,13 @@
-"""Whether a run is what it was when it was finished: its key, and the digests of its files.
+"""Integrity of stored runs: a run's key, and the digests of its files.
 
 The key is the sha256 of the run's *identity*, in canonical JSON: settings that differ from their defaults, the content
-of data and weights, and the versions of task, method and numerics. ``spec.json`` stores the identity; for runs that
-were made before it did, :func:`rebuilt` makes it from the other entries.
+of data and weights, and the versions of task, method and numerics. ``spec.json`` stores the identity; for older runs,
+:func:`rebuilt` computes it from the other entries.
 
-``integrity.json`` is the seal of a run folder: per file the sha256 of its bytes and the digest of its content. The
-content decides, so that a file may be written in another form; equal bytes need no second look. Digests of content:
-of canonical JSON, line by line in a history; of a table its columns, rows in the order of epoch and id.
+``integrity.json`` is the seal of a run folder: for each file the sha256 of its bytes and a digest of its content. The
+content decides, so that a file may be stored in another form; if the bytes are equal, the content is not compared. The
+digest of content is taken of canonical JSON, line by line for a history; for a table, of its columns with the rows
+ordered by epoch and id.
 """
 
 from __future__ import annotations
@@ -42,19 +43,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY_LENGTH = 32  # hexadecimal digits of the sha256
-SCORE_TOLERANCE = 1e-9  # rounding of another machine's sums
+SCORE_TOLERANCE = 1e-9  # rounding differences of sums between machines
 VERIFIED, UNVERIFIED, DAMAGED = "verified", "unverified", "damaged"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What verifying a run gave.
+    """Result of verifying a run.
 
     Attributes:
-        state: verified; unverified (it has no seal, and nothing is wrong with it); or damaged.
-        file: of a damaged run the file, relative to its folder.
-        reason: what is wrong.
-        message: the same in one line, with the remedy.
+        key: key of the run.
+        state: verified; unverified (it has no seal, and no fault was found); or damaged.
+        file: the damaged file, relative to the run folder.
+        reason: the fault.
+        message: the fault in one line, with the remedy.
     """
 
     key: str
@@ -68,21 +70,24 @@ class Finding:
 
 
 def inspect(folder: Path) -> Finding:
-    """Verify a run folder; what is wrong with it is returned, not raised."""
+    """Verify a run folder, and return the fault instead of raising it."""
     try:
         return Finding(folder.name, verify(folder))
     except DamagedError as error:
         file = str(error.file.relative_to(folder)) if error.file.is_relative_to(folder) else str(error.file)
         return Finding(folder.name, DAMAGED, file, error.reason, str(error))
-    except ResultsError as error:  # of a newer version
+    except ResultsError as error:  # written by a newer version
         return Finding(folder.name, DAMAGED, "", str(error), str(error))
 
 
 def verify(folder: Path) -> str:
-    """Compare a run folder with its seal, and what it stores with its key.
+    """Compare a run folder with its seal, and its contents with its key.
 
-    Returns: ``"verified"``; or ``"unverified"`` where it has no seal and every file can be read.
-    Raises: DamagedError: naming the file that is not what was written.
+    Returns:
+        ``"verified"``; or ``"unverified"`` if it has no seal and every file can be read.
+
+    Raises:
+        DamagedError: a file differs from what was written; the message names it.
     """
     names = run_files(folder)
     for name in NEEDED:
@@ -116,7 +121,7 @@ def _compare(folder: Path, names: list[str], stored: Mapping[str, Any]) -> None:
 
 
 def _verify_names(folder: Path, stored: Mapping[str, Any], *, sealed: bool) -> None:
-    """The key of a run by what it stores; of an unsealed one at least the names that stand in its files."""
+    """Check the key of a run by its contents; of an unsealed run, at least the keys in its files."""
     result = read_json(folder / "result.json")
     if result["key"] != folder.name:
         raise DamagedError(folder / "result.json", f"is of run {result['key']}")
@@ -131,7 +136,7 @@ def _verify_names(folder: Path, stored: Mapping[str, Any], *, sealed: bool) -> N
 
 
 def _is_complete(stored: Mapping[str, Any]) -> bool:
-    """Whether a spec without an identity has all that one is made of."""
+    """Return True if a spec without an identity has all entries that an identity is made of."""
     try:
         rebuilt(stored)
     except ResultsError:
@@ -140,24 +145,31 @@ def _is_complete(stored: Mapping[str, Any]) -> bool:
 
 
 def run_files(folder: Path) -> list[str]:
-    """The files of a run that are there, relative to its folder, but for the seal. Raises DamagedError."""
+    """Return the files of a run folder, relative to it, without the seal.
+
+    Raises:
+        DamagedError: the folder cannot be read.
+    """
     try:
         entries = {entry.name for entry in os.scandir(folder)}
         tables = list(os.scandir(folder / "predictions")) if "predictions" in entries else []
     except OSError as error:
         raise DamagedError(folder, f"cannot be read ({error.strerror or error})") from error
     plain = [name for name in (*OBJECTS, "history.jsonl") if name in entries]
-    found = [f"predictions/{entry.name}" for entry in tables if entry.name.endswith(".parquet")]
-    return sorted([*plain, *(name for name in found if not Path(name).name.startswith("."))])
+    tables_in_folder = [f"predictions/{entry.name}" for entry in tables if entry.name.endswith(".parquet")]
+    return sorted([*plain, *(name for name in tables_in_folder if not Path(name).name.startswith("."))])
 
 
 def seal_of(folder: Path, key: str = "", sealed_from: str = "") -> dict[str, Any]:
-    """What ``integrity.json`` of this folder has to say.
+    """Return the content of ``integrity.json`` for a run folder.
 
     Args:
-        key: of the run; default: the folder's name.
+        folder: the run folder.
+        key: key of the run; default: the folder's name.
         sealed_from: digest of the seal of the run that this one is a thinned copy of.
-    Raises: ResultsError: a file cannot be read.
+
+    Raises:
+        ResultsError: a file cannot be read.
     """
     files = {
         name: {
@@ -171,7 +183,11 @@ def seal_of(folder: Path, key: str = "", sealed_from: str = "") -> dict[str, Any
 
 
 def content_digest(path: Path) -> str:
-    """The digest of what a file holds, whatever the form it is written in. Raises ResultsError: it cannot be read."""
+    """Return the digest of a file's content, which does not depend on the form it is written in.
+
+    Raises:
+        ResultsError: the file cannot be read.
+    """
     if path.suffix == ".parquet":
         return _table_digest(read_table(path))
     if path.suffix == ".jsonl":
@@ -181,7 +197,7 @@ def content_digest(path: Path) -> str:
 
 
 def _table_digest(table: pa.Table) -> str:
-    """Of names and types, then of each column: numbers as little-endian bytes, texts with their lengths."""
+    """Return the digest of names and types, then of each column: little-endian numbers, texts with lengths."""
     import numpy as np
     import pyarrow as pa
 
@@ -205,7 +221,7 @@ def _row_order(table: pa.Table) -> pa.Array:
 
 
 def seal_problems(folder: Path) -> list[str]:
-    """Why a run must not be sealed: its key, or a stored score, is not that of what it stores."""
+    """Return the reasons not to seal a run: its key, or a stored score, contradicts its contents."""
     try:
         verify_key(read_json(folder / "spec.json"), folder.name)
     except ResultsError as error:
@@ -214,7 +230,7 @@ def seal_problems(folder: Path) -> list[str]:
 
 
 def score_problems(folder: Path) -> list[str]:
-    """Where the stored scores of a run are not those of its predictions after the last epoch."""
+    """Return the stored scores of a run that differ from those of its predictions after the last epoch."""
     import numpy as np
 
     from analysis import scores
@@ -229,13 +245,15 @@ def score_problems(folder: Path) -> list[str]:
             last = table.filter(epochs == epochs.max())
             labels, predictions = (last[name].to_numpy() for name in ("label", "prediction"))
             for metric, value in metrics.items():
-                chosen = scores.METRICS.get(metric)
-                if chosen is None or chosen.uses != "predictions":
+                scoring = scores.METRICS.get(metric)
+                if scoring is None or scoring.uses != "predictions":
                     problems.append(f"{task}.{split}: no metric {metric!r} of predictions")
                     continue
-                again = float(chosen.function(labels, predictions, np.ones(len(labels))))
-                if not abs(again - value) <= SCORE_TOLERANCE:
-                    problems.append(f"{task}.{split}: {metric} {value:.6f} is stored, its predictions give {again:.6f}")
+                recomputed = float(scoring.function(labels, predictions, np.ones(len(labels))))
+                if not abs(recomputed - value) <= SCORE_TOLERANCE:
+                    problems.append(
+                        f"{task}.{split}: {metric} {value:.6f} is stored, its predictions give {recomputed:.6f}"
+                    )
     return problems
 
 
@@ -243,30 +261,33 @@ def score_problems(folder: Path) -> list[str]:
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
-    """The key of a run of this identity: the name of its folder."""
+    """Return the key of a run with this identity, which is the name of its folder."""
     return sha256(canonical(identity).encode()).hexdigest()[:KEY_LENGTH]
 
 
 def numerics_of(stored: Mapping[str, Any]) -> int:
-    """The numerics a run was made with, from its ``spec.json``; runs from before it was recorded have 1."""
+    """Return the numerics that a run was made with, from its ``spec.json``; runs without the entry have 1."""
     return int(stored.get("numerics", 1))
 
 
 def identity_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What was hashed for a run's key.
+    """Return the identity that was hashed for a run's key.
 
     Args:
         stored: the content of ``spec.json``.
-    Raises: ResultsError: no identity is stored, and an entry it could be rebuilt from is missing.
+
+    Raises:
+        ResultsError: no identity is stored, and an entry to rebuild it from is missing.
     """
     identity = stored.get("identity")
     return dict(identity) if isinstance(identity, Mapping) else rebuilt(stored)
 
 
 def rebuilt(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity from the entries of ``spec.json`` that say the same: settings, fingerprints, versions.
+    """Return the identity computed from the other entries of ``spec.json``: settings, fingerprints, versions.
 
-    Raises: ResultsError: naming the entry that is missing or of another form.
+    Raises:
+        ResultsError: an entry is missing or has another form; the message names it.
     """
     try:
         prints = stored["fingerprints"]
@@ -289,12 +310,14 @@ def rebuilt(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verify_key(stored: Mapping[str, Any], key: str) -> None:
-    """Check that a run is the one it is named after, and that its settings are those that were hashed.
+    """Check that a run has the key it is named after, and the settings that were hashed.
 
     Args:
         stored: the content of ``spec.json``.
         key: the name of the run's folder.
-    Raises: ResultsError: naming the entry that does not agree.
+
+    Raises:
+        ResultsError: an entry disagrees; the message names it.
     """
     identity, remedy = identity_of(stored), "its spec.json was edited or exchanged: remove the run and do it again"
     if stored.get("key") != key:
@@ -309,7 +332,7 @@ def verify_key(stored: Mapping[str, Any], key: str) -> None:
 
 
 def _changed(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that differ from their defaults; a seed that equals ``seed`` is at its default."""
+    """Return the settings that differ from their defaults; a seed that equals ``seed`` is at its default."""
     changed = {
         name: value
         for name, value in spec.items()
@@ -322,19 +345,22 @@ def _changed(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _extra(stored: Mapping[str, Any]) -> dict[str, str]:
-    """What only some runs depend on: keys of parents, versions of tasks trained along, sources of plug-ins."""
+    """Return entries of some runs only: keys of parents, versions of further tasks, sources of plug-ins."""
+    orders = stored["fingerprints"].get("class_orders")
     sources = [f"{module}={digest}" for module, digest in sorted(stored["fingerprints"].get("plugins", {}).items())]
-    plugins = {"plugins": ",".join(sources)} if sources else {}
+    optional = {"class_orders": orders or "", "plugins": ",".join(sources)}
     if stored["fingerprints"].get("parents"):
-        return {"parents": ",".join(stored["fingerprints"]["parents"]), **plugins}
-    versions = [f"{name}={stored['with_tasks'][name]['version']}" for name in stored["spec"].get("with_tasks") or ()]
-    return {**({"task_versions": ",".join(versions)} if versions else {}), **plugins}
+        optional["parents"] = ",".join(stored["fingerprints"]["parents"])
+    else:
+        along = stored["spec"].get("with_tasks") or ()
+        optional["task_versions"] = ",".join(f"{name}={stored['with_tasks'][name]['version']}" for name in along)
+    return {name: text for name, text in optional.items() if text}
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> Iterator[str]:
-    for name in sorted(one.keys() | other.keys()):
-        parts = one.get(name), other.get(name)
+def _differences(first: Mapping[str, Any], second: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    for name in sorted(first.keys() | second.keys()):
+        parts = first.get(name), second.get(name)
         if all(isinstance(part, Mapping) for part in parts):
             yield from _differences(parts[0], parts[1], f"{place}{name}.")  # type: ignore[arg-type]
-        elif name not in one or name not in other or canonical(parts[0]) != canonical(parts[1]):
+        elif name not in first or name not in second or canonical(parts[0]) != canonical(parts[1]):
             yield f"{place}{name}"

@@ -1,8 +1,8 @@
-"""The one reader of stored files: each is parsed, its form is checked, and what is wrong names the file and the remedy.
+"""Readers of stored files: each parses a file and checks its form; an error names the file, the fault and the remedy.
 
-A form is written as an example: ``{"step": int, "loss?": float}`` is an object with a whole number ``step`` and perhaps
-a number ``loss``; ``{str: float}`` maps any names to numbers; ``[str]`` is a list of texts; a tuple lists alternatives.
-Entries that a form does not name may be there.
+A form is written as an example: ``{"step": int, "loss?": float}`` is an object with an integer ``step`` and an optional
+number ``loss``; ``{str: float}`` maps any names to numbers; ``[str]`` is a list of texts; a tuple lists alternatives.
+Entries that a form does not name are allowed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SEAL = "integrity.json"
-# what a run folder holds: objects, and then the history and predictions/*.parquet
+# objects of a run folder; it also holds the history and predictions/*.parquet
 OBJECTS = ("spec.json", "environment.json", "result.json", "measures.json")
 NEEDED = ("spec.json", "environment.json", "history.jsonl", "result.json")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]{0,99}")  # of an experiment: it names folders
@@ -33,15 +33,15 @@ Lines = list[dict[str, Any]]
 
 
 class ResultsError(ValueError):
-    """A result folder that cannot be read: names the file, what is wrong and what to do."""
+    """A results folder that cannot be read; the message names the file, the fault and the remedy."""
 
 
 class DamagedError(ResultsError):
-    """A stored file that is not what was written.
+    """A stored file that differs from what was written.
 
     Attributes:
         file: its path.
-        reason: what is wrong with it.
+        reason: the fault.
     """
 
     def __init__(self, file: Path, reason: str, remedy: str = "") -> None:
@@ -50,7 +50,7 @@ class DamagedError(ResultsError):
 
 
 def remedy_for(file: Path) -> str:
-    """What to do about a damaged file of a run, or of anything else."""
+    """Return the remedy for a damaged file of a run, or for any other damaged file."""
     folder = file.parent.parent if file.parent.name == "predictions" else file.parent
     if folder.parent.name == "runs":
         return f"`smart-repro runs remove {folder.name}`, then run the experiment again"
@@ -58,7 +58,7 @@ def remedy_for(file: Path) -> str:
 
 
 def short_name(name: str) -> str:
-    """A file's name in at most :data:`NAME_BYTES`: a longer one is cut, and told from others by a digest."""
+    """Return a file name of at most :data:`NAME_BYTES`; a longer name is cut and made unique by a digest."""
     if len(name.encode()) <= NAME_BYTES:
         return name
     kept = name.encode()[: NAME_BYTES - 9].decode(errors="ignore")
@@ -141,16 +141,20 @@ _TIMING: Form = {
 
 
 def problem(value: Any, form: Form, place: str = "") -> str | None:
-    """Return what of a value is not of its form, or None."""
+    """Return the first contradiction between a value and a form, or None."""
     if isinstance(form, tuple):
-        return None if any(problem(value, each) is None for each in form) else f"has another {place or 'content'}"
+        return (
+            None
+            if any(problem(value, alternative) is None for alternative in form)
+            else f"has another {place or 'content'}"
+        )
     if form is None or isinstance(form, type):
         return None if _is(value, form) else f"has {_shown(value)} as {place or 'content'}"
     if isinstance(form, list):
         if not isinstance(value, list):
             return f"has no list as {place or 'content'}"
-        found = (problem(item, form[0], f"{place}[{number}]") for number, item in enumerate(value))
-        return next((each for each in found if each), None)
+        problems = (problem(item, form[0], f"{place}[{number}]") for number, item in enumerate(value))
+        return next((alternative for alternative in problems if alternative), None)
     if not isinstance(value, dict):
         return f"holds a {type(value).__name__}, not an object" if not place else f"has no object as {place}"
     return _entry_problem(value, form, place)
@@ -158,15 +162,15 @@ def problem(value: Any, form: Form, place: str = "") -> str | None:
 
 def _entry_problem(value: dict[str, Any], form: Mapping[Any, Form], place: str) -> str | None:
     if str in form:
-        found = (problem(item, form[str], f"{place}.{name}".strip(".")) for name, item in value.items())
-        return next((each for each in found if each), None)
+        problems = (problem(item, form[str], f"{place}.{name}".strip(".")) for name, item in value.items())
+        return next((first for first in problems if first), None)
     for entry, expected in form.items():
-        name, where = entry.rstrip("?"), f"{place}.{entry.rstrip('?')}".strip(".")
+        name, path = entry.rstrip("?"), f"{place}.{entry.rstrip('?')}".strip(".")
         if name not in value:
             if entry.endswith("?"):
                 continue
-            return f"lacks {where}"
-        if wrong := problem(value[name], expected, where):
+            return f"lacks {path}"
+        if wrong := problem(value[name], expected, path):
             return wrong
     return None
 
@@ -190,9 +194,10 @@ def _shown(value: Any) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """One JSON object that a run's folder holds, of the form its name asks for.
+    """Read a JSON object of a run folder and check the form that belongs to its name.
 
-    Raises: ResultsError: naming the file; also for a newer schema.
+    Raises:
+        ResultsError: the file is damaged, or has a newer schema; the message names it.
     """
     value = read_object(path)
     schema = value.get("schema", SCHEMA)
@@ -206,7 +211,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """One JSON object. Raises ResultsError naming the file."""
+    """Read a JSON object.
+
+    Raises:
+        ResultsError: the file holds none; the message names it.
+    """
     value = _parsed(path, read_bytes(path))
     if not isinstance(value, dict):
         raise DamagedError(path, f"holds a {type(value).__name__}, not an object")
@@ -214,7 +223,11 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes. Raises ResultsError: it is not there or cannot be read."""
+    """Read the bytes of a file.
+
+    Raises:
+        ResultsError: the file is missing or cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -231,12 +244,16 @@ def _parsed(path: Path, data: bytes, place: str = "is") -> Any:
 
 
 def read_lines(path: Path) -> Lines:
-    """The lines of ``history.jsonl``. Raises ResultsError naming file and line."""
+    """Read the lines of ``history.jsonl``.
+
+    Raises:
+        ResultsError: a line is damaged; the message names file and line.
+    """
     return parse_lines(path, read_bytes(path))
 
 
 def parse_lines(path: Path, data: bytes) -> Lines:
-    """The same from the file's bytes."""
+    """Parse the bytes of ``history.jsonl``; errors as for :func:`read_lines`."""
     lines: Lines = []
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line.strip():
@@ -252,7 +269,7 @@ def parse_lines(path: Path, data: bytes) -> Lines:
 
 
 def read_timings(path: Path) -> Lines:
-    """The lines of ``timings.jsonl`` that are whole: it is a memory, not a result."""
+    """Read the intact lines of ``timings.jsonl``; damaged ones are skipped, as it is a cache, not a result."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -272,25 +289,26 @@ def _timing(line: bytes) -> dict[str, Any] | None:
 
 
 def canonical(content: Any) -> str:
-    """JSON with sorted names and no spaces; numbers keep their spelling, so that 0 and 0.0 differ."""
+    """Return JSON with sorted names and without spaces; numbers keep their form, so that 0 and 0.0 differ."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 def digest_of(content: Any) -> str:
-    """The sha256 of content as canonical JSON."""
+    """Return the sha256 of content as canonical JSON."""
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content with an entry that is the digest of all others."""
+    """Return the content with an additional entry: the digest of all other entries."""
     plain = {name: value for name, value in content.items() if name != DIGEST}
     return {**plain, DIGEST: digest_of(json.loads(json.dumps(plain)))}
 
 
 def without_digest(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content, compared with its digest where it has one: files of earlier versions have none.
+    """Return the content without its digest, after comparing both; files of earlier versions have no digest.
 
-    Raises: DamagedError: they differ.
+    Raises:
+        DamagedError: they differ.
     """
     plain = {name: value for name, value in content.items() if name != DIGEST}
     if DIGEST in content and content[DIGEST] != digest_of(plain):
@@ -299,17 +317,31 @@ def without_digest(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_lease(path: Path) -> dict[str, Any]:
-    """Who works on a run. Raises ResultsError: a damaged lease, which is nobody's; FileNotFoundError: there is none."""
+    """Read a lease.
+
+    Raises:
+        ResultsError: the lease is damaged, so that nobody owns it.
+        FileNotFoundError: there is none.
+    """
     return _read_digested(path, _LEASE)
 
 
 def read_failure(path: Path) -> dict[str, Any]:
-    """Why a run failed. Raises ResultsError: it is damaged; FileNotFoundError: there is none."""
+    """Read the record of a run's failure.
+
+    Raises:
+        ResultsError: the record is damaged.
+        FileNotFoundError: there is none.
+    """
     return _read_digested(path, _FAILURE)
 
 
 def read_seal(path: Path) -> dict[str, Any]:
-    """``integrity.json`` of a run, with its own digest. Raises ResultsError."""
+    """Read ``integrity.json`` of a run, with its digest.
+
+    Raises:
+        ResultsError: it is damaged, or has a newer schema.
+    """
     content = read_object(path)
     if wrong := problem(content, _SEAL):
         raise DamagedError(path, wrong)
@@ -328,7 +360,7 @@ def _read_digested(path: Path, form: Form) -> dict[str, Any]:
 
 
 def read_cells(path: Path) -> dict[str, dict[str, Any]]:
-    """The cells of a cache file; none where it is damaged or of an earlier version: it is a memory, not a result."""
+    """Read the cells of a cache file; none if it is damaged or of an earlier version."""
     try:
         content = read_object(path)
         cells = without_digest(path, content) if DIGEST in content else {}
@@ -341,7 +373,11 @@ def read_cells(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A table of predictions. Raises ResultsError: it cannot be read, or lacks a column."""
+    """Read a table of predictions.
+
+    Raises:
+        ResultsError: the file cannot be read, or lacks a column.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -98,6 +98,12 @@ def digits_of(metric: str) -> int:
     return 3 if scoring is not None and scoring.scale == 1.0 else 1
 
 
+def unit_of(metric: str) -> str:
+    """The unit of a difference as tables print it: points, nats, or the labels' own."""
+    known = METRICS.get(metric)
+    return known.unit if known is not None else "points"
+
+
 def mean_and_spread(cell: Any) -> str:
     """Format the mean and standard deviation of a cell: ``84.1 ± 0.6``.
 

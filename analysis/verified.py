@@ -1,8 +1,8 @@
-"""Runs that were verified, remembered: ``results/cache/verified.json``, safe to delete.
+"""Cache of verified runs: ``results/cache/verified.json``, safe to delete.
 
-A run is verified again when any of its files has another size, inode or time of writing, and by ``smart-repro runs
-verify`` always. Files written just before they were read are not remembered: a clock ticks in steps of milliseconds,
-and a second writing in the same step would not show.
+A run is verified again if any of its files has another size, inode or modification time; ``smart-repro runs verify``
+always verifies. Files written just before they were read are not cached: a file system's clock has steps of
+milliseconds, and a second write in the same step would not be noticed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from analysis.integrity import DAMAGED, Finding, inspect
 from analysis.records import DIGEST, ResultsError, digest_of, read_object, with_digest, without_digest
 
 CODE = ("integrity.py", "records.py", "run_fields.py", "verified.py")
-_TICK_NS = 50_000_000  # of a file system's clock, at most; a guess on the safe side
+_TICK_NS = 50_000_000  # upper bound for the step of a file system's clock
 
 
 def damaged(root: Path, keys: Iterable[str]) -> dict[str, Finding]:
-    """Verify these finished runs of a results folder; returns the damaged ones."""
+    """Verify these finished runs of a results folder and return the damaged ones."""
     path = root / "cache" / "verified.json"
     remembered, current = _read(path), dict[str, str]()
     findings: dict[str, Finding] = {}
     for key in dict.fromkeys(keys):
-        folder, now = root / "runs" / key, time.time_ns()
+        folder, start = root / "runs" / key, time.time_ns()
         stamp, newest = _stamp(folder)
         if stamp and remembered.get(key) == stamp:
             current[key] = stamp
@@ -39,7 +39,7 @@ def damaged(root: Path, keys: Iterable[str]) -> dict[str, Finding]:
         finding = inspect(folder)
         if finding.state == DAMAGED:
             findings[key] = finding
-        elif stamp and newest < now - _TICK_NS:
+        elif stamp and newest < start - _TICK_NS:
             current[key] = stamp
     if current.keys() - remembered.keys() or any(remembered[key] != current[key] for key in current):
         _write(path, {**{k: v for k, v in remembered.items() if k not in findings}, **current})
@@ -47,15 +47,15 @@ def damaged(root: Path, keys: Iterable[str]) -> dict[str, Finding]:
 
 
 def _stamp(folder: Path) -> tuple[str, int]:
-    """What changes when a file does, of all files of a run; and the newest time of a change, ns since 1970."""
+    """Return a hash of all files' sizes, inodes and times, and the newest time of a change in ns since 1970."""
     files = list[tuple[Any, ...]]()
     try:
         for place in (folder, folder / "predictions"):
             for entry in os.scandir(place):
-                about = entry.stat(follow_symlinks=True)
+                status = entry.stat(follow_symlinks=True)
                 if not entry.is_dir():
-                    times = (about.st_mtime_ns, about.st_ctime_ns)
-                    files.append((place.name, entry.name, about.st_size, about.st_ino, *times))
+                    times = (status.st_mtime_ns, status.st_ctime_ns)
+                    files.append((place.name, entry.name, status.st_size, status.st_ino, *times))
     except OSError:
         return "", 0
     newest = max((max(file[-2:]) for file in files), default=0)
@@ -69,7 +69,7 @@ def _code() -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """A damaged memory is none."""
+    """Return the cached stamps; none if the file is damaged."""
     try:
         content = read_object(path)
     except ResultsError:
@@ -80,7 +80,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, stamps: dict[str, str]) -> None:
-    """Write it whole; a folder that cannot be written is left without."""
+    """Write the cache by one rename; a folder without write permission is left unchanged."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     with contextlib.suppress(OSError):  # as benchmarks.store.files does, which the analysis must not import
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from analysis.comparison import TOO_FEW
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.scores import METRICS
-from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records
+from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def chip(cell: Any) -> str:
 def finding(cell: Any, baseline: str) -> Finding:
     """Return the sentence of a cell that has a difference."""
     digits = digits_of(cell.metric)
-    unit = "points" if digits == 1 else "nats"
+    unit = unit_of(cell.metric)
     size = number(abs(cell.difference), digits)
     place = f"on {cell.column_title}{_metric_words(cell)}"
     baseline = _against(cell, baseline)

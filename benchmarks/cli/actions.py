@@ -112,6 +112,9 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     if execution.dry_run:
         print(plan_text.plan_text(planned, engine.forecast(planned, store, executor)))
         return DONE
+    if not execution.quiet:
+        for note in planned.experiment.notes:
+            print(f"note: {note}", file=sys.stderr)
     if execution.track and not execution.quiet:
         print(f"To watch it: tensorboard --logdir {results / 'tensorboard'}", file=sys.stderr)
     summary = engine.run(

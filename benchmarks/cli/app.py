@@ -44,6 +44,8 @@ from benchmarks.cli.options import (
     ExecutionOptions,
     Grid,
     Json,
+    JudgeOptions,
+    Judging,
     Key,
     Name,
     Quiet,
@@ -281,6 +283,44 @@ def report(
     Example: smart-repro report smart-table1
     """
     return report_each(results, experiment, print_verdicts if claims else write_report_of)
+
+
+@app.command
+def judge(
+    *systems: Annotated[
+        Path,
+        Parameter(
+            help="a file or folder of predictions for each system: CSV, TSV, JSON lines, Parquet, .npy, or what "
+            "lm-evaluation-harness writes with --log_samples"
+        ),
+    ],
+    baseline: Annotated[
+        str | None, Parameter(help="the system the others are compared with; default: the last")
+    ] = None,
+    options: Judging = JudgeOptions(),  # noqa: B008 (frozen)
+    out: Annotated[
+        Path | None, Parameter(help="also write judge.html, judge.json, the table and figures into this folder")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge predictions of any program: is one system better than another on the same items, over their seeds?
+
+    Columns: id, label, prediction (or logit_NAME for each class), seed, group. Of .npy: --labels gives the labels.
+
+    Example: smart-repro judge smart.csv plain.csv
+    """
+    from benchmarks.cli.judge import judge_files
+
+    judgement = judge_files(systems, baseline, options)
+    if as_json:
+        print_json(judgement.to_json())
+    else:
+        print(judgement)
+    if out is not None:
+        print(f"Report: {judgement.write(out)}", file=sys.stderr)
+    else:
+        chosen = ["--baseline", baseline] if baseline else []
+        hint(as_json, command("judge", *map(str, systems), *chosen, *words(options), "--out", "judgement"))
 
 
 @app.command

@@ -17,6 +17,8 @@ from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.training import models
 from benchmarks.training.parents import read_weights
+from smart_repro import source
+from smart_repro.hnn.options import HNN_HEADS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,6 +60,8 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
         raise UsageError(f"{folder} is there already: name a new folder with --to")
     store.verify(key)
     run, spec = Results.open(store.root).run(key), store.spec(key)
+    if spec.head in HNN_HEADS:
+        raise UsageError(f"run {key} is an HNN, which no loader of transformers reads: export a run with another head")
     model = _model(store, key, spec, run)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)  # type: ignore[operator]  # of a PreTrainedModel or a PooledClassifier
@@ -188,13 +192,13 @@ def card(store: Store, run: Run, spec: RunSpec) -> str:
 
 def _head(spec: RunSpec) -> str:
     tags = "".join(f"- {tag}\n" for tag in ("smart-repro", spec.method))
-    library = "transformers" if spec.head == "pooler" else "smart-repro"
+    library = "smart-repro" if _is_pooled(spec) else "transformers"
     return f"---\nlibrary_name: {library}\npipeline_tag: text-classification\ntags:\n{tags}---\n"
 
 
 def _loading(spec: RunSpec, run: Run) -> str:
     kind, origin, why = "AutoModelForSequenceClassification", "transformers", ""
-    if spec.head != "pooler":
+    if _is_pooled(spec):
         kind, origin = "PooledClassifier", "smart_repro.heads"
         why = (
             f"\n\nIts head is `{spec.head}` (a linear layer on the encoder's states, not the architecture's own head), "
@@ -203,20 +207,26 @@ def _loading(spec: RunSpec, run: Run) -> str:
         )
     imports = (
         "from transformers import AutoModelForSequenceClassification, AutoTokenizer"
-        if spec.head == "pooler"
+        if not _is_pooled(spec)
         else f"from {origin} import {kind}\nfrom transformers import AutoTokenizer"
     )
     first, *second = (f'["{name} ..."]' for name in _columns(spec))
     texts = ", ".join([first, *second])
+    length = models.kept_tokens(spec.model, spec.max_length)
     meaning = "one number per text" if run.task["labels"] is None else f"columns: {', '.join(run.task['labels'])}"
     return f"""```python
 {imports}
 
 tokenizer = AutoTokenizer.from_pretrained("{_PLACE}")
 model = {kind}.from_pretrained("{_PLACE}").eval()
-inputs = tokenizer({texts}, truncation=True, max_length={spec.max_length}, padding=True, return_tensors="pt")
+inputs = tokenizer({texts}, truncation=True, max_length={length}, padding=True, return_tensors="pt")
 logits = model(**inputs).logits  # {meaning}
 ```{why}"""
+
+
+def _is_pooled(spec: RunSpec) -> bool:
+    """Whether the head is :class:`smart_repro.heads.PooledClassifier`, not the architecture's own."""
+    return spec.head in source.value("smart_repro.heads", "POOLINGS")
 
 
 def _columns(spec: RunSpec) -> tuple[str, ...]:
@@ -235,7 +245,7 @@ def _warnings(spec: RunSpec, run: Run) -> str:
         found.append("The encoder started from random weights, without pre-training.")
     if spec.precision != "fp32":
         found.append(f"Trained and scored in {spec.precision}; in float32 single predictions may differ.")
-    found += run.data["notes"]
+    found += [*run.data["notes"], *run.model.get("notes", ())]
     found.append("The scores are those after the last update; nothing was selected on dev.")
     return "\n".join(f"- {note}" for note in found)
 

@@ -175,10 +175,13 @@ def _predictions(
     if seed not in manifest.seeds:
         raise UsageError(f"{manifest.name} has no seed {seed}; it has {', '.join(map(str, manifest.seeds))}")
     place = manifest.seeds.index(seed)
+    variants = {column.id: column.task for column in manifest.columns if column.split == "test"}
     found: dict[str, Path] = {}
     missing: list[str] = []
     for task in tasks:
-        keys = rows[row].get(task, ())
+        # a row that fills a column of its own has its runs under the column's name: HNN's WNLI
+        names = (task, *(column for column, own in variants.items() if own == task))
+        keys = next((keys for name in names if (keys := rows[row].get(name, ()))), ())
         file = results.folder(keys[place]) / "predictions" / f"{task}.test.parquet" if len(keys) > place else None
         if file is not None and file.is_file():
             found[task] = file

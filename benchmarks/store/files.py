@@ -1,4 +1,4 @@
-"""Files that appear whole and survive a power cut: a reader sees the old content or the new one, never a part of it."""
+"""Atomic, durable writes: a reader sees the old content or the new one, also after a power cut, never a part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTIAL = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<pi
 
 
 def partial_path(path: Path) -> Path:
-    """Return a hidden name beside ``path`` that no other process uses; it says who writes, see :func:`sweep_partials`.
+    """Return a hidden name next to ``path`` that no other process uses.
 
     The name is at most 70 bytes longer than that of ``path``.
     """
@@ -57,7 +57,7 @@ def _machine() -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name to write to; the file takes the place of ``path`` at the end, and is removed after an error."""
+    """Yield a path to write to; the file replaces ``path`` at the end, and is removed after an error."""
     partial = partial_path(path)
     try:
         yield partial
@@ -67,23 +67,25 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole."""
+    """Write JSON by one rename."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=1, sort_keys=False) + "\n")
 
 
 def sync(*paths: Path) -> None:
-    """Wait until files and the names in folders are on the disk; together, since the disk then writes them in one go.
+    """Wait until files and the names in folders are on the disk.
+
+    All are synced together, so that the disk can write them at once.
 
     Args:
-        paths: files; or folders, for the names in them, which only POSIX systems need and can sync.
+        *paths: files; or folders, for the names in them (only on POSIX systems, the others do not need it).
     """
     with ThreadPoolExecutor(max_workers=8) as threads:
         list(threads.map(_sync_one, paths))
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Replace a text file: readers see the old content or the new one, after a power cut too."""
+    """Replace a text file: readers see the old content or the new one, also after a power cut."""
     with replacing(path) as partial:
         partial.write_text(text)
         sync(partial)

@@ -1,4 +1,4 @@
-"""Processes of this machine, told apart without the wall clock."""
+"""Identification of this machine's processes, independent of the wall clock."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import psutil
 
 
 def boot_id() -> str:
-    """A name of the machine's last start."""
+    """Return a name for the machine's last start."""
     path = Path("/proc/sys/kernel/random/boot_id")
     return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
 
 
 def process_table() -> str:
-    """Which table of processes a pid belongs to: containers of one machine each have their own."""
+    """Return the namespace of process ids: every container of a machine has its own."""
     path = Path("/proc/self/ns/pid")
     return os.readlink(path) if path.is_symlink() else ""
 
 
 def start_ticks(pid: int) -> int | None:
-    """Clock ticks from the start of the machine to that of a process, which setting the clock does not move.
+    """Return the clock ticks from the machine's start to that of a process, which do not depend on the wall clock.
 
     Field 22 of ``/proc/PID/stat``, proc(5); None where there is no such file.
     """
@@ -33,10 +33,11 @@ def start_ticks(pid: int) -> int | None:
 
 
 def runs(pid: int, ticks: int) -> bool:
-    """Whether the process that started then still runs.
+    """Return True if the process that started then still runs.
 
     Args:
-        ticks: its :func:`start_ticks`; 0: not known, then any process of that number counts.
+        pid: process id.
+        ticks: start of the process by :func:`start_ticks`; 0: unknown, then any process with that id counts.
     """
     if not 0 < pid < 2**31:
         return False

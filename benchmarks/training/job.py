@@ -15,7 +15,7 @@ from benchmarks.errors import UsageError
 from benchmarks.spec import Identity, RunSpec
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
-from benchmarks.training import models
+from benchmarks.training import fit, models
 from benchmarks.training.prepared import places, split_of
 from smart_repro.methods import METHODS
 from smart_repro.numerics import NUMERICS
@@ -93,22 +93,28 @@ class Identities:
 
     def of(self, run: RunSpec) -> Identity:
         """Reads the data and hashes the weights where that was not yet done."""
-        on = (run.tasks, run.predict, run.model, run.method)
+        on = (run.tasks, run.predict, run.model, run.method, run.head, run.random_weights, run.combine)
         if on not in self._found:
             predicted = {(task, split) for task, split in places(run) if split not in ("holdout", "tuning")}
             read = predicted | {(task, "train") for task in run.tasks}
             others = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
+            orders = fit.written(fit.class_orders(run))
             self._found[on] = Identity(
                 data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
-                weights=models.resolve(run.model).weights,
+                weights=models.resolve(run.model).weights_for(run.head),
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
-                extra={**({"task_versions": others} if others else {}), **_listed(plugin_sources(run))},
+                extra={
+                    **({"task_versions": others} if others else {}),
+                    **({"class_orders": orders} if orders else {}),
+                    **_listed(plugin_sources(run)),
+                },
                 numerics=self.numerics,
             )
         if run.needed:
+            orders = {name: text for name, text in self._found[on].extra.items() if name == "class_orders"}
             parents = {"parents": ",".join(map(self.key, run.needed))}
-            return replace(self._found[on], extra={**parents, **_listed(plugin_sources(run))})
+            return replace(self._found[on], extra={**parents, **orders, **_listed(plugin_sources(run))})
         return self._found[on]
 
     def key(self, run: RunSpec) -> str:

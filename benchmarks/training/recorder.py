@@ -19,7 +19,9 @@ from benchmarks.spec import RunSpec
 from benchmarks.store.files import replacing, sync, write_durably
 from benchmarks.tasks import Regression, Split
 from benchmarks.training.prepared import Evaluated, Prepared
+from benchmarks.training.sides import SideAccuracies
 from smart_repro.evaluation import predict
+from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.models import for_task
 from smart_repro.train import Observer, Plan
 
@@ -39,6 +41,7 @@ class Recorder(Observer):
         self.final = folder / "predictions"
         self.data, self.report, self.run = data, report, run
         self.scores: dict[str, Any] = {}
+        self.sides: dict[str, dict[str, float]] = {}  # split -> accuracy of each side of HNN at its last evaluation
         self.updates = self.predictions = 0  # of this attempt
         self.step = 0
         self.plan: Plan | None = None  # of a run that trains
@@ -140,7 +143,11 @@ class Recorder(Observer):
         return {epoch: due for epoch, due in expected.items() if due}
 
     def _evaluate(self, each: Evaluated, epoch: int, model: nn.Module) -> dict[str, float]:
-        return self._keep(each, epoch, predict(for_task(model, each.head), each.encoded, precision=self.run.precision))
+        sides = SideAccuracies(each.rows.labels)
+        logits = predict(for_task(model, each.head), each.encoded, precision=self.run.precision, observe=sides.observe)
+        if self.run.head in HNN_HEADS and not each.rows.hidden:
+            self.sides[each.name] = sides.shares
+        return self._keep(each, epoch, logits)
 
     def _keep(self, each: Evaluated, epoch: int, logits: np.ndarray) -> dict[str, float]:
         logits, regression = each.own_classes(logits), isinstance(each.task.head, Regression)
