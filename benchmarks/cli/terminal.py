@@ -49,7 +49,7 @@ class Guarded:
 def guarded() -> Iterator[None]:
     """Guard standard output and standard error inside."""
     out, err = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Guarded(out), Guarded(err, bars=True)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Guarded(out), Guarded(err, bars=True)
     try:
         yield
     finally:

@@ -272,6 +272,7 @@ class Store:
 
     def _drop(self, folder: Path) -> None:
         """Delete a folder after a rename, so that no process can mistake half a work folder for an interrupted run."""
+        self.inflight.mkdir(parents=True, exist_ok=True)  # a published folder has none
         discarded = self.inflight / f".gone-{uuid.uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(folder, discarded)

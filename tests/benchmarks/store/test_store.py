@@ -261,3 +261,11 @@ def test_what_an_attempt_left_half_written_is_not_gone_on_with(store: Store) -> 
     assert second is not None
     again = store.attempt(second)
     assert [str(path.relative_to(again)) for path in again.rglob("*") if path.is_file()] == ["epochs/a.1.parquet"]
+
+
+def test_a_run_is_removed_from_a_folder_without_work_in_flight(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.runs / "k").mkdir(parents=True)
+    (store.runs / "k" / "spec.json").write_text("damaged")
+    store.remove("k")
+    assert not store.done_keys()
