@@ -89,7 +89,7 @@ def refuse_empty(dataset: Any, args: Any) -> None:
     """Raises: ValueError: for a training set without rows, or without one whole batch where only those are taken."""
     try:
         rows = len(dataset)
-    except TypeError:  # a stream
+    except (TypeError, NotImplementedError):  # a stream
         return
     if not rows:
         raise ValueError("the training set is empty: look at the filter or the file it comes from")
