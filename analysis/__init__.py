@@ -1,5 +1,4 @@
-"""Reading result folders: scores, intervals, verdicts, tables, figures, reports. Imports neither other package,
-never torch.
+"""Analysis of results folders: scores, intervals, verdicts, tables, figures and reports.
 
 ``import analysis; analysis.load("results")`` gives a tidy frame; :mod:`analysis.frames` takes what you select of it to
 the other modules. ``analysis.judge("a.csv", "b.csv")`` compares predictions of any program.
