@@ -35,12 +35,15 @@ class Checkpoint:
         every_seconds: time between two checkpoints; 0 for never.
         before_save: called before each save; raises if this process may no longer write (for example, after losing its
             lease).
+        belongs_to: digest of what a state fits (for example which rows a table has); a state that was saved under
+            another digest is refused.
     """
 
     path: Path
     every_steps: int = 0
     every_seconds: float = 0.0
     before_save: Callable[[], None] = lambda: None
+    belongs_to: str = ""
     _last: float = field(default_factory=time.monotonic)
 
     def due(self, step: int) -> bool:
@@ -55,7 +58,7 @@ class Checkpoint:
         partial = self.path.with_suffix(".partial")
         try:
             with partial.open("wb") as stream:
-                _write(state, stream)
+                _write({**state, "belongs_to": self.belongs_to}, stream)
             os.replace(partial, self.path)  # as benchmarks.store.files does, which the core must not import
         finally:
             partial.unlink(missing_ok=True)
@@ -65,7 +68,8 @@ class Checkpoint:
         """Return the saved state, or None if there is none.
 
         Raises:
-            DamagedCheckpointError: the file differs from what :meth:`save` wrote, or cannot be read.
+            DamagedCheckpointError: the file differs from what :meth:`save` wrote, cannot be read, or belongs to another
+                model.
         """
         if not self.path.exists():
             return None
@@ -75,6 +79,8 @@ class Checkpoint:
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             line = (str(error).splitlines() or [""])[0]
             raise DamagedCheckpointError(f"the checkpoint cannot be read ({type(error).__name__}: {line})") from error
+        if state.pop("belongs_to", "") != self.belongs_to:
+            raise DamagedCheckpointError("the checkpoint is of a model with other rows of word embeddings")
         return state
 
     def discard(self) -> None:

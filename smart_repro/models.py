@@ -229,8 +229,18 @@ def _rows_to_use(table: nn.Module, parent: nn.Module) -> int | None:
     padding: Any = getattr(table, "padding_idx", None)
     offset: Any = getattr(table, "offset", 0)
     numbers: Any = getattr(parent, "position_ids", None)  # what some architectures cut to the length of the text
-    rows = len(weight) - max(0 if padding is None else padding + 1, offset)
+    rows: int = len(weight) - max(0 if padding is None else padding + 1, offset)
     return min(rows, numbers.shape[-1]) if isinstance(numbers, Tensor) else rows
+
+
+def unknown_id(tokenizer: Any) -> int | None:
+    """Return the token that stands for unknown words; None if the tokenizer has none, or one with another meaning too.
+
+    GPT-2's is the end of a text as well, and no word is unknown to its bytes.
+    """
+    unknown: int | None = getattr(tokenizer, "unk_token_id", None)
+    marks = [getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "cls", "sep")]
+    return None if unknown in marks else unknown
 
 
 def _copy_head(source: nn.Module, model: nn.Module) -> None:

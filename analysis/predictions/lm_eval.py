@@ -39,17 +39,17 @@ def item_scores(
 
     rows = _of_filter(records, file_name, filter_name)
     name = _metric_of(rows[0], file_name, metric)
-    values = [row.get(name) for row in rows]
+    values: list[Any] = [row.get(name) for row in rows]
     frame = pd.DataFrame({"id": [str(row["doc_id"]) for row in rows]}, dtype=object)
     if name in PAIRS and all(isinstance(value, list) and len(value) == 2 for value in values):
         for place, column in enumerate(("label", "prediction")):
             frame[column] = [str(value[place]) for value in values]
         return frame, PAIRS[name]
-    if not all(isinstance(value, bool | int | float) and 0 <= value <= 1 for value in values):
-        bad = next(value for value in values if not (isinstance(value, bool | int | float) and 0 <= value <= 1))
+    strange = [value for value in values if not (isinstance(value, bool | int | float) and 0 <= value <= 1)]
+    if strange:
         raise ResultsError(
-            f"{file_name}: {name} of an item must be a number from 0 to 1, got {bad!r:.60}: choose another metric by "
-            f"--metric; there are: {', '.join(_names(rows[0]))}"
+            f"{file_name}: {name} of an item must be a number from 0 to 1, got {strange[0]!r:.60}: choose another "
+            f"by --metric; there are: {', '.join(_names(rows[0]))}"
         )
     frame["label"] = [_target(row.get("target")) for row in rows]
     frame["score"] = [repr(float(value)) for value in values]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.spec import RunSpec
+from benchmarks.training.compaction import compact
 from benchmarks.training.environment import peak_memory
 from benchmarks.training.execute import new_model, train_config
 from benchmarks.training.job import Job, Outcome
@@ -34,6 +35,7 @@ def timed(job: Job) -> Outcome:
     torch.set_num_threads(run.threads)
     data = prepare(run, job.source)
     model = new_model(run)
+    compact(run, data, model)
     prepared = time.perf_counter()
     watch = _Watch(torch.cuda.synchronize if torch.cuda.is_available() else lambda: None)
     method, config = build(run.method, **dict(run.options)), train_config(run)

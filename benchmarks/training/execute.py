@@ -22,6 +22,7 @@ from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task
 from benchmarks.training import fit, instruments, models, parents
+from benchmarks.training.compaction import compact
 from benchmarks.training.environment import environment, peak_memory
 from benchmarks.training.job import Identities, Job, Outcome, plugin_sources
 from benchmarks.training.parents import NotReproducedError
@@ -166,6 +167,8 @@ def _train_and_record(
         prepared = time.perf_counter()
         if run.combine is None:
             method = _method(run, data)
+            compaction = compact(run, data, model)
+            checkpoint.belongs_to = compaction.digest if compaction else ""
             model = train(
                 model,
                 method,
@@ -175,6 +178,8 @@ def _train_and_record(
                 checkpoint=checkpoint,
                 should_stop=should_stop,
             )
+            if compaction and job.keep_weights:
+                compaction.restore(model)
             if run.measure:
                 instruments.write_measurements(method, model, folder / "measures.json")
             elif run.smoothness_radii:

@@ -23,6 +23,7 @@ from benchmarks.tasks.base import Classification, Task
 from benchmarks.tasks.sources import WARNING, Source
 from benchmarks.training import models
 from benchmarks.training.prepared import split_of
+from smart_repro.models import class_dimensions, unknown_id
 
 NOTED, REFUSED = 0.01, 0.5  # shares of unknown word pieces
 SAMPLE = 500  # training texts that are looked at
@@ -109,9 +110,10 @@ def _pieces(model: str, task: str, kind: str, folder: Path | None, files: Any) -
     read = models.tokenizer(model)
     columns = [[column[row] for row in [*rows, longest]] for column in split.texts]
     *encoded, last = read(*columns, verbose=False)["input_ids"]
-    special = set(read.all_special_ids) - {read.unk_token_id}
+    unknown_piece = unknown_id(read)
+    special = set(read.all_special_ids) - {unknown_piece}
     words = [token for tokens in encoded for token in tokens if token not in special]
-    unknown = sum(token == read.unk_token_id for token in words) if read.unk_token_id is not None else 0
+    unknown = words.count(unknown_piece) if unknown_piece is not None else 0
     lengths = tuple(map(len, encoded))
     return Pieces(unknown / max(len(words), 1), lengths, max(*lengths, len(last)))
 
@@ -217,8 +219,6 @@ def saved_head(model: str, outputs: int) -> SavedHead | None:
     if all(str(kind).endswith("Model") for kind in kinds):  # saved without a head
         return None
     from transformers import AutoConfig
-
-    from smart_repro.models import class_dimensions
 
     shape = AutoConfig.from_pretrained(folder, num_labels=outputs, trust_remote_code=False)
     try:

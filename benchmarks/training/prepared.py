@@ -88,12 +88,17 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run reads: the training set after subsampling and holdout, and every split it predicts."""
+    """What a run reads: the training set after subsampling and holdout, and every split it predicts.
+
+    Attributes:
+        special_ids: numbers of the tokenizer's special tokens, whether texts contain them or not.
+    """
 
     train: Encoded | Mixed
     evaluated: list[Evaluated]
     sources: list[str]
     notes: list[str]
+    special_ids: tuple[int, ...]
 
 
 def prepare(run: RunSpec, source: Source) -> Prepared:
@@ -128,6 +133,7 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
         evaluated,
         sources=sorted({path for split in read_from for path in split.sources}),
         notes=sorted({note for split in read_from for note in split.notes} | _mention_notes(run, found)),
+        special_ids=tuple(tokenizer.all_special_ids),
     )
 
 

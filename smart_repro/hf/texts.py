@@ -33,7 +33,7 @@ class Reader:
         self.positions = models.position_count(model)
         kinds = getattr(getattr(models.inside_adapters(model), "config", None), "type_vocab_size", None)
         self.kinds = kinds if isinstance(kinds, int) and kinds > 0 else None
-        self.unknown = getattr(tokenizer, "unk_token_id", None)
+        self.unknown = models.unknown_id(tokenizer)
 
     def check(self, batches: Sequence[Mapping[str, Any]]) -> None:
         """Check that the model has an embedding for every token, position and kind of text.

@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from smart_repro import models, precision
 from smart_repro.declarations import configure
+from smart_repro.dropout import cheapen_masks
 from smart_repro.perturbation import observed, shifted
 from smart_repro.registry import Registry
 from smart_repro.seeding import Streams
@@ -80,6 +81,8 @@ class Method:
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
         """Prepare training: copy a teacher, freeze layers. Called once; ``requires_grad`` never changes afterwards.
 
+        Here the model's dropout modules get cheaper masks (:mod:`smart_repro.dropout`).
+
         Args:
             model: the classifier.
             total_steps: optimiser updates in the whole run.
@@ -88,6 +91,7 @@ class Method:
         self._task_loss = task_loss
         *_, self._watched = model.parameters()
         self._version = None
+        cheapen_masks(model)
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
         """Return optimiser groups; by default weight decay applies to matrices only, as in official BERT."""

@@ -291,7 +291,7 @@ def test_dropout_depth_and_head_are_settings(load_tiny: Callable[..., nn.Module]
     assert len(load_tiny("modernbert", layers=1).model.layers) == 1
     with pytest.raises(ValueError, match="layers must be between 1 and 2 for this model, got 3"):
         load_tiny("bert", layers=3)
-    with pytest.raises(ValueError, match="head must be one of pooler, new, cls, mean, got 'max'"):
+    with pytest.raises(ValueError, match="head must be one of pooler, new, cls, mean, hnn, hnn-released, got 'max'"):
         load_tiny("bert", head="max")
     with pytest.raises(ValueError, match="xlnet does not gather the text in its first token: use head='mean'"):
         load_tiny("xlnet", head="cls")

@@ -247,3 +247,17 @@ def test_a_full_disk_ends_a_run_with_one_line_and_it_goes_on_when_there_is_room(
             store.fail(lease, "crash", "the disk is full")
         lease.release()
     assert [path.name for path in (store.inflight / "k").iterdir()] == ["lease-1.json"]
+
+
+def test_what_an_attempt_left_half_written_is_not_gone_on_with(store: Store) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    attempt = store.attempt(lease)
+    (attempt / "epochs").mkdir()
+    for name in ("epochs/a.1.parquet", "epochs/.a.2.parquet.half", ".result.json.half", "checkpoint.partial"):
+        (attempt / name).write_text("x")
+    lease.release()
+    second = store.take("k")
+    assert second is not None
+    again = store.attempt(second)
+    assert [str(path.relative_to(again)) for path in again.rglob("*") if path.is_file()] == ["epochs/a.1.parquet"]
