@@ -260,8 +260,10 @@ def group_values(values: Array, groups: Array) -> Array:
 
 
 def effective_groups(groups: Array) -> int:
-    """Return how many groups of equal size vary as much as these: ``n^2 / sum n_j^2`` (Kish), rounded down, at least
-    2."""
+    """Return the number of equal groups that vary as much as these (Kish).
+
+    This is ``n^2 / sum n_j^2``, rounded down, at least 2.
+    """
     sizes = np.unique(groups, return_counts=True)[1]
     return max(int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9), 2)
 

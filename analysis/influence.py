@@ -60,8 +60,10 @@ def matthews_influence(labels: Array, runs: Array) -> Array:
 
 
 def macro_f1_influence(labels: Array, runs: Array) -> Array:
-    """Return the mean over classes of what :func:`f1_influence` returns for each class; the classes are those that the
-    labels or the run have."""
+    """Return the mean over classes of :func:`f1_influence` of each class.
+
+    The classes are those of the labels and the run.
+    """
 
     def of_pairs(shares: Array) -> Array:
         total = shares.sum(-1) + shares.sum(-2)  # (..., classes)
@@ -78,8 +80,10 @@ def macro_f1_influence(labels: Array, runs: Array) -> Array:
 
 
 def balanced_accuracy_influence(labels: Array, runs: Array) -> Array:
-    """Return the mean over the labels' classes of ``recall + Y (P - recall) / mean Y``; Y: the label is that class, P:
-    the run says it."""
+    """Return the mean over the labels' classes of ``recall + Y (P - recall) / mean Y``.
+
+    Y is 1 where the label is that class, P is 1 where the run answers it.
+    """
 
     def of_pairs(shares: Array) -> Array:
         true = shares.sum(-1)

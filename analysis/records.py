@@ -406,7 +406,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def read_texts(path: Path) -> tuple[pa.Table | None, str]:
-    """A table of texts (``id text_0 [text_1]``) and the fingerprint of its split; None if it cannot be read."""
+    """Read a table of texts (``id text_0 [text_1]``) and the fingerprint of its split; None if it is unreadable."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -416,8 +416,8 @@ def read_texts(path: Path) -> tuple[pa.Table | None, str]:
         fingerprint = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
     except (pa.ArrowException, OSError, ValueError, MemoryError, KeyError, TypeError):
         return None, ""
-    whole = "id" in table.column_names and all(_is_text(field.type) for field in table.schema)
-    return (table, fingerprint) if whole else (None, "")
+    is_complete = "id" in table.column_names and all(_is_text(field.type) for field in table.schema)
+    return (table, fingerprint) if is_complete else (None, "")
 
 
 READERS: Mapping[str, Callable[[Path], Any]] = {".json": read_json, ".jsonl": read_lines, ".parquet": read_table}

@@ -116,10 +116,10 @@ class Results:
         open_ = [key for key in dict.fromkeys(keys) if self.is_done(key)]
         checked: set[str] = set()
         while open_:
-            found = damaged(self.root, open_)
-            self.damaged |= {key: finding.message for key, finding in found.items()}
+            findings = damaged(self.root, open_)
+            self.damaged |= {key: finding.message for key, finding in findings.items()}
             checked.update(open_)
-            sound = [key for key in open_ if key not in found]
+            sound = [key for key in open_ if key not in findings]
             parents = [parent for key in sound for parent in self.run(key).fingerprints.get("parents") or ()]
             open_ = [key for key in dict.fromkeys(parents) if key not in checked and self.is_done(key)]
         self.__dict__["_done"] = self._done - self.damaged.keys()
@@ -193,7 +193,7 @@ class Results:
         return sorted(p.name for p in folder.iterdir() if any(p.glob("*.json"))) if folder.is_dir() else []
 
     def grids_of(self, name: str) -> list[Path]:
-        """The same; none for a name that no experiment can have."""
+        """Return the manifests of an experiment; none for a name that no experiment can have."""
         return self.grids(name) if PLAIN_NAME.fullmatch(name) else []
 
     def grids(self, name: str) -> list[Path]:

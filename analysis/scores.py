@@ -233,16 +233,16 @@ def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
 
 
 def _macro_f1(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Mean of the F1 of each class that the labels or the predictions have."""
+    """Return the mean F1 of the classes of labels and predictions."""
     sums = []
     for label in np.union1d(labels, predictions):
-        truth, chosen = labels == label, predictions == label
-        sums.append((2 * _total(weights, truth & chosen), _total(weights, truth) + _total(weights, chosen)))
+        truth, answers = labels == label, predictions == label
+        sums.append((2 * _total(weights, truth & answers), _total(weights, truth) + _total(weights, answers)))
     return _mean_ratio(*(np.stack(part) for part in zip(*sums, strict=True)))
 
 
 def _balanced_accuracy(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Mean of the recall of each class that the labels have."""
+    """Return the mean recall of the labels' classes."""
     masks = [labels == label for label in np.unique(labels)]
     hits = np.stack([_total(weights, mask & (predictions == labels)) for mask in masks])
     return _mean_ratio(hits, np.stack([_total(weights, mask) for mask in masks]))

@@ -99,9 +99,9 @@ def digits_of(metric: str) -> int:
 
 
 def unit_of(metric: str) -> str:
-    """The unit of a difference as tables print it: points, nats, or the labels' own."""
-    known = METRICS.get(metric)
-    return known.unit if known is not None else "points"
+    """Return the unit of a difference in tables: points, nats, or the labels' own."""
+    scoring = METRICS.get(metric)
+    return scoring.unit if scoring is not None else "points"
 
 
 def mean_and_spread(cell: Any) -> str:
@@ -284,8 +284,8 @@ def _no_formula(text: str) -> str:
 
 
 def comment(note: str) -> str:
-    """A note as a comment of a TeX file: one line, whatever TeX or an editor may take for the end of one."""
-    return "% " + " ".join("".join(each if each.isprintable() else " " for each in note).split())
+    """Return a note as a comment of a TeX file, in one line without characters that may end it."""
+    return "% " + " ".join("".join(character if character.isprintable() else " " for character in note).split())
 
 
 def latex(text: str) -> str:

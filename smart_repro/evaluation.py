@@ -29,7 +29,11 @@ def predict(
     Batches hold about ``tokens`` tokens of similarly long texts, so that short texts are not padded to long ones.
 
     Args:
-        observe: is given the rows of each batch and the model's whole output.
+        model: the classifier.
+        data: the tokenised split.
+        tokens: tokens per batch, with padding.
+        precision: precision of the passes.
+        observe: called with the rows of each batch and the model's whole output.
     """
     device = next(model.parameters()).device
     was_training = model.training

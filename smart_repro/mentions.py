@@ -41,6 +41,7 @@ def encode_mentions(
 
     Args:
         tokenizer: of a masked language model: with a mask token.
+        mentions: the n examples.
         labels: ``(n,)`` class of the right candidate; -1: hidden.
         max_length: pieces of one sequence, special ones included; an example has two sequences per candidate.
         ids: ``(n,)`` example numbers; default 0..n-1.

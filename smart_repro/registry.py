@@ -159,7 +159,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def _caller() -> str:
-    """The module outside the registries whose call this is."""
+    """Return the name of the module outside the registries that makes this call."""
     frame = sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).endswith(".registry"):
         frame = frame.f_back

@@ -96,11 +96,15 @@ def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
 
 
 def _check_model(results: Results, claim: Claim, keys: Sequence[str]) -> None:
-    """Raises ResultsError: the claim speaks of another model than its finished runs have."""
+    """Check that the finished runs have the model that the claim names.
+
+    Raises:
+        ResultsError: a run has another model.
+    """
     models = {str(results.run(key).spec.get("model")) for key in keys if results.is_done(key)} if claim.model else ()
-    others = sorted(name for name in models if Path(name).name != claim.model)
-    if others:
-        raise ResultsError(f"it speaks of {claim.model}; these runs are of another model: {', '.join(others)}")
+    other_models = sorted(name for name in models if Path(name).name != claim.model)
+    if other_models:
+        raise ResultsError(f"it is about {claim.model}; these runs are of another model: {', '.join(other_models)}")
 
 
 def _unless_at_floor(case: Case, verdict: Verdict) -> Verdict:

@@ -30,6 +30,6 @@ def changed(case: Case, test: Changed) -> Verdict:
     interval = over_seeds(1 - identical_shares(a, b, column.metric))
     status = rule.inside(interval, -1.0, test.share)
     items = len(common) * len(a.labels)
-    what = f"share of {items:,} answers that differ, claimed below {100 * test.share:g} %"
+    estimand = f"share of {items:,} answers that differ, claimed below {100 * test.share:g} %"
     p = rule.p_of_shift(interval, test.share)
-    return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, what=what, p=p)
+    return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, estimand=estimand, p=p)

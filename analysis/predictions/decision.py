@@ -44,7 +44,9 @@ def decide(study: Study, baseline: str, *, bound: float | None = None, reference
     """Return every other system against the baseline, with Holm's correction over all of them.
 
     Args:
-        bound: a difference that does not matter, in the printed unit; None: by the rule for claims without a size.
+        study: the systems on the same items.
+        baseline: name of the system that the others are compared with.
+        bound: largest irrelevant difference, in the printed unit; None: by the rule for claims without a size.
         reference: score of a system that has learnt the task, in percent, for the floor; None: not known.
     """
     manifest = _manifest(study, baseline, reference)
@@ -67,7 +69,7 @@ def decide(study: Study, baseline: str, *, bound: float | None = None, reference
 
 
 def _manifest(study: Study, baseline: str, reference: float | None) -> Manifest:
-    """The systems as an experiment of one column."""
+    """Return the systems as an experiment of one column."""
     column = Column(TASK, TASK, study.metric.name, title=study.score_name or f"{study.n_items:,} items")
     return Manifest(
         name="judge",
@@ -82,7 +84,7 @@ def _manifest(study: Study, baseline: str, reference: float | None) -> Manifest:
 
 
 def _interval(a: Scored, b: Scored, column: Column) -> Interval:
-    """The deciding interval: over pairs where the seeds are the same, else over two samples of seeds."""
+    """Return the deciding interval: over pairs of seeds where these are equal, else over two samples of seeds."""
     if a.seeds == b.seeds:
         return contrast(a, b, column, LEVEL)[0]
     return unpaired(Arm(1.0, a, column), Arm(-1.0, b, column), LEVEL)

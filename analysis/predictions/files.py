@@ -40,7 +40,9 @@ def read_system(
     ``seed`` hold text.
 
     Args:
-        metric, filter_name: of lm-evaluation-harness's files.
+        path: the file or folder.
+        metric: metric of lm-evaluation-harness's files.
+        filter_name: filter of lm-evaluation-harness's files.
         required: the column that must be there, "prediction" (or logits) or "label".
     Raises: ResultsError: names the file, what is wrong and the remedy.
     """
@@ -231,14 +233,14 @@ def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(value: Any) -> str:
-    """A value as text, "" where it is missing; a float keeps all its digits."""
+    """Return a value as text, "" where it is missing; a float keeps all its digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(value)
 
 
 def _checked(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """The frame of each seed's last epoch, with seeds as whole numbers; refuses rows without an id."""
+    """Return the frame of each seed's last epoch, with integer seeds; rows without an id are refused."""
     if (frame["id"] == "").any():
         raise ResultsError(f"{file}: {int((frame['id'] == '').sum())} rows have no id")
     for name in ("seed", "epoch"):

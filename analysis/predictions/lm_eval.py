@@ -29,7 +29,10 @@ def item_scores(
     """Return ``id label score``, or ``id label prediction``, of one filter and metric, and the metric's name.
 
     Args:
-        metric: as the file has it; None: the first.
+        records: the rows of the file.
+        file_name: name of the file, for messages.
+        metric: name of the metric in the file; None: the first.
+        filter_name: name of the filter; None: the only one.
     Raises: ResultsError: several filters and none chosen, an unknown filter or metric, values that are no scores.
     """
     import pandas as pd
@@ -65,7 +68,7 @@ def _of_filter(
 
 
 def _names(row: Mapping[str, Any]) -> list[str]:
-    """The metrics of a row; files of older versions do not name them, so every number but the id counts."""
+    """Return the metrics of a row; older files do not name them, so every number except the id counts."""
     listed = row.get("metrics")
     if isinstance(listed, list) and listed:
         return [str(name) for name in listed]

@@ -73,6 +73,7 @@ def make_study(
     """Return the systems as numbers, lined up with the first.
 
     Args:
+        systems: the systems; the first one gives the order of items.
         metric: one of :data:`CHOICES`; None: accuracy of classes, Pearson of numbers.
         classes: names in the order of class numbers and logits.
         positive: the class that F1 is of.
@@ -97,7 +98,7 @@ def make_study(
 
 
 def _lined_up(systems: Sequence[System]) -> list[System]:
-    """The systems with their items in the order of the first, whose labels and groups they must have."""
+    """Return the systems with their items in the order of the first; labels and groups must agree with it."""
     first = systems[0]
     lined_up = [first, *(_in_order_of(first, system) for system in systems[1:])]
     for system in lined_up[1:]:
@@ -151,7 +152,7 @@ def _comparable(labels: Array) -> Array:
 
 
 def _number(text: str) -> float | None:
-    """The finite number that a text is, or None."""
+    """Return the finite number that a text holds, or None."""
     try:
         value = float(text)
     except ValueError:
@@ -279,7 +280,7 @@ def _named(texts: Array, classes: Sequence[str] | None) -> Array:
 
 
 def _class_names(labels: Array, classes: Sequence[str] | None) -> list[str]:
-    """The classes that labels have, in order of their numbers or names."""
+    """Return the classes of the labels, in order of their numbers or names."""
     present = set(labels)
     if classes is not None:
         if strange := sorted(present - set(classes)):

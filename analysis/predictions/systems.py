@@ -184,7 +184,7 @@ def _numbers(name: str, runs: Sequence[pd.DataFrame], columns: Sequence[str]) ->
 
 
 def _labels(name: str, runs: Sequence[pd.DataFrame], ids: Array, labels: Labels | None) -> Array:
-    """The label of each item: of the rows themselves, else of the labels that stand apart."""
+    """Return the label of each item, from the rows or from the separate labels."""
     stacked = _stacked(runs, "label")
     if stacked is not None:
         return _same(name, stacked, ids, "label")

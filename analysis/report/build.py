@@ -145,7 +145,7 @@ def render(
 
 
 def _reading_of_figure(manifest: Manifest) -> str:
-    """How the figure of the experiment is read; no word on a paper's points where there are none."""
+    """Return the explanation of the experiment's figure, without the paper's points if there are none."""
     text = READING.get(manifest.layout, READING["sweep"])
     return text if manifest.published or manifest.points else text.replace(f" {_PAPER}", "")
 
@@ -320,10 +320,10 @@ def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1
 
 
 def damage_notes(damage: dict[str, str]) -> list[str]:
-    """A note for each damaged run, the first :data:`SHOWN` by name."""
-    found = [f"Run {key[:12]} is damaged and left out: {message}" for key, message in sorted(damage.items())]
-    more = len(found) - SHOWN
-    return found if more <= 0 else [*found[:SHOWN], f"The same holds of {answer.plural(more, 'further run')}."]
+    """Return a note for each damaged run, the first :data:`SHOWN` by name."""
+    notes = [f"Run {key[:12]} is damaged and left out: {message}" for key, message in sorted(damage.items())]
+    more = len(notes) - SHOWN
+    return notes if more <= 0 else [*notes[:SHOWN], f"The same holds of {answer.plural(more, 'further run')}."]
 
 
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ class PredictionsWriter(TrainerCallback):
         os.replace(unfinished, path)
 
     def _rows(self, logits: np.ndarray, labels: Any, seed: int) -> Iterator[list[Any]]:
-        """The header, then a row per item."""
+        """Yield the header, then a row per item."""
         if labels is None:
             raise ValueError("the data set has no labels: give a labelled one to PredictionsWriter")
         labels = np.asarray(labels).reshape(-1)
@@ -82,8 +82,8 @@ class PredictionsWriter(TrainerCallback):
         if self.id_column is not None:
             return self._column(self.id_column)
         names = getattr(self.dataset, "column_names", None) or list(self.dataset[0])
-        chosen = next((name for name in IDS if name in names), None)
-        return list(range(count)) if chosen is None else self._column(chosen)
+        id_column = next((name for name in IDS if name in names), None)
+        return list(range(count)) if id_column is None else self._column(id_column)
 
     def _column(self, name: str) -> list[Any]:
         try:

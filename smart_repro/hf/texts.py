@@ -21,7 +21,7 @@ NOTED = 0.01  # share of unknown word pieces in the first update from which a wa
 
 
 class Reader:
-    """What a model can read.
+    """Limits of a model's inputs: its word embeddings, positions and kinds of text.
 
     Args:
         model: the classifier.
@@ -36,7 +36,11 @@ class Reader:
         self.unknown = models.unknown_id(tokenizer)
 
     def check(self, batches: Sequence[Mapping[str, Any]]) -> None:
-        """Raises: ValueError: for a token or a length that the model has no embedding for."""
+        """Check that the model has an embedding for every token, position and kind of text.
+
+        Raises:
+            ValueError: it has none for a token, a length or a kind of text.
+        """
         texts = [ids for batch in batches if isinstance(ids := batch.get("input_ids"), Tensor) and ids.numel()]
         width = max((ids.shape[-1] for ids in texts), default=0)
         if self.positions is not None and width > self.positions:
@@ -48,7 +52,7 @@ class Reader:
         if self.words is None or not texts:
             return
         ends = torch.stack([end for ids in texts for end in (ids.amin(), ids.amax())])
-        lowest, highest = torch.stack([ends.amin(), ends.amax()]).tolist()  # at once: a GPU is waited for
+        lowest, highest = torch.stack([ends.amin(), ends.amax()]).tolist()  # one transfer: each read synchronises a GPU
         if lowest < 0 or highest >= self.words:
             raise ValueError(
                 f"the texts have tokens from {lowest} to {highest}, but the model has {self.words} word embeddings: "
@@ -71,22 +75,26 @@ class Reader:
         """Warn if the tokenizer does not know a noticeable share of the words of an update."""
         if self.unknown is None:
             return
-        pieces = unknown = 0
+        pieces = n_unknown = 0
         for batch in batches:
             ids, mask = batch.get("input_ids"), batch.get("attention_mask")
             if isinstance(ids, Tensor) and isinstance(mask, Tensor) and ids.shape == mask.shape:
                 pieces += int(mask.sum())
-                unknown += int(((ids == self.unknown) & (mask != 0)).sum())
-        if pieces and unknown / pieces >= NOTED:
+                n_unknown += int(((ids == self.unknown) & (mask != 0)).sum())
+        if pieces and n_unknown / pieces >= NOTED:
             warnings.warn(
-                f"the tokenizer does not know {100 * unknown / pieces:.0f} % of the word pieces in the first update: "
+                f"the tokenizer does not know {100 * n_unknown / pieces:.0f} % of the word pieces in the first update: "
                 "check that it belongs to the model and to the language of the texts",
                 stacklevel=2,
             )
 
 
 def refuse_empty(dataset: Any, args: Any) -> None:
-    """Raises: ValueError: for a training set without rows, or without one whole batch where only those are taken."""
+    """Refuse a training set without a batch.
+
+    Raises:
+        ValueError: it has no rows, or less than one whole batch with ``dataloader_drop_last``.
+    """
     try:
         rows = len(dataset)
     except (TypeError, NotImplementedError):  # a stream
@@ -140,7 +148,7 @@ def _class_names(dataset: Any) -> list[str]:
     if not isinstance(features, Mapping):
         return []
     names = (getattr(features.get(column), "names", None) for column in ("labels", "label"))
-    return next((list(map(str, found)) for found in names if found), [])
+    return next((list(map(str, listed)) for listed in names if listed), [])
 
 
 def _plain(name: str) -> str:

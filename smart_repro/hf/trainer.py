@@ -276,7 +276,7 @@ class MethodTrainer(Trainer):
 
     # -- replays -------------------------------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
-        """The Trainer's loader; a method with replays gets every update's batches that often in a row."""
+        """Return the Trainer's loader; with replays, each update's batches are repeated in a row."""
         texts.refuse_empty(self.train_dataset, self.args)
         loader = super().get_train_dataloader()
         if self.method.replays == 1:
@@ -329,13 +329,13 @@ class MethodTrainer(Trainer):
             yield
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's, without the columns that are not the model's."""
+        """Run the Trainer's step without the columns that the model does not read."""
         self._check_readable([inputs])
-        known = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
-        return super().prediction_step(model, known, *args, **kwargs)
+        own_inputs = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
+        return super().prediction_step(model, own_inputs, *args, **kwargs)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's, on :attr:`eval_model`."""
+        """Run the Trainer's loop on :attr:`eval_model`."""
         self._reader = None
         with self._as_evaluated():
             return super().evaluation_loop(*args, **kwargs)

@@ -70,17 +70,17 @@ def empty_encoder_with_head(config: PreTrainedConfig) -> tuple[Any, LmHead]:
 
 def _head(name: str | Path, model: Any, missing: set[str]) -> LmHead:
     config, apart = model.config, Path(name) / SUBFOLDER / FILE
-    own = load_file(apart) if apart.is_file() else _own_weights(model, missing)
-    if own is None:
+    weights = load_file(apart) if apart.is_file() else _own_weights(model, missing)
+    if weights is None:
         return LmHead(config.hidden_size, config.vocab_size)
     head = LmHead(config.hidden_size, config.vocab_size, getattr(config, "hidden_act", "gelu"), config.layer_norm_eps)
-    head.load_state_dict(own)
+    head.load_state_dict(weights)
     return head
 
 
 def _own_weights(model: Any, missing: set[str]) -> dict[str, Tensor] | None:
     """Return the head's weights under our names; None if the checkpoint has none."""
-    prefix = next((each for each in ("cls", "lm_head") if hasattr(model, each)), None)
+    prefix = next((name for name in ("cls", "lm_head") if hasattr(model, name)), None)
     if prefix is None:
         raise ValueError(
             f"HNN needs the masked-language head of BERT or RoBERTa, {model.config.model_type} has one of another form"

@@ -46,6 +46,8 @@ def hnn_loss(log_scores: Tensor, raw: Tensor, mean: Tensor, right: Tensor, optio
         log_scores: log of the language model's scores.
         raw: similarities before they are scaled into [0, 1].
         mean: mean of both sides' scores.
+        right: class of the right candidate.
+        options: weights and margins of the terms.
     """
     return (
         language_model_loss(log_scores, right, options.lm, options.alpha)

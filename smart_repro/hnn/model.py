@@ -129,9 +129,13 @@ class Hnn(nn.Module):
 
     def _states(self, mask: Tensor, positions: Tensor, sequence: Tensor, inputs: dict[str, Any]) -> Tensor:
         """Hidden states of a row in which each sequence attends to itself alone."""
-        own = sequence.unsqueeze(1) == sequence.unsqueeze(2)  # padding attends to padding: a row of zeros gives nan
+        is_same_sequence = sequence.unsqueeze(1) == sequence.unsqueeze(
+            2
+        )  # padding attends to padding: a row of zeros gives nan
         dtype = next(self.encoder.parameters()).dtype
-        blocked = torch.zeros(own.shape, dtype=dtype, device=own.device).masked_fill(~own, torch.finfo(dtype).min)
+        blocked = torch.zeros(is_same_sequence.shape, dtype=dtype, device=is_same_sequence.device).masked_fill(
+            ~is_same_sequence, torch.finfo(dtype).min
+        )
         states: Tensor = self.encoder(
             attention_mask=blocked.unsqueeze(1), position_ids=positions * mask + self._first_position, **inputs
         ).last_hidden_state
@@ -162,7 +166,7 @@ class Hnn(nn.Module):
     def _output(self, log_lm: Tensor, raw: Tensor, classes: Tensor, present: Tensor) -> HnnOutput:
         similarity = similarity_score(raw, self.options.similarity)
         mean = (log_lm.exp() + similarity) / 2
-        tables = (best_of_class(each, classes, present) for each in (log_lm, raw, similarity, mean))
+        tables = (best_of_class(table, classes, present) for table in (log_lm, raw, similarity, mean))
         log_lm, raw, similarity, mean = tables
         return HnnOutput(self.options.rank.gamma * mean, log_lm, raw, similarity, mean, self.options)
 

@@ -45,8 +45,10 @@ def mean_log_probability(logits: Tensor, pieces: Tensor, owner: Tensor, owners: 
         owners: number of candidates.
     Returns: ``(owners,)``; 0 for a candidate without pieces.
     """
-    chosen = -F.cross_entropy(logits, pieces, reduction="none")
-    total = torch.zeros(owners, dtype=chosen.dtype, device=chosen.device).index_add(0, owner, chosen)
+    log_probability = -F.cross_entropy(logits, pieces, reduction="none")
+    total = torch.zeros(owners, dtype=log_probability.dtype, device=log_probability.device).index_add(
+        0, owner, log_probability
+    )
     count = torch.bincount(owner, minlength=owners).clamp_min(1)
     return total / count
 

@@ -242,7 +242,7 @@ class Passes:
         Args:
             logits: what that pass returned, itself: a model's objective reads more of the pass than its logits.
         """
-        return next((objective for known, objective in self._objectives if known is logits), None)
+        return next((objective for output, objective in self._objectives if output is logits), None)
 
     def __call__(self, name: str, *, model: nn.Module | None = None, dropout: bool = True) -> Tensor:
         """Return the logits of the pass ``name``, in float32 or wider.

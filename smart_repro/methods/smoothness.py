@@ -99,16 +99,16 @@ class SmoothnessTerm(Term):
         return Value(value, {"max_abs_delta": largest(delta), "stuck": stuck, "embedding_rms": rms})
 
     def _worst(self, passes: Passes, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        config, never = self.config, torch.zeros((), device=logits.device)
+        config, zero_share = self.config, torch.zeros((), device=logits.device)
         if config.direction == "none":
-            return torch.zeros_like(embeddings), never
+            return torch.zeros_like(embeddings), zero_share
         if config.ascent == "exact" and config.direction == "ascent":
             return exact_ascent(logits, embeddings, config.epsilon, passes.mask)
         noise = config.sigma * passes.noise(embeddings.shape[-1], embeddings.dtype)
         if config.direction == "signs":
-            return random_signs(noise, config.epsilon), never
+            return random_signs(noise, config.epsilon), zero_share
         if config.direction == "random":
-            return project(noise, config.epsilon, config.p), never
+            return project(noise, config.epsilon, config.p), zero_share
         distance, number, fixed = divergence.for_target(passes.target), count(), logits.detach()
         return ascend(
             lambda delta: distance(self._shifted(passes, f"ascent-{next(number)}", delta), fixed),

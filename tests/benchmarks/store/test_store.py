@@ -195,9 +195,9 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path: Pa
 def test_a_damaged_lease_is_nobodys(store: Store, content: str | bytes) -> None:
     lease = store.take("k")
     assert lease is not None
-    assert lease.held
+    assert lease.is_held
     lease.path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert not lease.held
+    assert not lease.is_held
     assert store.states(["k"])["k"].state == "todo"
     second = store.take("k")
     assert second is not None
@@ -218,7 +218,7 @@ def test_a_lease_with_any_flipped_bit_is_nobodys_or_says_the_same(store: Store) 
         owner = leases.holder(store.inflight / "k")
         assert owner is None or {name: owner.get(name) for name in lease.identity} == lease.identity
     lease.path.write_bytes(before)
-    assert lease.held
+    assert lease.is_held
     lease.release()
 
 
