@@ -114,11 +114,12 @@ def _leaves_unread_rows(run: RunSpec) -> bool:
 def _table(model: nn.Module) -> nn.Embedding | None:
     """The word embeddings, if they are an ordinary table that is trained and used by nothing else."""
     try:
-        table: Any = embedding_site(model, "word")
+        table = embedding_site(model, "word")
     except ValueError:
         return None
-    ordinary = type(table) is nn.Embedding and table.max_norm is None and not table.scale_grad_by_freq
-    if not ordinary or table.sparse or not table.weight.requires_grad:
+    if type(table) is not nn.Embedding or table.max_norm is not None or table.scale_grad_by_freq or table.sparse:
+        return None
+    if not table.weight.requires_grad:
         return None
     uses = sum(value is table.weight for module in model.modules() for value in module._parameters.values())
     return table if uses == 1 else None  # more: an output head is tied to it
