@@ -142,7 +142,7 @@ def _extract(path: Path, staging: Path, most_bytes: int) -> dict[str, str]:
                 target = staging / entry.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 digests[entry.name] = _copied(source, target)
-            while tar.fileobj.read(_BLOCK):  # type: ignore[union-attr]  # a checksum stands behind the last file
+            while tar.fileobj.read(_BLOCK):  # a checksum stands behind the last file
                 continue
     except _BROKEN as error:
         raise UsageError(f"{path} is not a whole tar archive: {error}") from error
