@@ -30,6 +30,7 @@ class Scored:
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
         numerics: of the arithmetic all of them were made with.
+        groups: ``(items,)`` the group of each item, where the data name one; None: every item stands for itself.
     """
 
     keys: tuple[str, ...]
@@ -40,6 +41,7 @@ class Scored:
     scores: np.ndarray
     collapsed: np.ndarray
     numerics: int = 1
+    groups: np.ndarray | None = None
 
 
 def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
@@ -83,7 +85,8 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
     numerics = results.same_numerics(key for _, key in done)
-    wanted = None if metric.uses == "logits" else ["id", "label", "prediction"]
+    group = ["group"] if results.run(done[0][1]).task.get("own", {}).get("group") else []
+    wanted = None if metric.uses == "logits" else ["id", "label", "prediction", *group]
     frames = [results.predictions(key, column.task, column.split, epoch, wanted) for _, key in done]
     first = frames[0]
     for (_, key), frame in zip(done[1:], frames[1:], strict=True):
@@ -109,6 +112,7 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
         collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
         numerics=numerics,
+        groups=first["group"].to_numpy() if group else None,
     )
 
 

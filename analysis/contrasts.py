@@ -111,7 +111,8 @@ def relative_errors(pairs: Sequence[tuple[float, Sequence[Arm]]], seeds: Sequenc
     for here in places.values():
         for _, arms in here:
             _same_items([here[0][1][0], *arms])
-        parts.append(layout(np.sum([weight * _relative_error(arms, seeds) for weight, arms in here], axis=0)))
+        values = np.sum([weight * _relative_error(arms, seeds) for weight, arms in here], axis=0)
+        parts.append(layout(values, here[0][1][0].scored.groups))
     return joined(parts)
 
 
@@ -131,12 +132,13 @@ def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarra
     _same_items(arms)
     metric, labels = METRICS[arms[0].column.metric], arms[0].scored.labels
     keep = slice(None) if items is None else items
+    groups = None if arms[0].scored.groups is None else arms[0].scored.groups[keep]
     outputs = [(arm.weight, _at(arm.scored, seeds)[:, keep]) for arm in arms]
     labels = labels[keep]
     if metric.decomposes:
         d = sum(weight * np.stack([per_item(metric.name, labels, run) for run in runs]) for weight, runs in outputs)
-        return layout(np.asarray(d)).times(metric.scale)
-    return of_metric(outputs, labels, metric).times(metric.scale)
+        return layout(np.asarray(d), groups).times(metric.scale)
+    return of_metric(outputs, labels, metric, groups).times(metric.scale)
 
 
 def _same_numerics(arms: Sequence[Arm]) -> None:

@@ -16,6 +16,7 @@ from analysis.scores import Metric, per_item
 Array = np.ndarray
 LAYOUT = "two-way layout of seeds and items"
 LINEAR = "two-way layout of seeds and items, the metric by its influence function"
+FEWEST_GROUPS = 20  # groups of items below which the variance between them is not known well enough to decide
 FEWEST_MINORITY = 5  # answers, and labels, that must differ from the most frequent one for influence functions to hold
 SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
 
@@ -36,6 +37,7 @@ class Components:
         constant_seeds: positions (from 0) of the seed pairs in which a run gives one answer to all items. Their scores
             are conventions, so a verdict counts only where it stays without them: see :attr:`without_constant`.
         near_constant: why the influence functions cannot be trusted here, "" where they can.
+        few_groups: why items in groups decide nothing, "" where they may: there are fewer than 20 groups.
     """
 
     differences: Array
@@ -46,10 +48,13 @@ class Components:
     covariance: Array | None = None
     constant_seeds: tuple[int, ...] = ()
     near_constant: str = ""
+    few_groups: str = ""
 
     @property
     def withheld(self) -> str:
         """Why no verdict may be drawn from these runs, whatever the interval says; "" where one may."""
+        if self.few_groups:
+            return self.few_groups
         if self.near_constant:
             return self.near_constant
         if self.constant_seeds and not self._is_decidable_without_constant:
@@ -106,6 +111,7 @@ def crossed_interval(
     labels: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
     level: float = 0.95,
+    groups: ArrayLike | None = None,
 ) -> Interval:
     """Return the interval that decides: new seeds and new items at once.
 
@@ -118,9 +124,11 @@ def crossed_interval(
         a, b: ``(seeds, items)`` item scores (``metric`` None), predictions (``metric`` and ``labels`` given), or
             ``(seeds, items, classes)`` logits for a metric that uses them.
         rng: ignored: nothing is drawn. Accepted for callers written when items were resampled.
-    Raises: ValueError: shapes that differ, fewer than two items, values that are not finite, an unknown metric.
+        groups: ``(items,)`` the group of each item (a patient, an author): then groups, not items, are drawn anew.
+    Raises: ValueError: shapes that differ, fewer than two items or groups, values that are not finite, an unknown
+        metric.
     """
-    return combine([components(a, b, metric=metric, labels=labels, rng=rng)], level=level)
+    return combine([components(a, b, metric=metric, labels=labels, rng=rng, groups=groups)], level=level)
 
 
 def macro_interval(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
@@ -139,6 +147,7 @@ def components(
     metric: str | None = None,
     labels: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
+    groups: ArrayLike | None = None,
 ) -> Components:
     """Return the parts of the variance behind :func:`crossed_interval`; same arguments."""
     del rng
@@ -146,8 +155,8 @@ def components(
     if chosen is None or chosen.decomposes:
         if chosen is not None:
             x, y = (np.stack([per_item(chosen.name, labels, s) for s in side]) for side in (x, y))  # type: ignore[arg-type]
-        return layout(x - y)
-    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), chosen)
+        return layout(x - y, groups)
+    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), chosen, groups)
 
 
 def combine(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
@@ -182,20 +191,25 @@ def summed(parts: Sequence[Components], method: str) -> Components:
         np.sum([part._full_covariance() for part in parts], axis=0),
         tuple(sorted({position for part in parts for position in part.constant_seeds})),
         "; ".join(dict.fromkeys(part.near_constant for part in parts if part.near_constant)),
+        "; ".join(dict.fromkeys(part.few_groups for part in parts if part.few_groups)),
     )
 
 
-def layout(d: Array) -> Components:
-    """Return the two-way layout of differences ``(S, n)`` without replication."""
-    return _of_items(d.mean(1), d, LAYOUT)
+def layout(d: Array, groups: ArrayLike | None = None) -> Components:
+    """Return the two-way layout of differences ``(S, n)`` without replication; of seeds and groups where ``groups``
+    ``(n,)`` says which items belong together."""
+    return _of_items(d.mean(1), d, LAYOUT, groups)
 
 
-def of_metric(arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric) -> Components:
+def of_metric(
+    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, groups: ArrayLike | None = None
+) -> Components:
     """Return the same for a metric that is no mean of items: the exact differences of its scores, with the variance
     over items of its influence function.
 
     Args:
         arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
+        groups: ``(items,)`` the group of each item, or None: every item is one.
     Raises: ValueError: a metric without an influence function.
     """
     if metric.influence is None:
@@ -203,7 +217,7 @@ def of_metric(arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric
     ones = np.ones(len(labels))
     differences = sum(weight * np.array([metric.function(labels, x, ones) for x in runs]) for weight, runs in arms)
     influence = sum(weight * metric.influence(labels, runs) for weight, runs in arms)
-    measured = _of_items(np.asarray(differences), np.asarray(influence), LINEAR)
+    measured = _of_items(np.asarray(differences), np.asarray(influence), LINEAR, groups)
     runs = np.stack([predictions for _, predictions in arms])
     return replace(
         measured,
@@ -289,10 +303,34 @@ def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
     return f"near-constant: in {pairs} of {runs.shape[1]} seed pairs a run has {rule}" if pairs else ""
 
 
-def _of_items(differences: Array, values: Array, method: str) -> Components:
+def group_values(values: Array, groups: ArrayLike) -> Array:
+    """Return ``(..., G)`` values of groups whose mean is that of the ``(..., n)`` item values, and whose variance over
+    groups is that of this mean when whole groups are drawn anew (the ratio estimator's linearisation: a group counts by
+    its size).
+
+    Raises: ValueError: fewer than two groups, or not one per item.
+    """
+    names, place = np.unique(np.asarray(groups), return_inverse=True)
+    n_items = values.shape[-1]
+    if place.shape != (n_items,) or len(names) < 2:
+        raise ValueError(f"{len(names)} groups of {place.size} items for {n_items} items: at least two, one per item")
+    member = np.zeros((n_items, len(names)))
+    member[np.arange(n_items), place] = 1.0
+    mean = values.mean(-1, keepdims=True)
+    return np.asarray(mean + (values - mean) @ member * (len(names) / n_items))
+
+
+def _of_items(differences: Array, values: Array, method: str, groups: ArrayLike | None) -> Components:
+    few_groups = ""
+    if groups is not None:
+        values, method = group_values(values, groups), method.replace("seeds and items", "seeds and groups")
+        if values.shape[-1] < FEWEST_GROUPS:
+            few_groups = f"too few groups: {values.shape[-1]} of {FEWEST_GROUPS}"
     covariance = item_covariance(values)
     items, both = split(covariance)
-    return Components(differences, float(items), float(both), values.shape[1], method, covariance)
+    return Components(
+        differences, float(items), float(both), values.shape[1], method, covariance, few_groups=few_groups
+    )
 
 
 def _interval(whole: Components, item_df: int, level: float) -> Interval:

@@ -33,6 +33,32 @@ def f1_influence(labels: Array, runs: Array) -> Array:
     return _of_pairs((labels == 1).astype(np.int8), (runs == 1).astype(np.int8), 2, of_pairs)
 
 
+def macro_f1_influence(labels: Array, runs: Array) -> Array:
+    """Return the mean of :func:`f1_influence` over the classes that occur among the labels."""
+    classes = np.unique(labels)
+    return np.mean([f1_influence((labels == c).astype(int), (runs == c).astype(int)) for c in classes], axis=0)
+
+
+def balanced_accuracy_influence(labels: Array, runs: Array) -> Array:
+    """Return ``mean over classes of R_c + Y_c (H - R_c) / mean Y_c``; R_c: recall of class c, H: the run is right,
+    Y_c: the label is c."""
+    hits = (labels == runs).astype(np.float64)
+    parts = []
+    for of_class in ((labels == c).astype(np.float64) for c in np.unique(labels)):
+        share = _mean(of_class)
+        recall = np.divide(_mean(of_class * hits), share, out=np.zeros_like(_mean(of_class * hits)), where=share > 0)
+        change = np.divide(of_class * (hits - recall), share, out=np.zeros_like(hits), where=share > 0)
+        parts.append(recall + change)
+    return np.mean(parts, axis=0)
+
+
+def rmse_influence(labels: Array, runs: Array) -> Array:
+    """Return ``r + ((p - y)^2 - r^2) / (2 r)`` with the root mean squared error r; 0 where every answer is exact."""
+    squares = (np.asarray(runs, dtype=np.float64) - labels) ** 2
+    score = np.sqrt(_mean(squares))
+    return score + np.divide(squares - score**2, 2 * score, out=np.zeros_like(squares), where=score > 0)
+
+
 def matthews_influence(labels: Array, runs: Array) -> Array:
     """Return ``r + zx zy - r / 2 (zx^2 + zy^2)`` with the score r; zx, zy: standardised labels and predictions.
 

@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.influence import f1_influence, matthews_influence, pearson_influence, spearman_influence
+from analysis.influence import (
+    balanced_accuracy_influence,
+    f1_influence,
+    macro_f1_influence,
+    matthews_influence,
+    pearson_influence,
+    rmse_influence,
+    spearman_influence,
+)
 
 Array = np.ndarray
 ROUNDING = 1e-12  # a variance of values of order 1 below which it is rounding error
@@ -59,6 +67,11 @@ class Metric:
     def decomposes(self) -> bool:
         """Whether the score is a mean over items, so that the two-way layout applies."""
         return self.per_item is not None
+
+    @property
+    def unit(self) -> str:
+        """The unit of a difference: points of percent, nats, or "" for the unit of the labels themselves."""
+        return "points" if self.scale == 100.0 else "" if self.is_regression else "nats"
 
     def score(self, labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None) -> float:
         """See :func:`score`."""
@@ -123,7 +136,9 @@ def _checked(metric: Metric, labels: ArrayLike, predictions: ArrayLike) -> tuple
 def _undefined(metric: str, labels: Array, predictions: Array, weights: Array) -> bool:
     """Whether a 0 means "not defined": nothing positive anywhere (F1), or a constant side (correlations)."""
     seen = weights > 0
-    if metric == "f1":
+    if metric in ("macro_f1", "balanced_accuracy", "rmse"):
+        return False  # 0 is a score like any other: no class was ever recognised, or every number is exact
+    if metric in ("f1", "f1_named"):
         return not ((labels[seen] == 1).any() or (predictions[seen] == 1).any())
     return bool(np.ptp(labels[seen]) == 0 or np.ptp(predictions[seen]) == 0)
 
@@ -201,6 +216,30 @@ def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
     return _ratio(2 * _total(weights, truth & chosen), _total(weights, truth) + _total(weights, chosen))
 
 
+def _f1_named(labels: Array, predictions: Array, weights: Array) -> Array:
+    """F1 of class 1 against all others, of however many classes."""
+    return _f1((labels == 1).astype(int), (predictions == 1).astype(int), weights)
+
+
+def _macro_f1(labels: Array, predictions: Array, weights: Array) -> Array:
+    """Mean F1 over the classes that have weight among the labels."""
+    present = np.stack([_total(weights, labels == c) > 0 for c in np.unique(labels)])
+    each = [_f1((labels == c).astype(int), (predictions == c).astype(int), weights) for c in np.unique(labels)]
+    return _ratio((np.stack(each) * present).sum(0), present.sum(0))
+
+
+def _balanced_accuracy(labels: Array, predictions: Array, weights: Array) -> Array:
+    """Mean recall over the classes that have weight among the labels."""
+    totals = np.stack([_total(weights, labels == c) for c in np.unique(labels)])
+    hits = np.stack([_total(weights, (labels == c) & (predictions == c)) for c in np.unique(labels)])
+    return _ratio(_ratio(hits, totals).sum(0), (totals > 0).sum(0))
+
+
+def _rmse(labels: Array, predictions: Array, weights: Array) -> Array:
+    squares = (np.asarray(predictions, dtype=np.float64) - labels) ** 2
+    return np.sqrt(_ratio(_dot(weights, squares), weights.sum(-1)))
+
+
 def _matthews(labels: Array, predictions: Array, weights: Array) -> Array:
     """Matthews correlation; for more than two classes Gorodkin's R_K."""
     classes, total = np.union1d(labels, predictions), weights.sum(-1)
@@ -265,10 +304,10 @@ def _ratio(top: Array, bottom: Array) -> Array:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
-def _other_metric(name: str, title: str, *functions: Callable[..., Any], is_regression: bool = False) -> Metric:
+def _other_metric(name: str, title: str, *functions: Callable[..., Any], **about: Any) -> Metric:
     """A metric that is no mean over items, from its function and its influence function."""
     function, influence = functions
-    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, is_regression=is_regression))
+    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, **about))
 
 
 def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **about: Any) -> Metric:
@@ -278,9 +317,16 @@ def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], 
 accuracy = _mean_metric("accuracy", "accuracy", _hit).score
 error_rate = _mean_metric("error_rate", "error rate", _miss, greater_is_better=False).score
 f1 = _other_metric("f1", "F1", _f1, f1_influence).score
+macro_f1 = _other_metric("macro_f1", "macro-F1", _macro_f1, macro_f1_influence).score
+f1_named = _other_metric("f1_named", "F1 of the named class", _f1_named, f1_influence).score
+balanced_accuracy = _other_metric(
+    "balanced_accuracy", "balanced accuracy", _balanced_accuracy, balanced_accuracy_influence
+).score
 matthews = _other_metric("matthews", "Matthews corr.", _matthews, matthews_influence).score
 pearson = _other_metric("pearson", "Pearson corr.", _pearson, pearson_influence, is_regression=True).score
 spearman = _other_metric("spearman", "Spearman corr.", _spearman, spearman_influence, is_regression=True).score
+_distance: dict[str, Any] = {"is_regression": True, "greater_is_better": False, "scale": 1.0}
+rmse = _other_metric("rmse", "RMSE", _rmse, rmse_influence, **_distance).score
 soft_accuracy = _mean_metric("soft_accuracy", "soft accuracy", _soft_accuracy_items, uses="logits").score
 _nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0}
 cross_entropy = _mean_metric("cross_entropy", "cross-entropy", _cross_entropy_items, **_nats).score

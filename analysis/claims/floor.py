@@ -124,11 +124,11 @@ def collapsed(scored: Scored, metric: Metric) -> np.ndarray:
 
 def constant_score(metric: Metric, labels: np.ndarray) -> float:
     """Return the score of the best constant answer: the majority's accuracy, F1 of always answering 1, 0 for
-    correlations; nan for metrics on logits."""
+    correlations, the labels' standard deviation for RMSE; nan for metrics on logits."""
     if metric.uses == "logits":
         return math.nan
     if metric.is_regression:
-        return 0.0
+        return 0.0 if metric.greater_is_better else float(labels.std())  # the error of always answering the mean
     ones = np.ones(len(labels))
     scores = [float(metric.function(labels, np.full(len(labels), label), ones)) for label in np.unique(labels)]
     return max(scores) if metric.greater_is_better else min(scores)

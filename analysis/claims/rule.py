@@ -38,7 +38,7 @@ from analysis.interval import Interval
 
 SMALLEST_BOUND = 0.5  # points of accuracy: what does not matter where the paper gives no size
 CORRELATION_BOUND = 1.0  # the same for F1 and correlations, whose points are smaller
-WIDER = ("f1", "matthews", "pearson", "spearman")
+WIDER = ("f1", "f1_named", "macro_f1", "balanced_accuracy", "matthews", "pearson", "spearman")
 StatusAndSuffix = tuple[str, str]
 
 

@@ -204,7 +204,7 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
     if len(ceilings):
         ax.axvline(ceilings.iloc[0], color=SOFT, lw=1, ls=(0, (1, 2)))
     _rows(ax, [short(cell.row_title) for cell in shown])
-    unit = "%" if _unit(cells) == "points" else "nats"
+    unit = _axis_unit(cells)
     ax.set_xlabel(f"{unit} (dotted: ceiling)" if len(ceilings) else unit)
     ax.margins(x=0.12)
     return ax
@@ -241,7 +241,7 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
     reasons = ["one seed: items only"] if any(cell.n_pairs == 1 for cell in shown) else []
     reasons += ["hollow: no verdict"] if any(cell.undecided for cell in shown) else []
     remark = "\n" + "; ".join(reasons) if reasons else ""
-    ax.set_xlabel(f"difference in {_unit(cells)}{direction}{remark}")
+    ax.set_xlabel(f"difference{f' in {unit}' if (unit := _unit(cells)) else ''}{direction}{remark}")
     ax.set_xlim(-reach, reach)
     return ax
 
@@ -272,7 +272,7 @@ def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = Non
             }
             _box(ax, box, names.index(line.row) + 0.2, color=INK, facecolor="none", alpha=1.0)
     _rows(ax, [short(title) for title in cells["row_title"]])
-    ax.set_xlabel("%" if _unit(cells) == "points" else "nats")
+    ax.set_xlabel(_axis_unit(cells))
     return ax
 
 
@@ -648,4 +648,9 @@ def _greater_is_better(cells: pd.DataFrame) -> bool:
 
 
 def _unit(cells: pd.DataFrame) -> str:
-    return "points" if digits_of(str(cells["metric"].iloc[0])) == 1 else "nats"
+    known = METRICS.get(str(cells["metric"].iloc[0]))
+    return known.unit if known else "points"
+
+
+def _axis_unit(cells: pd.DataFrame) -> str:
+    return "%" if _unit(cells) == "points" else _unit(cells)

@@ -20,7 +20,7 @@ from analysis.results import Log, Results
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
-from analysis.tables import digits_of, records
+from analysis.tables import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -543,7 +543,8 @@ def _scale(column: Column) -> float:
 
 
 def _unit(column: Column) -> str:
-    return "%" if digits_of(column.metric) == 1 else "nats"
+    known = METRICS.get(column.metric)
+    return "%" if known is None or known.unit == "points" else known.unit
 
 
 def _title(column: Column) -> str:

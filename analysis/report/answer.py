@@ -84,11 +84,12 @@ def chip(cell: Any) -> str:
 def finding(cell: Any, baseline: str) -> Finding:
     """The sentence of one cell that has a difference."""
     digits = digits_of(cell.metric)
-    unit = "points" if digits == 1 else "nats"
+    unit = METRICS[cell.metric].unit if cell.metric in METRICS else "points"
     size = number(abs(cell.difference), digits)
     where = f"on {cell.column_title}{_metric_words(cell)}"
     baseline = _against(cell, baseline)
-    relation = f"{size} {unit} {'above' if cell.difference > 0 else 'below'}" if float(size) else "level with"
+    side = "above" if cell.difference > 0 else "below"
+    relation = " ".join(filter(None, (size, unit, side))) if float(size) else "level with"
     p = f"p {'' if cell.p < 0.001 else '= '}{probability(cell.p)}"
     basis = (
         f"{percent(cell.level)} interval {interval(cell)}; {p}; {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items"

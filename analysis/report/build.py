@@ -202,7 +202,7 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
     found = Items({}, [], [])
     by_key = {run.key: run for run in runs}
     for column in _one_per_task(manifest.columns):
-        if column.metric in ("pearson", "spearman"):
+        if column.metric in METRICS and METRICS[column.metric].is_regression:
             continue
         arms = read_arms(results, manifest, column, column.split, rows)
         if not arms or next(iter(arms.values())).logits.shape[2] < 2:

@@ -198,7 +198,7 @@ def _of(cells: pd.DataFrame, column: Column) -> pd.DataFrame:
 
 def _unit(column: Column) -> str:
     known = METRICS.get(column.metric)
-    return "nats" if known is not None and known.scale == 1.0 else "%"
+    return "%" if known is None or known.unit == "points" else known.unit
 
 
 def _alt_differences(cells: pd.DataFrame) -> str:
