@@ -30,6 +30,7 @@ class Scored:
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
         numerics: of the arithmetic all of them were made with.
+        is_own: whether the task is on a user's own data, for which no paper has a score to hold the baseline against.
         groups: ``(items,)`` the group of each item, where the data name one; None: every item stands for itself.
     """
 
@@ -41,6 +42,7 @@ class Scored:
     scores: np.ndarray
     collapsed: np.ndarray
     numerics: int = 1
+    is_own: bool = False
     groups: np.ndarray | None = None
 
 
@@ -85,7 +87,8 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
     numerics = results.same_numerics(key for _, key in done)
-    group = ["group"] if results.run(done[0][1]).task.get("own", {}).get("group") else []
+    own = results.run(done[0][1]).task.get("own")
+    group = ["group"] if own and own.get("group") else []
     wanted = None if metric.uses == "logits" else ["id", "label", "prediction", *group]
     frames = [results.predictions(key, column.task, column.split, epoch, wanted) for _, key in done]
     first = frames[0]
@@ -112,6 +115,7 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
         collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
         numerics=numerics,
+        is_own=bool(own),
         groups=first["group"].to_numpy() if group else None,
     )
 

@@ -24,7 +24,7 @@ from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
-from analysis.tables import percent
+from analysis.tables import number, percent
 
 LEARNT = 1 / 3  # of what the paper's plain fine-tuning has learnt: below it a task is at the floor
 PILOT = "pilot at the floor"
@@ -41,6 +41,7 @@ class Learnt:
         reference: plain fine-tuning in the paper; nan where none is fixed.
         low: lower 95 % end of the baseline's score (upper, where lower is better).
         collapsed: runs of the baseline with (almost) one answer to all items.
+        is_own: on a user's own data, where no paper has a reference: there the baseline must beat a constant answer.
     """
 
     baseline: str
@@ -50,6 +51,8 @@ class Learnt:
     low: float
     collapsed: int
     n_seeds: int
+    is_own: bool = False
+    greater_is_better: bool = True
 
     @property
     def share(self) -> float:
@@ -64,13 +67,23 @@ class Learnt:
     @property
     def is_floor(self) -> bool:
         """Whether the task is at the floor."""
-        return self.collapsed > 0 or self.low_share < LEARNT
+        return self.collapsed > 0 or self.low_share < LEARNT or (self.is_own and not self._beats_constant)
+
+    @property
+    def _beats_constant(self) -> bool:
+        """Whether the worse 95 % end of the score is better than the best constant answer's."""
+        return self.low > self.constant if self.greater_is_better else self.low < self.constant
 
     @property
     def words(self) -> str:
         """Why the task is at the floor, or how far it was learnt."""
         if self.collapsed:
             return f"{self.collapsed} of {self.n_seeds} runs of {self.baseline} give (almost) one answer to all items"
+        if self.is_own:
+            return (
+                f"{self.baseline} scores {number(self.score)} (worse 95 % end {number(self.low)}), the best constant "
+                f"answer {number(self.constant)}"
+            )
         if math.isnan(self.share):
             return f"no reference says how far {self.baseline} can learn it"
         share, low = (percent(max(value, 0.0)) for value in (self.share, self.low_share))
@@ -106,6 +119,8 @@ def of_baseline(scored: Scored, manifest: Manifest, column: Column) -> Learnt:
         low=interval.low if metric.greater_is_better else interval.high,
         collapsed=int(collapsed(scored, metric).sum()),
         n_seeds=len(scored.seeds),
+        is_own=scored.is_own,
+        greater_is_better=metric.greater_is_better,
     )
 
 

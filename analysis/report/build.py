@@ -20,6 +20,7 @@ from analysis.report.agreement import Agreement, agreement_of, read_arms, read_h
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
+from analysis.report.own_data import OwnAnswer, own_answers
 from analysis.report.sheets import CROWDED, sheets, title_of
 from analysis.report.sight import power_table
 from analysis.results import Results, Run
@@ -86,7 +87,8 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     for old in set((folder / "figures").glob("*.*")) - set(files):
         old.unlink()  # of an earlier grid: nothing on the page speaks of it any more
     data = page_data(manifest, runs, logs, logged, items.examples)
-    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data)
+    own = own_answers(results, manifest, cells, runs)
+    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, own)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -102,6 +104,7 @@ def render(
     items: Items,
     extra: Sequence[FactTable],
     data: dict[str, Any],
+    own: Sequence[OwnAnswer] = (),
 ) -> str:
     """The page as text. Everything in it is escaped but the SVG drawn here and the page's own style and script."""
     summaries = answer.summaries(manifest, cells)
@@ -116,6 +119,7 @@ def render(
         "long_table": tables.lines(cells),
         "environments": environments(runs),
         "sources": data_sources(runs),
+        "own_answers": own,
         "verdicts": verdicts,
         "headline": answer.headline(verdicts, runs, summaries),
         "agreements": items.agreements,
@@ -123,11 +127,16 @@ def render(
         "power": power_table(cells),
         "collapsed": collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
         "extra": extra,
-        "reading_of_figure": READING.get(manifest.layout, READING["sweep"]),
+        "reading_of_figure": _reading(manifest),
         "data": data,
         "facts": facts(manifest, runs),
     }
     return _page().render(**content, **_assets(data))
+
+
+def _reading(manifest: Manifest) -> str:
+    text = READING.get(manifest.layout, READING["sweep"])
+    return text if manifest.published or manifest.points else text.removesuffix(_PAPER).strip()
 
 
 def _page() -> Template:

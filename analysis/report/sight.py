@@ -32,7 +32,9 @@ def power_table(cells: pd.DataFrame) -> FactTable:
         printed = number(cell.published_difference, digits, signed=True)
         seen, needed = number(cell.visible, digits), _seeds(cell.seeds_needed) if printed else ""
         lines.append((heading(cell), cell.row_title, str(cell.n_pairs), f"{cell.n_items:,}", seen, printed, needed))
-    return FactTable("power", "What these runs can see (80 % power)", HEADINGS, tuple(lines))
+    shown = len(HEADINGS) if any(line[5] for line in lines) else 5  # without a paper's difference: what is seen, alone
+    table = tuple(line[:shown] for line in lines)
+    return FactTable("power", "What these runs can see (80 % power)", HEADINGS[:shown], table)
 
 
 def _seeds(needed: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from analysis.schema import SPLITS
+from benchmarks.definition import Definition
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,8 @@ class Task:
         max_length: word pieces a pair is cut to, unless the spec says otherwise.
         paper: where the papers use it.
         licence: as the authors state it.
+        own: of a task on a user's own data: its definition.
+        read: of such a task: ``read(split, files, hub) -> Split``, with ``files`` as a source's ``data_files``.
     """
 
     name: str
@@ -219,6 +222,8 @@ class Task:
     paper: str = ""
     licence: str = ""
     ceiling: dict[str, float] = field(default_factory=dict)  # metric -> best reachable score on dev, where it is known
+    own: Definition | None = None
+    read: Callable[[str, Mapping[tuple[str, str], Path], bool], Split] | None = None
 
     @property
     def generated(self) -> bool:
@@ -232,5 +237,8 @@ class Task:
 
     @property
     def evaluated_on(self) -> str:
-        """The split papers report on: dev, or test where there is no dev (the text classification sets)."""
+        """The split that is reported: dev, or test where there is no dev (the text classification sets) or the user
+        gave one."""
+        if self.own is not None:
+            return self.own.verdict_split
         return "test" if "dev" not in self.splits and "test" in self.splits else "dev"

@@ -106,6 +106,14 @@ def layers(name: str) -> int | None:
     return int(counts[0]) if counts else None
 
 
+def longest(name: str) -> int | None:
+    """Return how many word pieces a model has positions for; None where its configuration does not say."""
+    config = json.loads((resolve(name).folder / "config.json").read_text(encoding="utf-8"))
+    positions = config.get("max_position_embeddings")
+    offset = config.get("pad_token_id", 0) + 1 if "roberta" in config.get("model_type", "") else 0  # theirs begin there
+    return int(positions) - offset if positions and positions > 0 else None
+
+
 def tokenizer(name: str) -> Any:
     """The tokenizer that belongs to a model; code that comes with it is never run."""
     from transformers import AutoTokenizer
