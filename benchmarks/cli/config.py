@@ -86,7 +86,7 @@ class Config:
             return {name: value for name, value in values.items() if name not in _NOT_CHECKED | _OWN_TASK}
         experiment = next((argument.tokens[0].value for argument in arguments if _is_name(argument)), "")
         unfit = "profile" if experiment == "compare" else "name"  # each belongs to the other kind of grid alone
-        if experiment != "compare" or "tasks" in typed:
+        if experiment != "compare" or "tasks" in typed or "data" not in typed | values.keys():
             values = {name: value for name, value in values.items() if name not in _OWN_TASK}
         elif "data" in values:
             values.pop("tasks", None)

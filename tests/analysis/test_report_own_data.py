@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from world import Arm, Exam, World
 
 from analysis import contrasts
 from analysis.comparison import compare
@@ -16,7 +17,6 @@ from analysis.power import measured, power
 from analysis.report.build import write_report
 from analysis.report.own_data import own_answers
 from analysis.results import Results
-from world import Arm, Exam, World
 
 FIVE = (0, 1, 2, 3, 4)
 
