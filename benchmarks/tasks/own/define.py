@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.definition import DEV_SHARE, Definition
 from benchmarks.errors import DataError
+from benchmarks.tasks.base import Split
 from benchmarks.tasks.own.choices import Choices
 from benchmarks.tasks.own.labels import classes_of, numbers_of
 from benchmarks.tasks.own.remarks import remarks
@@ -67,7 +68,18 @@ def define(choices: Choices) -> OwnTask:
     splits = divided(draft, parts)
     rows = tuple((split, len(splits[split])) for split in ("train", "dev", "test") if split in splits)
     definition = replace(draft, rows=rows)
+    _check_verdict_groups(definition, splits)
     return OwnTask(definition, choices.locations, remarks(definition, parts, splits), choices.hub)
+
+
+def _check_verdict_groups(definition: Definition, splits: Mapping[str, Split]) -> None:
+    """Refuse a verdict on one group, which has no spread at all. Raises DataError."""
+    split = definition.verdict_split
+    if definition.group and len(set(splits[split].extra["group"])) < 2:
+        raise DataError(
+            f"{splits[split].sources[0]}: all rows of {split} are of one group of {definition.group!r}: nothing can be "
+            f"said of new groups; give more groups (--{split}), or leave --group out"
+        )
 
 
 def _check_size(parts: Mapping[str, Rows]) -> None:

@@ -165,6 +165,7 @@ def test_remarks_tell_types_splits_labels_repeats_and_groups(tmp_path):
         (frame().assign(mood=[2.5] * 200), {"regression": True}, "nothing to predict"),
         (frame(), {"metrics": ("f1:glad",)}, "has no class of that name"),
         (frame().assign(who="w"), {"group": "who"}, "1 groups, too few or too uneven"),
+        (frame().assign(who=["a"] * 160 + ["b"] * 40), {"group": "who"}, "all rows of dev are of one group of 'who'"),
         (frame(), {"label": "moods"}, "no column 'moods'; did you mean 'mood'"),
     ],
 )
@@ -199,7 +200,7 @@ def test_a_class_that_only_dev_has_and_a_divided_group_are_refused(tmp_path):
     ("changes", "message"),
     [
         ({"text": ("a", "b", "c")}, "one, or two for pairs"),
-        ({"text": ("mood",)}, "names a column twice"),
+        ({"text": ("mood",)}, "name a column twice"),
         ({"name": "My Task"}, "small letters, digits and dashes"),
         ({"bad_rows": "skip"}, "give error or drop"),
         ({"metrics": ("f1",)}, "say of which class"),
