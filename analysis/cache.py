@@ -1,7 +1,7 @@
-"""Cells of tables, kept on disk: ``results/cache/<experiment>.json``, safe to delete, never stale.
+"""Cache of table cells on disk: ``results/cache/<experiment>.json``, safe to delete, never stale.
 
-A cell is found again only where nothing it was computed from has changed: the runs' prediction files (name, size, time
-of writing), what is asked of them, and the code that computes it.
+A cached cell is used only if nothing it depends on has changed: the runs' prediction files (name, size, modification
+time), the request, and the code that computes it.
 """
 
 from __future__ import annotations
@@ -38,26 +38,29 @@ CODE = (
 
 
 class CellCache:
-    """The cells of one experiment. ``save`` keeps those that were asked for since it was opened, and no others."""
+    """Cached cells of one experiment.
+
+    ``save`` keeps the cells that were requested since the cache was opened, and drops all others.
+    """
 
     def __init__(self, results: Results, name: str) -> None:
         self.path = results.root / "cache" / f"{name}.json"
-        self._known = _read(self.path)
+        self._stored = _read(self.path)
         self._used: dict[str, TableCell] = {}
 
     def cell(self, content: Any, compute: Callable[[], TableCell]) -> TableCell:
-        """The cell of that content: kept, or computed now."""
+        """Return the cell of that content, from the cache or computed by ``compute``."""
         key = hashlib.sha256(repr((code(), content)).encode()).hexdigest()[:32]
-        kept = self._known.get(key)
-        self._used[key] = compute() if kept is None else TableCell.from_json(kept)
+        stored = self._stored.get(key)
+        self._used[key] = compute() if stored is None else TableCell.from_json(stored)
         return self._used[key]
 
     def save(self) -> None:
-        """Write the cells, whole; a folder that cannot be written is left without them."""
-        if self._used.keys() == self._known.keys():
+        """Write the cells by one rename; a folder without write permission is left unchanged."""
+        if self._used.keys() == self._stored.keys():
             return
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
-        with contextlib.suppress(OSError):  # as benchmarks.store.files does, which the analysis must not import
+        with contextlib.suppress(OSError):  # like benchmarks.store.files, which the analysis must not import
             self.path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps({key: cell.to_json() for key, cell in self._used.items()}), encoding="utf-8")
             os.replace(partial, self.path)
@@ -65,9 +68,9 @@ class CellCache:
 
 @lru_cache
 def code() -> str:
-    """The sha256 of the modules that compute a cell: another version computes it again."""
-    here = Path(__file__).parent
-    return hashlib.sha256(b"".join((here / name).read_bytes() for name in CODE)).hexdigest()
+    """Return the sha256 of the modules that compute a cell; another version of them recomputes all cells."""
+    folder = Path(__file__).parent
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in CODE)).hexdigest()
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Are probabilities honest? Expected calibration error, reliability, and the one-parameter repair: a temperature."""
+"""Calibration of probabilities: expected calibration error, reliability, and temperature scaling."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ HOTTEST = 100.0
 
 
 def expected_calibration_error(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> float:
-    """Mean over items of |accuracy - confidence| of their bin: equally wide bins of confidence (Guo et al., 2017).
+    """Return the mean over items of |accuracy - confidence| of their bin, for bins of equal width (Guo et al., 2017).
 
     Args:
         labels: ``(items,)`` class indices.
         logits: ``(items, classes)``.
+        bins: number of bins.
     """
-    confidence, right, which = _binned(labels, logits, bins)
-    gap = np.bincount(which, right - confidence, minlength=bins)
+    confidence, right, bin_of_item = _binned(labels, logits, bins)
+    gap = np.bincount(bin_of_item, right - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(right))
 
 
 def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """``low high n confidence accuracy`` per bin of confidence; empty bins are left out."""
+    """Return ``low high n confidence accuracy`` per bin of confidence; empty bins are left out."""
     import pandas as pd
 
-    confidence, right, which = _binned(labels, logits, bins)
+    confidence, right, bin_of_item = _binned(labels, logits, bins)
     edges = np.linspace(0.0, 1.0, bins + 1)
-    frame = pd.DataFrame({"bin": which, "confidence": confidence, "accuracy": right})
+    frame = pd.DataFrame({"bin": bin_of_item, "confidence": confidence, "accuracy": right})
     table = frame.groupby("bin").agg(
         n=("accuracy", "size"), confidence=("confidence", "mean"), accuracy=("accuracy", "mean")
     )
@@ -41,21 +42,26 @@ def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> pd.
 
 
 def _binned(labels: np.ndarray, logits: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Confidence, whether it is right (1 or 0), and the bin of each item: bins are (low, high]."""
+    """Return confidence, correctness (1 or 0) and bin number of each item; bins are (low, high]."""
     probabilities = np.exp(log_softmax(logits))
     confidence, right = probabilities.max(1), probabilities.argmax(1) == np.asarray(labels)
     edges = np.linspace(0.0, 1.0, bins + 1)
-    which = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    return confidence, right.astype(float), which
+    bin_of_item = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    return confidence, right.astype(float), bin_of_item
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-    """The T > 0 for which ``logits / T`` has the least cross-entropy; fit it on the holdout, never on the scored split.
+    """Return the T > 0 for which ``logits / T`` has the least cross-entropy.
+
+    Fit it on the holdout, never on the scored split.
 
     Args:
         labels: ``(items,)`` class indices.
-    Returns: between 1/100 and 100, whose ends it reaches where the data would have it infinite (all right, or no
-        signal).
+        logits: ``(items, classes)``.
+
+    Returns:
+        A value between 1/100 and 100. The ends are reached where the optimum is 0 or infinite (all items right, or no
+            signal).
     """
     from scipy import optimize
 

@@ -1,4 +1,4 @@
-"""The runs of one cell of an experiment's table, lined up item by item."""
+"""Runs of one cell of an experiment's table, aligned item by item."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Scored:
-    """The runs of one cell, lined up: the same items in the same order for every seed.
+    """Runs of one cell, aligned: the same items in the same order for every seed.
 
     Attributes:
-        keys, seeds: of the finished runs, in seed order.
-        ids, labels: ``(items,)``.
+        keys: run keys of the finished runs, in seed order.
+        seeds: their seeds.
+        ids: ``(items,)`` identifiers of the items.
+        labels: ``(items,)``.
         outputs: ``(seeds, items)`` predictions, or ``(seeds, items, classes)`` logits where the metric uses them.
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
-        numerics: of the arithmetic all of them were made with.
-        is_own: whether the task is on a user's own data, for which no paper has a score to hold the baseline against.
-        groups: ``(items,)`` the group of each item, where the data name one; None: every item stands for itself.
+        numerics: version of the arithmetic that all runs were made with.
+        is_own: True if the task is on a user's own data, for which no paper has a score of the baseline.
+        groups: ``(items,)`` group of each item, where the data name one; None: every item stands for itself.
     """
 
     keys: tuple[str, ...]
@@ -47,9 +49,10 @@ class Scored:
 
 
 def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
-    """The finished runs of one cell, lined up item by item.
+    """Read the finished runs of one cell, aligned item by item.
 
-    Raises: ResultsError: none is finished, runs disagree on items or labels, or labels are hidden.
+    Raises:
+        ResultsError: no run is finished, runs disagree on items or labels, or labels are hidden.
     """
     done = [(seed, key) for seed, key in seeded(results, manifest, row, column) if results.is_done(key)]
     if not done:
@@ -58,30 +61,39 @@ def read_cell(results: Results, manifest: Manifest, row: str, column: Column, ep
 
 
 def parents_of(results: Results, scored: Scored, column: Column) -> list[Scored]:
-    """The runs that each combined run was made of: the first parents of all seeds, their second parents...
+    """Read the runs that each combined run is made of: the first parents of all seeds, then their second parents...
 
-    Raises: ResultsError: runs that combine none, or a parent whose run folder is not here.
+    Raises:
+        ResultsError: the runs name no parents, or the run folder of a parent is missing.
     """
-    of = {
+    parents_by_seed = {
         seed: results.run(key).fingerprints.get("parents") or []
         for seed, key in zip(scored.seeds, scored.keys, strict=True)
     }
-    counts = {len(parents) for parents in of.values()}
+    counts = {len(parents) for parents in parents_by_seed.values()}
     if counts == {0} or len(counts) != 1:
-        raise ResultsError("its runs do not name the runs they combine")
-    gone = [key for parents in of.values() for key in parents if not results.is_done(key)]
-    if gone:
-        raise ResultsError(f"the run {gone[0]} that it combines is not here")
+        raise ResultsError("its runs do not name their parent runs")
+    missing = [key for parents in parents_by_seed.values() for key in parents if not results.is_done(key)]
+    if missing:
+        raise ResultsError(f"its parent run {missing[0]} is missing from the results")
     return [
-        read_runs(results, [(seed, parents[i]) for seed, parents in of.items()], column) for i in range(counts.pop())
+        read_runs(results, [(seed, parents[i]) for seed, parents in parents_by_seed.items()], column)
+        for i in range(counts.pop())
     ]
 
 
 def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column, epoch: int | str = "last") -> Scored:
-    """Finished runs (seed, key) scored in one column, lined up item by item.
+    """Read finished runs and score them in one column, aligned item by item.
 
-    Raises: ResultsError: an unknown metric, runs of different numerics, runs that disagree on items or labels, hidden
-        labels, or predictions that are not finite.
+    Args:
+        results: the results folder.
+        done: seed and key of each finished run.
+        column: the column that names task, split and metric.
+        epoch: epoch of the predictions, or "last".
+
+    Raises:
+        ResultsError: an unknown metric, runs of different numerics, runs that disagree on items or labels, hidden
+            labels, or predictions that are not finite.
     """
     metric = METRICS.get(column.metric)
     if metric is None:
@@ -89,8 +101,8 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
     numerics = results.same_numerics(key for _, key in done)
     own = results.run(done[0][1]).task.get("own")
     group = ["group"] if own and own.get("group") else []
-    wanted = None if metric.uses == "logits" else ["id", "label", "prediction", *group]
-    frames = [results.predictions(key, column.task, column.split, epoch, wanted) for _, key in done]
+    names = None if metric.uses == "logits" else ["id", "label", "prediction", *group]
+    frames = [results.predictions(key, column.task, column.split, epoch, names) for _, key in done]
     first = frames[0]
     for (_, key), frame in zip(done[1:], frames[1:], strict=True):
         if not (np.array_equal(frame["id"], first["id"]) and np.array_equal(frame["label"], first["label"])):
@@ -101,8 +113,8 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
     labels = first["label"].to_numpy()
     if (labels.dtype.kind in "iu" and (labels < 0).any()) or not np.isfinite(labels).all():
         raise ResultsError(f"the labels of {column.task}.{column.split} are hidden")
-    chosen = np.stack([f["prediction"].to_numpy() for f in frames])
-    outputs = np.stack([logits(f) for f in frames]) if metric.uses == "logits" else chosen
+    predictions = np.stack([f["prediction"].to_numpy() for f in frames])
+    outputs = np.stack([logits(f) for f in frames]) if metric.uses == "logits" else predictions
     for (_, key), run in zip(done, outputs, strict=True):
         if not np.isfinite(run).all():
             raise ResultsError(f"run {key[:12]} predicted numbers that are not finite on {column.task}.{column.split}")
@@ -113,7 +125,7 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         labels=labels,
         outputs=outputs,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
-        collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in chosen]),
+        collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in predictions]),
         numerics=numerics,
         is_own=bool(own),
         groups=first["group"].to_numpy() if group else None,
@@ -121,14 +133,16 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
 
 
 def logits(frame: pd.DataFrame) -> np.ndarray:
-    """``(items, outputs)`` of a predictions frame, in class order."""
+    """Return ``(items, outputs)`` logits of a predictions frame, in class order."""
     names = sorted((str(c) for c in frame if str(c).startswith("logit_")), key=lambda c: int(c.removeprefix("logit_")))
     return frame[names].to_numpy(dtype=np.float64)
 
 
 def seeded(results: Results, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:
-    """Seed and key of each of the cell's runs; where the grid has holes, the finished runs say their seed
-    themselves."""
+    """Return seed and key of each run of a cell.
+
+    Where the grid has fewer runs than seeds, the seeds are read from the finished runs.
+    """
     keys = manifest.keys(row, column)
     if len(keys) == len(manifest.seeds):
         return list(zip(manifest.seeds, keys, strict=True))
@@ -136,5 +150,5 @@ def seeded(results: Results, manifest: Manifest, row: str, column: Column) -> li
 
 
 def quiet_score(metric: Metric, labels: np.ndarray, outputs: np.ndarray) -> float:
-    """Collapsed runs are counted and shown by the report, so the score's own warning would be noise."""
+    """Return a run's score without warnings: the report counts and shows collapsed runs itself."""
     return float(metric.function(labels, outputs, np.ones(len(labels))))

@@ -1,5 +1,4 @@
-"""One experiment as a frame of estimates: a row per cell of its table, everything recomputed from stored
-predictions."""
+"""One experiment as a frame of estimates: a row per cell of its table, computed from stored predictions."""
 
 from __future__ import annotations
 
@@ -32,11 +31,9 @@ TOO_FEW = "too few seeds"
 
 
 def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.DataFrame:
-    """Every cell of the experiment's table.
+    """Return every cell of the experiment's table, one per row; the columns are the fields of :class:`TableCell`.
 
-    A row per cell; the columns are the fields of :class:`TableCell`.
-
-    A row of combined runs (votes, averaged weights) is compared with the mean of the very runs it combines.
+    A row of combined runs (votes, averaged weights) is compared with the mean of the runs it combines.
     """
     import pandas as pd
 
@@ -51,17 +48,18 @@ def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.Dat
 
 
 def fewest_seeds(manifest: Manifest, row: str) -> int:
-    """Return how many seeds a row's difference to the baseline needs before anything may be said about it.
+    """Return the number of seeds that a row's difference to the baseline needs for a verdict.
 
-    As many as the claims about these two rows ask for; where there are none, as the experiment's least demanding claim.
+    It is the largest number that claims about these two rows require; without such claims, the smallest number that any
+    claim of the experiment requires.
     """
     pair = {row, manifest.baseline_row}
-    own = [claim.min_seeds for claim in manifest.claims if {claim.a, claim.b} == pair]
-    return max(own) if own else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
+    required = [claim.min_seeds for claim in manifest.claims if {claim.a, claim.b} == pair]
+    return max(required) if required else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
 
 
 def _with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
-    """One column's cells, each with why it decides nothing."""
+    """Yield the cells of one column, each with the reason why it decides nothing."""
     floor = next((cell.floor for cell in cells if cell.row == manifest.baseline_row), "")
     for cell in cells:
         fewest, undecided = fewest_seeds(manifest, cell.row), ""
@@ -81,7 +79,7 @@ def _with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[
 def _column(
     results: Results, manifest: Manifest, column: Column, level: float, cache: CellCache
 ) -> Iterator[TableCell]:
-    """One column's cells; its baseline is read once, and only if a cell has to be computed."""
+    """Yield the cells of one column; its baseline is read once, and only if a cell has to be computed."""
     read = lru_cache(lambda row: _try_read(results, manifest, row, column))
     base = manifest.baseline_row
     files = {row.id: _files(results, manifest, row.id, column) for row in manifest.rows}
@@ -89,50 +87,52 @@ def _column(
 
         def compute(row: Row = row) -> TableCell:
             scored, reason = read(row.id)
-            others = [] if base in (None, row.id) else [other for other, _ in (read(base),) if other is not None]
+            references = [] if base in (None, row.id) else [base_runs for base_runs, _ in (read(base),) if base_runs]
             if row.combine and scored is not None:
-                others, reason = _parents(results, scored, column, reason)
-            return _cell(manifest, row, column, scored, reason, others, level)
+                references, reason = _parents(results, scored, column, reason)
+            return _cell(manifest, row, column, scored, reason, references, level)
 
         if row.combine or not files[row.id]:
-            yield compute()  # what it was combined from, or why it is missing, is in other files
+            yield compute()  # not cached: its parents, or the reason why it is missing, are in other files
         else:
-            about = (row, column, level, _published(manifest, row.id, column.id), manifest.reason(row.id, column),
-                     base, len(manifest.keys(row.id, column)), reference(manifest, column))  # fmt: skip
-            yield cache.cell((about, files[row.id], files.get(base or "", [])), compute)
+            published, reason = _published(manifest, row.id, column.id), manifest.reason(row.id, column)
+            n_runs, paper_score = len(manifest.keys(row.id, column)), reference(manifest, column)
+            request = (row, column, level, published, reason, base, n_runs, paper_score)
+            yield cache.cell((request, files[row.id], files.get(base or "", [])), compute)
 
 
 def _files(results: Results, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str, int, int]]:
-    """Seed, key, size and time of writing of the prediction files of a cell's finished runs."""
-    found = []
+    """Return seed, key, size and modification time of the prediction files of a cell's finished runs."""
+    states = []
     for seed, key in seeded(results, manifest, row, column):
         path = results.folder(key) / "predictions" / f"{column.task}.{column.split}.parquet"
         try:
             state = path.stat()
         except OSError:
             continue
-        found.append((seed, key, state.st_size, state.st_mtime_ns))
-    return found
+        states.append((seed, key, state.st_size, state.st_mtime_ns))
+    return states
 
 
 def contrast(a: Scored, b: Scored, column: Column, level: float = 0.95) -> tuple[Interval, np.ndarray, np.ndarray]:
-    """The deciding interval of ``a - b`` at the seeds both have, and both arms' scores there, on the printed scale.
+    """Return the deciding interval of ``a - b`` at the seeds both have, and both arms' scores, on the printed scale.
 
-    Raises: ResultsError: no common seed, or different items.
+    Raises:
+        ResultsError: there is no common seed, or items differ.
     """
-    part, ours, theirs = _contrasted(a, [b], column)
-    return combine([part], level=level), ours, theirs
+    part, scores_a, scores_b = _contrasted(a, [b], column)
+    return combine([part], level=level), scores_a, scores_b
 
 
-def _contrasted(a: Scored, others: Sequence[Scored], column: Column) -> tuple[Components, np.ndarray, np.ndarray]:
-    """Components of ``a`` minus the mean of the others, and both sides' scores."""
-    common = [s for s in a.seeds if all(s in other.seeds for other in others)]
+def _contrasted(a: Scored, references: Sequence[Scored], column: Column) -> tuple[Components, np.ndarray, np.ndarray]:
+    """Return the components of ``a`` minus the mean of the references, and the scores of both sides."""
+    common = [s for s in a.seeds if all(s in arm.seeds for arm in references)]
     if not common:
         raise ResultsError("no seed was run by both")
-    arms = [Arm(1.0, a, column), *(Arm(-1.0 / len(others), other, column) for other in others)]
-    theirs = np.mean([other.scores[_at(other, common)] for other in others], axis=0)
+    arms = [Arm(1.0, a, column), *(Arm(-1.0 / len(references), arm, column) for arm in references)]
+    reference_scores = np.mean([arm.scores[_at(arm, common)] for arm in references], axis=0)
     scale = METRICS[column.metric].scale
-    return measure(arms, common), scale * a.scores[_at(a, common)], scale * theirs
+    return measure(arms, common), scale * a.scores[_at(a, common)], scale * reference_scores
 
 
 def _parents(results: Results, scored: Scored, column: Column, reason: str) -> tuple[list[Scored], str]:
@@ -148,7 +148,7 @@ def _cell(
     column: Column,
     scored: Scored | None,
     reason: str,
-    others: Sequence[Scored],
+    references: Sequence[Scored],
     level: float,
 ) -> TableCell:
     cell = _empty(manifest, row, column, reason, level)
@@ -158,16 +158,16 @@ def _cell(
     if row.id == manifest.baseline_row:
         learnt = of_baseline(scored, manifest, column)
         cell = replace(cell, floor=f"{PILOT}: {learnt.words}" if learnt.is_floor else "")
-    if not others:
+    if not references:
         return cell
     try:
-        return _with_difference(cell, scored, others, column)
+        return _with_difference(cell, scored, references, column)
     except ResultsError as error:
         return replace(cell, reason=str(error))
 
 
 def _empty(manifest: Manifest, row: Row, column: Column, reason: str, level: float) -> TableCell:
-    """The cell as it is without any finished run."""
+    """Return the cell as it is without any finished run."""
     metric = METRICS.get(column.metric)
     scale = metric.scale if metric else 100.0
     return TableCell(
@@ -204,12 +204,13 @@ def _with_scores(cell: TableCell, scored: Scored, scale: float) -> TableCell:
     )
 
 
-def _with_difference(cell: TableCell, scored: Scored, others: Sequence[Scored], column: Column) -> TableCell:
-    """The cell with its difference to the mean of the others.
+def _with_difference(cell: TableCell, scored: Scored, references: Sequence[Scored], column: Column) -> TableCell:
+    """Return the cell with its difference to the mean of the references.
 
-    Raises: ResultsError: no common seed, or different items.
+    Raises:
+        ResultsError: there is no common seed, or items differ.
     """
-    part, scores, baseline = _contrasted(scored, others, column)
+    part, scores, baseline = _contrasted(scored, references, column)
     interval = combine([part], level=cell.level)
     return replace(
         cell,
@@ -219,7 +220,7 @@ def _with_difference(cell: TableCell, scored: Scored, others: Sequence[Scored], 
         p=interval.p,
         n_pairs=interval.n_seeds,
         correlation=_correlation(scores, baseline),
-        identical=identical_share(scored, others[0], column.metric) if len(others) == 1 else np.nan,
+        identical=identical_share(scored, references[0], column.metric) if len(references) == 1 else np.nan,
         near_constant=interval.withheld,
         visible=visible(interval),
         seeds_needed=_needed(part, cell.published_difference),
@@ -227,7 +228,7 @@ def _with_difference(cell: TableCell, scored: Scored, others: Sequence[Scored], 
 
 
 def _needed(part: Components, claimed: float) -> float:
-    """Seeds that would find the published difference; nan where that is not known."""
+    """Return the number of seeds that would detect the published difference; nan where it cannot be computed."""
     if not claimed or np.isnan(claimed):
         return float("nan")
     try:
@@ -239,21 +240,21 @@ def _needed(part: Components, claimed: float) -> float:
 
 def _published(manifest: Manifest, row: str, column: str) -> dict[str, Any]:
     printed = {(p.row, p.column): p for p in manifest.published}
-    here, base = printed.get((row, column)), printed.get((manifest.baseline_row or "", column))
+    cell, base = printed.get((row, column)), printed.get((manifest.baseline_row or "", column))
     return {
-        "published": here.value if here else np.nan,
-        "published_difference": here.value - base.value if here and base and here is not base else np.nan,
-        "published_source": here.source if here else "",
+        "published": cell.value if cell else np.nan,
+        "published_difference": cell.value - base.value if cell and base and cell is not base else np.nan,
+        "published_source": cell.source if cell else "",
     }
 
 
 def _try_read(results: Results, manifest: Manifest, row: str, column: Column) -> tuple[Scored | None, str]:
-    """The cell, or None and the reason it is missing: the planner's own reason where it gave one."""
-    known = manifest.reason(row, column)
+    """Return the cell's runs, or None and the reason why they are missing (the planner's, where it gave one)."""
+    planned_reason = manifest.reason(row, column)
     try:
-        return read_cell(results, manifest, row, column), known
+        return read_cell(results, manifest, row, column), planned_reason
     except ResultsError as error:
-        return None, known or str(error)
+        return None, planned_reason or str(error)
 
 
 def _at(scored: Scored, seeds: Sequence[int]) -> list[int]:
@@ -261,7 +262,7 @@ def _at(scored: Scored, seeds: Sequence[int]) -> list[int]:
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Over seeds: what pairing bought. nan below three seeds or where one side does not vary."""
+    """Return the correlation over seeds, the benefit of pairing; nan below three seeds or without variation."""
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(x, y)[0, 1])

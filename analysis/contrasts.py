@@ -1,7 +1,7 @@
 """Linear contrasts of cells: a difference, a difference of differences, a method against the mean of its parents.
 
-A contrast is a list of :class:`Arm`: finished runs with a weight. Arms that are scored on the same items stay paired
-item by item; items of different splits are independent; seeds are shared by all.
+A contrast is a list of :class:`Arm`: finished runs with a weight. Arms that are scored on the same items are paired
+item by item; items of different splits are independent; all arms share their seeds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from analysis.scores import METRICS, per_item
 
 @dataclass(frozen=True)
 class Arm:
-    """The runs of one cell with their weight in a contrast; ``column`` names the metric they are scored by."""
+    """Runs of one cell with their weight in a contrast; ``column`` names the metric that scores them."""
 
     weight: float
     scored: Scored
@@ -31,24 +31,33 @@ class Arm:
 def difference(
     results: Results, manifest: Manifest, a: str, b: str, column: Column, epoch: int | str = "last"
 ) -> list[Arm]:
-    """Row ``a`` minus row ``b``. Raises ResultsError naming the row that cannot be read, with the planner's reason."""
+    """Return the contrast of row ``a`` minus row ``b``.
+
+    Raises:
+        ResultsError: a row cannot be read; the message gives the planner's reason.
+    """
     return [
-        Arm(weight, reading(results, manifest, row, column, epoch), column) for weight, row in ((1.0, a), (-1.0, b))
+        Arm(weight, read_row(results, manifest, row, column, epoch), column) for weight, row in ((1.0, a), (-1.0, b))
     ]
 
 
 def against_parents(results: Results, manifest: Manifest, row: str, column: Column) -> list[Arm]:
-    """A row of combined runs minus the mean of the runs each of them combines.
+    """Return the contrast of a row of combined runs minus the mean of the runs that each of them combines.
 
-    Raises: ResultsError: a run that combines none, or the parents are not here.
+    Raises:
+        ResultsError: a run combines no others, or its parents are missing from the results.
     """
-    own = reading(results, manifest, row, column)
-    parents = parents_of(results, own, column)
-    return [Arm(1.0, own, column), *(Arm(-1.0 / len(parents), each, column) for each in parents)]
+    combined = read_row(results, manifest, row, column)
+    parents = parents_of(results, combined, column)
+    return [Arm(1.0, combined, column), *(Arm(-1.0 / len(parents), parent, column) for parent in parents)]
 
 
-def reading(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
-    """One cell. Raises ResultsError: "row on task: why it is not here"."""
+def read_row(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
+    """Read the runs of one cell.
+
+    Raises:
+        ResultsError: the cell cannot be read: "row on task: reason".
+    """
     try:
         return read_cell(results, manifest, row, column, epoch)
     except ResultsError as error:
@@ -56,27 +65,30 @@ def reading(results: Results, manifest: Manifest, row: str, column: Column, epoc
 
 
 def weighted(arms: Sequence[Arm], weight: float) -> list[Arm]:
-    """The same contrast, multiplied."""
+    """Return the contrast multiplied by ``weight``."""
     return [replace(arm, weight=weight * arm.weight) for arm in arms]
 
 
 def mean_of(contrasts: Sequence[Sequence[Arm]], weight: float = 1.0) -> list[Arm]:
-    """The mean of several contrasts, multiplied."""
+    """Return the mean of several contrasts, multiplied by ``weight``."""
     return [arm for arms in contrasts for arm in weighted(arms, weight / len(contrasts))]
 
 
 def shared_seeds(manifest: Manifest, arms: Sequence[Arm]) -> list[int]:
-    """The seeds that every arm has, in the manifest's order."""
+    """Return the seeds that every arm has, in the manifest's order."""
     return [seed for seed in manifest.seeds if all(seed in arm.scored.seeds for arm in arms)]
 
 
 def measure(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None = None) -> Components:
-    """The components of a contrast at these seeds, on the scale papers print (points, or nats).
+    """Return the variance components of a contrast at these seeds, on the scale papers print (points, or nats).
 
     Args:
-        items: boolean, per item: only those count (of a contrast on one split alone).
-    Raises: ResultsError: arms on one split that differ in items or metric, metrics of different scales, or arms of
-        different numerics.
+        arms: runs with their weights.
+        seeds: seeds that every arm has.
+        items: ``(items,)`` boolean mask of the items that count (for a contrast on a single split).
+
+    Raises:
+        ResultsError: arms on one split differ in items or metric, metrics differ in scale, or arms differ in numerics.
     """
     _same_numerics(arms)
     if len({METRICS[arm.column.metric].scale for arm in arms}) > 1:
@@ -88,44 +100,44 @@ def measure(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None 
 
 
 def joined(parts: Sequence[Components]) -> Components:
-    """The sum of contrasts on different items at the same seeds."""
+    """Return the sum of contrasts on different items at the same seeds."""
     if len(parts) == 1:
         return parts[0]
     return summed(parts, f"contrast over {len(parts)} sets of items, {parts[0].method}")
 
 
 def relative_errors(pairs: Sequence[tuple[float, Sequence[Arm]]], seeds: Sequence[int]) -> Components:
-    """A weighted sum of how many percent the first arm's error of each pair is below the second's.
+    """Return a weighted sum of relative error reductions, in percent: one for each pair of arms.
 
-    ``100 (1 - error_a / error_b)``, the ratio of two means, linearised around them (delta method), so that each item
-    has a value of its own, and pairs on the same items are added item by item.
+    The reduction is ``100 (1 - error_a / error_b)``. This ratio of two means is linearised around them (delta method),
+    which gives each item a value; pairs on the same items are added item by item.
 
-    Raises: ResultsError: a metric that is no error or accuracy, different items or numerics, or an arm without any
-        error.
+    Raises:
+        ResultsError: the metric is neither error rate nor accuracy, items or numerics differ, or an arm has no errors.
     """
     _same_numerics([arm for _, arms in pairs for arm in arms])
-    places: dict[tuple[str, str], list[tuple[float, Sequence[Arm]]]] = {}
+    pairs_by_split: dict[tuple[str, str], list[tuple[float, Sequence[Arm]]]] = {}
     for weight, arms in pairs:
-        places.setdefault((arms[0].column.task, arms[0].column.split), []).append((weight, arms))
+        pairs_by_split.setdefault((arms[0].column.task, arms[0].column.split), []).append((weight, arms))
     parts = []
-    for here in places.values():
-        for _, arms in here:
-            _same_items([here[0][1][0], *arms])
-        values = np.sum([weight * _relative_error(arms, seeds) for weight, arms in here], axis=0)
-        parts.append(layout(values, here[0][1][0].scored.groups))
+    for group in pairs_by_split.values():
+        for _, arms in group:
+            _same_items([group[0][1][0], *arms])
+        values = np.sum([weight * _relative_error(arms, seeds) for weight, arms in group], axis=0)
+        parts.append(layout(values, group[0][1][0].scored.groups))
     return joined(parts)
 
 
 def _relative_error(arms: Sequence[Arm], seeds: Sequence[int]) -> np.ndarray:
-    """``(seeds, items)`` values whose mean is the relative error of the two arms."""
+    """Return ``(seeds, items)`` values whose mean is the relative error reduction of the two arms."""
     metrics = {arm.column.metric for arm in arms}
     if not metrics <= {"accuracy", "error_rate"}:
         raise ResultsError(f"a relative error needs accuracy or error rate, not {', '.join(sorted(metrics))}")
     wrong = [(_at(arm.scored, seeds) != arm.scored.labels).astype(np.float64) for arm in arms]
-    ours, theirs = wrong[0].mean(), wrong[1].mean()
-    if theirs == 0:
+    error_a, error_b = wrong[0].mean(), wrong[1].mean()
+    if error_b == 0:
         raise ResultsError(f"{arms[1].column.task}: no error to reduce")
-    return np.asarray(100 * (1 - ours / theirs - (wrong[0] - ours / theirs * wrong[1]) / theirs))
+    return np.asarray(100 * (1 - error_a / error_b - (wrong[0] - error_a / error_b * wrong[1]) / error_b))
 
 
 def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None) -> Components:
@@ -142,10 +154,10 @@ def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarra
 
 
 def _same_numerics(arms: Sequence[Arm]) -> None:
-    found = sorted({arm.scored.numerics for arm in arms})
-    if len(found) > 1:
+    versions = sorted({arm.scored.numerics for arm in arms})
+    if len(versions) > 1:
         raise ResultsError(
-            f"runs with numerics {' and '.join(map(str, found))} are not compared or pooled: run the older again"
+            f"runs with numerics {' and '.join(map(str, versions))} are not compared or pooled: run the older again"
         )
 
 

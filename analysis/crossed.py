@@ -1,5 +1,7 @@
-"""The interval that decides: seeds and items are crossed random factors (every seed of both arms is scored on the
-same items). Nothing in it is drawn at random: the same predictions give the same interval, in any order of the items.
+"""The deciding interval: seeds and items are crossed random factors.
+
+Every seed of both arms is scored on the same items. Nothing is drawn at random: the same predictions give the same
+interval, for any order of the items.
 """
 
 from __future__ import annotations
@@ -16,33 +18,36 @@ from analysis.scores import Metric, per_item
 Array = np.ndarray
 LAYOUT = "two-way layout of seeds and items"
 LINEAR = "two-way layout of seeds and items, the metric by its influence function"
-FEWEST_GROUPS = 20  # groups of items below which the variance between them is not known well enough to decide
-FEWEST_MINORITY = 5  # answers, and labels, that must differ from the most frequent one for influence functions to hold
+FEWEST_GROUPS = 20  # groups of items below which the variance over groups is too uncertain to decide
+# An influence function is trusted only if this many answers, and this many labels, differ from the most frequent one.
+FEWEST_MINORITY = 5
 SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
 
 
 @dataclass(frozen=True)
 class Components:
-    """What the variance of a difference of seed means consists of.
+    """Variance components of a difference of seed means.
 
     Attributes:
         differences: ``(seeds,)`` difference of each seed.
-        items: variance of the mean over seeds when items are drawn anew and seeds stay.
-        both: variance of the interaction of seeds and items; it is part of the variance over seeds and of ``items``,
-            so that their sum counts it twice.
-        n_items: how many items.
-        method: how it was measured.
-        covariance: ``(seeds, seeds)`` of the seeds' differences when items are drawn anew; ``items`` and ``both``
-            follow from it. None: equal variances and equal covariances, as ``items`` and ``both`` give them.
-        constant_seeds: positions (from 0) of the seed pairs in which a run gives one answer to all items. Their scores
-            are conventions, so a verdict counts only where it stays without them: see :attr:`without_constant`.
-        near_constant: why the influence functions cannot be trusted here, "" where they can.
-        few_groups: why items in groups decide nothing, "" where they may: there are fewer than 20 groups.
+        items: variance of the mean over seeds under resampling of items, with seeds fixed.
+        interaction: variance of the seed x item interaction. The variance over seeds and ``items`` both include it, so
+            it is subtracted once from their sum.
+        n_items: number of items.
+        method: how the components were computed, in words.
+        covariance: ``(seeds, seeds)`` covariance of the seeds' differences under resampling of items; ``items`` and
+            ``interaction`` follow from it. None: equal variances and equal covariances, derived from ``items`` and
+            ``interaction``.
+        constant_seeds: positions (from 0) of the seed pairs in which a run gives the same answer to all items. The
+            scores of such runs are conventions, so a verdict counts only if it is the same without them (see
+            :attr:`without_constant`).
+        near_constant: reason why the influence functions cannot be trusted; "" where they can.
+        few_groups: reason why items in groups decide nothing (fewer than 20 groups); "" where they may.
     """
 
     differences: Array
     items: float
-    both: float
+    interaction: float
     n_items: int
     method: str
     covariance: Array | None = None
@@ -52,7 +57,7 @@ class Components:
 
     @property
     def withheld(self) -> str:
-        """Why no verdict may be drawn from these runs, whatever the interval says; "" where one may."""
+        """Reason why these runs allow no verdict, whatever the interval; "" where one is allowed."""
         if self.few_groups:
             return self.few_groups
         if self.near_constant:
@@ -66,29 +71,31 @@ class Components:
 
     @property
     def without_constant(self) -> Components | None:
-        """The components without the seed pairs that hold a constant run; None where there are no such pairs, or fewer
-        than two others."""
+        """The components without the seed pairs that hold a constant run.
+
+        None where there are no such pairs, or where fewer than two pairs remain.
+        """
         if not self.constant_seeds or not self._is_decidable_without_constant:
             return None
         kept = np.setdiff1d(np.arange(len(self.differences)), self.constant_seeds)
         covariance = self._full_covariance()[np.ix_(kept, kept)]
-        items, both = split(covariance)
+        items, interaction = split(covariance)
         return replace(
             self,
             differences=self.differences[kept],
             items=float(items),
-            both=float(both),
+            interaction=float(interaction),
             covariance=covariance,
             constant_seeds=(),
         )
 
     def times(self, weight: float) -> Components:
-        """The same contrast, multiplied."""
+        """Return the components of the same contrast multiplied by ``weight``."""
         return replace(
             self,
             differences=self.differences * weight,
             items=self.items * weight**2,
-            both=self.both * weight**2,
+            interaction=self.interaction * weight**2,
             covariance=None if self.covariance is None else self.covariance * weight**2,
         )
 
@@ -100,7 +107,7 @@ class Components:
         if self.covariance is not None:
             return self.covariance
         n_seeds = len(self.differences)
-        return np.full((n_seeds, n_seeds), self.items - self.both) + n_seeds * self.both * np.eye(n_seeds)
+        return np.full((n_seeds, n_seeds), self.items - self.interaction) + n_seeds * self.interaction * np.eye(n_seeds)
 
 
 def crossed_interval(
@@ -113,29 +120,36 @@ def crossed_interval(
     level: float = 0.95,
     groups: ArrayLike | None = None,
 ) -> Interval:
-    """Return the interval that decides: new seeds and new items at once.
+    """Return the deciding interval, for new seeds and new items at once.
 
-    The two-way layout ``V = (MS_seed + MS_item - MS_residual) / (S n)`` of the item scores; for metrics that are no
-    mean of items, of their influence functions. The estimate is the mean over seeds of the exact differences of scores.
-    V is floored at the larger of the two one-way variances; Student's t with Satterthwaite's degrees of freedom (of V
-    before it is floored, at least 0), at least S - 1. One seed: items alone, and ``method`` says so.
+    The variance is the two-way layout ``V = (MS_seed + MS_item - MS_residual) / (S n)`` of the item scores; for metrics
+    that are not means over items, of their influence functions. The estimate is the mean over seeds of the exact
+    differences of scores. V is floored at the larger of the two one-way variances. The interval is Student's t with
+    Satterthwaite's degrees of freedom (of V before the floor, at least 0), at least S - 1. With one seed it covers
+    items only, and ``method`` says so.
 
     Args:
-        a, b: ``(seeds, items)`` item scores (``metric`` None), predictions (``metric`` and ``labels`` given), or
+        a: ``(seeds, items)`` item scores (``metric`` None) or predictions (``metric`` and ``labels`` given), or
             ``(seeds, items, classes)`` logits for a metric that uses them.
-        rng: ignored: nothing is drawn. Accepted for callers written when items were resampled.
-        groups: ``(items,)`` the group of each item (a patient, an author): then groups, not items, are drawn anew.
-    Raises: ValueError: shapes that differ, fewer than two items or groups, values that are not finite, an unknown
-        metric.
+        b: the same for the other arm.
+        metric: name of the metric, or None for item scores.
+        labels: ``(items,)`` labels, with ``metric``.
+        rng: ignored, because nothing is drawn. Accepted for callers written when items were resampled.
+        level: level of the two-sided interval.
+        groups: ``(items,)`` group of each item (a patient, an author): then groups, not items, are drawn anew.
+
+    Raises:
+        ValueError: shapes differ, there are fewer than two items or groups, values are not finite, or the metric is
+            unknown.
     """
     return combine([components(a, b, metric=metric, labels=labels, rng=rng, groups=groups)], level=level)
 
 
 def macro_interval(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
-    """Return the interval of the mean of several tasks' differences at the same seeds: it decides a claim "on average".
+    """Return the interval of the mean difference over several tasks at the same seeds; it decides a claim "on average".
 
-    Items of different tasks are independent; nothing is assumed about seeds: their variance is taken from the mean
-    over tasks of each seed's difference, so whatever one seed shares between tasks is in it.
+    Items of different tasks are independent. Nothing is assumed about seeds: their variance is that of each seed's mean
+    over tasks, which includes whatever a seed shares between tasks.
     """
     return combine(parts, level=level)
 
@@ -149,43 +163,47 @@ def components(
     rng: np.random.Generator | None = None,
     groups: ArrayLike | None = None,
 ) -> Components:
-    """Return the parts of the variance behind :func:`crossed_interval`; same arguments."""
+    """Return the variance components behind :func:`crossed_interval`, for the same arguments."""
     del rng
-    x, y, chosen = checked_pair(a, b, metric, labels)
-    if chosen is None or chosen.decomposes:
-        if chosen is not None:
-            x, y = (np.stack([per_item(chosen.name, labels, s) for s in side]) for side in (x, y))  # type: ignore[arg-type]
+    x, y, scoring = checked_pair(a, b, metric, labels)
+    if scoring is None or scoring.decomposes:
+        if scoring is not None:
+            x, y = (np.stack([per_item(scoring.name, labels, s) for s in side]) for side in (x, y))  # type: ignore[arg-type]
         return layout(x - y, groups)
-    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), chosen, groups)
+    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), scoring, groups)
 
 
 def combine(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
-    """Return the interval of the mean over ``parts`` (one part: that part itself).
+    """Return the interval of the mean over ``parts``; of the part itself if there is only one.
 
-    A seed pair that holds a constant run in one part is left out of all parts in ``without_constant``.
+    ``without_constant`` leaves out of all parts each seed pair that holds a constant run in any part.
     """
-    whole = parts[0]
+    total = parts[0]
     if len(parts) > 1:
-        whole = summed(parts, f"mean of {len(parts)} tasks, {parts[0].method}").times(1 / len(parts))
-    item_df = whole.n_items - len(parts)
-    reduced = whole.without_constant
+        total = summed(parts, f"mean of {len(parts)} tasks, {parts[0].method}").times(1 / len(parts))
+    item_df = total.n_items - len(parts)
+    reduced = total.without_constant
     return replace(
-        _interval(whole, item_df, level),
-        withheld=whole.withheld,
-        constant_seeds=whole.constant_seeds,
+        _interval(total, item_df, level),
+        withheld=total.withheld,
+        constant_seeds=total.constant_seeds,
         without_constant=_interval(reduced, item_df, level) if reduced is not None else None,
     )
 
 
 def summed(parts: Sequence[Components], method: str) -> Components:
-    """Return the sum of contrasts on different items at the same seeds. Raises ValueError: numbers of seeds differ."""
+    """Return the sum of contrasts on different items at the same seeds.
+
+    Raises:
+        ValueError: the numbers of seeds differ.
+    """
     seeds = {len(part.differences) for part in parts}
     if len(seeds) != 1:
         raise ValueError(f"all tasks need the same seeds; there are {sorted(seeds)} seeds")
     return Components(
         np.sum([part.differences for part in parts], axis=0),
         sum(part.items for part in parts),
-        sum(part.both for part in parts),
+        sum(part.interaction for part in parts),
         sum(part.n_items for part in parts),
         method,
         np.sum([part._full_covariance() for part in parts], axis=0),
@@ -196,95 +214,111 @@ def summed(parts: Sequence[Components], method: str) -> Components:
 
 
 def layout(d: Array, groups: ArrayLike | None = None) -> Components:
-    """Return the two-way layout of differences ``(S, n)`` without replication; of seeds and groups where ``groups``
-    ``(n,)`` says which items belong together."""
+    """Return the two-way layout, without replication, of differences ``(seeds, items)``.
+
+    With ``groups`` ``(items,)`` it is the layout of seeds and groups of items; see :func:`group_values`.
+    """
     return _of_items(d.mean(1), d, LAYOUT, groups)
 
 
 def of_metric(
     arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, groups: ArrayLike | None = None
 ) -> Components:
-    """Return the same for a metric that is no mean of items: the exact differences of its scores, with the variance
-    over items of its influence function.
+    """Return the variance components of a contrast in a metric that is not a mean over items.
+
+    The differences are exact differences of scores; their variance over items comes from the metric's influence
+    function.
 
     Args:
         arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
-        groups: ``(items,)`` the group of each item, or None: every item is one.
-    Raises: ValueError: a metric without an influence function.
+        labels: ``(items,)``.
+        metric: the metric.
+        groups: ``(items,)`` group of each item; None: every item stands for itself.
+
+    Raises:
+        ValueError: the metric has no influence function.
     """
     if metric.influence is None:
         raise ValueError(f"{metric.name} has no influence function")
     ones = np.ones(len(labels))
     differences = sum(weight * np.array([metric.function(labels, x, ones) for x in runs]) for weight, runs in arms)
     influence = sum(weight * metric.influence(labels, runs) for weight, runs in arms)
-    measured = _of_items(np.asarray(differences), np.asarray(influence), LINEAR, groups)
+    parts = _of_items(np.asarray(differences), np.asarray(influence), LINEAR, groups)
     runs = np.stack([predictions for _, predictions in arms])
     return replace(
-        measured,
+        parts,
         constant_seeds=tuple(np.flatnonzero(is_constant(runs).any(0)).tolist()),
         near_constant=_near_constant(labels, runs, metric),
     )
 
 
 def variance_and_df(
-    seeds: ArrayLike, items: ArrayLike, both: ArrayLike, n_seeds: int, item_df: int
+    seeds: ArrayLike, items: ArrayLike, interaction: ArrayLike, n_seeds: int, item_df: int
 ) -> tuple[Array, Array]:
     """Return the variance of a mean difference and its degrees of freedom.
 
-    The variance is ``seeds + items - both``, floored at the larger of the first two. The degrees of freedom are
-    Satterthwaite's, at least S - 1; their numerator is the sum before that floor, at least 0: a variance that only the
-    floor made large is known no better for it.
+    The variance is ``seeds + items - interaction``, floored at the larger of the first two. The degrees of freedom are
+    Satterthwaite's, at least S - 1. Their numerator is the sum before the floor, at least 0: a variance that is large
+    only because of the floor is not known more precisely.
 
     Args:
-        seeds, items: one-way variances of the mean, ``both``: of the interaction, each a number or an array.
+        seeds: one-way variance of the mean over seeds, a number or an array (as the next two).
+        items: one-way variance of the mean over items.
+        interaction: variance of the seed x item interaction.
+        n_seeds: number of seeds S.
         item_df: degrees of freedom of ``items``.
     """
-    seeds, items, both = (np.asarray(x, dtype=np.float64) for x in (seeds, items, both))
-    total = np.maximum(seeds + items - both, 0.0)
-    spread = seeds**2 / (n_seeds - 1) + items**2 / item_df + both**2 / ((n_seeds - 1) * item_df)
+    seeds, items, interaction = (np.asarray(x, dtype=np.float64) for x in (seeds, items, interaction))
+    total = np.maximum(seeds + items - interaction, 0.0)
+    spread = seeds**2 / (n_seeds - 1) + items**2 / item_df + interaction**2 / ((n_seeds - 1) * item_df)
     df = np.divide(total**2, spread, out=np.zeros(spread.shape), where=spread > 0)
     return np.maximum(total, np.maximum(seeds, items)), np.maximum(df, n_seeds - 1.0)
 
 
 def item_covariance(values: Array) -> Array:
-    """Return the ``(..., S, S)`` covariance of the seeds' means when the items of ``values`` ``(..., S, n)`` are drawn
-    anew."""
+    """Return the ``(..., S, S)`` covariance of the seeds' means under resampling of items.
+
+    ``values`` is ``(..., S, items)``.
+    """
     n_items = values.shape[-1]
     centred = values - values.mean(-1, keepdims=True)
     return np.asarray(centred @ np.swapaxes(centred, -1, -2) / ((n_items - 1) * n_items))
 
 
 def split(covariance: Array) -> tuple[Array, Array]:
-    """Return the variance over items of the mean over seeds, ``MS_item / (S n)``, and that of the interaction,
-    ``MS_residual / (S n)``, from the ``(..., S, S)`` covariance; the latter is 0 for one seed."""
+    """Split a ``(..., S, S)`` covariance into the variance over items and that of the interaction.
+
+    The first is the variance over items of the mean over seeds, ``MS_item / (S n)``; the second is ``MS_residual / (S
+    n)``, which is 0 for one seed.
+    """
     n_seeds = covariance.shape[-1]
     total = covariance.sum((-2, -1))
-    between = np.trace(covariance, axis1=-2, axis2=-1) - total / n_seeds
-    return total / n_seeds**2, np.maximum(between, 0.0) / (max(n_seeds - 1, 1) * n_seeds)
+    within_items = np.trace(covariance, axis1=-2, axis2=-1) - total / n_seeds
+    return total / n_seeds**2, np.maximum(within_items, 0.0) / (max(n_seeds - 1, 1) * n_seeds)
 
 
 def is_constant(runs: Array) -> Array:
-    """Return ``(..., seeds)``: whether a run of ``(..., seeds, items)`` gives one answer to all items."""
+    """Return ``(..., seeds)`` booleans: True where a run of ``(..., seeds, items)`` gives one answer to all items."""
     return np.asarray(runs.max(-1) == runs.min(-1))
 
 
 def has_few_minority_answers(answers: Array) -> Array:
-    """Return ``(...)``: whether fewer than 5 of ``(..., items)`` answers differ from the most frequent one."""
+    """Return ``(...)``: True where fewer than 5 of ``(..., items)`` answers differ from the most frequent one."""
     n_items = answers.shape[-1]
     if n_items <= FEWEST_MINORITY:
         return np.ones(answers.shape[:-1], dtype=bool)
-    # an answer from which fewer than 5 items differ is among any 5 items
+    # If fewer than 5 items differ from an answer, one of the first 5 items has that answer.
     candidates = (answers[..., item, None] for item in range(FEWEST_MINORITY))
-    most = np.max([(answers == candidate).sum(-1) for candidate in candidates], axis=0)
-    return np.asarray(n_items - most < FEWEST_MINORITY)
+    highest_count = np.max([(answers == candidate).sum(-1) for candidate in candidates], axis=0)
+    return np.asarray(n_items - highest_count < FEWEST_MINORITY)
 
 
 def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
-    """Return ``(..., seeds)``: whether the influence function of a run of ``(..., seeds, items)`` cannot be trusted.
+    """Return ``(..., seeds)``: True where the influence function of a run of ``(..., seeds, items)`` cannot be trusted.
 
-    The run gives fewer than 5 answers beside its most frequent one, or the labels ``(..., items)`` are as uniform; in a
-    regression, also if the standard deviation of its answers is below 5 % of the labels'. Constant runs are not among
-    them.
+    This is so if fewer than 5 answers of the run, or fewer than 5 of the labels ``(..., items)``, differ from the most
+    frequent one; in a regression, also if the standard deviation of its answers is below 5 % of the labels'. Constant
+    runs are excluded.
     """
     is_near = has_few_minority_answers(runs) | has_few_minority_answers(labels)[..., None]
     if metric.is_regression:
@@ -293,7 +327,7 @@ def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
 
 
 def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
-    """Return why no verdict may be drawn from ``(arms, seeds, items)`` runs, or ""."""
+    """Return the reason why ``(arms, seeds, items)`` runs allow no verdict, or ""."""
     if has_few_minority_answers(labels):
         return f"near-constant: fewer than {FEWEST_MINORITY} labels differ from the most frequent one"
     pairs = int(is_near_constant(labels, runs, metric).any(0).sum())
@@ -304,11 +338,13 @@ def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
 
 
 def group_values(values: Array, groups: ArrayLike) -> Array:
-    """Return ``(..., G)`` values of groups whose mean is that of the ``(..., n)`` item values, and whose variance over
-    groups is that of this mean when whole groups are drawn anew (the ratio estimator's linearisation: a group counts by
-    its size).
+    """Return ``(..., groups)`` values whose mean is that of the ``(..., items)`` values.
 
-    Raises: ValueError: fewer than two groups, or not one per item.
+    Their variance is that of this mean under resampling of whole groups: the linearisation of the ratio estimator, in
+    which a group counts by its size.
+
+    Raises:
+        ValueError: there are fewer than two groups, or not one per item.
     """
     names, place = np.unique(np.asarray(groups), return_inverse=True)
     n_items = values.shape[-1]
@@ -327,16 +363,16 @@ def _of_items(differences: Array, values: Array, method: str, groups: ArrayLike 
         if values.shape[-1] < FEWEST_GROUPS:
             few_groups = f"too few groups: {values.shape[-1]} of {FEWEST_GROUPS}"
     covariance = item_covariance(values)
-    items, both = split(covariance)
+    items, interaction = split(covariance)
     return Components(
-        differences, float(items), float(both), values.shape[1], method, covariance, few_groups=few_groups
+        differences, float(items), float(interaction), values.shape[-1], method, covariance, few_groups=few_groups
     )
 
 
-def _interval(whole: Components, item_df: int, level: float) -> Interval:
-    estimate, n_seeds, n_items = float(whole.differences.mean()), len(whole.differences), whole.n_items
+def _interval(parts: Components, item_df: int, level: float) -> Interval:
+    estimate, n_seeds, n_items = float(parts.differences.mean()), len(parts.differences), parts.n_items
     if n_seeds == 1:
-        return t_interval(estimate, whole.items, item_df, 1, n_items, "items only (one seed)", level)
-    seeds = float(whole.differences.var(ddof=1)) / n_seeds
-    variance, df = variance_and_df(seeds, whole.items, whole.both, n_seeds, item_df)
-    return t_interval(estimate, float(variance), float(df), n_seeds, n_items, whole.method, level)
+        return t_interval(estimate, parts.items, item_df, 1, n_items, "items only (one seed)", level)
+    seeds = float(parts.differences.var(ddof=1)) / n_seeds
+    variance, df = variance_and_df(seeds, parts.items, parts.interaction, n_seeds, item_df)
+    return t_interval(estimate, float(variance), float(df), n_seeds, n_items, parts.method, level)

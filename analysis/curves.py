@@ -1,5 +1,7 @@
-"""Curves over a run: what was logged or scored, summarised over seeds. Frames in, frames out; drawing is in
-``figures``."""
+"""Curves over training: logged values or scores, summarised over seeds. Frames in, frames out.
+
+The module ``figures`` draws them.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,15 @@ LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")
 
 
 def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
-    """The log of every finished run of an experiment, by key: read once, drawn many times."""
+    """Read the log of every finished run of an experiment, by key."""
     return {key: results.log(key) for key in manifest.all_keys() if results.is_done(key)}
 
 
 def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:
-    """Logged parts of the column's runs: ``row part step mean low high n``, over the finished seeds of each row.
+    """Return logged parts of the column's runs over the finished seeds of each row: ``row part step mean low high n``.
 
-    Neighbouring updates are averaged within each run first, to at most :data:`CURVE_POINTS` points; ``step`` is
-    the last of them. Parts that no run logged are left out; the others come in the order of ``parts``.
+    Neighbouring updates are first averaged within each run, to at most :data:`CURVE_POINTS` points; ``step`` is the
+    last of them. Parts that no run logged are left out; the others come in the order of ``parts``.
     """
     import pandas as pd
 
@@ -38,11 +40,11 @@ def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: S
 
 
 def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.DataFrame:
-    """The column's score after each epoch: ``row epoch mean low high n``, over the seeds that are finished."""
+    """Return the column's score after each epoch, over the finished seeds: ``row epoch mean low high n``."""
     import pandas as pd
 
-    known = METRICS.get(column.metric)
-    scale, records = known.scale if known else 100.0, []
+    scoring = METRICS.get(column.metric)
+    scale, records = scoring.scale if scoring else 100.0, []
     for row in manifest.rows:
         runs = [_scored(logs[key], column, scale) for key in manifest.keys(row.id, column) if key in logs]
         records += [{"row": row.id, **point} for point in _over_seeds([run for run in runs if run], "epoch")]
@@ -50,29 +52,32 @@ def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.Da
 
 
 def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
-    """Cells with runs whose training task loss ends above where it began: ``row column diverged n_runs``.
+    """Return the cells with runs whose training loss of the task ends above its start: ``row column diverged n_runs``.
 
-    Compared are the means over the first and the last tenth of the updates (at least one).
+    Start and end are the means over the first and the last tenth of the updates (at least one update).
     """
     import pandas as pd
 
-    found = []
+    records = []
     for row in manifest.rows:
         for column in manifest.distinct():
             runs = [_ran_away(logs[key]) for key in manifest.keys(row.id, column) if key in logs]
             if any(runs):
-                found.append({"row": row.id, "column": column.id, "diverged": sum(runs), "n_runs": len(runs)})
-    return pd.DataFrame.from_records(found, columns=["row", "column", "diverged", "n_runs"])
+                records.append({"row": row.id, "column": column.id, "diverged": sum(runs), "n_runs": len(runs)})
+    return pd.DataFrame.from_records(records, columns=["row", "column", "diverged", "n_runs"])
 
 
 def _ran_away(log: Log) -> bool:
     losses = [float(step["task"]) for step in log.steps if step.get("task") is not None]
     tenth = max(1, len(losses) // 10)
-    return len(losses) > 1 and not sum(losses[-tenth:]) <= sum(losses[:tenth])  # nan too is no end
+    return len(losses) > 1 and not sum(losses[-tenth:]) <= sum(losses[:tenth])  # NaN counts as diverged
 
 
 def binned(log: Log, part: str) -> dict[int, float]:
-    """One logged part of one run: last update of each bin -> mean of the bin. Empty where the run did not log it."""
+    """Return one logged part of one run: last update of each bin -> mean of the bin.
+
+    Empty where the run did not log the part.
+    """
     width = -(-len(log.steps) // CURVE_POINTS) or 1
     sums: dict[int, list[float]] = {}
     for step in log.steps:
@@ -82,48 +87,59 @@ def binned(log: Log, part: str) -> dict[int, float]:
 
 
 def _scored(log: Log, column: Column, scale: float) -> dict[int, float]:
-    """Epoch -> score; runs log accuracy alone where a table wants the error rate."""
-    found: dict[int, float] = {}
+    """Return epoch -> score; the error rate is computed from accuracy where a run logged only that."""
+    scores: dict[int, float] = {}
     for line in log.epochs:
         if (line["task"], line["split"]) == (column.task, column.split):
             if line["metric"] == column.metric:
-                found[line["epoch"]] = scale * line["score"]
+                scores[line["epoch"]] = scale * line["score"]
             elif (column.metric, line["metric"]) == ("error_rate", "accuracy"):
-                found.setdefault(line["epoch"], scale * (1 - line["score"]))
-    return found
+                scores.setdefault(line["epoch"], scale * (1 - line["score"]))
+    return scores
 
 
 def _over_seeds(runs: Sequence[Mapping[int, float]], x: str = "step") -> Iterator[dict[str, float]]:
-    for at in sorted({at for run in runs for at in run}):
-        values = [run[at] for run in runs if at in run]
-        yield {x: at, "mean": sum(values) / len(values), "low": min(values), "high": max(values), "n": len(values)}
+    for position in sorted({position for run in runs for position in run}):
+        values = [run[position] for run in runs if position in run]
+        yield {
+            x: position,
+            "mean": sum(values) / len(values),
+            "low": min(values),
+            "high": max(values),
+            "n": len(values),
+        }
 
 
 def sweep(frame: pd.DataFrame, x: str, by: str = "method") -> pd.DataFrame:
-    """A score against a setting: ``row``, ``x``, ``mean low high n``, mean and range over seeds, in percent.
+    """Return a score over a setting, mean and range over seeds, in percent: ``row``, ``x``, ``mean low high n``.
 
     Args:
         frame: rows of :func:`analysis.load` with one task, split and metric.
         x: the setting's column: ``config.lambda_s``, ``config.epsilon``, ``max_train_samples``...
-        by: what tells the curves apart.
-    Raises: ValueError: if the frame mixes tasks, splits or metrics, or has no such column.
+        by: the column that distinguishes the curves.
+
+    Raises:
+        ValueError: the frame mixes tasks, splits or metrics, or lacks a column.
     """
     mixed = [name for name in ("task", "split", "metric") if frame[name].nunique() > 1]
     if mixed or x not in frame or by not in frame:
         raise ValueError(
             f"a sweep needs one {mixed[0]}" if mixed else f"the frame has no column {x if x not in frame else by}"
         )
-    known = METRICS.get(str(frame["metric"].iloc[0]))
-    scored = frame.dropna(subset=[x]).assign(value=frame["score"] * (known.scale if known else 100.0), row=frame[by])
+    scoring = METRICS.get(str(frame["metric"].iloc[0]))
+    scored = frame.dropna(subset=[x]).assign(
+        value=frame["score"] * (scoring.scale if scoring else 100.0), row=frame[by]
+    )
     summary = scored.groupby(["row", x], sort=True)["value"].agg(mean="mean", low="min", high="max", n="size")
     return summary.reset_index()
 
 
 def expected_best(scores: Sequence[float], greater_is_better: bool = True) -> pd.DataFrame:
-    """What the best of N tries is expected to be: ``n expected``, N from 1 to the number of scores.
+    """Return the expected best of N trials, ``n expected``, with N from 1 to the number of scores.
 
-    Tries are drawn from ``scores`` with replacement (Dodge et al., 2019): the best of N is the i-th smallest score with
-    chance (i/m)^N - ((i-1)/m)^N. A method that was tuned longer looks better by this much alone.
+    Trials are drawn from ``scores`` with replacement (Dodge et al., 2019): the best of N is the i-th smallest score
+    with probability (i/m)^N - ((i-1)/m)^N. A method that was tuned longer looks better by this amount without being
+    better.
     """
     import numpy as np
     import pandas as pd
@@ -132,5 +148,5 @@ def expected_best(scores: Sequence[float], greater_is_better: bool = True) -> pd
     if not greater_is_better:
         ordered = ordered[::-1]
     share = np.arange(len(ordered) + 1) / len(ordered)
-    tries = np.arange(1, len(ordered) + 1)
-    return pd.DataFrame({"n": tries, "expected": [float(np.diff(share**n) @ ordered) for n in tries]})
+    n_trials = np.arange(1, len(ordered) + 1)
+    return pd.DataFrame({"n": n_trials, "expected": [float(np.diff(share**n) @ ordered) for n in n_trials]})

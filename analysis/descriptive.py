@@ -1,13 +1,11 @@
-"""Tests that stand beside the deciding interval. Each answers a narrower question, named in its ``method``; none
-decides.
+"""Tests that are reported next to the deciding interval; each answers a narrower question and decides nothing.
 
 ==========================  =======================================================================================
-hierarchical_bootstrap      seeds and items drawn anew, percentiles: asymmetric, but too narrow with few seeds
-permutation_test            these very runs: would swapping the arms' answers item by item give such a difference?
-sign_flip, wilcoxon         these very items: new seeds only; with S seeds p cannot go below 2 / 2^S
-mcnemar                     one pair of runs: do they differ on new items? One p per seed, never on pooled seeds
-variance_ratio_test         do the arms spread differently over seeds?
-equivalence                 is the difference small enough not to matter?
+hierarchical_bootstrap      resampled seeds and items, percentiles: asymmetric, but too narrow with few seeds
+permutation_test            for these runs: would swapping the arms' answers item by item give such a difference?
+sign_flip, wilcoxon         for these items: new seeds only; with S seeds p cannot be below 2 / 2^S mcnemar
+for one pair of runs: do they differ on new items? One p per seed, never on pooled seeds variance_ratio_test         do
+the arms vary differently over seeds? equivalence                 is the difference too small to matter?
 ==========================  =======================================================================================
 """
 
@@ -25,14 +23,22 @@ from analysis.interval import Interval, checked_pair
 from analysis.scores import Metric, per_item
 
 Array = np.ndarray
-EXACT_SEEDS = 14  # up to so many seeds all 2^S sign patterns are tried
-CHUNK = 200_000  # weights held at once, in numbers: 1.6 MB stays in the cache
+EXACT_SEEDS = 14  # up to this number of seeds all 2^S sign patterns are enumerated
+CHUNK = 200_000  # weights in memory at once: 1.6 MB fits into the processor's cache
 
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Whether a difference is too small to matter: ``holds`` where the ``low`` to ``high`` interval lies inside the
-    bound."""
+    """Result of an equivalence test.
+
+    Attributes:
+        holds: True if the interval from ``low`` to ``high`` lies inside the bound, so that the difference is too small
+            to matter.
+        p: the larger p of the two one-sided tests.
+        low: lower end of the interval.
+        high: upper end.
+        bound: the bound, in the estimate's unit.
+    """
 
     holds: bool
     p: float
@@ -47,9 +53,9 @@ class EffectSize:
 
     Attributes:
         cohen_d: difference of means over the pooled standard deviation (ddof 1).
-        hedges_g: the same without its bias in small samples.
-        paired_d: mean of the seeds' differences over their own standard deviation.
-        superiority: chance that a random run of A beats a random run of B, ties counting half.
+        hedges_g: the same, corrected for the bias in small samples.
+        paired_d: mean of the seeds' differences over the standard deviation of these differences.
+        superiority: probability that a random run of A beats a random run of B; ties count half.
     """
 
     cohen_d: float
@@ -68,16 +74,16 @@ def hierarchical_bootstrap(
     resamples: int = 10_000,
     level: float = 0.95,
 ) -> Interval:
-    """Percentile interval with seeds and items drawn anew, independently of each other (crossed)."""
-    x, y, labels_, chosen = _scores_or_predictions(a, b, metric, labels)
+    """Return the percentile interval of a crossed bootstrap: seeds and items are resampled independently."""
+    x, y, labels_, scoring = _scores_or_predictions(a, b, metric, labels)
     n_seeds, n_items = x.shape
-    drawn = np.empty(resamples)
-    at = 0
-    for scores, seeds in _resampled(x, y, labels_, chosen, rng, resamples):
-        drawn[at : at + len(scores)] = (scores * seeds).sum(1) / n_seeds
-        at += len(scores)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    below = (drawn <= 0).sum() if (estimate := _difference(x, y, labels_, chosen)) > 0 else (drawn >= 0).sum()
+    estimates = np.empty(resamples)
+    position = 0
+    for scores, seeds in _resampled(x, y, labels_, scoring, rng, resamples):
+        estimates[position : position + len(scores)] = (scores * seeds).sum(1) / n_seeds
+        position += len(scores)
+    low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
+    below = (estimates <= 0).sum() if (estimate := _difference(x, y, labels_, scoring)) > 0 else (estimates >= 0).sum()
     p = min(1.0, 2 * (float(below) + 1) / (resamples + 1))
     low, high = min(float(low), estimate), max(float(high), estimate)
     return Interval(
@@ -94,32 +100,35 @@ def permutation_test(
     rng: np.random.Generator,
     resamples: int = 10_000,
 ) -> Interval:
-    """Swaps the arms' answers item by item, all seeds together: do these very runs differ beyond the choice of items?
+    """Test whether these runs differ beyond the choice of items, by swapping the arms' answers item by item.
 
-    ``low`` and ``high`` are nan: it tests and estimates nothing.
+    All seeds of an item are swapped together. ``low`` and ``high`` are nan, because the test gives no interval.
     """
-    x, y, labels_, chosen = _scores_or_predictions(a, b, metric, labels)
-    observed, more = abs(_difference(x, y, labels_, chosen)), 0
-    if chosen is None:
+    x, y, labels_, scoring = _scores_or_predictions(a, b, metric, labels)
+    observed, exceedances = abs(_difference(x, y, labels_, scoring)), 0
+    if scoring is None:
         d = (x - y).mean(0)
         for swaps in _chunks(resamples, len(d)):
             signs = rng.integers(0, 2, size=(swaps, len(d)), dtype=np.int8) * 2.0 - 1.0
-            more += int((np.abs(signs @ d) / len(d) >= observed - 1e-12).sum())
+            exceedances += int((np.abs(signs @ d) / len(d) >= observed - 1e-12).sum())
     else:
         for _ in range(resamples):
             swap = rng.random(x.shape[1]) < 0.5
-            swapped = _difference(np.where(swap, y, x), np.where(swap, x, y), labels_, chosen)
-            more += abs(swapped) >= observed - 1e-12
-    p = (more + 1) / (resamples + 1)
+            swapped = _difference(np.where(swap, y, x), np.where(swap, x, y), labels_, scoring)
+            exceedances += abs(swapped) >= observed - 1e-12
+    p = (exceedances + 1) / (resamples + 1)
     method = "permutation of the arms item by item, runs as they are"
     n_seeds, n_items = x.shape
-    return Interval(_difference(x, y, labels_, chosen), math.nan, math.nan, p, n_seeds, n_items, method)
+    return Interval(_difference(x, y, labels_, scoring), math.nan, math.nan, p, n_seeds, n_items, method)
 
 
 def sign_flip(
     a: ArrayLike, b: ArrayLike, *, rng: np.random.Generator | None = None, resamples: int = 10_000
 ) -> Interval:
-    """Seed scores ``(seeds,)``: flips the sign of each seed's difference; exact up to 14 seeds, items as they are."""
+    """Test seed scores ``(seeds,)`` by flipping the sign of each seed's difference, with items as they are.
+
+    The test is exact up to 14 seeds.
+    """
     d = _paired_scores(a, b)
     if len(d) <= EXACT_SEEDS:
         signs = np.array(list(product((1.0, -1.0), repeat=len(d))))
@@ -132,7 +141,7 @@ def sign_flip(
 
 
 def wilcoxon(a: ArrayLike, b: ArrayLike) -> Interval:
-    """Wilcoxon's signed-rank test of seed scores ``(seeds,)``, exact where there are no ties; items as they are."""
+    """Run Wilcoxon's signed-rank test of seed scores ``(seeds,)``, exact without ties, with items as they are."""
     from scipy import stats
 
     d = _paired_scores(a, b)
@@ -142,9 +151,10 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> Interval:
 
 
 def mcnemar(a: ArrayLike, b: ArrayLike, labels: ArrayLike) -> tuple[Interval, ...]:
-    """Exact McNemar test of each seed's pair of runs, from predictions ``(seeds, items)``.
+    """Run the exact McNemar test of each seed's pair of runs, from predictions ``(seeds, items)``.
 
-    One result per seed: items of different seeds are the same items, so pooling them would count them several times.
+    The result has one test per seed: all seeds share the same items, so pooling seeds would count each item several
+    times.
     """
     from statsmodels.stats import contingency_tables  # takes a second to import
 
@@ -159,10 +169,10 @@ def mcnemar(a: ArrayLike, b: ArrayLike, labels: ArrayLike) -> tuple[Interval, ..
 
 
 def holm(p_values: ArrayLike) -> Array:
-    """Adjust p values by Holm's step-down method; they come back in the order given.
+    """Adjust p values by Holm's step-down method, in the order given.
 
-    The tests hold it against statsmodels, whose ``multipletests`` collects garbage in every call: half a second in a
-    process that holds an experiment's predictions, and a report makes hundreds of calls.
+    The tests compare it with statsmodels. Its ``multipletests`` is not used because it collects garbage in every call:
+    half a second in a process that holds an experiment's predictions, and a report makes hundreds of calls.
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")
@@ -173,10 +183,12 @@ def holm(p_values: ArrayLike) -> Array:
 
 
 def equivalence(interval: Interval, bound: float, level: float = 0.90) -> Equivalence:
-    """Two one-sided tests at (1 - level) / 2: the interval at ``level`` inside +-``bound``, both in the estimate's
-    unit.
+    """Run two one-sided tests at (1 - level) / 2: does the interval at ``level`` lie inside +-``bound``?
 
-    Raises: ValueError: a bound that is not above 0, or an interval without a standard error.
+    ``bound`` is in the estimate's unit.
+
+    Raises:
+        ValueError: the bound is not above 0, or the interval has no standard error.
     """
     from scipy.special import stdtr
 
@@ -197,23 +209,31 @@ def variance_ratio_test(
     level: float = 0.95,
     runs: int = 0,
 ) -> Interval:
-    """Ratio of the seed scores' standard deviations, a over b: permutation p, bootstrap percentiles.
+    """Return the ratio of the seed scores' standard deviations, a over b: permutation p, bootstrap percentiles.
 
-    Scores are centred on their arm's mean and dealt to the arms anew, so that a difference of means does not count.
-    With 10 seeds an arm, a true ratio of 1.6 is found in two or three of ten studies.
+    Scores are centred on their arm's mean before they are permuted between arms, so that a difference of means does not
+    count. With 10 seeds per arm, a true ratio of 1.6 is detected in two or three of ten studies.
+
     Args:
-        a, b: ``(seeds,)`` each, at least three, not necessarily equally many.
-        runs: 0, or how many runs a range spans: then the ratio is of expected ranges of that many.
+        a: ``(seeds,)``, at least three.
+        b: ``(seeds,)``, at least three; the numbers of seeds may differ.
+        rng: source of the permutations and resamples.
+        resamples: number of permutations, and of bootstrap resamples.
+        level: level of the interval.
+        runs: 0, or the number of runs that a range spans: then the ratio is that of expected ranges of so many runs.
+
+    Raises:
+        ValueError: an arm has fewer than three scores, equal scores only, or fewer than ``runs`` scores.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if min(len(x), len(y)) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        raise ValueError("a ratio of spreads needs at least three scores an arm that are not all equal")
+        raise ValueError("a ratio of spreads needs at least three scores per arm that are not all equal")
     if runs > min(len(x), len(y)):
-        raise ValueError(f"a range of {runs} runs needs as many scores an arm; there are {min(len(x), len(y))}")
+        raise ValueError(f"a range of {runs} runs needs as many scores per arm; there are {min(len(x), len(y))}")
     centred = np.concatenate([x - x.mean(), y - y.mean()])
     observed = float(_log_ratio(x[None], y[None], runs)[0])
-    dealt = rng.permuted(np.tile(centred, (resamples, 1)), axis=1)
-    ratios = _log_ratio(dealt[:, : len(x)], dealt[:, len(x) :], runs)
+    permuted = rng.permuted(np.tile(centred, (resamples, 1)), axis=1)
+    ratios = _log_ratio(permuted[:, : len(x)], permuted[:, len(x) :], runs)
     p = (int((np.abs(ratios) >= abs(observed) - 1e-12).sum()) + 1) / (resamples + 1)
     draws = [values[rng.integers(0, len(values), size=(resamples, len(values)))] for values in (x, y)]
     low, high = np.exp(np.nanquantile(_log_ratio(draws[0], draws[1], runs), [(1 - level) / 2, (1 + level) / 2]))
@@ -224,26 +244,31 @@ def variance_ratio_test(
 
 
 def probability_of_superiority(a: ArrayLike, b: ArrayLike) -> float:
-    """Chance that a random run of A scores higher than a random run of B, ties counting half (Mann-Whitney's U /
-    nm)."""
+    """Return the probability that a random run of A scores higher than a random run of B; ties count half.
+
+    This is Mann-Whitney's U / nm.
+    """
     x, y = np.asarray(a, dtype=np.float64)[:, None], np.asarray(b, dtype=np.float64)[None, :]
     return float(((x > y) + 0.5 * (x == y)).mean())
 
 
 def effect_size(a: ArrayLike, b: ArrayLike) -> EffectSize:
-    """Effect sizes of seed scores ``(seeds,)`` at equal seeds; nan where nothing varies. Raises ValueError below
-    two."""
+    """Return effect sizes of seed scores ``(seeds,)`` at equal seeds; nan where nothing varies.
+
+    Raises:
+        ValueError: there are fewer than two seeds.
+    """
     d = _paired_scores(a, b)
     if len(d) < 2:
         raise ValueError("an effect size needs at least two seeds")
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    pooled, own = math.sqrt((x.var(ddof=1) + y.var(ddof=1)) / 2), float(d.std(ddof=1))
+    pooled, spread_of_differences = math.sqrt((x.var(ddof=1) + y.var(ddof=1)) / 2), float(d.std(ddof=1))
     cohen = float(d.mean()) / pooled if pooled > 0 else math.nan
     freedom = 2 * len(d) - 2
     return EffectSize(
         cohen_d=cohen,
         hedges_g=cohen * (1 - 3 / (4 * freedom - 1)),
-        paired_d=float(d.mean()) / own if own > 0 else math.nan,
+        paired_d=float(d.mean()) / spread_of_differences if spread_of_differences > 0 else math.nan,
         superiority=probability_of_superiority(x, y),
     )
 
@@ -251,13 +276,13 @@ def effect_size(a: ArrayLike, b: ArrayLike) -> EffectSize:
 def _scores_or_predictions(
     a: ArrayLike, b: ArrayLike, metric: str | None, labels: ArrayLike | None
 ) -> tuple[Array, Array, Array, Metric | None]:
-    """Item scores with metric None where the metric is a mean over items, else predictions with the metric."""
-    x, y, chosen = checked_pair(a, b, metric, labels)
+    """Return item scores (metric None) if the metric is a mean over items, else predictions and metric."""
+    x, y, scoring = checked_pair(a, b, metric, labels)
     labels_ = np.zeros(x.shape[1]) if labels is None else np.asarray(labels)
-    if chosen is not None and chosen.decomposes:
-        x, y = (np.stack([per_item(chosen.name, labels_, s) for s in side]) for side in (x, y))
+    if scoring is not None and scoring.decomposes:
+        x, y = (np.stack([per_item(scoring.name, labels_, s) for s in side]) for side in (x, y))
         return x, y, np.zeros(x.shape[1]), None
-    return x, y, labels_, chosen
+    return x, y, labels_, scoring
 
 
 def _difference(x: Array, y: Array, labels: Array, metric: Metric | None) -> float:
@@ -274,7 +299,7 @@ def _difference(x: Array, y: Array, labels: Array, metric: Metric | None) -> flo
 def _resampled(
     x: Array, y: Array, labels: Array, metric: Metric | None, rng: np.random.Generator, resamples: int
 ) -> Iterator[tuple[Array, Array]]:
-    """Chunks of ``(resamples, seeds)`` differences under drawn items, with how often each seed was drawn."""
+    """Yield chunks of ``(resamples, seeds)`` differences under resampled items, with the count of each seed's draws."""
     n_seeds, n_items = x.shape
     if metric is None:
         labels, x, y, counts = _distinct_items(labels, x - y, np.zeros((0, n_items)))
@@ -297,8 +322,8 @@ def _resampled(
 def _distinct_items(labels: Array, *arms: Array) -> tuple[Array, ...]:
     """Merge items that are alike in label and all predictions; return ``labels, *arms, counts``.
 
-    They are interchangeable under resampling; with few classes and seeds, hundreds stand for thousands. Where
-    merging saves little (continuous predictions) all items come back, each with count 1.
+    Such items are interchangeable under resampling; with few classes and seeds, hundreds of distinct items replace
+    thousands. Where merging saves little (continuous predictions) all items are returned, each with count 1.
     """
     _, first, counts = np.unique(np.concatenate([labels[None], *arms]), axis=1, return_index=True, return_counts=True)
     if len(first) > len(labels) / 4:
@@ -307,7 +332,7 @@ def _distinct_items(labels: Array, *arms: Array) -> tuple[Array, ...]:
 
 
 def _item_counts(counts: Array, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Yield chunks ``(resamples, items)`` of how often each item turns up when all are drawn anew with replacement."""
+    """Yield chunks ``(resamples, items)`` of the number of times each item occurs in a resample."""
     n, distinct = int(counts.sum()), len(counts)
     rows = max(1, CHUNK // distinct)
     for start in range(0, resamples, rows):
@@ -315,8 +340,8 @@ def _item_counts(counts: Array, resamples: int, rng: np.random.Generator) -> Ite
         if distinct < n:
             yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
         else:  # drawing n indices costs a tenth of n binomial counts
-            drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-            yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+            indices = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+            yield np.bincount(indices.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
 
 
 def _paired_scores(a: ArrayLike, b: ArrayLike) -> Array:
@@ -327,7 +352,7 @@ def _paired_scores(a: ArrayLike, b: ArrayLike) -> Array:
 
 
 def _log_ratio(x: Array, y: Array, runs: int = 0) -> Array:
-    """Logarithm of the ratio of spreads of each row: standard deviations, or expected ranges of ``runs`` runs."""
+    """Return log ratios of the spread of each row: standard deviations, or expected ranges of ``runs`` runs."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if runs:
             return np.log(expected_range(x, runs) / expected_range(y, runs))
@@ -337,7 +362,11 @@ def _log_ratio(x: Array, y: Array, runs: int = 0) -> Array:
 def expected_range(values: ArrayLike, runs: int) -> Array:
     """Return the mean range (largest minus smallest) over all subsets of ``runs`` of the values ``(..., n)``.
 
-    A paper's box plot of 10 runs shows a range of 10; of 40 runs the whole range would be larger by itself.
+    A paper's box plot of 10 runs shows the range of 10 runs; the range of 40 runs would be larger even without a
+    change.
+
+    Raises:
+        ValueError: ``runs`` is not between 2 and n.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
     n = ordered.shape[-1]

@@ -1,11 +1,12 @@
-"""Has a figure moved since a baseline was taken? What the regression gate decides by.
+"""Decide whether a score or loss has moved since a baseline; the regression gate uses these rules.
 
-Where a run is bit-identical to the baseline's run of the same seed (same machine, same versions), any difference is a
-change of what is computed: *paired*. Elsewhere rounding differs, training amplifies it, and the run of a seed is no
-nearer to its baseline than another seed's would be: *unpaired*, and the baseline's spread over seeds decides.
+*Paired*: on the same machine with the same versions, a run is bit-identical to the baseline's run of the same seed, so
+any difference comes from a change of the computation. *Unpaired*: elsewhere rounding differs and training amplifies it,
+so that a run is no closer to the baseline's run of its seed than to those of other seeds. Then the baseline's spread
+over seeds decides.
 
-The items a score is computed on are the same before and now, and the question is about them alone, so seeds are the
-only random factor here. (A claim about methods speaks of new items too: :mod:`analysis.crossed`.)
+Both sides are scored on the same items and the question is about these items, so seeds are the only random factor. (A
+claim about methods also covers new items: :mod:`analysis.crossed`.)
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ FAILED = ("worse", "shifted", "gone")
 
 @dataclass(frozen=True)
 class Drift:
-    """How a figure stands to its baseline.
+    """Change of a score or loss against its baseline.
 
     Attributes:
-        before, now: means over seeds (geometric where the figure is compared by its logarithm).
-        difference: ``now - before``; of a paired loss part that of the seed that moved most.
-        low, high: interval of the difference; the figure has moved if 0 lies outside.
-        verdict: same; within noise; better or worse (a score); shifted (a part, either way); new or gone where only one
-            side has it.
+        before: mean over seeds of the baseline (geometric where logarithms are compared).
+        now: the same of the new runs.
+        difference: ``now - before``; for a paired loss part, that of the seed that moved most.
+        low: lower end of the interval of the difference; the value has moved if 0 lies outside the interval.
+        high: upper end.
+        verdict: same; within noise; better or worse (a score); shifted (a loss part, in either direction); new or gone
+            where only one side has the value.
     """
 
     before: float
@@ -40,12 +43,13 @@ class Drift:
 
     @property
     def failed(self) -> bool:
+        """True if the change must stop a release: worse, shifted or gone."""
         return self.verdict in FAILED
 
 
-def paired_part(before: Sequence[float], now: Sequence[float], tolerance: float) -> Drift:
-    """A loss part at equal seeds: each seed must agree within ``tolerance``, relative to its baseline."""
-    b, x = np.asarray(before, float), np.asarray(now, float)
+def paired_part(before: Sequence[float], after: Sequence[float], tolerance: float) -> Drift:
+    """Compare a loss part at equal seeds: each seed must agree within ``tolerance``, relative to its baseline."""
+    b, x = np.asarray(before, float), np.asarray(after, float)
     difference = x - b
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(difference == 0, 0.0, np.abs(difference / b))
@@ -56,23 +60,27 @@ def paired_part(before: Sequence[float], now: Sequence[float], tolerance: float)
 
 def paired_score(
     before: Sequence[float],
-    now: Sequence[float],
+    after: Sequence[float],
     *,
     spread: float,
     tolerance: float,
     greater_is_better: bool = True,
     level: float = 0.95,
 ) -> Drift:
-    """A score at equal seeds: Student's interval of the mean difference over seeds.
+    """Compare a score at equal seeds by Student's interval of the mean difference over seeds.
 
-    There is no correction for the number of scores: code that computes the same gives equal scores.
+    There is no correction for the number of scores, because unchanged code gives equal scores.
 
     Args:
-        tolerance: up to which a seed's scores are equal: a correlation's last digits hang on the order of its sums.
-        spread: standard deviation over seeds in the baseline; stands in where one seed gives no spread of its own, or
-            seeds moved by exactly the same.
+        before: the baseline's score of each seed.
+        after: the new score of each seed, in the same order.
+        spread: standard deviation over seeds in the baseline; used where there is one seed only.
+        tolerance: largest difference of a seed's equal scores; the last digits of a correlation depend on the order of
+            summation.
+        greater_is_better: False for errors and divergences.
+        level: level of the interval.
     """
-    b, x = np.asarray(before, float), np.asarray(now, float)
+    b, x = np.asarray(before, float), np.asarray(after, float)
     d = x - b
     if (np.abs(d) <= tolerance).all():
         return _drift(b.mean(), x.mean(), 0.0, 0.0, "same")
@@ -83,16 +91,18 @@ def paired_score(
     return _scored(b.mean(), x.mean(), half, greater_is_better)
 
 
-def unpaired_part(before: Sequence[float], now: Sequence[float], *, alarm: float, floor: float) -> Drift:
-    """A loss part at any seeds: does the mean of the new runs belong to the baseline's distribution over seeds?
+def unpaired_part(before: Sequence[float], after: Sequence[float], *, alarm: float, floor: float) -> Drift:
+    """Compare a loss part at any seeds with the baseline's distribution over seeds.
 
-    Parts that are positive throughout the baseline are compared by their logarithm, since their spread is in factors.
+    Parts that are positive in the whole baseline are compared by their logarithm, because they vary by factors.
 
     Args:
-        alarm: two-sided probability of an alarm where nothing changed.
+        before: the baseline's value of each seed.
+        after: the new value of each seed.
+        alarm: two-sided probability of a false alarm.
         floor: smallest relative difference that counts, for parts that hardly differ between seeds.
     """
-    b, x = np.asarray(before, float), np.asarray(now, float)
+    b, x = np.asarray(before, float), np.asarray(after, float)
     logarithmic = bool((b > 0).all())
     if logarithmic and (x <= 0).any():
         return _drift(b.mean(), x.mean(), x.mean() - b.mean(), 0.0, "shifted")
@@ -108,49 +118,53 @@ def unpaired_part(before: Sequence[float], now: Sequence[float], *, alarm: float
 
 
 def unpaired_score(
-    before: Sequence[float], now: Sequence[float], *, alarm: float, spread: float, greater_is_better: bool = True
+    before: Sequence[float], after: Sequence[float], *, alarm: float, spread: float, greater_is_better: bool = True
 ) -> Drift:
-    """A score at any seeds: is the mean of the new runs below what the spread over seeds explains?
+    """Compare the mean score of new runs, at any seeds, with the baseline's spread over seeds.
 
-    The larger spread of both sides counts. A run now and then does not learn at all: among the new ones alone it would
-    look like a fall, and it shows as their spread. Faulty code makes all of them fall.
+    The larger spread of both sides counts. Occasionally a run does not learn; if only one of the new runs fails, this
+    widens their spread instead of giving a false alarm. A fault in the code lowers all runs.
 
     Args:
-        alarm: one-sided probability of an alarm where nothing changed.
-        spread: the least standard deviation to reckon with: a row may have agreed on all seeds by luck.
+        before: the baseline's score of each seed.
+        after: the new score of each seed.
+        alarm: one-sided probability of a false alarm.
+        spread: smallest standard deviation to assume, because a row's seeds may agree by chance.
+        greater_is_better: False for errors and divergences.
     """
-    b, x = np.asarray(before, float), np.asarray(now, float)
-    own = float(x.std(ddof=1)) if len(x) > 1 else 0.0
-    half = _margin(b, len(x), alarm, least=max(spread, own))
+    b, x = np.asarray(before, float), np.asarray(after, float)
+    new_spread = float(x.std(ddof=1)) if len(x) > 1 else 0.0
+    half = _margin(b, len(x), alarm, smallest_spread=max(spread, new_spread))
     return _scored(b.mean(), x.mean(), half, greater_is_better)
 
 
 def pooled_spread(groups: Sequence[Sequence[float]]) -> float:
-    """Root mean variance over seeds of several rows; 0 where no row has two seeds."""
+    """Return the root mean variance over seeds of several rows; 0 where no row has two seeds."""
     variances = [float(np.var(group, ddof=1)) for group in groups if len(group) > 1]
     return math.sqrt(float(np.mean(variances))) if variances else 0.0
 
 
-def _margin(before: np.ndarray, n_now: int, tail: float, least: float = 0.0) -> float:
-    """Half the prediction interval for the mean of ``n_now`` new seeds.
+def _margin(before: np.ndarray, n_after: int, tail: float, smallest_spread: float = 0.0) -> float:
+    """Return half the prediction interval for the mean of ``n_now`` new seeds.
 
-    For loss parts the spread is the baseline's alone: a fault that also scatters the new runs must not hide itself.
+    For loss parts the spread is that of the baseline only: a fault that also scatters the new runs must not hide
+    itself.
     """
     n = len(before)
-    spread = max(float(before.std(ddof=1)), least)
-    return _quantile(1 - tail, n - 1) * spread * math.sqrt(1 / n + 1 / n_now)
+    spread = max(float(before.std(ddof=1)), smallest_spread)
+    return _quantile(1 - tail, n - 1) * spread * math.sqrt(1 / n + 1 / n_after)
 
 
-def _scored(before: float, now: float, half: float, greater_is_better: bool) -> Drift:
-    difference = now - before
+def _scored(before: float, after: float, half: float, greater_is_better: bool) -> Drift:
+    difference = after - before
     gain = difference if greater_is_better else -difference
     verdict = "better" if gain > half else "worse" if gain < -half else "within noise"
-    return _drift(before, now, difference, half, verdict)
+    return _drift(before, after, difference, half, verdict)
 
 
-def _drift(before: float, now: float, difference: float, half: float, verdict: str) -> Drift:
-    before, now, difference, half = float(before), float(now), float(difference), float(half)
-    return Drift(before, now, difference, difference - half, difference + half, verdict)
+def _drift(before: float, after: float, difference: float, half: float, verdict: str) -> Drift:
+    before, after, difference, half = float(before), float(after), float(difference), float(half)
+    return Drift(before, after, difference, difference - half, difference + half, verdict)
 
 
 def _quantile(probability: float, df: float) -> float:

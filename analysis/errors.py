@@ -1,8 +1,7 @@
-"""Where methods differ: by annotator agreement, by slice, item by item. Frames of one split in, frames out.
+"""Compare the answers of methods: by annotator agreement, by slice and by item.
 
-Most functions take :class:`Outputs`, the logits of several seeds on the same items (:func:`read_outputs` makes one
-from a result folder). Texts are not part of a result folder; functions that can show them take a frame ``id text_0
-[text_1]``.
+Most functions take :class:`Outputs`, the logits of several seeds on the same items (:func:`read_outputs` reads them
+from a results folder). Result folders hold no texts; functions that can show texts take a frame ``id text_0 [text_1]``.
 """
 
 from __future__ import annotations
@@ -36,15 +35,16 @@ Holdouts = Mapping[int, tuple[np.ndarray, np.ndarray]]  # seed -> labels ``(item
 
 @dataclass(frozen=True)
 class Outputs:
-    """One method on one split of a classification task.
+    """Outputs of one method on one split of a classification task.
 
     Attributes:
-        ids, labels: ``(items,)``.
+        ids: ``(items,)`` identifiers of the items.
+        labels: ``(items,)``.
         logits: ``(seeds, items, classes)``.
         seeds: ``(seeds,)``.
         votes: ``(items, classes)`` annotator counts, or None.
-        numerics: of the arithmetic its runs were made with; two methods of different ones are not compared.
-        groups: ``(items,)`` the group of each item, or None.
+        numerics: version of the arithmetic its runs were made with; methods with different versions are not compared.
+        groups: ``(items,)`` group of each item, or None.
     """
 
     ids: np.ndarray
@@ -57,14 +57,17 @@ class Outputs:
 
     @property
     def right(self) -> np.ndarray:
-        """``(seeds, items)`` whether the prediction is the label."""
-        chosen: np.ndarray = self.logits.argmax(-1) == self.labels
-        return chosen
+        """``(seeds, items)`` booleans: True where the prediction is the label."""
+        right: np.ndarray = self.logits.argmax(-1) == self.labels
+        return right
 
 
 def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: str) -> Outputs:
-    """The finished runs among ``keys`` (seed -> key). Raises ResultsError: none is finished, or they differ in
-    items."""
+    """Read the finished runs among ``keys`` (seed -> key).
+
+    Raises:
+        ResultsError: no run is finished, or the runs differ in items.
+    """
     done = {seed: key for seed, key in keys.items() if results.is_done(key)}
     if not done:
         raise ResultsError(f"no run on {task} is finished")
@@ -86,19 +89,23 @@ def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: st
 
 
 def read_holdouts(results: Results, keys: Mapping[int, str], task: str) -> Holdouts:
-    """Labels and logits of each finished run's own holdout: every seed sets other examples aside."""
-    found = {}
+    """Read labels and logits of each finished run on its holdout; every seed holds out other examples."""
+    holdouts = {}
     for seed, key in keys.items():
         try:
             frame = results.predictions(key, task, "holdout")
         except ResultsError:
             continue
-        found[seed] = (frame["label"].to_numpy(), logits_of(frame))
-    return found
+        holdouts[seed] = (frame["label"].to_numpy(), logits_of(frame))
+    return holdouts
 
 
 def at_seeds(outputs: Outputs, seeds: Sequence[int], items: np.ndarray | None = None) -> Outputs:
-    """Some of a method's runs, in this order; of ``items`` (boolean) alone where given. Raises ValueError."""
+    """Return some of a method's runs, in the order of ``seeds``; with ``items`` (boolean mask), on these items only.
+
+    Raises:
+        ValueError: the method has no run of a seed.
+    """
     rows = [outputs.seeds.index(seed) for seed in seeds]
     keep = np.ones(len(outputs.ids), dtype=bool) if items is None else items
     votes = outputs.votes[keep] if outputs.votes is not None else None
@@ -111,9 +118,10 @@ def at_seeds(outputs: Outputs, seeds: Sequence[int], items: np.ndarray | None = 
 
 
 def agreement(votes: np.ndarray) -> np.ndarray:
-    """Bucket of each item from its ``(items, classes)`` votes: counts from largest to smallest, "5/0/0", "4/1/0"...
+    """Return the bucket of each item from its ``(items, classes)`` votes: "5/0/0", "4/1/0"...
 
-    Items whose largest count is not more than half of the votes have no majority and belong to no bucket.
+    The counts are sorted from largest to smallest. Items whose largest count is at most half of the votes have no
+    majority and belong to no bucket.
     """
     ordered = -np.sort(-np.asarray(votes), axis=1)
     names = np.array(["/".join(map(str, row)) for row in ordered], dtype=object)
@@ -121,18 +129,20 @@ def agreement(votes: np.ndarray) -> np.ndarray:
 
 
 def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Holdouts] | None = None) -> pd.DataFrame:
-    """Per method and bucket, means over seeds: ``row bucket n accuracy cross_entropy kl jsd model_entropy
-    vote_entropy``.
+    """Return means over seeds per method and bucket.
 
-    The last bucket of each method is "all" (with a majority). Cross-entropy and divergences are to the vote
-    distribution. Any smoothing lowers them, so each method in ``holdout`` appears again with its logits divided by
-    the temperature that fits its own holdout, as "<row>, temperature-scaled". Items without a majority are left out;
-    their number is in ``frame.attrs["no_majority"]``.
+    Columns: ``row bucket n accuracy cross_entropy kl jsd model_entropy vote_entropy``. The last bucket of each method
+    is "all" (items with a majority). Cross-entropy and divergences are to the vote distribution. Any smoothing lowers
+    them, so each method in ``holdout`` appears again as "<row>, temperature-scaled", with its logits divided by the
+    temperature that fits its holdout. Items without a majority are left out; their number is in
+    ``frame.attrs["no_majority"]``.
     """
     import pandas as pd
 
     scaled = {
-        f"{row}, temperature-scaled": rescaled(arms[row], held) for row, held in (holdout or {}).items() if row in arms
+        f"{row}, temperature-scaled": rescaled(arms[row], holdouts)
+        for row, holdouts in (holdout or {}).items()
+        if row in arms
     }
     records: list[dict[str, object]] = []
     excluded = 0
@@ -142,15 +152,15 @@ def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Holdouts] | 
         buckets = agreement(outputs.votes)
         excluded = int((buckets == NO_MAJORITY).sum())
         for bucket in [*sorted(set(buckets) - {NO_MAJORITY}, reverse=True), "all"]:
-            chosen = buckets == bucket if bucket != "all" else buckets != NO_MAJORITY
-            records.append({"row": row, "bucket": bucket, "n": int(chosen.sum()), **_against_votes(outputs, chosen)})
+            mask = buckets == bucket if bucket != "all" else buckets != NO_MAJORITY
+            records.append({"row": row, "bucket": bucket, "n": int(mask.sum()), **_against_votes(outputs, mask)})
     frame = pd.DataFrame.from_records(records)
     frame.attrs["no_majority"] = excluded
     return frame
 
 
 def is_contested(votes: np.ndarray) -> np.ndarray:
-    """Whether an item's majority is a bare one: 3/2/0 or 3/1/1 of five votes, in general at most 60 %."""
+    """Return ``(items,)`` booleans: True where a majority is at most 60 % of the votes: 3/2/0 or 3/1/1 of five."""
     totals = np.asarray(votes).sum(1)
     largest = np.asarray(votes).max(1)
     contested: np.ndarray = (2 * largest > totals) & (10 * largest <= 6 * totals)
@@ -158,9 +168,13 @@ def is_contested(votes: np.ndarray) -> np.ndarray:
 
 
 def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) -> Interval:
-    """Does A gain more on ``group`` (boolean, per item) than on the other items? The contrast of the two contrasts.
+    """Return the contrast of two contrasts: A's gain on ``group`` (boolean, per item) minus that on the other items.
 
-    Accuracy, by the deciding interval's variance: seeds are shared by both groups, their items are independent.
+    The gain is in accuracy. Its variance is that of the deciding interval: seeds are shared by both groups, their items
+    are independent.
+
+    Raises:
+        ValueError: a group has fewer than two items, or items or seeds of the arms differ.
     """
     d = _differences(a, b)
     group = np.asarray(group, dtype=bool)
@@ -170,7 +184,7 @@ def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) 
     part = Components(
         inside.differences - outside.differences,
         inside.items + outside.items,
-        inside.both + outside.both,
+        inside.interaction + outside.interaction,
         d.shape[1],
         "contrast of two groups' contrasts, seeds and items crossed",
     )
@@ -178,9 +192,14 @@ def interaction(a: Outputs, b: Outputs, group: np.ndarray, level: float = 0.95) 
 
 
 def _differences(a: Outputs, b: Outputs) -> np.ndarray:
-    """``(seeds, items)`` 1 where A alone is right, -1 where B alone is. Raises ValueError: different items or seeds."""
+    """Return ``(seeds, items)``: 1 where only A is right, -1 where only B is, else 0.
+
+    Raises:
+        ValueError: items or seeds differ.
+        ResultsError: numerics differ.
+    """
     if not np.array_equal(a.ids, b.ids) or a.seeds != b.seeds:
-        raise ValueError("two methods are compared on the same items at the same seeds; see at_seeds")
+        raise ValueError("two methods must have the same items and seeds to be compared; see at_seeds")
     if a.numerics != b.numerics:
         raise ResultsError(
             f"runs with numerics {a.numerics} and {b.numerics} are not compared or pooled: run the older again"
@@ -188,10 +207,10 @@ def _differences(a: Outputs, b: Outputs) -> np.ndarray:
     return a.right.astype(np.float64) - b.right
 
 
-def _against_votes(outputs: Outputs, chosen: np.ndarray) -> dict[str, float]:
+def _against_votes(outputs: Outputs, mask: np.ndarray) -> dict[str, float]:
     assert outputs.votes is not None
-    votes, labels = outputs.votes[chosen], outputs.labels[chosen]
-    runs = [run[chosen] for run in outputs.logits]
+    votes, labels = outputs.votes[mask], outputs.labels[mask]
+    runs = [run[mask] for run in outputs.logits]
     mean = {
         name: float(np.mean([scores.score(name, votes, run) for run in runs]))
         for name in ("cross_entropy", "kl", "jsd")
@@ -205,9 +224,13 @@ def _against_votes(outputs: Outputs, chosen: np.ndarray) -> dict[str, float]:
 
 
 def rescaled(outputs: Outputs, holdouts: Holdouts) -> Outputs:
-    """Each seed's logits divided by the temperature of the same seed's holdout. Raises KeyError: a seed without one."""
-    warmth = [temperature(*holdouts[seed]) for seed in outputs.seeds]
-    scaled = outputs.logits / np.array(warmth)[:, None, None]
+    """Return the outputs with each seed's logits divided by the temperature of the same seed's holdout.
+
+    Raises:
+        KeyError: a seed has no holdout.
+    """
+    temperatures = [temperature(*holdouts[seed]) for seed in outputs.seeds]
+    scaled = outputs.logits / np.array(temperatures)[:, None, None]
     return Outputs(outputs.ids, outputs.labels, scaled, outputs.seeds, outputs.votes, outputs.numerics)
 
 
@@ -215,23 +238,26 @@ def rescaled(outputs: Outputs, holdouts: Holdouts) -> Outputs:
 
 
 def confusion(outputs: Outputs) -> np.ndarray:
-    """``(classes, classes)`` mean over seeds of how many items of label i (row) were called j (column)."""
+    """Return ``(classes, classes)`` counts, the mean over seeds: items of label i (row) predicted as j (column)."""
     classes = outputs.logits.shape[2]
-    chosen = outputs.logits.argmax(-1)
-    counts = [np.bincount(classes * outputs.labels + run, minlength=classes**2) for run in chosen]
+    predictions = outputs.logits.argmax(-1)
+    counts = [np.bincount(classes * outputs.labels + run, minlength=classes**2) for run in predictions]
     return np.mean(counts, axis=0).reshape(classes, classes)
 
 
 def flips(a: Outputs, b: Outputs, texts: pd.DataFrame | None = None) -> pd.DataFrame:
-    """What A mends and breaks against B, item by item, most decided first.
+    """Return which items A corrects and breaks compared with B, with the largest changes first.
 
-    Columns: ``id label a_right b_right`` (seeds that are right), ``change`` (a_right - b_right; positive: A mends it),
-    ``kind`` ("mends", "breaks" or "same"), and the texts where given.
+    Columns: ``id label a_right b_right`` (number of seeds that are right), ``change`` (a_right - b_right), ``kind``
+    ("mends" where that is positive, "breaks" or "same"), and the texts where given.
+
+    Raises:
+        ValueError: items or numbers of seeds differ.
     """
     import pandas as pd
 
     if not np.array_equal(a.ids, b.ids) or len(a.seeds) != len(b.seeds):
-        raise ValueError("flips need the same items and as many seeds on both sides")
+        raise ValueError("flips need the same items and the same number of seeds on both sides")
     frame = pd.DataFrame({"id": a.ids, "label": a.labels, "a_right": a.right.sum(0), "b_right": b.right.sum(0)})
     frame["change"] = frame["a_right"] - frame["b_right"]
     frame["kind"] = np.select([frame["change"] > 0, frame["change"] < 0], ["mends", "breaks"], "same")
@@ -240,19 +266,22 @@ def flips(a: Outputs, b: Outputs, texts: pd.DataFrame | None = None) -> pd.DataF
 
 
 def collapsed(cells: pd.DataFrame) -> pd.DataFrame:
-    """Per cell with collapsed runs: how many, and the mean with and without them (from the frame of ``compare``)."""
+    """Return the cells with collapsed runs: their number, and the mean with and without them.
+
+    The input is the frame of ``compare``.
+    """
     import pandas as pd
 
-    found = []
+    records = []
     for cell in cells[cells["collapsed"] > 0].to_dict("records"):
         alive = [s for s, dead in zip(cell["scores"], cell["collapsed_runs"], strict=True) if not dead]
-        found.append(
+        records.append(
             {
                 **{name: cell[name] for name in ("row", "column", "collapsed", "n_seeds", "mean")},
                 "mean_without": float(np.mean(alive)) if alive else np.nan,
             }
         )
-    return pd.DataFrame(found, columns=["row", "column", "collapsed", "n_seeds", "mean", "mean_without"])
+    return pd.DataFrame(records, columns=["row", "column", "collapsed", "n_seeds", "mean", "mean_without"])
 
 
 # ---- slices
@@ -261,12 +290,15 @@ def collapsed(cells: pd.DataFrame) -> pd.DataFrame:
 def slices(
     texts: pd.DataFrame | None, labels: Sequence[int], names: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """Boolean masks over the items: by label, length, lexical overlap and negation.
+    """Return boolean masks over the items: by label, length, lexical overlap and negation.
 
     Args:
-        texts: ``id text_0 [text_1]``, a row per item in the items' order; None: slices by label alone.
-        names: of the labels.
-    Returns: name -> mask. Thirds are by rank, so that they are equally large up to ties.
+        texts: ``id text_0 [text_1]``, a row per item in the items' order; None: slices by label only.
+        labels: ``(items,)``.
+        names: names of the labels.
+
+    Returns:
+        Name -> mask. Thirds are by rank, so that they are equally large except for ties.
     """
     label = np.asarray(labels)
     masks = {f"label: {names[c] if names else c}": label == c for c in np.unique(label)}
@@ -284,8 +316,13 @@ def slices(
 
 
 def by_slice(a: Outputs, b: Outputs, masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Per slice: ``slice n a b difference low high`` (accuracies as fractions; the deciding interval within the
-    slice). Raises ValueError: different items or seeds."""
+    """Return the accuracies of A and B per slice, with the deciding interval within the slice.
+
+    Columns: ``slice n a b difference low high``, as fractions. Slices of fewer than two items are left out.
+
+    Raises:
+        ValueError: items or seeds differ.
+    """
     import pandas as pd
 
     records, d = [], _differences(a, b)
@@ -293,23 +330,30 @@ def by_slice(a: Outputs, b: Outputs, masks: Mapping[str, np.ndarray]) -> pd.Data
         groups = None if a.groups is None else a.groups[mask]
         if mask.sum() < 2 or (groups is not None and len(set(groups)) < 2):
             continue
-        got = combine([layout(d[:, mask], groups)])
+        interval = combine([layout(d[:, mask], groups)])
         arms = {"a": float(a.right[:, mask].mean()), "b": float(b.right[:, mask].mean())}
         records.append(
-            {"slice": name, "n": int(mask.sum()), **arms, "difference": got.estimate, "low": got.low, "high": got.high}
+            {
+                "slice": name,
+                "n": int(mask.sum()),
+                **arms,
+                "difference": interval.estimate,
+                "low": interval.low,
+                "high": interval.high,
+            }
         )
     return pd.DataFrame.from_records(records)
 
 
-def _thirds(what: str, values: np.ndarray, names: tuple[str, str, str]) -> dict[str, np.ndarray]:
+def _thirds(quantity: str, values: np.ndarray, names: tuple[str, str, str]) -> dict[str, np.ndarray]:
     low, high = np.quantile(values, [1 / 3, 2 / 3])
     return {
-        f"{what}: {names[0]}": values <= low,
-        f"{what}: {names[1]}": (values > low) & (values <= high),
-        f"{what}: {names[2]}": values > high,
+        f"{quantity}: {names[0]}": values <= low,
+        f"{quantity}: {names[1]}": (values > low) & (values <= high),
+        f"{quantity}: {names[2]}": values > high,
     }
 
 
 def _overlap(first: list[str], second: list[str]) -> float:
-    """Share of the second text's words that the first has too (the heuristic NLI data are known for)."""
+    """Return the share of the second text's words that also occur in the first (a known heuristic in NLI data)."""
     return sum(word in set(first) for word in second) / len(second) if second else 0.0

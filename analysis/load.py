@@ -1,4 +1,4 @@
-"""Every score of a results folder as one tidy frame."""
+"""All scores of a results folder as one tidy frame."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 def load(results: str | Path | Results) -> pd.DataFrame:
-    """Every score of every finished run, tidy: one row per run, task, split and metric.
+    """Return every score of every finished run: one row per run, task, split and metric.
 
     Columns: ``key method seed model task split metric score`` (a fraction), ``train_task`` (the task it was trained
     on), ``results`` (this folder), ``generated seconds steps source``, every other field of the spec under its own
-    name, and the method's settings as ``config.<name>``. Rows, filtered as you like, are what :mod:`analysis.frames`
-    takes.
+    name, and the method's settings as ``config.<name>``. The rows, filtered as you like, are the input of
+    :mod:`analysis.frames`.
 
-    Raises: ResultsError: if there is no ``runs`` folder below ``results``, or a file in it cannot be read.
+    Raises:
+        ResultsError: ``results`` has no folder ``runs``, or a file in it cannot be read.
     """
     import pandas as pd
 
@@ -38,7 +39,7 @@ def load(results: str | Path | Results) -> pd.DataFrame:
 def _records(run: Run) -> Iterator[dict[str, Any]]:
     spec = {k: v for k, v in run.spec.items() if k not in ("task", "method_config") and not isinstance(v, dict | list)}
     config = {f"config.{k}": v for k, v in (run.spec.get("method_config") or {}).items()}
-    about = {
+    fields = {
         **spec,
         **config,
         "train_task": run.spec.get("task"),
@@ -49,4 +50,4 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
     for task, splits in run.result.get("scores", {}).items():
         for split, metrics in splits.items():
             for metric, value in metrics.items():
-                yield {**about, "task": task, "split": split, "metric": metric, "score": value}
+                yield {**fields, "task": task, "split": split, "metric": metric, "score": value}

@@ -1,7 +1,7 @@
-"""Power of a planned grid: the smallest difference it would find, and the seeds that a claimed difference needs.
+"""Power of a planned grid: the smallest detectable difference, and the number of seeds for a claimed difference.
 
-``Var(difference) = seed^2 / S + item^2 / n + interaction^2 / (S n)``, all standard deviations of *differences*
-between two arms. :func:`measured` takes them from runs; :func:`typical` states what is assumed where there are none.
+``Var(difference) = seed^2 / S + item^2 / n + interaction^2 / (S n)``, all standard deviations of *differences* between
+two arms. :func:`measured` estimates them from runs; :func:`typical` gives the assumption without runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from analysis.crossed import Components
 from analysis.interval import Interval
 
 MOST_SEEDS = 1_000
-NODES = 128  # of the Gauss-Legendre rule over the variance estimate: within 1e-4 of the noncentral t up to power 0.9999
+# Nodes of the Gauss-Legendre rule over the variance estimate: within 1e-4 of the noncentral t up to power 0.9999.
+NODES = 128
 # Slope of a metric against accuracy. Matthews is 2 * accuracy - 1 where both classes are equally frequent.
 SLOPES = {"matthews": 2.0}
 
@@ -28,8 +29,8 @@ class Noise:
 
     Attributes:
         seed: of a seed's true difference around the mean difference.
-        item: of an item's true difference (how differently the arms treat items).
-        interaction: of one seed's answer on one item around both.
+        item: of an item's true difference around the mean difference.
+        interaction: of a seed's difference on an item around the sum of the seed's and the item's effect.
     """
 
     seed: float
@@ -38,25 +39,26 @@ class Noise:
 
 
 def typical(n_items: int, metric: str = "accuracy") -> Noise:
-    """Return what to assume before any run: small evaluation sets come with small training sets and noisier seeds.
+    """Return the noise to assume before any run; small evaluation sets come with small training sets and noisier seeds.
 
-    Seeds that differ by 2.4 points at 277 items (RTE), 0.9 at 1,043 (CoLA), 0.2 at 9,824 (SNLI), and arms that answer
-    differently on one item in nine, give the smallest visible differences of docs/statistics.md for accuracy. Matthews
-    counts as :data:`SLOPES` times accuracy, every other metric as accuracy itself.
+    Assumed are standard deviations over seeds of 2.4 points at 277 items (RTE), 0.9 at 1,043 (CoLA) and 0.2 at 9,824
+    (SNLI), and arms that answer differently on one item in nine. These give the smallest detectable differences of
+    docs/statistics.md for accuracy. Matthews counts as :data:`SLOPES` times accuracy, every other metric as accuracy.
     """
     slope = SLOPES.get(metric, 1.0)
     return Noise(seed=slope * 0.024 * (277 / n_items) ** 0.7, item=slope * 0.14, interaction=slope * 0.30)
 
 
 def measured(parts: Components) -> Noise:
-    """Return the standard deviations behind a comparison that was run, in its unit (negative estimates count as 0).
+    """Return the standard deviations behind a comparison that was run, in its unit; negative estimates become 0.
 
-    Raises: ValueError: fewer than two seeds.
+    Raises:
+        ValueError: there are fewer than two seeds.
     """
     n_seeds, n_items = len(parts.differences), parts.n_items
     if n_seeds < 2:
         raise ValueError(f"variance components need at least two seeds, got {n_seeds}")
-    interaction = parts.both * n_seeds * n_items
+    interaction = parts.interaction * n_seeds * n_items
     item = parts.items * n_items - interaction / n_seeds
     seed = float(parts.differences.var(ddof=1)) - interaction / n_items
     return Noise(*(math.sqrt(max(v, 0.0)) for v in (seed, item, interaction)))
@@ -65,7 +67,8 @@ def measured(parts: Components) -> Noise:
 def pooled(noises: Sequence[Noise]) -> Noise:
     """Return the root mean square of several comparisons' standard deviations.
 
-    Raises: ValueError: for none.
+    Raises:
+        ValueError: there is no comparison.
     """
     if not noises:
         raise ValueError("there is no comparison to pool")
@@ -74,7 +77,7 @@ def pooled(noises: Sequence[Noise]) -> Noise:
 
 
 def of_mean(n_items: Sequence[int], noises: Sequence[Noise]) -> Noise:
-    """Return the noise of one task with ``sum(n_items)`` items whose difference varies as the mean over tasks does."""
+    """Return the noise of a task with ``sum(n_items)`` items whose difference varies as the mean over tasks does."""
     k, total = len(n_items), sum(n_items)
     per_item = [
         math.sqrt(total * sum(value**2 / n for value, n in zip(values, n_items, strict=True))) / k
@@ -86,20 +89,20 @@ def of_mean(n_items: Sequence[int], noises: Sequence[Noise]) -> Noise:
 def standard_error(n_seeds: int, n_items: int, noise: Noise) -> tuple[float, float]:
     """Return the standard error of a difference and its expected degrees of freedom (Satterthwaite, at least S - 1)."""
     if n_seeds < 2 or n_items < 2:
-        raise ValueError(f"at least two seeds and two items; got {n_seeds} and {n_items}")
-    both = noise.interaction**2 / (n_seeds * n_items)
-    seeds, items = noise.seed**2 / n_seeds + both, noise.item**2 / n_items + both
-    variance = seeds + items - both
-    spread = seeds**2 / (n_seeds - 1) + items**2 / (n_items - 1) + both**2 / ((n_seeds - 1) * (n_items - 1))
+        raise ValueError(f"a standard error needs at least two seeds and two items; got {n_seeds} and {n_items}")
+    interaction = noise.interaction**2 / (n_seeds * n_items)
+    seeds, items = noise.seed**2 / n_seeds + interaction, noise.item**2 / n_items + interaction
+    variance = seeds + items - interaction
+    spread = seeds**2 / (n_seeds - 1) + items**2 / (n_items - 1) + interaction**2 / ((n_seeds - 1) * (n_items - 1))
     return math.sqrt(variance), max(variance**2 / spread, n_seeds - 1.0) if spread > 0 else n_seeds - 1.0
 
 
 def power(difference: float, n_seeds: int, n_items: int, noise: Noise | None = None, level: float = 0.95) -> float:
-    """Return the chance that the interval excludes 0 on the right side at a true difference (a fraction, either sign).
+    """Return the chance that the interval excludes 0 on the right side, at a true difference (a fraction, either sign).
 
-    It rises with the difference and with the seeds. With more items the standard error falls, but Satterthwaite's
-    degrees of freedom fall towards S - 1 too as seeds come to dominate, so that at two or three seeds and one fixed
-    noise more items can cost a little.
+    Power rises with the difference and with the number of seeds. More items lower the standard error, but as seeds come
+    to dominate, Satterthwaite's degrees of freedom fall towards S - 1, so that with two or three seeds and fixed noise
+    more items can lower the power slightly.
     """
     from scipy.special import stdtrit  # imported here: scipy takes a third of a second
 
@@ -110,10 +113,11 @@ def power(difference: float, n_seeds: int, n_items: int, noise: Noise | None = N
 
 
 def noncentral_t_tail(df: float, shift: float, critical: float) -> float:
-    """Return P(T > critical) of the noncentral t at any noncentrality: the mean of ``Phi(shift - critical * s)`` over
-    the distribution of s, the estimated over the true standard error.
+    """Return P(T > critical) of the noncentral t at any noncentrality.
 
-    ``scipy.special.nctdtr`` is NaN in parts of the range of large noncentrality, where this tends to 1.
+    It is the mean of ``Phi(shift - critical * s)`` over the distribution of s, the ratio of the estimated to the true
+    standard error. ``scipy.special.nctdtr`` is NaN in parts of the range of large noncentrality, where this function
+    tends to 1.
     """
     from scipy.special import ndtr
 
@@ -133,7 +137,7 @@ def _error_ratios(df: float) -> tuple[np.ndarray, np.ndarray]:
 def smallest_difference(
     n_seeds: int, n_items: int, noise: Noise | None = None, target: float = 0.8, level: float = 0.95
 ) -> float:
-    """Return the true difference (a fraction) that is found with chance ``target``."""
+    """Return the true difference (a fraction) that is detected with probability ``target``."""
     from scipy import optimize
 
     error, _ = standard_error(n_seeds, n_items, noise or typical(n_items))
@@ -152,9 +156,10 @@ def smallest_difference(
 
 
 def visible(interval: Interval, target: float = 0.8) -> float:
-    """Return the smallest true difference that a comparison with this standard error finds with chance ``target``.
+    """Return the smallest true difference that a comparison with this standard error detects.
 
-    By Student's t (power is nearly that of the normal shift), in the interval's unit; nan without a standard error.
+    The probability of detection is ``target``, by Student's t (power is nearly that of the shifted normal). The unit is
+    the interval's; nan without a standard error.
     """
     from scipy.special import stdtrit
 
@@ -166,8 +171,10 @@ def visible(interval: Interval, target: float = 0.8) -> float:
 def seeds_needed(
     difference: float, n_items: int, noise: Noise | None = None, target: float = 0.8, level: float = 0.95
 ) -> int | None:
-    """Return the fewest seeds that find ``difference`` with chance ``target``; None where no number does: the items are
-    too few."""
+    """Return the fewest seeds that detect ``difference`` with probability ``target``.
+
+    None where no number of seeds is enough, because there are too few items.
+    """
 
     def enough(seeds: int) -> bool:
         return power(difference, seeds, n_items, noise, level) >= target
@@ -191,17 +198,18 @@ def in_words(
     *,
     level: float = 0.95,
 ) -> str:
-    """Return one line for a plan: the smallest difference this grid finds, and whether that is enough for a claim.
+    """Return a line for a plan: the smallest difference this grid detects, and whether that is enough for a claim.
 
     Args:
         claimed: the paper's difference in points, or None.
-        n_items: items of each task the claim averages over (one: a single task).
-        noise: per task; None: :func:`typical`.
-        level: of the interval that decides.
+        n_seeds: number of seeds.
+        n_items: number of items of each task that the claim averages over (one entry: a single task).
+        noise: noise of each task; None: :func:`typical`.
+        level: level of the deciding interval.
     """
     joint = of_mean(n_items, list(noise or map(typical, n_items)))
-    seen = 100 * smallest_difference(n_seeds, sum(n_items), joint, level=level)
-    basis = f"{n_seeds} seeds × {sum(n_items):,} items show differences from about {seen:.1f} points (80 % power)"
+    detectable = 100 * smallest_difference(n_seeds, sum(n_items), joint, level=level)
+    basis = f"{n_seeds} seeds × {sum(n_items):,} items show differences from about {detectable:.1f} points (80 % power)"
     if claimed is None:
         return basis
-    return f"{basis}: {'enough' if seen <= abs(claimed) else 'too few'} for the claimed {abs(claimed):.2g}"
+    return f"{basis}: {'enough' if detectable <= abs(claimed) else 'too few'} for the claimed {abs(claimed):.2g}"

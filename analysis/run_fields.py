@@ -1,7 +1,7 @@
-"""The fields of a run's settings with the defaults at which they stay out of its key, as schema 1 fixed them.
+"""Fields of a run's settings with their defaults, at which they stay out of the run key, as fixed by schema 1.
 
 Keys of stored runs are recomputed from this table, so a line is never changed or removed. A new field of a run gets a
-new line, whose default means what was done before the field existed.
+new line, whose default is the behaviour before the field existed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Metrics in numpy, with item weights, so that a bootstrap is one matrix product and never a loop over resamples.
+"""Metrics in numpy with item weights, so that a bootstrap is one matrix product instead of a loop over resamples.
 
-Every function takes ``weights`` of shape ``(items,)`` or ``(..., items)`` and returns one score per leading index. A
-score that is not defined (a correlation of constants, F1 without a positive) is 0, as the GLUE scripts have it, and
-the public entry :func:`score` says so with a :class:`Degenerate` warning: it is never NaN.
+Every function takes ``weights`` of shape ``(items,)`` or ``(..., items)`` and returns one score per leading index. An
+undefined score (a correlation of constants, F1 without a positive) is 0, as in the GLUE scripts, never NaN; the public
+function :func:`score` then gives a :class:`Degenerate` warning.
 
 Scores are fractions (accuracy 0.87) or nats (cross-entropy, divergences); tables multiply by :attr:`Metric.scale`.
 """
@@ -28,29 +28,29 @@ from analysis.influence import (
 )
 
 Array = np.ndarray
-ROUNDING = 1e-12  # a variance of values of order 1 below which it is rounding error
+ROUNDING = 1e-12  # variances of values of order 1 below this are rounding error
 
 
 class Degenerate(RuntimeWarning):
-    """A score that is 0 because it is not defined on this input."""
+    """Warning about a score that is 0 because it is not defined on this input."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How predictions are scored.
+    """A metric: a function that scores predictions, with its properties.
 
     Attributes:
-        name: as specs, result folders and the command line write it.
-        title: as tables print it.
+        name: name in specs, result folders and on the command line.
+        title: name in tables.
         function: ``function(labels, predictions, weights)``; ``weights`` ``(..., items)`` gives ``(...)`` scores.
         per_item: ``per_item(labels, predictions) -> (items,)`` whose weighted mean is the score; None where there is
             none.
         influence: ``influence(labels, runs) -> (runs, items)``: the score plus its influence function at each item, in
             closed form (:mod:`analysis.influence`); None where the score is a mean over items.
-        is_regression: whether labels and predictions are numbers, not classes.
+        is_regression: True if labels and predictions are numbers, not classes.
         uses: "predictions" ``(items,)`` or "logits" ``(items, classes)``.
         greater_is_better: False for errors and divergences.
-        scale: what tables multiply by: 100 where papers print percent.
+        scale: factor of the score in tables: 100 where papers print percent.
     """
 
     name: str
@@ -65,16 +65,16 @@ class Metric:
 
     @property
     def decomposes(self) -> bool:
-        """Whether the score is a mean over items, so that the two-way layout applies."""
+        """True if the score is a mean over items, so that the two-way layout applies."""
         return self.per_item is not None
 
     @property
     def unit(self) -> str:
-        """The unit of a difference: points of percent, nats, or "" for the unit of the labels themselves."""
+        """Unit of a difference: points of percent, nats, or "" for the unit of the labels themselves."""
         return "points" if self.scale == 100.0 else "" if self.is_regression else "nats"
 
     def score(self, labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None) -> float:
-        """See :func:`score`."""
+        """Score predictions by this metric, as :func:`score` does."""
         return score(self.name, labels, predictions, weights)
 
 
@@ -85,29 +85,39 @@ def score(metric: str, labels: ArrayLike, predictions: ArrayLike, weights: Array
     """Score predictions (or logits, where the metric's ``uses`` says so) by the metric's name.
 
     Args:
+        metric: name of the metric.
         labels: ``(items,)``; for the metrics on logits also ``(items, classes)``: votes, or any distribution over
             classes.
-        weights: ``(items,)``, not negative; how often each item counts. None: once each.
-    Returns: a fraction, or nats; 0 with a :class:`Degenerate` warning where the metric is not defined.
-    Raises: ValueError: unknown metric, shapes that do not match, no items, or values that are not finite.
+        predictions: ``(items,)`` predictions, or ``(items, classes)`` logits.
+        weights: ``(items,)``, not negative: how often each item counts. None: once each.
+
+    Returns:
+        A fraction, or nats; 0 with a :class:`Degenerate` warning where the metric is not defined.
+
+    Raises:
+        ValueError: the metric is unknown, shapes do not match, there are no items, or values are not finite.
     """
-    chosen = _metric(metric)
-    y, p = _checked(chosen, labels, predictions)
+    scoring = _metric(metric)
+    y, p = _checked(scoring, labels, predictions)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
     if w.shape != (len(y),) or (w < 0).any() or w.sum() == 0:
         raise ValueError(f"{metric}: weights must be {len(y)} numbers >= 0 that are not all 0")
-    value = float(chosen.function(y, p, w))
-    if value == 0.0 and not chosen.decomposes and _undefined(metric, y, p, w):
+    value = float(scoring.function(y, p, w))
+    if value == 0.0 and not scoring.decomposes and _undefined(metric, y, p, w):
         warnings.warn(f"{metric} is not defined on constant values and counts as 0", Degenerate, stacklevel=2)
     return value
 
 
 def per_item(metric: str, labels: ArrayLike, predictions: ArrayLike) -> Array:
-    """Item scores ``(items,)`` whose mean is the metric. Raises ValueError for metrics that are no mean over items."""
-    chosen = _metric(metric)
-    if chosen.per_item is None:
+    """Return item scores ``(items,)`` whose mean is the metric.
+
+    Raises:
+        ValueError: the metric is not a mean over items.
+    """
+    scoring = _metric(metric)
+    if scoring.per_item is None:
         raise ValueError(f"{metric} is not a mean over items")
-    return chosen.per_item(*_checked(chosen, labels, predictions))
+    return scoring.per_item(*_checked(scoring, labels, predictions))
 
 
 def _metric(name: str) -> Metric:
@@ -119,31 +129,31 @@ def _metric(name: str) -> Metric:
 
 def _checked(metric: Metric, labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
     y, p = np.asarray(labels), np.asarray(predictions)
-    wanted = 2 if metric.uses == "logits" else 1
-    if len(y) == 0 or len(y) != len(p) or p.ndim != wanted:
+    n_dims = 2 if metric.uses == "logits" else 1
+    if len(y) == 0 or len(y) != len(p) or p.ndim != n_dims:
         raise ValueError(
-            f"{metric.name} needs {metric.uses} with {wanted} dimension(s), as many as labels and at least one; "
+            f"{metric.name} needs {metric.uses} with {n_dims} dimension(s), as many as labels and at least one; "
             f"got labels {y.shape}, {metric.uses} {p.shape}"
         )
-    for what, values in (("labels", y), (metric.uses, p)):
+    for name, values in (("labels", y), (metric.uses, p)):
         if values.dtype.kind not in "biuf":
-            raise ValueError(f"{metric.name}: {what} must be numbers, got {values.dtype}")
+            raise ValueError(f"{metric.name}: {name} must be numbers, got {values.dtype}")
         if not np.isfinite(values).all():
-            raise ValueError(f"{metric.name}: {int((~np.isfinite(values)).sum())} {what} are not finite")
+            raise ValueError(f"{metric.name}: {int((~np.isfinite(values)).sum())} {name} are not finite")
     return y, p
 
 
 def _undefined(metric: str, labels: Array, predictions: Array, weights: Array) -> bool:
-    """Whether a 0 means "not defined": nothing positive anywhere (F1), or a constant side (correlations)."""
-    seen = weights > 0
+    """Return True if a 0 means "not defined": F1 without any positive, or a correlation with a constant."""
+    counted = weights > 0
     if metric in ("macro_f1", "balanced_accuracy", "rmse"):
         return False  # 0 is a score like any other: no class was ever recognised, or every number is exact
     if metric in ("f1", "f1_named"):
-        return not ((labels[seen] == 1).any() or (predictions[seen] == 1).any())
-    return bool(np.ptp(labels[seen]) == 0 or np.ptp(predictions[seen]) == 0)
+        return not ((labels[counted] == 1).any() or (predictions[counted] == 1).any())
+    return bool(np.ptp(labels[counted]) == 0 or np.ptp(predictions[counted]) == 0)
 
 
-# ---- means over items
+# ---- metrics that are means over items
 
 
 def _hit(labels: Array, predictions: Array) -> Array:
@@ -159,14 +169,17 @@ def _mean_of(items: Callable[[Array, Array], Array]) -> Callable[[Array, Array, 
 
 
 def log_softmax(logits: Array) -> Array:
-    """``(items, classes)`` log probabilities in float64."""
+    """Return ``(items, classes)`` log probabilities in float64."""
     shifted = np.asarray(logits, dtype=np.float64)
     shifted = shifted - shifted.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def distribution(labels: Array, classes: int) -> Array:
-    """``(items, classes)`` probabilities: class indices become one-hot rows, vote counts are divided by their sum."""
+    """Return ``(items, classes)`` probabilities.
+
+    Class indices become one-hot rows; vote counts are divided by their sum.
+    """
     if labels.ndim == 1:
         return np.eye(classes)[labels.astype(np.int64)]
     totals = labels.sum(-1, keepdims=True)
@@ -176,7 +189,7 @@ def distribution(labels: Array, classes: int) -> Array:
 
 
 def _xlogy(x: Array, y: Array) -> Array:
-    """``x * y`` where ``y`` is a logarithm, and 0 wherever x is 0."""
+    """Return ``x * y``, where ``y`` is a logarithm; 0 wherever x is 0."""
     return np.where(x > 0, x * np.where(x > 0, y, 0.0), 0.0)
 
 
@@ -185,7 +198,7 @@ def _cross_entropy_items(labels: Array, logits: Array) -> Array:
 
 
 def entropy(probabilities: Array) -> Array:
-    """Shannon entropy of each row, in nats."""
+    """Return the Shannon entropy of each row, in nats."""
     with np.errstate(divide="ignore"):
         return -_xlogy(probabilities, np.log(probabilities)).sum(-1)
 
@@ -200,36 +213,36 @@ def _jsd_items(labels: Array, logits: Array) -> Array:
 
 
 def _soft_accuracy_items(labels: Array, logits: Array) -> Array:
-    """The share of annotators who chose the class the model chose."""
+    """Return the share of each item's annotators who chose the class that the model chose."""
     return distribution(labels, logits.shape[1])[np.arange(len(logits)), logits.argmax(-1)]
 
 
-# ---- metrics that are no mean over items
+# ---- metrics that are not means over items
 
 
 def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
-    """F1 of class 1 (MRPC, QQP: the paraphrases)."""
-    strange = set(np.unique(labels)) | set(np.unique(predictions))
-    if not strange <= {0, 1}:
-        raise ValueError(f"f1 is binary, with classes 0 and 1; got {sorted(strange)}")
-    truth, chosen = labels == 1, predictions == 1
-    return _ratio(2 * _total(weights, truth & chosen), _total(weights, truth) + _total(weights, chosen))
+    """Return F1 of class 1 (MRPC, QQP: the paraphrases)."""
+    classes = set(np.unique(labels)) | set(np.unique(predictions))
+    if not classes <= {0, 1}:
+        raise ValueError(f"f1 is binary, with classes 0 and 1; got {sorted(classes)}")
+    truth, answers = labels == 1, predictions == 1
+    return _ratio(2 * _total(weights, truth & answers), _total(weights, truth) + _total(weights, answers))
 
 
 def _f1_named(labels: Array, predictions: Array, weights: Array) -> Array:
-    """F1 of class 1 against all others, of however many classes."""
+    """Return F1 of class 1 against all others, of however many classes."""
     return _f1((labels == 1).astype(int), (predictions == 1).astype(int), weights)
 
 
 def _macro_f1(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Mean F1 over the classes that have weight among the labels."""
+    """Return mean F1 over the classes that have weight among the labels."""
     present = np.stack([_total(weights, labels == c) > 0 for c in np.unique(labels)])
     each = [_f1((labels == c).astype(int), (predictions == c).astype(int), weights) for c in np.unique(labels)]
     return _ratio((np.stack(each) * present).sum(0), present.sum(0))
 
 
 def _balanced_accuracy(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Mean recall over the classes that have weight among the labels."""
+    """Return mean recall over the classes that have weight among the labels."""
     totals = np.stack([_total(weights, labels == c) for c in np.unique(labels)])
     hits = np.stack([_total(weights, (labels == c) & (predictions == c)) for c in np.unique(labels)])
     return _ratio(_ratio(hits, totals).sum(0), (totals > 0).sum(0))
@@ -241,7 +254,7 @@ def _rmse(labels: Array, predictions: Array, weights: Array) -> Array:
 
 
 def _matthews(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Matthews correlation; for more than two classes Gorodkin's R_K."""
+    """Return the Matthews correlation; for more than two classes Gorodkin's R_K."""
     classes, total = np.union1d(labels, predictions), weights.sum(-1)
     of_labels = np.stack([_total(weights, labels == label) for label in classes])
     of_predictions = np.stack([_total(weights, predictions == label) for label in classes])
@@ -261,21 +274,26 @@ def _spearman(labels: Array, predictions: Array, weights: Array) -> Array:
 
 
 def _total(weights: Array, items: Array) -> Array:
-    """The weight of those items."""
+    """Return the weight of the marked items."""
     return np.asarray(weights @ items.astype(np.float64))
 
 
 def _standard(x: Array) -> Array:
-    """Shifted and scaled to about 0 and 1 (correlations do not mind), so that the moments below lose no digits."""
+    """Return values shifted and scaled to mean 0 and standard deviation 1.
+
+    Correlations are invariant to this, and the moments in :func:`_correlation` keep their digits.
+    """
     if np.ptp(x) == 0:
-        return np.zeros(len(x))  # the mean of equal numbers is not always that number
+        return np.zeros(len(x))  # rounding: the mean of equal numbers may differ from that number
     centred = np.asarray(x, dtype=np.float64) - np.mean(x, dtype=np.float64)
     return centred / centred.std()
 
 
 def _correlation(x: Array, y: Array, weights: Array) -> Array:
-    """Weighted Pearson correlation of values of order 1, 0 where one side is constant; ``x`` and ``y`` are
-    ``(items,)`` or shaped like the weights."""
+    """Return the weighted Pearson correlation of values of order 1; 0 where one side is constant.
+
+    ``x`` and ``y`` are ``(items,)`` or shaped like the weights.
+    """
     total = weights.sum(-1)
     mx, my, mxx, myy, mxy = (_dot(weights, product) / total for product in (x, y, x * x, y * y, x * y))
     vx, vy = mxx - mx**2, myy - my**2
@@ -288,7 +306,7 @@ def _dot(weights: Array, values: Array) -> Array:
 
 
 def _weighted_ranks(x: Array, weights: Array) -> Array:
-    """Mid-ranks of ``x`` when item i is present ``weights[..., i]`` times; ties share their mean rank."""
+    """Return mid-ranks of ``x`` when item i is present ``weights[..., i]`` times; ties share their mean rank."""
     values, group = np.unique(x, return_inverse=True)
     order = np.argsort(group, kind="stable")
     mass = np.take(weights, order, axis=-1)
@@ -304,14 +322,15 @@ def _ratio(top: Array, bottom: Array) -> Array:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
-def _other_metric(name: str, title: str, *functions: Callable[..., Any], **about: Any) -> Metric:
-    """A metric that is no mean over items, from its function and its influence function."""
+def _other_metric(name: str, title: str, *functions: Callable[..., Any], **properties: Any) -> Metric:
+    """Register a metric that is not a mean over items, from its function and its influence function."""
     function, influence = functions
-    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, **about))
+    return METRICS.setdefault(name, Metric(name, title, function, influence=influence, **properties))
 
 
-def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **about: Any) -> Metric:
-    return METRICS.setdefault(name, Metric(name, title, _mean_of(items), items, **about))
+def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], **properties: Any) -> Metric:
+    """Register a metric that is a mean over items, from its item scores."""
+    return METRICS.setdefault(name, Metric(name, title, _mean_of(items), items, **properties))
 
 
 accuracy = _mean_metric("accuracy", "accuracy", _hit).score

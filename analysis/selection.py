@@ -1,7 +1,7 @@
-"""Choosing the epoch: the last one, the best on the scored split, or the best on the holdout.
+"""Rules for choosing the epoch: the last one, the best on the scored split, or the best on the holdout.
 
-Every run stores its predictions after each epoch on dev and on the holdout, so the choice is made here, after the
-runs, and the same runs answer for all of them. Only ``last`` decides claims about methods.
+Every run stores its predictions on dev and on the holdout after each epoch, so all rules are applied after training, to
+the same runs. Only ``last`` decides claims about methods.
 """
 
 from __future__ import annotations
@@ -24,15 +24,19 @@ SPLIT_OF: dict[str, Callable[[Column], str | None]] = {
 }
 
 
-def selected(results: Results, manifest: Manifest, row: str, column: Column, how: str) -> Scored:
-    """One cell with every seed at the epoch that ``how`` chooses: last, best-dev or best-holdout (ties: the first).
+def selected(results: Results, manifest: Manifest, row: str, column: Column, rule: str) -> Scored:
+    """Read one cell with every seed at the epoch that ``rule`` selects.
 
-    Raises: ResultsError: the cell cannot be read, or a run has no predictions on the split that chooses.
+    Rules are "last", "best-dev" and "best-holdout"; the first of equally good epochs is selected.
+
+    Raises:
+        ResultsError: the rule is unknown, the cell cannot be read, or a run has no predictions on the split of the
+            rule.
     """
-    if how not in SPLIT_OF:
-        raise ResultsError(f"no selection named {how!r}; there are: {', '.join(SPLIT_OF)}")
+    if rule not in SPLIT_OF:
+        raise ResultsError(f"no selection named {rule!r}; there are: {', '.join(SPLIT_OF)}")
     scored = read_cell(results, manifest, row, column)
-    split = SPLIT_OF[how](column)
+    split = SPLIT_OF[rule](column)
     if split is None:
         return scored
     metric, outputs = METRICS[column.metric], []
@@ -48,25 +52,25 @@ def selected(results: Results, manifest: Manifest, row: str, column: Column, how
 
 
 def _check_each_epoch(results: Results, key: str, splits: set[str]) -> None:
-    """Raises: ResultsError: a split was predicted after the last epoch only, so no epoch of it can be chosen."""
-    each = results.run(key).spec.get("predict_each")
-    if each is not None and not splits <= set(each):
+    """Raise ResultsError if a split was predicted after the last epoch only."""
+    predicted = results.run(key).spec.get("predict_each")
+    if predicted is not None and not splits <= set(predicted):
         raise ResultsError(
-            f"run {key[:12]} predicted {', '.join(sorted(splits - set(each)))} after its last epoch only: choosing the "
-            "epoch needs the runs of selection-bias, or --set predict_each=none"
+            f"run {key[:12]} predicted {', '.join(sorted(splits - set(predicted)))} after its last epoch only: "
+            "choosing the epoch needs the runs of selection-bias, or --set predict_each=none"
         )
 
 
 def best_epoch(results: Results, key: str, column: Column) -> int:
-    """The epoch with the run's best score in that column; the first of equals."""
+    """Return the epoch with the run's best score in that column; the first of equal ones."""
     metric = METRICS[column.metric]
     sign = 1.0 if metric.greater_is_better else -1.0
-    best, at = -np.inf, 0
-    found = results.predictions(key, column.task, column.split, "all")
-    for epoch in sorted(found["epoch"].unique().tolist()):
-        frame = found[found["epoch"] == epoch]
+    best, best_at = -np.inf, 0
+    predictions = results.predictions(key, column.task, column.split, "all")
+    for epoch in sorted(predictions["epoch"].unique().tolist()):
+        frame = predictions[predictions["epoch"] == epoch]
         outputs = logits(frame) if metric.uses == "logits" else frame["prediction"].to_numpy()
         value = sign * quiet_score(metric, frame["label"].to_numpy(), outputs)
         if value > best:
-            best, at = value, epoch
-    return at
+            best, best_at = value, epoch
+    return best_at

@@ -1,9 +1,9 @@
-"""Is method A better than method B? Seeds and items are crossed: every seed of both is scored on the same items.
+"""Tests of whether method A is better than method B, with seeds and items as crossed random factors.
 
-:func:`crossed_interval` decides: its interval speaks about new seeds on new items. The others describe one question
-each and decide nothing; their ``method`` names the question.
+:func:`crossed_interval` decides: its interval is for new seeds and new items. The other functions each answer a
+narrower question, named in their ``method``, and decide nothing.
 
-Arrays ``a`` and ``b`` have shape ``(seeds, items)``: scores of items at equal seeds, or predictions together with
+Arrays ``a`` and ``b`` have shape ``(seeds, items)``: item scores at equal seeds, or predictions together with
 ``labels`` and a ``metric``. All estimates are ``a - b``, as fractions.
 """
 

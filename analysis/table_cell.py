@@ -1,6 +1,4 @@
-"""A cell of an experiment's table: the one definition of what the comparison computes, the cache keeps and tables
-print.
-"""
+"""A cell of an experiment's table, defined once: computed by the comparison, stored by the cache, printed by tables."""
 
 from __future__ import annotations
 
@@ -12,25 +10,27 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class TableCell:
-    """One row of the table in one column; its fields are the columns of the frame that ``compare`` returns.
+    """A row of the table in one column; the fields are the columns of the frame that ``compare`` returns.
 
     Scores, differences and intervals are on the scale papers print: percent; nats for cross-entropy and divergences.
 
     Attributes:
-        mean, sd: of ``scores``, one per finished run; ``sd`` with ddof 1, nan for one run.
-        difference, low, high, p, correlation: against the baseline row at the ``n_pairs`` seeds both have; nan for the
+        mean, sd: mean and standard deviation (ddof 1; nan for one run) of ``scores``, one per finished run.
+        difference, low, high, p, correlation: against the baseline row, at the ``n_pairs`` seeds both have; nan for the
             baseline itself.
-        collapsed: how many runs predict one class or value alone; ``collapsed_runs`` which.
-        missing: runs planned and not finished, and the ``reason``.
-        against: what a difference is to: the baseline row, or the mean of the runs that a row combines.
-        visible: the smallest true difference that these runs find with 80 %.
-        seeds_needed: how many seeds would find the published difference; nan: not known, inf: none would.
-        identical: the share of equal answers.
-        near_constant: why nearly constant answers allow no interval, "" where they do.
-        published, published_difference, published_source: what a paper prints, and its difference to its baseline.
-        floor: why the column's task is at the floor, "" where it is not.
-        undecided: why the difference decides nothing, "" where it may: too few seeds, inert, a task at the floor,
-            nearly constant answers.
+        collapsed: number of runs that predict a single class or value; ``collapsed_runs`` marks them.
+        missing: number of planned runs that are not finished, with the ``reason``.
+        against: the reference of the difference: the baseline row, or the mean of the runs that a row combines.
+        visible: smallest true difference that these runs detect with 80 % power.
+        seeds_needed: number of seeds that would detect the published difference; nan: not computed, inf: no number
+            would.
+        identical: share of equal answers.
+        near_constant: reason why nearly constant answers allow no interval; "" where they do.
+        published, published_difference, published_source: the paper's number, and its difference to the paper's
+            baseline.
+        floor: reason why the column's task is at the floor; "" where it is not.
+        undecided: reason why the difference decides nothing; "" where it may: too few seeds, inert, a task at the
+            floor, or nearly constant answers.
     """
 
     row: str
@@ -72,14 +72,15 @@ class TableCell:
 
     @classmethod
     def names(cls) -> list[str]:
-        """The names of the fields, in order."""
+        """Return the names of the fields, in order."""
         return [field.name for field in fields(cls)]
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> TableCell:
-        """Return the cell of a JSON object, whose lists are tuples here.
+        """Build a cell from a JSON object; lists become tuples.
 
-        Raises: TypeError: a field is unknown, or one without a default is missing.
+        Raises:
+            TypeError: a field is unknown, or one without a default is missing.
         """
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in content.items()

@@ -1,5 +1,7 @@
-"""The experiment's table for people (Markdown), papers (LaTeX, booktabs) and programs (CSV), from the frame of
-``compare``."""
+"""Tables of an experiment for people (Markdown), papers (LaTeX, booktabs) and programs (CSV).
+
+The input is the frame of :func:`analysis.comparison.compare`.
+"""
 
 from __future__ import annotations
 
@@ -63,13 +65,12 @@ HEADINGS = [
 
 
 def records(frame: pd.DataFrame) -> Iterator[Any]:
-    """The frame's rows, each with its columns as attributes."""
+    """Iterate over the frame's rows, each with its columns as attributes."""
     return iter(frame.itertuples())
 
 
 def number(value: float, digits: int = 1, signed: bool = False) -> str:
-    """A number as it is printed everywhere: a true minus sign, an explicit plus where it is a difference, "" for
-    nan."""
+    """Format a number for any report: a true minus sign, an explicit plus for differences, "" for nan."""
     if value is None or math.isnan(value):
         return ""
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
@@ -79,25 +80,28 @@ def number(value: float, digits: int = 1, signed: bool = False) -> str:
 
 
 def probability(p: float) -> str:
-    """A p value as it is printed everywhere: ``0.013``, ``0.21``, ``< 0.001``."""
+    """Format a p value: ``0.013``, ``0.21``, ``< 0.001``."""
     if p < 0.001:
         return "< 0.001"
     return f"{p:.3f}" if p < 0.095 else f"{p:.2f}"
 
 
 def percent(share: float) -> str:
-    """A share as a whole percentage: ``95 %``."""
+    """Format a share as a whole percentage: ``95 %``."""
     return f"{100 * share:.0f} %"
 
 
 def digits_of(metric: str) -> int:
-    """Decimals that make sense: one for percent, three for nats."""
-    known = METRICS.get(metric)
-    return 3 if known is not None and known.scale == 1.0 else 1
+    """Return the number of decimals of a metric: one for percent, three for nats."""
+    scoring = METRICS.get(metric)
+    return 3 if scoring is not None and scoring.scale == 1.0 else 1
 
 
 def mean_and_spread(cell: Any) -> str:
-    """``84.1 ± 0.6``; the mean alone where one seed has no spread; "missing" where nothing was run."""
+    """Format the mean and standard deviation of a cell: ``84.1 ± 0.6``.
+
+    A single seed gives the mean only; a cell without runs gives "missing".
+    """
     if cell.n_seeds == 0:
         return "missing"
     digits = digits_of(cell.metric)
@@ -106,7 +110,7 @@ def mean_and_spread(cell: Any) -> str:
 
 
 def interval(cell: Any) -> str:
-    """``−0.4 to 2.8``, or "" for the baseline and missing cells."""
+    """Format the interval of a cell: ``−0.4 to 2.8``; "" for the baseline and missing cells."""
     if math.isnan(cell.low):
         return ""
     digits = digits_of(cell.metric)
@@ -114,30 +118,33 @@ def interval(cell: Any) -> str:
 
 
 def heading(cell: Any) -> str:
-    """``demo-rte, accuracy``, with the split where it is not dev, and "pilot at the floor" where the task is not
-    learnt."""
-    known = METRICS.get(cell.metric)
-    metric = known.title if known else cell.metric
+    """Return the heading of a cell's column: ``demo-rte, accuracy``.
+
+    It has the split where that is not dev, and "pilot at the floor" where the task was not learnt.
+    """
+    scoring = METRICS.get(cell.metric)
+    metric = scoring.title if scoring else cell.metric
     split = f" ({cell.split})" if cell.split != "dev" else ""
     return f"{cell.column_title}, {metric}{split}" + (f" ({kind_of(cell.floor)})" if cell.floor else "")
 
 
 def kind_of(undecided: str) -> str:
-    """Why a difference decides nothing, in a few words: what stands before the colon of the whole reason."""
+    """Return why a difference decides nothing in a few words: the part of the reason before its colon."""
     return undecided.split(":")[0]
 
 
 def lines(table: pd.DataFrame) -> list[list[str]]:
-    """The table's cells as text, a line per task and method, in the order of :data:`HEADINGS`."""
+    """Return the table's cells as text: a line per task and method, in the order of :data:`HEADINGS`."""
     return [_line(cell) for cell in records(table)]
 
 
 def matrix(table: pd.DataFrame) -> list[list[str]]:
-    """The table as papers print it, a column per task and metric: up to three lines a method.
+    """Return the table as papers print it: a column per task and metric, up to three lines per method.
 
-    ``mean ± sd`` with a mark (\u25b2 the interval lies above 0, \u25bc below) or why the difference decides nothing,
-    then the difference with its interval, then what the paper prints with its difference. Lines that would be empty are
-    left out. The first line holds the headings; a task at the floor is named there, and no cell of it has a mark.
+    The first line of a method is ``mean ± sd`` with a mark (▲ the interval lies above 0, ▼ below) or the reason why the
+    difference decides nothing; the second is the difference with its interval; the third is the paper's number with its
+    difference. Empty lines are left out. The first line of the table holds the headings; a task at the floor is marked
+    there, and its cells have no marks.
     """
     cells = {(cell.row, cell.column): cell for cell in records(table)}
     columns = list(dict.fromkeys(table["column"]))
@@ -145,23 +152,23 @@ def matrix(table: pd.DataFrame) -> list[list[str]]:
     top = ["method", *(heading(next(c for c in cells.values() if c.column == column)) for column in columns)]
     body = [top]
     for row, title in titles.items():
-        mine = [cells.get((row, column)) for column in columns]
+        row_cells = [cells.get((row, column)) for column in columns]
         for name, text in ((title, _marked), ("difference (95 % interval)", _difference), ("published", _published)):
-            line = [text(cell) if cell is not None else "" for cell in mine]
+            line = [text(cell) if cell is not None else "" for cell in row_cells]
             if any(line):
                 body.append([name, *line])
     return body
 
 
 def to_markdown(table: pd.DataFrame, notes: list[str] | None = None) -> str:
-    """Two GitHub tables, as papers print it and a line per cell; notes as bullets above them."""
-    both = [github(matrix(table), texts=1), github([HEADINGS, *lines(table)], texts=2)]
+    """Return two GitHub tables (as papers print it, and a line per cell), below the notes as bullets."""
+    tables = [github(matrix(table), texts=1), github([HEADINGS, *lines(table)], texts=2)]
     bullets = "\n".join(f"- {_markdown(note)}" for note in notes or [])
-    return "\n\n".join(part for part in (bullets, *both) if part) + "\n"
+    return "\n\n".join(part for part in (bullets, *tables) if part) + "\n"
 
 
 def github(rows: Sequence[Sequence[str]], texts: int | None = None) -> str:
-    """A GitHub table, escaped; its first row holds the headings. Columns after the first ``texts`` are numbers."""
+    """Return an escaped GitHub table; the first row holds headings; columns after the first ``texts`` are numbers."""
     head, *body = ([_markdown(text) for text in row] for row in rows)
     words = len(head) if texts is None else texts
     rule = ["---"] * words + ["---:"] * (len(head) - words)
@@ -169,13 +176,15 @@ def github(rows: Sequence[Sequence[str]], texts: int | None = None) -> str:
 
 
 LATEX_HEAD = "% \\usepackage{booktabs} \\usepackage{graphicx}"
-LATEX_LINES = 45  # of a table on a page; what is longer goes on in a second one
-LATEX_WIDE = 40  # letters: a column of longer texts is broken into lines
+LATEX_LINES = 45  # lines of a table on a page; longer tables are continued in another one
+LATEX_WIDE = 40  # characters: columns with longer texts are broken into lines
 
 
 def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = None) -> str:
-    """Two booktabs ``table`` environments, as papers print it and a line per cell; need booktabs and graphicx, which
-    shrinks what is wider than the page."""
+    """Return two booktabs ``table`` environments: as papers print it, and a line per cell.
+
+    They need the packages booktabs and graphicx; the latter shrinks tables that are wider than the page.
+    """
     body: list[str] = []
     before = None
     for n, line in enumerate(lines(table)):
@@ -193,10 +202,10 @@ def _latex_line(cells: Sequence[str]) -> str:
 
 
 def _latex_tables(columns: str, head: Sequence[str], body: Sequence[str], caption: str) -> list[str]:
-    """The lines of as many ``table`` environments as pages are needed, none wider than the text."""
-    found: list[str] = []
+    """Return the lines of one ``table`` environment per page, none wider than the text."""
+    text_lines: list[str] = []
     for start in range(0, max(1, len(body)), LATEX_LINES):
-        found += [
+        text_lines += [
             "\\begin{table}",
             "\\centering",
             "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
@@ -214,20 +223,23 @@ def _latex_tables(columns: str, head: Sequence[str], body: Sequence[str], captio
             "\\end{table}",
             "",
         ]
-    return found
+    return text_lines
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """All numbers at full precision. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    shown = table[CSV_COLUMNS].copy()
-    shown["scores"] = [" ".join(map(repr, scores)) for scores in table["scores"]]  # one per seed, in seed order
-    for name in shown.select_dtypes(exclude="number"):
-        shown[name] = shown[name].map(lambda text: _no_formula(str(text)))
-    return str(shown.to_csv(index=False, lineterminator="\n"))
+    """Return all numbers at full precision as CSV.
+
+    Texts that a spreadsheet would run as a formula get a leading apostrophe.
+    """
+    columns = table[CSV_COLUMNS].copy()
+    columns["scores"] = [" ".join(map(repr, scores)) for scores in table["scores"]]  # one per seed, in seed order
+    for name in columns.select_dtypes(exclude="number"):
+        columns[name] = columns[name].map(lambda text: _no_formula(str(text)))
+    return str(columns.to_csv(index=False, lineterminator="\n"))
 
 
 def write_tables(table: pd.DataFrame, folder: Path, caption: str = "", notes: list[str] | None = None) -> list[Path]:
-    """``table.md``, ``table.tex`` and ``table.csv`` in ``folder``."""
+    """Write ``table.md``, ``table.tex`` and ``table.csv`` to ``folder`` and return their paths."""
     texts = {
         "table.md": to_markdown(table, notes),
         "table.tex": to_latex(table, caption, notes),
@@ -240,7 +252,7 @@ def write_tables(table: pd.DataFrame, folder: Path, caption: str = "", notes: li
 
 
 def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: Path, caption: str = "") -> list[Path]:
-    """Any table of texts as ``stem.md``, ``stem.tex`` (booktabs) and ``stem.csv``, escaped for each."""
+    """Write a table of texts as ``stem.md``, ``stem.tex`` (booktabs) and ``stem.csv``, escaped for each."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     rows = [list(headings), *map(list, lines)]
     long = [max(len(text) for text in column) > LATEX_WIDE for column in zip(*rows, strict=True)]
@@ -259,12 +271,12 @@ def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: P
 
 
 def _no_formula(text: str) -> str:
-    """Text that a spreadsheet would run gets a leading apostrophe."""
+    """Return the text, with a leading apostrophe if a spreadsheet would run it as a formula."""
     return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped, and the few symbols tables use as commands."""
+    """Return text with LaTeX's special characters escaped, and the symbols of tables as commands."""
     special = {
         "\\": r"\textbackslash{}",
         "{": r"\{",
@@ -284,19 +296,19 @@ def latex(text: str) -> str:
         "\u25b2": r"$\uparrow$",
         "\u25bc": r"$\downarrow$",
         "[": "{[}",
-        "*": "{*}",  # after a line's end they would be its option
+        "*": "{*}",  # LaTeX would read "[" or "*" after a line's end as its option
     }
     return "".join(special.get(character, character) for character in text)
 
 
 def _latex_matrix(table: pd.DataFrame, caption: str) -> list[str]:
     head, *body = matrix(table)
-    shown: list[str] = []
+    rows: list[str] = []
     for name, *values in body:
         method = name not in ("difference (95 % interval)", "published")
-        start = ("\\addlinespace\n" if shown else "") + latex(name) if method else "\\quad " + latex(name)
-        shown.append(" & ".join([start, *map(latex, values)]) + " \\\\")
-    return _latex_tables("l" + "r" * (len(head) - 1), head, shown, caption)
+        start = ("\\addlinespace\n" if rows else "") + latex(name) if method else "\\quad " + latex(name)
+        rows.append(" & ".join([start, *map(latex, values)]) + " \\\\")
+    return _latex_tables("l" + "r" * (len(head) - 1), head, rows, caption)
 
 
 def _marked(cell: Any) -> str:

@@ -1,4 +1,4 @@
-"""The ``smart-repro`` command: finds the suite beside this package, or says how to get it."""
+"""The ``smart-repro`` command: locate the suite next to this package, or print how to install it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ _SUITE = ("cyclopts", "rich", "datasets", "pandas", "pyarrow", "scipy", "matplot
 
 
 def main() -> None:
-    """Entry point. Exits with 2 if the suite is not installed or another package hides a part of it."""
+    """Run the command line of the suite.
+
+    Exit with status 2 if the suite is not installed, or if another package hides a part of it.
+    """
     missing = [name for name in _SUITE if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(_fail(f"the command needs {', '.join(missing)}: pip install 'smart-repro[suite]'"))
     home = Path(__file__).resolve().parent.parent
     for package in ("benchmarks", "analysis"):
-        found = importlib.util.find_spec(package)
-        origin = Path(found.origin).resolve().parent if found and found.origin else None
+        spec = importlib.util.find_spec(package)
+        origin = Path(spec.origin).resolve().parent if spec and spec.origin else None
         if origin != home / package:
             sys.exit(_fail(_hidden(package, origin, home)))
     from benchmarks.cli.app import main as command
@@ -27,7 +30,7 @@ def main() -> None:
 
 def _hidden(package: str, origin: Path | None, home: Path) -> str:
     if origin is None:
-        return f"the package {package!r} is missing beside {home / 'smart_repro'}: install smart-repro again"
+        return f"the package {package!r} is missing next to {home / 'smart_repro'}: install smart-repro again"
     return (
         f"the package {package!r} of smart-repro is hidden by {origin}; expected {home / package}. "
         "Run from another folder, or remove that path from PYTHONPATH"

@@ -1,7 +1,7 @@
-"""Method cards: what a reader needs beside the papers, taken from where it is defined and written down nowhere else.
+"""Method cards: what a reader of the papers needs to know about a method, collected from its own file.
 
-The title, the text and the deviations are the module docstring of the method's file, the options are the fields of its
-config with the comments beside them.
+Title, text and deviations come from the docstring of the method's module; the options are the fields of its config with
+the comments next to them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ _LISTS = ("Deviations", "Readings")
 
 @dataclass(frozen=True)
 class Option:
-    """One setting of a method.
+    """A setting of a method.
 
     Attributes:
-        name, kind: as declared.
-        default: its value if left out.
-        meaning: the comment beside its declaration: meaning and the paper's value.
+        name: name of the field.
+        kind: its type annotation.
+        default: its default value.
+        meaning: the comment next to its declaration: the meaning and the paper's value.
     """
 
     name: str
@@ -44,14 +45,15 @@ class Card:
     """Everything ``smart-repro show`` prints about a method.
 
     Attributes:
-        name, title: what it is called; title is the first sentence of its file.
+        name: registered name.
+        title: first sentence of the method's file.
         text: the paragraphs after the title, without the lists below.
-        paper: source with the equation's number.
-        equation: what is optimised, in the options' names.
-        options: in order of declaration.
-        cost: of a step with default options, in forward passes of the model; a plain step is 3.
-        deviations: where it departs from its paper, and readings of what the paper leaves open.
-        version: of the method; part of the run key.
+        paper: the source, with the equation's number.
+        equation: the objective, in the options' names.
+        options: settings, in order of declaration.
+        cost: cost of a step with default options, in forward passes of the model; a plain step is 3.
+        deviations: deviations from the paper, and interpretations where the paper is ambiguous.
+        version: version of the method; part of the run key.
     """
 
     name: str
@@ -66,10 +68,16 @@ class Card:
 
 
 def card(name: str) -> Card:
-    """Return the card of a method. Raises UnknownNameError with a suggestion."""
+    """Return the card of a method.
+
+    Raises:
+        UnknownNameError: there is no such method; the message suggests a name.
+    """
     method = methods()[name]
     title, text, deviations = _described(method)
-    deviations += tuple(f"{other}: {item}" for other in _referred(method) for item in card(other).deviations)
+    deviations += tuple(
+        f"{name_of_other}: {item}" for name_of_other in _referred(method) for item in card(name_of_other).deviations
+    )
     comments = option_comments(method.Config)
     options = tuple(
         Option(option.name, source.annotation_text(option.type), _default(option), comments.get(option.name, ""))
@@ -80,7 +88,7 @@ def card(name: str) -> Card:
 
 
 def render(card: Card) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     times = card.cost / _PLAIN
     lines = [
         f"# {card.name}",
@@ -109,18 +117,21 @@ def _row(option: Option) -> str:
 
 
 def option_comments(config: type) -> dict[str, str]:
-    """Per field of a dataclass the comment beside it, inherited fields included; a comment may go on below its line."""
-    found: dict[str, str] = {}
+    """Return the comment next to each field of a dataclass, inherited fields included.
+
+    A comment may continue on lines of its own below the field.
+    """
+    comments: dict[str, str] = {}
     for base in reversed(config.__mro__):
         if "__dataclass_fields__" in vars(base):
-            found.update(_comments_in(base))
-    return found
+            comments.update(_comments_in(base))
+    return comments
 
 
 def _comments_in(config: type) -> dict[str, str]:
     try:
         text = textwrap.dedent(_class_text(config))
-    except (OSError, TypeError):  # defined at a prompt: there is no file to read
+    except (OSError, TypeError):  # defined interactively: there is no file to read
         return {}
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     comments = {token.start[0]: token for token in tokens if token.type == tokenize.COMMENT}
@@ -140,13 +151,13 @@ def _class_text(config: type) -> str:
 
 
 def _module_text(method: type[Declaration]) -> str:
-    """The docstring of the module a method is defined in, or ""."""
+    """Return the docstring of the module that defines a method, or ""."""
     module = sys.modules.get(method.__module__)
     return source.document(method.__module__) if module is None else inspect.getdoc(module) or ""
 
 
 def _gathered(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
-    """The comment at the end of ``line``, with the lines below it that hold nothing but a comment."""
+    """Return the comment at the end of ``line``, with the lines below it that hold only a comment."""
     words: list[str] = []
     while line in comments and (not words or not comments[line].line[: comments[line].start[1]].strip()):
         words.append(comments[line].string.lstrip("# ").strip())
@@ -155,7 +166,7 @@ def _gathered(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
 
 
 def _described(method: type[Declaration]) -> tuple[str, str, tuple[str, ...]]:
-    """Title, text and listed deviations, from the docstring of the method's module (or its own, if that has none)."""
+    """Return title, text and listed deviations from the docstring of the method's module, or of the method itself."""
     document = _module_text(method) or inspect.getdoc(method) or method.name
     title, *paragraphs = [paragraph.strip() for paragraph in document.split("\n\n")]
     text: list[str] = []
@@ -172,13 +183,15 @@ def _described(method: type[Declaration]) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _referred(method: type[Declaration]) -> list[str]:
-    """The methods whose modules this one's docstring names: what they read into the paper holds here too."""
+    """Return the methods whose modules this method's docstring names; their deviations apply to it as well."""
     modules = re.findall(r":mod:`([\w.]+)`", _module_text(method))
-    return [name for name, other in methods().items() if other.__module__ in modules and other is not method]
+    return [
+        name for name, candidate in methods().items() if candidate.__module__ in modules and candidate is not method
+    ]
 
 
 def _markdown(text: str) -> str:
-    """Docstring markup as Markdown."""
+    """Convert docstring markup to Markdown."""
     text = re.sub(r":\w+:`(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
     return text.replace("``", "`")
 

@@ -1,6 +1,6 @@
-"""Where a run stands, on disk: written whole or not at all, verified when read, read without running anything.
+"""Checkpoints on disk: the state of training, written by one rename and verified when read; reading runs no code.
 
-The file is what ``torch.save`` writes, followed by a trailer of :data:`TRAILER_LENGTH` bytes with the sha256 of it.
+The file is the output of ``torch.save``, followed by a trailer of :data:`TRAILER_LENGTH` bytes with its sha256.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ _BLOCK = 1 << 20  # bytes read at once
 
 
 class DamagedCheckpointError(ValueError):
-    """The file is not what was saved; the message is a reason fit for the history of the run."""
+    """The file is not what was saved; the message is the reason that the history of the run records."""
 
 
 @dataclass
 class Checkpoint:
-    """Saves the state of training to ``path`` every so often.
+    """Save the state of training to ``path`` at intervals.
 
     Attributes:
-        path: the file; a half-written one never carries this name.
-        every_steps: updates between two savings; 0 for never.
-        every_seconds: time between two savings; 0 for never.
-        before_save: called first; raises when this process may no longer write (its lease was taken, say).
+        path: the file; an incomplete file never has this name.
+        every_steps: number of updates between two checkpoints; 0 for never.
+        every_seconds: time between two checkpoints; 0 for never.
+        before_save: called before each save; raises if this process may no longer write (for example, after losing its
+            lease).
     """
 
     path: Path
@@ -43,7 +44,7 @@ class Checkpoint:
     _last: float = field(default_factory=time.monotonic)
 
     def due(self, step: int) -> bool:
-        """Whether to save after update ``step``."""
+        """Return True if a checkpoint is due after update ``step``."""
         by_steps = self.every_steps > 0 and step % self.every_steps == 0
         by_time = self.every_seconds > 0 and time.monotonic() - self._last >= self.every_seconds
         return by_steps or by_time
@@ -54,17 +55,18 @@ class Checkpoint:
         partial = self.path.with_suffix(".partial")
         with partial.open("wb") as stream:
             hashing = _Hashing(stream)
-            torch.save(state, cast(IO[bytes], hashing))  # all that torch asks of it is write and flush
+            torch.save(state, cast(IO[bytes], hashing))  # torch only calls write and flush
             stream.write(_trailer(hashing.digest))
             stream.flush()
-            os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
-        os.replace(partial, self.path)  # as benchmarks.store.files does, which the core must not import
+            os.fsync(stream.fileno())  # without it a power cut could leave an empty file under the new name
+        os.replace(partial, self.path)  # like benchmarks.store.files, which the core must not import
         self._last = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, or None where there is none.
+        """Return the saved state, or None if there is none.
 
-        Raises: DamagedCheckpointError: the file is not, byte for byte, what :meth:`save` wrote, or cannot be read.
+        Raises:
+            DamagedCheckpointError: the file differs from what :meth:`save` wrote, or cannot be read.
         """
         if not self.path.exists():
             return None
@@ -77,12 +79,12 @@ class Checkpoint:
         return state
 
     def discard(self) -> None:
-        """Remove the file: nothing goes on from it any more."""
+        """Delete the file, because training will not be resumed from it."""
         self.path.unlink(missing_ok=True)
 
 
 class _Hashing:
-    """A stream to write to that hashes what it passes on."""
+    """Output stream that hashes the data it passes on."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.digest = stream, hashlib.sha256()
@@ -100,15 +102,16 @@ def _trailer(digest: Any) -> bytes:
 
 
 def _verify(path: Path) -> None:
-    """Compare the content with the digest behind it.
+    """Compare the content with the digest that follows it.
 
-    Raises: DamagedCheckpointError: they differ, or there is no digest.
+    Raises:
+        DamagedCheckpointError: they differ, or there is no digest.
     """
-    left, digest = path.stat().st_size - TRAILER_LENGTH, hashlib.sha256()
+    remaining, digest = path.stat().st_size - TRAILER_LENGTH, hashlib.sha256()
     with path.open("rb") as stream:
-        while left > 0 and (block := stream.read(min(left, _BLOCK))):
+        while remaining > 0 and (block := stream.read(min(remaining, _BLOCK))):
             digest.update(block)
-            left -= len(block)
+            remaining -= len(block)
         trailer = stream.read()
     if not trailer.startswith(_MAGIC):
         raise DamagedCheckpointError("the checkpoint has no digest: it is cut short or of an earlier version")

@@ -1,6 +1,7 @@
-"""What every method declares about itself (options, paper, equation, cost), to be had without torch.
+"""Declarations of the methods (options, paper, equation, cost), available without importing torch.
 
-A declaration is a class: the registered one where methods are loaded anyway, else one read from the method's file.
+A declaration is a class: the registered class if the methods are loaded, else a reduced class read from the method's
+file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from smart_repro.registry import Registry, did_you_mean, plugins
 
 _PACKAGE = "smart_repro.methods"
 _MEMBERS = ("Config", "cost", "equation", "paper", "version")
-LARGEST = 1_000_000  # of a whole number among the options: more passes, steps or students no run can do
+LARGEST = 1_000_000  # largest integer option; no run could do more passes, steps or students
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a finite number"),
@@ -30,7 +31,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 class Declaration(Protocol):
-    """What a method's class says without being built."""
+    """The part of a method's class that can be read without an instance."""
 
     name: ClassVar[str]
     Config: ClassVar[type]
@@ -45,9 +46,9 @@ class Declaration(Protocol):
 
 
 def methods() -> Mapping[str, type[Declaration]]:
-    """Return name -> declaration of every method, in the order of listings.
+    """Return name -> declaration of every method, in listing order.
 
-    With torch loaded, or where plug-ins are installed, these are the registered classes themselves.
+    If torch is loaded, or plug-ins are installed, these are the registered classes.
     """
     if _PACKAGE in sys.modules or _has_plugins():
         return cast("Mapping[str, type[Declaration]]", importlib.import_module(_PACKAGE).METHODS)
@@ -56,7 +57,7 @@ def methods() -> Mapping[str, type[Declaration]]:
 
 @cache
 def _has_plugins() -> bool:
-    return bool(plugins(_PACKAGE))  # reads the metadata of every installed package: once is enough
+    return bool(plugins(_PACKAGE))  # cached: this reads the metadata of every installed package
 
 
 @cache
@@ -88,8 +89,9 @@ def _registered_names(definition: ast.ClassDef) -> list[str]:
 def configure(method: type[Declaration], options: Mapping[str, Any]) -> Any:
     """Return the method's ``Config`` with these options.
 
-    Raises: ValueError: for an option it does not have, a value of another kind (NaN and infinity among them), or one
-        that the configuration itself refuses.
+    Raises:
+        ValueError: the method has no such option, a value has a wrong type (or is NaN or infinite), or the
+            configuration refuses it.
     """
     declared = {option.name: source.annotation_text(option.type) for option in fields(method.Config)}
     for name, value in options.items():
@@ -101,7 +103,10 @@ def configure(method: type[Declaration], options: Mapping[str, Any]) -> Any:
 
 
 def _check_kind(method: str, option: str, annotation: str, value: Any) -> None:
-    """Refuse a value that is none of the annotated kinds; annotations beyond numbers and words are left to Config."""
+    """Refuse a value that has none of the annotated types.
+
+    Annotations other than numbers and words are left to Config.
+    """
     kinds = [kind.strip() for kind in annotation.split("|")]
     if not all(kind in _KINDS for kind in kinds):
         return

@@ -1,4 +1,4 @@
-"""How far two predictions are apart: the distances of both papers, as pure functions of logits."""
+"""Distances between two predictions that the papers use, as pure functions of logits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ Divergence = Callable[[Tensor, Tensor], Tensor]
 
 
 def symmetric_kl(logits: Tensor, other_logits: Tensor) -> Tensor:
-    """Symmetrised KL divergence in nats, averaged over the batch: ``KL(p||q) + KL(q||p)`` (SMART, section 3.1).
+    """Return the symmetrised KL divergence ``KL(p||q) + KL(q||p)`` in nats, the mean over the batch.
 
-    Computed as ``sum (p - q)(log p - log q)`` in float32 or wider: every summand is >= 0, so nothing cancels.
-    ``F.kl_div`` on the same inputs loses all digits at the paper's radius of 1e-5.
+    Source: SMART, section 3.1. Computed as ``sum (p - q)(log p - log q)`` in float32 or wider: every summand is >= 0,
+    so nothing cancels. ``F.kl_div`` on the same inputs loses all digits at the paper's radius of 1e-5.
 
     Args:
         logits: ``(batch, classes)``, unnormalised; gradients flow.
         other_logits: same shape; detach it to keep a teacher fixed.
-    Returns: scalar, >= 0, zero only where both softmaxes agree.
-    Raises: ValueError: if the shapes differ, or with a single logit, whose softmax is constant.
+
+    Returns:
+        Scalar, >= 0, zero only where both softmaxes agree.
+
+    Raises:
+        ValueError: the shapes differ, or there is a single logit, whose softmax is constant.
     """
     _same_shape(logits, other_logits)
     if logits.shape[-1] < 2:
@@ -32,29 +36,34 @@ def symmetric_kl(logits: Tensor, other_logits: Tensor) -> Tensor:
     return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(-1).mean()
 
 
-def squared_error(prediction: Tensor, other: Tensor) -> Tensor:
-    """``(p - q)^2`` averaged over the batch (SMART, section 3.1, regression).
+def squared_error(prediction: Tensor, reference: Tensor) -> Tensor:
+    """Return ``(p - q)^2`` averaged over the batch (SMART, section 3.1, regression).
 
     Args:
         prediction: ``(batch,)`` or ``(batch, 1)``; gradients flow.
-        other: the same shape: broadcasting ``(batch,)`` against ``(batch, 1)`` would compare all pairs.
-    Raises: ValueError: if the shapes differ.
+        reference: the same shape, because broadcasting ``(batch,)`` against ``(batch, 1)`` would compare all pairs.
+
+    Raises:
+        ValueError: the shapes differ.
     """
-    _same_shape(prediction, other)
-    return (_wide(prediction) - _wide(other)).square().mean()
+    _same_shape(prediction, reference)
+    return (_wide(prediction) - _wide(reference)).square().mean()
 
 
 def logit_mse(logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Mean squared difference of logits over batch and classes (Self-Distillation, equation 5; the mean is a reading).
+    """Return the mean squared difference of logits over batch and classes (Self-Distillation, equation 5).
 
-    Raises: ValueError: if the shapes differ.
+    Taking the mean over classes is an interpretation; the paper does not state it.
+
+    Raises:
+        ValueError: the shapes differ.
     """
     _same_shape(logits, teacher_logits)
     return (_wide(logits) - _wide(teacher_logits)).square().mean()
 
 
 def for_target(target: str) -> Divergence:
-    """The paper's ``l_s`` for ``"classification"`` or ``"regression"`` (SMART, section 3.1)."""
+    """Return the paper's ``l_s`` for ``"classification"`` or ``"regression"`` (SMART, section 3.1)."""
     return symmetric_kl if target == "classification" else squared_error
 
 

@@ -1,4 +1,4 @@
-"""Tokenised examples, kept flat in memory and padded per batch."""
+"""Tokenised examples, stored flat in memory and padded per batch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Encoded:
     """A tokenised split.
 
     Attributes:
-        columns: per model input, the tokens of all examples end to end.
-        offsets: ``(n + 1,)`` where each example begins.
-        padding: per model input, the value that fills up a batch.
-        ids: ``(n,)`` number of each example in its official split: what its noise is drawn from.
+        columns: model input -> tokens of all examples, concatenated.
+        offsets: ``(n + 1,)`` start of each example, and the end of the last one.
+        padding: model input -> value that fills up a batch.
+        ids: ``(n,)`` number of each example in its official split; it seeds the example's noise.
         labels: ``(n,)`` int64 classes or float64 targets.
-        left: whether this tokenizer pads on the left.
+        left: True if the tokenizer pads on the left.
     """
 
     columns: dict[str, np.ndarray]
@@ -39,31 +39,31 @@ class Encoded:
 
     @property
     def lengths(self) -> np.ndarray:
-        """``(n,)`` tokens per example, padding not counted."""
+        """``(n,)`` tokens per example, without padding."""
         return np.diff(self.offsets)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Examples per task: here there is one."""
+        """Number of examples per task: a single entry."""
         return (len(self),)
 
     def updates(self, size: int, seed: int, epoch: int) -> list[np.ndarray]:
-        """The examples of each update of one epoch, see :func:`~smart_repro.sampler.update_batches`."""
+        """Return the examples of each update of one epoch, see :func:`~smart_repro.sampler.update_batches`."""
         return update_batches(self.lengths, size, seed, epoch)
 
     def batch(self, rows: np.ndarray, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-        """The given examples as a model takes them, padded to the longest, with ``labels`` and ``example_id``."""
+        """Return the given examples as model inputs, padded to the longest, with ``labels`` and ``example_id``."""
         lengths = self.lengths[rows]
         width = int(lengths.max())
-        places = np.arange(width)
-        real = places >= width - lengths[:, None] if self.left else places < lengths[:, None]
+        positions = np.arange(width)
+        is_token = positions >= width - lengths[:, None] if self.left else positions < lengths[:, None]
         tokens = np.concatenate([np.arange(self.offsets[row], self.offsets[row + 1]) for row in rows])
         inputs = {}
         for name, values in self.columns.items():
-            padded = np.full(real.shape, self.padding[name], dtype=np.int64)
-            padded[real] = values[tokens]
+            padded = np.full(is_token.shape, self.padding[name], dtype=np.int64)
+            padded[is_token] = values[tokens]
             inputs[name] = torch.from_numpy(padded)
-        inputs["attention_mask"] = torch.from_numpy(real.astype(np.int64))
+        inputs["attention_mask"] = torch.from_numpy(is_token.astype(np.int64))
         labels = torch.from_numpy(self.labels[rows])
         inputs["labels"] = labels.float() if labels.is_floating_point() else labels
         inputs["example_id"] = torch.from_numpy(self.ids[rows])
@@ -72,10 +72,10 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """The training sets of several tasks, for a :class:`~smart_repro.heads.MultiTask` model.
+    """Training sets of several tasks, for a :class:`~smart_repro.heads.MultiTask` model.
 
     Attributes:
-        tasks: name -> its training set, in the order of the model's tasks. Rows are counted through all of them.
+        tasks: name -> training set, in the order of the model's tasks. Rows are numbered through all of them.
     """
 
     tasks: Mapping[str, Encoded]
@@ -85,43 +85,44 @@ class Mixed:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Examples per task."""
+        """Number of examples per task."""
         return tuple(map(len, self.tasks.values()))
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """``(n,)`` tokens per example, padding not counted."""
-        return np.concatenate([each.lengths for each in self.tasks.values()])
+        """``(n,)`` tokens per example, without padding."""
+        return np.concatenate([encoded.lengths for encoded in self.tasks.values()])
 
     def updates(self, size: int, seed: int, epoch: int) -> list[np.ndarray]:
-        """The examples of each update of one epoch, see :func:`~smart_repro.sampler.mixed_batches`."""
-        return mixed_batches([each.lengths for each in self.tasks.values()], size, seed, epoch)
+        """Return the examples of each update of one epoch, see :func:`~smart_repro.sampler.mixed_batches`."""
+        return mixed_batches([encoded.lengths for encoded in self.tasks.values()], size, seed, epoch)
 
     def batch(self, rows: np.ndarray, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-        """The given examples, all of one task, as :meth:`Encoded.batch` has them, with the task's number as ``task``.
+        """Return the given examples, all of one task, as :meth:`Encoded.batch` does, with the task's number (``task``).
 
-        Raises: ValueError: if they are of different tasks.
+        Raises:
+            ValueError: the examples belong to several tasks.
         """
         ends = np.cumsum(self.sizes)
         numbers = np.searchsorted(ends, rows, side="right")
         if (numbers != numbers[0]).any():
-            raise ValueError(f"a batch is of one task, these examples are of {len(np.unique(numbers))}")
+            raise ValueError(f"a batch must be of one task; these examples are of {len(np.unique(numbers))} tasks")
         task = int(numbers[0])
         part = list(self.tasks.values())[task]
         first = int(ends[task]) - len(part)
-        return {**part.batch(rows - first, device), "task": torch.tensor(task)}  # on the CPU: it chooses the head
+        return {**part.batch(rows - first, device), "task": torch.tensor(task)}  # on the CPU: Python selects the head
 
 
 def encode(
     tokenizer: Any, texts: Sequence[Sequence[str]], labels: np.ndarray, max_length: int, ids: np.ndarray | None = None
 ) -> Encoded:
-    """Tokenise one or two text columns; longer pairs lose tokens from the longer text's end.
+    """Tokenise one or two text columns; pairs that are too long lose tokens from the end of the longer text.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
         texts: the columns, each a list of n strings.
         labels: ``(n,)`` targets.
-        max_length: tokens kept, special ones included.
+        max_length: largest number of tokens, special ones included.
         ids: ``(n,)`` example numbers; default 0..n-1.
     """
     encoded = tokenizer(*[list(column) for column in texts], truncation=True, max_length=max_length)

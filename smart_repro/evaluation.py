@@ -14,7 +14,7 @@ from smart_repro.precision import compute_in
 
 @torch.inference_mode()
 def predict(model: nn.Module, data: Encoded, *, tokens: int = 4096, precision: str = "fp32") -> np.ndarray:
-    """Logits ``(n, outputs)`` in float32, in the order of ``data``, dropout off.
+    """Return logits ``(n, outputs)`` in float32, in the order of ``data``, without dropout.
 
     Batches hold about ``tokens`` tokens of similarly long texts, so that short texts are not padded to long ones.
     """

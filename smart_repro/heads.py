@@ -1,4 +1,4 @@
-"""What stands on an encoder: a classifier that reads its last hidden states, and several classifiers that share it."""
+"""Classifiers on an encoder: a head that reads the last hidden states, and several heads that share an encoder."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _WEIGHTS = "pooled_classifier.safetensors"
 
 
 class PooledClassifier(nn.Module):
-    """Encoder, one vector per text, dropout, one linear layer.
+    """Classifier of an encoder, a vector per text, dropout and a linear layer.
 
     Args:
-        encoder: what ``AutoModel`` loads; an unused pooler is dropped, so that every parameter gets a gradient.
-        num_labels: outputs; 1 for regression.
-        pooling: ``"cls"`` = the first token's state, ``"mean"`` = the mean over real tokens.
-        dropout: rate in front of the linear layer.
+        encoder: a model loaded by ``AutoModel``; an unused pooler is removed, so that every parameter gets a gradient.
+        num_labels: number of outputs; 1 for regression.
+        pooling: ``"cls"``: the first token's state; ``"mean"``: the mean over tokens, without padding.
+        dropout: dropout rate before the linear layer.
     """
 
     base_model_prefix = "encoder"
@@ -61,14 +61,15 @@ class PooledClassifier(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> PooledClassifier:
-        """The classifier that :meth:`save_pretrained` wrote, in evaluation mode.
+        """Load the classifier that :meth:`save_pretrained` wrote, in evaluation mode.
 
-        Raises: ValueError: if the folder holds none.
+        Raises:
+            ValueError: the folder holds no such classifier.
         """
         if not (Path(folder) / _WEIGHTS).is_file():
             raise ValueError(
-                f"{folder} holds no {_WEIGHTS}: it is not a folder that PooledClassifier.save_pretrained wrote. Any "
-                "other classifier is read by AutoModelForSequenceClassification.from_pretrained"
+                f"{folder} holds no {_WEIGHTS}: it was not written by PooledClassifier.save_pretrained. Load any "
+                "other classifier by AutoModelForSequenceClassification.from_pretrained"
             )
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         model = cls(AutoModel.from_config(config), config.num_labels, **config.pooled_classifier)
@@ -93,34 +94,37 @@ class PooledClassifier(nn.Module):
 class MultiTask(nn.Module):
     """One encoder with a head per task (MT-DNN: Liu et al. 2019, arXiv:1901.11504, section 3).
 
-    Every task keeps the classifier it would have alone; all of them read the first one's encoder. A batch belongs to
-    one task, named by its number in ``batch["task"]``, so that the other heads get no gradient from it.
+    Each task keeps the classifier it would have in single-task training, but all classifiers share the encoder of the
+    first one. A batch belongs to one task, given by its number in ``batch["task"]``, so the other heads get no gradient
+    from it.
 
     Attributes:
-        tasks: name -> the task's classifier, which can be used, and evaluated, like any other.
-        outputs: name -> its number of outputs; 1 for regression.
+        tasks: name -> the task's classifier, which can be used and evaluated like any other.
+        outputs: name -> number of outputs; 1 for regression.
 
     Args:
         classifiers: name -> classifier, all of one architecture.
-    Raises: ValueError: without a classifier, or for an architecture that does not say where its encoder is.
+
+    Raises:
+        ValueError: there is no classifier, or the architecture does not name its encoder.
     """
 
     def __init__(self, classifiers: Mapping[str, nn.Module]) -> None:
         super().__init__()
         if not classifiers:
             raise ValueError("a multi-task model needs at least one task")
-        found: list[Any] = list(classifiers.values())
-        self.outputs = {name: each.config.num_labels for name, each in zip(classifiers, found, strict=True)}
-        encoder = found[0].base_model
-        for each in found:
-            if each.base_model is each:
-                raise ValueError(f"{type(each).__name__} does not tell its encoder from its head: it cannot be shared")
-            setattr(each, each.base_model_prefix, encoder)
+        models: list[Any] = list(classifiers.values())
+        self.outputs = {name: model.config.num_labels for name, model in zip(classifiers, models, strict=True)}
+        encoder = models[0].base_model
+        for model in models:
+            if model.base_model is model:
+                raise ValueError(f"{type(model).__name__} does not name its encoder, so the encoder cannot be shared")
+            setattr(model, model.base_model_prefix, encoder)
         self.tasks = nn.ModuleDict(classifiers)
 
     @property
     def config(self) -> Any:
-        """Of the encoder, which all tasks share; how many outputs there are is in :attr:`outputs`."""
+        """Configuration of the shared encoder; the numbers of outputs are in :attr:`outputs`."""
         return self.base_model.config
 
     @property
@@ -129,20 +133,24 @@ class MultiTask(nn.Module):
         return first.base_model
 
     def get_input_embeddings(self) -> nn.Module:
-        found: nn.Module = self.base_model.get_input_embeddings()
-        return found
+        embeddings: nn.Module = self.base_model.get_input_embeddings()
+        return embeddings
 
     def name_of(self, batch: Mapping[str, Tensor]) -> str:
-        """The task a batch belongs to. Raises ValueError if the batch does not say."""
+        """Return the task a batch belongs to.
+
+        Raises:
+            ValueError: the batch has no entry ``task``.
+        """
         if "task" not in batch:
-            known = ", ".join(self.tasks)
-            raise ValueError(f"the batch does not say which task it belongs to: its entry task is a number in {known}")
+            names = ", ".join(self.tasks)
+            raise ValueError(f"the batch has no entry 'task': it must be the number of one of {names}")
         return list(self.tasks)[int(batch["task"])]
 
     def weights(self) -> dict[str, Tensor]:
-        """The state dict with every weight once: the encoder's stand under the first task."""
-        _, *others = self.tasks.items()
-        repeated = tuple(f"tasks.{name}.{each.base_model_prefix}." for name, each in others)
+        """Return the state dict with every weight once: the encoder's are under the first task."""
+        _, *further_tasks = self.tasks.items()
+        repeated = tuple(f"tasks.{name}.{model.base_model_prefix}." for name, model in further_tasks)
         return {name: value for name, value in self.state_dict().items() if not name.startswith(repeated)}
 
     def forward(self, task: Tensor, **inputs: Any) -> SequenceClassifierOutput:

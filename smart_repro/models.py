@@ -1,4 +1,4 @@
-"""Loading any Hugging Face text classifier, and the few questions a method asks about one."""
+"""Load Hugging Face text classifiers, and answer the questions that methods ask about them."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ _HEAD_DROPOUT_FIELDS = (
     "cls_dropout",
     "summary_last_dropout",
 )
-_NOT_READ = frozenset({"labels", "task", "example_id"})  # what a batch says beside the model's inputs
+_NOT_READ = frozenset({"labels", "task", "example_id"})  # entries of a batch that are no inputs of the model
 _READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head dropout the config does not declare
-_NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the last token has read the others
-_ENDED_BY_TOKENS = frozenset({"modernbert-decoder"})  # other decoders have no embedding block
-_TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width) there
+_NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the summary of the text is in the last token, not the first
+_ENDED_BY_TOKENS = frozenset(
+    {"modernbert-decoder"}
+)  # needs token ids to find the end of a text (so do decoders without an embedding block)
+_TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width)
 
 
 def load(
@@ -50,25 +52,29 @@ def load(
     seed: int = 0,
     revision: str | None = None,
 ) -> nn.Module:
-    """A classifier on a pre-trained encoder.
+    """Load a classifier on a pre-trained encoder.
 
-    Its head is new, unless the weights hold one of the same shape; one of another shape (another task's) is replaced.
+    Its head is new, unless the weights hold a head of the same shape. A head of another shape (of another task) is
+    replaced.
 
     Args:
         name: hub id or local folder; weights are read from safetensors only.
-        num_labels: outputs; 1 for regression.
-        head: ``"pooler"`` = the architecture's own head, ``"cls"`` or ``"mean"`` = :class:`PooledClassifier`.
-        layers: keep only the first so many encoder layers.
-        dropout: encoder dropout (hidden and attention); None keeps the model's own.
-        head_dropout: dropout in front of the head; None keeps the model's own.
-        random_weights: keep the shape but forget the pre-training.
-        seed: of the new weights, so that two methods at one seed share their head.
-    Raises: ValueError: for an unknown head, or an architecture that has no such setting.
+        num_labels: number of outputs; 1 for regression.
+        head: ``"pooler"``: the architecture's own head; ``"cls"`` or ``"mean"``: :class:`PooledClassifier`.
+        layers: number of encoder layers to keep, from the lowest; None: all.
+        dropout: encoder dropout (hidden and attention); None: the model's own.
+        head_dropout: dropout before the head; None: the model's own.
+        random_weights: True for the architecture with random weights instead of pre-trained ones.
+        seed: seed of the new weights; methods at the same seed start from the same head.
+        revision: revision of the hub repository.
+
+    Raises:
+        ValueError: the head is unknown, or the architecture lacks a setting.
     """
     if head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
     config = AutoConfig.from_pretrained(name, revision=revision, num_labels=num_labels, trust_remote_code=False)
-    config.problem_type = None  # an earlier task's: the number of outputs says which one this is
+    config.problem_type = None  # may be an earlier task's; the number of outputs decides the type
     _check_head(config, head)
     _cut_layers(config, layers)
     _set_dropout(config, _DROPOUT_FIELDS, dropout, "encoder dropout")
@@ -100,13 +106,14 @@ def load_multitask(
     head_dropouts: Mapping[str, float] | None = None,
     **options: Any,
 ) -> MultiTask:
-    """One pre-trained encoder with a head per task; each head starts as the task's own classifier would at this seed.
+    """Load one pre-trained encoder with a head per task; each head equals the task's single-task head at this seed.
 
     Args:
-        outputs: task -> outputs of its head; 1 for regression. The order numbers the tasks.
-        head_dropout: in front of the heads; None keeps the model's own.
-        head_dropouts: of single tasks, where theirs differs.
-        options: as for :func:`load`.
+        name: hub id or local folder.
+        outputs: task -> number of outputs of its head; 1 for regression. The order numbers the tasks.
+        head_dropout: dropout before the heads; None: the model's own.
+        head_dropouts: task -> dropout before its head, for tasks with another rate.
+        **options: further arguments of :func:`load`.
     """
     rates = head_dropouts or {}
     return MultiTask(
@@ -118,20 +125,21 @@ def load_multitask(
 
 
 def for_task(model: nn.Module, task: str) -> nn.Module:
-    """The classifier of a task: its own in a multi-task model, else the model itself."""
+    """Return the classifier of a task: its own in a multi-task model, else the model itself."""
     return model.tasks[task] if isinstance(model, MultiTask) else model
 
 
 def inputs(model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What of a batch the model reads; of several heads, the batch's task says which."""
+    """Return the entries of a batch that the model reads; a multi-task model also reads the task's number."""
     dropped = _NOT_READ - {"task"} if isinstance(unwrapped(model), MultiTask) else _NOT_READ
     return {name: value for name, value in batch.items() if name not in dropped}
 
 
 def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
-    """``"classification"`` or ``"regression"``, from the number of outputs and the kind of labels.
+    """Return ``"classification"`` or ``"regression"``, from the number of outputs and the type of labels.
 
-    Raises: ValueError: for multi-label or token-level labels, which none of the methods defines.
+    Raises:
+        ValueError: labels are multi-label or token-level, which none of the methods defines, or contradict the model.
     """
     bare = inside_adapters(model)
     config = getattr(bare, "config", None)
@@ -156,9 +164,12 @@ def target(model: nn.Module, batch: dict[str, Tensor]) -> str:
 
 
 def embedding_site(model: nn.Module, site: str) -> nn.Module:
-    """The module whose output is perturbed: ``"block"`` = the whole embedding layer, ``"word"`` = word embeddings.
+    """Return the module whose output is perturbed.
 
-    Raises: ValueError: if the architecture has no such module, with what to use instead.
+    ``"block"`` is the whole embedding layer, ``"word"`` the word embeddings.
+
+    Raises:
+        ValueError: the architecture has no such module; the message names the alternative.
     """
     if site not in SITES:
         raise ValueError(f"site must be one of {', '.join(SITES)}, got {site!r}")
@@ -199,68 +210,73 @@ def _check_problem_type(problem_type: str | None, outputs: int) -> None:
 
 def _word_embeddings(model: Any) -> nn.Module:
     try:
-        found = model.get_input_embeddings()
+        module = model.get_input_embeddings()
     except (AttributeError, NotImplementedError):
-        found = None
-    if not isinstance(found, nn.Module):
+        module = None
+    if not isinstance(module, nn.Module):
         raise ValueError(
             f"{type(model).__name__} does not say where its word embeddings are: define get_input_embeddings() on it, "
             "returning the module that turns input_ids into vectors"
         )
-    return found
+    return module
 
 
 def check_takes_embeddings(model: nn.Module, width: int) -> None:
-    """Refuse a model in which the output of the embedding block cannot stand in for word embeddings.
+    """Refuse a model in which the output of the embedding block cannot replace word embeddings.
 
     Args:
-        width: of that output.
-    Raises: ValueError: for a model that needs its tokens too, or whose word embeddings have another width.
+        model: the model.
+        width: width of the embedding block's output.
+
+    Raises:
+        ValueError: the model also needs its token ids, or its word embeddings have another width.
     """
     kind = _kind(inside_adapters(model))
     if kind in _ENDED_BY_TOKENS:
         raise ValueError(f"{kind} finds the end of a padded text by its tokens: use embedding='single'")
-    own: Any = getattr(embedding_site(model, "word"), "weight", None)
-    if own is not None and own.shape[-1] != width:
+    weight: Any = getattr(embedding_site(model, "word"), "weight", None)
+    if weight is not None and weight.shape[-1] != width:
         raise ValueError(
-            f"the embedding block of {kind} puts out vectors of width {width}, its word embeddings have "
-            f"{own.shape[-1]}: use embedding='single'"
+            f"the embedding block of {kind} returns vectors of width {width}, its word embeddings have width "
+            f"{weight.shape[-1]}: use embedding='single'"
         )
 
 
 def time_first(model: nn.Module) -> bool:
-    """Whether this architecture's embeddings come as ``(length, batch, width)``."""
+    """Return True if this architecture's embeddings have the shape ``(length, batch, width)``."""
     return _kind(inside_adapters(model)) in _TIME_FIRST
 
 
 def unwrapped(model: Any) -> Any:
-    """The model inside data-parallel wrappers."""
+    """Return the model inside data-parallel wrappers."""
     while isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
         model = model.module
     return model
 
 
 def inside_adapters(model: Any) -> Any:
-    """Return the classifier itself, inside data-parallel wrappers and a wrapper of peft.
+    """Return the classifier itself, inside data-parallel wrappers and a peft wrapper.
 
-    Its parameters include adapters that peft put into its layers; a learned prompt stands outside.
+    Its parameters include adapters that peft added to its layers, but not a learned prompt.
     """
     bare = unwrapped(model)
     return bare.get_base_model() if hasattr(bare, "peft_config") and hasattr(bare, "get_base_model") else bare
 
 
 def encoder(model: nn.Module) -> Any:
-    """Return the pre-trained part of a classifier; the model itself where it does not tell it from its head."""
+    """Return the pre-trained part of a classifier; the model itself if it does not name its encoder."""
     bare = inside_adapters(model)
     return getattr(bare, "base_model", bare)
 
 
 def logits(output: Any) -> Tensor:
-    """Return the logits of a model that was called without labels, whatever form its output has.
+    """Return the logits of a model that was called without labels, for any kind of output.
 
     Args:
         output: a ``ModelOutput``, a dictionary with ``logits``, or a tuple that begins with them.
-    Raises: ValueError: for anything else.
+
+    Raises:
+        ValueError: the output is of another kind.
     """
     if isinstance(output, Mapping):
         value = output.get("logits")
@@ -277,38 +293,39 @@ def logits(output: Any) -> Tensor:
 
 
 def head_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters outside the pre-trained encoder: what starts at random."""
+    """Return the parameters outside the pre-trained encoder, which start at random."""
     inside = {id(parameter) for parameter in encoder(model).parameters()}
     return [parameter for parameter in model.parameters() if id(parameter) not in inside]
 
 
 def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
-    """The parameters from the input upwards: embeddings, each encoder layer, and last what is above (pooler, head).
+    """Return the parameters from the input upwards: embeddings, each encoder layer, and the rest (pooler, head).
 
-    Parameters that all layers share (relative positions, say) go where they are defined: below the stack of layers or
-    above it.
+    Parameters that all layers share (relative positions, for example) belong to the group in which they are defined:
+    below or above the stack of layers.
 
-    Raises: ValueError: for an architecture without one stack of layers.
+    Raises:
+        ValueError: the architecture does not have a single stack of layers.
     """
     base, kind = encoder(model), _kind(inside_adapters(model))
     if _has_decoder(base):
         raise ValueError(f"{kind} has two stacks of layers: use an encoder such as BERT or RoBERTa")
     stacks = [module for module in base.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not stacks:
-        raise ValueError(f"{kind} has no stack of layers to tell lower ones from upper ones")
+        raise ValueError(f"{kind} has no stack of layers, so lower and upper layers cannot be distinguished")
     depth = getattr(base.config, "num_hidden_layers", None)
-    stacks = [module for module in stacks if len(module) == depth] or stacks  # MarkupLM's largest list is no stack
+    stacks = [module for module in stacks if len(module) == depth] or stacks  # MarkupLM has a larger list of no layers
     stack = max(stacks, key=lambda module: sum(parameter.numel() for parameter in module.parameters()))
     layers = [list(layer.parameters()) for layer in stack]
     inside = {id(parameter) for layer in layers for parameter in layer}
     below: list[nn.Parameter] = []
     above: list[nn.Parameter] = []
-    seen_stack = False
+    is_above = False
     for parameter in base.parameters():
         if id(parameter) in inside:
-            seen_stack = True
+            is_above = True
         else:
-            (above if seen_stack else below).append(parameter)
+            (above if is_above else below).append(parameter)
     return [below, *layers, above + head_parameters(model)]
 
 
@@ -331,14 +348,14 @@ def _cut_layers(config: Any, layers: int | None) -> None:
         config.layer_types = config.layer_types[:layers]
 
 
-def _set_dropout(config: Any, fields: tuple[str, ...], rate: float | None, what: str) -> None:
+def _set_dropout(config: Any, fields: tuple[str, ...], rate: float | None, setting: str) -> None:
     if rate is None:
         return
     present = [field for field in fields if hasattr(config, field)]
     if fields is _HEAD_DROPOUT_FIELDS and config.model_type in _READ_IF_SET:
         present.append(_READ_IF_SET[config.model_type])
     if not present:
-        raise ValueError(f"{config.model_type} has no setting for the {what}; leave it out for this model")
+        raise ValueError(f"{config.model_type} has no setting for the {setting}; leave it out for this model")
     for field in present:
         setattr(config, field, rate)
 
@@ -346,11 +363,11 @@ def _set_dropout(config: Any, fields: tuple[str, ...], rate: float | None, what:
 def _head_dropout(config: Any, rate: float | None) -> float:
     if rate is not None:
         return rate
-    found = next(
+    declared = next(
         (getattr(config, field, None) for field in _HEAD_DROPOUT_FIELDS if getattr(config, field, None) is not None),
         None,
     )
-    return found if found is not None else getattr(config, "hidden_dropout_prob", 0.1)
+    return declared if declared is not None else getattr(config, "hidden_dropout_prob", 0.1)
 
 
 __all__ = [

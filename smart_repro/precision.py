@@ -1,6 +1,6 @@
-"""Which passes run in which precision.
+"""Numerical precision of forward passes.
 
-Accelerate is kept out of it: its wrapper computes in bf16 even where autocast is off.
+Accelerate's mixed precision is not used, because its wrapper computes in bf16 even where autocast is off.
 """
 
 from __future__ import annotations
@@ -11,18 +11,26 @@ from contextlib import contextmanager
 import torch
 
 PRECISIONS = ("fp32", "bf16")
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}  # fp16 needs a loss scaler: only the Trainer brings one
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}  # fp16 needs a loss scaler, which only the Trainer has
 
 
 def check(precision: str) -> str:
-    """The name itself. Raises ValueError for anything but ``"fp32"`` and ``"bf16"``."""
+    """Return the name unchanged.
+
+    Raises:
+        ValueError: it is neither ``"fp32"`` nor ``"bf16"``.
+    """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     return precision
 
 
 def check_weights(dtype: torch.dtype) -> None:
-    """Raises ValueError for weights in half precision, in which a perturbation of the papers' size vanishes."""
+    """Refuse weights in half precision, in which a perturbation of the papers' size vanishes.
+
+    Raises:
+        ValueError: the weights are neither float32 nor float64.
+    """
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
             f"the model's weights are {dtype}, in which an offset of 1e-5 vanishes from nearly every embedding: load "
@@ -32,10 +40,10 @@ def check_weights(dtype: torch.dtype) -> None:
 
 @contextmanager
 def compute_in(precision: str, device: torch.device) -> Iterator[None]:
-    """bf16 (or fp16) autocast, or float32 with autocast off and TF32 off.
+    """Run in bf16 (or fp16) autocast, or in float32 with autocast off and TF32 off.
 
-    An offset of 1e-5 changes 3 % of the entries of a bf16 embedding and R_s comes out 60 times too large or exactly 0,
-    with nothing raised: both sides of a divergence therefore ask for ``"fp32"`` whatever the run's precision is.
+    In bf16 an offset of 1e-5 changes only 3 % of the entries of an embedding, and R_s comes out 60 times too large or
+    exactly 0, without any error. Both sides of a divergence therefore use ``"fp32"``, whatever the run's precision.
     """
     if precision in _AUTOCAST:
         with torch.autocast(device.type, dtype=_AUTOCAST[precision]):

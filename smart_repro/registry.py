@@ -1,4 +1,4 @@
-"""Names for things: a mapping that is filled where each thing is defined, and by installed packages (entry points)."""
+"""Registries: mappings that are filled where each entry is defined, and by installed packages (entry points)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 class UnknownNameError(KeyError):
-    """A name nobody registered; the message suggests the nearest one."""
+    """No entry has this name; the message suggests the most similar one."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class PluginError(UnknownNameError):
-    """An installed package whose entry point cannot be used; one line that names the package and the remedy."""
+    """An installed package has an unusable entry point; the message names the package and the remedy."""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest of ``names``, or an empty text: the end of an error message."""
+    """Return ``"; did you mean 'x'?"`` for the most similar of ``names``, or "", as the end of an error message."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -32,7 +32,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 def plugins(group: str) -> dict[str, metadata.EntryPoint]:
     """Return the entry points of a group by name, from the metadata of installed packages; none is imported.
 
-    Raises: PluginError: if two packages offer the same name.
+    Raises:
+        PluginError: two packages offer the same name.
     """
     offered: dict[str, metadata.EntryPoint] = {}
     for entry_point in metadata.entry_points(group=group):
@@ -46,15 +47,15 @@ def plugins(group: str) -> dict[str, metadata.EntryPoint]:
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """``registry[name]`` with a duplicate check on the way in and a suggestion on the way out.
+    """Mapping from names to entries that refuses duplicates and suggests names for unknown ones.
 
     Installed packages may add entries by an entry point: ``name = "module:object"``, or ``name = "module"`` for a
-    module that registers ``name`` itself. Each is imported when its name is first asked for, never before.
+    module that registers ``name`` itself. Each is imported when its name is first requested.
 
     Args:
-        kind: what the entries are, in the singular (``"method"``): used in messages.
-        listing: the command that lists them, quoted in messages.
-        entry_points: group in which packages offer entries; empty: they cannot.
+        kind: singular noun for the entries (``"method"``), used in messages.
+        listing: command that lists the entries, quoted in messages.
+        entry_points: group in which packages offer entries; "" if they cannot.
     """
 
     def __init__(self, kind: str, listing: str = "", entry_points: str = "") -> None:
@@ -64,7 +65,11 @@ class Registry(Mapping[str, T], Generic[T]):
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
-        """Enter ``entry`` under ``name``. Raises ValueError if the name is taken by something else."""
+        """Register ``entry`` under ``name`` and return it.
+
+        Raises:
+            ValueError: the name belongs to another entry.
+        """
         if name in self._entries and self._entries[name] is not entry:
             raise ValueError(f"{self.kind} {name!r} is already registered, as {self._entries[name]!r}")
         self._entries[name] = entry
@@ -76,12 +81,12 @@ class Registry(Mapping[str, T], Generic[T]):
         return entry
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator form of :meth:`add`."""
+        """Return a decorator that registers its argument, see :meth:`add`."""
         return lambda entry: self.add(name, entry)
 
     @property
     def registered(self) -> Mapping[str, T]:
-        """The entries of modules imported so far: no package is asked."""
+        """Entries of modules imported so far, without those of plug-ins that were not requested."""
         return dict(self._entries)
 
     def __getitem__(self, name: str) -> T:
@@ -104,12 +109,16 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @cached_property
     def _waiting(self) -> dict[str, metadata.EntryPoint]:
-        """The entry points of the group that were not imported yet."""
+        """Entry points of the group that were not imported yet."""
         return plugins(self.group) if self.group else {}
 
     def _load(self, name: str) -> None:
-        """Import what a package offers under ``name``. Raises PluginError if it cannot be, or is something else."""
-        entry_point, taken = self._waiting[name], self._entries.get(name)
+        """Import the entry that a package offers under ``name``.
+
+        Raises:
+            PluginError: the import fails, or the entry point does not register ``name``.
+        """
+        entry_point, existing = self._waiting[name], self._entries.get(name)
         offer = f"the package {_package(entry_point)} offers the {self.kind} {name!r}"
         try:
             loaded = entry_point.load()
@@ -120,21 +129,25 @@ class Registry(Mapping[str, T], Generic[T]):
                 "uninstall it"
             ) from error
         entry = self._entries.get(name) if isinstance(loaded, ModuleType) else loaded
-        own_names = [other for other, value in self._entries.items() if value is entry and other != name]
+        own_names = [
+            registered_name
+            for registered_name, value in self._entries.items()
+            if value is entry and registered_name != name
+        ]
         if entry is None or own_names:
             raise PluginError(
                 f"{offer}, but {entry_point.value} registers {', '.join(map(repr, own_names)) or 'nothing'} instead: "
                 "the entry point and the registered name must agree"
             )
-        if taken is not None and not _holds(loaded, taken):
+        if existing is not None and not _holds(loaded, existing):
             raise PluginError(f"{offer}, which exists already: it needs another name; uninstall it until then")
         self._entries[name] = entry
         del self._waiting[name]
 
     def _unknown(self, name: str) -> str:
         hint = did_you_mean(name, self) or ";"
-        shown = f"`{self.listing}` shows them all" if self.listing else f"there are: {', '.join(self)}"
-        return f"no {self.kind} named {name!r}{hint} {shown}"
+        remedy = f"`{self.listing}` shows them all" if self.listing else f"there are: {', '.join(self)}"
+        return f"no {self.kind} named {name!r}{hint} {remedy}"
 
 
 def _package(entry_point: metadata.EntryPoint) -> str:
@@ -142,6 +155,6 @@ def _package(entry_point: metadata.EntryPoint) -> str:
 
 
 def _holds(loaded: object, entry: object) -> bool:
-    """Return whether an entry point names ``entry`` or the module that holds it."""
-    held = vars(loaded).values() if isinstance(loaded, ModuleType) else [loaded]
-    return any(value is entry for value in held)
+    """Return True if an entry point names ``entry`` or the module that holds it."""
+    values = vars(loaded).values() if isinstance(loaded, ModuleType) else [loaded]
+    return any(value is entry for value in values)

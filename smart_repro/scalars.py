@@ -1,6 +1,6 @@
 """Scalars of updates: summed over micro-batches, read every few updates, joined over processes, and checked.
 
-Both training loops use it: the suite's own (:mod:`smart_repro.train`) and the Trainer (:mod:`smart_repro.hf`).
+Both training loops use it: the suite's (:mod:`smart_repro.train`) and the Trainer's (:mod:`smart_repro.hf`).
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from torch import Tensor
 from smart_repro.methods.base import Loss, Method
 
 FLUSH = 20  # updates whose scalars stay on the device before they are read, so that logging does not stall a GPU
-_UNPROVEN = 2  # updates in which a part may be 0 although nothing is wrong
-_SAME = frozenset({"step", "epoch", "lr", "gradient_norm"})  # scalars that every process has whole
+_UNPROVEN = 2  # first updates, in which a part may be 0 without a fault
+_SAME = frozenset({"step", "epoch", "lr", "gradient_norm"})  # scalars that are equal in all processes
 _POSITION = frozenset({"step", "epoch", "tokens"})
 
 Row = dict[str, float]
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite; the message says at which update and shows its parts."""
+    """The loss became NaN or infinite; the message gives the update and the parts of the loss."""
 
 
 class MissingSignalError(RuntimeError):
-    """A part of the objective was exactly 0 over the first updates, although the method's options imply a signal."""
+    """A part of the loss was exactly 0 over the first updates, although the method's options imply a signal."""
 
 
 class Scalars:
-    """The scalars of a run's updates, on the device until :meth:`read`.
+    """Scalars of a run's updates, kept on the device until :meth:`read`.
 
     Attributes:
-        largest: loss part that must not stay at exactly 0 -> its largest absolute value since the run began.
-        updates: finished updates that ``largest`` covers.
+        largest: loss part that must not stay at exactly 0 -> its largest absolute value since the start of the run.
+        updates: number of finished updates that ``largest`` covers.
 
     Args:
         accelerator: joins the processes of a data-parallel run.
-        method: says which loss parts must not stay at exactly 0.
+        method: names the loss parts that must not stay at exactly 0.
     """
 
     def __init__(self, accelerator: Any, method: Method) -> None:
@@ -54,10 +54,11 @@ class Scalars:
         return len(self._pending)
 
     def add(self, loss: Loss, share: float) -> None:
-        """Take one micro-batch of the current update in.
+        """Add the scalars of one micro-batch to the current update.
 
         Args:
-            share: its examples over those of the whole update, in all processes.
+            loss: loss of the micro-batch.
+            share: its number of examples over that of the whole update, in all processes.
         """
         for name, value in {"loss": loss.total.detach(), **loss.parts, **loss.info}.items():
             previous: Any = self._current.get(name)
@@ -67,41 +68,43 @@ class Scalars:
                 self._current[name] = (0.0 if previous is None else previous) + share * value
 
     def close(self, position: Mapping[str, float], **more: Tensor | float) -> None:
-        """Finish the current update; one without a micro-batch leaves no row.
+        """Finish the current update; an update without a micro-batch gives no row.
 
         Args:
-            position: where it stands in the run; at least ``step``, counted from 1.
-            more: further scalars, after the loss and its parts.
+            position: position in the run; at least ``step``, counted from 1.
+            **more: further scalars, placed after the loss and its parts.
         """
         if self._current:
             self._pending.append({**position, **self._current, **more})
         self._current = {}
 
     def discard(self) -> None:
-        """Forget what has not been read."""
+        """Drop all scalars that were not read."""
         self._current, self._pending = {}, []
 
     def read(self) -> list[Row]:
-        """Return the finished updates since the last call, over all processes; every process has to call it."""
+        """Return the updates finished since the last call, over all processes; every process has to call it."""
         rows = [{name: float(value) for name, value in row.items()} for row in self._pending]
         self._pending = []
         return _joined(rows, self._accelerator)
 
     def check(self, rows: Sequence[Row], *, last: bool) -> None:
-        """Refuse updates that cannot be right: :func:`check_finite`, then :meth:`check_signals`."""
+        """Refuse updates with an impossible loss: :func:`check_finite`, then :meth:`check_signals`."""
         check_finite(rows)
         self.check_signals(rows, last=last)
 
     def check_signals(self, rows: Sequence[Row], *, last: bool) -> None:
         """Refuse a run in which a loss part that the method's options imply stays at exactly 0.
 
-        The first two updates prove nothing: a teacher equals the student at first, and still does after an update with
-        the learning rate 0 that a warm-up begins with.
+        The first two updates do not count: a teacher equals the student at the start, and still does after an update
+        with learning rate 0, with which a warm-up begins.
 
         Args:
-            rows: what :meth:`read` returned.
-            last: whether the run ends with them.
-        Raises: MissingSignalError: after the first ``FLUSH`` updates, or at the end of a shorter run.
+            rows: result of :meth:`read`.
+            last: True if the run ends with these rows.
+
+        Raises:
+            MissingSignalError: a part is 0 after the first ``FLUSH`` updates, or at the end of a shorter run.
         """
         for row in rows:
             for part in self.largest:
@@ -116,7 +119,11 @@ class Scalars:
 
 
 def check_finite(rows: Sequence[Row]) -> None:
-    """Raises NonFiniteLossError for an update whose loss is NaN or infinite."""
+    """Refuse an update whose loss is NaN or infinite.
+
+    Raises:
+        NonFiniteLossError: there is such an update.
+    """
     for row in rows:
         if not math.isfinite(row["loss"]):
             parts = ", ".join(f"{name}={value:.4g}" for name, value in row.items() if name not in _POSITION)
@@ -124,7 +131,7 @@ def check_finite(rows: Sequence[Row]) -> None:
 
 
 def _joined(rows: list[Row], accelerator: Any) -> list[Row]:
-    """Put together the shares of the examples that each process saw."""
+    """Combine the rows of all processes, each of which saw a share of the examples."""
     if accelerator.num_processes == 1 or not rows:
         return rows
     values = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64, device=accelerator.device)

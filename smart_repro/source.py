@@ -1,8 +1,8 @@
-"""Definitions read from source: what a module of this package declares, without the imports of that module.
+"""Evaluate single definitions of a module from its source, without running the imports of the module.
 
-Methods import torch at the top of their files, which takes seconds; a listing must not wait for it. Their options,
-equations and costs need none of it. So single definitions are evaluated here (a constant, a dataclass, a class reduced
-to a few members), together with the definitions they name and nothing else of their file.
+Methods import torch at the top of their files, which takes seconds, but their options, equations and costs do not need
+it. To keep listings fast, only the requested definition (a constant, a dataclass, a class reduced to a few members) and
+the definitions it names are evaluated.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ def document(module: str) -> str:
 
 
 def classes(module: str) -> Iterator[ast.ClassDef]:
-    """Yield the classes a module defines at its top level, in order."""
+    """Yield the classes that a module defines at its top level, in order."""
     return (node for node in tree(module).body if isinstance(node, ast.ClassDef))
 
 
 def value(module: str, name: str) -> Any:
-    """Return what a module binds to ``name`` at its top level.
+    """Return the value that a module binds to ``name`` at its top level.
 
-    Raises: AttributeError: if it binds nothing to that name.
+    Raises:
+        AttributeError: the module does not define the name.
     """
     namespace = _namespace(module)
     if name not in namespace:
@@ -54,7 +55,11 @@ def value(module: str, name: str) -> Any:
 
 
 def keys(module: str, name: str) -> tuple[str, ...]:
-    """Return the keys of a dictionary display, without evaluating its values (which may need torch)."""
+    """Return the keys of a dictionary display, without evaluating its values (which may need torch).
+
+    Raises:
+        TypeError: the name is not bound to a dictionary display.
+    """
     statement = _statements(module)[name]
     display = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
     if not isinstance(display, ast.Dict):
@@ -64,22 +69,25 @@ def keys(module: str, name: str) -> tuple[str, ...]:
 
 @cache
 def reduced(module: str, name: str, members: tuple[str, ...]) -> type:
-    """Return a class with these members of its body alone, and its bases reduced alike.
+    """Return a class with only these members of its body, and with its bases reduced in the same way.
 
     A base that no module of this package defines is replaced by ``object``.
+
+    Raises:
+        TypeError: the name is not bound to a class.
     """
     statement = _statements(module)[name]
     if isinstance(statement, ast.ImportFrom):
         return reduced(str(statement.module), _original(statement, name), members)
     if not isinstance(statement, ast.ClassDef):
         raise TypeError(f"{module}.{name} is no class")
-    kept = [node for node in statement.body if _bound(node) & set(members)]
+    definitions = [node for node in statement.body if _bound(node) & set(members)]
     bases = [reduced(module, base.id, members) for base in statement.bases if isinstance(base, ast.Name)]
     namespace = dict(_namespace(module))
-    for needed in _names(kept) & _statements(module).keys():
-        namespace[needed] = value(module, needed)
+    for dependency in _names(definitions) & _statements(module).keys():
+        namespace[dependency] = value(module, dependency)
     namespace["_bases"] = tuple(bases)
-    body: list[ast.stmt] = [*kept] or [ast.Pass()]
+    body: list[ast.stmt] = [*definitions] or [ast.Pass()]
     star = ast.Starred(ast.Name("_bases", ast.Load()), ast.Load())
     definition = ast.ClassDef(name, bases=[star], keywords=[], body=body, decorator_list=[])
     _execute([ast.copy_location(definition, statement)], module, namespace)
@@ -90,7 +98,7 @@ def reduced(module: str, name: str, members: tuple[str, ...]) -> type:
 
 
 def class_text(module: str, name: str) -> str:
-    """Return the lines of a class, with the comments in them and without its decorators."""
+    """Return the lines of a class, with its comments and without its decorators."""
     statement = _statements(module)[name]
     return "\n".join(text(module).splitlines()[statement.lineno - 1 : statement.end_lineno]) + "\n"
 
@@ -111,7 +119,7 @@ def _namespace(module: str) -> dict[str, Any]:
 
 @cache
 def _statements(module: str) -> dict[str, ast.stmt]:
-    """Name -> the statement that binds it, at the top level."""
+    """Return name -> the statement that binds it, at the top level."""
     return {name: node for node in tree(module).body for name in _bound(node)}
 
 
@@ -132,9 +140,9 @@ def _define(module: str, name: str, pending: Collection[str]) -> None:
     if isinstance(statement, ast.ImportFrom | ast.Import):
         namespace[name] = _imported(statement, name)
         return
-    for needed in _names([statement]) & statements.keys():
-        if needed not in namespace and needed not in pending:
-            _define(module, needed, {*pending, needed})
+    for dependency in _names([statement]) & statements.keys():
+        if dependency not in namespace and dependency not in pending:
+            _define(module, dependency, {*pending, dependency})
     _execute([statement], module, namespace)
     if isinstance(namespace[name], type):
         namespace[name].__module__ = module
@@ -161,7 +169,7 @@ def _execute(body: list[Any], module: str, namespace: dict[str, Any]) -> None:
 
 
 def _names(nodes: Collection[ast.AST]) -> set[str]:
-    """Return the names that code reads, annotations left out: they stay strings."""
+    """Return the names that code reads, without annotations (these stay strings)."""
     collected: set[str] = set()
     pending = list(nodes)
     while pending:
@@ -171,12 +179,12 @@ def _names(nodes: Collection[ast.AST]) -> set[str]:
         for field, child in ast.iter_fields(node):
             if field not in ("annotation", "returns"):
                 children = child if isinstance(child, list) else [child]
-                pending += [each for each in children if isinstance(each, ast.AST)]
+                pending += [item for item in children if isinstance(item, ast.AST)]
     return collected
 
 
 def annotation_text(annotation: object) -> str:
-    """Return an annotation as it is written, whether it was evaluated or not."""
+    """Return an annotation as it is written in the source, whether it was evaluated or not."""
     if isinstance(annotation, str | UnionType | GenericAlias):
         return str(annotation)
     return getattr(annotation, "__name__", str(annotation))

@@ -1,4 +1,4 @@
-"""THE training loop: the only caller of ``optimizer.step()``. A method says what differs from plain fine-tuning."""
+"""The training loop, the only caller of ``optimizer.step()``; a method defines the rest."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from smart_repro.sampler import pieces
 from smart_repro.scalars import FLUSH, MissingSignalError, NonFiniteLossError, Scalars
 
 
-class Interrupted(Exception):  # noqa: N818  (not an error: somebody asked for it)
+class Interrupted(Exception):  # noqa: N818  (a requested stop, not an error)
     """Training stopped on request, after writing a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How long and with which optimiser; what the loss is belongs to the method."""
+    """Length of training and settings of the optimiser; the loss belongs to the method."""
 
     epochs: int = 3
-    max_steps: int | None = None  # stop (and end the schedule) after so many updates
+    max_steps: int | None = None  # number of updates after which training and the schedule end
     batch_size: int = 16  # examples per update, over all micro-batches and processes
-    accumulation: int = 1  # micro-batches an update is cut into
+    accumulation: int = 1  # micro-batches per update
     learning_rate: float = 2e-5
-    head_learning_rate: float | None = None  # of what is outside the pre-trained encoder; None: the same
+    head_learning_rate: float | None = None  # of parameters outside the pre-trained encoder; None: the same
     weight_decay: float = 0.01
     optimizer: str = "adamw"
     schedule: str = "linear"
     warmup: float = 0.1  # share of the updates
-    clip: float | None = 1.0  # norm the gradient is cut to
+    clip: float | None = 1.0  # largest norm of the gradient
     precision: str = "fp32"
     seed_order: int = 0
     seed_dropout: int = 0
@@ -48,59 +48,81 @@ class TrainConfig:
 
 
 class Observer:
-    """What the loop reports to; every method may be left as it is."""
+    """Receiver of the loop's reports; every method may be left unimplemented."""
 
     def steps(self, rows: list[dict[str, float]], total: int) -> None:
-        """Finished updates: step, epoch, lr, loss, its parts, tokens. Comes every few updates."""
+        """Record finished updates: step, epoch, lr, loss, its parts, tokens. Called every few updates."""
 
     def epoch(self, epoch: int, step: int, model: nn.Module, *, last: bool) -> None:
-        """The end of an epoch, and of training; ``model`` is what the method wants evaluated."""
+        """Record the end of an epoch, and of training; ``model`` is the model that the method evaluates."""
 
     def started(self, plan: Plan) -> None:
-        """Training begins or goes on; comes before everything else."""
+        """Record that training starts or resumes; called before all other methods."""
 
     def gap(self, step: int) -> str | None:
-        """Why training cannot go on after update ``step``: what of the updates until then was lost, if anything was."""
+        """Return why training cannot resume after update ``step``, or None.
+
+        It cannot if records of earlier updates were lost.
+        """
         return None
 
     def resumed(self, step: int) -> None:
-        """Training goes on after update ``step`` of an earlier attempt."""
+        """Record that training resumes after update ``step`` of an earlier attempt."""
 
     def restarted(self, reason: str) -> None:
-        """Training starts anew, for this reason: an earlier attempt saved a state that cannot be gone on from."""
+        """Record that training starts from the beginning, because an earlier attempt cannot be resumed."""
 
     def make_durable(self) -> None:
-        """What was reported until now must survive a power cut: a checkpoint that counts on it is written next."""
+        """Write all reports so far to disk, so that they survive a power cut.
+
+        A checkpoint that relies on them is saved next.
+        """
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many updates a run has, and which data each sees."""
+    """Number of updates of a run, and the data of each.
+
+    Attributes:
+        total: updates of the run.
+        per_epoch: updates of one pass over the data, without replays.
+        replays: number of times each batch is presented.
+    """
 
     total: int
     per_epoch: int
     replays: int
 
     def position(self, step: int) -> tuple[int, int, int]:
-        """Of the update after ``step`` finished ones: pass over the data, update within it, replay."""
+        """Return pass over the data, update within it, and replay of the update after ``step`` finished ones."""
         presented, replay = divmod(step, self.replays)
         return presented // self.per_epoch, presented % self.per_epoch, replay
 
     def ends_epoch(self, step: int) -> int | None:
-        """The epoch that finished update ``step`` closes, counted in updates (a replayed pass closes several)."""
+        """Return the epoch that ends with finished update ``step``, or None.
+
+        Epochs are counted in updates, so a pass with replays ends several of them.
+        """
         return step // self.per_epoch if step % (self.per_epoch * self.replays) == 0 else None
 
     def reports(self, step: int) -> int | None:
-        """The epoch that is reported after update ``step``: one that ends there, or the last one, however short."""
+        """Return the epoch to report after update ``step``: one that ends there, or the last one, however short."""
         short = math.ceil(step / self.per_epoch) if step == self.total else None
         return self.ends_epoch(step) or short
 
 
 def plan(examples: int | Sequence[int], config: TrainConfig, replays: int = 1) -> Plan:
-    """Updates of a run; presenting each batch ``replays`` times divides the epochs, so that updates stay equal.
+    """Return the plan of a run.
+
+    Presenting each batch ``replays`` times divides the number of epochs, so that the number of updates stays the same.
 
     Args:
-        examples: in the training set, or in each task's: an update is of one task.
+        examples: size of the training set, or of each task's training set (an update is of one task).
+        config: length and batch size.
+        replays: number of times each batch is presented.
+
+    Raises:
+        ValueError: a training set is empty.
     """
     sizes = [examples] if isinstance(examples, int) else examples
     if not all(sizes):
@@ -121,17 +143,22 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     cpu: bool = False,
 ) -> nn.Module:
-    """Fine-tune ``model`` in place and return what the method wants evaluated.
+    """Fine-tune ``model`` in place and return the model that the method evaluates.
 
     Args:
-        data: the training set, or those of several tasks: then each update is of one of them.
+        model: the classifier.
+        method: the fine-tuning method.
+        data: the training set, or those of several tasks (then each update is of one task).
+        config: length of training and settings of the optimiser.
         observer: receives scalars and epoch ends.
-        checkpoint: if it holds a state of this run, training goes on from there, bit for bit as if never stopped.
-        should_stop: asked after every update; True saves a checkpoint and raises :class:`Interrupted`.
-        cpu: stay on the CPU even where there is a GPU.
+        checkpoint: if it holds a state of this run, training resumes from it, bit for bit as if it had not stopped.
+        should_stop: called after every update; True saves a checkpoint and raises :class:`Interrupted`.
+        cpu: True to stay on the CPU even where there is a GPU.
+
     Raises:
-        NonFiniteLossError, MissingSignalError: see there.
-        Interrupted: after ``should_stop``.
+        NonFiniteLossError: the loss is NaN or infinite.
+        MissingSignalError: a loss part that the method implies stays at exactly 0.
+        Interrupted: ``should_stop`` returned True.
     """
     loop = _Loop(model, method, data, config, observer or Observer(), checkpoint, cpu)
     loop.resume()
@@ -151,7 +178,7 @@ class _Loop:
         cpu: bool,
     ) -> None:
         self.method, self.data, self.config, self.observer, self.checkpoint = method, data, config, observer, checkpoint
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads of other tasks, say
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # such as heads of other tasks
         self.accelerator = Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[unused])
         self.plan = plan(data.sizes, config, method.replays)
         self.bare = model.to(self.accelerator.device).train()
@@ -188,15 +215,17 @@ class _Loop:
                 raise Interrupted(f"stopped after update {self.step} of {self.plan.total}")
 
     def _wishes(self, should_stop: Callable[[], bool], last: bool) -> tuple[bool, bool]:
-        """Whether to stop and whether to save now."""
+        """Return whether to stop, and whether to save, as this process wants it."""
         stopping = self._asked_to_stop = self._asked_to_stop or should_stop()
         saving = self.checkpoint is not None and (stopping or self.checkpoint.due(self.step))
         replaying = self.accelerator.num_processes > 1 and self.step % self.method.replays != 0
-        ready = not last and not replaying  # amid replays each process has perturbations of its own
+        ready = (
+            not last and not replaying
+        )  # between replays each process has its own perturbations, which are not saved
         return stopping and ready, saving and ready
 
     def _agreed(self, *wishes: bool) -> list[bool]:
-        """What the first process wants, in all of them: clocks differ, and so may the time a signal arrives."""
+        """Return the wishes of the first process in all processes; clocks and signals may differ between them."""
         if self.accelerator.num_processes == 1:
             return list(wishes)
         return broadcast(torch.tensor(wishes, device=self.accelerator.device)).tolist()
@@ -205,31 +234,31 @@ class _Loop:
         rate = float(self.schedule.get_last_lr()[0])
         rows, replay = self._rows()
         micros = pieces(rows, self.config.accumulation * self.accelerator.num_processes)
-        mine = list(enumerate(micros))[self.accelerator.process_index :: self.accelerator.num_processes]
-        weights = [len(piece) / len(rows) for _, piece in mine]
-        if not mine:  # fewer examples than processes: take part in the joint gradient, with weight 0
-            mine, weights = [(len(micros), rows[:1])], [0.0]
-        for number, ((index, piece), share) in enumerate(zip(mine, weights, strict=True)):
+        own_pieces = list(enumerate(micros))[self.accelerator.process_index :: self.accelerator.num_processes]
+        weights = [len(piece) / len(rows) for _, piece in own_pieces]
+        if not own_pieces:  # fewer examples than processes: take part in the joint gradient, with weight 0
+            own_pieces, weights = [(len(micros), rows[:1])], [0.0]
+        for number, ((index, piece), share) in enumerate(zip(own_pieces, weights, strict=True)):
             self.method.begin(index, replay, self.step)
             batch = self.data.batch(piece, self.accelerator.device)
-            with nullcontext() if number == len(mine) - 1 else self.accelerator.no_sync(self.model):
+            with nullcontext() if number == len(own_pieces) - 1 else self.accelerator.no_sync(self.model):
                 loss = self.method.backward(self.model, batch, self._sender(share))
             self.scalars.add(loss, share)
-        more: dict[str, Tensor | float] = {}
+        scalars: dict[str, Tensor | float] = {}
         if self.config.clip is not None:
-            more["gradient_norm"] = self.accelerator.clip_grad_norm_(self.trained, self.config.clip)
+            scalars["gradient_norm"] = self.accelerator.clip_grad_norm_(self.trained, self.config.clip)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.method.after_step(self.bare, self.step)
-        tokens = sum(int(self.data.lengths[piece].max()) * len(piece) for _, piece in mine)
+        tokens = sum(int(self.data.lengths[piece].max()) * len(piece) for _, piece in own_pieces)
         epoch = self.step / self.plan.per_epoch
         position: dict[str, float] = {"step": self.step, "epoch": epoch, "lr": rate, "tokens": tokens}
-        self.scalars.close(position, **more)
+        self.scalars.close(position, **scalars)
 
     def _sender(self, share: float) -> Callable[[Tensor], None]:
-        """Sends a micro-batch's loss back, so that an update's gradient is the mean over all its examples."""
+        """Return the backward pass of a micro-batch, scaled so that an update's gradient is the mean over examples."""
         scale = share * self.accelerator.num_processes  # data parallel averages over processes
         return lambda loss: self.accelerator.backward(loss * scale)
 
@@ -286,7 +315,10 @@ class _Loop:
         self.observer.resumed(self.step)
 
     def _saved_state(self) -> dict[str, Any] | None:
-        """What to go on from; None to start from nothing, which the observer hears of where there was a file."""
+        """Return the state to resume from, or None to start from the beginning.
+
+        If there is a checkpoint that cannot be used, the observer is told the reason and the file is deleted.
+        """
         if self.checkpoint is None:
             return None
         try:

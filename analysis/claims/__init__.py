@@ -1,7 +1,7 @@
-"""A verdict per claim of a paper, by the rule that was fixed before the runs (docs/statistics.md).
+"""Decide the claims of a paper by the rule that was fixed before the runs (docs/statistics.md).
 
-``decide_all(results, manifest)`` gives the verdicts; each claim's ``kind`` names the function that decides it. A claim
-that cannot be decided is **not run**, and says exactly why.
+``decide_all(results, manifest)`` returns the verdicts; each claim's ``kind`` selects the function that decides it. A
+claim that cannot be decided is **not run**, with the exact reason.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Claim, Kind, Manifest
 
-Judge = Callable[[Case, Any], Verdict]  # the case, and the claim's test: of the kind it is registered for
+Judge = Callable[[Case, Any], Verdict]  # arguments: the case, and the claim's test (of the kind in JUDGES)
 
 JUDGES: dict[type[Kind], Judge] = {
     schema.Difference: kinds.difference,
@@ -52,31 +52,32 @@ JUDGES: dict[type[Kind], Judge] = {
     schema.Variance: logged.variance,
     schema.Cost: logged.cost,
     schema.LossBetween: logged.loss_between,
-    schema.Measured: logged.measured,
+    schema.Measured: logged.model_quantity,
 }
 
+# Kinds whose verdict needs learnt tasks and whose judges do not look at the floor of each task themselves.
 SCORED = (schema.Interaction, schema.Agreement, schema.Variance, schema.Sweep, schema.BestPoint, schema.Selection)
 
 
 def decide_all(results: str | Path | Results, manifest: Manifest) -> list[Verdict]:
-    """Return a verdict for every claim of the manifest, in its order, with Holm's p over its family."""
+    """Return a verdict for every claim of the manifest, in order, with Holm's p over its family."""
     opened = Results.open(results)
     return corrected(opened, manifest, decide_each(opened, manifest), decide_each)
 
 
 def decide_each(results: Results, manifest: Manifest) -> list[Verdict]:
-    """Return a verdict for every claim of the manifest by itself, before any correction for their number."""
+    """Return a separate verdict for every claim of the manifest, without a correction over claims."""
     return [decide(results, manifest, claim) for claim in manifest.claims]
 
 
 def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
-    """The verdict of one claim from the stored runs of its rows, at the seeds they share on every task."""
+    """Return the verdict on one claim from the stored runs of its rows, at the seeds they share on every task."""
     data = f"profile {manifest.profile}" if manifest.profile else "own grid"
     if manifest.is_generated:
         data = f"generated data, {data}"
     verdicts = [_decide_part(results, manifest, claim.of_part(part)) for part in claim.statements]
-    found = conjunction(claim, verdicts) if claim.parts else verdicts[0]
-    return replace(found, data=data)
+    verdict = conjunction(claim, verdicts) if claim.parts else verdicts[0]
+    return replace(verdict, data=data)
 
 
 def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
@@ -84,16 +85,18 @@ def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
         cells = [keys for row in (claim.a, claim.b) for keys in manifest.cells.get(row, {}).values()]
         results.same_numerics(key for keys in cells for key in keys)
         case = Case(results, manifest, claim).on_complete_tasks()
-        found = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
+        verdict = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
-        return replace(found, claim=replace(found.claim, tasks=claim.tasks), tasks=part)
+        return replace(verdict, claim=replace(verdict.claim, tasks=claim.tasks), tasks=part)
     except ResultsError as error:
         return Verdict(claim, NOT_RUN, reason=str(error))
 
 
 def _unless_at_floor(case: Case, verdict: Verdict) -> Verdict:
-    """The verdict, or none where a task of the claim is at the floor. Differences look at each task themselves; costs
-    and what logs measure do not hang on what was learnt."""
+    """Return the verdict, or "no verdict" where a task of the claim is at the floor.
+
+    Differences check each task themselves. Costs and logged quantities do not depend on what was learnt.
+    """
     claim = replace(case.claim, metric="")
     if not isinstance(claim.test, SCORED):
         return verdict
@@ -101,7 +104,7 @@ def _unless_at_floor(case: Case, verdict: Verdict) -> Verdict:
     reasons = floors(case.results, case.manifest, columns)
     if not reasons:
         return verdict
-    reason = "; ".join(f"{task}: {why}" for task, why in reasons.items())
+    reason = "; ".join(f"{task}: {explanation}" for task, explanation in reasons.items())
     return replace(verdict, status=NO_VERDICT, suffix="", outcomes={}, reason=reason)
 
 

@@ -1,4 +1,4 @@
-"""A verdict as JSON, for programs: everything the page says, as numbers."""
+"""Verdicts as JSON for programs: all numbers that the report prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analysis.interval import Interval
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict with its numbers; null where a number does not exist."""
+    """Return a verdict as JSON content; null where a number does not exist."""
     claim = verdict.claim
     return {
         "id": claim.id,

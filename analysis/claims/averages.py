@@ -1,4 +1,4 @@
-"""What an average over tasks rests on: how much of its variance each task brings in."""
+"""Shares of tasks in the variance of an average over tasks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from analysis.interval import Interval
 
-MOSTLY = 0.5  # share of the variance above which an average is called mostly that task's
+DOMINANT_SHARE = 0.5  # share of the variance above which an average is called "mostly" that of one task
 
 
 def variance_shares(per_task: Mapping[str, Interval]) -> dict[str, float]:
-    """Return each task's share of the variance of the mean over tasks, as if tasks were independent; empty for one task
-    or where nothing varies."""
+    """Return each task's share of the variance of the mean over tasks, as if tasks were independent.
+
+    Empty for one task, or where the variance is 0.
+    """
     variances = {task: interval.se**2 for task, interval in per_task.items()}
     total = sum(variances.values())
     if len(variances) < 2 or not total > 0:
@@ -20,5 +22,5 @@ def variance_shares(per_task: Mapping[str, Interval]) -> dict[str, float]:
 
 
 def dominant(shares: Mapping[str, float]) -> str:
-    """Return the task that brings in more than half of an average's variance, or ""."""
-    return next((task for task, share in shares.items() if share > MOSTLY), "")
+    """Return the task that contributes more than half of an average's variance, or ""."""
+    return next((task for task, share in shares.items() if share > DOMINANT_SHARE), "")

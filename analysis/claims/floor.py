@@ -1,9 +1,9 @@
-"""Whether a task was learnt at all: where plain fine-tuning hardly beats a constant answer, no method can be judged.
+"""Decide whether a task was learnt: where plain fine-tuning hardly beats a constant answer, no method can be judged.
 
-The learnt share is ``L = (s - s0) / (r - s0)``: s the baseline's score, s0 the best constant answer's, r the score of
-plain fine-tuning in the paper. A task is at the floor where the lower 95 % end of L is below a third, or where a run of
-the baseline gives (almost) one answer to all items. r comes from the experiment's published cell, else from
-``references.csv`` (a test holds it against the papers' tables); generated data has none.
+The learnt share is ``L = (s - s0) / (r - s0)``, where s is the baseline's score, s0 the score of the best constant
+answer, and r the score of plain fine-tuning in the paper. A task is at the floor if the lower 95 % end of L is below a
+third, or if a run of the baseline gives (almost) one answer to all items. r comes from the experiment's published cell,
+else from ``references.csv`` (a test compares it with the papers' tables); generated data has none.
 """
 
 from __future__ import annotations
@@ -26,22 +26,25 @@ from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
 from analysis.tables import number, percent
 
-LEARNT = 1 / 3  # of what the paper's plain fine-tuning has learnt: below it a task is at the floor
+LEARNT = 1 / 3  # learnt share below which a task is at the floor
 PILOT = "pilot at the floor"
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """How far a task was learnt by the baseline.
+    """Progress of the baseline on a task.
 
     Attributes:
         baseline: title of the baseline's row.
-        score, constant: of the baseline and of the best constant answer, as tables print them; the latter nan where the
-            metric has none.
-        reference: plain fine-tuning in the paper; nan where none is fixed.
-        low: lower 95 % end of the baseline's score (upper, where lower is better).
-        collapsed: runs of the baseline with (almost) one answer to all items.
-        is_own: on a user's own data, where no paper has a reference: there the baseline must beat a constant answer.
+        score: score of the baseline, as tables print it.
+        constant: score of the best constant answer, as tables print it; nan where the metric has none.
+        reference: score of plain fine-tuning in the paper; nan where none is fixed.
+        low: lower 95 % end of the baseline's score (upper end, where lower is better).
+        collapsed: number of runs of the baseline with (almost) one answer to all items.
+        n_seeds: number of runs of the baseline.
+        is_own: True on a user's own data, where no paper has a reference: there the baseline must beat a constant
+            answer.
+        greater_is_better: False for errors.
     """
 
     baseline: str
@@ -56,7 +59,7 @@ class Learnt:
 
     @property
     def share(self) -> float:
-        """The learnt share L; nan where it is not defined."""
+        """Learnt share L; nan where it is not defined."""
         return self._share(self.score)
 
     @property
@@ -66,17 +69,17 @@ class Learnt:
 
     @property
     def is_floor(self) -> bool:
-        """Whether the task is at the floor."""
+        """True if the task is at the floor."""
         return self.collapsed > 0 or self.low_share < LEARNT or (self.is_own and not self._beats_constant)
 
     @property
     def _beats_constant(self) -> bool:
-        """Whether the worse 95 % end of the score is better than the best constant answer's."""
+        """True if the worse 95 % end of the score is better than the best constant answer's."""
         return self.low > self.constant if self.greater_is_better else self.low < self.constant
 
     @property
     def words(self) -> str:
-        """Why the task is at the floor, or how far it was learnt."""
+        """The reason why the task is at the floor, or the learnt share, in words."""
         if self.collapsed:
             return f"{self.collapsed} of {self.n_seeds} runs of {self.baseline} give (almost) one answer to all items"
         if self.is_own:
@@ -95,7 +98,7 @@ class Learnt:
 
 
 def learnt(results: Results, manifest: Manifest, column: Column) -> Learnt | None:
-    """Return how far the experiment's baseline has learnt a column's task; None without a finished baseline."""
+    """Return the progress of the experiment's baseline on a column's task; None without a finished baseline."""
     row, metric = manifest.baseline_row, METRICS.get(column.metric)
     if row is None or metric is None:
         return None
@@ -107,7 +110,7 @@ def learnt(results: Results, manifest: Manifest, column: Column) -> Learnt | Non
 
 
 def of_baseline(scored: Scored, manifest: Manifest, column: Column) -> Learnt:
-    """Return how far a task was learnt, from the baseline's own runs."""
+    """Return the progress on a task, from the baseline's runs."""
     metric = METRICS[column.metric]
     interval = combine([measure([Arm(1.0, scored, column)], scored.seeds)])
     row = manifest.baseline_row or ""
@@ -125,21 +128,31 @@ def of_baseline(scored: Scored, manifest: Manifest, column: Column) -> Learnt:
 
 
 def floors(results: Results, manifest: Manifest, columns: Mapping[str, Column]) -> dict[str, str]:
-    """Return the columns at the floor, by their names, each with why."""
-    measured = {name: learnt(results, manifest, column) for name, column in columns.items()}
-    return {name: f"{PILOT}: {each.words}" for name, each in measured.items() if each is not None and each.is_floor}
+    """Return the columns at the floor, by name, with the reason for each."""
+    progress_by_name = {name: learnt(results, manifest, column) for name, column in columns.items()}
+    return {
+        name: f"{PILOT}: {progress.words}"
+        for name, progress in progress_by_name.items()
+        if progress is not None and progress.is_floor
+    }
 
 
 def collapsed(scored: Scored, metric: Metric) -> np.ndarray:
-    """Return ``(seeds,)``: whether a run gives (almost) one answer to all items: fewer than five others, or in a
-    regression answers whose standard deviation is below 5 % of the labels'."""
-    chosen = scored.outputs.argmax(-1) if metric.uses == "logits" else scored.outputs
-    return np.asarray(is_constant(chosen) | is_near_constant(scored.labels, chosen, metric))
+    """Return ``(seeds,)`` booleans: True where a run gives (almost) one answer to all items.
+
+    This means that fewer than five answers differ from the most frequent one, or in a regression that the standard
+    deviation of the answers is below 5 % of the labels'.
+    """
+    answers = scored.outputs.argmax(-1) if metric.uses == "logits" else scored.outputs
+    return np.asarray(is_constant(answers) | is_near_constant(scored.labels, answers, metric))
 
 
 def constant_score(metric: Metric, labels: np.ndarray) -> float:
-    """Return the score of the best constant answer: the majority's accuracy, F1 of always answering 1, 0 for
-    correlations, the labels' standard deviation for RMSE; nan for metrics on logits."""
+    """Return the score of the best constant answer.
+
+    This is the accuracy of the majority class, F1 of always answering 1, 0 for correlations, and the labels' standard
+    deviation for RMSE; nan for metrics on logits.
+    """
     if metric.uses == "logits":
         return math.nan
     if metric.is_regression:
@@ -150,8 +163,11 @@ def constant_score(metric: Metric, labels: np.ndarray) -> float:
 
 
 def reference(manifest: Manifest, column: Column) -> float:
-    """Return plain fine-tuning's score in the paper, in percent: of the experiment's own cell, else of the task; nan
-    where there is none, and for generated data, on which no paper has trained."""
+    """Return the score of plain fine-tuning in the paper, in percent.
+
+    The source is the experiment's published cell, else ``references.csv``. The result is nan where there is none, and
+    for generated data, on which no paper has trained.
+    """
     if manifest.is_generated:
         return math.nan
     for cell in manifest.published:
@@ -163,6 +179,6 @@ def reference(manifest: Manifest, column: Column) -> float:
 
 @lru_cache
 def references() -> dict[tuple[str, str, str], float]:
-    """Return (task, metric, split) -> plain fine-tuning's score in the papers, in percent."""
+    """Return (task, metric, split) -> score of plain fine-tuning in the papers, in percent."""
     with (Path(__file__).parent / "references.csv").open(newline="", encoding="utf-8") as stream:
         return {(line["task"], line["metric"], line["split"]): float(line["value"]) for line in csv.DictReader(stream)}

@@ -1,4 +1,4 @@
-"""Contrasts whose two arms give the same answers: nothing was changed, so there is nothing to decide or to count."""
+"""Detect inert contrasts: the two arms give the same answers, so there is nothing to decide or to count."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from analysis.contrasts import Arm
 from analysis.scores import METRICS
 
 IDENTICAL = 0.999  # share of identical answers from which a contrast is inert
-SAME_NUMBER = 1e-3  # of the labels' standard deviation: answers of a regression this near to each other are identical
+SAME_NUMBER = 1e-3  # of the labels' standard deviation: regression answers that differ by less count as identical
 
 
 def identical_share(a: Scored, b: Scored, metric: str) -> float:
     """Return the share of answers that two arms have in common, over the items of the seeds that both have.
 
-    Raises: ValueError: no common seed.
+    Raises:
+        ValueError: the arms have no common seed.
     """
     common = [seed for seed in a.seeds if seed in b.seeds]
     if not common:
@@ -29,7 +30,7 @@ def identical_share(a: Scored, b: Scored, metric: str) -> float:
 
 
 def is_inert(arms: Sequence[Arm]) -> bool:
-    """Return whether a difference of two arms is inert; a contrast of more than two arms never is."""
+    """Return True if a difference of two arms is inert; a contrast of more than two arms never is."""
     if len(arms) != 2:
         return False
     a, b = arms
@@ -37,7 +38,7 @@ def is_inert(arms: Sequence[Arm]) -> bool:
 
 
 def words(arms: Sequence[Arm]) -> str:
-    """Return why a contrast is inert: ``inert: 100.00 % of 8,344 answers are identical``."""
+    """Return the reason why a contrast is inert: ``inert: 100.00 % of 8,344 answers are identical``."""
     a, b = arms
     share = identical_share(a.scored, b.scored, a.column.metric)
     common = [seed for seed in a.scored.seeds if seed in b.scored.seeds]

@@ -1,4 +1,4 @@
-"""Claims that stored predictions decide: differences, contrasts of contrasts, agreement, curves, selections."""
+"""Judges of claims that stored predictions decide: differences, interactions, agreement, curves, selections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.cells import seeded
 from analysis.claims import rule
 from analysis.claims.claim import LEVEL, NATS, POINTS, Verdict
 from analysis.claims.over_columns import judge_columns
-from analysis.claims.words import measured
+from analysis.claims.words import interval_text
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
 from analysis.descriptive import holm
@@ -39,16 +39,17 @@ from analysis.selection import selected
 
 @dataclass(frozen=True)
 class Case:
-    """A claim with the results it is decided from."""
+    """A claim with the results that decide it."""
 
     results: Results
     manifest: Manifest
     claim: Claim
 
     def columns(self, ids: Sequence[str] | None = None, tasks: Sequence[str] | None = None) -> list[Column]:
-        """Return the columns of these ids; without ids, the first column that fits of each of the (claim's) tasks.
+        """Return the columns with these ids; without ids, the first matching column of each of the (claim's) tasks.
 
-        Raises: ResultsError: a column is not in this experiment, with the planner's reason.
+        Raises:
+            ResultsError: the experiment has no such column; the message gives the planner's reason.
         """
         if ids is None:
             return [self.column(task) for task in (self.claim.tasks if tasks is None else tasks)]
@@ -56,35 +57,42 @@ class Case:
         missing = [name for name in ids if name not in columns]
         if missing or not ids:
             reason = self.manifest.reasons_missing.get(f"*|{missing[0]}", "") if missing else ""
-            what = missing[0] if missing else "what it is compared with"
-            raise ResultsError(f"{what} is not in this experiment" + (f": {reason}" if reason else ""))
+            subject = missing[0] if missing else "the column that it is compared with"
+            raise ResultsError(f"{subject} is not in this experiment" + (f": {reason}" if reason else ""))
         return [columns[name] for name in ids]
 
     def column(self, task: str) -> Column:
-        """The task's first column with the claim's metric."""
+        """Return the task's first column with the claim's metric.
+
+        Raises:
+            ResultsError: the experiment has no such column.
+        """
         metric = self.claim.metric
-        found = next((c for c in self.manifest.columns if c.task == task and metric in ("", c.metric)), None)
-        if found is None:
+        column = next((c for c in self.manifest.columns if c.task == task and metric in ("", c.metric)), None)
+        if column is None:
             raise ResultsError(f"{task} with {metric or 'any metric'} is not in this experiment")
-        return found
+        return column
 
     def on_complete_tasks(self) -> Case:
-        """The case on those of its tasks for which both rows have every seed, where the claim is ``partial``.
+        """Return the case restricted to tasks with every seed in both rows, where the claim is ``partial``.
 
-        Where no task is complete and none is left out, the fewest seeds decide, as for any other claim.
+        If the experiment has all tasks but none of them is complete, the case is returned unchanged and the fewest
+        seeds decide.
 
-        Raises: ResultsError: no task is complete, with what each lacks.
+        Raises:
+            ResultsError: no task is complete and one is not in the experiment; the message lists what each lacks.
         """
         lacking = {task: self._lacks(task) for task in self.claim.tasks} if self.claim.partial else {}
-        whole = [task for task, lack in lacking.items() if not lack]
-        there = {column.task for column in self.manifest.columns}
-        if whole:
-            return replace(self, claim=replace(self.claim, tasks=tuple(whole)))
-        if lacking.keys() <= there:
+        complete = [task for task, lack in lacking.items() if not lack]
+        present = {column.task for column in self.manifest.columns}
+        if complete:
+            return replace(self, claim=replace(self.claim, tasks=tuple(complete)))
+        if lacking.keys() <= present:
             return self
         raise ResultsError(f"none of its tasks is complete: {'; '.join(lacking.values())}")
 
     def _lacks(self, task: str) -> str:
+        """Return what is missing from the runs of a task, or ""."""
         try:
             column = self.column(task)
         except ResultsError as error:
@@ -96,23 +104,31 @@ class Case:
         return ""
 
     def difference(self, column: Column, epoch: int | str = "last") -> list[Arm]:
-        """The claim's contrast in one column."""
+        """Return the claim's contrast in one column."""
         return contrasts.difference(self.results, self.manifest, self.claim.a, self.claim.b, column, epoch)
 
     def seeds(self, arms: Sequence[Arm]) -> list[int]:
-        """The seeds all arms have. Raises ResultsError: fewer than the claim needs."""
-        found = contrasts.shared_seeds(self.manifest, arms)
-        self.enough(len(found))
-        return found
+        """Return the seeds that all arms have.
+
+        Raises:
+            ResultsError: there are fewer seeds than the claim needs.
+        """
+        seeds = contrasts.shared_seeds(self.manifest, arms)
+        self.enough(len(seeds))
+        return seeds
 
     def enough(self, seeds: int) -> None:
-        """Raises ResultsError: fewer seeds than the claim needs."""
+        """Check that there are as many seeds as the claim needs.
+
+        Raises:
+            ResultsError: there are fewer.
+        """
         if seeds < self.claim.min_seeds:
             raise ResultsError(f"needs {self.claim.min_seeds} seeds of both methods on every task, has {seeds}")
 
 
 def difference(case: Case, test: Difference) -> Verdict:
-    """Decide row a against row b, or against the runs that each run of row a combines, over columns."""
+    """Decide row a against row b, or against the parents of row a's combined runs, over columns."""
     columns = case.columns(test.columns)
     arms = {
         _name(column, columns): contrasts.against_parents(case.results, case.manifest, case.claim.a, column)
@@ -124,11 +140,11 @@ def difference(case: Case, test: Difference) -> Verdict:
 
 
 def _over_columns(case: Case, arms: dict[str, list[Arm]]) -> Verdict:
-    metrics = [METRICS[each[0].column.metric] for each in arms.values()]
+    metrics = [METRICS[contrast[0].column.metric] for contrast in arms.values()]
     if len({(metric.scale, metric.greater_is_better) for metric in metrics}) > 1:
         names = ", ".join(dict.fromkeys(metric.title for metric in metrics))
         raise ResultsError(f"there is no mean over {names}: their units or directions differ")
-    seeds = case.seeds([arm for each in arms.values() for arm in each])
+    seeds = case.seeds([arm for contrast in arms.values() for arm in contrast])
     return judge_columns(case.results, case.manifest, case.claim, arms, seeds, _unit(arms))
 
 
@@ -138,42 +154,38 @@ def interaction(case: Case, test: Interaction) -> Verdict:
     columns = case.columns(test.columns)
     first = [case.difference(column) for column in columns]
     if test.against_contrast is not None:
-        other = replace(case, claim=replace(claim, contrast=test.against_contrast))
-        second = [other.difference(column) for column in columns]
-        what = f"more than {other.claim.a} against {other.claim.b}"
+        reference = replace(case, claim=replace(claim, contrast=test.against_contrast))
+        second = [reference.difference(column) for column in columns]
+        estimand = f"more than {reference.claim.a} against {reference.claim.b}"
     else:
-        others = _others(case, test)
-        second = [case.difference(column) for column in others]
-        what = f"more on {_list(columns)} than on {_list(others)}"
+        reference_columns = _reference_columns(case, test)
+        second = [case.difference(column) for column in reference_columns]
+        estimand = f"more on {_list(columns)} than on {_list(reference_columns)}"
     seeds = case.seeds([arm for arms in first + second for arm in arms])
     if test.relative_error:
         sides = [(1 / len(first), arms) for arms in first] + [(-1 / len(second), arms) for arms in second]
         part = contrasts.relative_errors(sides, seeds)
-        what = f"{what.removeprefix('more ')} in relative reduction of the error (percent)"
+        estimand = f"{estimand.removeprefix('more ')} in relative reduction of the error (percent)"
     else:
         part = contrasts.measure(contrasts.mean_of(first) + contrasts.mean_of(second, -1.0), seeds)
-    return replace(rule.judge(claim, {what: part}), what=what)
+    return replace(rule.judge(claim, {estimand: part}), estimand=estimand)
 
 
-def _others(case: Case, test: Interaction) -> list[Column]:
+def _reference_columns(case: Case, test: Interaction) -> list[Column]:
+    """Return the columns of the second difference of an interaction."""
     if test.against_columns is not None:
         return case.columns(test.against_columns)
     columns = replace(case, claim=replace(case.claim, metric="")).columns(tasks=test.against_tasks or ())
     if not columns:
-        raise ResultsError("what it is compared with is not in this experiment")
+        raise ResultsError("the column that it is compared with is not in this experiment")
     return columns
 
 
-def _times(part: Components, weight: float) -> Components:
-    return Components(
-        part.differences * weight, part.items * weight**2, part.both * weight**2, part.n_items, part.method
-    )
-
-
 def agreement(case: Case, test: Agreement) -> Verdict:
-    """Decide the difference on items by how far their annotators agree: in each bucket, or in some against others.
+    """Decide a difference on items grouped by the agreement of their annotators.
 
-    A divergence from the votes is shown against the temperature-scaled baseline as well: any smoothing lowers it.
+    The difference is tested in each bucket, or in some buckets against others. A divergence from the votes is also
+    reported against the temperature-scaled baseline, because any smoothing lowers it.
     """
     claim, metric = case.claim, METRICS[case.claim.metric or "accuracy"]
     columns = replace(case, claim=replace(claim, metric="")).columns()
@@ -189,17 +201,17 @@ def agreement(case: Case, test: Agreement) -> Verdict:
             replace(claim, quantifier="every"), cells, metrics=dict.fromkeys(cells, metric.name), unit=unit
         )
     parts = {task: _by_agreement(pair, test, pair.differences(metric.name)) for task, pair in pairs.items()}
-    found = rule.judge(claim, parts, metrics=dict.fromkeys(parts, metric.name), unit=unit)
-    what = f"on items voted {_words(test.buckets)}"
+    verdict = rule.judge(claim, parts, metrics=dict.fromkeys(parts, metric.name), unit=unit)
+    estimand = f"on items voted {_words(test.buckets)}"
     if test.against_buckets:
-        what = f"more {what} than on {_words(test.against_buckets)}"
-    beside = _against_scaled(case, test, pairs, metric.name) if metric.uses == "logits" else ""
-    return replace(found, what=what, beside=beside)
+        estimand = f"more {estimand} than on {_words(test.against_buckets)}"
+    remark = _against_scaled(case, test, pairs, metric.name) if metric.uses == "logits" else ""
+    return replace(verdict, estimand=estimand, remark=remark)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Both arms on one task at the same seeds, with votes."""
+    """Both arms on one task at the same seeds, with annotator votes."""
 
     a: errors.Outputs
     b: errors.Outputs
@@ -207,24 +219,24 @@ class _Pair:
     column: Column
 
     def differences(self, metric: str, b: errors.Outputs | None = None) -> np.ndarray:
-        """``(seeds, items)``; metrics on logits are scored against the votes."""
+        """Return ``(seeds, items)`` score differences; metrics on logits are scored against the votes."""
         sides = []
         for side in (self.a, b or self.b):
             if METRICS[metric].uses == "logits":
                 assert side.votes is not None
-                counted = np.maximum(
-                    side.votes, 1e-300
-                )  # items without votes are in no bucket, but must not divide by 0
-                sides.append(np.stack([per_item(metric, counted, run) for run in side.logits]))
+                # Items without votes are in no bucket, but their scores are computed too: avoid a division by 0.
+                votes = np.maximum(side.votes, 1e-300)
+                sides.append(np.stack([per_item(metric, votes, run) for run in side.logits]))
             else:
                 sides.append(side.right.astype(np.float64))
         return METRICS[metric].scale * (sides[0] - sides[1])
 
 
 def _pair_with_votes(case: Case, column: Column) -> _Pair:
+    """Read both arms of the claim in one column, with the votes of the items' annotators."""
     sides = []
     for row in (case.claim.a, case.claim.b):
-        scored = contrasts.reading(case.results, case.manifest, row, column)
+        scored = contrasts.read_row(case.results, case.manifest, row, column)
         outputs = errors.read_outputs(
             case.results, dict(zip(scored.seeds, scored.keys, strict=True)), column.task, column.split
         )
@@ -239,7 +251,11 @@ def _pair_with_votes(case: Case, column: Column) -> _Pair:
 
 
 def _at_common_seeds(case: Case, pairs: dict[str, _Pair]) -> dict[str, _Pair]:
-    """The pairs at the seeds that both arms have on every task. Raises ResultsError: fewer than the claim needs."""
+    """Return the pairs at the seeds that both arms have on every task.
+
+    Raises:
+        ResultsError: there are fewer seeds than the claim needs.
+    """
     sides = [side for pair in pairs.values() for side in (pair.a, pair.b)]
     common = [s for s in case.manifest.seeds if all(s in side.seeds for side in sides)]
     case.enough(len(common))
@@ -250,7 +266,7 @@ def _at_common_seeds(case: Case, pairs: dict[str, _Pair]) -> dict[str, _Pair]:
 
 
 def _by_agreement(pair: _Pair, test: Agreement, d: np.ndarray) -> Components:
-    """The difference on some buckets, minus that on others where the test has them."""
+    """Return the difference on some buckets, minus that on the reference buckets where the test has them."""
     part = _in_buckets(pair, test.buckets, d)
     if not test.against_buckets:
         return part
@@ -258,6 +274,7 @@ def _by_agreement(pair: _Pair, test: Agreement, d: np.ndarray) -> Components:
 
 
 def _in_buckets(pair: _Pair, buckets: Sequence[str], d: np.ndarray) -> Components:
+    """Return the components of the differences ``d`` ``(seeds, items)`` on the items of these buckets."""
     is_member = np.isin(pair.buckets, buckets)
     if is_member.sum() < 2:
         raise ResultsError(f"{pair.column.task} has {int(is_member.sum())} items voted {_words(buckets)}")
@@ -265,20 +282,21 @@ def _in_buckets(pair: _Pair, buckets: Sequence[str], d: np.ndarray) -> Component
 
 
 def _against_scaled(case: Case, test: Agreement, pairs: dict[str, _Pair], metric: str) -> str:
+    """Return a sentence on the difference from the temperature-scaled baseline, the mean over tasks."""
     parts = []
     for pair in pairs.values():
         keys = dict(seeded(case.results, case.manifest, case.claim.b, pair.column))
         try:
             scaled = errors.rescaled(pair.b, errors.read_holdouts(case.results, keys, pair.column.task))
         except KeyError:
-            return "Its baseline could not be scaled by a temperature: no predictions on the holdout are here."
+            return "Its baseline could not be scaled by a temperature: it has no predictions on the holdout."
         parts.append(_by_agreement(pair, test, pair.differences(metric, scaled)))
     interval = combine(parts, level=LEVEL)
-    return f"Against the temperature-scaled baseline: {measured('on the same items', interval, NATS)}."
+    return f"Against the temperature-scaled baseline: {interval_text('on the same items', interval, NATS)}."
 
 
 def sweep(case: Case, test: Sweep) -> Verdict:
-    """Decide that a setting hardly matters: all pairs of rows, of points of a curve, or a and b."""
+    """Decide that a setting hardly matters: for all pairs of rows, of points of a curve, or for a and b."""
     claim, rows = case.claim, list(test.rows or (case.claim.a, case.claim.b))
     if test.between is not None:
         low, high = test.between
@@ -290,28 +308,32 @@ def sweep(case: Case, test: Sweep) -> Verdict:
     if len(rows) < 2:
         raise ResultsError(f"fewer than two rows of {test.curve} are in this experiment")
     columns, parts = case.columns(), {}
-    arms = {row: [Arm(1.0, contrasts.reading(case.results, case.manifest, row, c), c) for c in columns] for row in rows}
-    seeds = case.seeds([arm for each in arms.values() for arm in each])
+    arms = {
+        row: [Arm(1.0, contrasts.read_row(case.results, case.manifest, row, c), c) for c in columns] for row in rows
+    }
+    seeds = case.seeds([arm for row_arms in arms.values() for arm in row_arms])
     for a, b in combinations(rows, 2):
-        both = [[x, *contrasts.weighted([y], -1.0)] for x, y in zip(arms[a], arms[b], strict=True)]
-        parts[f"{a} against {b}"] = combine([contrasts.measure(contrasts.mean_of(both), seeds)], level=LEVEL)
-    found = list(parts.values())
-    widest = max(found, key=lambda interval: max(abs(interval.low), abs(interval.high)))
+        contrasts_by_column = [[x, *contrasts.weighted([y], -1.0)] for x, y in zip(arms[a], arms[b], strict=True)]
+        parts[f"{a} against {b}"] = combine(
+            [contrasts.measure(contrasts.mean_of(contrasts_by_column), seeds)], level=LEVEL
+        )
+    intervals = list(parts.values())
+    widest = max(intervals, key=lambda interval: max(abs(interval.low), abs(interval.high)))
     name = next(name for name, interval in parts.items() if interval is widest)
     margin = rule.margin_of(claim, [column.metric for column in columns])
-    status = rule.flat(found, margin)
-    verdict = replace(rule.verdict(claim, widest, parts, status), p=rule.flat_p(found, margin, status))
-    what = f"between {name.replace(' against ', ' and ')}"
+    status = rule.flat(intervals, margin)
+    verdict = replace(rule.verdict(claim, widest, parts, status), p=rule.flat_p(intervals, margin, status))
+    estimand = f"between {name.replace(' against ', ' and ')}"
     if len(parts) > 1:
-        what += f", the farthest of {len(parts)} pairs"
-    return replace(verdict, what=f"{what} (all must lie within {margin:g})")
+        estimand += f", the farthest of {len(parts)} pairs"
+    return replace(verdict, estimand=f"{estimand} (all must lie within {margin:g})")
 
 
 def best_point(case: Case, test: BestPoint) -> Verdict:
-    """Decide whether no row is the best on all tasks.
+    """Decide that no row is the best on all tasks.
 
-    Supported: every row is beaten somewhere (Holm over its comparisons; all rows must be, so no correction over rows).
-    Contradicted: one row beats every other on every task (Bonferroni over rows).
+    Supported: every row is beaten on some task (Holm over the row's comparisons; no correction over rows, because all
+    rows must be beaten). Contradicted: one row beats every other row on every task (Bonferroni over rows).
     """
     columns = case.columns()
     ids = {row.id for row in case.manifest.rows}
@@ -319,46 +341,48 @@ def best_point(case: Case, test: BestPoint) -> Verdict:
     if len(rows) < 2 or len(columns) < 2:
         raise ResultsError("the best point needs two rows and two tasks of this experiment")
     arms = {
-        (row, column.id): Arm(_gain(column), contrasts.reading(case.results, case.manifest, row, column), column)
+        (row, column.id): Arm(_gain(column), contrasts.read_row(case.results, case.manifest, row, column), column)
         for row in rows
         for column in columns
     }
     seeds = case.seeds(list(arms.values()))
     ahead = {
-        (row, other, column.task): combine(
-            [contrasts.measure([arms[other, column.id], *contrasts.weighted([arms[row, column.id]], -1.0)], seeds)],
+        (row, rival, column.task): combine(
+            [contrasts.measure([arms[rival, column.id], *contrasts.weighted([arms[row, column.id]], -1.0)], seeds)],
             level=LEVEL,
         )
         for row in rows
-        for other in rows
-        if other != row
+        for rival in rows
+        if rival != row
         for column in columns
     }
     return _best_point_verdict(case.claim, rows, ahead)
 
 
 def _best_point_verdict(claim: Claim, rows: Sequence[str], ahead: Mapping[tuple[str, str, str], Interval]) -> Verdict:
-    """The verdict from ``(row, other, task)`` -> by how much the other is better than the row."""
+    """Return the verdict from ``(row, rival, task)`` -> how much better the rival is than the row."""
     beaten, best = {}, {}
     for row in rows:
-        own = {key: interval for key, interval in ahead.items() if key[0] == row}
-        adjusted = holm([interval.p if interval.estimate > 0 else 1.0 for interval in own.values()])
-        beaten[row] = min(zip(map(float, adjusted), own, strict=True))
-        best[row] = max(interval.p if interval.estimate < 0 else 1.0 for interval in own.values())
+        comparisons = {key: interval for key, interval in ahead.items() if key[0] == row}
+        adjusted = holm([interval.p if interval.estimate > 0 else 1.0 for interval in comparisons.values()])
+        beaten[row] = min(zip(map(float, adjusted), comparisons, strict=True))
+        best[row] = max(interval.p if interval.estimate < 0 else 1.0 for interval in comparisons.values())
     status, p = rule.INCONCLUSIVE, max(p for p, _ in beaten.values())
     if p <= 1 - LEVEL:
         status = rule.SUPPORTED
     elif min(best.values()) * len(rows) <= 1 - LEVEL:
         status, p = rule.CONTRADICTED, min(best.values()) * len(rows)
-    per_task = {f"{other} over {row} on {task}": ahead[row, other, task] for _, (row, other, task) in beaten.values()}
+    per_task = {f"{rival} over {row} on {task}": ahead[row, rival, task] for _, (row, rival, task) in beaten.values()}
     interval = ahead[max(beaten.values())[1]]
-    row, other, task = max(beaten.values())[1]
-    what = f"of {other} over {row} on {task}, the least clear of {len(rows)} rows that must each be beaten on a task"
-    return replace(rule.verdict(claim, interval, per_task, status), p=p, what=what)
+    row, rival, task = max(beaten.values())[1]
+    estimand = (
+        f"of {rival} over {row} on {task}, the least clear of {len(rows)} rows that must each be beaten on a task"
+    )
+    return replace(rule.verdict(claim, interval, per_task, status), p=p, estimand=estimand)
 
 
 def at_epoch(case: Case, test: AtEpoch) -> Verdict:
-    """Decide the difference after ``epoch`` instead of after the last one, or by how much more it is."""
+    """Decide the difference after ``epoch``, or how much it exceeds the difference after the last epoch."""
     columns = case.columns()
     arms = {_name(column, columns): case.difference(column, test.epoch) for column in columns}
     if test.against_last:
@@ -370,41 +394,44 @@ def at_epoch(case: Case, test: AtEpoch) -> Verdict:
 
 
 def near_constant(case: Case, test: NearConstant) -> Verdict:
-    """Decide whether row a comes within the margin of a published score: its own interval against that constant."""
+    """Decide whether row a comes within the margin of a published score, by row a's interval minus that constant."""
     claim = case.claim
     (column,) = case.columns()
-    arm = Arm(1.0, contrasts.reading(case.results, case.manifest, claim.a, column), column)
+    arm = Arm(1.0, contrasts.read_row(case.results, case.manifest, claim.a, column), column)
     part = contrasts.measure([arm], case.seeds([arm]))
     shifted = replace(part, differences=part.differences - test.value)
     interval, margin = combine([shifted], level=LEVEL), claim.margin or 0.0
     low, high = (interval.low, interval.high) if claim.sign > 0 else (-interval.high, -interval.low)
     status = rule.SUPPORTED if low > -margin else rule.CONTRADICTED if high < -margin else rule.INCONCLUSIVE
-    what = f"from {test.value:g}, of which it must come within {margin:g}"
+    estimand = f"from {test.value:g}, of which it must come within {margin:g}"
     p = rule.p_of_shift(interval, -claim.sign * margin)
-    return replace(rule.verdict(claim, interval, {column.task: interval}, status), what=what, p=p)
+    return replace(rule.verdict(claim, interval, {column.task: interval}, status), estimand=estimand, p=p)
 
 
 def selection(case: Case, test: Selection) -> Verdict:
-    """Decide what choosing the epoch on dev adds to choosing it on the holdout: more than nothing for both rows, and
-    not by the same amount."""
+    """Decide the gain from choosing the epoch on dev instead of on the holdout.
+
+    Supported: both rows gain, and they gain different amounts.
+    """
     claim, columns = case.claim, case.columns()
     gains = {row: _selection_gain(case, test, row, columns) for row in (claim.a, claim.b)}
     interaction_arms = gains[claim.a] + contrasts.weighted(gains[claim.b], -1.0)
     seeds = case.seeds(interaction_arms)
     parts = {row: combine([contrasts.measure(arms, seeds)], level=LEVEL) for row, arms in gains.items()}
-    apart = combine([contrasts.measure(interaction_arms, seeds)], level=LEVEL)
+    gain_difference = combine([contrasts.measure(interaction_arms, seeds)], level=LEVEL)
     margin = rule.margin_of(claim, [column.metric for column in columns])
     measure = rule.Measure(1.0, None, margin)
-    status, _ = rule.settle("every", apart, list(parts.values()), measure)
-    if status == rule.SUPPORTED and apart.low <= 0 <= apart.high:
-        status = rule.CONTRADICTED if rule.flat([apart], margin) == rule.SUPPORTED else rule.INCONCLUSIVE
+    status, _ = rule.settle("every", gain_difference, list(parts.values()), measure)
+    if status == rule.SUPPORTED and gain_difference.low <= 0 <= gain_difference.high:
+        status = rule.CONTRADICTED if rule.flat([gain_difference], margin) == rule.SUPPORTED else rule.INCONCLUSIVE
     named = {f"{row} ({test.best} over {test.reference})": interval for row, interval in parts.items()}
-    verdict = rule.verdict(replace(claim, quantifier="every", partial=False), apart, named, status)
-    return replace(verdict, beside=f"The two gains differ by {measured('between the methods', apart, POINTS)}.")
+    verdict = rule.verdict(replace(claim, quantifier="every", partial=False), gain_difference, named, status)
+    text = interval_text("between the methods", gain_difference, POINTS)
+    return replace(verdict, remark=f"The two gains differ by {text}.")
 
 
 def _selection_gain(case: Case, test: Selection, row: str, columns: Sequence[Column]) -> list[Arm]:
-    """Arms of one row's gain by the choice of the epoch, the mean over columns."""
+    """Return the arms of one row's gain from the choice of the epoch, as a mean over columns."""
     return contrasts.mean_of(
         [
             [
@@ -417,13 +444,13 @@ def _selection_gain(case: Case, test: Selection, row: str, columns: Sequence[Col
 
 
 def _gain(column: Column) -> float:
-    """1 where a greater score is the better one, else -1."""
+    """Return 1 where a greater score is better, else -1."""
     return 1.0 if METRICS[column.metric].greater_is_better else -1.0
 
 
 def _name(column: Column, columns: Sequence[Column]) -> str:
-    """A column's short name: its task, or its title where the claim speaks of several of one task."""
-    same = [other for other in columns if other.task == column.task]
+    """Return a column's short name: its task, or its title where the claim covers several columns of a task."""
+    same = [candidate for candidate in columns if candidate.task == column.task]
     return column.task if len(same) == 1 else column.title or column.id
 
 

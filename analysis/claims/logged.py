@@ -1,6 +1,6 @@
-"""Claims that logs decide: spread over seeds, time, memory, and what was measured while training.
+"""Judges of claims that logs decide: spread over seeds, time, memory, and quantities measured in training.
 
-Ratios are compared as logarithms, one per seed: half and twice are equally far from 1.
+Ratios are compared as logarithms, one per seed, so that half and twice are equally far from 1.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ from analysis.claims.claim import (
     Verdict,
 )
 from analysis.claims.kinds import Case
-from analysis.contrasts import reading
+from analysis.contrasts import read_row
 from analysis.descriptive import variance_ratio_test
 from analysis.interval import Interval, t_interval
 from analysis.records import ResultsError
 from analysis.results import Run
 from analysis.schema import Claim, Column, Cost, LossBetween, Measured, Variance
 
-TINY = 1e-12  # of a ratio, so that a margin as large as the ratio has a logarithm
-RADIUS = 1e-9  # relative: two radii this close are the same
+TINY = 1e-12  # smallest ratio, so that size - margin = 0 has a logarithm
+RADIUS_TOLERANCE = 1e-9  # relative difference below which two radii are equal
 
 
 def variance(case: Case, test: Variance) -> Verdict:
-    """Decide the spread over seeds, the more varying row's over the other's, by permutation.
+    """Decide a ratio of spreads over seeds by a permutation test.
 
-    Below the square root of the paper's ratio a difference does not matter.
+    The ratio is the spread of the row that is claimed to vary more over that of the other row. Ratios below the square
+    root of the paper's ratio are irrelevant.
     """
     claim = case.claim
     (column,) = case.columns(test.columns)
     small, large = (claim.a, claim.b) if claim.sign < 0 else (claim.b, claim.a)
-    scores = {row: reading(case.results, case.manifest, row, column).scores for row in (small, large)}
+    scores = {row: read_row(case.results, case.manifest, row, column).scores for row in (small, large)}
     case.enough(min(map(len, scores.values())))
     try:
         wide, narrow = (
@@ -55,14 +56,14 @@ def variance(case: Case, test: Variance) -> Verdict:
         )
     except ValueError as error:
         raise ResultsError(str(error)) from error
-    beyond = math.sqrt(claim.size) if claim.size else 1.0
+    bound = math.sqrt(claim.size) if claim.size else 1.0
     if wide.p <= 1 - LEVEL:
         status = SUPPORTED if wide.estimate > 1 else CONTRADICTED
     else:
-        status = NO_EFFECT if 1 / beyond < narrow.low and narrow.high < beyond else INCONCLUSIVE
+        status = NO_EFFECT if 1 / bound < narrow.low and narrow.high < bound else INCONCLUSIVE
     suffix = SMALLER if status == SUPPORTED and claim.size and wide.high < claim.size else ""
     spread = f"expected range of {test.runs} runs" if test.statistic == "range" else "spread"
-    what = f"the {spread} of {small} is that of {large} (permutation p = {wide.p:.3g})"
+    estimand = f"the {spread} of {small} is that of {large} (permutation p = {wide.p:.3g})"
     ends = (narrow.low, narrow.high)
     return Verdict(
         claim,
@@ -74,13 +75,15 @@ def variance(case: Case, test: Variance) -> Verdict:
         p=wide.p,
         n_seeds=wide.n_seeds,
         unit=TIMES,
-        what=what,
+        estimand=estimand,
     )
 
 
 def cost(case: Case, test: Cost) -> Verdict:
-    """Decide seconds an update or memory of row a over row b: with a margin "about ``size`` times"; without one, less
-    (or more) than ``size`` times."""
+    """Decide a ratio of seconds per update, or of memory, of row a to row b.
+
+    With a margin the claim is "about ``size`` times"; without one, less (or more) than ``size`` times.
+    """
     claim, quantity = case.claim, test.quantity
     seeds = _common_seeds(case, case.columns())
     per_task = {column.task: _cost_ratios(case, column, quantity, seeds) for column in case.columns()}
@@ -98,21 +101,33 @@ def cost(case: Case, test: Cost) -> Verdict:
         status, _ = rule.settle("average", shifted, [shifted], rule.Measure(claim.sign, None, None))
         p = rule.p_of_shift(mean, math.log(size))
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
-    what = {"seconds": "the seconds of an update", "memory": "the memory"}[quantity] + f" of {claim.b}"
-    return _ratio(claim, status, mean, parts, p, what)
+    estimand = {"seconds": "the seconds of an update", "memory": "the memory"}[quantity] + f" of {claim.b}"
+    return _ratio(claim, status, mean, parts, p, estimand)
 
 
-def _ratio(claim: Claim, status: str, mean: Interval, parts: dict[str, Interval], p: float, what: str) -> Verdict:
-    """A verdict on a ratio, from the interval of its logarithm."""
+def _ratio(claim: Claim, status: str, mean: Interval, parts: dict[str, Interval], p: float, estimand: str) -> Verdict:
+    """Return a verdict on a ratio, from the interval of its logarithm."""
     narrow = times(mean.at(0.90))
     ends = (narrow.low, narrow.high)
     return Verdict(
-        claim, status, "", times(mean), parts, equivalence=ends, p=p, n_seeds=mean.n_seeds, unit=TIMES, what=what
+        claim,
+        status,
+        "",
+        times(mean),
+        parts,
+        equivalence=ends,
+        p=p,
+        n_seeds=mean.n_seeds,
+        unit=TIMES,
+        estimand=estimand,
     )
 
 
-def measured(case: Case, test: Measured) -> Verdict:
-    """What ``measures.json`` has, row a over row b: R_s at a radius, the way from theta_0, the steps' divergence."""
+def model_quantity(case: Case, test: Measured) -> Verdict:
+    """Decide a ratio of a quantity in ``measures.json`` of row a to row b.
+
+    Quantities are R_s at a radius, the distance from the pre-trained weights, and the divergence between updates.
+    """
     claim, quantity, radius = case.claim, test.quantity, test.radius
     seeds = _common_seeds(case, case.columns(test.columns))
     per_task = {}
@@ -133,7 +148,7 @@ WORDS = {
 
 
 def loss_between(case: Case, test: LossBetween) -> Verdict:
-    """Decide whether a loss part of row a, its mean over the last updates, lies between two values."""
+    """Decide whether a loss part of row a, averaged over the last updates, lies between two values."""
     claim = case.claim
     (column,) = case.columns()
     means = []
@@ -145,22 +160,22 @@ def loss_between(case: Case, test: LossBetween) -> Verdict:
     case.enough(len(means))
     interval = over_seeds(np.array(means))
     share = f"{test.after:.0%}".replace("%", " %")
-    what = f"{test.part} after {share} of the updates, claimed between {test.low:g} and {test.high:g}"
+    estimand = f"{test.part} after {share} of the updates, claimed between {test.low:g} and {test.high:g}"
     status = rule.inside(interval, test.low, test.high)
     p = rule.inside_p(interval, test.low, test.high)
-    return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, what=what, p=p)
+    return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, estimand=estimand, p=p)
 
 
 def over_seeds(values: np.ndarray) -> Interval:
-    """Student's interval of a mean over seeds ``(seeds,)``: new seeds on these very items."""
+    """Return Student's interval of a mean over seeds ``(seeds,)``: for new seeds on the same items."""
     n = len(values)
     if n < 2:
-        raise ResultsError(f"an interval over seeds needs at least two, has {n}")
+        raise ResultsError(f"an interval over seeds needs at least two seeds, has {n}")
     return t_interval(float(values.mean()), float(values.var(ddof=1)) / n, n - 1.0, n, 0, "seeds alone", LEVEL)
 
 
 def times(interval: Interval) -> Interval:
-    """An interval of a logarithm as one of the ratio."""
+    """Return the interval of a ratio from that of its logarithm."""
     return replace(
         interval,
         estimate=math.exp(interval.estimate),
@@ -171,34 +186,39 @@ def times(interval: Interval) -> Interval:
 
 
 def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
-    found = [(s, k) for s, k in seeded(case.results, case.manifest, row, column) if case.results.is_done(k)]
-    if not found:
+    """Return seed and key of each finished run of a cell; raise ResultsError if there is none."""
+    runs = [(s, k) for s, k in seeded(case.results, case.manifest, row, column) if case.results.is_done(k)]
+    if not runs:
         raise ResultsError(f"{row} on {column.task}: {case.manifest.reason(row, column) or 'not run'}")
-    return found
+    return runs
 
 
 def _common_seeds(case: Case, columns: Sequence[Column]) -> list[int]:
-    """The seeds finished in both rows on every task: their mean over tasks is one value a seed."""
-    found = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b) for column in columns]
-    common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in found)]
+    """Return the seeds finished in both rows on every task, because each seed gives a mean over tasks."""
+    runs_by_cell = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b) for column in columns]
+    common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in runs_by_cell)]
     case.enough(len(common))
     return common
 
 
 def _cost_ratios(case: Case, column: Column, quantity: str, seeds: Sequence[int]) -> np.ndarray:
-    """``(seeds,)`` logarithms of row a's cost over row b's. Raises ResultsError: timed on different machines."""
+    """Return ``(seeds,)`` logarithms of the ratio of row a's cost to row b's.
+
+    Raises:
+        ResultsError: the runs were made on different machines.
+    """
     rows = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b)]
     a, b = ([case.results.run(keys[seed]) for seed in seeds] for keys in rows)
     machines = {_machine(run) for run in a + b}
     if len(machines) > 1:
         raise ResultsError(f"its runs were made on different machines ({'; '.join(sorted(machines))})")
-    ours, theirs = (np.log([COSTS[quantity](run) for run in runs]) for runs in (a, b))
-    return np.asarray(ours - theirs)
+    log_a, log_b = (np.log([COSTS[quantity](run) for run in runs]) for runs in (a, b))
+    return np.asarray(log_a - log_b)
 
 
 def _machine(run: Run) -> str:
-    about = run.environment
-    return f"{about.get('device_name') or about.get('device')}, {about.get('threads')} threads"
+    environment = run.environment
+    return f"{environment.get('device_name') or environment.get('device')}, {environment.get('threads')} threads"
 
 
 def _seconds(run: Run) -> float:
@@ -211,8 +231,8 @@ def _seconds(run: Run) -> float:
 def _memory(run: Run) -> float:
     if run.environment.get("device") != "cuda":
         raise ResultsError(
-            "on a CPU the peak is that of the worker process, with its libraries and its earlier runs; memory is "
-            "decided from runs on a GPU"
+            "on a CPU the peak memory is that of the worker process, with its libraries and its earlier runs; memory "
+            "is decided from runs on a GPU"
         )
     return float(run.result["timing"]["memory"])
 
@@ -223,20 +243,21 @@ COSTS = {"seconds": _seconds, "memory": _memory}
 def _measures(
     case: Case, row: str, column: Column, quantity: str, radius: float | None, seeds: Sequence[int]
 ) -> list[float]:
-    keys, found = dict(_done(case, row, column)), []
+    keys, values = dict(_done(case, row, column)), []
     for seed in seeds:
         value = _quantity(case.results.measures(keys[seed]), quantity, radius)
         if value is None or not value > 0:
             raise ResultsError(f"{row} on {column.task}: run {keys[seed][:12]} measured no {quantity}")
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _quantity(content: Mapping[str, Any], quantity: str, radius: float | None) -> float | None:
     if quantity == "r_s":
         rows = content.get("smoothness") or ()
         return next(
-            (r["r_s"] for r in rows if radius is None or math.isclose(r["radius"], radius, rel_tol=RADIUS)), None
+            (r["r_s"] for r in rows if radius is None or math.isclose(r["radius"], radius, rel_tol=RADIUS_TOLERANCE)),
+            None,
         )
     moments: Sequence[dict[str, float]] = content.get("moments") or ()
     values = [moment[quantity] for moment in moments if quantity in moment]

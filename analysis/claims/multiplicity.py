@@ -1,9 +1,9 @@
-"""Many claims are tested: what is left of a verdict after Holm's correction.
+"""Correct verdicts for the number of claims that are tested (Holm).
 
-At most twelve contrasts are primary, committed in ``primary.csv`` before their first run: they are decided after Holm's
-correction over all of them. Every other claim is exploratory: it is decided by its own interval, and Holm's p over its
-family, all claims of one paper (``families.csv``), stands beside it. A claim that was not run, or without a verdict,
-counts with p = 1.
+At most twelve contrasts are primary. They are listed in ``primary.csv``, committed before their first run, and decided
+after Holm's correction over all of them. Every other claim is exploratory: its own interval decides, and Holm's p over
+its family (all claims of one paper, ``families.csv``) is reported next to it. A claim that was not run, or has no
+verdict, counts with p = 1.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from analysis.results import Results
 from analysis.schema import Manifest
 
 MOST_PRIMARY = 12
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 Decide = Callable[[Results, Manifest], Sequence[Verdict]]
 
 
 @dataclass(frozen=True)
 class Family:
-    """Claims that are corrected together: their ids, and the experiments that ask them."""
+    """Claims that are corrected together: their ids, and the experiments that test them."""
 
     name: str
     claims: tuple[str, ...]
@@ -38,13 +38,17 @@ class Family:
 def corrected(
     results: Results, manifest: Manifest, verdicts: Sequence[Verdict], decide_experiment: Decide
 ) -> list[Verdict]:
-    """Return the verdicts of one experiment with Holm's p over their families; primary ones are decided by it.
+    """Return the verdicts of one experiment with Holm's p over their families, which decides primary contrasts.
+
+    The family's claims of other experiments are read from their newest manifests in the same results folder.
 
     Args:
-        decide_experiment: uncorrected verdicts of an experiment: the family's other claims are read from the newest
-            manifests of their experiments in the same results folder.
+        results: the results folder.
+        manifest: the experiment.
+        verdicts: its verdicts without correction.
+        decide_experiment: function that returns the uncorrected verdicts of another experiment.
     """
-    own = {verdict.claim.id: p_in_family(verdict) for verdict in verdicts}
+    p_values = {verdict.claim.id: p_in_family(verdict) for verdict in verdicts}
     corrections: dict[str, dict[str, float]] = {}
     adjusted = []
     for verdict in verdicts:
@@ -53,8 +57,8 @@ def corrected(
             adjusted.append(verdict)
             continue
         if family.name not in corrections:
-            elsewhere = _elsewhere(results, manifest, family, decide_experiment)
-            corrections[family.name] = over_family(family, {**elsewhere, **own})
+            other_p_values = _elsewhere(results, manifest, family, decide_experiment)
+            corrections[family.name] = over_family(family, {**other_p_values, **p_values})
         adjusted.append(_with_holm(verdict, family, corrections[family.name][verdict.claim.id]))
     return adjusted
 
@@ -66,35 +70,39 @@ def over_family(family: Family, p_values: Mapping[str, float]) -> dict[str, floa
 
 
 def p_in_family(verdict: Verdict) -> float:
-    """Return the p that a verdict brings into its family: 1 where there is none."""
+    """Return the p that a verdict contributes to its family: 1 where there is none."""
     return verdict.p if counts(verdict) and not math.isnan(verdict.p) else 1.0
 
 
 def counts(verdict: Verdict) -> bool:
-    """Return whether a verdict is one on its whole claim."""
+    """Return True if a verdict covers the whole claim."""
     return verdict.status not in (NOT_RUN, NO_VERDICT, INERT) and not verdict.in_part
 
 
 def family_of(claim: str) -> Family | None:
-    """Return the primary contrasts, or the paper's claims, that a claim belongs to; None for a claim of neither."""
+    """Return the family of a claim: the primary contrasts, or its paper's claims; None if it is in neither."""
     return next((family for family in families() if claim in family.claims), None)
 
 
 @lru_cache
 def families() -> tuple[Family, ...]:
-    """Return the primary contrasts first, then every paper's claims.
+    """Return the family of primary contrasts, followed by the families of each paper's claims.
 
-    Raises: ValueError: more than twelve primary contrasts, or one that no experiment asks.
+    Raises:
+        ValueError: there are more than twelve primary contrasts, or one that no experiment tests.
     """
     lines = _read("families.csv")
-    asked_by = {line["claim"]: line["experiment"] for line in lines}
+    experiment_of = {line["claim"]: line["experiment"] for line in lines}
     primary = tuple(line["claim"] for line in _read("primary.csv"))
-    unknown = [claim for claim in primary if claim not in asked_by]
-    if len(primary) > MOST_PRIMARY or unknown:
+    missing = [claim for claim in primary if claim not in experiment_of]
+    if len(primary) > MOST_PRIMARY or missing:
         raise ValueError(
-            f"primary.csv: at most {MOST_PRIMARY} claims of families.csv; it has {len(primary)}, {unknown}"
+            f"primary.csv must hold at most {MOST_PRIMARY} claims, all of them in families.csv; "
+            f"it has {len(primary)}, and families.csv lacks {missing}"
         )
-    first = Family(f"{len(primary)} primary contrasts", primary, _distinct(asked_by[claim] for claim in primary), True)
+    first = Family(
+        f"{len(primary)} primary contrasts", primary, _distinct(experiment_of[claim] for claim in primary), True
+    )
     names = dict.fromkeys(line["family"] for line in lines)
     groups = {name: [line for line in lines if line["family"] == name] for name in names}
     return first, *(
@@ -117,27 +125,26 @@ def _with_holm(verdict: Verdict, family: Family, p: float) -> Verdict:
 
 
 def _elsewhere(results: Results, manifest: Manifest, family: Family, decide_experiment: Decide) -> dict[str, float]:
-    """The p values of the family's claims in the other experiments of the results folder."""
+    """Return the p values of the family's claims in the other experiments of the results folder."""
     present = [name for name in results.experiments() if name in family.experiments and name != manifest.name]
     return {claim: p for name in present for claim, p in _p_values_of(results, name, decide_experiment).items()}
 
 
 def _p_values_of(results: Results, name: str, decide_experiment: Decide) -> dict[str, float]:
-    other = results.manifest(name)
+    manifest = results.manifest(name)
     state = (
         str(results.root.resolve()),
         name,
-        other.grid,
-        tuple(key for key in other.all_keys() if results.is_done(key)),
+        manifest.grid,
+        tuple(key for key in manifest.all_keys() if results.is_done(key)),
     )
     if state not in _P_VALUES:
-        _P_VALUES[state] = {verdict.claim.id: p_in_family(verdict) for verdict in decide_experiment(results, other)}
+        _P_VALUES[state] = {verdict.claim.id: p_in_family(verdict) for verdict in decide_experiment(results, manifest)}
     return _P_VALUES[state]
 
 
-_P_VALUES: dict[
-    tuple[str, str, str, tuple[str, ...]], dict[str, float]
-] = {}  # by state of the folder: runs never change
+# Cache by state of the results folder; a finished run never changes.
+_P_VALUES: dict[tuple[str, str, str, tuple[str, ...]], dict[str, float]] = {}
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -145,5 +152,5 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _read(name: str) -> list[dict[str, str]]:
-    with (HERE / name).open(newline="", encoding="utf-8") as stream:
+    with (FOLDER / name).open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))

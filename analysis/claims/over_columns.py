@@ -1,8 +1,8 @@
-"""A contrast over several columns: which of them can decide, and what is said of the others.
+"""Decide a contrast over several columns, and exclude the columns that cannot decide.
 
-A task at the floor decides nothing (:mod:`analysis.claims.floor`). A claim of the project itself is decided on the
-other tasks; a paper's claim is then decided "in part", never as the claim. Where all contrasts are inert there is
-nothing to decide (:mod:`analysis.claims.inert`).
+A task at the floor decides nothing (:mod:`analysis.claims.floor`). A claim of the project itself is then decided on the
+other tasks. A paper's claim is decided "in part", which is no verdict on the whole claim. If all contrasts are inert,
+there is nothing to decide (:mod:`analysis.claims.inert`).
 """
 
 from __future__ import annotations
@@ -30,26 +30,33 @@ def judge_columns(
     """Return the verdict from a contrast per column, decided on the columns that can decide.
 
     Args:
+        results: the results folder.
+        manifest: the experiment.
+        claim: the claim.
         arms: contrast of each column, by the column's name.
-        unit: of the differences.
+        seeds: seeds that all arms have.
+        unit: unit of the differences.
     """
-    parts = {name: contrasts.measure(each, seeds) for name, each in arms.items()}
-    metrics = {name: each[0].column.metric for name, each in arms.items()}
+    parts = {name: contrasts.measure(contrast, seeds) for name, contrast in arms.items()}
+    metrics = {name: contrast[0].column.metric for name, contrast in arms.items()}
     excluded = _excluded(results, manifest, claim, arms)
-    rest = [name for name in arms if name not in excluded]
-    if not rest:
-        found = _description(claim, arms, parts, seeds, excluded)
+    deciding = [name for name in arms if name not in excluded]
+    if not deciding:
+        verdict = _description(claim, arms, parts, seeds, excluded)
     else:
-        mean = _mean([arms[name] for name in rest], seeds)
-        found = rule.judge(claim, {name: parts[name] for name in rest}, mean, metrics=metrics, unit=unit)
-    per_task = {name: found.per_task.get(name) or combine([parts[name]], level=LEVEL) for name in arms}
-    is_average = claim.quantifier == "average" and not claim.own
+        mean = _mean([arms[name] for name in deciding], seeds)
+        verdict = rule.judge(claim, {name: parts[name] for name in deciding}, mean, metrics=metrics, unit=unit)
+    per_task = {name: verdict.per_task.get(name) or combine([parts[name]], level=LEVEL) for name in arms}
+    is_average = claim.quantifier == "average" and not claim.is_project_claim
     return replace(
-        found,
+        verdict,
         per_task=per_task,
         excluded=excluded,
-        in_part=bool(rest) and bool(excluded) and not claim.own and not _suffices(claim, found.status),
-        shares=variance_shares({name: per_task[name] for name in rest}) if is_average else {},
+        in_part=bool(deciding)
+        and bool(excluded)
+        and not claim.is_project_claim
+        and not _suffices(claim, verdict.status),
+        shares=variance_shares({name: per_task[name] for name in deciding}) if is_average else {},
         collapsed=_collapsed(manifest, claim, arms, seeds),
         n_seeds=len(seeds),
         unit=unit,
@@ -57,10 +64,10 @@ def judge_columns(
 
 
 def _excluded(results: Results, manifest: Manifest, claim: Claim, arms: Arms) -> dict[str, str]:
-    """The columns that decide nothing, each with why."""
-    excluded = floor.floors(results, manifest, {name: each[0].column for name, each in arms.items()})
-    same = {name: inert.words(each) for name, each in arms.items() if inert.is_inert(each)}
-    if claim.own or same.keys() == arms.keys():
+    """Return the columns that decide nothing, with the reason for each."""
+    excluded = floor.floors(results, manifest, {name: contrast[0].column for name, contrast in arms.items()})
+    same = {name: inert.words(contrast) for name, contrast in arms.items() if inert.is_inert(contrast)}
+    if claim.is_project_claim or same.keys() == arms.keys():
         excluded |= same
     return excluded
 
@@ -68,10 +75,10 @@ def _excluded(results: Results, manifest: Manifest, claim: Claim, arms: Arms) ->
 def _description(
     claim: Claim, arms: Arms, parts: Mapping[str, Components], seeds: Sequence[int], excluded: Mapping[str, str]
 ) -> Verdict:
-    """No verdict, with the numbers as a description."""
+    """Return a verdict without a decision, with the numbers as a description."""
     is_inert = all(reason.startswith(INERT) for reason in excluded.values())
     interval: Interval | None = None
-    if len(arms) == 1 or not claim.own:
+    if len(arms) == 1 or not claim.is_project_claim:
         mean = _mean(list(arms.values()), seeds)
         interval = combine([mean] if mean is not None else list(parts.values()), level=LEVEL)
     p = interval.p if interval is not None else float("nan")
@@ -79,15 +86,15 @@ def _description(
 
 
 def _mean(arms: Sequence[Sequence[Arm]], seeds: Sequence[int]) -> Components | None:
-    """The mean over contrasts that share items; None where they share none."""
-    places = [(each[0].column.task, each[0].column.split) for each in arms]
-    if len(set(places)) == len(places):
+    """Return the components of the mean over contrasts that share items; None where they share none."""
+    splits = [(contrast[0].column.task, contrast[0].column.split) for contrast in arms]
+    if len(set(splits)) == len(splits):
         return None
     return contrasts.measure(contrasts.mean_of(arms), seeds)
 
 
 def _suffices(claim: Claim, status: str) -> bool:
-    """Whether the status on some columns is that of the claim on all of them."""
+    """Return True if the status on some columns implies the same status on all of them."""
     return (claim.quantifier, status) in (("every", CONTRADICTED), ("any", SUPPORTED))
 
 
@@ -96,8 +103,8 @@ def _collapsed(manifest: Manifest, claim: Claim, arms: Arms, seeds: Sequence[int
     titles = {row.id: row.title for row in manifest.rows}
     names = [titles.get(claim.a, claim.a), titles.get(claim.b, claim.b)]
     sentences = []
-    for name, each in arms.items():
-        for title, arm in zip(names if len(each) == 2 else names[:1], each, strict=False):
+    for name, contrast in arms.items():
+        for title, arm in zip(names if len(contrast) == 2 else names[:1], contrast, strict=False):
             flags = floor.collapsed(arm.scored, METRICS[arm.column.metric])
             count = sum(bool(flags[arm.scored.seeds.index(seed)]) for seed in seeds)
             if count:

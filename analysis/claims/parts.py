@@ -1,7 +1,8 @@
-"""A claim with several parts: its sentence holds only if every part does.
+"""Combine the verdicts on the parts of a claim: its sentence holds only if every part holds.
 
 Supported: every part is (intersection-union, each at its own level). Contradicted: a part is, after Holm's correction
-over the parts. Anything else is inconclusive, or no verdict where a part has none; untested parts are named.
+over the parts. Otherwise the claim is inconclusive, or has no verdict if a part has none; parts that were not tested
+are named.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ def conjunction(claim: Claim, parts: Sequence[Verdict]) -> Verdict:
     status, p = INCONCLUSIVE, math.nan
     if corrected <= 1 - LEVEL:
         status, p = CONTRADICTED, corrected
-    elif all(each == SUPPORTED for each in statuses):
+    elif all(part_status == SUPPORTED for part_status in statuses):
         status, p = SUPPORTED, max(part.p for part in parts)
-    elif all(each == NOT_RUN for each in statuses):
+    elif all(part_status == NOT_RUN for part_status in statuses):
         status = NOT_RUN
-    elif any(each in (NO_VERDICT, INERT) for each in statuses):
+    elif any(part_status in (NO_VERDICT, INERT) for part_status in statuses):
         status = NO_VERDICT
     suffixes = [part.suffix for part in parts if part.suffix] if status == SUPPORTED else []
     return Verdict(
@@ -52,7 +53,7 @@ def conjunction(claim: Claim, parts: Sequence[Verdict]) -> Verdict:
 
 
 def _reason(status: str, parts: Sequence[Verdict]) -> str:
-    """Which parts were not tested, and why."""
+    """Return the names of the parts that were not tested, with the reason for each."""
     if status == NOT_RUN:
         return "; ".join(dict.fromkeys(part.reason for part in parts))
     missing = [part for part in parts if part.status == NOT_RUN]

@@ -1,9 +1,9 @@
-"""The same contrast at several sets of seeds, and at a changed setting: descriptions, and what "survives" means.
+"""Compare the same contrast between sets of seeds, and before and after a changed setting.
 
-A verdict comes from the seeds that were planned. Replications stand beside it, and all sets together as a description:
-pooled within one version of the numerics only, with a factor for the set where machines differ, and apart where the
-sets differ by more than chance. Whether a finding survives a change of setting is a contrast of contrasts with its own
-interval; the number of significant replications says nothing about it.
+A verdict comes from the planned seeds. Replications are reported next to it, and all sets together as a description:
+pooled only within one version of the numerics, with a factor for the set where machines differ, and separately where
+the sets differ by more than chance. Whether a finding survives a change of setting is a contrast of contrasts with its
+own interval; the number of significant replications does not answer that.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
 
-HETEROGENEOUS = 0.05  # p of equal sets below which they are shown apart
+HETEROGENEOUS = 0.05  # p of "all sets are equal" below which they are reported separately
 CHANGES, STAYS, OPEN = "changes", "stays", "open"
 
 
 @dataclass(frozen=True)
 class SeedSet:
-    """One contrast of two arms at one set of seeds.
+    """Contrast of two arms at one set of seeds.
 
     Attributes:
+        name: name of the set.
+        arms: the two arms.
         machines: kinds of device of its runs, with the version of torch.
         numerics: versions of the numerics of its runs.
     """
@@ -44,30 +46,30 @@ class SeedSet:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that both arms have."""
+        """Seeds that both arms have."""
         a, b = (arm.scored.seeds for arm in self.arms)
         return [seed for seed in a if seed in b]
 
     @property
     def components(self) -> Components:
-        """Of the contrast, on the scale papers print."""
+        """Variance components of the contrast, on the scale papers print."""
         return contrasts.measure(self.arms, self.seeds)
 
     @property
     def interval(self) -> Interval:
-        """The deciding interval at these seeds alone."""
+        """Deciding interval at these seeds only."""
         return combine([self.components], level=LEVEL)
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """Several sets of seeds together: a description.
+    """Several sets of seeds together, as a description.
 
     Attributes:
-        interval: of the mean over all seeds; of new seeds and new items.
-        p_equal: of "all sets have the same difference"; nan for one set.
-        has_set_factor: whether the seeds' variance is that within sets, because machines differ.
-        n_sets: how many sets.
+        interval: interval of the mean over all seeds, for new seeds and new items.
+        p_equal: p of "all sets have the same difference"; nan for one set.
+        has_set_factor: True if the variance over seeds is that within sets, because machines differ.
+        n_sets: number of sets.
     """
 
     interval: Interval
@@ -77,20 +79,29 @@ class Pooled:
 
     @property
     def is_heterogeneous(self) -> bool:
-        """Whether the sets differ by more than chance, so that they are to be shown apart."""
+        """True if the sets differ by more than chance, so that they must be reported separately."""
         return self.p_equal < HETEROGENEOUS
 
 
 @dataclass(frozen=True)
 class Change:
-    """How a difference changes with a setting: the changed difference minus the original one, with its interval."""
+    """Change of a difference with a setting: the changed difference minus the original one, with its interval.
+
+    Attributes:
+        interval: interval of the change.
+        outcome: "changes", "stays" or "open".
+    """
 
     interval: Interval
     outcome: str
 
 
 def seed_set(results: Results, manifest: Manifest, a: str, b: str, column: Column, name: str) -> SeedSet:
-    """Return the contrast of two rows in one column. Raises ResultsError: a row was not run."""
+    """Return the contrast of two rows in one column.
+
+    Raises:
+        ResultsError: a row was not run.
+    """
     first, second = contrasts.difference(results, manifest, a, b, column)
     runs = [results.run(key) for arm in (first, second) for key in arm.scored.keys]
     return SeedSet(
@@ -102,44 +113,47 @@ def seed_set(results: Results, manifest: Manifest, a: str, b: str, column: Colum
 
 
 def pool(sets: Sequence[SeedSet]) -> Pooled:
-    """Return all sets together.
+    """Return all sets of seeds together.
 
-    Raises: ResultsError: no set, a seed in two sets, runs of several numerics versions, or different items.
+    Raises:
+        ResultsError: there is no set, a seed is in two sets, numerics versions differ, or items differ.
     """
     if not sets:
         raise ResultsError("no set of seeds to pool")
-    versions = frozenset[int]().union(*(each.numerics for each in sets))
+    versions = frozenset[int]().union(*(seed_set.numerics for seed_set in sets))
     if len(versions) > 1:
         raise ResultsError(f"runs of the numerics versions {sorted(versions)} are not pooled")
-    seeds = [seed for each in sets for seed in each.seeds]
+    seeds = [seed for seed_set in sets for seed in seed_set.seeds]
     if len(set(seeds)) < len(seeds):
         raise ResultsError("a seed is in two of the sets: it would count twice")
     arms = [
-        replace(pair[0], scored=_stacked([(arm.scored, each.seeds) for arm, each in zip(pair, sets, strict=True)]))
-        for pair in zip(*(each.arms for each in sets), strict=True)
+        replace(
+            pair[0], scored=_stacked([(arm.scored, seed_set.seeds) for arm, seed_set in zip(pair, sets, strict=True)])
+        )
+        for pair in zip(*(seed_set.arms for seed_set in sets), strict=True)
     ]
-    whole = contrasts.measure(arms, seeds)
-    groups = np.split(whole.differences, np.cumsum([len(each.seeds) for each in sets])[:-1])
-    has_factor = len(sets) > 1 and len({each.machines for each in sets}) > 1
-    interval = _with_set_factor(whole, groups) if has_factor else combine([whole], level=LEVEL)
+    components = contrasts.measure(arms, seeds)
+    groups = np.split(components.differences, np.cumsum([len(seed_set.seeds) for seed_set in sets])[:-1])
+    has_factor = len(sets) > 1 and len({seed_set.machines for seed_set in sets}) > 1
+    interval = _with_set_factor(components, groups) if has_factor else combine([components], level=LEVEL)
     return Pooled(interval, _p_equal(groups), has_factor, len(sets))
 
 
 def change(original: SeedSet, changed: SeedSet, bound: float) -> Change:
     """Return the contrast of contrasts of one finding in two settings, at the seeds that both have.
 
-    It **changes** where the interval leaves 0 out, **stays** where the 90 % interval lies inside the bound, and is else
-    **open**.
+    It **changes** if the interval excludes 0, **stays** if the 90 % interval lies inside the bound, and is **open**
+    otherwise.
 
-    Raises: ResultsError: fewer than two common seeds, or different items.
+    Raises:
+        ResultsError: there are fewer than two common seeds, or items differ.
     """
     seeds = [seed for seed in original.seeds if seed in changed.seeds]
     if len(seeds) < 2:
-        raise ResultsError(f"{original.name} and {changed.name} share {len(seeds)} seeds: nothing is paired")
+        raise ResultsError(f"{original.name} and {changed.name} share {len(seeds)} seeds; a pairing needs at least two")
     column = original.arms[0].column
-    arms = [
-        replace(arm, column=column) for arm in [*changed.arms, *contrasts.weighted(original.arms, -1.0)]
-    ]  # a column of its own setting is scored by the same metric on the same items
+    # The changed setting may have its own column; it is scored by the same metric on the same items.
+    arms = [replace(arm, column=column) for arm in [*changed.arms, *contrasts.weighted(original.arms, -1.0)]]
     interval = combine([contrasts.measure(arms, seeds)], level=LEVEL)
     if interval.low > 0 or interval.high < 0:
         return Change(interval, CHANGES)
@@ -147,42 +161,47 @@ def change(original: SeedSet, changed: SeedSet, bound: float) -> Change:
 
 
 def _stacked(parts: Sequence[tuple[Scored, Sequence[int]]]) -> Scored:
-    """The runs of several cells as one, at the given seeds of each."""
+    """Return the runs of several cells as one cell, at the given seeds of each."""
     first = parts[0][0]
-    places = [[scored.seeds.index(seed) for seed in seeds] for scored, seeds in parts]
-    chosen: Mapping[str, list[np.ndarray]] = {
-        name: [getattr(scored, name)[at] for (scored, _), at in zip(parts, places, strict=True)]
+    positions = [[scored.seeds.index(seed) for seed in seeds] for scored, seeds in parts]
+    stacks: Mapping[str, list[np.ndarray]] = {
+        name: [getattr(scored, name)[rows] for (scored, _), rows in zip(parts, positions, strict=True)]
         for name in ("outputs", "scores", "collapsed")
     }
     for scored, _ in parts[1:]:
         if not (np.array_equal(scored.ids, first.ids) and np.array_equal(scored.labels, first.labels)):
             raise ResultsError("the sets were scored on different items")
     return Scored(
-        tuple(scored.keys[i] for (scored, _), at in zip(parts, places, strict=True) for i in at),
+        tuple(scored.keys[i] for (scored, _), rows in zip(parts, positions, strict=True) for i in rows),
         tuple(seed for _, seeds in parts for seed in seeds),
         first.ids,
         first.labels,
-        np.concatenate(chosen["outputs"]),
-        np.concatenate(chosen["scores"]),
-        np.concatenate(chosen["collapsed"]),
+        np.concatenate(stacks["outputs"]),
+        np.concatenate(stacks["scores"]),
+        np.concatenate(stacks["collapsed"]),
     )
 
 
-def _with_set_factor(whole: Components, groups: Sequence[np.ndarray]) -> Interval:
-    """The interval of the mean over seeds with the seeds' variance taken within sets: S - k degrees of freedom."""
-    n_seeds, n_sets = len(whole.differences), len(groups)
+def _with_set_factor(components: Components, groups: Sequence[np.ndarray]) -> Interval:
+    """Return the interval of the mean over seeds, with the variance over seeds taken within sets.
+
+    With S seeds in k sets that variance has S - k degrees of freedom.
+    """
+    n_seeds, n_sets = len(components.differences), len(groups)
     if n_seeds <= n_sets:
         raise ResultsError("a factor for the set needs a set with two seeds or more")
-    within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / (n_seeds - n_sets)
-    df_seeds = n_seeds - n_sets + 1  # whose S - 1 are the degrees of freedom within sets
-    variance, df = variance_and_df(within / n_seeds, whole.items, whole.both, df_seeds, whole.n_items - 1)
-    method = f"{whole.method}, {n_sets} sets of seeds as a factor"
-    estimate = float(whole.differences.mean())
-    return t_interval(estimate, float(variance), float(df), n_seeds, whole.n_items, method, LEVEL)
+    seed_variance = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / (n_seeds - n_sets)
+    df_seeds = n_seeds - n_sets + 1  # variance_and_df subtracts 1, which gives the S - k degrees of freedom within sets
+    variance, df = variance_and_df(
+        seed_variance / n_seeds, components.items, components.interaction, df_seeds, components.n_items - 1
+    )
+    method = f"{components.method}, {n_sets} sets of seeds as a factor"
+    estimate = float(components.differences.mean())
+    return t_interval(estimate, float(variance), float(df), n_seeds, components.n_items, method, LEVEL)
 
 
 def _p_equal(groups: Sequence[np.ndarray]) -> float:
-    """One-way analysis of variance of the seeds' differences over sets; nan where it is not defined."""
+    """Return the p of a one-way analysis of variance of the seeds' differences over sets; nan where undefined."""
     from scipy.stats import f_oneway
 
     if len(groups) < 2 or min(map(len, groups)) < 2:

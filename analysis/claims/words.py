@@ -1,4 +1,4 @@
-"""A verdict with its numbers in one sentence."""
+"""Verdicts in words: one sentence with all numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DIGITS = {POINTS: 1, NATS: 3, TIMES: 2, VALUE: 3}
 
 
 def in_words(verdict: Verdict) -> str:
-    """Return the verdict with its numbers in one sentence, without the claim's own words."""
+    """Return the verdict with its numbers in one sentence, without the text of the claim."""
     if verdict.parts:
         clauses = " ".join(f"({i}) {part.claim.clause}: {in_words(part)}" for i, part in enumerate(verdict.parts, 1))
         reason = f"{verdict.reason}. " if verdict.reason else ""
@@ -30,7 +30,7 @@ def in_words(verdict: Verdict) -> str:
 
 
 def not_decidable(verdict: Verdict) -> str:
-    """A remark for inconclusive verdicts: how wide the interval is against what was claimed; "" for the others."""
+    """Return a remark on the width of the interval of an inconclusive verdict; "" for other verdicts."""
     interval, size = verdict.interval, verdict.claim.size
     if (
         verdict.status != INCONCLUSIVE
@@ -44,38 +44,45 @@ def not_decidable(verdict: Verdict) -> str:
     return f"The interval is ±{half:.1f} points wide; the claimed difference is {size:.1f}." if half > size else ""
 
 
-def measured(where: str, interval: Interval, unit: str, remark: str = "") -> str:
-    """An estimate with its interval: ``+1.2 points on rte (95 % interval 0.1 to 2.3)``; ``remark`` ends the bracket."""
+def interval_text(subject: str, interval: Interval, unit: str, remark: str = "") -> str:
+    """Return an estimate with its interval in words: ``+1.2 points on rte (95 % interval 0.1 to 2.3)``.
+
+    Args:
+        subject: the measured quantity or task, as it follows the unit: ``on rte``.
+        interval: the interval.
+        unit: its unit.
+        remark: text at the end of the bracket.
+    """
     digits = DIGITS[unit]
     ends = f"{percent(interval.level)} interval {number(interval.low, digits)} to {number(interval.high, digits)}"
     ends += remark and f"; {remark}"
     if unit == TIMES:
-        return f"{number(interval.estimate, digits)} times {where} ({ends})"
+        return f"{number(interval.estimate, digits)} times {subject} ({ends})"
     if unit == VALUE:
-        return f"{where}: {number(interval.estimate, digits)} ({ends})"
-    return f"{number(interval.estimate, digits, signed=True)} {unit} {where} ({ends})"
+        return f"{subject}: {number(interval.estimate, digits)} ({ends})"
+    return f"{number(interval.estimate, digits, signed=True)} {unit} {subject} ({ends})"
 
 
 def _numbers(verdict: Verdict) -> list[str]:
-    """Each estimate with its interval and p: of the mean, of each task, or of what the verdict is about."""
-    if verdict.what and verdict.interval:
-        return [measured(verdict.what, verdict.interval, verdict.unit, _p(verdict.p))]
+    """Return each estimate with its interval and p: of the mean, of each task, or of the verdict's estimand."""
+    if verdict.estimand and verdict.interval:
+        return [interval_text(verdict.estimand, verdict.interval, verdict.unit, _p(verdict.p))]
     if verdict.claim.quantifier == "average" and len(verdict.per_task) > 1 and verdict.interval:
-        rest = [task for task in verdict.per_task if task not in verdict.excluded] or list(verdict.per_task)
-        where = f"on average over {len(rest)} tasks" if len(rest) > 1 else f"on {rest[0]}"
+        deciding = [task for task in verdict.per_task if task not in verdict.excluded] or list(verdict.per_task)
+        subject = f"on average over {len(deciding)} tasks" if len(deciding) > 1 else f"on {deciding[0]}"
         outside = [_on_task(verdict, task, verdict.per_task[task]) for task in verdict.excluded]
-        return [measured(where, verdict.interval, verdict.unit, _p(verdict.p)), *outside]
+        return [interval_text(subject, verdict.interval, verdict.unit, _p(verdict.p)), *outside]
     return [_on_task(verdict, task, interval) for task, interval in verdict.per_task.items()]
 
 
 def _on_task(verdict: Verdict, task: str, interval: Interval) -> str:
     if task in verdict.excluded:
-        return f"{measured(f'on {task}', interval, verdict.unit)}: {verdict.excluded[task]}"
+        return f"{interval_text(f'on {task}', interval, verdict.unit)}: {verdict.excluded[task]}"
     outcome = verdict.outcomes.get(task)
     if outcome is None or len(verdict.outcomes) == 1:
-        return measured(f"on {task}", interval, verdict.unit, _p(outcome.p if outcome else interval.p))
+        return interval_text(f"on {task}", interval, verdict.unit, _p(outcome.p if outcome else interval.p))
     after = f", {probability(outcome.adjusted)} after Holm over {len(verdict.outcomes)} tasks"
-    return f"{measured(f'on {task}', interval, verdict.unit, _p(outcome.p) + after)}: {outcome.status}"
+    return f"{interval_text(f'on {task}', interval, verdict.unit, _p(outcome.p) + after)}: {outcome.status}"
 
 
 def _p(p: float) -> str:
@@ -83,12 +90,12 @@ def _p(p: float) -> str:
 
 
 def _equals(p: float) -> str:
-    """``= 0.013`` or ``< 0.001``."""
+    """Return a p with its relation: ``= 0.013`` or ``< 0.001``."""
     return f"{'' if p < 0.001 else '= '}{probability(p)}"
 
 
 def _remarks(verdict: Verdict) -> list[str]:
-    """What must be read beside the numbers, a sentence each."""
+    """Return the remarks that must be read with the numbers, one sentence each."""
     remarks = []
     if not math.isnan(verdict.holm):
         kind = "Primary" if verdict.is_primary else "Exploratory"
@@ -99,7 +106,7 @@ def _remarks(verdict: Verdict) -> list[str]:
         remarks.append(f"{f'Mostly {mostly}. ' if mostly else ''}Shares of the average's variance: {shares}.")
     if verdict.collapsed:
         remarks.append(f"Collapsed, with (almost) one answer to all items: {', '.join(verdict.collapsed)}.")
-    return [*remarks, verdict.beside] if verdict.beside else remarks
+    return [*remarks, verdict.remark] if verdict.remark else remarks
 
 
 def _papers(verdict: Verdict) -> str:

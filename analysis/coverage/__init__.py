@@ -1,12 +1,10 @@
-"""Proof of the tests themselves: studies without any true difference, and how often each test finds one.
+"""Error rates of the tests, measured on simulated studies without a true difference.
 
-``python -m analysis.coverage OUT`` runs the published grid (about 25 minutes on one core) and writes
-``coverage.csv`` and the figure of docs/statistics.md.
+``python -m analysis.coverage OUT`` runs the published grid (about 25 minutes on one core) and writes ``coverage.csv``
+and the figure of docs/statistics.md.
 
-==============  =====================================================================
-simulation      how a study's answers come about
-verdicts        the deciding interval on many studies at once
-rates           the grid of scenarios, and how often each test finds a difference
-plots           the figure
-==============  =====================================================================
+==============  ===================================================================== simulation      simulated studies
+verdicts        the deciding interval on many studies at once rates           the grid of scenarios, and the rate at
+which each test finds a difference plots           the figure ==============
+=====================================================================
 """

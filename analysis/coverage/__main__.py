@@ -1,4 +1,4 @@
-"""``python -m analysis.coverage OUT``: run the published grid, write its table and figure."""
+"""Run the published grid and write its table and figures: ``python -m analysis.coverage OUT``."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rates.to_csv(options.out / "coverage.csv", index=False, float_format="%.4f")
     draw(rates, options.out)
-    own, failed = rates[rates["test"] == DECIDES], failures(rates)
-    low, high = 100 * own["rate"].min(), 100 * own["rate"].max()
+    deciding, failed = rates[rates["test"] == DECIDES], failures(rates)
+    low, high = 100 * deciding["rate"].min(), 100 * deciding["rate"].max()
     print(f"{DECIDES}: {low:.1f} to {high:.1f} % false positives at nominal 5 %")
     if len(failed):
         raise SystemExit(f"more than {100 * ALLOWED:g} % in {len(failed)} scenarios:\n{failed.to_string()}")

@@ -1,4 +1,4 @@
-"""How often each test finds a difference in studies that have none: the grid of scenarios, and its rates."""
+"""Rates at which each test finds a difference in studies without one, over a grid of scenarios."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 DECIDES = "deciding interval"
-ALLOWED = 0.06  # of false positives, for the deciding interval, in every scenario
-STUDIES = 10_000  # per scenario: a rate of 5 % is known to 0.2 points
-BATCH = 50_000  # answers simulated at once: half a megabyte, which stays in the processor's cache
+ALLOWED = 0.06  # largest rate of false positives of the deciding interval, in every scenario
+STUDIES = 10_000  # per scenario: the standard error of a rate of 5 % is 0.2 points
+BATCH = 50_000  # answers simulated at once: half a megabyte, which fits into the processor's cache
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How often a test finds a difference.
+    """Rate at which a test finds a difference.
 
     Attributes:
-        rate: share of the decided studies in which it does.
+        rate: share of the decided studies with a significant difference.
         error: standard error of ``rate``, by Monte Carlo.
-        withheld: share of all studies in which no verdict is drawn.
+        withheld: share of all studies without a verdict.
     """
 
     rate: float
@@ -39,19 +39,21 @@ class Rate:
 
 
 def deciding_rate(scenario: Scenario, studies: int, rng: np.random.Generator) -> Rate:
-    """Return the rate of the interval that decides."""
+    """Return the rate of the deciding interval."""
     size = max(1, BATCH // (2 * scenario.seeds * scenario.items))
     sizes = [size] * (studies // size) + [studies % size] * (studies % size > 0)
     batches = [measure(*simulate(scenario, size, rng), scenario.metric) for size in sizes]
     fields = ("differences", "covariance", "is_constant", "is_near_constant")
-    together = {field: np.concatenate([getattr(batch, field) for batch in batches]) for field in fields}
-    verdicts, withheld = decide(Measured(**together, n_items=scenario.items))
+    arrays = {field: np.concatenate([getattr(batch, field) for batch in batches]) for field in fields}
+    verdicts, withheld = decide(Measured(**arrays, n_items=scenario.items))
     return _rate(verdicts[~withheld] != 0, float(withheld.mean()))
 
 
-def _rate(found: Array, withheld: float = 0.0) -> Rate:
-    rate = float(np.mean(found)) if len(found) else float("nan")
-    return Rate(rate, float(np.sqrt(rate * (1 - rate) / len(found))) if len(found) else float("nan"), withheld)
+def _rate(is_significant: Array, withheld: float = 0.0) -> Rate:
+    rate = float(np.mean(is_significant)) if len(is_significant) else float("nan")
+    return Rate(
+        rate, float(np.sqrt(rate * (1 - rate) / len(is_significant))) if len(is_significant) else float("nan"), withheld
+    )
 
 
 def _bootstrap(a: Array, b: Array, labels: Array, scenario: Scenario, rng: np.random.Generator) -> float:
@@ -81,15 +83,15 @@ TESTS: dict[str, Callable[..., float]] = {
 def rates(
     scenario: Scenario, studies: int, rng: np.random.Generator, tests: Sequence[str] = (DECIDES,)
 ) -> dict[str, Rate]:
-    """Return how often each test finds a difference at 5 % in simulated studies."""
+    """Return the rate at which each test finds a difference at 5 % in simulated studies."""
     if DECIDES in tests:
         return {DECIDES: deciding_rate(scenario, studies, rng)}
-    found = {name: np.zeros(studies, dtype=bool) for name in tests}
+    is_significant = {name: np.zeros(studies, dtype=bool) for name in tests}
     for number in range(studies):
         (a,), (b,), (labels,) = simulate(scenario, 1, rng)
         for name in tests:
-            found[name][number] = TESTS[name](a, b, labels, scenario, rng) <= 1 - LEVEL + 1e-12
-    return {name: _rate(each) for name, each in found.items()}
+            is_significant[name][number] = TESTS[name](a, b, labels, scenario, rng) <= 1 - LEVEL + 1e-12
+    return {name: _rate(results) for name, results in is_significant.items()}
 
 
 def published_grid() -> Iterator[tuple[Scenario, int, tuple[str, ...]]]:
@@ -112,8 +114,7 @@ def published_grid() -> Iterator[tuple[Scenario, int, tuple[str, ...]]]:
 
 
 def run(cases: Sequence[tuple[Scenario, int, tuple[str, ...]]], seed: int = 0) -> pd.DataFrame:
-    """Return a row per scenario and test: the scenario's fields, ``test``, ``studies``, ``rate``, ``error``,
-    ``withheld``."""
+    """Return a row per scenario and test: the scenario's fields, ``test studies rate error withheld``."""
     import pandas as pd
 
     records = []
@@ -125,6 +126,6 @@ def run(cases: Sequence[tuple[Scenario, int, tuple[str, ...]]], seed: int = 0) -
 
 
 def failures(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the scenarios in which the deciding interval errs too often: rate less two errors exceeds 6 %."""
-    own = table[table["test"] == DECIDES]
-    return own[own["rate"] - 2 * own["error"] > ALLOWED]
+    """Return the scenarios in which the deciding interval errs too often: its rate minus two errors exceeds 6 %."""
+    deciding = table[table["test"] == DECIDES]
+    return deciding[deciding["rate"] - 2 * deciding["error"] > ALLOWED]

@@ -1,9 +1,9 @@
-"""Simulated studies without any true difference (or with a stated one), many at a time.
+"""Simulate studies without any true difference (or with a stated one), many at a time.
 
-Answers are simulated one by one: an item has its difficulty and, for each arm, its own quirk (the method-by-item
-interaction); a seed has its quality, drawn for each arm; the rest is noise. Answers are right or wrong, so nothing is
-normal about the result. In a regression they are numbers around the label, as far from it as item, arm, seed and noise
-say. Where one class is rare, runs answer it about as rarely, and some runs give the other class to every item.
+Each answer is simulated. An item has a difficulty and, for each arm, a deviation from it (the method-by-item
+interaction, ``quirk``); a seed has a quality, drawn for each arm; the rest is noise. Answers are right or wrong, so the
+result is not normal. In a regression answers are numbers, whose distance from the label has the same four sources.
+Where one class is rare, runs answer it about as rarely, and some runs give the other class to every item.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Scenario:
-    """The way in which a study's answers come about.
+    """Parameters of simulated studies.
 
     Attributes:
-        seeds, items: size of the study.
+        seeds: seeds per arm.
+        items: items per study.
         seed_points: standard deviation over seeds of a run's true accuracy (or correlation), in points.
-        quirk: share of the items' variance in difficulty that is an arm's own (method-by-item interaction), 0 to 1.
+        quirk: share of the variance of items' difficulty that is specific to an arm (method-by-item interaction), 0 to
+            1.
         gain: true difference of accuracy (or correlation) in points.
         metric: the score that the study reports.
-        positives: share of labels of class 1. Not 0.5: the rarer class is answered about as rarely as it is right.
+        positives: share of labels of class 1. If it is not 0.5, the rarer class is answered about as often as it
+            occurs.
         constant: share of runs that give the more frequent class to every item.
-        answered: how many times as often as it is right the first arm answers the rarer class.
-        excess: how many times as often as the first arm the second answers the rarer class, at the same true score.
+        answered: ratio of the first arm's answers of the rarer class to its occurrences.
+        excess: ratio of the second arm's answers of the rarer class to the first arm's, at the same true score.
     """
 
     seeds: int
@@ -45,14 +48,14 @@ class Scenario:
     excess: float = 1.0
 
 
-# The chance to be right is logistic(skill + difficulty), as in a Rasch model; difficulty has the standard deviation of
-# the logistic noise. At this skill 80 % are right.
+# The probability of a right answer is logistic(skill + difficulty), as in a Rasch model; difficulty has the standard
+# deviation of the logistic noise. At the skill BASE 80 % of the answers are right.
 ITEM_SD = 1.814  # pi / sqrt 3
 BASE = 2.108
-DENSITY = 0.1104  # accuracy per unit of skill at that rate: the mean of p (1 - p)
-CORRELATION = 0.85  # of predictions with labels, where the metric is one
-SIGNAL = 2.0  # how far the two classes' answers lie apart, in standard deviations, where one class is rare
-PROBIT_DENSITY = 0.1968  # accuracy per standard deviation at 80 %: what a seed's points are worth there
+DENSITY = 0.1104  # accuracy per unit of skill at BASE: the mean of p (1 - p)
+CORRELATION = 0.85  # of predictions with labels, where the metric is a correlation
+SIGNAL = 2.0  # distance between the answers of the two classes, in standard deviations, where one class is rare
+PROBIT_DENSITY = 0.1968  # accuracy per standard deviation at 80 %: converts a seed's points where one class is rare
 
 
 def simulate(scenario: Scenario, studies: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -63,7 +66,7 @@ def simulate(scenario: Scenario, studies: int, rng: np.random.Generator) -> tupl
 
 
 def _regression(scenario: Scenario, studies: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    labels = rng.standard_normal((studies, 1, scenario.items))  # in double precision: without ties
+    labels = rng.standard_normal((studies, 1, scenario.items))  # double precision, to avoid ties
     shared = rng.standard_normal((studies, 1, scenario.items), dtype=np.float32)
     arms = []
     for gain in (scenario.gain, 0.0):
@@ -102,10 +105,10 @@ def _rare_class(scenario: Scenario, studies: int, rng: np.random.Generator) -> t
 
 
 def _rare_arms(scenario: Scenario, rarity: float) -> list[tuple[float, float]]:
-    """Return each arm's signal and the value above which it answers the rare class.
+    """Return each arm's signal, and the threshold above which it answers the rare class.
 
-    The first arm answers it ``answered`` times as often as it is right; the second ``excess`` times as often as the
-    first, with the signal that gives it the same true score.
+    The first arm answers it ``answered`` times as often as it occurs. The second arm answers it ``excess`` times as
+    often as the first, with the signal that gives it the same true score.
     """
     from scipy.optimize import brentq
 
@@ -129,20 +132,20 @@ def _rare_arms(scenario: Scenario, rarity: float) -> list[tuple[float, float]]:
 
 
 def _hits(signal: float, cut: float, rarity: float) -> tuple[float, float]:
-    """Return the shares of all items that are rare and answered so, and that are only answered so."""
+    """Return, as shares of all items, the rare items answered as rare, and the others answered as rare."""
     from scipy.special import ndtr
 
     return rarity * float(ndtr(signal - cut)), (1 - rarity) * float(ndtr(-cut))
 
 
 def _difficulty(scenario: Scenario, shared: Array, rng: np.random.Generator) -> Array:
-    """Return an arm's difficulty of each item, with variance 1: shared by both arms, but for its own quirk."""
-    own = rng.standard_normal(shared.shape, dtype=np.float32)
-    return np.asarray(np.float32(np.sqrt(1 - scenario.quirk)) * shared + np.float32(np.sqrt(scenario.quirk)) * own)
+    """Return an arm's difficulty of each item, with variance 1; the part ``1 - quirk`` is shared by both arms."""
+    arm_part = rng.standard_normal(shared.shape, dtype=np.float32)
+    return np.asarray(np.float32(np.sqrt(1 - scenario.quirk)) * shared + np.float32(np.sqrt(scenario.quirk)) * arm_part)
 
 
 def _uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Return uniform numbers between 0 and 1 in steps of 2^-16, four from each 64 bits: a fifth of the usual time."""
+    """Return uniform numbers in (0, 1) in steps of 2^-16, four from each 64 bits, in a fifth of the usual time."""
     total = int(np.prod(shape))
     bits = rng.integers(0, 2**64, size=-(-total // 4), dtype=np.uint64).view(np.uint16)[:total]
     return ((bits + np.float32(0.5)) * np.float32(2**-16)).reshape(shape)

@@ -1,4 +1,4 @@
-"""The deciding interval's verdicts on many studies at once: arrays have the shape ``(studies, seeds, items)``."""
+"""Verdicts of the deciding interval on many studies at once; arrays have the shape ``(studies, seeds, items)``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Measured:
-    """What the deciding interval knows about many studies.
+    """Components of the deciding interval of many studies.
 
     Attributes:
-        differences: ``(studies, seeds)`` of the scores.
-        covariance: ``(studies, seeds, seeds)`` of those under new items.
-        is_constant: ``(studies, seeds)`` whether a seed pair holds a constant run.
-        is_near_constant: ``(studies,)``.
-        n_items: of each study.
+        differences: ``(studies, seeds)`` differences of scores.
+        covariance: ``(studies, seeds, seeds)`` covariance of the differences under resampling of items.
+        is_constant: ``(studies, seeds)`` True where a seed pair holds a constant run.
+        is_near_constant: ``(studies,)`` True where a run is nearly constant.
+        n_items: number of items of each study.
     """
 
     differences: Array
@@ -33,21 +33,21 @@ class Measured:
 
 
 def measure(a: Array, b: Array, labels: Array, metric: str) -> Measured:
-    """Return the parts of every study's interval, as :func:`analysis.crossed.components` has them for one."""
-    known, labels = METRICS[metric], labels[:, None]
-    if known.influence is None:
+    """Return the components of every study's interval, as :func:`analysis.crossed.components` does for one study."""
+    scoring, labels = METRICS[metric], labels[:, None]
+    if scoring.influence is None:
         values = ((a == labels).view(np.int8) - (b == labels).view(np.int8)).astype(np.float32)
         constant = np.zeros(a.shape[:2], dtype=bool)
-        near = constant[:, 0]
+        is_near = constant[:, 0]
     else:
-        values = known.influence(labels, a) - known.influence(labels, b)
+        values = scoring.influence(labels, a) - scoring.influence(labels, b)
         constant = is_constant(a) | is_constant(b)
-        near = np.any([is_near_constant(labels[:, 0], arm, known).any(-1) for arm in (a, b)], axis=0)
-    return Measured(values.mean(-1), item_covariance(values), constant, near, a.shape[-1])
+        is_near = np.any([is_near_constant(labels[:, 0], arm, scoring).any(-1) for arm in (a, b)], axis=0)
+    return Measured(values.mean(-1), item_covariance(values), constant, is_near, a.shape[-1])
 
 
 def p_values(differences: Array, covariance: Array, n_items: int) -> Array:
-    """Return ``(studies,)`` the p of every study's deciding interval."""
+    """Return ``(studies,)`` p values of the deciding intervals."""
     from scipy.special import stdtr
 
     n_seeds = differences.shape[-1]
@@ -58,7 +58,7 @@ def p_values(differences: Array, covariance: Array, n_items: int) -> Array:
 
 
 def decide(studies: Measured) -> tuple[Array, Array]:
-    """Return ``(studies,)`` the sign of the difference that is found, or 0, and whether the verdict is withheld.
+    """Return ``(studies,)`` signs of the significant differences (0 for none), and True where a verdict is withheld.
 
     It is withheld where a run is near-constant, and where leaving out the seed pairs with a constant run changes the
     verdict or leaves fewer than two pairs.
@@ -67,13 +67,13 @@ def decide(studies: Measured) -> tuple[Array, Array]:
     withheld = studies.is_near_constant.copy()
     patterns, group = np.unique(studies.is_constant, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
-        chosen, kept = np.flatnonzero(group.ravel() == number), np.flatnonzero(~pattern)
-        if len(kept) < 2:
-            withheld[chosen] = True
+        members, varying = np.flatnonzero(group.ravel() == number), np.flatnonzero(~pattern)
+        if len(varying) < 2:
+            withheld[members] = True
         elif pattern.any():
-            covariance = studies.covariance[np.ix_(chosen, kept, kept)]
-            reduced = _verdicts(studies.differences[np.ix_(chosen, kept)], covariance, studies.n_items)
-            withheld[chosen] |= reduced != verdicts[chosen]
+            covariance = studies.covariance[np.ix_(members, varying, varying)]
+            reduced = _verdicts(studies.differences[np.ix_(members, varying)], covariance, studies.n_items)
+            withheld[members] |= reduced != verdicts[members]
     return verdicts, withheld
 
 

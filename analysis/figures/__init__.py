@@ -1,8 +1,8 @@
-"""Drawing estimates: every function takes a frame and an ``Axes`` and returns the ``Axes``. Nothing is computed here.
+"""Draw estimates: every function takes a frame and an ``Axes`` and returns the ``Axes``. It computes no statistics.
 
-Colours are Okabe and Ito's, chosen so that the common kinds of colour blindness keep them apart; marks differ in
-shape as well. Text and lines are drawn in :data:`INK`, :data:`SOFT` and :data:`GRID`, which a page may replace to
-suit a dark theme.
+Colours are those of Okabe and Ito, which stay distinct under the common kinds of colour blindness; marks also differ in
+shape. Text and lines are drawn in :data:`INK`, :data:`SOFT` and :data:`GRID`, which a page may replace to suit a dark
+theme.
 """
 
 from __future__ import annotations
@@ -35,12 +35,8 @@ if TYPE_CHECKING:
 INK, SOFT, GRID = "#1c2128", "#5b6470", "#d5dae1"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#4aa3d8", "#7f6bb3", "#8c564b")
 MARKERS = "osD^vPX*"
-LINES: Any = (
-    "-",
-    (0, (7, 1.6)),
-    (0, (3.2, 1.2)),
-    (0, (7, 1.4, 1.4, 1.4)),
-)  # a line that covers another lets it through
+# Dashes, so that a line stays visible below another one.
+LINES: Any = ("-", (0, (7, 1.6)), (0, (3.2, 1.2)), (0, (7, 1.4, 1.4, 1.4)))
 PARTS = {
     "loss": "total loss",
     "task": "task loss",
@@ -52,10 +48,10 @@ PARTS = {
     "max_abs_delta": "max |delta|",
     "start_share": "theta_0's share in the teacher",
 }
-ACROSS = 3  # panels beside each other in a file
+ACROSS = 3  # panels per line of a file
 TITLE = 0.16  # inches above a panel for its title
-LETTER = 0.069  # inches a letter of a title is wide
-XLABEL, YLABEL = 0.235, 0.17  # inches: from the axis down to its name, from a panel's left edge to its axis' name
+LETTER = 0.069  # width of a letter of a title, in inches
+XLABEL, YLABEL = 0.235, 0.17  # inches from the x axis down to its label, and from a panel's left edge to the y label
 BELOW: Any = {
     "loc": "upper center",
     "bbox_to_anchor": (0.5, -0.16),
@@ -72,7 +68,7 @@ RC: Any = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 9,
-    "axes.titley": 1.0,  # a place of its own: looking for one measures every text around, in every format
+    "axes.titley": 1.0,  # fixed: an automatic position makes matplotlib measure every text, in every format
     "axes.titlecolor": INK,
     "axes.labelcolor": SOFT,
     "axes.labelsize": 8.5,
@@ -106,16 +102,19 @@ RC: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of all figures, inside a ``with``; nothing outside it changes."""
+    """Apply the look of all figures inside a ``with``; nothing outside it changes."""
     with mpl.rc_context({**RC, "font.sans-serif": _installed()}):
         yield
 
 
 @lru_cache
 def _installed() -> list[str]:
-    """The fonts of :data:`FONTS` that this machine has: those it lacks are looked for again with every text."""
-    known = {font.name for font in fontManager.ttflist}
-    return [name for name in FONTS if name in known]
+    """Return the fonts of :data:`FONTS` that this machine has.
+
+    Matplotlib would search for a missing font again with every text.
+    """
+    installed = {font.name for font in fontManager.ttflist}
+    return [name for name in FONTS if name in installed]
 
 
 def panels(
@@ -125,26 +124,29 @@ def panels(
     margins: tuple[float, float] = (0.6, 0.15),
     below: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of equal panels, with a canvas of its own (no pyplot, no global state), and its axes in reading order.
+    """Return a figure of equal panels and its axes in reading order.
 
-    Places are computed, not measured: measuring text costs as much as drawing the figure.
+    The figure has a canvas of its own (no pyplot, no global state). Positions are computed, because measuring text
+    takes as long as drawing the figure.
 
     Args:
-        width, height: of one panel with all that belongs to it, in inches.
-        margins: inches beside the axes, left and right, for names (:func:`room_for`).
-        below: inches below an axis beside those for its own name: for a legend.
+        count: number of panels.
+        width: width of a panel with its labels, in inches.
+        height: height of a panel with its labels, in inches.
+        margins: inches left and right of the axes, for names (:func:`room_for`).
+        below: inches below the x label, for a legend.
     """
     columns = min(ACROSS, count)
-    full = columns * width, -(-count // columns) * height
-    figure = Figure(figsize=full)
+    size = columns * width, -(-count // columns) * height
+    figure = Figure(figsize=size)
     FigureCanvasAgg(figure)
     (left, right), bottom, top = margins, 0.45 + below, 0.2 + TITLE
     inner = width - left - right, height - bottom - top
     axes = []
-    for place in range(count):
-        row, column = divmod(place, columns)
-        corner = (column * width + left) / full[0], 1 - ((row + 1) * height - bottom) / full[1]
-        ax = figure.add_axes((*corner, inner[0] / full[0], inner[1] / full[1]))
+    for index in range(count):
+        row, column = divmod(index, columns)
+        corner = (column * width + left) / size[0], 1 - ((row + 1) * height - bottom) / size[1]
+        ax = figure.add_axes((*corner, inner[0] / size[0], inner[1] / size[1]))
         ax.xaxis.set_label_coords(0.5, -XLABEL / inner[1])
         ax.yaxis.set_label_coords((YLABEL - left) / inner[0], 0.5)
         axes.append(ax)
@@ -152,44 +154,47 @@ def panels(
 
 
 def set_title(ax: Axes, title: str, width: float) -> None:
-    """A title above a panel of :func:`panels`, begun left of the axes where it would else end outside the panel.
+    """Set a title above a panel of :func:`panels`, shifted left where it would extend beyond the panel.
 
     Args:
-        width: of the panel, in inches.
+        ax: axes of the panel.
+        title: the title.
+        width: width of the panel, in inches.
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
-    full, box = figure.get_size_inches()[0], ax.get_position()
-    room = width - (box.x0 * full) % width  # inches from the axes' left to the panel's right
-    ax.set_title(title, x=min(0.0, room - LETTER * len(title)) / (box.width * full))
+    figure_width, box = figure.get_size_inches()[0], ax.get_position()
+    room = width - (box.x0 * figure_width) % width  # inches from the left end of the axes to the right end of the panel
+    ax.set_title(title, x=min(0.0, room - LETTER * len(title)) / (box.width * figure_width))
 
 
 def room_for(names: Sequence[str]) -> float:
-    """Inches that the longest of these names takes left of an axis, cut as the figures cut them."""
+    """Return the inches that the longest of these names needs left of an axis, shortened as in the figures."""
     return 0.2 + 0.064 * max(len(line) for name in names for line in short(name).split("\n"))
 
 
 def room_after(names: Sequence[str]) -> float:
-    """Inches that the longest of these names takes at the end of a line."""
+    """Return the inches that the longest of these names needs at the end of a line."""
     return 0.1 + 0.066 * max(len(_cut(name)) for name in names)
 
 
 def short(name: str, width: int = 26) -> str:
-    """A name on at most two lines of ``width`` characters: an axis must not starve for a long one."""
+    """Return a name on at most two lines of ``width`` characters, so that it does not squeeze the axes."""
     lines = textwrap.wrap(name, width) or [""]
     if len(lines) > 2:
         lines = [lines[0], lines[1][: width - 1] + "\u2026"]
-    return "\n".join(lines).replace("$", r"\$")  # or matplotlib reads what lies between two of them as a formula
+    return "\n".join(lines).replace("$", r"\$")  # matplotlib would read the text between two of them as a formula
 
 
 def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
-    """One task: a dot per seed, a bar at the mean, mean ± sd in words, the ceiling as a dotted line.
+    """Draw the scores on one task: a dot per seed, a bar and a number at the mean, the ceiling as a dotted line.
 
     Args:
         cells: the rows of one column of :func:`analysis.comparison.compare`, in table order.
+        ax: axes to draw on.
     """
-    shown = list(records(cells))
-    for y, cell in enumerate(shown):
+    rows = list(records(cells))
+    for y, cell in enumerate(rows):
         colour = PALETTE[y % len(PALETTE)]
         if not cell.n_seeds:
             ax.annotate("not run", (0.02, y), xycoords=("axes fraction", "data"), color=SOFT, va="center", fontsize=8)
@@ -203,7 +208,7 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
     ceilings = cells["ceiling"].dropna()
     if len(ceilings):
         ax.axvline(ceilings.iloc[0], color=SOFT, lw=1, ls=(0, (1, 2)))
-    _rows(ax, [short(cell.row_title) for cell in shown])
+    _rows(ax, [short(cell.row_title) for cell in rows])
     unit = _axis_unit(cells)
     ax.set_xlabel(f"{unit} (dotted: ceiling)" if len(ceilings) else unit)
     ax.margins(x=0.12)
@@ -211,35 +216,36 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
-    """One task: each method's difference to the baseline with its interval; the paper's difference as a hollow diamond.
+    """Draw each method's difference to the baseline on one task with its interval; the paper's difference is a diamond.
 
-    Intervals much wider than the others leave the axis and end in an arrow: one collapsed run must not hide the rest.
-    What decides nothing (too few seeds, a task at the floor, inert or nearly constant answers) is hollow and grey.
-    Of one seed an interval speaks of other items only, and the axis says so.
+    Intervals much wider than the others are cut at the axis and end in an arrow, so that one collapsed run does not
+    hide the rest. Differences that decide nothing (too few seeds, a task at the floor, inert or nearly constant
+    answers) are hollow and grey. With one seed an interval covers other items only, and the axis label says so.
 
     Args:
         cells: the rows of one column of :func:`analysis.comparison.compare`; the baseline and missing cells are left
             out.
+        ax: axes to draw on.
     """
-    shown = [cell for cell in records(cells) if not np.isnan(cell.difference)]
+    rows = [cell for cell in records(cells) if not np.isnan(cell.difference)]
     names = list(cells["row"])
     reach = _reach(cells)
     ax.axvline(0, color=SOFT, lw=1)
-    for y, cell in enumerate(shown):
-        look = names.index(cell.row)
-        colour = SOFT if cell.undecided else PALETTE[look % len(PALETTE)]
+    for y, cell in enumerate(rows):
+        style = names.index(cell.row)
+        colour = SOFT if cell.undecided else PALETTE[style % len(PALETTE)]
         ax.plot([cell.low, cell.high], [y, y], color=colour, lw=1.2 if cell.undecided else 2.2)
         for end, mark in ((cell.low, "<"), (cell.high, ">")):
             if abs(end) > reach:
                 ax.plot(np.sign(end) * reach, y, mark, color=colour, ms=6, mew=0, clip_on=False)
         hollow: Any = {"mfc": "none", "mew": 1.2} if cell.undecided else {"mew": 0}
-        ax.plot(cell.difference, y, MARKERS[look % len(MARKERS)], color=colour, ms=6.5, **hollow)
+        ax.plot(cell.difference, y, MARKERS[style % len(MARKERS)], color=colour, ms=6.5, **hollow)
         if not np.isnan(cell.published_difference):
             ax.plot(cell.published_difference, y + 0.22, "D", ms=5, mfc="none", mec=INK, mew=1)
-    _rows(ax, [f"{short(cell.row_title)}\n{_in_words(cell)}" for cell in shown])
+    _rows(ax, [f"{short(cell.row_title)}\n{_in_words(cell)}" for cell in rows])
     direction = "" if _greater_is_better(cells) else " (lower is better)"
-    reasons = ["one seed: items only"] if any(cell.n_pairs == 1 for cell in shown) else []
-    reasons += ["hollow: no verdict"] if any(cell.undecided for cell in shown) else []
+    reasons = ["one seed: items only"] if any(cell.n_pairs == 1 for cell in rows) else []
+    reasons += ["hollow: no verdict"] if any(cell.undecided for cell in rows) else []
     remark = "\n" + "; ".join(reasons) if reasons else ""
     ax.set_xlabel(f"difference{f' in {unit}' if (unit := _unit(cells)) else ''}{direction}{remark}")
     ax.set_xlim(-reach, reach)
@@ -247,11 +253,13 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = None) -> Axes:
-    """Spread over seeds, a box per method: quartiles, whiskers to the farthest seed, every seed as a dot.
+    """Draw the spread over seeds, a box per method: quartiles, whiskers to the farthest seed, every seed as a dot.
 
     Args:
         cells: the rows of one column of :func:`analysis.comparison.compare`.
-        published: ``row whisker_low q1 median q3 whisker_high`` as a paper drew them; drawn hollow beside ours.
+        ax: axes to draw on.
+        published: ``row whisker_low q1 median q3 whisker_high`` of a paper's boxes, drawn hollow next to the runs'
+            boxes.
     """
     names = list(cells["row"])
     for y, cell in enumerate(records(cells)):
@@ -277,31 +285,33 @@ def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = Non
 
 
 def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
-    """Accuracy against confidence, a line per method; dots grow with the bin's items.
+    """Draw accuracy over confidence, a line per method; the size of dots grows with the bin's items.
 
     Args:
-        bins: ``row`` beside the columns of :func:`analysis.calibration.reliability`.
+        bins: ``row`` and the columns of :func:`analysis.calibration.reliability`.
+        ax: axes to draw on.
+        titles: title of every row, in table order.
     """
-    ax.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=(0, (1, 2)), label="_honest")
-    for row, own in bins.groupby("row", sort=False):
-        look = list(titles).index(str(row))
-        colour = PALETTE[look % len(PALETTE)]
+    ax.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=(0, (1, 2)), label="_calibrated")
+    for row, curve in bins.groupby("row", sort=False):
+        style = list(titles).index(str(row))
+        colour = PALETTE[style % len(PALETTE)]
         ax.plot(
-            own["confidence"],
-            own["accuracy"],
+            curve["confidence"],
+            curve["accuracy"],
             color=colour,
             lw=1.2,
-            ls=LINES[look % len(LINES)],
+            ls=LINES[style % len(LINES)],
             label=titles[str(row)],
         )
-        sizes = 6 + 90 * own["n"] / own["n"].sum()
+        sizes = 6 + 90 * curve["n"] / curve["n"].sum()
         ax.scatter(
-            own["confidence"],
-            own["accuracy"],
+            curve["confidence"],
+            curve["accuracy"],
             s=sizes,
             color=colour,
             lw=0,
-            marker=MARKERS[look % len(MARKERS)],
+            marker=MARKERS[style % len(MARKERS)],
             clip_on=False,
         )
     ax.set_xlabel("confidence")
@@ -315,10 +325,13 @@ def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) ->
 
 
 def plot_expected_best(frame: pd.DataFrame, ax: Axes, titles: Mapping[str, str], ylabel: str = "%") -> Axes:
-    """Expected best of N tries, a line per method.
+    """Draw the expected best of N trials, a line per method.
 
     Args:
-        frame: ``row n expected``, each row's part from :func:`analysis.curves.expected_best`.
+        frame: ``row n expected``; the part of each row comes from :func:`analysis.curves.expected_best`.
+        ax: axes to draw on.
+        titles: title of every row, in table order.
+        ylabel: label of the y axis.
     """
     ends = []
     for row, curve in frame.groupby("row", sort=False):
@@ -345,24 +358,30 @@ def plot_curves(
     ticks: Sequence[float] | None = None,
     published: pd.DataFrame | None = None,
 ) -> Axes:
-    """A line per method over ``x``, its mean over seeds, with the band from the smallest to the largest seed.
+    """Draw a line per method over ``x``: the mean over seeds, with a band from the smallest to the largest seed.
 
     Args:
-        curves: ``row``, ``x``, ``mean low high``: of :func:`analysis.curves.logged` or
+        curves: ``row``, ``x``, ``mean low high``, from :func:`analysis.curves.logged` or
             :func:`analysis.curves.epochs`.
-        titles: every row's title, in table order: a method keeps its colour and mark in all figures.
-        log: a logarithmic axis, where values are above 0 and span a factor of 20 or are tiny; ``logx``: one for ``x``.
-        ticks: places that ``x`` names, instead of the usual ones.
+        ax: axes to draw on.
+        titles: title of every row, in table order; a method keeps its colour and mark in all figures.
+        x: column of the x axis.
+        ylabel: label of the y axis.
+        log: True for a logarithmic y axis, if values are above 0 and span a factor of 20 or are tiny.
+        logx: True for a logarithmic x axis.
+        ticks: positions of the x axis' ticks, instead of the automatic ones.
         published: ``row``, ``x``, ``value`` as a paper prints or draws them: hollow diamonds on a thin line.
     """
     ends = []
     for row, curve in curves.groupby("row", sort=False):
-        look = list(titles).index(str(row))
-        colour = PALETTE[look % len(PALETTE)]
+        style = list(titles).index(str(row))
+        colour = PALETTE[style % len(PALETTE)]
         ax.fill_between(curve[x], curve["low"], curve["high"], color=colour, alpha=0.16, lw=0)
-        few: dict[str, Any] = {"marker": MARKERS[look % len(MARKERS)], "ms": 4.5, "mew": 0} if len(curve) < 15 else {}
-        ls = LINES[look % len(LINES)]
-        ax.plot(curve[x], curve["mean"], color=colour, ls=ls, label=titles[str(row)], **few)
+        point_marks: dict[str, Any] = (
+            {"marker": MARKERS[style % len(MARKERS)], "ms": 4.5, "mew": 0} if len(curve) < 15 else {}
+        )
+        ls = LINES[style % len(LINES)]
+        ax.plot(curve[x], curve["mean"], color=colour, ls=ls, label=titles[str(row)], **point_marks)
         ends.append((float(curve["mean"].iloc[-1]), titles[str(row)], colour))
     ax.locator_params(axis="y", nbins=6)
     if log and _spans_decades(curves):
@@ -372,16 +391,16 @@ def plot_curves(
         if str(row) not in titles:
             continue
         colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
-        line: Any = {"ls": (0, (1, 2)), "lw": 1, "color": colour, "mfc": "none", "label": "as published"}
-        mark: Any = {"marker": "D", "ms": 4.5} if len(points) < 15 else {}
-        ax.plot(points[x], points["value"], **line, **mark)
+        published_line: Any = {"ls": (0, (1, 2)), "lw": 1, "color": colour, "mfc": "none", "label": "as published"}
+        published_mark: Any = {"marker": "D", "ms": 4.5} if len(points) < 15 else {}
+        ax.plot(points[x], points["value"], **published_line, **published_mark)
     if published is not None and len(published):
         _published_key(ax, len(published) / max(1, published["row"].nunique()) < 15)
     if logx:
         ax.set_xscale("log")
         _log_ticks(ax.xaxis)
     if ticks is not None:
-        ax.set_xticks(list(ticks), [f"{at:,g}" for at in ticks])
+        ax.set_xticks(list(ticks), [f"{position:,g}" for position in ticks])
     if x == "epoch":
         ax.set_xticks(sorted(curves[x].unique()))
     ax.set_xlabel("update" if x == "step" else x)
@@ -400,28 +419,42 @@ def plot_groups(
     ylabel: str = "",
     published: pd.DataFrame | None = None,
 ) -> Axes:
-    """A mark per group and method at its mean over seeds, with a line from the smallest to the largest seed.
+    """Draw a mark per group and method at its mean over seeds, with a line from the smallest to the largest seed.
 
     Args:
         groups: ``row``, ``x`` (names), ``mean low high``; groups in order of appearance.
-        titles: every row's title, in table order: it decides colours and marks.
-        published: ``row``, ``x``, ``value``: hollow diamonds beside ours.
+        ax: axes to draw on.
+        titles: title of every row, in table order, which decides colours and marks.
+        x: column of the groups' names.
+        ylabel: label of the y axis.
+        published: ``row``, ``x``, ``value``: drawn as hollow diamonds next to the marks.
     """
     names = list(dict.fromkeys(groups[x]))
     rows = [row for row in titles if row in set(groups["row"])]
     width = 0.64 / max(1, len(rows))
     for n, row in enumerate(rows):
-        look = list(titles).index(row)
-        colour = PALETTE[look % len(PALETTE)]
-        here = groups[groups["row"] == row]
-        at = [names.index(name) + (n - (len(rows) - 1) / 2) * width for name in here[x]]
-        ax.vlines(at, here["low"], here["high"], color=colour, lw=2, alpha=0.45)
-        ax.plot(at, here["mean"], MARKERS[look % len(MARKERS)], color=colour, ms=5, mew=0, label=titles[row])
+        style = list(titles).index(row)
+        colour = PALETTE[style % len(PALETTE)]
+        row_groups = groups[groups["row"] == row]
+        positions = [names.index(name) + (n - (len(rows) - 1) / 2) * width for name in row_groups[x]]
+        ax.vlines(positions, row_groups["low"], row_groups["high"], color=colour, lw=2, alpha=0.45)
+        ax.plot(
+            positions, row_groups["mean"], MARKERS[style % len(MARKERS)], color=colour, ms=5, mew=0, label=titles[row]
+        )
         if published is not None:
-            theirs = published[(published["row"] == row) & published[x].isin(names)]
-            place = [names.index(name) + (n - (len(rows) - 1) / 2) * width for name in theirs[x]]
-            if place:
-                ax.plot(place, theirs["value"], "D", ls="none", color=colour, mfc="none", ms=4.5, label="as published")
+            row_published = published[(published["row"] == row) & published[x].isin(names)]
+            published_positions = [names.index(name) + (n - (len(rows) - 1) / 2) * width for name in row_published[x]]
+            if published_positions:
+                ax.plot(
+                    published_positions,
+                    row_published["value"],
+                    "D",
+                    ls="none",
+                    color=colour,
+                    mfc="none",
+                    ms=4.5,
+                    label="as published",
+                )
     ax.set_xticks(range(len(names)), names)
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylabel(ylabel)
@@ -447,25 +480,33 @@ def plot_groups(
 
 
 def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:
-    """What a network believes over the plane, its boundary, and what it was trained on.
+    """Draw the class probability that a network assigns to the plane, its decision boundary, and its training points.
 
     Args:
         grid: ``x y probability`` (of class 1) on a rectangular grid, row by row.
+        ax: axes to draw on.
         points: ``x y label wrong``; wrongly labelled points are crosses.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
     x, y = np.unique(grid["x"]), np.unique(grid["y"])
     surface = grid["probability"].to_numpy().reshape(len(y), len(x))
-    between = LinearSegmentedColormap.from_list("classes", [PALETTE[0], "#f4f4f4", PALETTE[1]])
-    ax.contourf(x, y, surface, levels=np.linspace(0, 1, 11), cmap=between, alpha=0.55)
+    colours = LinearSegmentedColormap.from_list("classes", [PALETTE[0], "#f4f4f4", PALETTE[1]])
+    ax.contourf(x, y, surface, levels=np.linspace(0, 1, 11), cmap=colours, alpha=0.55)
     ax.contour(x, y, surface, levels=[0.5], colors=[INK], linewidths=1.4)
     for label in (0, 1):
         for wrong, mark, size in ((False, "o", 12), (True, "X", 34)):
-            some = points[(points["label"] == label) & (points["wrong"].astype(bool) == wrong)]
+            members = points[(points["label"] == label) & (points["wrong"].astype(bool) == wrong)]
             name = f"class {label}" + (", wrong label" if wrong else "")
             ax.scatter(
-                some["x"], some["y"], s=size, marker=mark, color=PALETTE[label], lw=0.5, edgecolors="white", label=name
+                members["x"],
+                members["y"],
+                s=size,
+                marker=mark,
+                color=PALETTE[label],
+                lw=0.5,
+                edgecolors="white",
+                label=name,
             )
     ax.set_xlabel("$x_1$")
     ax.set_ylabel("$x_2$")
@@ -474,29 +515,29 @@ def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """``stem.png`` (160 dpi, on white), ``stem.pdf`` and ``stem.svg``; the same figure gives the same bytes."""
+    """Write ``stem.png`` (160 dpi, on white), ``stem.pdf`` and ``stem.svg``; equal figures give equal bytes."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, dict[str, Any]] = {
-        "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},  # 15 % larger, in half the time
+        "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},  # 15 % larger in half the time
         "pdf": {"metadata": {"CreationDate": None}},
         "svg": {"metadata": {"Date": None}},
     }
     with style():
-        for kind, own in options.items():
-            figure.savefig(stem.with_suffix(f".{kind}"), dpi=160, facecolor="white", **own)
+        for kind, format_options in options.items():
+            figure.savefig(stem.with_suffix(f".{kind}"), dpi=160, facecolor="white", **format_options)
     return [stem.with_suffix(f".{kind}") for kind in options]
 
 
-def to_svg(figure: Figure, place: int = 0) -> str:
-    """One panel of :func:`panels`, without the room for its title, as an ``<svg>`` element without prologue.
+def to_svg(figure: Figure, index: int = 0) -> str:
+    """Return one panel of :func:`panels`, without the room for its title, as an ``<svg>`` element without prologue.
 
-    Its ink, grid and lines follow the page's colours.
+    Ink, grid and lines use the page's colours.
     """
     text, undated = io.StringIO(), {"Date": None, "Creator": None}
     for n, ax in enumerate(figure.axes):
-        ax.set_visible(n == place)
+        ax.set_visible(n == index)
     with style():
-        figure.savefig(text, format="svg", metadata=undated, bbox_inches=_cut_out(figure, place))
+        figure.savefig(text, format="svg", metadata=undated, bbox_inches=_cut_out(figure, index))
     for ax in figure.axes:
         ax.set_visible(True)
     svg = text.getvalue()
@@ -508,24 +549,27 @@ def to_svg(figure: Figure, place: int = 0) -> str:
 
 
 def _spans_decades(curves: pd.DataFrame) -> bool:
-    """Whether a logarithmic axis serves: where values span less it has hardly a number, but tiny ones fit no other."""
+    """Return True if a logarithmic axis is useful.
+
+    Over a small range it would have hardly any tick labels; tiny values need it in any case.
+    """
     low, high = curves["low"].min(), curves["high"].max()
     return bool(len(curves) > 0 and low > 0 and (high > 20 * low or high < 1e-3))
 
 
 def _log_ticks(axis: Axis) -> None:
-    """Powers of ten in plain text: a formula is read anew for every format, and costs more than the curves."""
+    """Label powers of ten in plain text: matplotlib parses a formula again for every format, which is slow."""
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda at, _: _power(at))
+    axis.set_major_formatter(lambda position, _: _power(position))
 
 
-def _power(at: float) -> str:
-    """``0.01``, ``1e-5``: as papers write a learning rate or a radius."""
-    return f"{at:g}" if 1e-3 <= at < 1e5 else f"{at:.0e}".replace("e-0", "e-").replace("e+0", "e")
+def _power(value: float) -> str:
+    """Format a value as papers write a learning rate or a radius: ``0.01``, ``1e-5``."""
+    return f"{value:g}" if 1e-3 <= value < 1e5 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def _published_key(ax: Axes, diamond: bool) -> None:
-    """What the hollow marks are, in the corner above the names of the lines."""
+    """Add a key for the hollow marks, in the corner above the names of the lines."""
     mark: dict[str, Any] = {"marker": "D", "ms": 4.5} if diamond else {}
     ax.plot(
         [1.02, 1.06],
@@ -553,11 +597,11 @@ def _published_key(ax: Axes, diamond: bool) -> None:
     )
 
 
-def _cut_out(figure: Figure, place: int) -> Bbox:
-    """Where a panel stands, in inches from the bottom left."""
+def _cut_out(figure: Figure, index: int) -> Bbox:
+    """Return the box of a panel, in inches from the bottom left."""
     columns = min(ACROSS, len(figure.axes))
     width, height = figure.get_figwidth() / columns, figure.get_figheight() / -(-len(figure.axes) // columns)
-    row, column = divmod(place, columns)
+    row, column = divmod(index, columns)
     bottom = figure.get_figheight() - (row + 1) * height
     return Bbox.from_extents(column * width, bottom, (column + 1) * width, bottom + height - TITLE)
 
@@ -580,7 +624,7 @@ def _box(ax: Axes, box: dict[str, float], y: float, *, color: str, facecolor: st
 
 
 def _cut(name: str, width: int = 20) -> str:
-    """A name on one line, for the end of a curve; a reading in brackets stays, for it tells two curves apart."""
+    """Shorten a name to one line for the end of a curve; a reading in brackets is kept, as it tells curves apart."""
     name = name.replace(" masks]", "]")
     if len(name) > width:
         tail = name[name.rindex("[") :] if name.endswith("]") else ""
@@ -601,8 +645,11 @@ def _in_words(cell: Any) -> str:
 
 
 def _reach(cells: pd.DataFrame) -> float:
-    """Half the width of a difference axis: all estimates and published values, and the usual interval, with room to
-    spare; the widest interval too, where that takes at most twice as much."""
+    """Return half the width of a difference axis.
+
+    It covers all estimates, published values and the usual interval, with some room; and the widest interval, if that
+    takes at most twice as much.
+    """
     points = cells[["difference", "published_difference"]].abs().max().max()
     ends = cells[["low", "high"]].abs().max(axis=1)
     usual = ends.median()
@@ -612,22 +659,22 @@ def _reach(cells: pd.DataFrame) -> float:
 
 
 def _spread(y: int, n: int) -> np.ndarray:
-    """Places for n dots around row ``y``, so that equal scores do not hide each other."""
+    """Return positions for n dots around row ``y``, so that equal scores do not hide each other."""
     return y + (np.linspace(-0.16, 0.16, n) if n > 1 else np.zeros(1))
 
 
 def _label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Name each line at its right end, moved apart where they would overlap."""
+    """Write the name of each line at its right end, moved apart where names would overlap."""
     if not ends:
         return
     low, high = ax.get_ylim()
     log = ax.get_yscale() == "log"
-    place = [(np.log(v / low) / np.log(high / low)) if log else (v - low) / (high - low) for v, _, _ in ends]
-    order = sorted(range(len(ends)), key=lambda i: place[i])
+    heights = [(np.log(v / low) / np.log(high / low)) if log else (v - low) / (high - low) for v, _, _ in ends]
+    order = sorted(range(len(ends)), key=lambda i: heights[i])
     gap, spots = 0.085, dict.fromkeys(order, 0.0)
     last = -1.0
     for i in order:
-        last = spots[i] = max(place[i], last + gap)
+        last = spots[i] = max(heights[i], last + gap)
     over = max(0.0, last - 1.0)
     for i in order:
         ax.annotate(
@@ -643,13 +690,13 @@ def _label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def _greater_is_better(cells: pd.DataFrame) -> bool:
-    known = METRICS.get(str(cells["metric"].iloc[0]))
-    return known.greater_is_better if known else True
+    scoring = METRICS.get(str(cells["metric"].iloc[0]))
+    return scoring.greater_is_better if scoring else True
 
 
 def _unit(cells: pd.DataFrame) -> str:
-    known = METRICS.get(str(cells["metric"].iloc[0]))
-    return known.unit if known else "points"
+    scoring = METRICS.get(str(cells["metric"].iloc[0]))
+    return scoring.unit if scoring else "points"
 
 
 def _axis_unit(cells: pd.DataFrame) -> str:

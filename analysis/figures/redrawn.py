@@ -1,7 +1,7 @@
-"""The papers' figures again, from our runs, with the paper's points beside them: a function per layout of a manifest.
+"""Redraw the papers' figures from the runs, together with the papers' points: a function per layout of a manifest.
 
-Each gives :class:`Drawing` values: a tidy frame, and what draws exactly that frame. Nothing here touches a file but
-the run folders.
+Each function yields :class:`Drawing` values: a tidy frame, and a function that draws exactly that frame. Nothing is
+read but the run folders, and nothing is written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Study:
-    """An experiment with what was computed of it: the frame of ``compare``, and the runs' logs."""
+    """An experiment with its computed frame of ``compare`` and the logs of its runs."""
 
     results: Results
     manifest: Manifest
@@ -38,37 +38,40 @@ class Study:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Every row's title, in table order."""
+        """Title of every row, in table order."""
         return {row.id: row.title for row in self.manifest.rows}
 
     def done(self, row: str, column: Column) -> list[tuple[int, str]]:
-        """Seed and key of the finished runs of a cell."""
+        """Return seed and key of each finished run of a cell."""
         return [(s, k) for s, k in seeded(self.results, self.manifest, row, column) if self.results.is_done(k)]
 
     def points(self, column: Column, axis: str, x: str, quantity: str = "") -> pd.DataFrame:
-        """Published points on an axis: ``row``, ``x``, ``value``."""
+        """Return the published points on an axis: ``row``, ``x``, ``value``."""
         import pandas as pd
 
-        found = [
+        points = [
             {"row": p.row, x: p.x, "value": p.value}
             for p in self.manifest.points
             if (p.column, p.axis) == (column.id, axis) and quantity in ("", p.quantity)
         ]
-        return pd.DataFrame(found, columns=["row", x, "value"])
+        return pd.DataFrame(points, columns=["row", x, "value"])
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One panel: ``draw(frame, ax)`` draws the frame and nothing else.
+    """A panel of a figure: ``draw(frame, ax)`` draws the frame.
 
     Attributes:
-        name: of its file.
-        alt: what it shows, for who cannot see it.
-        height: of the panel, in inches.
-        beside: names that stand right of the panel, and need room there.
-        left: names that stand left of it.
+        name: name of its file.
+        title: title above the panel.
+        alt: description of the content, for readers who cannot see it.
+        frame: the data.
+        draw: function that draws the frame on axes.
+        height: height of the panel, in inches.
+        names_right: names right of the panel, which need room there.
+        left: names left of the panel.
         below: inches for a legend.
-        section: of the report.
+        section: section of the report.
     """
 
     name: str
@@ -77,19 +80,19 @@ class Drawing:
     frame: pd.DataFrame
     draw: Callable[[pd.DataFrame, Axes], Axes]
     height: float = 2.6
-    beside: Sequence[str] = ()
+    names_right: Sequence[str] = ()
     left: Sequence[str] = ()
     below: float = 0.0
     section: str = "redrawn"
 
 
 def drawings(study: Study) -> list[Drawing]:
-    """The paper's figure as drawn from these runs; empty where the layout is a table, or nothing is there to draw."""
+    """Return the paper's figure as drawn from these runs; empty if the layout is a table or there are no runs."""
     return list(LAYOUTS.get(study.manifest.layout, lambda _: iter(()))(study))
 
 
 def sweep(study: Study) -> Iterator[Drawing]:
-    """A score over a setting: curves over the same values share a panel; the baseline is level."""
+    """Yield scores over a setting; curves over the same values share a panel; the baseline is a level line."""
     import pandas as pd
 
     groups: dict[tuple[float, ...], list[str]] = {}
@@ -104,16 +107,18 @@ def sweep(study: Study) -> Iterator[Drawing]:
         cells = study.cells[(study.cells["column"] == column.id)]
         for names in groups.values():
             label = _axis_name(names)
-            here = cells[[by_row[r].curve in names for r in cells["row"]]]
-            x = [float(by_row[r].x or 0.0) for r in here["row"]]
-            told = here.assign(curve=[by_row[r].curve for r in here["row"]], place=x)
-            frame = _with_baseline(study, _ranges(told[told["n_seeds"] > 0], label), cells, label)
+            row_cells = cells[[by_row[r].curve in names for r in cells["row"]]]
+            x = [float(by_row[r].x or 0.0) for r in row_cells["row"]]
+            placed = row_cells.assign(curve=[by_row[r].curve for r in row_cells["row"]], place=x)
+            frame = _with_baseline(study, _ranges(placed[placed["n_seeds"] > 0], label), cells, label)
             if not len(frame):
                 continue
-            printed = told[told["published"].notna()]
+            printed = placed[placed["published"].notna()]
             published = pd.DataFrame({"row": printed["curve"], label: printed["place"], "value": printed["published"]})
-            level = study.points(column, label, label)
-            published = pd.concat([published, level[level["row"] == study.manifest.baseline_row]], ignore_index=True)
+            baseline_points = study.points(column, label, label)
+            published = pd.concat(
+                [published, baseline_points[baseline_points["row"] == study.manifest.baseline_row]], ignore_index=True
+            )
             titles = {
                 **(
                     {study.manifest.baseline_row: study.titles[study.manifest.baseline_row]}
@@ -123,7 +128,7 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 **{name: name for name in names},
             }
             spread = max(x) / min(x) if x and min(x) > 0 else 1.0
-            counts = sorted(set(x)) if all(float(at).is_integer() for at in x) and spread <= 15 else None
+            counts = sorted(set(x)) if all(float(value).is_integer() for value in x) and spread <= 15 else None
             draw = partial(
                 figures.plot_curves,
                 titles=titles,
@@ -139,12 +144,12 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 f"{_title(column)} over {label}: {_ends(frame, titles)}.",
                 frame,
                 draw,
-                beside=list(titles.values()),
+                names_right=list(titles.values()),
             )
 
 
 def epochs(study: Study) -> Iterator[Drawing]:
-    """The score after each epoch, with the paper's."""
+    """Yield the score after each epoch, with the paper's."""
     for column in study.manifest.columns:
         frame = curves.epochs(study.logs, study.manifest, column)
         if not len(frame):
@@ -163,7 +168,7 @@ def epochs(study: Study) -> Iterator[Drawing]:
             f"{_title(column)} after each epoch: {_ends(frame, study.titles)}.",
             frame,
             draw,
-            beside=list(study.titles.values()),
+            names_right=list(study.titles.values()),
         )
 
 
@@ -171,7 +176,7 @@ LOSSES = {"task": ("cross-entropy", "ce_loss"), "distillation": ("squared error"
 
 
 def losses(study: Study) -> Iterator[Drawing]:
-    """Both losses while training, over the share of the updates done: the paper counts micro-batches, we updates."""
+    """Yield both losses over the share of updates done; the paper counts micro-batches, the suite updates."""
     import pandas as pd
 
     x = "share of the updates (%)"
@@ -179,7 +184,7 @@ def losses(study: Study) -> Iterator[Drawing]:
     for column in study.manifest.columns:
         logged = curves.logged(study.logs, study.manifest, column, tuple(LOSSES))
         for row, frame in logged.groupby("row", sort=False):
-            shown = frame.assign(**{x: 100 * frame["step"] / frame["step"].max()}, row=frame["part"])
+            loss_curves = frame.assign(**{x: 100 * frame["step"] / frame["step"].max()}, row=frame["part"])
             parts = []
             for part, (_, quantity) in LOSSES.items():
                 points = study.points(column, "micro-batch", x, quantity)
@@ -197,15 +202,15 @@ def losses(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"losses-{_stem(column)}",
                 f"{study.titles[str(row)]}, {column.title or column.task}",
-                f"Both losses of {study.titles[str(row)]} while training: {_ends(shown, titles)}.",
-                shown[["row", x, "mean", "low", "high", "n"]],
+                f"Both losses of {study.titles[str(row)]} while training: {_ends(loss_curves, titles)}.",
+                loss_curves[["row", x, "mean", "low", "high", "n"]],
                 draw,
-                beside=list(titles.values()),
+                names_right=list(titles.values()),
             )
 
 
 def box(study: Study) -> Iterator[Drawing]:
-    """Spread over seeds, the paper's boxes hollow beside ours."""
+    """Yield the spread over seeds, with the paper's boxes drawn hollow next to those of the runs."""
     for column in study.manifest.columns:
         frame = study.cells[study.cells["column"] == column.id]
         if not frame["n_seeds"].any():
@@ -214,13 +219,13 @@ def box(study: Study) -> Iterator[Drawing]:
         published = (
             points.pivot(index="row", columns="statistic", values="value").reset_index() if len(points) else None
         )
-        told = "; ".join(
+        ranges = "; ".join(
             f"{c.row_title} {min(c.scores):.1f} to {max(c.scores):.1f}" for c in records(frame) if c.scores
         )
         yield Drawing(
             f"box-{_stem(column)}",
             _title(column),
-            f"{_title(column)} over seeds: {told}.",
+            f"{_title(column)} over seeds: {ranges}.",
             frame,
             partial(figures.plot_box, published=published),
             0.55 * len(frame) + 0.9,
@@ -237,15 +242,15 @@ WITH_VOTES = "with votes"
 
 
 def agreement(study: Study) -> Iterator[Drawing]:
-    """Accuracy and divergence from the votes by how far the annotators agree."""
-    seen = set()
+    """Yield accuracy and divergence from the votes by the annotators' agreement."""
+    tasks = set()
     for column in study.manifest.columns:
-        if column.task in seen:
+        if column.task in tasks:
             continue
-        seen.add(column.task)
+        tasks.add(column.task)
         frame = by_bucket(study, column)
         for quantity, (title, unit, printed) in QUANTITIES.items() if len(frame) else ():
-            here = frame[frame["quantity"] == quantity]
+            rows = frame[frame["quantity"] == quantity]
             published = study.points(column, "agreement", "bucket", printed) if printed else None
             draw = partial(
                 figures.plot_groups,
@@ -258,8 +263,8 @@ def agreement(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"agreement-{plain(column.task)}-{quantity}",
                 name,
-                f"{name} by annotators' votes: {_ends(here, study.titles)}.",
-                here,
+                f"{name} by annotators' votes: {_ends(rows, study.titles)}.",
+                rows,
                 draw,
                 2.9,
                 below=0.4,
@@ -267,14 +272,14 @@ def agreement(study: Study) -> Iterator[Drawing]:
 
 
 def by_bucket(study: Study, column: Column) -> pd.DataFrame:
-    """``row bucket quantity mean low high n``: over seeds, per vote pattern and over all items with a majority.
+    """Return ``row bucket quantity mean low high n`` over seeds, per vote pattern and over all items with a majority.
 
-    Where the files hold the votes of some items only, these are no "All" to stand beside the paper's: they are "with
-    votes", and "All" is every labelled item, for accuracy, which needs no votes.
+    Where the files hold the votes of some items only, the items with votes are not comparable with the paper's "All".
+    They are then called "with votes", and "All" is every labelled item, for accuracy only, which needs no votes.
     """
     import pandas as pd
 
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     for row in study.manifest.rows:
         keys = dict(study.done(row.id, column))
         try:
@@ -288,20 +293,24 @@ def by_bucket(study: Study, column: Column) -> pd.DataFrame:
         items = {"accuracy": 100.0 * outputs.right} | {
             name: np.stack([per_item(name, votes, run) for run in outputs.logits]) for name in ("cross_entropy", "kl")
         }
-        kept = buckets != errors.NO_MAJORITY
-        patterns = {name: buckets == name for name in sorted(set(buckets[kept]), reverse=True)}
+        has_majority = buckets != errors.NO_MAJORITY
+        patterns = {name: buckets == name for name in sorted(set(buckets[has_majority]), reverse=True)}
         complete = bool((outputs.votes.sum(1) > 0).all())
-        groups = {"All": kept if complete else np.ones_like(kept)} | ({} if complete else {WITH_VOTES: kept}) | patterns
-        for bucket, chosen in groups.items():
+        groups = (
+            {"All": has_majority if complete else np.ones_like(has_majority)}
+            | ({} if complete else {WITH_VOTES: has_majority})
+            | patterns
+        )
+        for bucket, mask in groups.items():
             for quantity, values in items.items():
                 if bucket != "All" or complete or quantity == "accuracy":
-                    told = {"row": row.id, "bucket": bucket, "quantity": quantity}
-                    found.append({**told, **_over(values[:, chosen].mean(1))})
-    return pd.DataFrame.from_records(found, columns=["row", "bucket", "quantity", "mean", "low", "high", "n"])
+                    fields = {"row": row.id, "bucket": bucket, "quantity": quantity}
+                    records.append({**fields, **_over(values[:, mask].mean(1))})
+    return pd.DataFrame.from_records(records, columns=["row", "bucket", "quantity", "mean", "low", "high", "n"])
 
 
 def fractions(study: Study) -> Iterator[Drawing]:
-    """A score over the number of training examples, on a logarithmic axis."""
+    """Yield a score over the number of training examples, on a logarithmic axis."""
     import pandas as pd
 
     x = "training examples"
@@ -309,11 +318,11 @@ def fractions(study: Study) -> Iterator[Drawing]:
         columns = [column for column in study.manifest.columns if column.task == task]
         sizes = {c.id: size for c in columns if (size := _examples(study, c)) is not None}
         cells = study.cells[study.cells["column"].isin(sizes)]
-        told = cells.assign(curve=cells["row"], place=cells["column"].map(sizes))
-        frame = _ranges(told[told["n_seeds"] > 0], x)
+        placed = cells.assign(curve=cells["row"], place=cells["column"].map(sizes))
+        frame = _ranges(placed[placed["n_seeds"] > 0], x)
         if not len(frame):
             continue
-        printed = told[told["published"].notna()]
+        printed = placed[placed["published"].notna()]
         published = pd.DataFrame({"row": printed["row"], x: printed["place"], "value": printed["published"]})
         draw = partial(
             figures.plot_curves,
@@ -330,12 +339,12 @@ def fractions(study: Study) -> Iterator[Drawing]:
             f"{task} over training examples: {_ends(frame, study.titles)}.",
             frame,
             draw,
-            beside=list(study.titles.values()),
+            names_right=list(study.titles.values()),
         )
 
 
 def _examples(study: Study, column: Column) -> int | None:
-    """How many examples the column's runs were trained on; None where none is finished."""
+    """Return the number of training examples of the column's runs; None where no run is finished."""
     for row in study.manifest.rows:
         for _, key in study.done(row.id, column):
             rows = study.results.run(key).data.get("rows") or {}
@@ -347,13 +356,15 @@ MOMENTS = {"step_divergence": "divergence between updates (nats)", "distance": "
 
 
 def mechanism(study: Study) -> Iterator[Drawing]:
-    """What training did to the model: R_s over the radius, the divergence of successive updates, the way from
-    theta_0."""
+    """Yield measurements of the trained model.
+
+    These are R_s over the radius, the divergence of successive updates, and the distance from theta_0.
+    """
     for column in study.manifest.distinct():
-        frame = measured(study, column)
+        frame = measurements(study, column)
         for quantity, title in {"r_s": "R_s on dev (nats)", **MOMENTS}.items():
-            here = frame[frame["quantity"] == quantity].rename(columns={"at": _at(quantity)})
-            if not len(here):
+            rows = frame[frame["quantity"] == quantity].rename(columns={"at": _at(quantity)})
+            if not len(rows):
                 continue
             draw = partial(
                 figures.plot_curves,
@@ -367,10 +378,10 @@ def mechanism(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"mechanism-{plain(column.task)}-{quantity}",
                 name,
-                f"{name}: {_ends(here, study.titles)}.",
-                here,
+                f"{name}: {_ends(rows, study.titles)}.",
+                rows,
                 draw,
-                beside=list(study.titles.values()),
+                names_right=list(study.titles.values()),
             )
 
 
@@ -378,8 +389,8 @@ def _at(quantity: str) -> str:
     return "radius (of the embeddings' RMS)" if quantity == "r_s" else "step"
 
 
-def measured(study: Study, column: Column) -> pd.DataFrame:
-    """``row quantity at mean low high n`` from the runs' ``measures.json``, over seeds."""
+def measurements(study: Study, column: Column) -> pd.DataFrame:
+    """Return ``row quantity at mean low high n`` from the runs' ``measures.json``, over seeds."""
     import pandas as pd
 
     values: dict[tuple[str, str, float], list[float]] = {}
@@ -391,26 +402,28 @@ def measured(study: Study, column: Column) -> pd.DataFrame:
             for line in content.get("moments") or ():
                 for name in MOMENTS:
                     values.setdefault((row.id, name, line["step"]), []).append(line[name])
-    found = [{"row": r, "quantity": q, "at": at, **_over(np.array(v))} for (r, q, at), v in values.items()]
-    return pd.DataFrame.from_records(found, columns=["row", "quantity", "at", "mean", "low", "high", "n"])
+    records = [
+        {"row": r, "quantity": q, "at": position, **_over(np.array(v))} for (r, q, position), v in values.items()
+    ]
+    return pd.DataFrame.from_records(records, columns=["row", "quantity", "at", "mean", "low", "high", "n"])
 
 
 def selection(study: Study) -> Iterator[Drawing]:
-    """The same runs at the last epoch, the best on dev, and the best on the holdout."""
+    """Yield scores of the same runs at the last epoch, the best on dev, and the best on the holdout."""
     import pandas as pd
 
-    hows = study.manifest.selections
+    rules = study.manifest.selections
     for column in study.manifest.columns:
-        scale, found = _scale(column), []
+        scale, records = _scale(column), []
         for row in study.manifest.rows:
-            for how in hows:
+            for rule in rules:
                 try:
-                    scores = scale * selected(study.results, study.manifest, row.id, column, how).scores
+                    scores = scale * selected(study.results, study.manifest, row.id, column, rule).scores
                 except ResultsError:
                     continue
-                found.append({"row": row.id, "selection": how, **_over(scores)})
-        if found:
-            frame = pd.DataFrame.from_records(found)
+                records.append({"row": row.id, "selection": rule, **_over(scores)})
+        if records:
+            frame = pd.DataFrame.from_records(records)
             draw = partial(figures.plot_groups, titles=study.titles, x="selection", ylabel=_unit(column))
             yield Drawing(
                 f"selection-{_stem(column)}",
@@ -424,13 +437,13 @@ def selection(study: Study) -> Iterator[Drawing]:
 
 
 def tuning(study: Study) -> Iterator[Drawing]:
-    """What the best of N trials is expected to score, an arm a line."""
+    """Yield the expected best score of N trials, a line per arm."""
     import pandas as pd
 
     for column in study.manifest.columns:
         cells = study.cells[(study.cells["column"] == column.id) & (study.cells["n_seeds"] > 0)]
-        known = METRICS.get(column.metric)
-        better = known.greater_is_better if known else True
+        scoring = METRICS.get(column.metric)
+        better = scoring.greater_is_better if scoring else True
         parts, titles = [], {}
         for arm, trials in cells.groupby(cells["row"].str.rpartition("#")[0], sort=False):
             titles[str(arm)] = str(trials["row_title"].iloc[0]).rpartition(", trial")[0]
@@ -444,12 +457,12 @@ def tuning(study: Study) -> Iterator[Drawing]:
                 f"Expected best {_title(column)} of N trials.",
                 frame,
                 draw,
-                beside=list(titles.values()),
+                names_right=list(titles.values()),
             )
 
 
 def boundary(study: Study) -> Iterator[Drawing]:
-    """The plane's decision boundary of the first seed of each row, from ``reports/<name>/boundary.json``."""
+    """Yield the decision boundary in the plane of the first seed of each row, from ``boundary.json``."""
     path = study.results.root / "reports" / study.manifest.name / "boundary.json"
     if not path.is_file():
         return
@@ -469,17 +482,20 @@ def boundary(study: Study) -> Iterator[Drawing]:
 
 
 def plane(content: Mapping[str, Any], row: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """``x y probability`` on the grid, and the training points ``x y label wrong``, of the row's first seed."""
+    """Return the first seed of a row: ``x y probability`` on the grid, and the training points ``x y label wrong``.
+
+    Both frames are empty where the content lacks the row.
+    """
     import pandas as pd
 
-    found = next((each for each in content["networks"] if each["row"] == row), None)
-    if found is None:
+    network = next((candidate for candidate in content["networks"] if candidate["row"] == row), None)
+    if network is None:
         return pd.DataFrame(), pd.DataFrame()
-    surface = np.array(found["probability"])
+    surface = np.array(network["probability"])
     left, right, bottom, top = content["extent"]
     x, y = np.meshgrid(np.linspace(left, right, surface.shape[1]), np.linspace(bottom, top, surface.shape[0]))
     frame = pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "probability": surface.ravel()})
-    training = next(each for each in content["training"] if each["seed"] == found["seed"])
+    training = next(candidate for candidate in content["training"] if candidate["seed"] == network["seed"])
     points = pd.DataFrame(training["points"], columns=["x", "y"])
     return frame, points.assign(label=training["labels"], wrong=training["wrong"])
 
@@ -499,7 +515,7 @@ LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
 
 
 def _ranges(cells: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Mean and range over seeds of cells that say their ``curve`` and ``place``."""
+    """Return mean and range over seeds of cells with the columns ``curve`` and ``place``."""
     import pandas as pd
 
     ranges = [{"row": c.curve, x: c.place, **_over(np.array(c.scores))} for c in records(cells)]
@@ -510,14 +526,14 @@ def _ranges(cells: pd.DataFrame, x: str) -> pd.DataFrame:
 
 
 def _with_baseline(study: Study, frame: pd.DataFrame, cells: pd.DataFrame, x: str) -> pd.DataFrame:
-    """The baseline as a level curve over the whole axis."""
+    """Return the frame with the baseline added as a level curve over the whole axis."""
     import pandas as pd
 
     base = cells[(cells["row"] == study.manifest.baseline_row) & (cells["n_seeds"] > 0)]
     if not len(base) or not len(frame):
         return frame
     level = _over(np.array(base["scores"].iloc[0]))
-    ends = [{"row": study.manifest.baseline_row, x: at, **level} for at in (frame[x].min(), frame[x].max())]
+    ends = [{"row": study.manifest.baseline_row, x: end, **level} for end in (frame[x].min(), frame[x].max())]
     return pd.concat([pd.DataFrame(ends), frame], ignore_index=True)
 
 
@@ -526,20 +542,20 @@ def _over(values: np.ndarray) -> dict[str, float]:
 
 
 def _axis_name(names: Sequence[str]) -> str:
-    """What the axis counts: the curves' common name, without readings; methods with a K sweep lambda."""
+    """Return the quantity on the x axis: the curves' common name, without readings; methods with a K sweep lambda."""
     plain = list(dict.fromkeys(name.partition("[")[0].partition("-eta")[0] for name in names))
     return "lambda" if any("[K=" in name for name in names) else ", ".join(plain)
 
 
 def _ends(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
-    """The last point of each curve in words."""
+    """Return the last point of each curve in words."""
     last = frame.groupby("row", sort=False).last()
     return "; ".join(f"{titles.get(str(row), row)} ends at {value:.3g}" for row, value in last["mean"].items())
 
 
 def _scale(column: Column) -> float:
-    known = METRICS.get(column.metric)
-    return known.scale if known else 100.0
+    scoring = METRICS.get(column.metric)
+    return scoring.scale if scoring else 100.0
 
 
 def _unit(column: Column) -> str:
@@ -548,8 +564,8 @@ def _unit(column: Column) -> str:
 
 
 def _title(column: Column) -> str:
-    known = METRICS.get(column.metric)
-    metric = known.title if known else column.metric
+    scoring = METRICS.get(column.metric)
+    metric = scoring.title if scoring else column.metric
     return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
 
 
@@ -558,5 +574,5 @@ def _stem(column: Column) -> str:
 
 
 def plain(name: str) -> str:
-    """A name that every file system takes."""
+    """Return a name that every file system accepts."""
     return "".join(character if character.isalnum() else "-" for character in name).strip("-")

@@ -1,5 +1,4 @@
-"""One experiment as one page that opens anywhere (``write_report``), and the front page of a folder
-(``write_index``)."""
+"""Reports: an experiment as a self-contained page (``write_report``), the front page of a folder (``write_index``)."""
 
 from analysis.report.build import write_report
 from analysis.report.index import write_index

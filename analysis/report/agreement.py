@@ -1,4 +1,4 @@
-"""The page's section on annotator agreement, where a task's predictions hold votes."""
+"""The report's section on annotator agreement, for tasks whose predictions hold votes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """One task: means per method and bucket, and each method's contrast of contrasts in words."""
+    """Agreement of one task: means per method and bucket, and each method's contrast of contrasts in words."""
 
     task: str
     table: pd.DataFrame
@@ -33,7 +33,7 @@ class Agreement:
 def read_arms(
     results: Results, manifest: Manifest, column: Column, split: str, rows: Sequence[Row]
 ) -> dict[str, Outputs]:
-    """The finished runs of these rows on that split; rows scored on other items than the first are left out."""
+    """Read the finished runs of these rows on a split; rows scored on other items than the first are left out."""
     arms: dict[str, Outputs] = {}
     for row in rows:
         keys = dict(seeded(results, manifest, row.id, column))
@@ -47,20 +47,20 @@ def read_arms(
 
 
 def read_held(results: Results, manifest: Manifest, column: Column, rows: Iterable[str]) -> dict[str, errors.Holdouts]:
-    """Each of these rows' holdouts, by seed; rows without any are left out."""
-    found = {
+    """Read the holdouts of these rows, by seed; rows without any are left out."""
+    holdouts_by_row = {
         row: errors.read_holdouts(results, dict(seeded(results, manifest, row, column)), column.task) for row in rows
     }
-    return {row: held for row, held in found.items() if held}
+    return {row: holdouts for row, holdouts in holdouts_by_row.items() if holdouts}
 
 
 def agreement_of(results: Results, manifest: Manifest, column: Column, arms: Mapping[str, Outputs]) -> Agreement | None:
-    """The section of one task, or None where there are no votes."""
+    """Return the section of one task, or None where there are no votes."""
     if not arms or any(outputs.votes is None for outputs in arms.values()):
         return None
     base = manifest.baseline_row or ""
     holdouts = read_held(results, manifest, column, [base]) if base in arms else {}
-    fitting = {row: held for row, held in holdouts.items() if set(arms[row].seeds) <= set(held)}
+    fitting = {row: by_seed for row, by_seed in holdouts.items() if set(arms[row].seeds) <= set(by_seed)}
     titles = {row.id: row.title for row in manifest.rows}
     table = errors.by_agreement({titles[r]: o for r, o in arms.items()}, {titles[r]: o for r, o in fitting.items()})
     sentences = tuple(
@@ -72,7 +72,7 @@ def agreement_of(results: Results, manifest: Manifest, column: Column, arms: Map
 
 
 def _contrastable(a: Outputs, b: Outputs) -> bool:
-    """Whether both have a seed in common, and at least two contested and two other items with a majority."""
+    """Return True if both share a seed and have at least two contested and two other items with a majority."""
     if a.votes is None or not set(a.seeds) & set(b.seeds):
         return False
     contested = errors.is_contested(a.votes)[errors.agreement(a.votes) != errors.NO_MAJORITY]
@@ -84,11 +84,11 @@ def _sentence(title: str, baseline: str, a: Outputs, b: Outputs) -> str:
     common = [s for s in a.seeds if s in b.seeds]
     kept = errors.agreement(a.votes) != errors.NO_MAJORITY
     contested = errors.is_contested(a.votes)[kept]
-    got = errors.interaction(errors.at_seeds(a, common, kept), errors.at_seeds(b, common, kept), contested)
-    more = "more" if got.estimate > 0 else "less"
-    verdict = "inconclusive" if got.low <= 0 <= got.high else f"{more} on contested items"
-    basis = f"{int(contested.sum()):,} of {got.n_items:,} items"
+    gap = errors.interaction(errors.at_seeds(a, common, kept), errors.at_seeds(b, common, kept), contested)
+    more = "more" if gap.estimate > 0 else "less"
+    verdict = "inconclusive" if gap.low <= 0 <= gap.high else f"{more} on contested items"
+    basis = f"{int(contested.sum()):,} of {gap.n_items:,} items"
     return (
-        f"{title} gains {number(abs(100 * got.estimate))} points {more} over {baseline} on contested items than on the "
-        f"others (95 % interval {number(100 * got.low)} to {number(100 * got.high)}, {basis}): {verdict}."
+        f"{title} gains {number(abs(100 * gap.estimate))} points {more} over {baseline} on contested items than on the "
+        f"others (95 % interval {number(100 * gap.low)} to {number(100 * gap.high)}, {basis}): {verdict}."
     )

@@ -1,4 +1,4 @@
-"""What a report says in words: a sentence per comparison, a line per method, and the warnings a reader needs first."""
+"""Sentences of a report: one per comparison, a line per method, and the warnings that a reader needs first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, NO_VERDICT)
-TOLD = 2  # methods whose summary is in the first sentences: more stand right below
+HEADLINE_METHODS = 2  # methods whose summary is in the first sentences; all summaries follow below
 BETTER, WORSE, SAME, OPEN = "better", "worse", "identical", "inconclusive"
 CHIPS = {BETTER: BETTER, WORSE: WORSE, SAME: "none"}
 OUTSIDE = {TOO_FEW: "with too few seeds", PILOT: "at the floor", "near-constant": "with nearly constant answers"}
@@ -39,7 +39,7 @@ IN_SUMMARY = {BETTER: "better than", WORSE: "worse than", SAME: "identical with"
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison with the baseline: the verdict word and the sentence that carries its numbers."""
+    """A comparison with the baseline: the verdict word and the sentence with its numbers."""
 
     row: str
     column: str
@@ -48,13 +48,13 @@ class Finding:
 
     @property
     def chip(self) -> str:
-        """The colour of its word on the page."""
+        """Colour class of the verdict on the page."""
         return CHIPS.get(self.verdict, OPEN)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One method against the baseline over all columns."""
+    """A method against the baseline over all columns."""
 
     title: str
     sentence: str
@@ -63,12 +63,16 @@ class Summary:
 
 
 def verdict(cell: Any) -> str:
-    """Better, worse or inconclusive: whether the interval leaves 0 out, and on which side; or why nothing is decided:
-    too few seeds, inert, a task at the floor, nearly constant answers. Identical where no item is scored otherwise."""
+    """Return the verdict word of a cell.
+
+    It is "better", "worse" or "inconclusive", depending on whether the interval excludes 0 and on which side;
+    "identical" where the interval is exactly 0; or the reason why nothing is decided (too few seeds, inert, a task at
+    the floor, nearly constant answers).
+    """
     if cell.undecided:
         return kind_of(cell.undecided)
-    known = METRICS.get(cell.metric)
-    sign = 1 if known is None or known.greater_is_better else -1
+    scoring = METRICS.get(cell.metric)
+    sign = 1 if scoring is None or scoring.greater_is_better else -1
     if min(cell.low, cell.high) > 0:
         return BETTER if sign > 0 else WORSE
     if max(cell.low, cell.high) < 0:
@@ -77,16 +81,16 @@ def verdict(cell: Any) -> str:
 
 
 def chip(cell: Any) -> str:
-    """The colour of a cell's difference on the page."""
+    """Return the colour class of a cell's difference on the page."""
     return CHIPS.get(verdict(cell), OPEN)
 
 
 def finding(cell: Any, baseline: str) -> Finding:
-    """The sentence of one cell that has a difference."""
+    """Return the sentence of a cell that has a difference."""
     digits = digits_of(cell.metric)
     unit = METRICS[cell.metric].unit if cell.metric in METRICS else "points"
     size = number(abs(cell.difference), digits)
-    where = f"on {cell.column_title}{_metric_words(cell)}"
+    place = f"on {cell.column_title}{_metric_words(cell)}"
     baseline = _against(cell, baseline)
     side = "above" if cell.difference > 0 else "below"
     relation = " ".join(filter(None, (size, unit, side))) if float(size) else "level with"
@@ -94,80 +98,87 @@ def finding(cell: Any, baseline: str) -> Finding:
     basis = (
         f"{percent(cell.level)} interval {interval(cell)}; {p}; {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items"
     )
-    what = verdict(cell)
+    word = verdict(cell)
     if cell.low == cell.high == 0:
         relation = "scored on every item as"
     if cell.undecided:
-        what = f"no verdict, {cell.undecided}"
+        word = f"no verdict, {cell.undecided}"
     return Finding(
-        cell.row, cell.column, verdict(cell), f"{cell.row_title} is {relation} {baseline} {where} ({basis}): {what}."
+        cell.row,
+        cell.column,
+        verdict(cell),
+        f"{cell.row_title} is {relation} {baseline} {place} ({basis}): {word}.",
     )
 
 
 def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
-    """A line per method that is not the baseline, with its findings."""
+    """Return a line per method other than the baseline, with its findings."""
     if manifest.baseline_row is None:
         return []
     baseline = manifest.row(manifest.baseline_row).title
-    found = []
+    lines = []
     for row in manifest.rows:
-        here = [c for c in records(cells[cells["row"] == row.id]) if not math.isnan(c.difference)]
-        if not here or row.id == manifest.baseline_row:
+        row_cells = [c for c in records(cells[cells["row"] == row.id]) if not math.isnan(c.difference)]
+        if not row_cells or row.id == manifest.baseline_row:
             continue
-        findings = tuple(finding(cell, baseline) for cell in here)
+        findings = tuple(finding(cell, baseline) for cell in row_cells)
         words = [*IN_SUMMARY, *(f.verdict for f in findings if f.verdict not in IN_SUMMARY)]
         counts = {word: sum(f.verdict == word for f in findings) for word in words}
-        told = _summary(row.title, _against(here[0], baseline), counts, here)
-        found.append(Summary(row.title, told, counts, findings))
-    return found
+        sentence = _summary(row.title, _against(row_cells[0], baseline), counts, row_cells)
+        lines.append(Summary(row.title, sentence, counts, findings))
+    return lines
 
 
 def headline(verdicts: Sequence[Verdict], runs: Sequence[Run], compared: Sequence[Summary] = ()) -> str:
-    """What was claimed and found, and on which data, in a few sentences: the first thing on the page.
+    """Return the claims and findings, with the data they come from, in a few sentences: the first text on the page.
 
     Args:
-        compared: the methods' summaries; the first of them tell what was found where no claim is decided.
+        verdicts: the verdicts on the experiment's claims.
+        runs: the finished runs.
+        compared: summaries of the methods; the first of them are quoted where no claim is decided.
     """
     if not verdicts:
         return ""
     counts = [(word, sum(v.counted_as == word for v in verdicts)) for word in (*ORDER, NOT_RUN)]
-    told = ", ".join(f"{n} {word}" for word, n in counts if n)
+    summary = ", ".join(f"{n} {word}" for word, n in counts if n)
     n_inert = sum(v.status == INERT for v in verdicts)
-    told += f"{'; ' if told else ''}not counted: {n_inert} {INERT}" if n_inert else ""
+    summary += f"{'; ' if summary else ''}not counted: {n_inert} {INERT}" if n_inert else ""
     data = next((v.data for v in verdicts if v.data), "")
     models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
-    where = f" On {data}{f', model {models}' if models else ''}." if data else ""
-    claims = f"{plural(len(verdicts) - n_inert, 'claim')}: {told}"
-    if any(v.status != NOT_RUN for v in verdicts):  # the decided claims stand below and tell what they are about
-        return f"{claims}.{where}"
-    found = " ".join(["Found:", *(each.sentence for each in compared[:TOLD])]) if compared else ""
+    basis = f" On {data}{f', model {models}' if models else ''}." if data else ""
+    claims = f"{plural(len(verdicts) - n_inert, 'claim')}: {summary}"
+    if any(v.status != NOT_RUN for v in verdicts):  # the decided claims follow below, with their sentences
+        return f"{claims}.{basis}"
+    findings = " ".join(["Found:", *(method.sentence for method in compared[:HEADLINE_METHODS])]) if compared else ""
     return " ".join(
-        f"Claimed: {verdicts[0].claim.sentence} {found}{where} {claims}; the first: {verdicts[0].reason}.".split()
+        f"Claimed: {verdicts[0].claim.sentence} {findings}{basis} {claims}; the first: {verdicts[0].reason}.".split()
     )
 
 
 def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
-    """Everything that limits what the numbers mean, most important first."""
+    """Return everything that limits the meaning of the numbers, most important first."""
     return list(dict.fromkeys(_warnings(manifest, cells, runs)))
 
 
 def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:
-    """What to say of runs that ran away, from the frame of :func:`analysis.curves.diverged`: one sentence, since a
-    sweep may have dozens of them."""
+    """Return a warning about diverged runs, from the frame of :func:`analysis.curves.diverged`.
+
+    It is a single sentence, because a sweep may have dozens of such runs.
+    """
     titles = {row.id: row.title for row in manifest.rows}
     sums = cells.groupby("row", sort=False)[["diverged", "n_runs"]].sum()
-    told = [f"{titles[str(row)]} ({some} of {plural(total, 'run')})" for row, some, total in sums.itertuples()]
-    what = "Diverged runs, whose training loss on the task ended above where it began, are in the means"
-    return [f"{what}: {', '.join(told)}."] if told else []
+    entries = [f"{titles[str(row)]} ({count} of {plural(total, 'run')})" for row, count, total in sums.itertuples()]
+    subject = "Diverged runs, whose training loss on the task ended above where it began, are in the means"
+    return [f"{subject}: {', '.join(entries)}."] if entries else []
 
 
 def plural(n: int, noun: str) -> str:
-    """``1 seed``, ``3 seeds``."""
+    """Return a number with its noun: ``1 seed``, ``3 seeds``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[Any]) -> str:
-    """What is decided, counted; then, outside every count, what is not."""
+    """Return the counts of decided comparisons in words, followed by those that are not counted."""
     decided = {word: counts[word] for word in IN_SUMMARY if counts[word]}
     outside = ", ".join(
         f"{count} {OUTSIDE.get(word, word)}" for word, count in counts.items() if word not in IN_SUMMARY
@@ -181,25 +192,25 @@ def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[
 
 
 def _against(cell: Any, baseline: str) -> str:
-    """What the cell's difference is to: combined runs are compared with the runs they combine."""
+    """Return the reference of the cell's difference; combined runs are compared with the runs they combine."""
     return str(cell.against) if cell.against.startswith("the mean") else baseline
 
 
 def _rows(run: Run) -> str:
-    """How many examples a run was trained on."""
+    """Return the number of examples a run was trained on."""
     rows = (run.data.get("rows") or {}).get("train", run.spec["max_train_samples"])
     return f"{int(rows):,}"
 
 
 def _metric_words(cell: Any) -> str:
-    known = METRICS.get(cell.metric)
-    name = "" if cell.metric == "accuracy" else f" ({known.title if known else cell.metric})"
+    scoring = METRICS.get(cell.metric)
+    name = "" if cell.metric == "accuracy" else f" ({scoring.title if scoring else cell.metric})"
     return name + (f", {cell.split} split" if cell.split != "dev" else "")
 
 
 def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> Iterable[str]:
-    told = any(text.startswith("Generated data") for text in manifest.warnings)
-    if not told and any(run.task.get("generated") for run in runs):
+    is_announced = any(text.startswith("Generated data") for text in manifest.warnings)
+    if not is_announced and any(run.task.get("generated") for run in runs):
         yield (
             "Generated data, demonstration: these numbers say how the methods behave in a made-up world, "
             "nothing about real text."
@@ -218,41 +229,43 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     present = cells[cells["n_seeds"] > 0]
     few = [cell for cell in records(present) if kind_of(cell.undecided) == TOO_FEW]
     if few:
-        least = min(few, key=lambda cell: cell.n_pairs)
-        counted = least.undecided.removeprefix(f"{TOO_FEW}: ")
+        fewest = min(few, key=lambda cell: cell.n_pairs)
+        counted = fewest.undecided.removeprefix(f"{TOO_FEW}: ")
         yield f"Too few seeds in {plural(len(few), 'comparison')} (at least {counted}): nothing is decided there."
     for floor, column in present[present["floor"] != ""].groupby("floor", sort=False):
         names = ", ".join(dict.fromkeys(column["column_title"]))
         yield f"{names}: {floor}. No method is judged on it, so it has no mark; its numbers are a description."
     for title, arm in present[present["collapsed"] > 0].groupby("row_title", sort=False):
-        where = ", ".join(f"{c.column_title} ({c.collapsed} of {plural(c.n_seeds, 'run')})" for c in records(arm))
-        yield f"Collapsed runs of {title} predict the same for every item, and are in the mean: {where}."
+        places = ", ".join(f"{c.column_title} ({c.collapsed} of {plural(c.n_seeds, 'run')})" for c in records(arm))
+        yield f"Collapsed runs of {title} predict the same for every item, and are in the mean: {places}."
     missing = cells[cells["missing"] > 0]
     if len(missing):
         total = plural(int(missing["missing"].sum()), "run")
         yield f"{total} of {plural(len(missing), 'cell')} missing: shown as missing, not estimated."
     unpaired = present[(present["n_pairs"] > 0) & (present["n_pairs"] < present["n_seeds"])]
     for cell in records(unpaired):
-        where = f"{cell.row_title} on {cell.column_title}"
-        yield f"{where}: {cell.n_seeds} seeds are shown, {cell.n_pairs} of them have a partner in the baseline."
+        places = f"{cell.row_title} on {cell.column_title}"
+        yield f"{places}: {cell.n_seeds} seeds, of which {cell.n_pairs} are paired with a run of the baseline."
     if mixed := _on_other_devices(manifest, runs):
         yield (
-            f"Pairs made on different devices: {', '.join(mixed)}. There one seed draws other dropout masks, so what "
-            "such a pair shares is its examples, their order and the first head."
+            f"Pairs made on different devices: {', '.join(mixed)}. The same seed gives other dropout masks on another "
+            "device, so such a pair shares only its examples, their order and the initial head."
         )
 
 
 def _on_other_devices(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
-    """The cells with runs on another kind of device (CPU, CUDA) than their partners in the baseline, in words."""
+    """Return the cells with runs on another kind of device (CPU, CUDA) than their baseline runs, in words."""
     if manifest.baseline_row is None:
         return []
-    known = {run.key: (int(run.spec["seed"]), run.environment.get("device")) for run in runs}
-    told = []
+    devices_by_key = {run.key: (int(run.spec["seed"]), run.environment.get("device")) for run in runs}
+    entries = []
     for column in manifest.distinct():
-        base = dict(known[key] for key in manifest.keys(manifest.baseline_row, column) if key in known)
+        base = dict(
+            devices_by_key[key] for key in manifest.keys(manifest.baseline_row, column) if key in devices_by_key
+        )
         for row in (row for row in manifest.rows if not row.combine):
-            own = dict(known[key] for key in manifest.keys(row.id, column) if key in known)
-            count = sum(kind != base.get(seed, kind) for seed, kind in own.items())
+            devices = dict(devices_by_key[key] for key in manifest.keys(row.id, column) if key in devices_by_key)
+            count = sum(kind != base.get(seed, kind) for seed, kind in devices.items())
             if count:
-                told.append(f"{row.title} on {column.title} ({plural(count, 'seed')})")
-    return told
+                entries.append(f"{row.title} on {column.title} ({plural(count, 'seed')})")
+    return entries

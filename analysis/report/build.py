@@ -1,4 +1,4 @@
-"""From a results folder to ``reports/<name>/``: tables, figures and one self-contained page."""
+"""Build ``reports/<name>/`` from a results folder: tables, figures and one self-contained page."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
 from analysis.report.own_data import OwnAnswer, own_answers
+from analysis.report.power import power_table
 from analysis.report.sheets import CROWDED, sheets, title_of
-from analysis.report.sight import power_table
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 CHIPS = {
     claims.SUPPORTED: "better",
     claims.CONTRADICTED: "worse",
     claims.NO_EFFECT: "none",
     claims.BELOW_SIZE: "none",
 }  # all others: no colour
-SHOWN = 5  # scores that contradict their predictions, by name: of a mixed-up folder all would
+SHOWN = 5  # scores listed by name that contradict their predictions; in a mixed-up folder all of them do
 _PAPER = "Hollow diamonds: the paper's points, on the paper's own data and model."
 READING = {
     "sweep": f"Line: mean over seeds. Band: smallest to largest seed. {_PAPER}",
@@ -47,7 +47,7 @@ READING = {
     "selection": "Mark: mean over seeds. Line: smallest to largest seed.",
     "box": "Box: quartiles over seeds. Whiskers: to the farthest seed. Dot: one seed. Hollow: the paper's.",
     "boundary": "Colour: the probability of class 1. Line: the boundary. Cross: a training point with a wrong label.",
-    "tuning": "What the best of N trials is expected to score: longer tuning looks better by this alone.",
+    "tuning": "Expected score of the best of N trials: longer tuning alone makes a method look better.",
     "mechanism": "Line: mean over seeds. Band: smallest to largest seed.",
 }
 
@@ -55,10 +55,13 @@ READING = {
 def write_report(results: str | Path | Results, name: str) -> Path:
     """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
 
-    Every number comes from the stored predictions of the newest manifest of that experiment.
+    Every number is computed from the stored predictions of the newest manifest of that experiment.
 
-    Returns: the path of ``report.html``.
-    Raises: analysis.ResultsError: no such experiment, or a file of it cannot be read.
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        analysis.ResultsError: there is no such experiment, or one of its files cannot be read.
     """
     results = Results.open(results)
     manifest = results.manifest(name)
@@ -66,13 +69,13 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     cells = compare(results, manifest)
     verdicts = claims.decide_all(results, manifest)
     logs = curves.read_logs(results, manifest)
-    ran_away = answer.diverged(manifest, curves.diverged(logs, manifest))
-    notes = answer.warnings(manifest, cells, runs) + ran_away + disagreements(cells, runs)
+    divergence = answer.diverged(manifest, curves.diverged(logs, manifest))
+    notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs)
     folder = results.root / "reports" / name
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)
     collapsed = collapsed_table(cells, {row.id: row.title for row in manifest.rows})
-    of_errors = [power_table(cells), *collapsed, *(table for each in items.mistakes for table in each.tables)]
+    of_errors = [power_table(cells), *collapsed, *(table for item in items.mistakes for table in item.tables)]
     write_all_tables(manifest, cells, extra, verdicts, folder, notes)
     write_further(of_errors, folder / "tables")
     write_runs(runs, folder / "runs.csv")
@@ -84,8 +87,8 @@ def write_report(results: str | Path | Results, name: str) -> Path:
         for sheet in sheets(manifest, cells, logs, logged, drawings, items.mistakes):
             panels += sheet.on_page()
             files += sheet.save(folder / "figures")
-    for old in set((folder / "figures").glob("*.*")) - set(files):
-        old.unlink()  # of an earlier grid: nothing on the page speaks of it any more
+    for obsolete in set((folder / "figures").glob("*.*")) - set(files):
+        obsolete.unlink()  # a figure of an earlier grid, which the page no longer shows
     data = page_data(manifest, runs, logs, logged, items.examples)
     own = own_answers(results, manifest, cells, runs)
     page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, own)
@@ -106,7 +109,10 @@ def render(
     data: dict[str, Any],
     own: Sequence[OwnAnswer] = (),
 ) -> str:
-    """The page as text. Everything in it is escaped but the SVG drawn here and the page's own style and script."""
+    """Return the page as text.
+
+    Everything in it is escaped, except the SVG drawn by :mod:`analysis.figures` and the page's own style and script.
+    """
     summaries = answer.summaries(manifest, cells)
     content = {
         "manifest": manifest,
@@ -135,16 +141,17 @@ def render(
 
 
 def _reading(manifest: Manifest) -> str:
+    """Return how to read the figures, without the paper's points where there are none."""
     text = READING.get(manifest.layout, READING["sweep"])
     return text if manifest.published or manifest.points else text.removesuffix(_PAPER).strip()
 
 
 def _page() -> Template:
-    """The page's template, with the functions it calls: they say how a value is written, whatever the experiment."""
+    """Return the page's template with the functions it calls to format values."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -171,31 +178,31 @@ def _page() -> Template:
 
 
 def _assets(data: dict[str, Any]) -> dict[str, Any]:
-    """The page's style, script and data, and the hash by which a browser lets this script run and no other."""
+    """Return the page's style, script and data, with the hash that lets a browser run this script only."""
     from markupsafe import Markup
 
-    script = (HERE / "page.js").read_text(encoding="utf-8")
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
     return {
         "data_json": Markup(to_script(data)),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "css": (HERE / "style.css").read_text(encoding="utf-8"),
+        "css": (FOLDER / "style.css").read_text(encoding="utf-8"),
     }
 
 
 def code(text: str) -> Markup:
-    """A text whose `quoted` parts are code; everything in it is escaped."""
+    """Return a text with its `quoted` parts as code; everything is escaped."""
     from markupsafe import Markup, escape
 
     parts = [escape(part) for part in text.split("`")]
-    if len(parts) % 2 == 0:  # a quote that nothing closes
+    if len(parts) % 2 == 0:  # a quote that is not closed
         return escape(text)
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 @dataclass(frozen=True)
 class Items:
-    """What the report says item by item: examples to browse, agreement, and mistakes, per classification task."""
+    """Sections of the report on items, per classification task: examples to browse, agreement, and mistakes."""
 
     examples: dict[str, Any]
     agreements: list[Agreement]
@@ -203,12 +210,13 @@ class Items:
 
 
 def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
-    """Per classification task: the items methods differ on, agreement where there are votes, and where they err.
+    """Return, per classification task, the items methods differ on, their agreement (with votes), and the mistakes.
 
-    Of the baseline and the first other methods, together at most :data:`CROWDED`: nobody browses more side by side.
+    These cover the baseline and the first other methods, at most :data:`CROWDED` together, as more cannot be compared
+    side by side.
     """
     rows = sorted(manifest.rows, key=lambda row: row.id != manifest.baseline_row)[:CROWDED]
-    found = Items({}, [], [])
+    items = Items({}, [], [])
     by_key = {run.key: run for run in runs}
     for column in _one_per_task(manifest.columns):
         if column.metric in METRICS and METRICS[column.metric].is_regression:
@@ -216,15 +224,15 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
         arms = read_arms(results, manifest, column, column.split, rows)
         if not arms or next(iter(arms.values())).logits.shape[2] < 2:
             continue
-        held = read_held(results, manifest, column, list(arms)[:MATRICES])
+        holdouts = read_held(results, manifest, column, list(arms)[:MATRICES])
         run = next((by_key[key] for row in arms for key in manifest.keys(row, column) if key in by_key), None)
-        mistakes = mistakes_of(results, manifest, column, arms, held, run)
-        found.mistakes.append(mistakes)
+        mistakes = mistakes_of(results, manifest, column, arms, holdouts, run)
+        items.mistakes.append(mistakes)
         if len(arms) > 1:
-            found.examples[column.task] = examples_of(arms, mistakes)
+            items.examples[column.task] = examples_of(arms, mistakes)
         agreement = agreement_of(results, manifest, column, arms)
-        found.agreements.extend([agreement] if agreement else [])
-    return found
+        items.agreements.extend([agreement] if agreement else [])
+    return items
 
 
 def write_all_tables(
@@ -235,24 +243,26 @@ def write_all_tables(
     folder: Path,
     notes: list[str],
 ) -> None:
-    """``table.*``, a file per further table, and ``claims.*``: each as Markdown, LaTeX and CSV."""
+    """Write ``table.*``, a file per further table, and ``claims.*``, each as Markdown, LaTeX and CSV."""
     if manifest.columns:
         tables.write_tables(cells, folder, caption=manifest.title, notes=notes)
-    for each in extra:
-        tables.write_plain(each.headings, each.lines, folder / each.name, each.title)
+    for table in extra:
+        tables.write_plain(table.headings, table.lines, folder / table.name, table.title)
     if verdicts:
         tables.write_plain(CLAIM_HEADINGS, [_claim_line(v) for v in verdicts], folder / "claims", "Claims")
         text = json.dumps([claims.to_json(verdict) for verdict in verdicts], indent=1, ensure_ascii=False)
         (folder / "claims.json").write_text(text + "\n", encoding="utf-8")
 
 
-def write_further(some: Sequence[FactTable], folder: Path) -> None:
-    """Tables on errors, a file each; those of an earlier grid go."""
+def write_further(fact_tables: Sequence[FactTable], folder: Path) -> None:
+    """Write tables on errors, a file each, and delete those of an earlier grid."""
     files = {
-        file for each in some for file in tables.write_plain(each.headings, each.lines, folder / each.name, each.title)
+        file
+        for table in fact_tables
+        for file in tables.write_plain(table.headings, table.lines, folder / table.name, table.title)
     }
-    for old in set(folder.glob("*.*")) - files:
-        old.unlink()
+    for obsolete in set(folder.glob("*.*")) - files:
+        obsolete.unlink()
 
 
 CLAIM_HEADINGS = (
@@ -271,15 +281,15 @@ CLAIM_HEADINGS = (
 
 
 def _claim_line(verdict: claims.Verdict) -> tuple[str, ...]:
-    claim, told = verdict.claim, claims.in_words(verdict)
-    numbers = told[len(verdict.words) + 2 :]
+    claim, sentence = verdict.claim, claims.in_words(verdict)
+    numbers = sentence[len(verdict.words) + 2 :]
     ps = ["" if math.isnan(p) else tables.probability(p) for p in (verdict.p, verdict.holm)]
-    about = (claim.table, claim.reading, ", ".join(claim.tasks), verdict.data, claim.id)
-    return (claim.sentence, verdict.words, *ps, verdict.family, numbers, *about)
+    details = (claim.table, claim.reading, ", ".join(claim.tasks), verdict.data, claim.id)
+    return (claim.sentence, verdict.words, *ps, verdict.family, numbers, *details)
 
 
 def write_runs(runs: Sequence[Run], path: Path) -> None:
-    """The run list as CSV, keys in full."""
+    """Write the list of runs as CSV, with full keys."""
     names = ("key", "task", "method", "settings", "seed", "updates", "seconds", "commit", "device")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -287,24 +297,26 @@ def write_runs(runs: Sequence[Run], path: Path) -> None:
 
 
 def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1e-6) -> list[str]:
-    """Runs whose stored score is not what their stored predictions give: a sign of an edited or mixed-up folder."""
+    """Return runs whose stored score differs from that of their predictions: the folder was edited or mixed up."""
     stored = {run.key: run.result.get("scores", {}) for run in runs}
-    found = []
+    sentences = []
     for cell in tables.records(cells):
         scale = METRICS[cell.metric].scale if cell.metric in METRICS else 100.0
         for key, value in zip(cell.keys, cell.scores, strict=True):
-            was = stored.get(key, {}).get(cell.task, {}).get(cell.split, {}).get(cell.metric)
-            if was is not None and abs(was - value / scale) > tolerance:
-                found.append(
-                    f"Run {key[:12]}: result.json says {cell.metric} {was:.6f} on {cell.task}.{cell.split}, "
-                    f"its predictions give {value / scale:.6f}; the latter is shown."
+            stored_score = stored.get(key, {}).get(cell.task, {}).get(cell.split, {}).get(cell.metric)
+            if stored_score is not None and abs(stored_score - value / scale) > tolerance:
+                sentences.append(
+                    f"Run {key[:12]}: result.json says {cell.metric} {stored_score:.6f} on {cell.task}.{cell.split}, "
+                    f"its predictions give {value / scale:.6f}; the report uses the latter."
                 )
-    more = len(found) - SHOWN
-    return found if more <= 0 else [*found[:SHOWN], f"The same holds of {answer.plural(more, 'further score')}."]
+    more = len(sentences) - SHOWN
+    return (
+        sentences if more <= 0 else [*sentences[:SHOWN], f"The same holds of {answer.plural(more, 'further score')}."]
+    )
 
 
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """The distinct environments of the runs: their text and how many runs each has."""
+    """Return the distinct environments of the runs: their text and the number of runs of each."""
     counted: dict[str, int] = {}
     for run in runs:
         text = json.dumps(run.environment, indent=1, sort_keys=True)
@@ -313,11 +325,11 @@ def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def data_sources(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Per training task: its title, sources, rows and data fingerprints."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return the title, sources, rows and data fingerprints of each training task."""
+    by_task: dict[str, dict[str, Any]] = {}
     for run in runs:
         task = str(run.spec.get("task"))
-        found.setdefault(
+        by_task.setdefault(
             task,
             {
                 "task": task,
@@ -327,11 +339,11 @@ def data_sources(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 "fingerprints": (run.fingerprints.get("data") or {}),
             },
         )
-    return list(found.values())
+    return list(by_task.values())
 
 
 def facts(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
-    """What the page is about, in a few words each: profile, data, model, seeds, runs."""
+    """Return the facts at the head of the page, in a few words each: profile, data, model, seeds, runs."""
     models = sorted({str(run.spec.get("model")) for run in runs})
     sources = sorted({str(run.result.get("source")) for run in runs if run.result.get("source")})
     return [
@@ -346,5 +358,5 @@ def facts(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
 
 
 def _one_per_task(columns: Sequence[Column]) -> list[Column]:
-    """Each task's first column: curves belong to runs, whatever metric is read from them."""
+    """Return each task's first column: curves belong to runs, whatever the metric."""
     return list({c.task: c for c in reversed(columns)}.values())[::-1]

@@ -1,4 +1,4 @@
-"""Tables of experiments that are no grid of runs: sizes of data sets, what a toy network learned."""
+"""Tables of experiments that are not a grid of runs: sizes of data sets, results of a toy network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.tables import number
 
 @dataclass(frozen=True)
 class FactTable:
-    """A table of texts: ``name`` of its files, ``title``, headings, lines."""
+    """A table of texts: name of its files, title, headings, lines."""
 
     name: str
     title: str
@@ -24,12 +24,12 @@ class FactTable:
 
 
 def fact_tables(results: Results, manifest: Manifest) -> list[FactTable]:
-    """The experiment's tables beside its scores."""
+    """Return the experiment's tables other than that of its scores."""
     return list(TABLES.get(manifest.layout, lambda *_: iter(()))(results, manifest))
 
 
 def data_sets(results: Results, manifest: Manifest) -> Iterator[FactTable]:
-    """Printed sizes of data sets beside those of the official files."""
+    """Yield the printed sizes of data sets with those of the official files."""
     lines = tuple(
         (
             fact.dataset,
@@ -53,16 +53,16 @@ MEASURED = {
 
 
 def boundary(results: Results, manifest: Manifest) -> Iterator[FactTable]:
-    """Means ± standard deviations over seeds of what each network learned."""
+    """Yield means ± standard deviations over seeds of the measurements of each network."""
     path = results.root / "reports" / manifest.name / "boundary.json"
     networks = read_json(path)["networks"] if path.is_file() else []
     lines = []
     for row in manifest.rows:
-        own = [each for each in networks if each["row"] == row.id]
-        if own:
-            values = [100 * np.array([each[name] for each in own]) for name in MEASURED]
-            shown = [number(v.mean()) + (f" ± {number(v.std(ddof=1))}" if len(v) > 1 else "") for v in values]
-            lines.append((row.title, str(len(own)), *shown))
+        row_networks = [network for network in networks if network["row"] == row.id]
+        if row_networks:
+            values = [100 * np.array([network[name] for network in row_networks]) for name in MEASURED]
+            texts = [number(v.mean()) + (f" ± {number(v.std(ddof=1))}" if len(v) > 1 else "") for v in values]
+            lines.append((row.title, str(len(row_networks)), *texts))
     if lines:
         yield FactTable("table", manifest.title, ("network", "seeds", *MEASURED.values()), tuple(lines))
 

@@ -8,21 +8,24 @@ from typing import Any
 from analysis.results import Results
 from analysis.schema import Manifest
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 def write_index(results: str | Path | Results) -> Path:
-    """Write ``results/reports/index.html``, which leads to every report that was written.
+    """Write ``results/reports/index.html``, which links to every report.
 
-    Returns: its path.
-    Raises: analysis.ResultsError: a manifest cannot be read.
+    Returns:
+        The path of the page.
+
+    Raises:
+        analysis.ResultsError: a manifest cannot be read.
     """
     import jinja2
 
     results = Results.open(results)
     entries = [_entry(results, results.manifest(name)) for name in results.experiments()]
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
-    css = (HERE / "style.css").read_text(encoding="utf-8")
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
+    css = (FOLDER / "style.css").read_text(encoding="utf-8")
     path = results.root / "reports" / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(environment.get_template("index.html").render(entries=entries, css=css), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The page's section on errors: slices, confusion, calibration, collapsed runs."""
+"""The report's section on errors: slices, confusion, calibration, collapsed runs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from analysis.tables import number
 if TYPE_CHECKING:
     import pandas as pd
 
-MATRICES = 6  # methods whose calibration and confusion are shown
-WIDEST = 10  # classes: a wider matrix is no table to read
+MATRICES = 6  # methods whose calibration and confusion are in the report
+WIDEST = 10  # classes: a larger confusion matrix is not readable
 
 
 @dataclass(frozen=True)
 class Mistakes:
-    """One task.
+    """Errors on one task.
 
     Attributes:
-        tables: slices against the baseline, calibration, and how labels were confused.
+        task: name of the task.
+        tables: slices against the baseline, calibration, and confusion of labels.
         bins: ``row low high n confidence accuracy`` of the reliability diagram, seeds pooled.
-        masks: slice -> which items are in it.
-        told: which slices there are, in a sentence.
-        names: of the labels.
+        masks: slice -> ``(items,)`` booleans.
+        slice_note: sentence on which slices there are.
+        names: names of the labels.
         texts: ``id text_0 [text_1]`` in the items' order, or None.
     """
 
@@ -40,7 +41,7 @@ class Mistakes:
     tables: tuple[FactTable, ...]
     bins: pd.DataFrame
     masks: Mapping[str, np.ndarray]
-    told: str
+    slice_note: str
     names: Sequence[str]
     texts: pd.DataFrame | None
 
@@ -50,39 +51,49 @@ def mistakes_of(
     manifest: Manifest,
     column: Column,
     arms: Mapping[str, Outputs],
-    held: Mapping[str, errors.Holdouts],
+    holdouts: Mapping[str, errors.Holdouts],
     run: Run | None,
 ) -> Mistakes:
-    """Everything about one task's errors.
+    """Return the errors on one task.
 
     Args:
-        arms, held: per row the outputs on the scored split, and each seed's holdout.
+        results: the results folder.
+        manifest: the experiment.
+        column: a column of the task.
+        arms: outputs on the scored split, by row.
+        holdouts: holdout of each seed, by row.
         run: any run on the task, for its label names and fingerprint.
     """
     first, titles = next(iter(arms.values())), {row.id: row.title for row in manifest.rows}
     names = (run.task.get("labels") if run else None) or [str(c) for c in range(first.logits.shape[2])]
     fingerprint = str((run.fingerprints.get("data") or {}).get(f"{column.task}.{column.split}", "")) if run else ""
-    told = results.texts(column.task, column.split, fingerprint)
-    told = _in_order(told, first.ids) if told is not None else None
+    texts = results.texts(column.task, column.split, fingerprint)
+    texts = _in_order(texts, first.ids) if texts is not None else None
     names = names if len(names) == first.logits.shape[2] else [str(c) for c in range(first.logits.shape[2])]
-    masks = errors.slices(told, first.labels.tolist(), names)
+    masks = errors.slices(texts, first.labels.tolist(), names)
     base = manifest.baseline_row if manifest.baseline_row in arms else None
-    found = [_slices(column, titles, arms, base, masks)] if base is not None and len(arms) > 1 else []
-    found.append(_calibration(column, titles, arms, held))
+    sections = [_slices(column, titles, arms, base, masks)] if base is not None and len(arms) > 1 else []
+    sections.append(_calibration(column, titles, arms, holdouts))
     if len(names) <= WIDEST:
-        found += [_confusion(column, titles[row], outputs, names) for row, outputs in list(arms.items())[:MATRICES]]
-    words = (
+        sections += [_confusion(column, titles[row], outputs, names) for row, outputs in list(arms.items())[:MATRICES]]
+    slice_note = (
         "Slices by label, length, lexical overlap and negation."
-        if told is not None
-        else "Slices by label alone: the texts of these items are not in this results folder."
+        if texts is not None
+        else "Slices by label only: the texts of these items are not in this results folder."
     )
     return Mistakes(
-        column.task, tuple(table for table in found if table.lines), bins_of(arms), masks, words, names, told
+        column.task,
+        tuple(table for table in sections if table.lines),
+        bins_of(arms),
+        masks,
+        slice_note,
+        names,
+        texts,
     )
 
 
 def bins_of(arms: Mapping[str, Outputs]) -> pd.DataFrame:
-    """The reliability diagram's frame: seeds pooled, a row's bins one after another."""
+    """Return the frame of the reliability diagram: seeds pooled, the bins of each row one after another."""
     import pandas as pd
 
     parts = [
@@ -93,7 +104,7 @@ def bins_of(arms: Mapping[str, Outputs]) -> pd.DataFrame:
 
 
 def collapsed_table(cells: pd.DataFrame, titles: Mapping[str, str]) -> list[FactTable]:
-    """Cells with collapsed runs, and the mean without them; nothing where no run collapsed."""
+    """Return the cells with collapsed runs and the mean without them; empty where no run collapsed."""
     lines = tuple(
         (
             titles[c["row"]],
@@ -117,30 +128,32 @@ def _slices(
         if row == base or not common:
             continue
         a, b = errors.at_seeds(outputs, common), errors.at_seeds(arms[base], common)
-        for found in errors.by_slice(a, b, masks).to_dict("records"):
-            low, high, ours, theirs = (number(100 * found[name]) for name in ("low", "high", "a", "b"))
-            change = number(100 * found["difference"], 1, signed=True)
-            name, items = str(found["slice"]), f"{found['n']:,}"
-            lines.append((titles[row], name, items, ours, theirs, change, f"{low} to {high}"))
+        for line in errors.by_slice(a, b, masks).to_dict("records"):
+            low, high, accuracy_a, accuracy_b = (number(100 * line[name]) for name in ("low", "high", "a", "b"))
+            change = number(100 * line["difference"], 1, signed=True)
+            name, items = str(line["slice"]), f"{line['n']:,}"
+            lines.append((titles[row], name, items, accuracy_a, accuracy_b, change, f"{low} to {high}"))
     headings = ("method", "slice", "items", "accuracy (%)", "baseline (%)", "difference", "95 % interval")
     return FactTable(f"slices-{column.task}", f"{column.task}: accuracy by slice", headings, tuple(lines))
 
 
 def _calibration(
-    column: Column, titles: Mapping[str, str], arms: Mapping[str, Outputs], held: Mapping[str, errors.Holdouts]
+    column: Column, titles: Mapping[str, str], arms: Mapping[str, Outputs], holdouts: Mapping[str, errors.Holdouts]
 ) -> FactTable:
     lines = []
     for row, outputs in list(arms.items())[:MATRICES]:
         raw = [expected_calibration_error(outputs.labels, run) for run in outputs.logits]
-        holdouts = held.get(row, {})
+        by_seed = holdouts.get(row, {})
         pairs = [
-            (run, holdouts[seed]) for seed, run in zip(outputs.seeds, outputs.logits, strict=True) if seed in holdouts
+            (run, by_seed[seed]) for seed, run in zip(outputs.seeds, outputs.logits, strict=True) if seed in by_seed
         ]
-        warmth = [temperature(*own) for _, own in pairs]
+        temperatures = [temperature(*holdout) for _, holdout in pairs]
         scaled = [
-            expected_calibration_error(outputs.labels, run / t) for (run, _), t in zip(pairs, warmth, strict=True)
+            expected_calibration_error(outputs.labels, run / t) for (run, _), t in zip(pairs, temperatures, strict=True)
         ]
-        lines.append((titles[row], _mean(raw), _mean(scaled), number(float(np.mean(warmth)), 2) if warmth else ""))
+        lines.append(
+            (titles[row], _mean(raw), _mean(scaled), number(float(np.mean(temperatures)), 2) if temperatures else "")
+        )
     headings = ("method", "ECE (%)", "ECE after temperature scaling (%)", "temperature (fit on the holdout)")
     return FactTable(f"calibration-{column.task}", f"{column.task}: calibration", headings, tuple(lines))
 
@@ -161,7 +174,7 @@ def _mean(values: list[float]) -> str:
     return number(100 * float(np.mean(values))) + spread
 
 
-def _in_order(told: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame | None:
-    """The texts in the items' order, or None where one is missing."""
-    by_id = told.set_index("id")
+def _in_order(texts: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame | None:
+    """Return the texts in the items' order, or None where one is missing."""
+    by_id = texts.set_index("id")
     return by_id.loc[ids].reset_index() if by_id.index.is_unique and by_id.index.isin(ids).sum() == len(ids) else None

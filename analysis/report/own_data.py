@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import contrasts
-from analysis.claims.rule import CORRELATION_BOUND, SMALLEST_BOUND, WIDER
+from analysis.claims.rule import CORRELATION_BOUND, METRICS_WITH_WIDER_BOUND, SMALLEST_BOUND
 from analysis.comparison import TOO_FEW, fewest_seeds
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine
@@ -143,7 +143,7 @@ def _bound(metric: Metric) -> float | None:
     """Return what is too small to matter; None in a unit of the user's own."""
     if metric.unit != "points":
         return None
-    return CORRELATION_BOUND if metric.name in WIDER else SMALLEST_BOUND
+    return CORRELATION_BOUND if metric.name in METRICS_WITH_WIDER_BOUND else SMALLEST_BOUND
 
 
 def _remedy(study: _Study) -> str:

@@ -1,4 +1,4 @@
-"""The figures of a report. Each is drawn once: a file holds it whole, the page each of its panels."""
+"""Figures of a report. Each is drawn once: a file holds the whole figure, the page each of its panels."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CROWDED = 12  # methods: with more, curves in one panel cannot be told apart; the page's explorer still shows them
-MANY_CELLS = 400  # of a table: with more, differences alone are drawn; every seed's score is in table.csv
-PANEL = 3.45  # inches: one panel of a page's figure grid, so that its text stays readable on a telephone
+CROWDED = 12  # methods: more curves in a panel cannot be distinguished; the page's explorer still shows them
+MANY_CELLS = 400  # cells of a table: with more, only differences are drawn; every seed's score is in table.csv
+PANEL = 3.45  # width of a panel in inches, so that its text stays readable on a telephone
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What one panel shows: its title, the same for who cannot see it, and what draws it on an ``Axes``."""
+    """A panel: its title, a description for readers who cannot see it, and a function that draws it."""
 
     title: str
     alt: str
@@ -38,11 +38,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A figure: its panels, drawn side by side.
+    """A figure of panels side by side.
 
     Attributes:
-        stem: of its files; empty: it has none.
-        section: of the page; empty: it is not on it.
+        stem: name of its files; "" for a figure without files.
+        section: section of the page; "" for a figure that is not on it.
+        panels: the panels.
+        figure: the figure.
+        axes: axes of each panel.
     """
 
     stem: str
@@ -52,17 +55,17 @@ class Sheet:
     axes: Sequence[Axes]
 
     def on_page(self) -> Iterator[dict[str, Any]]:
-        """Each panel as a small SVG of its own, ``section title svg alt``; the page lays them out to its width."""
+        """Yield each panel as a small SVG: ``section title svg alt``; the page lays them out to its width."""
         from markupsafe import Markup, escape
 
-        for place, panel in enumerate(self.panels if self.section else ()):
+        for index, panel in enumerate(self.panels if self.section else ()):
             name = "f" + hashlib.sha256(f"{self.section}|{self.stem}|{panel.title}".encode()).hexdigest()[:8]
-            svg = _unique_ids(figures.to_svg(self.figure, place), name)
+            svg = _unique_ids(figures.to_svg(self.figure, index), name)
             svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(panel.alt)}" ', 1)
             yield {"section": self.section, "title": panel.title, "svg": Markup(svg), "alt": panel.alt}
 
     def save(self, folder: Path) -> list[Path]:
-        """The figure with its titles, in every format."""
+        """Write the figure with its titles in every format and return the paths."""
         if not self.stem:
             return []
         for ax, panel in zip(self.axes, self.panels, strict=True):
@@ -78,11 +81,15 @@ def sheets(
     drawings: Sequence[redrawn.Drawing],
     mistakes: Sequence[Mistakes],
 ) -> Iterator[Sheet]:
-    """Every figure, in the page's order.
+    """Yield every figure, in the page's order.
 
     Args:
-        logged: by column id, of the columns that differ in their runs: :func:`analysis.curves.logged`.
-        drawings: the paper's own figures (:func:`analysis.figures.redrawn.drawings`).
+        manifest: the experiment.
+        cells: frame of :func:`analysis.comparison.compare`.
+        logs: log of each run, by key.
+        logged: :func:`analysis.curves.logged`, by id of the columns that differ in their runs.
+        drawings: the paper's figures (:func:`analysis.figures.redrawn.drawings`).
+        mistakes: errors on each task.
     """
     yield from map(_alone, drawings)
     yield from _of_cells(manifest, cells)
@@ -94,34 +101,34 @@ def sheets(
 
 
 def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[redrawn.Drawing]:
-    """A reliability diagram per classification task."""
+    """Yield a reliability diagram per classification task."""
     titles = {row.id: row.title for row in manifest.rows}
-    for each in mistakes:
+    for task_mistakes in mistakes:
         draw = partial(figures.plot_reliability, titles=titles)
-        alt = f"Accuracy against confidence on {each.task}; on the dotted line confidence is honest."
+        alt = f"Accuracy against confidence on {task_mistakes.task}; on the dotted line they are equal."
         yield redrawn.Drawing(
-            f"reliability-{redrawn.plain(each.task)}",
-            each.task,
+            f"reliability-{redrawn.plain(task_mistakes.task)}",
+            task_mistakes.task,
             alt,
-            each.bins,
+            task_mistakes.bins,
             draw,
             3.2,
-            below=0.25 + 0.16 * each.bins["row"].nunique() / 2,
+            below=0.25 + 0.16 * task_mistakes.bins["row"].nunique() / 2,
             section="reliability",
         )
 
 
 def title_of(column: Column) -> str:
-    """What a column shows: task, metric, and the split where it is not the usual one."""
-    known = METRICS.get(column.metric)
-    metric = known.title if known else column.metric
+    """Return a column's title: task, metric, and the split where it is not dev."""
+    scoring = METRICS.get(column.metric)
+    metric = scoring.title if scoring else column.metric
     return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
 
 
 def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
-    """Differences and scores, a panel per column, a line per method."""
-    drawn = [(column, here) for column in manifest.columns if (here := _of(cells, column))["n_seeds"].any()]
-    compared = [(column, here) for column, here in drawn if here["difference"].notna().any()]
+    """Yield differences and scores, a panel per column, a line per method."""
+    drawn = [(column, frame) for column in manifest.columns if (frame := _of(cells, column))["n_seeds"].any()]
+    compared = [(column, frame) for column, frame in drawn if frame["difference"].notna().any()]
     names = [row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]  # or the interval in words
     tall, margins = 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
     if compared:
@@ -134,7 +141,7 @@ def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
 
 
 def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
-    """The page's panels of scores after each epoch."""
+    """Yield the page's panels of scores after each epoch."""
     titles = {row.id: row.title for row in manifest.rows}
     panels = []
     for column in manifest.columns:
@@ -148,7 +155,7 @@ def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
 
 
 def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterator[Sheet]:
-    """The files of logged loss parts, one per task: on the page the explorer draws them."""
+    """Yield the files of logged loss parts, one per task; on the page the explorer draws them."""
     titles = {row.id: row.title for row in manifest.rows}
     for column in manifest.distinct():
         name = column.title or column.task
@@ -168,9 +175,9 @@ def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes
 
 
 def _alone(drawing: redrawn.Drawing) -> Sheet:
-    """One of the paper's panels, or a reliability diagram, as a figure of its own."""
+    """Return one of the paper's panels, or a reliability diagram, as a figure of its own."""
     left = figures.room_for(drawing.left) if drawing.left else 0.6
-    margins = left, figures.room_after(drawing.beside) if drawing.beside else 0.15
+    margins = left, figures.room_after(drawing.names_right) if drawing.names_right else 0.15
     panel = Panel(drawing.title, drawing.alt, partial(drawing.draw, drawing.frame))
     return _drawn(drawing.name, drawing.section, [panel], drawing.height, margins, drawing.below)
 
@@ -178,7 +185,7 @@ def _alone(drawing: redrawn.Drawing) -> Sheet:
 def _drawn(
     stem: str, section: str, panels: Sequence[Panel], tall: float, margins: tuple[float, float], below: float = 0.0
 ) -> Sheet:
-    """The panels, each ``tall`` inches high without its title."""
+    """Return a sheet of panels, each ``tall`` inches high without its title."""
     figure, axes = figures.panels(len(panels), PANEL, tall + figures.TITLE, margins, below=below)
     for panel, ax in zip(panels, axes, strict=True):
         panel.draw(ax)
@@ -186,7 +193,7 @@ def _drawn(
 
 
 def _unique_ids(svg: str, prefix: str) -> str:
-    """Ids that nothing refers to go, the others get the figure's name: pages hold many figures, ids must differ."""
+    """Prefix ids with the figure's name, as a page holds many figures, and drop ids that nothing refers to."""
     used = set(re.findall(r"[\"(]#([\w.-]+)", svg))
     svg = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
     return re.sub(r"([\"(])#([\w.-]+)", rf"\1#{prefix}-\2", svg)
@@ -197,22 +204,22 @@ def _of(cells: pd.DataFrame, column: Column) -> pd.DataFrame:
 
 
 def _unit(column: Column) -> str:
-    known = METRICS.get(column.metric)
-    return "%" if known is None or known.unit == "points" else known.unit
+    scoring = METRICS.get(column.metric)
+    return "%" if scoring is None or scoring.unit == "points" else scoring.unit
 
 
 def _alt_differences(cells: pd.DataFrame) -> str:
-    told = [
+    entries = [
         f"{c.row_title} {tables.number(c.difference, tables.digits_of(c.metric), signed=True)} ({tables.interval(c)}"
         f"{f'; no verdict, {tables.kind_of(c.undecided)}' if c.undecided else ''})"
         for c in tables.records(cells)
         if c.n_pairs
     ]
-    over = " (one seed: items only)" if (cells["n_pairs"] == 1).any() else ""
-    where = cells["column_title"].iloc[0]
-    return f"Differences to the baseline with 95 % intervals{over} on {where}: {'; '.join(told)}."
+    remark = " (one seed: items only)" if (cells["n_pairs"] == 1).any() else ""
+    title = cells["column_title"].iloc[0]
+    return f"Differences to the baseline with 95 % intervals{remark} on {title}: {'; '.join(entries)}."
 
 
 def _alt_scores(cells: pd.DataFrame) -> str:
-    told = [f"{c.row_title} {tables.mean_and_spread(c)}" for c in tables.records(cells)]
-    return f"Scores of every seed and their mean on {cells['column_title'].iloc[0]}: {'; '.join(told)}."
+    entries = [f"{c.row_title} {tables.mean_and_spread(c)}" for c in tables.records(cells)]
+    return f"Scores of every seed and their mean on {cells['column_title'].iloc[0]}: {'; '.join(entries)}."

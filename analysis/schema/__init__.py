@@ -1,4 +1,4 @@
-"""What ``benchmarks`` writes and ``analysis`` reads, defined once. Standard library alone.
+"""Define once the data that ``benchmarks`` writes and ``analysis`` reads. Imports only the standard library.
 
 Reading refuses unknown keys; manifests of older versions are migrated, one pure function per step.
 """

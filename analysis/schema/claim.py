@@ -16,19 +16,20 @@ WITHIN = ("no less", "no greater", "the same")
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One thing that can be tested.
+    """A single testable statement about two rows.
 
     Attributes:
-        contrast: rows ``a`` (of which it is claimed) and ``b``.
-        tasks: tasks of the experiment it speaks about.
-        clause: the words that it tests, where a claim has several parts.
-        metric: the columns' metric; "" for each task's own.
-        direction: a is "greater", "less", "no less", "no greater" (by more than the margin) or "the same" (within it).
-        size: the paper's own difference in the statement's unit (points of the metric, or a ratio, by ``test``); None
-            where none is printed.
+        contrast: the row the statement is about (``a``) and the row it is compared with (``b``).
+        tasks: tasks of the experiment that the statement covers.
+        clause: the words of the sentence that this statement tests, where a claim has several parts.
+        metric: metric of the columns; "" for the default metric of each task.
+        direction: a is "greater", "less", "no less", "no greater" (by more than the margin) or "the same" (within the
+            margin) as b.
+        size: the difference that the paper prints, in the statement's unit (points of the metric, or a ratio, by
+            ``test``); None where the paper prints none.
         quantifier: "average" (one mean over tasks), "every" or "any".
-        bound: for differences: "no relevant effect" is an effect within it; None: by the rule, from ``size``.
-        margin: for sameness, flatness, "no worse", "within" and "about": how far off still counts.
+        bound: for differences: an effect within the bound counts as "no relevant effect"; None: derived from ``size``.
+        margin: for sameness, flatness, "no worse", "within" and "about": the largest deviation that still counts.
         test: what is compared, and how.
     """
 
@@ -48,61 +49,64 @@ class Statement:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
         if not self.tasks:
-            raise ValueError("a claim speaks about tasks; it has none")
+            raise ValueError("a claim needs at least one task; tasks is empty")
         for name in ("size", "bound", "margin"):
             value = getattr(self, name)
             if value is not None and value < 0:
-                raise ValueError(f"{name} is how much, direction says which way; got {value}")
+                raise ValueError(f"{name} is a magnitude and must be 0 or more (direction gives the sign); got {value}")
         if self.within and (not isinstance(self.test, Difference) or self.quantifier != "average"):
-            raise ValueError(f"direction {self.direction!r} is for an average difference of two rows alone")
+            raise ValueError(f"direction {self.direction!r} is allowed for an average difference of two rows only")
         if self.needs_margin and self.margin is None:
-            raise ValueError("sameness, flatness, 'no worse' and 'within' state their margin")
+            raise ValueError("a claim of sameness, flatness, 'no worse' or 'within' needs a margin")
 
     @property
     def kind(self) -> str:
-        """The name of the kind of test."""
+        """Name of the kind of test."""
         return self.test.kind
 
     @property
     def a(self) -> str:
-        """The row of which something is claimed."""
+        """Id of the row the statement is about."""
         return self.contrast.a
 
     @property
     def b(self) -> str:
-        """The row it is compared with."""
+        """Id of the row it is compared with."""
         return self.contrast.b
 
     @property
     def sign(self) -> float:
-        """-1 where a is claimed to be less, or no greater; else 1."""
+        """-1 if a is claimed to be less than, or no greater than, b; else 1."""
         return -1.0 if self.direction in ("less", "no greater") else 1.0
 
     @property
     def within(self) -> bool:
-        """Whether a difference, in one direction or in both, is claimed to be too small to matter."""
+        """True if the claim is that a difference, in one direction or in both, is too small to matter."""
         return self.direction in WITHIN
 
     @property
     def needs_margin(self) -> bool:
-        """Whether it cannot be decided without a margin."""
+        """True if the statement cannot be decided without a margin."""
         return self.within or isinstance(self.test, Sweep | NearConstant)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim(Statement):
-    """A sentence with its test; with ``parts``, further statements that must hold as well.
+    """A sentence of a paper with its test; with ``parts``, further statements that must hold as well.
 
     Attributes:
         id: stable name, unique among all claims: ``paper-subject``.
-        sentence: as the paper means it, in one sentence.
-        table: where the paper shows it.
-        reading: which reading of the method: shared / independent masks, as-released, or "" where there is one only.
+        sentence: the claim in one sentence, as the paper means it.
+        table: the table, figure or section of the paper that shows it.
+        reading: interpretation of the method: "shared" or "independent" masks, "as-released", or "" where there is only
+            one.
         min_seeds: fewest seeds for a verdict.
-        partial: whether it may be decided on those of its tasks that were run, named in the verdict: an average that
-            the project itself asks about. A paper's claim stays undecided until all its tasks are there.
-        parts: what the sentence says beyond the claim's own statement; each part has a ``clause``.
-        untested: which part of the sentence the data cannot test, and why; "" where the tests cover all of it.
+        partial: True if the claim may be decided on those of its tasks that were run (the verdict names them). This is
+            for averages that the project itself asks about; a paper's claim stays undecided until all its tasks were
+            run.
+        parts: statements beyond the claim's first one; each has a ``clause``.
+        untested: the part of the sentence that the data cannot test, with the reason; "" where the tests cover all of
+            it.
     """
 
     id: str
@@ -122,25 +126,25 @@ class Claim(Statement):
             if self.partial and (
                 self.quantifier != "average" or getattr(self.test, "columns", None) is not None or self.parts
             ):
-                raise ValueError("partial: only an average over tasks can be decided on some of them")
+                raise ValueError("partial: only an average over tasks can be decided on a subset of them")
             if self.parts and not all(part.clause for part in self.statements):
-                raise ValueError("every part of a claim with several names the clause it tests")
+                raise ValueError("a claim with several parts needs a clause for each of them")
         except ValueError as error:
             raise ValueError(f"claim {self.id!r}: {error}") from error
 
     @property
-    def own(self) -> bool:
-        """Whether the project itself asks: such a claim is decided per task and has no pooled number."""
+    def is_project_claim(self) -> bool:
+        """True if the project itself asks: such a claim is decided per task and has no pooled number."""
         return self.partial
 
     @property
     def plain(self) -> bool:
-        """Whether it is a difference of two rows in the first column of each task, and nothing else."""
+        """True if the claim is a difference of two rows in the first column of each task, without further parts."""
         return self.test == PLAIN and not self.parts
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        """All that must hold: its own statement and its parts."""
+        """The claim's first statement, followed by its parts; all of them must hold."""
         return (self, *self.parts)
 
     def of_part(self, part: Statement) -> Claim:
@@ -155,14 +159,18 @@ class Claim(Statement):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], place: str = "claim") -> Claim:
-        """Read a claim of a manifest. Raises SchemaError."""
+        """Read a claim of a manifest.
+
+        Raises:
+            SchemaError: an unknown or missing key, or a value of a wrong type.
+        """
         return codec.from_json(cls, content, place)
 
 
-def claim_of(first: Statement, *others: Statement, id: str, sentence: str, table: str, **more: Any) -> Claim:
-    """Return the claim whose parts are these statements; ``more`` are further fields of :class:`Claim`."""
-    own = {field.name: getattr(first, field.name) for field in fields(Statement)}
-    return Claim(**own, id=id, sentence=sentence, table=table, parts=others, **more)
+def claim_of(first: Statement, *parts: Statement, id: str, sentence: str, table: str, **more: Any) -> Claim:
+    """Return a claim with several parts from its statements; ``more`` holds further fields of :class:`Claim`."""
+    statement = {field.name: getattr(first, field.name) for field in fields(Statement)}
+    return Claim(**statement, id=id, sentence=sentence, table=table, parts=parts, **more)
 
 
 def against(a: str, b: str) -> Contrast:

@@ -1,6 +1,7 @@
-"""Frozen dataclasses as JSON and back, checked against their type annotations.
+"""Convert frozen dataclasses to JSON and back, checked against their type annotations.
 
-Reading refuses unknown keys, missing keys and values of another type, and names the place: ``claims[3].test.buckets``.
+Reading refuses unknown keys, missing keys and values of a wrong type. The error names the position in the file, for
+example ``claims[3].test.buckets``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 
 class SchemaError(ValueError):
-    """Content that does not fit its schema: names the place, the value and what was expected."""
+    """Content that does not fit its schema; the message names the position, the value and the expected type."""
 
 
 def to_json(value: Any) -> Any:
@@ -35,21 +36,27 @@ def from_json(cls: type[T], content: Any, place: str = "") -> T:
     """Build a dataclass from JSON content.
 
     Args:
-        place: where the content stands, for the error.
-    Raises: SchemaError: an unknown or missing key, or a value of another type.
+        cls: the dataclass to build.
+        content: the parsed JSON value.
+        place: position of the content in the file, for the error message; "" for the name of the class.
+
+    Raises:
+        SchemaError: an unknown or missing key, or a value of a wrong type.
     """
     place = place or cls.__name__
     if not isinstance(content, Mapping):
         raise SchemaError(f"{place} is a {type(content).__name__}, expected an object")
     content = {key: value for key, value in content.items() if not (key == "kind" and hasattr(cls, "kind"))}
-    known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+    fields_by_name = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
     for key in content:
-        if key not in known:
-            near = get_close_matches(str(key), known, 1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'no keys'}"
+        if key not in fields_by_name:
+            matches = get_close_matches(str(key), fields_by_name, 1)
+            remedy = f"did you mean {matches[0]!r}?" if matches else f"it has {', '.join(fields_by_name) or 'no keys'}"
             raise SchemaError(f"{place} has the unknown key {key!r}: {remedy}")
     missing = [
-        n for n, f in known.items() if n not in content and f.default is MISSING and f.default_factory is MISSING
+        n
+        for n, f in fields_by_name.items()
+        if n not in content and f.default is MISSING and f.default_factory is MISSING
     ]
     if missing:
         raise SchemaError(f"{place} lacks {', '.join(missing)}: it was not written by this suite, or was edited")
@@ -62,7 +69,7 @@ def from_json(cls: type[T], content: Any, place: str = "") -> T:
 
 
 def _value(hint: Any, value: Any, place: str) -> Any:
-    """A value of the annotated type."""
+    """Convert a JSON value to the annotated type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _member(arguments, value, place)
@@ -78,7 +85,10 @@ def _value(hint: Any, value: Any, place: str) -> Any:
 
 
 def _member(members: tuple[Any, ...], value: Any, place: str) -> Any:
-    """The member of a union that fits: by ``kind`` among dataclasses, else the first that takes the value."""
+    """Convert a JSON value to the member of a union that fits.
+
+    Dataclasses are selected by their ``kind``, other types by the first one that accepts the value.
+    """
     if value is None and type(None) in members:
         return None
     kinds = {member.kind: member for member in members if isinstance(getattr(member, "kind", None), str)}
@@ -108,7 +118,7 @@ def _items(arguments: tuple[Any, ...], value: Any, place: str) -> tuple[Any, ...
 
 
 def _scalar(hint: Any, value: Any, place: str) -> Any:
-    """A text, number, truth value or null; a whole number is a number."""
+    """Check a text, number, truth value or null; an integer is accepted as a float."""
     accepted = (float, int) if hint is float else (type(None),) if hint is None else (hint,)
     if hint is Any or (isinstance(value, accepted) and not (isinstance(value, bool) and hint is not bool)):
         return value

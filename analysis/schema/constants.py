@@ -1,4 +1,4 @@
-"""Names that the suite writes and the analysis reads: splits, loss parts, agreement buckets, words of claims."""
+"""Names that the suite writes and the analysis reads: splits, loss parts, agreement buckets, terms of claims."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ QUANTIFIERS = ("average", "every", "any")
 
 SELECTIONS = ("last", "best-dev", "best-holdout")
 
-# Of a drawn curve and of a published history, at most: each is the mean of the updates it stands for.
+# Largest number of points of a drawn curve or a published history; each point is the mean over its share of updates.
 CURVE_POINTS = 60

@@ -1,6 +1,6 @@
-"""How a statement of a claim is tested: one dataclass per kind, whose fields are all that its judge reads.
+"""Kinds of tests of a statement: one dataclass per kind, with exactly the fields that its judge reads.
 
-The judges are in :mod:`analysis.claims`; ``kind`` is the name a manifest stores and ``list claims`` shows.
+The judges are in :mod:`analysis.claims`. ``kind`` is the name that a manifest stores and ``list claims`` prints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from analysis.schema.constants import BUCKETS, LOSS_PARTS, SELECTIONS
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two rows: it is claimed of ``a``, compared with ``b``."""
+    """Ids of two rows: the statement is about ``a``, which is compared with ``b``."""
 
     a: str
     b: str
@@ -22,11 +22,11 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A metric of row a against row b, over tasks or columns.
+    """Difference in a metric of row a against row b, over tasks or columns.
 
     Attributes:
         columns: ids of the columns; None: the first column of each task with the statement's metric.
-        against_parents: row b is the mean of the runs that each run of row a combines.
+        against_parents: True if row b is the mean of the runs that each run of row a combines.
     """
 
     kind: ClassVar[str] = "difference"
@@ -36,13 +36,15 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
-    """The difference a - b against the same difference elsewhere: on tasks, in columns, or of other rows.
+    """The difference a - b against the same difference on other tasks, in other columns, or of other rows.
 
     Attributes:
         columns: ids of the columns of the first difference; None: as for :class:`Difference`.
-        against_tasks, against_columns, against_contrast: of the second difference; exactly one is set; empty where
-            a profile has none of them.
-        relative_error: each difference as the percentage by which errors are fewer.
+        against_tasks: tasks of the second difference. Of this field and the next two exactly one is set; it is empty
+            where a profile has none of them.
+        against_columns: ids of the columns of the second difference.
+        against_contrast: rows of the second difference.
+        relative_error: True to express each difference as a percentage reduction of the error.
     """
 
     kind: ClassVar[str] = "interaction"
@@ -53,19 +55,19 @@ class Interaction:
     relative_error: bool = False
 
     def __post_init__(self) -> None:
-        others = (self.against_tasks, self.against_columns, self.against_contrast)
-        if sum(other is not None for other in others) != 1:
-            raise ValueError("an interaction is against tasks, columns or a contrast: give exactly one of them")
+        alternatives = (self.against_tasks, self.against_columns, self.against_contrast)
+        if sum(alternative is not None for alternative in alternatives) != 1:
+            raise ValueError("an interaction needs exactly one of against_tasks, against_columns and against_contrast")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """A difference on items by how far their annotators agree.
+    """Difference on items selected by the agreement of their annotators.
 
     Attributes:
-        buckets: the items' agreement, out of :data:`BUCKETS`.
-        against_buckets: the difference is held against that on these; (): against 0.
-        each: every bucket of every task by itself instead of all items together.
+        buckets: agreement of the items, out of :data:`BUCKETS`.
+        against_buckets: the difference is compared with that on these buckets; (): with 0.
+        each: True to test every bucket of every task separately instead of all items together.
     """
 
     kind: ClassVar[str] = "agreement"
@@ -74,21 +76,21 @@ class Agreement:
     each: bool = False
 
     def __post_init__(self) -> None:
-        unknown = [bucket for bucket in (*self.buckets, *self.against_buckets) if bucket not in BUCKETS]
-        if unknown or not self.buckets:
-            raise ValueError(f"buckets must be some of {', '.join(BUCKETS)}; got {unknown or 'none'}")
+        unknown_buckets = [bucket for bucket in (*self.buckets, *self.against_buckets) if bucket not in BUCKETS]
+        if unknown_buckets or not self.buckets:
+            raise ValueError(f"buckets must be some of {', '.join(BUCKETS)}; got {unknown_buckets or 'none'}")
         if self.each and self.against_buckets:
-            raise ValueError("each bucket by itself has nothing to be held against: drop against_buckets")
+            raise ValueError("separate tests of each bucket have no reference: drop against_buckets")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variance:
-    """How much less (more) the scores of row a vary over seeds than those of row b: a ratio above 1.
+    """Ratio of the spread over seeds of row a to that of row b; a ratio above 1 means the claimed direction.
 
     Attributes:
-        columns: id of the column; None: the task's.
-        statistic: "sd", or "range": the expected range of ``runs`` runs, which is what a paper's box plot shows.
-        runs: how many runs a range spans; 0 for "sd".
+        columns: id of the column; None: the task's first column.
+        statistic: "sd", or "range": the expected range of ``runs`` runs, as a paper's box plot shows it.
+        runs: number of runs a range spans; 0 for "sd".
     """
 
     kind: ClassVar[str] = "variance"
@@ -103,7 +105,7 @@ class Variance:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Seconds of an update or memory of row a over row b: below (above) ``size`` times, or within a margin of it."""
+    """Ratio of seconds per update, or memory, of row a to row b: below (above) ``size``, or within a margin of it."""
 
     kind: ClassVar[str] = "cost"
     quantity: str
@@ -115,11 +117,12 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A setting hardly matters: all pairs of these rows differ by less than the margin.
+    """All pairs of these rows differ by less than the margin: the setting hardly matters.
 
     Attributes:
-        rows: ids of the rows; (): rows of ``curve``, or a and b.
-        curve: the curve whose points are compared, with their lowest and highest place in ``between``.
+        rows: ids of the rows; (): the rows of ``curve``, or a and b.
+        curve: name of the curve whose points are compared.
+        between: lowest and highest ``x`` of the points of ``curve`` that are compared.
     """
 
     kind: ClassVar[str] = "sweep"
@@ -129,12 +132,12 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if bool(self.curve) != (self.between is not None) or (self.curve and self.rows):
-            raise ValueError("a sweep is over rows, or over a curve between two of its places")
+            raise ValueError("a sweep needs either rows, or a curve with the two ends in between")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BestPoint:
-    """The best of these rows differs between the tasks: no row is the best on all of them."""
+    """No row is the best on all tasks: the best of these rows differs between tasks."""
 
     kind: ClassVar[str] = "best-point"
     rows: tuple[str, ...]
@@ -146,7 +149,7 @@ class BestPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class AtEpoch:
-    """The difference after ``epoch``; ``against_last``: minus the difference after the last epoch."""
+    """Difference after ``epoch``; with ``against_last``, minus the difference after the last epoch."""
 
     kind: ClassVar[str] = "epoch"
     epoch: int
@@ -163,24 +166,30 @@ class NearConstant:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What choosing the epoch by ``best`` adds to choosing it by ``reference``, for both rows, and not by the same."""
+    """Gain from choosing the epoch by ``best`` instead of by ``reference``.
+
+    The claim is that both rows gain, and that they gain different amounts.
+    """
 
     kind: ClassVar[str] = "selection"
     best: str
     reference: str
 
     def __post_init__(self) -> None:
-        unknown = [name for name in (self.best, self.reference) if name not in SELECTIONS]
-        if unknown:
-            raise ValueError(f"no selection named {unknown[0]!r}; there are {', '.join(SELECTIONS)}")
+        unknown_names = [name for name in (self.best, self.reference) if name not in SELECTIONS]
+        if unknown_names:
+            raise ValueError(f"no selection named {unknown_names[0]!r}; there are {', '.join(SELECTIONS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossBetween:
-    """A loss part of row a, its mean over the last updates of training, lies between two values.
+    """A loss part of row a, averaged over the last updates of training, lies between two values.
 
     Attributes:
-        after: share of the updates before those that count.
+        part: name of the loss part, out of :data:`LOSS_PARTS`.
+        low: lower end of the claimed range.
+        high: upper end of the claimed range.
+        after: share of the updates that is skipped at the start.
     """
 
     kind: ClassVar[str] = "loss-between"
@@ -193,12 +202,14 @@ class LossBetween:
         if self.part not in LOSS_PARTS:
             raise ValueError(f"no loss part named {self.part!r}; there are {', '.join(LOSS_PARTS)}")
         if not (self.low < self.high and 0 <= self.after < 1):
-            raise ValueError(f"low < high and 0 <= after < 1; got {self.low:g}, {self.high:g}, {self.after:g}")
+            raise ValueError(
+                f"low must be below high, and after in [0, 1); got {self.low:g}, {self.high:g}, {self.after:g}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A quantity of the trained model, row a over row b: "r_s" at ``radius``, "distance" or "step_divergence"."""
+    """Ratio of a quantity of the trained model, a over b: "r_s" at ``radius``, "distance" or "step_divergence"."""
 
     kind: ClassVar[str] = "measured"
     quantity: str
@@ -209,7 +220,7 @@ class Measured:
         if self.quantity not in ("r_s", "distance", "step_divergence"):
             raise ValueError(f"quantity must be r_s, distance or step_divergence, not {self.quantity!r}")
         if (self.quantity == "r_s") != (self.radius is not None):
-            raise ValueError("a radius belongs to r_s, and r_s needs one")
+            raise ValueError("radius must be given for the quantity r_s, and for no other")
 
 
 Kind = (
@@ -229,7 +240,7 @@ Kind = (
 
 
 def with_columns(test: Kind, names: Mapping[str, str]) -> Kind:
-    """Return the test with its columns under other ids; columns without a new id are left out."""
+    """Return the test with its column ids replaced by ``names[id]``; columns without a new id are dropped."""
     changes: dict[str, Any] = {}
     for field in ("columns", "against_columns"):
         ids = getattr(test, field, None)

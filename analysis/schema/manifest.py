@@ -1,4 +1,4 @@
-"""What an experiment's table consists of: rows, columns, which run keys fill which cell, published numbers, claims."""
+"""Contents of an experiment's table: rows, columns, run keys of each cell, published numbers and claims."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ NO_CELL: PrintedCell = ("", "", "", "")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a method in one reading.
+    """A line of the table: a method in one reading.
 
     Attributes:
-        curve, x: the curve the row is a point of, and its place there.
-        combine: "vote" or "average" where each of its runs combines finished runs: its parents.
+        curve: name of the curve that the row is a point of; "" for none.
+        x: position of the point on the curve.
+        combine: "vote" or "average" where each run of the row combines finished runs (its parents).
     """
 
     id: str
@@ -35,12 +36,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """One number per row: a metric on a split of a task.
+    """A column of the table: a metric on a split of a task.
 
     Attributes:
-        ceiling: the best reachable score, where it is known.
+        ceiling: best reachable score, where it can be computed.
         trained_on: the task whose runs fill the column.
-        published_as: what the paper calls the column.
+        published_as: name of the column in the paper.
     """
 
     id: str
@@ -58,7 +59,7 @@ class Published:
     """A published number of one cell, in percent.
 
     Attributes:
-        printed: the cell as the paper has it.
+        printed: row, column, metric and split as the paper prints them.
     """
 
     row: str
@@ -72,12 +73,12 @@ class Published:
 
 @dataclass(frozen=True)
 class Point:
-    """A published number that belongs to a row and column but is no cell: an epoch, a bucket, a loss, a quartile.
+    """A published number of a row and column that is no table cell: of an epoch, a bucket, a loss or a quartile.
 
     Attributes:
-        quantity: what it is: error_rate, ce_loss, accuracy, median ...
-        axis: what ``x`` counts: epoch, micro-batch, agreement ...
-        x: where on the axis, or which bucket.
+        quantity: name of the quantity: error_rate, ce_loss, accuracy, median ...
+        axis: quantity on the x axis: epoch, micro-batch, agreement ...
+        x: position on the axis, or the bucket.
     """
 
     row: str
@@ -92,7 +93,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Omission:
-    """Printed cells without a run of the suite, and why. ``row`` and ``column`` may hold ``*``."""
+    """Printed cells that the suite does not run, with the reason; ``*`` stands for every row or column."""
 
     row: str
     column: str
@@ -101,13 +102,13 @@ class Omission:
 
 @dataclass(frozen=True)
 class Fact:
-    """A printed count of a data set beside the official files' count.
+    """A printed count of a data set together with the count of the official files.
 
     Attributes:
-        printed: as the paper has it: ``8.5k``.
-        count: of the official files; None where it is not known.
-        agrees: whether the count rounds to what is printed.
-        note: why they differ.
+        printed: the count as the paper prints it: ``8.5k``.
+        count: the count of the official files; None where they are not available.
+        agrees: True if the count rounds to the printed one.
+        note: reason for a difference.
     """
 
     dataset: str
@@ -120,15 +121,15 @@ class Fact:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an experiment consists of: which run keys fill which cell of its table.
+    """Table of an experiment, with the run keys of each of its cells.
 
     Attributes:
         cells: row id -> column id or task -> run keys in seed order.
         reasons_missing: "row|column" (either may be ``*``) -> why there is no run or no score.
         omitted: printed cells of the paper's table that have no cell here.
-        selections: the ways to choose the epoch that its figure compares.
-        facts: counts of data sets, where the experiment is their comparison.
-        tuned: row id -> task -> the trial that tuning chose, such as ``1x,epsilon=0.01``.
+        selections: rules for choosing the epoch that the experiment's figure compares.
+        facts: counts of data sets, for the experiment that compares them.
+        tuned: row id -> task -> the trial that tuning selected, such as ``1x,epsilon=0.01``.
     """
 
     name: str
@@ -158,24 +159,28 @@ class Manifest:
         return list(cells.get(column.id, cells.get(column.task, ())))
 
     def reason(self, row: str, column: Column) -> str:
-        """Return why the planner left a cell out, "" where it did not; ``*`` stands for every row or column."""
+        """Return the reason why the planner left a cell out, or "" if it did not."""
         ids = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
         return next((self.reasons_missing[i] for i in ids if i in self.reasons_missing), "")
 
     @property
     def is_generated(self) -> bool:
-        """Whether its runs are on generated data."""
+        """True if the runs use generated data."""
         return any(text.startswith("Generated data") for text in self.warnings)
 
     def distinct(self) -> list[Column]:
-        """Return the columns that differ in their runs: curves belong to runs, whatever is read from them."""
+        """Return one column for each distinct set of runs: a learning curve belongs to runs, not to a metric."""
         columns: dict[tuple[tuple[str, ...], ...], Column] = {}
         for column in self.columns:
             columns.setdefault(tuple(tuple(self.keys(row.id, column)) for row in self.rows), column)
         return list(columns.values())
 
     def row(self, row_id: str) -> Row:
-        """Return the row of that id. Raises KeyError."""
+        """Return the row with this id.
+
+        Raises:
+            KeyError: no row has this id.
+        """
         return {row.id: row for row in self.rows}[row_id]
 
     def all_keys(self) -> list[str]:
@@ -188,8 +193,9 @@ class Manifest:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Manifest:
-        """Read a manifest of this or an older version.
+        """Read a manifest of the current or an older schema version.
 
-        Raises: SchemaError: a newer version, an unknown or missing key, or a value of another type.
+        Raises:
+            SchemaError: a newer version, an unknown or missing key, or a value of a wrong type.
         """
         return codec.from_json(cls, migrations.migrated(content), "manifest")

@@ -1,4 +1,4 @@
-"""Manifests of older versions in the form of today: one pure function per step."""
+"""Migrate manifests of older schema versions to the current one: one pure function per step."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ Content = dict[str, Any]
 
 
 def migrated(content: Mapping[str, Any]) -> Content:
-    """Return the manifest in the current version, without its ``schema``.
+    """Return the manifest in the current schema version, without its ``schema`` key.
 
-    Raises: SchemaError: it was written by a newer version, or is of no version at all.
+    Raises:
+        SchemaError: the version is newer than this suite, or is not a version number.
     """
     version = content.get("schema", 1)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -30,16 +31,16 @@ def migrated(content: Mapping[str, Any]) -> Content:
 
 
 def from_1(content: Content) -> Content:
-    """Merge the two lists of claims, and give claims and manifest typed fields instead of ``about``."""
+    """Merge the two lists of claims, and replace the untyped ``about`` of claims and manifest by typed fields."""
     current = {key: value for key, value in content.items() if value is not None or key in ("baseline_row", "profile")}
     extras = current.pop("about", {})
     claims = [*current.pop("claims", ()), *current.pop("further_claims", ())]
     current["claims"] = [claim_from_1(claim) for claim in claims]
     facts = [_fact_from_1(fact) for fact in extras.get("facts", ())]
     kept = {name: extras[name] for name in ("selections", "tuned") if name in extras}
-    unknown = sorted(set(extras) - {"facts", "selections", "tuned"})
-    if unknown:
-        raise SchemaError(f"manifest.about has the unknown key {unknown[0]!r}: it has facts, selections, tuned")
+    unknown_keys = sorted(set(extras) - {"facts", "selections", "tuned"})
+    if unknown_keys:
+        raise SchemaError(f"manifest.about has the unknown key {unknown_keys[0]!r}: it has facts, selections, tuned")
     return {**current, **kept, **({"facts": facts} if facts else {})}
 
 
@@ -52,7 +53,7 @@ def _fact_from_1(fact: Content) -> Content:
 
 
 def claim_from_1(claim: Content) -> Content:
-    """Give a claim a typed ``test`` instead of ``kind`` and ``about``, and a margin where it is one of sameness."""
+    """Replace ``kind`` and ``about`` of a claim by a typed ``test``; give claims of sameness a margin."""
     current = {key: value for key, value in claim.items() if value is not None}
     kind, details = current.pop("kind", "difference"), dict(current.pop("about", {}))
     if kind == "history":
@@ -61,7 +62,7 @@ def claim_from_1(claim: Content) -> Content:
         raise SchemaError(f"claim {claim.get('id')!r} is of the unknown kind {kind!r} of schema 1")
     current["test"] = {"kind": kind, **_TESTS_FROM_1[kind](details)}
     if current.get("direction") in ("no less", "no greater", "the same") or kind == "sweep":
-        bound = current.pop("bound", None)  # without one, the rule of that version took it from the size
+        bound = current.pop("bound", None)  # schema 1 derived a missing bound from the size
         current["margin"] = max(0.5, current.get("size", 0.0) / 2) if bound is None else bound
     elif kind == "constant":
         current["margin"] = current.pop("size", 0.0)
@@ -71,7 +72,7 @@ def claim_from_1(claim: Content) -> Content:
 
 
 def _history_from_1(details: Content) -> str:
-    """What a claim of the kind "history" was about, by the key that told."""
+    """Return the kind of a claim of the former kind "history", identified by its keys."""
     marks = {
         "selections": "selection",
         "constant": "constant",
@@ -83,7 +84,7 @@ def _history_from_1(details: Content) -> str:
 
 
 def _renamed(names: Mapping[str, str], unread: tuple[str, ...] = ()) -> Callable[[Content], Content]:
-    """Keys under new names, without those that no version ever read."""
+    """Return a function that renames keys, and drops the keys that no version ever read."""
     return lambda details: {names.get(key, key): value for key, value in details.items() if key not in unread}
 
 

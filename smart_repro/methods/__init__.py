@@ -1,6 +1,6 @@
-"""All training methods, by name. Adding one: its file, and one line here."""
+"""All training methods, by name. A new method needs its file and one line here."""
 
-# ruff: noqa: F401, I001  (imported to be registered and offered; their order is the order of every listing)
+# ruff: noqa: F401, I001  (imports register the methods; their order is the order of every listing)
 from smart_repro.methods.base import METHODS, Loss, Method, Passes, build, register
 from smart_repro.methods.vanilla import Vanilla
 from smart_repro.methods.smoothness import Smoothness

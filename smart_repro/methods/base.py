@@ -1,4 +1,4 @@
-"""What a fine-tuning method is: a few hooks around one training loop, each defaulting to plain fine-tuning."""
+"""Base of every fine-tuning method: a few hooks around one training loop, each defaulting to plain fine-tuning."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ METHODS: Registry[type[Method]] = Registry(
 
 TaskLoss = Callable[[Tensor, Tensor], Tensor]
 PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
-TEACHER_DROPOUT = ("off", "independent", "shared")  # no dropout / masks of the teacher's own / the student's masks
+TEACHER_DROPOUT = ("off", "independent", "shared")  # no dropout / the teacher's own masks / the student's masks
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss of one micro-batch.
+    """Loss of one micro-batch.
 
     Attributes:
         total: scalar to differentiate: the task loss plus each part times its weight.
         parts: unweighted batch means, detached, on the device; names from ``PARTS``.
-        info: other scalars worth a curve, such as ``max_abs_delta``.
+        info: other scalars to log, such as ``max_abs_delta``.
     """
 
     total: Tensor
@@ -43,52 +43,53 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
-    """A method without settings."""
+    """Configuration of a method without options."""
 
 
 class Method:
-    """Plain fine-tuning, and the base of every other method. ``Smart(lambda_s=3)`` is ``build("smart", lambda_s=3)``.
+    """Plain fine-tuning, and the base class of every other method.
 
-    A method never calls ``optimizer.step()``; the loop does. Hooks run in this order: ``setup`` once, ``param_groups``
-    once, then per micro-batch ``begin`` and ``backward`` (which calls ``loss``), per update ``after_step``, and
-    ``eval_model`` whenever the model is to be judged.
+    ``Smart(lambda_s=3)`` is ``build("smart", lambda_s=3)``. A method never calls ``optimizer.step()``; the loop does.
+    Hooks run in this order: ``setup`` once, ``param_groups`` once, then per micro-batch ``begin`` and ``backward``
+    (which calls ``loss``), per update ``after_step``, and ``eval_model`` before each evaluation.
 
     Args:
-        **config: the options of ``Config``; anything else is a ValueError that suggests the nearest option.
+        **config: options of ``Config``; an unknown option is a ValueError that suggests the most similar one.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
     version: ClassVar[int] = 1  # raised when the same config would train differently
-    paper: ClassVar[str] = ""  # where the idea is from, with the equation's number
-    equation: ClassVar[str] = "min_theta L(theta)"  # what is optimised, in the options' names
+    paper: ClassVar[str] = ""  # the source, with the equation's number
+    equation: ClassVar[str] = "min_theta L(theta)"  # the objective, in the options' names
     replays: int = 1
-    exact: bool = False  # whether all passes are float32 without TF32 in any run, because their outputs are compared
+    exact: bool = False  # True if all passes are float32 without TF32 in any run, because their outputs are compared
 
     def __init__(self, **config: Any) -> None:
         self.config = configure(type(self), config)
         self.streams = Streams()
-        self.precision = "fp32"  # of the run; set before ``setup``, like the next one
-        self.updates_per_epoch: int | None = None  # None: the loop did not say
+        self.precision = "fp32"  # of the run; set before ``setup``, as is updates_per_epoch
+        self.updates_per_epoch: int | None = None  # None: the loop did not set it
         self._task_loss: TaskLoss | None = None
-        self._has_position = False  # whether the loop calls ``begin``
-        self._watched: nn.Parameter | None = None  # shows whether the optimiser has moved the weights
+        self._has_position = False  # True if the loop calls ``begin``
+        self._watched: nn.Parameter | None = None  # its version shows whether the optimiser has changed the weights
         self._version: int | None = None  # of the watched parameter, in the passes since the last ``after_step``
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
-        """Once, before training: copy a teacher, freeze layers. ``requires_grad`` never changes afterwards.
+        """Prepare training: copy a teacher, freeze layers. Called once; ``requires_grad`` never changes afterwards.
 
         Args:
+            model: the classifier.
             total_steps: optimiser updates in the whole run.
-            task_loss: replaces cross-entropy / squared error: ``task_loss(logits, labels) -> scalar mean``.
+            task_loss: replaces cross-entropy or squared error: ``task_loss(logits, labels) -> scalar mean``.
         """
         self._task_loss = task_loss
         *_, self._watched = model.parameters()
         self._version = None
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Optimiser groups; by default weight decay on matrices only, as official BERT has it."""
+        """Return optimiser groups; by default weight decay applies to matrices only, as in official BERT."""
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         matrices = [parameter for parameter in trainable if parameter.dim() > 1]
         vectors = [parameter for parameter in trainable if parameter.dim() <= 1]
@@ -98,56 +99,58 @@ class Method:
         ]
 
     def begin(self, micro: int, replay: int, step: int) -> None:
-        """Where training stands; without it every batch counts as new.
+        """Set the position in training. A loop that does not call it presents every batch as a new one.
 
         Args:
             micro: number of the micro-batch within its update, over all processes.
-            replay: how often this batch was presented before.
-            step: finished updates.
+            replay: number of earlier presentations of this batch.
+            step: number of finished updates.
         """
         self._has_position = True
         self.streams.micro, self.streams.step = micro, step
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
-        """The objective on one micro-batch, differentiable."""
+        """Return the differentiable objective on one micro-batch."""
         passes = self.open_passes(model, batch)
         task = self.task_loss(passes("clean"), passes)
         return Loss(task, {"task": task.detach()})
 
     def backward(self, model: nn.Module, batch: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Loss:
-        """Compute the loss and send it back. Only methods that order their own passes override this."""
+        """Compute the loss and its gradients; only methods with their own order of passes override this."""
         loss = self.loss(model, batch)
         backward(loss.total)
         return loss
 
     def after_step(self, model: nn.Module, step: int) -> None:
-        """After each optimiser update; ``step`` counts finished updates from 1."""
+        """Update the method's state after each optimiser update; ``step`` counts finished updates from 1."""
         if not self._has_position:
             self.streams.step, self.streams.micro, self.streams.row = step, 0, 0
         self._version = None
 
     def eval_model(self, model: nn.Module) -> nn.Module:
-        """What is evaluated and saved: the student, unless the paper says otherwise."""
+        """Return the model that is evaluated and saved: the student, unless the paper says otherwise."""
         return model
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed run needs that is not in the model or the optimiser."""
+        """Return the state that a resumed run needs beyond those of model and optimiser."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`, after ``setup``."""
 
-    # -- what the hooks are written with -------------------------------------------------------------------------------
+    # -- helpers of the hooks ------------------------------------------------------------------------------------------
     def seed(self, dropout: int, noise: int) -> None:
-        """Fix the random numbers; called before ``setup`` by the loop. Default: both 0."""
+        """Set the seeds of dropout and noise; the loop calls this before ``setup``. Default: both 0."""
         self.streams = Streams(dropout, noise)
 
     def open_passes(self, model: nn.Module, batch: dict[str, Tensor]) -> Passes:
-        """Open the forward passes of the next micro-batch; to be called once for each.
+        """Open the forward passes of the next micro-batch; call this once for each.
 
-        In a loop that never calls :meth:`begin` this is what moves the position of the random numbers on.
+        In a loop that never calls :meth:`begin`, this advances the position of the random numbers.
 
-        Raises: ValueError: before ``setup``, or if the optimiser moved the weights and ``after_step`` was not called.
+        Raises:
+            ValueError: ``setup`` was not called, or the optimiser changed the weights and ``after_step`` was not
+                called.
         """
         self._check_order()
         if self.exact:
@@ -175,7 +178,7 @@ class Method:
         self._version = version
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
-        """Cross-entropy or squared error, averaged over the batch, in float32."""
+        """Return cross-entropy or squared error, averaged over the batch, in float32."""
         labels = passes.batch["labels"]
         if logits.dim() != 2:
             raise ValueError(
@@ -189,20 +192,23 @@ class Method:
         return F.cross_entropy(logits, labels.view(-1).long())
 
     def expected_signals(self) -> frozenset[str]:
-        """Loss parts that must not stay at exactly 0; a control that may be zero leaves its part out."""
+        """Return the loss parts that must not stay at exactly 0; a control that may be zero omits its part."""
         return frozenset()
 
     @classmethod
     def cost(cls, config: Any) -> float:
-        """Cost of a step in units of one forward pass; a plain step is 3 (forward, and twice that for backward)."""
+        """Return the cost of a step in forward passes.
+
+        A plain step costs 3: one for the forward pass and two for the backward pass.
+        """
         return 3.0
 
 
 class Passes:
-    """The forward passes over one micro-batch; each is named, and equal names share their dropout masks.
+    """Forward passes over one micro-batch; each has a name, and passes of equal names share their dropout masks.
 
-    All of them, a teacher's too, run in one precision: the distance of two passes is then 0 wherever their weights,
-    masks and inputs agree. In bf16 against float32 the same two passes are 1e-4 apart.
+    All of them, a teacher's too, run in one precision, so that the distance of two passes is 0 wherever their weights,
+    masks and inputs agree. A bf16 and a float32 pass with equal weights and masks differ by 1e-4.
 
     Attributes:
         target: ``"classification"`` or ``"regression"``.
@@ -223,31 +229,33 @@ class Passes:
         self._precision = run_precision
 
     def __call__(self, name: str, *, model: nn.Module | None = None, dropout: bool = True) -> Tensor:
-        """Compute the logits of the pass ``name``, in float32 or wider.
+        """Return the logits of the pass ``name``, in float32 or wider.
 
         Args:
-            name: dropout masks belong to the name (and the position in the run).
-            model: another model on the same input, such as a teacher.
-            dropout: False switches dropout off for this pass.
+            name: name of the pass, which determines its dropout masks (together with the position in the run).
+            model: another model for the same input, such as a teacher.
+            dropout: False turns dropout off for this pass.
         """
         return self._run(name, self.model if model is None else model, self._inputs, dropout=dropout)
 
     def embedded(self, name: str, site: str, *, dropout: bool = True) -> tuple[Tensor, Tensor]:
-        """Compute logits, with the embeddings ``(batch, length, width)`` they came from, still in their graph.
+        """Return logits and the embeddings ``(batch, length, width)`` they were computed from, as part of the graph.
 
-        Raises: ValueError: if the passes are not float32.
+        Raises:
+            ValueError: the passes are not float32.
         """
         self._require_float32()
         module = models.embedding_site(self.model, site)
         length = self.mask.shape[1]
-        with observed(module, time_first=models.time_first(self.model), length=length) as seen:
+        with observed(module, time_first=models.time_first(self.model), length=length) as outputs:
             logits = self(name, dropout=dropout)
-        return logits, seen[0]
+        return logits, outputs[0]
 
     def perturbed(self, name: str, delta: Tensor, site: str, *, dropout: bool = True) -> Tensor:
-        """Compute logits with ``delta`` added to the embeddings.
+        """Return logits with ``delta`` added to the embeddings.
 
-        Raises: ValueError: if the passes are not float32.
+        Raises:
+            ValueError: the passes are not float32.
         """
         self._require_float32()
         module = models.embedding_site(self.model, site)
@@ -255,22 +263,23 @@ class Passes:
             return self(name, dropout=dropout)
 
     def reference(self, teacher: nn.Module | None, *, dropout: str) -> Tensor:
-        """Compute a teacher's logits, without a graph.
+        """Return a teacher's logits, without a graph.
 
         Args:
-            teacher: None stands for the student's own weights.
-            dropout: ``"off"``, ``"independent"`` (masks of the teacher's own) or ``"shared"`` (the student's masks).
+            teacher: the teacher; None for the student's own weights.
+            dropout: ``"off"``, ``"independent"`` (the teacher's own masks) or ``"shared"`` (the student's masks).
         """
         name = "clean" if dropout == "shared" else "teacher"
         model = models.unwrapped(self.model) if teacher is None else teacher
         with torch.inference_mode():
             logits = self(name, model=model, dropout=dropout != "off")
-        return logits.clone()  # outside inference mode, so that a divergence may save it for its backward pass
+        return logits.clone()  # outside inference mode, so that autograd can save it for a backward pass
 
     def embedded_again(self, name: str, embeddings: Tensor) -> Tensor:
-        """Compute logits with ``embeddings`` in place of word embeddings, so that they are embedded once more.
+        """Return logits with ``embeddings`` in place of word embeddings, so that they pass the embedding layer again.
 
-        Raises: ValueError: if the passes are not float32, or the model does not take embeddings in place of tokens.
+        Raises:
+            ValueError: the passes are not float32, or the model does not accept embeddings in place of tokens.
         """
         self._require_float32()
         models.check_takes_embeddings(self.model, embeddings.shape[-1])
@@ -284,14 +293,17 @@ class Passes:
             ) from error
 
     def noise(self, width: int, dtype: torch.dtype) -> Tensor:
-        """Standard normal ``(batch, length, width)``, zero on padding; the same for an example wherever it appears."""
+        """Return standard normal noise ``(batch, length, width)``, zero on padding.
+
+        An example gets the same noise in every batch.
+        """
         return self._streams.normal(self.mask, width, self.batch.get("example_id"), dtype)
 
     def _require_float32(self) -> None:
         precision.check_weights(next(self.model.parameters()).dtype)
         if self._precision != "fp32":
             raise ValueError(
-                f"a pass over perturbed embeddings was asked for in {self._precision}, in which small offsets vanish: "
+                f"a pass over perturbed embeddings was requested in {self._precision}, in which small offsets vanish: "
                 "set exact = True on the method's class"
             )
 
@@ -304,7 +316,7 @@ class Passes:
 
 @contextmanager
 def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
-    """Dropout on or off inside; afterwards the model is in the mode it was in."""
+    """Turn dropout on or off inside; afterwards every module is in its former mode."""
     if model.training == dropout:
         yield
         return
@@ -318,7 +330,11 @@ def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
 
 
 def check_choices(config: Any, choices: Mapping[str, Sequence[str]]) -> None:
-    """Raise ValueError if an option of ``config`` is none of its ``choices`` (option -> allowed values)."""
+    """Check the options of ``config`` that have a list of ``choices`` (option -> allowed values).
+
+    Raises:
+        ValueError: a value is not allowed.
+    """
     for option, allowed in choices.items():
         value = getattr(config, option)
         if value not in allowed:
@@ -326,12 +342,17 @@ def check_choices(config: Any, choices: Mapping[str, Sequence[str]]) -> None:
 
 
 def build(name: str, **config: Any) -> Method:
-    """The registered method of that name, configured. Raises UnknownNameError or ValueError with a suggestion."""
+    """Return the registered method of that name, configured.
+
+    Raises:
+        UnknownNameError: there is no such method; the message suggests a name.
+        ValueError: an option is unknown or refused.
+    """
     return METHODS[name](**config)
 
 
 def register(name: str) -> Callable[[type[Method]], type[Method]]:
-    """Class decorator: enter a method under its name."""
+    """Return a class decorator that registers a method under ``name``."""
 
     def enter(method: type[Method]) -> type[Method]:
         method.name = name

@@ -2,15 +2,15 @@
 
 ``D_Breg(theta, teacher) = (1/n) sum_i l_s(f(x_i; theta), f(x_i; teacher))`` on clean inputs. MBPP (equation 3) takes
 the exponential mean ``teacher_t = (1 - beta) theta_t + beta teacher_{t-1}`` with beta 0.99 in the first tenth of the
-outer iterations and 0.999 after; VBPP (equation 2) is ``beta=0``. An outer iteration has ``inner_steps`` (S) updates;
-the teacher stands still inside it. Line 13 of Algorithm 1 must mean the weights after the S-th update.
+outer iterations and 0.999 after; VBPP (equation 2) is ``beta=0``. An outer iteration has ``inner_steps`` (S) updates
+with a fixed teacher. Line 13 of Algorithm 1 is read as the weights after the S-th update.
 
 Readings of what the paper leaves open:
 
 - ``teacher_dropout``: off by default; the gradient never enters the teacher.
-- The teacher starts from theta_0 with its random head. In a short run much of it stays (``start_share`` in the
-  history): ``teacher="ema-scaled"`` ties the mean's memory to the length of the run, ``"theta0"`` and ``"current"``
-  are the two ends.
+- The teacher starts from theta_0 with its random head. In a short run theta_0 keeps a large share of the mean
+  (``start_share`` in the history): ``teacher="ema-scaled"`` scales the mean's memory to the length of the run,
+  ``"theta0"`` and ``"current"`` are the two extremes.
 - ``evaluate``: the algorithm returns the student; ``"teacher"`` evaluates the mean of equation 3 instead, as Mean
   Teacher does, with which the paper compares it.
 - VBPP with S = 1 compares the student with itself: its gradient is zero if and only if dropout is off or shared.
@@ -40,6 +40,8 @@ _CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class BregmanConfig:
+    """Options of D_Breg."""
+
     mu: float = 1.0  # weight of D_Breg; paper 1
     beta: float = 0.999  # share the old teacher keeps per outer iteration; paper 0.999; 0 is VBPP
     beta_early: float = 0.99  # the same during the first tenth of training; paper 0.99; never above beta
@@ -57,7 +59,7 @@ class BregmanConfig:
 
 
 class BregmanTerm(Term):
-    """D_Breg on one micro-batch, with the teacher it is measured from."""
+    """D_Breg on one micro-batch, with its teacher."""
 
     part = "bregman"
     exact = True
@@ -83,7 +85,7 @@ class BregmanTerm(Term):
         return Value(value, info)
 
     def teacher_logits(self, passes: Passes) -> Tensor:
-        """The teacher's logits on the clean input, without a graph."""
+        """Return the teacher's logits on the clean input, without a graph."""
         return passes.reference(self._teacher, dropout=self.config.teacher_dropout)
 
     def averaged_model(self) -> nn.Module | None:
@@ -95,7 +97,7 @@ class BregmanTerm(Term):
         self._mean.update(unwrapped(model).parameters(), self.beta_at(step // self.config.inner_steps))
 
     def beta_at(self, iteration: int) -> float:
-        """The share the old teacher keeps after outer iteration ``iteration`` (from 1)."""
+        """Return the share that the old teacher keeps after outer iteration ``iteration`` (from 1)."""
         if self.config.teacher == "ema-scaled":
             return max(0.0, 1.0 - 10.0 / self._outer_iterations)
         early = iteration <= 0.1 * self._outer_iterations
@@ -111,7 +113,7 @@ class BregmanTerm(Term):
 
 @register("bregman")
 class Bregman(Regularised):
-    """D_Breg alone: SMART without its smoothness term (the paper's row "-R_s")."""
+    """D_Breg without R_s: SMART without its smoothness term (the paper's row "-R_s")."""
 
     Config = BregmanConfig
     paper = "Jiang et al. 2020, section 3.2, equations 2 and 3"

@@ -1,6 +1,6 @@
 """Combining finished runs: VOTE and AVG (Xu et al. 2020, arXiv:2002.10345, equations 2 and 3), each over K = 4 seeds.
 
-These train nothing. VOTE needs only its parents' predictions, AVG their weights.
+Nothing is trained. VOTE needs only the predictions of its parents, AVG their weights.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from smart_repro.registry import Registry
 
 @dataclass(frozen=True)
 class Combiner:
-    """A way to make one model of several.
+    """A function that makes one model of several.
 
     Attributes:
         combine: the pure function.
         needs: ``"predictions"`` or ``"weights"`` of the parents.
-        paper: where it is from.
+        paper: the source.
     """
 
     combine: Callable[..., Any]
@@ -35,14 +35,19 @@ COMBINERS: Registry[Combiner] = Registry("combiner", listing="smart-repro list m
 
 
 def vote(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of the parents' probabilities, as log-probabilities, whose softmax is that mean (equation 2).
+    """Return the mean of the parents' probabilities, as log-probabilities whose softmax is that mean (equation 2).
 
-    The paper sums the probabilities, which changes no decision. With one output (regression) it is the mean prediction.
+    The paper sums the probabilities, which gives the same decisions. With one output (regression) the result is the
+    mean prediction.
 
     Args:
-        logits: per parent ``(items, outputs)``, unnormalised.
-    Returns: ``(items, outputs)``, float64.
-    Raises: ValueError: if there is no parent, or their shapes differ.
+        logits: ``(items, outputs)`` of each parent, unnormalised.
+
+    Returns:
+        ``(items, outputs)``, float64.
+
+    Raises:
+        ValueError: there is no parent, or their shapes differ.
     """
     _same([parent.shape for parent in logits])
     stacked = np.stack([np.asarray(parent, dtype=np.float64) for parent in logits])
@@ -53,13 +58,15 @@ def vote(logits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def average(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Mean of the parents' weights, head included (equation 3).
+    """Return the mean of the parents' weights, head included (equation 3).
 
-    Whole numbers (position tables and the like) must agree and are kept.
+    Integer tensors (such as position tables) must agree and are kept.
 
     Args:
-        weights: per parent a ``state_dict``.
-    Raises: ValueError: if there is no parent, or their names or shapes differ.
+        weights: ``state_dict`` of each parent.
+
+    Raises:
+        ValueError: there is no parent, their names or shapes differ, or an integer tensor differs.
     """
     _same([{name: tuple(value.shape) for name, value in parent.items()} for parent in weights])
     return {name: _mean(name, [parent[name] for parent in weights]) for name in weights[0]}
@@ -78,7 +85,7 @@ def _same(shapes: list[Any]) -> None:
         raise ValueError("there is nothing to combine: give at least one parent")
     if any(shape != shapes[0] for shape in shapes[1:]):
         raise ValueError(
-            "the parents do not fit together: they differ in names or shapes; combine runs of one model and task"
+            "the parents cannot be combined: they differ in names or shapes; combine runs of one model and task"
         )
 
 

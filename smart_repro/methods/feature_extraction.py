@@ -1,11 +1,11 @@
-"""Feature extraction: the pre-trained encoder stays as it is, only the head learns.
+"""Feature extraction: the pre-trained encoder stays fixed, only the head learns.
 
-The oldest answer to overfitting in fine-tuning (Peters et al. 2019, arXiv:1903.05987, compare it with fine-tuning),
+The oldest remedy for overfitting in fine-tuning (Peters et al. 2019, arXiv:1903.05987, compare it with fine-tuning),
 one of the heuristics both papers argue against.
 
 Readings of what the papers leave open:
 
-- The head is what is outside the pre-trained encoder. BERT's pooler belongs to the encoder and stays fixed; where it
+- The head is the part outside the pre-trained encoder. BERT's pooler belongs to the encoder and stays fixed; where it
   is untrained, ``--head mean`` is the fairer model.
 - ``encoder_dropout`` is off: features of a fixed encoder are fixed. The head's own dropout stays.
 """
@@ -23,11 +23,15 @@ from smart_repro.models import encoder, head_parameters
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureExtractionConfig:
+    """Options of feature extraction."""
+
     encoder_dropout: bool = False  # whether the fixed encoder still drops units while the head learns
 
 
 @register("feature-extraction")
 class FeatureExtraction(Method):
+    """Training of the head on a fixed encoder."""
+
     Config = FeatureExtractionConfig
     paper = "Peters et al. 2019; heuristic named by Jiang et al. 2020, section 1"
     equation = "min over the head alone of L(theta)"

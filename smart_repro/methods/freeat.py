@@ -1,14 +1,14 @@
-"""FreeAT: adversarial training for the price of plain training (Shafahi et al. 2019, arXiv:1904.12843, Algorithm 1).
+"""FreeAT: adversarial training at the cost of plain training (Shafahi et al. 2019, arXiv:1904.12843, Algorithm 1).
 
 Each batch is presented m times and the epochs are divided by m. Every presentation is one update of the weights at
 the current perturbation, and the same backward pass also gives the gradient that moves the perturbation.
 
 Deviations:
 
-- The perturbation starts anew with each batch, as in FreeLB's public code; the original carries it over to the next
-  batch, which has no meaning between texts of different length.
+- The perturbation is reset for each batch, as in FreeLB's public code; the original carries it over to the next
+  batch, which is not possible between texts of different length.
 - The m presentations of a batch share their dropout masks (FreeLB's scripts: "syncdp").
-- With ``m=1`` and ``start=0`` this is plain fine-tuning. A loop that never calls ``begin`` shows every batch once.
+- With ``m=1`` and ``start=0`` this is plain fine-tuning. A loop that never calls ``begin`` presents every batch once.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from smart_repro.methods.terms import largest
 
 @dataclass(frozen=True, kw_only=True)
 class FreeAtConfig(AttackConfig):
+    """Options of FreeAT."""
+
     m: int = 3  # presentations of each batch; Shafahi et al. 2 to 10, FreeLB's scripts 3
 
     def __post_init__(self) -> None:
@@ -36,6 +38,8 @@ class FreeAtConfig(AttackConfig):
 
 @register("freeat")
 class FreeAt(Attack):
+    """FreeAT: each presentation of a batch updates the weights and the perturbation."""
+
     Config = FreeAtConfig
     paper = "Shafahi et al. 2019, Algorithm 1; row of Jiang et al. 2020, Table 1"
     equation = (
@@ -50,7 +54,7 @@ class FreeAt(Attack):
         self._deltas: dict[int, Tensor] = {}  # by micro-batch, between two presentations of the same batch
 
     def begin(self, micro: int, replay: int, step: int) -> None:
-        super().begin(micro, replay, step - replay)  # the position of the first presentation: the same masks again
+        super().begin(micro, replay, step - replay)  # position of the first presentation, for the same masks
         self._replay = replay
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
@@ -75,8 +79,8 @@ class FreeAt(Attack):
         self._deltas = dict(state["deltas"])
 
     def _delta(self, passes: Passes) -> Tensor:
-        found = self._deltas.get(self.streams.micro) if self._replay else None
-        return self.start(passes) if found is None else found.to(passes.mask.device)
+        stored = self._deltas.get(self.streams.micro) if self._replay else None
+        return self.start(passes) if stored is None else stored.to(passes.mask.device)
 
     def _loss_at(self, passes: Passes, delta: Tensor) -> Loss:
         value = self.at(passes, delta)

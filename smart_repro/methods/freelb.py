@@ -7,7 +7,7 @@ Deviations:
 
 - K counts the passes, each weighted 1/K, as in Algorithm 1 and the authors' Hugging Face code; their fairseq code makes
   K + 1 passes of weight 1/(K + 1) for the same K.
-- With ``K=1`` nothing climbs: this is plain fine-tuning at randomly shifted embeddings, and with ``start=0`` plain
+- With ``K=1`` there is no ascent: this is plain fine-tuning at randomly shifted embeddings, and with ``start=0`` plain
   fine-tuning.
 """
 
@@ -27,6 +27,8 @@ from smart_repro.methods.terms import largest
 
 @dataclass(frozen=True, kw_only=True)
 class FreeLbConfig(AttackConfig):
+    """Options of FreeLB."""
+
     K: int = 3  # points whose gradients are averaged; FreeLB's Hugging Face scripts 3
 
     def __post_init__(self) -> None:
@@ -37,6 +39,8 @@ class FreeLbConfig(AttackConfig):
 
 @register("freelb")
 class FreeLb(Attack):
+    """FreeLB: the gradient of the weights is the mean over the points of the ascent."""
+
     Config = FreeLbConfig
     paper = "Zhu et al. 2020, Algorithm 1; row of Jiang et al. 2020, Table 1"
     equation = "g = 1/K sum_{t<K} grad_theta loss(x + delta_t),  delta_{t+1} = P(delta_t + alpha g_delta/|g_delta|_2)"
@@ -58,7 +62,7 @@ class FreeLb(Attack):
         return Loss(loss.total.detach(), loss.parts, loss.info)
 
     def _average(self, model: nn.Module, batch: dict[str, Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Loss:
-        """The mean loss along the ascent; ``slope(value, delta)`` gives d value / d delta."""
+        """Return the mean loss along the ascent; ``slope(value, delta)`` returns d value / d delta."""
         passes = self.open_passes(model, batch)
         delta = self.start(passes)
         total = torch.zeros((), device=delta.device)

@@ -1,11 +1,11 @@
-"""Freezing the lower layers: embeddings and first layers stay as they are (Lee et al. 2019, arXiv:1911.03090).
+"""Freezing the lower layers: embeddings and first layers stay fixed (Lee et al. 2019, arXiv:1911.03090).
 
 One of the heuristics both papers argue against.
 
 Deviations:
 
-- The share is rounded to whole layers. Models whose layers share weights (ALBERT) are refused: none of theirs is
-  lower.
+- The share is rounded to whole layers. Models whose layers share weights (ALBERT) are refused, because none of their
+  layers can be frozen separately.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from smart_repro.models import inside_adapters, layer_groups
 
 @dataclass(frozen=True, kw_only=True)
 class FreezeLowerConfig:
+    """Options of freezing the lower layers."""
+
     frozen: float = 0.5  # share of the encoder's layers that stay fixed, from below; Lee et al. up to 0.75
 
     def __post_init__(self) -> None:
@@ -30,6 +32,8 @@ class FreezeLowerConfig:
 
 @register("freeze-lower")
 class FreezeLower(Method):
+    """Training of the upper layers and the head."""
+
     Config = FreezeLowerConfig
     paper = "Lee et al. 2019; heuristic named by Jiang et al. 2020, section 1"
     equation = "min of L(theta) over the upper layers and the head alone"
@@ -41,7 +45,7 @@ class FreezeLower(Method):
         layers = len(groups) - 2
         if layers != inside_adapters(model).config.num_hidden_layers:
             raise ValueError(
-                "the layers of this model share their weights, so none can be frozen alone: use another model"
+                "the layers of this model share their weights, so none can be frozen separately: use another model"
             )
         for group in groups[: 1 + round(self.config.frozen * layers)]:
             for parameter in group:

@@ -1,7 +1,8 @@
 """Gradual unfreezing with discriminative learning rates (Howard and Ruder 2018, ULMFiT, arXiv:1801.06146, section 3.3).
 
-The head learns first; then one layer after the other joins, from the top, until all do. Each layer learns 2.6 times
-slower than the one above it. Their slanted triangular schedule is the spec's ``schedule=slanted``.
+The head learns first; then one layer after the other is added, from the top, until all learn. The learning rate of
+each layer is 2.6 times smaller than that of the layer above. The paper's slanted triangular schedule is the setting
+``schedule=slanted``.
 
 Deviations:
 
@@ -25,6 +26,8 @@ from smart_repro.models import layer_groups
 
 @dataclass(frozen=True, kw_only=True)
 class GradualUnfreezingConfig:
+    """Options of gradual unfreezing."""
+
     opening: float = 0.5  # share of the updates after which every layer is open; ULMFiT: one layer per epoch
     decay: float = 2.6  # factor between the learning rates of neighbouring layers; paper 2.6; 1 is one rate for all
 
@@ -35,6 +38,8 @@ class GradualUnfreezingConfig:
 
 @register("gradual-unfreezing")
 class GradualUnfreezing(Method):
+    """Training that unfreezes one layer after the other, with a smaller learning rate for lower layers."""
+
     Config = GradualUnfreezingConfig
     paper = "Howard and Ruder 2018, section 3.3; heuristic named by Jiang et al. 2020, section 1"
     equation = "layer l (0 = top) opens at update l * opening * T / L and learns at lr / decay^l"
@@ -57,7 +62,7 @@ class GradualUnfreezing(Method):
         return groups
 
     def open_groups(self, step: int) -> int:
-        """How many groups, from the top, learn in the update after ``step`` finished ones."""
+        """Return the number of groups, from the top, that learn in the update after ``step`` finished ones."""
         last = len(self._groups) - 1
         if self.config.opening == 0:
             return last + 1

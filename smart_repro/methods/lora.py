@@ -1,12 +1,12 @@
-"""LoRA: low-rank additions to attention matrices learn, the rest stays (Hu et al. 2021, arXiv:2106.09685).
+"""LoRA: low-rank additions to attention matrices learn, the rest stays fixed (Hu et al. 2021, arXiv:2106.09685).
 
-Stands for the added adapter layers that the papers name (Houlsby et al. 2019, arXiv:1902.00751), which current
-libraries no longer offer: the same idea, few new weights beside a fixed encoder, in another place.
+It replaces the adapter layers that the papers name (Houlsby et al. 2019, arXiv:1902.00751), which current libraries no
+longer offer. The idea is the same: few new weights and a fixed encoder, but the weights are in another place.
 
 Deviations:
 
 - Not the method the papers name, see above. Needs the extra ``lora`` (peft).
-- ``dropout`` in front of the additions is 0, so that clean passes share their masks with other methods.
+- ``dropout`` before the additions is 0, so that clean passes share their masks with other methods.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from smart_repro.models import head_parameters, unwrapped
 from smart_repro.seeding import derive, seeded
 
 _MARK = "_added_by_lora"  # attribute of an added module: the options it was made with
-# what peft's own table leaves out
+# models that peft's own table omits
 _MODULES = {"albert": ("query", "value"), "distilbert": ("q_lin", "v_lin"), "modernbert": ("Wqkv",)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraConfig:
+    """Options of LoRA."""
+
     rank: int = 8  # rank r of each addition; paper 8 on GLUE
     scale: float = 2.0  # factor on the additions, alpha / r; paper 1 to 2 (alpha 8 or 16 at r = 8)
     modules: str = ""  # names of the matrices, separated by "+"; empty: query and value, as the paper
@@ -40,6 +42,8 @@ class LoraConfig:
 
 @register("lora")
 class Lora(Method):
+    """Training of low-rank additions and the head."""
+
     Config = LoraConfig
     paper = "Hu et al. 2021; for the adapters named by Jiang et al. 2020, section 1"
     equation = "W x + scale B A x for query and value, min over A, B and the head"
@@ -60,12 +64,12 @@ class Lora(Method):
     def _modules(self, kind: str) -> list[str]:
         if self.config.modules:
             return self.config.modules.split("+")
-        known = {**_known_modules(), **_MODULES}
-        if kind not in known:
+        modules_by_kind = {**_known_modules(), **_MODULES}
+        if kind not in modules_by_kind:
             raise ValueError(
                 f"lora does not know the query and value matrices of {kind}: name them in the option modules"
             )
-        return list(known[kind])
+        return list(modules_by_kind[kind])
 
     @classmethod
     def cost(cls, config: Any) -> float:
@@ -73,20 +77,24 @@ class Lora(Method):
 
 
 def is_addition(module: nn.Module) -> bool:
-    """Return whether the method put this module into a model; an adapter of the user's own is none."""
+    """Return True if the method added this module to a model; it is False for an adapter of the user."""
     return hasattr(module, _MARK)
 
 
 def _continues(model: nn.Module, config: LoraConfig) -> bool:
-    """Return whether the model has the additions of an earlier run, which then goes on. Refuse other options."""
+    """Return True if the model has the additions of an earlier run, which training then continues.
+
+    Raises:
+        ValueError: these were made with other options.
+    """
     earlier = [getattr(module, _MARK) for module in model.modules() if is_addition(module)]
-    if any(config != each for each in earlier):
+    if any(config != config_of_addition for config_of_addition in earlier):
         raise ValueError(f"the model has the additions of {earlier[0]}, this run asks for {config}: load it anew")
     return bool(earlier)
 
 
 def merged(model: nn.Module) -> nn.Module:
-    """Copy ``model`` with the method's additions merged into the matrices they were added to."""
+    """Return a copy of ``model`` with the method's additions merged into their matrices."""
     copied = copy.deepcopy(model)
     for name, module in list(copied.named_modules()):
         if is_addition(module):
@@ -117,7 +125,7 @@ def _known_modules() -> dict[str, Any]:
 
 
 def _inject(model: nn.Module, config: LoraConfig, modules: list[str]) -> None:
-    """Put the additions into ``model`` itself; only they are trainable afterwards."""
+    """Add the low-rank matrices to ``model`` in place; only they are trainable afterwards."""
     peft = _peft()
     lora = peft.LoraConfig(
         r=config.rank, lora_alpha=config.rank * config.scale, target_modules=modules, lora_dropout=0.0

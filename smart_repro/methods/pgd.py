@@ -1,7 +1,8 @@
 """PGD: training on the worst perturbation that K ascent steps find (Madry et al. 2018, arXiv:1706.06083).
 
-On word embeddings, as FreeLB's experiments have it, which are the source of the PGD row of SMART's Table 1. The
-ascent climbs the task loss itself, so it needs labels; SMART's climbs the change of the prediction and needs none.
+It perturbs word embeddings, as FreeLB's experiments do, which are the source of the PGD row of SMART's Table 1. The
+ascent increases the task loss, so it needs labels; SMART's ascent increases the change of the prediction and needs
+none.
 
 Deviations:
 
@@ -23,6 +24,8 @@ from smart_repro.methods.terms import largest
 
 @dataclass(frozen=True, kw_only=True)
 class PgdConfig(AttackConfig):
+    """Options of PGD."""
+
     K: int = 3  # ascent steps; FreeLB's scripts 3
 
     def __post_init__(self) -> None:
@@ -33,6 +36,8 @@ class PgdConfig(AttackConfig):
 
 @register("pgd")
 class Pgd(Attack):
+    """PGD: the task loss at the perturbation after K ascent steps."""
+
     Config = PgdConfig
     paper = "Madry et al. 2018, equation 2.1; row of Jiang et al. 2020, Table 1"
     equation = "min_theta E max_{|delta|_2 <= epsilon} loss(f(x + delta; theta), y)"

@@ -1,12 +1,12 @@
 """R3F: noise on the embeddings should not change the prediction (Aghajanyan et al. 2021, arXiv:2008.03156).
 
-SMART without its ascent: the control that tells whether the direction of the perturbation matters. It is
+SMART without its ascent: the control for the effect of the perturbation's direction. It is
 ``smoothness(direction="random")`` with unprojected noise on word embeddings.
 
 Deviations:
 
-- For regression the squared difference of the predictions is used; the public code leaves the term out there.
-- ``dropout="independent"`` is what the public code does, and what its penalty then mostly measures.
+- For regression the squared difference of the predictions is used; the public code omits the term.
+- ``dropout="independent"`` is the public code's behaviour; its penalty then mostly measures dropout.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from smart_repro.methods.terms import Clean, Regularised, Term, Value, largest
 
 @dataclass(frozen=True, kw_only=True)
 class R3fConfig:
+    """Options of R3F."""
+
     lambda_r: float = 1.0  # weight of the consistency term; paper {0.1, 0.5, 1, 5}
     sigma: float = 1e-5  # scale of the noise; paper 1e-5
     noise: str = "normal"  # normal (deviation sigma) / uniform (between -sigma and sigma); paper: both
@@ -60,6 +62,8 @@ class NoiseTerm(Term):
 
 @register("r3f")
 class R3f(Regularised):
+    """R3F: the task loss plus the distance of the predictions with and without noise."""
+
     Config = R3fConfig
     paper = "Aghajanyan et al. 2021, equation 2"
     equation = "L + lambda_r [KL(f(x)||f(x + z)) + KL(f(x + z)||f(x))], z ~ N(0, sigma^2 I) or U(-sigma, sigma)"

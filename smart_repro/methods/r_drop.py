@@ -1,15 +1,15 @@
 """R-Drop: two passes with different dropout masks should agree (Liang et al. 2021, arXiv:2106.14448, equations 2 to 4).
 
-The control for SMART: a consistency penalty from dropout alone, with no perturbation of the input. At the paper's
-radius, SMART with independent masks measures just this.
+The control for SMART: a consistency penalty from dropout only, without a perturbation of the input. At the paper's
+radius, SMART with independent masks measures the same.
 
 Deviations:
 
 - The paper adds the two cross-entropies; here the whole objective is halved, so that the learning rate and the
-  clipped norm mean what they mean elsewhere: ``mean CE + alpha/4 (KL(p||q) + KL(q||p))``. Against R_s without a
-  perturbation and with independent masks this is ``lambda_s = alpha / 4``, and the task loss is averaged over both
-  passes.
-- For regression the squared difference of the two predictions takes the place of the divergence.
+  clipped norm have the same meaning as in the other methods: ``mean CE + alpha/4 (KL(p||q) + KL(q||p))``. This equals
+  R_s without a perturbation and with independent masks at ``lambda_s = alpha / 4``, except that the task loss is
+  averaged over both passes.
+- For regression the squared difference of the two predictions replaces the divergence.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from smart_repro.methods.base import Loss, Method, register
 
 @dataclass(frozen=True, kw_only=True)
 class RDropConfig:
+    """Options of R-Drop."""
+
     alpha: float = 1.0  # weight of the consistency term; paper {0.1, 0.5, 1.0} on GLUE
 
     def __post_init__(self) -> None:
@@ -34,6 +36,8 @@ class RDropConfig:
 
 @register("r-drop")
 class RDrop(Method):
+    """R-Drop: the mean task loss of two passes plus the distance of their predictions."""
+
     Config = RDropConfig
     paper = "Liang et al. 2021, equations 2 to 4"
     equation = "1/2 [CE(p, y) + CE(q, y)] + alpha/2 * 1/2 [KL(p||q) + KL(q||p)], p and q from two dropout masks"

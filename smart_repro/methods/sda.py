@@ -5,18 +5,20 @@ the mean of theta_{t-1} ... theta_{t-K}. ``K="all"`` (the paper's T-1) is the me
 
 Readings of what the paper leaves open:
 
-- A student is what an optimiser update leaves behind; the paper's figure 6 counts micro-batches, between which the
+- A student is the result of an optimiser update; the paper's figure 6 counts micro-batches, between which the
   weights do not change. The pre-trained weights theta_0, with their random head, are the first student.
-- While fewer than K students exist, all of them form the teacher. The first update has none and no such term.
-- ``teacher_dropout`` is off: the paper does not say. The teacher's logits are then larger than the student's at equal
-  weights, and a young teacher can run away with them: docs/sda-teacher.md. MSE is the mean over batch and classes.
-- ``teacher_lag=0`` lets the teacher include the current weights; with K = 1 it then is the student itself, and what
-  is left is the effect of dropout: the control.
-- ``evaluate``: nothing says that the teacher is evaluated, so the student is. ``"teacher"`` evaluates the teacher that
-  the update after the last one would have; before there is one, the student.
-- In bf16 runs student and teacher are both bf16: no perturbation is involved. Beside R_s or D_Breg both are float32.
-- ``mean="ema"`` is what a public re-implementation (lonePatient/BERT-SDA) does instead: an exponential mean with
-  decay ``min(0.995, (1 + t) / (10 + t))`` that includes the current weights.
+- While fewer than K students exist, all of them form the teacher. The first update has no teacher and no such term.
+- ``teacher_dropout`` is off, since the paper does not state it. The teacher's logits are then larger than the
+  student's at equal weights, and early in training this can make the logits diverge: docs/sda-teacher.md. MSE is the
+  mean over batch and classes.
+- ``teacher_lag=0`` lets the teacher include the current weights; with K = 1 the teacher is then the student itself,
+  and only the effect of dropout remains: the control.
+- ``evaluate``: the paper does not state that the teacher is evaluated, so the student is. ``"teacher"`` evaluates the
+  teacher of the update after the last one; before there is a teacher, the student.
+- In bf16 runs student and teacher are both bf16, because no perturbation is involved. Together with R_s or D_Breg both
+  are float32.
+- ``mean="ema"`` is the choice of a public re-implementation (lonePatient/BERT-SDA): an exponential mean with decay
+  ``min(0.995, (1 + t) / (10 + t))`` that includes the current weights.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ _EMA_DECAY = 0.995
 
 @dataclass(frozen=True, kw_only=True)
 class StudentsConfig:
+    """Options of a teacher made of past students."""
+
     lambda_d: float = 1.0  # the paper's lambda, weight of the distillation term; paper 1, best in [1.0, 1.5]
     K: int | str = 1  # teacher size: past students in the teacher; paper 1 to 5; "all" (SDA) is its T-1
     teacher_lag: int = 1  # newest students left out: 1 excludes the current weights (equation 6) / 0
@@ -56,6 +60,8 @@ class StudentsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SdaConfig(StudentsConfig):
+    """Options of SDA."""
+
     mean: str = "window"  # window (equation 6) / ema (the public re-implementation's)
     evaluate: str = "student"  # student / teacher (the mean of past students, as the next update would use it)
 
@@ -65,7 +71,7 @@ class SdaConfig(StudentsConfig):
 
 
 class DistillationTerm(Term):
-    """Squared distance of the logits from a teacher made of past students; subclasses say how it is made."""
+    """Squared distance of the logits from a teacher made of past students; subclasses build the teacher."""
 
     part = "distillation"
 
@@ -76,8 +82,8 @@ class DistillationTerm(Term):
     def setup(self, model: nn.Module, total_steps: int) -> None:
         if self.config.K != "all" and int(self.config.K) > total_steps:
             raise ValueError(
-                f"K={self.config.K} past students are more than the {total_steps} updates of this run leave behind: "
-                "take a smaller K, or K='all'"
+                f"K={self.config.K} past students are more than the {total_steps} updates of this run produce: "
+                "use a smaller K, or K='all'"
             )
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
@@ -87,16 +93,16 @@ class DistillationTerm(Term):
         return Value(divergence.logit_mse(clean.logits, teacher))
 
     def teacher_logits(self, passes: Passes) -> Tensor | None:
-        """What the student is drawn to, without a graph; None while there is no past student."""
+        """Return the teacher's logits, without a graph; None while there is no past student."""
         raise NotImplementedError
 
     def reference(self, passes: Passes, teacher: nn.Module) -> Tensor:
-        """Compute the logits of one teacher model."""
+        """Return the logits of one teacher model."""
         return passes.reference(teacher, dropout=self.config.teacher_dropout)
 
 
 class AveragedStudents(DistillationTerm):
-    """Teacher = one model with the mean of past weights."""
+    """Distillation from one model with the mean of past weights."""
 
     config: SdaConfig
     averages = True
@@ -152,6 +158,8 @@ class AveragedStudents(DistillationTerm):
 
 @register("sda")
 class Sda(Regularised):
+    """SDA: the task loss plus the distillation from the mean of past students."""
+
     Config = SdaConfig
     paper = "Xu et al. 2020, equations 5 and 6"
     equation = "CE(f(x; theta_t), y) + lambda_d MSE(f(x; theta_t), f(x; 1/K sum_{k=1..K} theta_{t-k}))"

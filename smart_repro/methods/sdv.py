@@ -1,12 +1,12 @@
 """SDV: self-distillation from the vote of past students (Xu et al. 2020, arXiv:2002.10345, equation 7).
 
 The teacher's logits are the mean of the logits of the last K students, so every step has K further forward passes.
-With K = 1 this is ``sda``; what the paper leaves open is read as there.
+With K = 1 this is ``sda``; the readings of the paper are the same as there.
 
 Deviations:
 
-- In bf16 runs student and teachers are all bf16: no perturbation is involved.
-- ``K="all"`` is not offered, as in the paper: it would need every earlier student.
+- In bf16 runs student and teachers are all bf16, because no perturbation is involved.
+- ``K="all"`` is not offered, as in the paper, because it would need every earlier student.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from smart_repro.models import unwrapped
 
 @dataclass(frozen=True, kw_only=True)
 class SdvConfig(StudentsConfig):
+    """Options of SDV."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.K == "all":
@@ -34,7 +36,7 @@ class SdvConfig(StudentsConfig):
 
 
 class VotingStudents(DistillationTerm):
-    """Teacher = the mean of the logits of the last K students."""
+    """Distillation from the mean of the logits of the last K students."""
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
         super().setup(model, total_steps)
@@ -61,6 +63,8 @@ class VotingStudents(DistillationTerm):
 
 @register("sdv")
 class Sdv(Regularised):
+    """SDV: the task loss plus the distillation from the vote of past students."""
+
     Config = SdvConfig
     paper = "Xu et al. 2020, equation 7"
     equation = "CE(f(x; theta_t), y) + lambda_d MSE(f(x; theta_t), 1/K sum_{k=1..K} f(x; theta_{t-k}))"

@@ -1,11 +1,11 @@
-"""SE: evaluates the mean of the weights over an ordinary run (Xu et al. 2020, arXiv:2002.10345, equation 4).
+"""SE: evaluate the mean of the weights over a plain run (Xu et al. 2020, arXiv:2002.10345, equation 4).
 
 Training is plain fine-tuning; only the evaluated model differs (Polyak averaging).
 
 Readings of what the paper leaves open:
 
-- Time steps are optimiser updates 1 to T; theta_0 is not among them. ``every="epoch"`` reads them as epochs: the mean
-  of the weights at the end of each, the last update counting as an end.
+- Time steps are optimiser updates 1 to T; theta_0 is excluded. ``every="epoch"`` reads them as epochs: the mean of the
+  weights at the end of each epoch; the last update counts as an end.
 - ``start``: the paper averages the whole run, early weights included. A later start is a variant.
 """
 
@@ -23,6 +23,8 @@ from smart_repro.models import unwrapped
 
 @dataclass(frozen=True, kw_only=True)
 class SelfEnsembleConfig:
+    """Options of the self-ensemble."""
+
     start: float = 0.0  # share of the run before averaging begins; paper 0
     every: str = "step"  # weights that are averaged: after each step (update) / at the end of each epoch
 
@@ -34,6 +36,8 @@ class SelfEnsembleConfig:
 
 @register("self-ensemble")
 class SelfEnsemble(Method):
+    """Plain fine-tuning, evaluated at the mean of its weights."""
+
     Config = SelfEnsembleConfig
     paper = "Xu et al. 2020, equation 4"
     equation = "evaluate f(x; 1/T sum_{t=1..T} theta_t)"

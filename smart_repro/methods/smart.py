@@ -1,9 +1,9 @@
 """SMART: R_s and D_Breg together (Jiang et al. 2020, arXiv:1911.03437, Algorithm 1).
 
 ``task loss + lambda_s R_s + mu D_Breg``: see :mod:`smart_repro.methods.smoothness` and
-:mod:`smart_repro.methods.bregman` for the two terms and what the paper leaves open in each. With ``mu=0`` this is
-``smoothness``, with ``lambda_s=0`` it is ``bregman``. The student is what is evaluated (line 15 of the algorithm),
-unless ``evaluate="teacher"``.
+:mod:`smart_repro.methods.bregman` for the two terms and the readings of each. With ``mu=0`` this is ``smoothness``,
+with ``lambda_s=0`` it is ``bregman``. The student is evaluated (line 15 of the algorithm), unless
+``evaluate="teacher"``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from smart_repro.methods.terms import Regularised, Term
 
 @dataclass(frozen=True, kw_only=True)
 class SmartConfig(SmoothnessConfig, BregmanConfig):
+    """Options of SMART."""
+
     def __post_init__(self) -> None:
         SmoothnessConfig.__post_init__(self)
         BregmanConfig.__post_init__(self)
@@ -27,6 +29,8 @@ class SmartConfig(SmoothnessConfig, BregmanConfig):
 
 @register("smart")
 class Smart(Regularised):
+    """SMART: the task loss plus R_s and D_Breg."""
+
     Config = SmartConfig
     paper = "Jiang et al. 2020, Algorithm 1"
     equation = "L + lambda_s R_s + mu D_Breg(theta, teacher)"

@@ -1,22 +1,22 @@
-"""SMART as its public code means it (namisan/mt-dnn at 3228e7c), with its exceptions mended.
+"""SMART as its public code computes it (namisan/mt-dnn at 3228e7c), without the faults that stop that code.
 
-What that code computes differs from Jiang et al. 2020, Algorithm 1, in every step but the idea.
+The code differs from Jiang et al. 2020, Algorithm 1, in every step; only the idea is the same.
 
 Deviations:
 
 - No Bregman term, no teacher, no S: only R_s, weighted ``lambda_s`` (there: ``adv_alpha``).
 - No ball. The perturbation is ``(noise + eta g) / (max |noise + eta g| + guard)`` per token, so its largest entry is
-  about 1: at eta = 1e-3 nearly all of it is the random start, blown up 100,000 times.
-- What is called ``epsilon`` there only guards that division; it is ``guard`` here.
-- The ascent climbs a one-sided surrogate, ``2 sum p (log odds p - log odds q)`` with the log odds detached; the loss
-  is another function, two KL divergences with each reference detached, whose gradient is half the true one.
+  about 1: at eta = 1e-3 it is almost only the random start, magnified 100,000 times.
+- The code's ``epsilon`` only guards that division; the option is called ``guard`` here.
+- The ascent maximises a one-sided surrogate, ``2 sum p (log odds p - log odds q)`` with the log odds detached; the
+  loss is another function, two KL divergences with each reference detached, whose gradient is half the true one.
 - Independent dropout masks in all passes.
-- ``embedding="doubled"``: since February 2021 the output of the whole embedding layer is fed in as if it were word
-  embeddings, so position, type, LayerNorm and dropout are applied twice on the noisy side only. ``single`` adds the
-  perturbation to that output instead, as the code before did.
-- Mended: the wrong argument order that stops it; the regression loss that compares all pairs of a batch; the handling
-  of a non-finite gradient, which stops it too (here that gradient counts as 0). Padding gets no noise; attention
-  hides it.
+- ``embedding="doubled"``: since February 2021 the code passes the output of the whole embedding layer as if it were
+  word embeddings, so position, type, LayerNorm and dropout are applied twice, on the noisy side only. ``single`` adds
+  the perturbation to that output, as earlier versions of the code did.
+- Corrected: the wrong argument order, which raises an error; the regression loss, which compares all pairs of a batch;
+  the handling of a non-finite gradient, which raises an error too (here that gradient counts as 0). Padding gets no
+  noise; this has no effect, because attention masks it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _ODDS_GUARD = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class SmartReleasedConfig:
+    """Options of SMART's public code."""
+
     lambda_s: float = 1.0  # weight of the term; public code 1 (adv_alpha)
     sigma: float = 1e-5  # standard deviation of the starting noise; public code 1e-5
     eta: float = 1e-3  # ascent step size; public class 1e-3, its command line 1e-5
@@ -57,27 +59,27 @@ class SmartReleasedConfig:
 
 
 def released_step(noise: Tensor, gradient: Tensor, eta: float, guard: float) -> Tensor:
-    """``(noise + eta g) / (max |noise + eta g| + guard)``, the largest entry taken per token; no projection."""
+    """Return ``(noise + eta g) / (max |noise + eta g| + guard)``, the maximum per token; no projection."""
     moved = noise + eta * gradient
     return moved / (moved.abs().amax(-1, keepdim=True) + guard)
 
 
 def released_objective(logits: Tensor, reference: Tensor) -> Tensor:
-    """What the public ascent climbs for classification: ``2 sum p (log odds p - log odds q)``, log odds detached.
+    """Return the objective of the public ascent for classification: ``2 sum p (log odds p - log odds q)``.
 
-    Summed over the batch. It can be negative.
+    The log odds are detached. The sum runs over the batch and can be negative.
     """
     p, q = logits.softmax(-1), reference.softmax(-1)
     return (2 * p * (_log_odds(p) - _log_odds(q))).sum()
 
 
-def released_loss(logits: Tensor, other: Tensor) -> Tensor:
-    """``KL(sg q || p) + KL(sg p || q)``, averaged over the batch, sg = no gradient.
+def released_loss(logits: Tensor, reference: Tensor) -> Tensor:
+    """Return ``KL(sg q || p) + KL(sg p || q)``, averaged over the batch, sg = no gradient.
 
-    Written as ``sum sg(p - q) (log p - log q)``: the same value and the same gradient (``sum p d log p = 0``), but no
-    digits cancel.
+    Written as ``sum sg(p - q) (log p - log q)``: the value and the gradient are the same (``sum p d log p = 0``), but
+    no digits cancel.
     """
-    log_p, log_q = logits.log_softmax(-1), other.log_softmax(-1)
+    log_p, log_q = logits.log_softmax(-1), reference.log_softmax(-1)
     return ((log_p.exp() - log_q.exp()).detach() * (log_p - log_q)).sum(-1).mean()
 
 
@@ -86,7 +88,7 @@ def _log_odds(p: Tensor) -> Tensor:
 
 
 class ReleasedTerm(Term):
-    """The public code's term on one micro-batch."""
+    """Smoothness term of the public code on one micro-batch."""
 
     part = "smoothness"
     exact = True
@@ -104,8 +106,8 @@ class ReleasedTerm(Term):
         for step in range(self.config.ascent_steps):
             delta = delta.requires_grad_()
             moved = self._moved(passes, f"ascent-{step}", clean.embeddings.detach(), delta)
-            climbed = (moved - fixed).square().sum() if regression else released_objective(moved, fixed)
-            (gradient,) = torch.autograd.grad(climbed, delta)
+            objective = (moved - fixed).square().sum() if regression else released_objective(moved, fixed)
+            (gradient,) = torch.autograd.grad(objective, delta)
             gradient = gradient.nan_to_num(0.0, 0.0, 0.0) * passes.mask.unsqueeze(-1)
             delta = released_step(delta.detach(), gradient, self.config.eta, self.config.guard)
         moved = self._moved(passes, "adversarial", clean.embeddings, delta)
@@ -120,6 +122,8 @@ class ReleasedTerm(Term):
 
 @register("smart-released")
 class SmartReleased(Regularised):
+    """SMART's public code: the task loss plus its smoothness term."""
+
     Config = SmartReleasedConfig
     paper = "public code of Jiang et al. 2020 (namisan/mt-dnn)"
     equation = (

@@ -1,12 +1,12 @@
 """SMART and SDA together: both papers' terms in one objective. Neither paper does this.
 
 ``task loss + lambda_s R_s + mu D_Breg + lambda_d MSE``: see :mod:`smart_repro.methods.smart` and
-:mod:`smart_repro.methods.sda`. Both D_Breg and the distillation term draw the student to its own past; with ``mu=0``
-only the second paper's does.
+:mod:`smart_repro.methods.sda`. Both D_Breg and the distillation term pull the student towards its past; with ``mu=0``
+only the term of the second paper does.
 
 Deviations:
 
-- ``teacher_dropout`` holds for both teachers. ``evaluate="teacher"`` needs one teacher alone: ``mu=0`` or
+- ``teacher_dropout`` applies to both teachers. ``evaluate="teacher"`` needs a single teacher: ``mu=0`` or
   ``lambda_d=0``.
 """
 
@@ -24,6 +24,8 @@ from smart_repro.methods.terms import Term
 
 @dataclass(frozen=True, kw_only=True)
 class SmartSdaConfig(SmartConfig, SdaConfig):
+    """Options of SMART with SDA."""
+
     evaluate: str = "student"  # student / teacher (the only one: mu or lambda_d must be 0)
 
     def __post_init__(self) -> None:
@@ -33,6 +35,8 @@ class SmartSdaConfig(SmartConfig, SdaConfig):
 
 @register("smart+sda")
 class SmartSda(Smart):
+    """SMART plus the distillation from past students."""
+
     Config = SmartSdaConfig
     paper = "Jiang et al. 2020, Algorithm 1, with Xu et al. 2020, equations 5 and 6"
     equation = "L + lambda_s R_s + mu D_Breg + lambda_d MSE(f(x; theta_t), f(x; 1/K sum_{k=1..K} theta_{t-k}))"

@@ -1,6 +1,6 @@
-"""Task loss plus weighted terms: the shape most methods of both papers share.
+"""Base of the methods whose objective is the task loss plus weighted terms.
 
-A term is one idea with its own state; a method names its terms and their weights, and nothing else.
+A term is one idea with its own state; a method only lists its terms and their weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EVALUATED = ("student", "teacher")  # choices of the option ``evaluate``
 
 @dataclass(frozen=True)
 class Clean:
-    """The pass without perturbation: logits, and the embeddings it used where a term asked for them."""
+    """The pass without perturbation: logits, and its embeddings if a term needs them."""
 
     logits: Tensor
     embeddings: Tensor | None = None
@@ -27,21 +27,21 @@ class Clean:
 
 @dataclass(frozen=True)
 class Value:
-    """What a term is worth on one micro-batch: a differentiable scalar, and scalars for the curves."""
+    """Value of a term on one micro-batch: a differentiable scalar, and scalars to log."""
 
     value: Tensor
     info: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Term:
-    """One addend of the objective, before its weight.
+    """A term of the objective, without its weight.
 
     Attributes:
-        part: its name in the history.
-        exact: whether all passes of the micro-batch must be float32 whatever the run's precision.
-        site: where it needs the embeddings of the clean pass, or None.
-        may_be_zero: whether exactly 0 is a legitimate value for a whole run.
-        averages: whether it keeps a teacher with averaged weights, which can be evaluated.
+        part: name of the term in the history.
+        exact: True if all passes of the micro-batch must be float32 in any run.
+        site: embedding site whose output in the clean pass the term needs, or None.
+        may_be_zero: True if the term may be exactly 0 in a whole run.
+        averages: True if the term keeps a teacher with averaged weights, which can be evaluated.
     """
 
     part: ClassVar[str]
@@ -51,20 +51,20 @@ class Term:
     averages: bool = False
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
-        """Once, before training."""
+        """Prepare training; called once."""
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
         raise NotImplementedError
 
     def after_step(self, model: nn.Module, step: int) -> None:
-        """After each update; ``step`` counts from 1."""
+        """Update the term's state after each update; ``step`` counts from 1."""
 
     def averaged_model(self) -> nn.Module | None:
-        """Return the model with the averaged weights, as the next update will use it; None while there is none."""
+        """Return the model with the averaged weights that the next update will use; None if there is none."""
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
+        """Return the state that a resumed run needs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -72,9 +72,9 @@ class Term:
 
 
 class Regularised(Method):
-    """``task loss + sum of weight x term``; subclasses say which in :meth:`make_terms`.
+    """Method whose objective is ``task loss + sum of weight x term``; subclasses define the terms.
 
-    With an option ``evaluate="teacher"`` the averaged teacher of a term is evaluated in place of the student.
+    With an option ``evaluate="teacher"`` the averaged teacher of a term is evaluated instead of the student.
     """
 
     def __init__(self, **config: Any) -> None:
@@ -84,7 +84,7 @@ class Regularised(Method):
         self._evaluated = self._evaluated_term()
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
-        """Pairs of weight and term; a weight of 0 leaves the term, its passes and its memory out."""
+        """Return pairs of weight and term; weight 0 skips the term with its passes and memory."""
         raise NotImplementedError
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
@@ -130,9 +130,10 @@ class Regularised(Method):
         return Clean(passes("clean"))
 
     def _evaluated_term(self) -> Term | None:
-        """Return the term whose teacher is evaluated in place of the student; None for the student.
+        """Return the term whose teacher is evaluated instead of the student; None for the student.
 
-        Raises: ValueError: if ``evaluate="teacher"`` does not name exactly one averaged teacher.
+        Raises:
+            ValueError: ``evaluate="teacher"`` and there is not exactly one averaged teacher.
         """
         if getattr(self.config, "evaluate", "student") == "student":
             return None
@@ -148,5 +149,5 @@ class Regularised(Method):
 
 @torch.no_grad()
 def largest(delta: Tensor) -> Tensor:
-    """``max |delta|``, the logged proof that a perturbation stayed in its ball."""
+    """Return ``max |delta|``; its log proves that a perturbation stayed in its ball."""
     return delta.abs().amax()

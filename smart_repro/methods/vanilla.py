@@ -1,8 +1,8 @@
 """Plain fine-tuning: cross-entropy or squared error, the baseline of both papers.
 
-Label smoothing is an option because both papers' regularisers also smooth predictions: whoever beats plain
-cross-entropy should beat this control too. It follows Szegedy et al. 2016, section 7: the target keeps
-``1 - label_smoothing`` and spreads the rest evenly over all classes. It does nothing for regression and says so.
+Label smoothing is an option because both papers' regularisers also smooth predictions: a method that beats plain
+cross-entropy should beat this control too. It follows Szegedy et al. 2016, section 7: the label keeps
+``1 - label_smoothing`` of the target, and the rest is spread evenly over all classes. It is refused for regression.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from smart_repro.methods.base import Method, Passes, register
 
 @dataclass(frozen=True, kw_only=True)
 class VanillaConfig:
+    """Options of plain fine-tuning."""
+
     label_smoothing: float = 0.0  # share of the target spread evenly over the classes; the usual control is 0.1
 
     def __post_init__(self) -> None:
@@ -26,6 +28,8 @@ class VanillaConfig:
 
 @register("vanilla")
 class Vanilla(Method):
+    """Plain fine-tuning, with optional label smoothing."""
+
     Config = VanillaConfig
     paper = "baseline of Jiang et al. 2020 and Xu et al. 2020"
     equation = "L(theta) = 1/n sum_i loss(f(x_i; theta), y_i)"

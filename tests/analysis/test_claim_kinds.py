@@ -88,7 +88,7 @@ def test_interaction_of_columns_on_the_same_items_is_one_layout(tmp_path):
     doubled = contrasts.measure(contrasts.mean_of([arms, arms]), list(SIX))
     assert doubled.differences == pytest.approx(got.interval.estimate, abs=3)
     once = contrasts.measure(arms, list(SIX))
-    assert (doubled.items, doubled.both) == pytest.approx((once.items, once.both))  # not half: the items are the same
+    assert (doubled.items, doubled.interaction) == pytest.approx((once.items, once.interaction))  # not half: the items are the same
 
 
 def test_relative_error_is_the_ratio_of_errors(tmp_path):
@@ -108,7 +108,7 @@ def _accuracy(root, row, task) -> float:
 
 def test_what_it_is_compared_with_is_not_there(tmp_path):
     got = decided(tmp_path, smart(), TASKS, {"test": {"kind": "interaction", "against_columns": []}})
-    assert in_words(got) == "not run: what it is compared with is not in this experiment."
+    assert in_words(got) == "not run: the column that it is compared with is not in this experiment."
 
 
 @pytest.mark.parametrize(

@@ -147,4 +147,4 @@ def test_components_by_hand_have_equal_variances_and_covariances():
     assert reduced.differences.tolist() == [1.0, 2.0, 3.0]
     # a seed's own item variance is 0.8 and the covariance of two seeds 0.4: 0.4 + 4 x 0.1
     assert reduced.items == pytest.approx((3 * 0.8 + 6 * 0.4) / 9)
-    assert reduced.both == pytest.approx(0.4 / 3)
+    assert reduced.interaction == pytest.approx(0.4 / 3)

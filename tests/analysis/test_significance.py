@@ -54,12 +54,12 @@ def test_a_variance_at_its_floor_is_not_known_better_for_it(rng):
         got, (low, high, df) = crossed_interval(d, np.zeros_like(d)), layout_by_hand(d)
         parts = components(d, np.zeros_like(d))
         seeds = parts.differences.var(ddof=1) / 5
-        total, largest = seeds + parts.items - parts.both, max(seeds, parts.items)
+        total, largest = seeds + parts.items - parts.interaction, max(seeds, parts.items)
         assert (got.low, got.high, got.df) == pytest.approx((low, high, df))
         assert got.se**2 == pytest.approx(max(total, largest))
         if total < largest:
             floored += 1
-            spread = seeds**2 / 4 + parts.items**2 / 59 + parts.both**2 / (4 * 59)
+            spread = seeds**2 / 4 + parts.items**2 / 59 + parts.interaction**2 / (4 * 59)
             assert got.df < max(largest**2 / spread, 4) or got.df == 4
     assert floored > 10
 
@@ -74,7 +74,7 @@ def test_mean_squares_are_those_of_statsmodels(rng):
     table = anova_lm(ols("d ~ C(seed) + C(item)", long).fit())
     parts = components(d, np.zeros_like(d))
     assert parts.items * 48 == pytest.approx(table.loc["C(item)", "mean_sq"])
-    assert parts.both * 48 == pytest.approx(table.loc["Residual", "mean_sq"])
+    assert parts.interaction * 48 == pytest.approx(table.loc["Residual", "mean_sq"])
     assert parts.differences.var(ddof=1) * 12 == pytest.approx(table.loc["C(seed)", "mean_sq"])
 
 
@@ -153,7 +153,7 @@ def test_variances_by_influence_are_those_of_resampled_items(metric, rng):
     parts = of_metric(arms, labels, METRICS[metric])
     items, both = bootstrapped(arms, labels, metric, rng)
     assert parts.items == pytest.approx(items, rel=0.1)
-    assert parts.both == pytest.approx(both, rel=0.1)
+    assert parts.interaction == pytest.approx(both, rel=0.1)
 
 
 @pytest.mark.parametrize("metric", ["f1", "matthews", "pearson", "spearman"])
@@ -219,7 +219,7 @@ def test_the_mean_of_two_tasks_by_hand(rng):
     got = macro_interval(parts)
     assert got.estimate == pytest.approx((one.mean() + two.mean()) / 2)
     seeds = ((one.mean(1) + two.mean(1)) / 2).var(ddof=1) / 5
-    items, both = (sum(getattr(p, what) for p in parts) / 4 for what in ("items", "both"))
+    items, both = (sum(getattr(p, name) for p in parts) / 4 for name in ("items", "interaction"))
     assert got.se**2 == pytest.approx(max(seeds + items - both, seeds, items))
     assert got.n_items == 100
 

@@ -328,7 +328,7 @@ def test_combined_runs_stand_against_the_mean_of_their_parents(tmp_path):
     assert cell["difference"] == pytest.approx(np.mean(cell["scores"]) - 100 * parents.mean())
     assert cell["against"] == "the mean of its parents"
     assert cell["visible"] > 0
-    from analysis.report.sight import power_table
+    from analysis.report.power import power_table
 
     (line,) = power_table(compare(Results.open(tmp_path), manifest)).lines
     assert line[:4] == ("one, accuracy", "VOTE", "3", "150")

@@ -214,7 +214,7 @@ def test_perturbing_in_bf16_is_refused_unless_the_method_is_exact(tiny: Tiny, ba
         lambda: passes.perturbed("clean", torch.zeros(1), "block"),
         lambda: passes.embedded_again("clean", torch.zeros(1)),
     ):
-        with pytest.raises(ValueError, match=r"asked for in bf16.*set exact = True"):
+        with pytest.raises(ValueError, match=r"requested in bf16.*set exact = True"):
             ask()
 
 

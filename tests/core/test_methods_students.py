@@ -312,7 +312,7 @@ def test_what_does_not_fit_together_is_refused(name: str) -> None:
         combine([])
     parents = [np.zeros((2, 2)), np.zeros((2, 3))]
     weights = [{"w": torch.zeros(2)}, {"w": torch.zeros(3)}]
-    with pytest.raises(ValueError, match="do not fit together"):
+    with pytest.raises(ValueError, match="cannot be combined"):
         combine(parents if name == "vote" else weights)
 
 

@@ -176,14 +176,14 @@ def test_a_batch_without_a_task_is_refused(several: Callable[..., MultiTask], mi
     del batch["task"]
     model, method = several(), build("smart")
     method.setup(model, 10)
-    with pytest.raises(ValueError, match=r"does not say which task.* two, score, three"):
+    with pytest.raises(ValueError, match=r"has no entry .task.* two, score, three"):
         method.loss(model, batch)
 
 
 def test_a_model_without_tasks_and_one_without_an_encoder_are_refused(linear_model: Callable[..., nn.Module]) -> None:
     with pytest.raises(ValueError, match="at least one task"):
         MultiTask({})
-    with pytest.raises(ValueError, match="LinearModel does not tell its encoder from its head"):
+    with pytest.raises(ValueError, match="LinearModel does not name its encoder"):
         MultiTask({"a": linear_model([1.0, 2.0])})
 
 
@@ -261,7 +261,7 @@ def test_a_batch_knows_its_task_and_keeps_the_examples_numbers(mixed: Mixed) -> 
     assert int(batch["task"]) == 1
     assert batch["example_id"].tolist() == [1, 0]
     assert batch["labels"].dtype == torch.float32
-    with pytest.raises(ValueError, match="a batch is of one task, these examples are of 2"):
+    with pytest.raises(ValueError, match="a batch must be of one task; these examples are of 2 tasks"):
         mixed.batch(np.array([23, 24]))
 
 

@@ -71,7 +71,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Claim, Value], Verd
     def scored(manifest: Manifest, row: str, mark: Any) -> SimpleNamespace:
         return SimpleNamespace(row=row, mark=mark, seeds=tuple(manifest.seeds), keys=tuple(map(str, manifest.seeds)))
 
-    def reading(_: Any, manifest: Manifest, row: str, column: schema.Column, epoch: Any = "last") -> Any:
+    def read_row(_: Any, manifest: Manifest, row: str, column: schema.Column, epoch: Any = "last") -> Any:
         return scored(manifest, row, epoch)
 
     def measure(arms: Any, seeds: Any, items: Any = None) -> Components:
@@ -93,7 +93,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Claim, Value], Verd
     def measures(case: Any, row: str, column: schema.Column, quantity: str, radius: Any, seeds: Any) -> list[float]:
         return list(state["value"](row, column.id, quantity) * (1 + SPREAD * np.resize([-1.0, 1.0], len(seeds))))
 
-    monkeypatch.setattr(contrasts, "reading", reading)
+    monkeypatch.setattr(contrasts, "read_row", read_row)
     monkeypatch.setattr(contrasts, "measure", measure)
     monkeypatch.setattr(
         contrasts, "against_parents", lambda r, m, a, c: contrasts.difference(Results.open(r), m, a, "vanilla", c)
@@ -132,7 +132,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Claim, Value], Verd
     def spread(_: Any, manifest: Manifest, row: str, column: schema.Column) -> SimpleNamespace:
         return SimpleNamespace(scores=state["value"](row, column.id, "") * np.linspace(-1, 1, len(manifest.seeds)))
 
-    monkeypatch.setattr(logged, "reading", spread)
+    monkeypatch.setattr(logged, "read_row", spread)
 
     def decide(name: str, claim: Claim, value: Value) -> Verdict:
         state["value"] = value
