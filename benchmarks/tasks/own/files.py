@@ -157,14 +157,13 @@ def _parsed(path: Path, text: str, names: list[str], wanted: Sequence[str], sepa
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row that is longer than the header
-            frame = pd.read_csv(
+            frame = pd.read_csv(  # all columns: with `usecols` a row with too many fields would be cut in silence
                 io.StringIO(text),
                 sep=separator,
                 dtype=object,
                 keep_default_na=False,
                 na_filter=False,
                 index_col=False,
-                usecols=list(wanted),
                 quoting=quoting,
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -326,7 +325,7 @@ def check_columns(where: str, names: Sequence[str], wanted: Sequence[str]) -> No
             hint = f"; did you mean {near!r}?" if near is not None else did_you_mean(name, names)
             more = f" and {len(names) - LISTED} others" if len(names) > LISTED else ""
             listed = ", ".join(str(each)[:60] for each in names[:LISTED])
-            raise DataError(f"{where} has no column {name!r}{hint}; it has {listed}{more}")
+            raise DataError(f"{where} has no column {name!r}{f'{hint} It has' if hint else '; it has'} {listed}{more}")
 
 
 def _word(value: Any) -> str | None:
