@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from analysis.records import read_cells, with_digest
 from analysis.results import Results
 from analysis.table_cell import TableCell
 
@@ -32,6 +33,7 @@ CODE = (
     "power.py",
     "records.py",
     "results.py",
+    "run_fields.py",
     "scores.py",
     "table_cell.py",
 )
@@ -45,7 +47,7 @@ class CellCache:
 
     def __init__(self, results: Results, name: str) -> None:
         self.path = results.root / "cache" / f"{name}.json"
-        self._stored = _read(self.path)
+        self._stored = read_cells(self.path)
         self._used: dict[str, TableCell] = {}
 
     def cell(self, content: Any, compute: Callable[[], TableCell]) -> TableCell:
@@ -62,8 +64,12 @@ class CellCache:
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
         with contextlib.suppress(OSError):  # like benchmarks.store.files, which the analysis must not import
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps({key: cell.to_json() for key, cell in self._used.items()}), encoding="utf-8")
-            os.replace(partial, self.path)
+            content = with_digest({key: cell.to_json() for key, cell in self._used.items()})
+            try:
+                partial.write_text(json.dumps(content), encoding="utf-8")
+                os.replace(partial, self.path)
+            finally:
+                partial.unlink(missing_ok=True)
 
 
 @lru_cache
@@ -71,11 +77,3 @@ def code() -> str:
     """Return the sha256 of the modules that compute a cell; another version of them recomputes all cells."""
     folder = Path(__file__).parent
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in CODE)).hexdigest()
-
-
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

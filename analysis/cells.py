@@ -32,8 +32,9 @@ class Scored:
         scores: ``(seeds,)``.
         collapsed: ``(seeds,)`` True where every prediction of a run is the same.
         numerics: version of the arithmetic that all runs were made with.
+        groups: ``(items,)`` group of each item, of items that were drawn together (of one document, of one user); None:
+            each item was drawn by itself. With groups, intervals are for new groups.
         is_own: True if the task is on a user's own data, for which no paper has a score of the baseline.
-        groups: ``(items,)`` group of each item, where the data name one; None: every item stands for itself.
     """
 
     keys: tuple[str, ...]
@@ -44,8 +45,8 @@ class Scored:
     scores: np.ndarray
     collapsed: np.ndarray
     numerics: int = 1
-    is_own: bool = False
     groups: np.ndarray | None = None
+    is_own: bool = False
 
 
 def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:

@@ -13,11 +13,11 @@ from analysis.cache import CellCache
 from analysis.cells import Scored, parents_of, read_cell, seeded
 from analysis.claims.claim import FEWEST_SEEDS, INERT
 from analysis.claims.floor import PILOT, of_baseline, reference
-from analysis.claims.inert import IDENTICAL, identical_share
-from analysis.contrasts import Arm, measure
+from analysis.claims.inert import IDENTICAL
+from analysis.contrasts import Arm, identical_share, measure
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
-from analysis.power import measured, seeds_needed, visible
+from analysis.power import noise_of, seeds_needed, visible
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest, Row
@@ -41,7 +41,7 @@ def compare(results: Results, manifest: Manifest, level: float = 0.95) -> pd.Dat
     cells = [
         cell
         for column in manifest.columns
-        for cell in _with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
+        for cell in with_undecided(manifest, list(_column(results, manifest, column, level, cache)))
     ]
     cache.save()
     return pd.DataFrame.from_records([cell.to_json() for cell in cells], columns=TableCell.names())
@@ -58,7 +58,12 @@ def fewest_seeds(manifest: Manifest, row: str) -> int:
     return max(required) if required else min((claim.min_seeds for claim in manifest.claims), default=FEWEST_SEEDS)
 
 
-def _with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
+def scored_cell(manifest: Manifest, row: Row, column: Column, scored: Scored, level: float = 0.95) -> TableCell:
+    """Return the cell of these runs, without a difference; the baseline's says whether its task is at the floor."""
+    return _cell(manifest, row, column, scored, "", [], level)
+
+
+def with_undecided(manifest: Manifest, cells: Sequence[TableCell]) -> Iterator[TableCell]:
     """Yield the cells of one column, each with the reason why it decides nothing."""
     floor = next((cell.floor for cell in cells if cell.row == manifest.baseline_row), "")
     for cell in cells:
@@ -213,17 +218,24 @@ def _with_difference(cell: TableCell, scored: Scored, references: Sequence[Score
     part, scores, baseline = _contrasted(scored, references, column)
     interval = combine([part], level=cell.level)
     return replace(
+        with_interval(cell, interval),
+        correlation=_correlation(scores, baseline),
+        identical=identical_share(scored, references[0], column.metric) if len(references) == 1 else np.nan,
+        seeds_needed=_needed(part, cell.published_difference),
+    )
+
+
+def with_interval(cell: TableCell, interval: Interval) -> TableCell:
+    """Return the cell with its difference to the baseline."""
+    return replace(
         cell,
         difference=interval.estimate,
         low=interval.low,
         high=interval.high,
         p=interval.p,
         n_pairs=interval.n_seeds,
-        correlation=_correlation(scores, baseline),
-        identical=identical_share(scored, references[0], column.metric) if len(references) == 1 else np.nan,
         near_constant=interval.withheld,
         visible=visible(interval),
-        seeds_needed=_needed(part, cell.published_difference),
     )
 
 
@@ -232,7 +244,7 @@ def _needed(part: Components, claimed: float) -> float:
     if not claimed or np.isnan(claimed):
         return float("nan")
     try:
-        noise = measured(part)
+        noise = noise_of(part)
     except ValueError:
         return float("nan")
     return float(seeds_needed(claimed, part.n_items, noise) or np.inf)

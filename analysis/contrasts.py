@@ -12,11 +12,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.cells import Scored, parents_of, read_cell
-from analysis.crossed import Components, layout, of_metric, summed
+from analysis.crossed import (
+    Components,
+    Sample,
+    is_constant,
+    is_near_constant,
+    layout,
+    of_metric,
+    summed,
+    unpaired_interval,
+)
+from analysis.interval import Interval
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
-from analysis.scores import METRICS, per_item
+from analysis.scores import METRICS, Metric, per_item
+
+SAME_NUMBER = 1e-3  # of the labels' standard deviation: answers of a regression this near to each other are identical
 
 
 @dataclass(frozen=True)
@@ -142,15 +154,52 @@ def _relative_error(arms: Sequence[Arm], seeds: Sequence[int]) -> np.ndarray:
 
 def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None) -> Components:
     _same_items(arms)
-    metric, labels = METRICS[arms[0].column.metric], arms[0].scored.labels
+    first = arms[0].scored
+    metric = METRICS[arms[0].column.metric]
     keep = slice(None) if items is None else items
-    groups = None if arms[0].scored.groups is None else arms[0].scored.groups[keep]
     outputs = [(arm.weight, _at(arm.scored, seeds)[:, keep]) for arm in arms]
-    labels = labels[keep]
+    labels = first.labels[keep]
+    groups = None if first.groups is None else first.groups[keep]
     if metric.decomposes:
-        d = sum(weight * np.stack([per_item(metric.name, labels, run) for run in runs]) for weight, runs in outputs)
+        d = sum(weight * _item_scores(metric, labels, runs) for weight, runs in outputs)
         return layout(np.asarray(d), groups).times(metric.scale)
     return of_metric(outputs, labels, metric, groups).times(metric.scale)
+
+
+def unpaired(a: Arm, b: Arm, level: float = 0.95) -> Interval:
+    """Return the interval of ``a - b`` over all runs of two arms that have other seeds, on the scale papers print.
+
+    There is no verdict where a run's answers are constant or nearly so and the metric is no mean over items.
+
+    Raises: ResultsError: different items or numerics.
+    """
+    _same_numerics([a, b])
+    _same_items([a, b])
+    metric = METRICS[a.column.metric]
+    interval = unpaired_interval(*(_sample(arm.scored, metric) for arm in (a, b)), groups=a.scored.groups, level=level)
+    if metric.decomposes:
+        return interval
+    flags = [
+        is_constant(arm.scored.outputs) | is_near_constant(arm.scored.labels, arm.scored.outputs, metric)
+        for arm in (a, b)
+    ]
+    count, total = int(sum(flag.sum() for flag in flags)), sum(map(len, flags))
+    remark = f"near-constant: {count} of {total} runs give (almost) one answer to all items"
+    return replace(interval, withheld=remark if count else "")
+
+
+def _sample(scored: Scored, metric: Metric) -> Sample:
+    if metric.decomposes:
+        values = _item_scores(metric, scored.labels, scored.outputs)
+    else:
+        assert metric.influence is not None
+        values = metric.influence(scored.labels, scored.outputs)
+    return Sample(metric.scale * scored.scores, metric.scale * values)
+
+
+def _item_scores(metric: Metric, labels: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """``(seeds, items)`` scores whose means over items are the runs' scores."""
+    return np.stack([per_item(metric.name, labels, run) for run in runs])
 
 
 def _same_numerics(arms: Sequence[Arm]) -> None:
@@ -174,3 +223,30 @@ def _same_items(arms: Sequence[Arm]) -> None:
 
 def _at(scored: Scored, seeds: Sequence[int]) -> np.ndarray:
     return scored.outputs[[scored.seeds.index(seed) for seed in seeds]]
+
+
+def identical_share(a: Scored, b: Scored, metric: str) -> float:
+    """Return the share of answers that two arms have in common, over the items of the seeds that both have.
+
+    Raises: ValueError: no common seed.
+    """
+    return float(identical_shares(a, b, metric).mean())
+
+
+def identical_shares(a: Scored, b: Scored, metric: str) -> np.ndarray:
+    """Return ``(seeds,)``: the share of answers that two arms have in common at each seed that both have.
+
+    Raises: ValueError: no common seed.
+    """
+    common = [seed for seed in a.seeds if seed in b.seeds]
+    if not common:
+        raise ValueError("no seed was run by both arms")
+    x, y = (_answers(side, common, metric) for side in (a, b))
+    if METRICS[metric].is_regression:
+        return np.asarray((np.abs(x - y) <= SAME_NUMBER * a.labels.std()).mean(-1))
+    return np.asarray((x == y).mean(-1))
+
+
+def _answers(scored: Scored, seeds: Sequence[int], metric: str) -> np.ndarray:
+    outputs = scored.outputs[[scored.seeds.index(seed) for seed in seeds]]
+    return np.asarray(outputs.argmax(-1) if METRICS[metric].uses == "logits" else outputs)

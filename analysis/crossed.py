@@ -18,7 +18,9 @@ from analysis.scores import Metric, per_item
 Array = np.ndarray
 LAYOUT = "two-way layout of seeds and items"
 LINEAR = "two-way layout of seeds and items, the metric by its influence function"
-FEWEST_GROUPS = 20  # groups of items below which the variance over groups is too uncertain to decide
+UNPAIRED = "two samples of seeds on the same items"
+ITEMS_ONLY = "items only (one seed)"
+FEWEST_GROUPS = 20  # groups of items that an interval needs (docs/statistics.md)
 # An influence function is trusted only if this many answers, and this many labels, differ from the most frequent one.
 FEWEST_MINORITY = 5
 SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
@@ -33,7 +35,7 @@ class Components:
         items: variance of the mean over seeds under resampling of items, with seeds fixed.
         interaction: variance of the seed x item interaction. The variance over seeds and ``items`` both include it, so
             it is subtracted once from their sum.
-        n_items: number of items.
+        n_items: number of items; of items in groups, the effective number of groups (:func:`effective_groups`).
         method: how the components were computed, in words.
         covariance: ``(seeds, seeds)`` covariance of the seeds' differences under resampling of items; ``items`` and
             ``interaction`` follow from it. None: equal variances and equal covariances, derived from ``items`` and
@@ -118,7 +120,7 @@ def crossed_interval(
     labels: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
     level: float = 0.95,
-    groups: ArrayLike | None = None,
+    groups: Array | None = None,
 ) -> Interval:
     """Return the deciding interval, for new seeds and new items at once.
 
@@ -161,7 +163,7 @@ def components(
     metric: str | None = None,
     labels: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
-    groups: ArrayLike | None = None,
+    groups: Array | None = None,
 ) -> Components:
     """Return the variance components behind :func:`crossed_interval`, for the same arguments."""
     del rng
@@ -213,16 +215,18 @@ def summed(parts: Sequence[Components], method: str) -> Components:
     )
 
 
-def layout(d: Array, groups: ArrayLike | None = None) -> Components:
+def layout(d: Array, groups: Array | None = None) -> Components:
     """Return the two-way layout, without replication, of differences ``(seeds, items)``.
 
-    With ``groups`` ``(items,)`` it is the layout of seeds and groups of items; see :func:`group_values`.
+    Args:
+        d: the differences.
+        groups: ``(items,)`` group of each item, of items that were drawn together; see :func:`group_values`.
     """
     return _of_items(d.mean(1), d, LAYOUT, groups)
 
 
 def of_metric(
-    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, groups: ArrayLike | None = None
+    arms: Sequence[tuple[float, Array]], labels: Array, metric: Metric, groups: Array | None = None
 ) -> Components:
     """Return the variance components of a contrast in a metric that is not a mean over items.
 
@@ -233,7 +237,7 @@ def of_metric(
         arms: weight and ``(seeds, items)`` predictions of each arm of a linear contrast: 1 and -1 for a difference.
         labels: ``(items,)``.
         metric: the metric.
-        groups: ``(items,)`` group of each item; None: every item stands for itself.
+        groups: ``(items,)`` group of each item, of items that were drawn together; see :func:`group_values`.
 
     Raises:
         ValueError: the metric has no influence function.
@@ -252,6 +256,89 @@ def of_metric(
     )
 
 
+def group_values(values: Array, groups: Array) -> Array:
+    """Return ``(S, groups)`` values that take the place of items where items of a group were drawn together.
+
+    Of ``values`` ``(S, n)`` they are the jackknife's pseudo-values (Tukey, 1958) of the mean over items: the mean, plus
+    G - 1 times what it changes when the group is left out, so that large groups count as what they are. The covariance
+    of the seeds' means is then the delete-one-group jackknife's; for groups of equal size it is the cluster-robust one.
+    Groups of one item each give the values themselves.
+
+    Raises: ValueError: there are fewer than two groups, or not one per item.
+    """
+    if np.shape(groups) != values.shape[-1:] or len(np.unique(groups)) < 2:
+        raise ValueError(
+            f"{len(np.unique(groups))} groups of {np.size(groups)} items for {values.shape[-1]} items: at least two "
+            "groups are needed, and one per item"
+        )
+    sizes, sums = _by_group(values - values.mean(-1, keepdims=True), groups)
+    shares = sizes / values.shape[-1]
+    return np.asarray(values.mean(-1, keepdims=True) + sums / values.shape[-1] * ((len(sizes) - 1) / (1 - shares)))
+
+
+def effective_groups(groups: Array) -> int:
+    """Return the number of equal groups that vary as much as these (Kish).
+
+    This is ``n^2 / sum n_j^2``, rounded down, at least 2.
+    """
+    sizes = np.unique(groups, return_counts=True)[1]
+    return max(int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9), 2)
+
+
+def few_groups(groups: Array) -> str:
+    """Return the reason why these groups are too few for a verdict; "" where they are enough."""
+    count = len(np.unique(groups))
+    return f"too few groups: {count} of {FEWEST_GROUPS}" if count < FEWEST_GROUPS else ""
+
+
+def _by_group(values: Array, groups: Array) -> tuple[Array, Array]:
+    """Return ``(groups,)`` numbers of items and ``(S, groups)`` sums of ``values`` ``(S, n)``."""
+    names, of_item, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return sizes, np.stack([np.bincount(of_item, weights=row, minlength=len(names)) for row in values])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The runs of one arm, for a comparison with runs of other seeds.
+
+    Attributes:
+        scores: ``(seeds,)``.
+        values: ``(seeds, items)``: item scores, or the metric's influence values.
+    """
+
+    scores: Array
+    values: Array
+
+
+def unpaired_interval(a: Sample, b: Sample, *, groups: Array | None = None, level: float = 0.95) -> Interval:
+    """Return the interval of ``a - b`` where the arms have other seeds but the same items.
+
+    As :func:`crossed_interval`, with the variance over seeds and the interaction of each arm by itself, added up; the
+    degrees of freedom of such a sum are Welch's. An arm with one seed leaves the items alone, and ``method`` says so.
+    """
+    estimate = float(a.scores.mean() - b.scores.mean())
+    x, y = (arm.values if groups is None else group_values(arm.values, groups) for arm in (a, b))
+    n_items = x.shape[-1] if groups is None else effective_groups(groups)
+    items = float(item_covariance((x.mean(0) - y.mean(0))[None])[0, 0])
+    fewest = min(len(x), len(y))
+    if fewest == 1:
+        return t_interval(estimate, items, n_items - 1, 1, n_items, ITEMS_ONLY, level)
+    seeds = [float(arm.scores.var(ddof=1)) / len(arm.scores) for arm in (a, b)]
+    both = [float(split(item_covariance(values))[1]) for values in (x, y)]
+    dfs = [len(x) - 1, len(y) - 1]
+    seed_df = _welch(seeds, dfs)
+    variance, df = _satterthwaite(
+        sum(seeds), items, sum(both), seed_df, n_items - 1, _welch(both, [df * (n_items - 1) for df in dfs])
+    )
+    return t_interval(estimate, float(variance), float(df), fewest, n_items, UNPAIRED, level)
+
+
+def _welch(variances: Sequence[float], dfs: Sequence[int]) -> float:
+    """Return the degrees of freedom of a sum of independent variances; the smallest where all are 0."""
+    spread = sum(variance**2 / df for variance, df in zip(variances, dfs, strict=True))
+    return sum(variances) ** 2 / spread if spread > 0 else float(min(dfs))
+
+
 def variance_and_df(
     seeds: ArrayLike, items: ArrayLike, interaction: ArrayLike, n_seeds: int, item_df: int
 ) -> tuple[Array, Array]:
@@ -268,11 +355,17 @@ def variance_and_df(
         n_seeds: number of seeds S.
         item_df: degrees of freedom of ``items``.
     """
+    return _satterthwaite(seeds, items, interaction, n_seeds - 1, item_df, (n_seeds - 1) * item_df)
+
+
+def _satterthwaite(
+    seeds: ArrayLike, items: ArrayLike, interaction: ArrayLike, seed_df: float, item_df: float, interaction_df: float
+) -> tuple[Array, Array]:
     seeds, items, interaction = (np.asarray(x, dtype=np.float64) for x in (seeds, items, interaction))
     total = np.maximum(seeds + items - interaction, 0.0)
-    spread = seeds**2 / (n_seeds - 1) + items**2 / item_df + interaction**2 / ((n_seeds - 1) * item_df)
+    spread = seeds**2 / seed_df + items**2 / item_df + interaction**2 / interaction_df
     df = np.divide(total**2, spread, out=np.zeros(spread.shape), where=spread > 0)
-    return np.maximum(total, np.maximum(seeds, items)), np.maximum(df, n_seeds - 1.0)
+    return np.maximum(total, np.maximum(seeds, items)), np.maximum(df, float(seed_df))
 
 
 def item_covariance(values: Array) -> Array:
@@ -337,42 +430,21 @@ def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
     return f"near-constant: in {pairs} of {runs.shape[1]} seed pairs a run has {rule}" if pairs else ""
 
 
-def group_values(values: Array, groups: ArrayLike) -> Array:
-    """Return ``(..., groups)`` values whose mean is that of the ``(..., items)`` values.
-
-    Their variance is that of this mean under resampling of whole groups: the linearisation of the ratio estimator, in
-    which a group counts by its size.
-
-    Raises:
-        ValueError: there are fewer than two groups, or not one per item.
-    """
-    names, place = np.unique(np.asarray(groups), return_inverse=True)
-    n_items = values.shape[-1]
-    if place.shape != (n_items,) or len(names) < 2:
-        raise ValueError(f"{len(names)} groups of {place.size} items for {n_items} items: at least two, one per item")
-    member = np.zeros((n_items, len(names)))
-    member[np.arange(n_items), place] = 1.0
-    mean = values.mean(-1, keepdims=True)
-    return np.asarray(mean + (values - mean) @ member * (len(names) / n_items))
-
-
-def _of_items(differences: Array, values: Array, method: str, groups: ArrayLike | None) -> Components:
-    few_groups = ""
+def _of_items(differences: Array, values: Array, method: str, groups: Array | None) -> Components:
+    n_items = values.shape[1]
+    reason = ""
     if groups is not None:
-        values, method = group_values(values, groups), method.replace("seeds and items", "seeds and groups")
-        if values.shape[-1] < FEWEST_GROUPS:
-            few_groups = f"too few groups: {values.shape[-1]} of {FEWEST_GROUPS}"
+        values, n_items, reason = group_values(values, groups), effective_groups(groups), few_groups(groups)
+        method = method.replace("items", "groups of items", 1)
     covariance = item_covariance(values)
     items, interaction = split(covariance)
-    return Components(
-        differences, float(items), float(interaction), values.shape[-1], method, covariance, few_groups=few_groups
-    )
+    return Components(differences, float(items), float(interaction), n_items, method, covariance, few_groups=reason)
 
 
 def _interval(parts: Components, item_df: int, level: float) -> Interval:
     estimate, n_seeds, n_items = float(parts.differences.mean()), len(parts.differences), parts.n_items
     if n_seeds == 1:
-        return t_interval(estimate, parts.items, item_df, 1, n_items, "items only (one seed)", level)
+        return t_interval(estimate, parts.items, item_df, 1, n_items, ITEMS_ONLY, level)
     seeds = float(parts.differences.var(ddof=1)) / n_seeds
     variance, df = variance_and_df(seeds, parts.items, parts.interaction, n_seeds, item_df)
     return t_interval(estimate, float(variance), float(df), n_seeds, n_items, parts.method, level)

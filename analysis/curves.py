@@ -61,13 +61,13 @@ def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
     records = []
     for row in manifest.rows:
         for column in manifest.distinct():
-            runs = [_ran_away(logs[key]) for key in manifest.keys(row.id, column) if key in logs]
+            runs = [_has_diverged(logs[key]) for key in manifest.keys(row.id, column) if key in logs]
             if any(runs):
                 records.append({"row": row.id, "column": column.id, "diverged": sum(runs), "n_runs": len(runs)})
     return pd.DataFrame.from_records(records, columns=["row", "column", "diverged", "n_runs"])
 
 
-def _ran_away(log: Log) -> bool:
+def _has_diverged(log: Log) -> bool:
     losses = [float(step["task"]) for step in log.steps if step.get("task") is not None]
     tenth = max(1, len(losses) // 10)
     return len(losses) > 1 and not sum(losses[-tenth:]) <= sum(losses[:tenth])  # NaN counts as diverged

@@ -35,32 +35,6 @@ def f1_influence(labels: Array, runs: Array) -> Array:
     return _of_pairs((labels == 1).astype(np.int8), (runs == 1).astype(np.int8), 2, of_pairs)
 
 
-def macro_f1_influence(labels: Array, runs: Array) -> Array:
-    """Return the mean of :func:`f1_influence` over the classes that occur among the labels."""
-    classes = np.unique(labels)
-    return np.mean([f1_influence((labels == c).astype(int), (runs == c).astype(int)) for c in classes], axis=0)
-
-
-def balanced_accuracy_influence(labels: Array, runs: Array) -> Array:
-    """Return ``mean over classes of R_c + Y_c (H - R_c) / mean Y_c``; R_c: recall of class c, H: the run is right,
-    Y_c: the label is c."""
-    hits = (labels == runs).astype(np.float64)
-    parts = []
-    for of_class in ((labels == c).astype(np.float64) for c in np.unique(labels)):
-        share = _mean(of_class)
-        recall = np.divide(_mean(of_class * hits), share, out=np.zeros_like(_mean(of_class * hits)), where=share > 0)
-        change = np.divide(of_class * (hits - recall), share, out=np.zeros_like(hits), where=share > 0)
-        parts.append(recall + change)
-    return np.mean(parts, axis=0)
-
-
-def rmse_influence(labels: Array, runs: Array) -> Array:
-    """Return ``r + ((p - y)^2 - r^2) / (2 r)`` with the root mean squared error r; 0 where every answer is exact."""
-    squares = (np.asarray(runs, dtype=np.float64) - labels) ** 2
-    score = np.sqrt(_mean(squares))
-    return score + np.divide(squares - score**2, 2 * score, out=np.zeros_like(squares), where=score > 0)
-
-
 def matthews_influence(labels: Array, runs: Array) -> Array:
     """Return ``r + zx zy - r / 2 (zx^2 + zy^2)`` with the score r; zx, zy: standardised labels and predictions.
 
@@ -83,6 +57,50 @@ def matthews_influence(labels: Array, runs: Array) -> Array:
         return _correlation_influence(xy, xx, yy, *(x[..., None, None] for x in (covariance, vx, vy, is_undefined)))
 
     return _of_pairs(*_class_numbers(labels, runs), of_pairs)
+
+
+def macro_f1_influence(labels: Array, runs: Array) -> Array:
+    """Return the mean over classes of :func:`f1_influence` of each class.
+
+    The classes are those of the labels and the run.
+    """
+
+    def of_pairs(shares: Array) -> Array:
+        total = shares.sum(-1) + shares.sum(-2)  # (..., classes)
+        is_class = total > 0
+        hit = np.diagonal(shares, axis1=-2, axis2=-1)
+        f1 = np.divide(2 * hit, total, out=np.zeros_like(total), where=is_class)
+        per_answer = np.divide(f1, total, out=np.zeros_like(total), where=is_class)
+        per_hit = np.divide(2.0, total, out=np.zeros_like(total), where=is_class)
+        n_classes = is_class.sum(-1)[..., None, None]
+        change = per_hit[..., None] * np.eye(shares.shape[-1]) - per_answer[..., :, None] - per_answer[..., None, :]
+        return (f1.sum(-1)[..., None, None] + change) / n_classes
+
+    return _of_pairs(*_class_numbers(labels, runs), of_pairs)
+
+
+def balanced_accuracy_influence(labels: Array, runs: Array) -> Array:
+    """Return the mean over the labels' classes of ``recall + Y (P - recall) / mean Y``.
+
+    Y is 1 where the label is that class, P is 1 where the run answers it.
+    """
+
+    def of_pairs(shares: Array) -> Array:
+        true = shares.sum(-1)
+        is_class = true > 0
+        recall = np.divide(np.diagonal(shares, axis1=-2, axis2=-1), true, out=np.zeros_like(true), where=is_class)
+        scale = np.divide(1.0, true, out=np.zeros_like(true), where=is_class)[..., None]
+        change = scale * (np.eye(shares.shape[-1]) - recall[..., None])
+        return (recall.sum(-1)[..., None, None] + change) / is_class.sum(-1)[..., None, None]
+
+    return _of_pairs(*_class_numbers(labels, runs), of_pairs)
+
+
+def rmse_influence(labels: Array, runs: Array) -> Array:
+    """Return ``r + (e^2 - r^2) / (2 r)`` with the score r; e: the error of an item."""
+    squares = (np.asarray(runs, dtype=np.float64) - labels) ** 2
+    score = np.sqrt(_mean(squares))
+    return score + np.divide(squares - score**2, 2 * score, out=np.zeros_like(squares), where=score > 0)
 
 
 def pearson_influence(labels: Array, runs: Array) -> Array:
@@ -225,9 +243,18 @@ def _of_pairs(labels: Array, runs: Array, n_classes: int, of_pairs: Callable[[Ar
     """
     kind = np.int8 if n_classes**2 < 128 else np.int64
     pairs = n_classes * labels.astype(kind) + runs.astype(kind)
-    shares = np.stack([(pairs == pair).mean(-1) for pair in range(n_classes**2)], axis=-1)
+    shares = _shares(pairs, n_classes**2)
     table = of_pairs(shares.reshape(*shares.shape[:-1], n_classes, n_classes))
     return _at(table.reshape(*table.shape[:-2], n_classes**2), pairs)
+
+
+def _shares(pairs: Array, n_pairs: int) -> Array:
+    """Return ``(..., n_pairs)``: the share of the items of ``(..., items)`` that each number has."""
+    if n_pairs <= FEW_CLASSES**2:
+        return np.stack([(pairs == pair).mean(-1) for pair in range(n_pairs)], axis=-1)
+    flat = pairs.reshape(-1, pairs.shape[-1])
+    counts = np.stack([np.bincount(row, minlength=n_pairs) for row in flat])
+    return (counts / pairs.shape[-1]).reshape(*pairs.shape[:-1], n_pairs)
 
 
 def _centred(values: Array) -> Array:

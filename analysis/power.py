@@ -1,7 +1,7 @@
 """Power of a planned grid: the smallest detectable difference, and the number of seeds for a claimed difference.
 
 ``Var(difference) = seed^2 / S + item^2 / n + interaction^2 / (S n)``, all standard deviations of *differences* between
-two arms. :func:`measured` estimates them from runs; :func:`typical` gives the assumption without runs.
+two arms. :func:`noise_of` estimates them from runs; :func:`typical` gives the assumption without runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def typical(n_items: int, metric: str = "accuracy") -> Noise:
     return Noise(seed=slope * 0.024 * (277 / n_items) ** 0.7, item=slope * 0.14, interaction=slope * 0.30)
 
 
-def measured(parts: Components) -> Noise:
+def noise_of(parts: Components) -> Noise:
     """Return the standard deviations behind a comparison that was run, in its unit; negative estimates become 0.
 
     Raises:

@@ -1,23 +1,31 @@
-"""A results folder as a value: opened once, each file read once, and handed on.
+"""Results folders: ``Results.open("results")`` is the argument of every function of this package in place of a path.
 
-``Results.open("results")`` is what every function of this package takes in place of a path. What was read stays as it
-was: open the folder again to see what has changed since.
+Each file is read once. What was read does not change: open the folder again to see later changes.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import numerics_of
-from analysis.records import ResultsError, read_json, read_object
+from analysis.records import (
+    PLAIN_NAME,
+    ResultsError,
+    read_json,
+    read_lines,
+    read_object,
+    read_table,
+    read_texts,
+    without_digest,
+)
 from analysis.schema import Manifest, SchemaError
+from analysis.verified import damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +36,7 @@ _PARSED = 4  # bytes in memory of one byte of a history
 
 @dataclass(frozen=True)
 class Run:
-    """The small files of one finished run, parsed; ``numerics`` is the version of the arithmetic it was made with."""
+    """Parsed small files of one finished run; ``numerics`` is the version of the arithmetic it was made with."""
 
     key: str
     spec: dict[str, Any]
@@ -44,11 +52,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Log:
-    """What one run wrote while it trained.
+    """Log of one run's training.
 
     Attributes:
-        steps: one record per update, in order; a step that was repeated after a resume counts once (the last).
-        epochs: ``epoch step task split metric score`` after each epoch, likewise.
+        steps: a record per update, in order; of an update that was repeated after a resume, the last record.
+        epochs: ``epoch step task split metric score`` after each epoch, with the same rule.
     """
 
     steps: list[dict[str, Any]]
@@ -56,10 +64,10 @@ class Log:
 
 
 class Results:
-    """The runs and manifests of one folder.
+    """Runs and manifests of one results folder.
 
-    Which runs are finished is asked once, at the first question about it. Of predictions and histories the last used
-    are kept, up to ``kept_bytes`` in all; frames are given as copies, so that they may be changed.
+    The set of finished runs is read at its first use. The predictions and histories used last are kept in memory, up to
+    ``kept_bytes`` in total; frames are returned as copies, so that they may be changed.
     """
 
     def __init__(self, root: Path, kept_bytes: int = KEPT_BYTES) -> None:
@@ -67,10 +75,11 @@ class Results:
         self._kept = _Kept(kept_bytes)
         self._runs: dict[str, Run] = {}
         self._manifests: dict[str, Manifest] = {}
+        self.damaged: dict[str, str] = {}  # key -> what is wrong, of the runs that :meth:`leave_out_damaged` left out
 
     @classmethod
     def open(cls, results: str | Path | Results) -> Results:
-        """The folder as a value; a value stays the one it is."""
+        """Return the folder as a value; a value is returned unchanged."""
         return results if isinstance(results, Results) else cls(Path(results))
 
     def __repr__(self) -> str:
@@ -87,9 +96,10 @@ class Results:
         return frozenset(name for name in entries if not name.startswith("."))
 
     def run_keys(self) -> list[str]:
-        """Keys of the finished runs: a run folder appears whole, so being there means being done.
+        """Return the keys of the finished runs; a run folder appears by one rename, so a run with a folder is finished.
 
-        Raises: ResultsError: there is no ``runs`` folder.
+        Raises:
+            ResultsError: there is no ``runs`` folder.
         """
         runs = self.root / "runs"
         if not runs.is_dir():
@@ -98,40 +108,62 @@ class Results:
             )
         return sorted(self._done)
 
+    def leave_out_damaged(self, keys: Iterable[str]) -> dict[str, str]:
+        """Verify these runs, and the parents they name; the damaged ones count as not finished from now on.
+
+        Returns: key -> what is wrong and what to do.
+        """
+        open_ = [key for key in dict.fromkeys(keys) if self.is_done(key)]
+        checked: set[str] = set()
+        while open_:
+            findings = damaged(self.root, open_)
+            self.damaged |= {key: finding.message for key, finding in findings.items()}
+            checked.update(open_)
+            sound = [key for key in open_ if key not in findings]
+            parents = [parent for key in sound for parent in self.run(key).fingerprints.get("parents") or ()]
+            open_ = [key for key in dict.fromkeys(parents) if key not in checked and self.is_done(key)]
+        self.__dict__["_done"] = self._done - self.damaged.keys()
+        return self.damaged
+
     def is_done(self, key: str) -> bool:
-        """Whether the run of that key is finished."""
+        """Return True if the run with this key is finished."""
         return key in self._done
 
     def folder(self, key: str) -> Path:
-        """Where a run's files lie."""
+        """Return the folder of a run."""
         return self.root / "runs" / key
 
     def run(self, key: str) -> Run:
-        """Spec, environment and result of one run. Raises ResultsError: not finished, or a file cannot be read."""
+        """Return spec, environment and result of one run.
+
+        Raises:
+            ResultsError: the run is not finished, or a file cannot be read.
+        """
         if key not in self._runs:
             self._runs[key] = self._read_run(key)
         return self._runs[key]
 
     def finished(self, manifest: Manifest) -> list[Run]:
-        """The experiment's runs that are finished, in table order."""
+        """Return the experiment's finished runs, in table order."""
         return [self.run(key) for key in manifest.all_keys() if self.is_done(key)]
 
     def same_numerics(self, keys: Iterable[str]) -> int:
-        """The numerics of the finished ones of these runs (1 where none is).
+        """Return the numerics of the finished runs among ``keys`` (1 if none is finished).
 
-        Raises: ResultsError: they differ, so the runs must not be compared or pooled.
+        Raises:
+            ResultsError: they differ, so the runs must not be compared or pooled.
         """
-        found: dict[int, str] = {}
+        example_runs: dict[int, str] = {}
         for key in keys:
             if self.is_done(key):
-                found.setdefault(self.run(key).numerics, key)
-        if len(found) > 1:
-            made = ", ".join(f"run {key[:12]} with numerics {number}" for number, key in sorted(found.items()))
+                example_runs.setdefault(self.run(key).numerics, key)
+        if len(example_runs) > 1:
+            made = ", ".join(f"run {key[:12]} with numerics {number}" for number, key in sorted(example_runs.items()))
             raise ResultsError(f"runs of different numerics are not compared or pooled ({made}): run the older again")
-        return next(iter(found), 1)
+        return next(iter(example_runs), 1)
 
     def measures(self, key: str) -> dict[str, Any]:
-        """``measures.json`` of one run: ``moments`` and ``smoothness``; empty where the run measured nothing."""
+        """Return ``measures.json`` of one run: ``moments`` and ``smoothness``; empty if the run measured nothing."""
         path = self.folder(key) / "measures.json"
         return read_json(path) if path.is_file() else {}
 
@@ -156,23 +188,31 @@ class Results:
     # --- experiments ---
 
     def experiments(self) -> list[str]:
-        """Names of the experiments the folder knows."""
+        """Return the names of the experiments in the folder."""
         folder = self.root / "experiments"
         return sorted(p.name for p in folder.iterdir() if any(p.glob("*.json"))) if folder.is_dir() else []
 
+    def grids_of(self, name: str) -> list[Path]:
+        """Return the manifests of an experiment; none for a name that no experiment can have."""
+        return self.grids(name) if PLAIN_NAME.fullmatch(name) else []
+
     def grids(self, name: str) -> list[Path]:
-        """The manifests of that experiment, the newest last."""
-        found = (self.root / "experiments" / name).glob("*.json")
-        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+        """Return the manifests of an experiment, the newest last."""
+        paths = (self.root / "experiments" / name).glob("*.json")
+        return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
     def manifest(self, name: str) -> Manifest:
-        """The newest manifest of that experiment. Raises ResultsError: there is none; it names those there are."""
+        """Return the newest manifest of an experiment.
+
+        Raises:
+            ResultsError: there is none; the message names the experiments of the folder.
+        """
         if name not in self._manifests:
-            grids = self.grids(name)
+            grids = self.grids_of(name)
             if not grids:
                 names = self.experiments()
-                there = f"there are: {', '.join(names)}" if names else f"none; `smart-repro run {name}` makes it"
-                raise ResultsError(f"no experiment named {name!r} in {self.root / 'experiments'}: {there}")
+                remedy = f"there are: {', '.join(names)}" if names else f"none; `smart-repro run {name}` makes it"
+                raise ResultsError(f"no experiment named {name!r} in {self.root / 'experiments'}: {remedy}")
             self._manifests[name] = load_manifest(grids[-1])
         return self._manifests[name]
 
@@ -181,12 +221,17 @@ class Results:
     def predictions(
         self, key: str, task: str, split: str, epoch: int | str = "last", columns: list[str] | None = None
     ) -> pd.DataFrame:
-        """Predictions of one run: ``id epoch label prediction logit_0.. [votes_0..]``, in file order.
+        """Return predictions of one run: ``id epoch label prediction logit_0.. [votes_0..]``, in file order.
 
         Args:
-            epoch: "last" (what claims use), "all", or a number.
-            columns: only these (``epoch`` is always read).
-        Raises: ResultsError: no such file, no such epoch, or a column is missing.
+            key: key of the run.
+            task: name of the task.
+            split: name of the split.
+            epoch: "last" (used for claims), "all", or a number.
+            columns: columns to read, besides ``epoch``; None: all.
+
+        Raises:
+            ResultsError: there is no such file or epoch, or a column is missing.
         """
         name = ("predictions", key, task, split, epoch, None if columns is None else tuple(columns))
         frame = self._kept.get(name)
@@ -197,7 +242,11 @@ class Results:
         return copy
 
     def log(self, key: str) -> Log:
-        """``history.jsonl`` of one run. Raises ResultsError naming file and line."""
+        """Return ``history.jsonl`` of one run.
+
+        Raises:
+            ResultsError: the file cannot be read; the message names file and line.
+        """
         log: Log | None = self._kept.get(("log", key))
         if log is None:
             path = self.folder(key) / "history.jsonl"
@@ -206,41 +255,43 @@ class Results:
         return log
 
     def history(self, key: str) -> pd.DataFrame:
-        """The updates of a run as a frame: a row per update, parts a method does not have as NaN."""
+        """Return the updates of a run as a frame, a row per update; parts that a method lacks are NaN."""
         import pandas as pd
 
         return pd.DataFrame.from_records(self.log(key).steps)
 
     def texts(self, task: str, split: str, fingerprint: str = "") -> pd.DataFrame | None:
-        """``id text_0 [text_1]`` from ``texts/<task>.<split>.parquet``, or None: keeping texts is optional.
+        """Return ``id text_0 [text_1]`` from ``texts/<task>.<split>.parquet``, or None, as keeping texts is optional.
 
         Args:
-            fingerprint: of the split the runs were scored on; texts of other data are not taken for theirs.
+            task: name of the task.
+            split: name of the split.
+            fingerprint: fingerprint of the split the runs were scored on; texts with another fingerprint are ignored.
         """
-        import pyarrow.parquet as pq
-
-        path = self.root / "texts" / f"{task}.{split}.parquet"
-        if not path.is_file():
-            return None
-        table = pq.ParquetFile(path).read()
-        of = (table.schema.metadata or {}).get(b"fingerprint", b"").decode()
-        return None if fingerprint and of and of != fingerprint else table.to_pandas()
+        table, of = read_texts(self.root / "texts" / f"{task}.{split}.parquet")
+        return None if table is None or (fingerprint and of and of != fingerprint) else table.to_pandas()
 
 
 def load_manifest(path: str | Path) -> Manifest:
-    """Read one ``results/experiments/<name>/<grid-hash>.json``, of this or an older version. Raises ResultsError."""
+    """Read ``results/experiments/<name>/<grid-hash>.json``, of the current or an older schema version.
+
+    Raises:
+        ResultsError: the file cannot be read.
+    """
     path = Path(path)
     try:
-        return Manifest.from_json({"grid": path.stem, **read_object(path)})
-    except SchemaError as error:
+        return Manifest.from_json({"grid": path.stem, **without_digest(path, read_object(path))})
+    except (SchemaError, TypeError, KeyError, AttributeError, ValueError) as error:
+        if isinstance(error, ResultsError):
+            raise
         raise ResultsError(f"{path}: {error}; plan the experiment again to rewrite it") from error
 
 
 class _Kept:
-    """Values by name, at most so many bytes in all: what was not used for longest goes first."""
+    """Cache with a limit in bytes that drops the value that was not used for the longest time."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.bytes = most, 0
+    def __init__(self, limit: int) -> None:
+        self.limit, self.bytes = limit, 0
         self._values: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
 
     def get(self, name: Any) -> Any:
@@ -250,66 +301,40 @@ class _Kept:
         return self._values[name][0]
 
     def keep(self, name: Any, value: Any, size: int) -> None:
-        if size > self.most:
+        if size > self.limit:
             return
         self._values[name] = (value, size)
         self.bytes += size
-        while self.bytes > self.most:
+        while self.bytes > self.limit:
             _, (_, freed) = self._values.popitem(last=False)
             self.bytes -= freed
 
 
 def _read_predictions(path: Path, epoch: int | str, columns: list[str] | None) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         stored = ", ".join(sorted(p.stem for p in path.parent.glob("*.parquet"))) or "no predictions"
         raise ResultsError(f"{path} does not exist: the run stored {stored}")
-    try:
-        read = None if columns is None else list(dict.fromkeys(["epoch", *columns]))
-        table = pq.ParquetFile(path).read(columns=read)
-    except (pa.ArrowException, OSError) as error:
-        raise ResultsError(
-            f"{path} cannot be read ({error}): delete its run folder and run the experiment again"
-        ) from error
-    missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
-    if missing or not table.num_rows:
-        raise ResultsError(f"{path} has no {', '.join(sorted(missing)) or 'rows'}: delete its run folder and run again")
+    table = read_table(path, None if columns is None else list(dict.fromkeys(["epoch", *columns])))
     if epoch == "all":
         return table.to_pandas()
     epochs = table["epoch"].to_numpy()
     at = epochs.max() if epoch == "last" else int(epoch)
-    chosen = epochs == at
-    if not chosen.any():
+    mask = epochs == at
+    if not mask.any():
         raise ResultsError(f"{path} has no epoch {at}; it has {sorted(set(epochs.tolist()))}")
-    return (table if chosen.all() else table.filter(chosen)).to_pandas()  # the ids of other epochs are never made
+    return (table if mask.all() else table.filter(mask)).to_pandas()  # filter first: converting ids is slow
 
 
 def _read_log(path: Path) -> Log:
     steps: dict[int, dict[str, Any]] = {}
     epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         if "event" not in line and "step" in line:
             steps[line["step"]] = line
         elif line.get("event") == "epoch":
             for task, splits in line.get("scores", {}).items():
                 for split, metrics in splits.items():
                     for metric, value in metrics.items():
-                        about = {"epoch": line["epoch"], "step": line.get("step"), "task": task, "split": split}
-                        epochs[line["epoch"], task, split, metric] = {**about, "metric": metric, "score": value}
+                        position = {"epoch": line["epoch"], "step": line.get("step"), "task": task, "split": split}
+                        epochs[line["epoch"], task, split, metric] = {**position, "metric": metric, "score": value}
     return Log([steps[number] for number in sorted(steps)], list(epochs.values()))
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        raise ResultsError(f"{path} does not exist: the run is not finished, or its folder was edited")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ResultsError(
-                f"{path}, line {number}, is not JSON ({error}): delete the run folder and run again"
-            ) from error

@@ -48,9 +48,11 @@ class Metric:
         influence: ``influence(labels, runs) -> (runs, items)``: the score plus its influence function at each item, in
             closed form (:mod:`analysis.influence`); None where the score is a mean over items.
         is_regression: True if labels and predictions are numbers, not classes.
-        uses: "predictions" ``(items,)`` or "logits" ``(items, classes)``.
+        uses: "predictions" ``(items,)``, "logits" ``(items, classes)``, or "scores" ``(items,)`` that another program
+            gave to answers.
         greater_is_better: False for errors and divergences.
         scale: factor of the score in tables: 100 where papers print percent.
+        unit: unit of differences in tables.
     """
 
     name: str
@@ -62,16 +64,12 @@ class Metric:
     uses: str = "predictions"
     greater_is_better: bool = True
     scale: float = 100.0
+    unit: str = "points"
 
     @property
     def decomposes(self) -> bool:
         """True if the score is a mean over items, so that the two-way layout applies."""
         return self.per_item is not None
-
-    @property
-    def unit(self) -> str:
-        """Unit of a difference: points of percent, nats, or "" for the unit of the labels themselves."""
-        return "points" if self.scale == 100.0 else "" if self.is_regression else "nats"
 
     def score(self, labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Score predictions by this metric, as :func:`score` does."""
@@ -146,10 +144,10 @@ def _checked(metric: Metric, labels: ArrayLike, predictions: ArrayLike) -> tuple
 def _undefined(metric: str, labels: Array, predictions: Array, weights: Array) -> bool:
     """Return True if a 0 means "not defined": F1 without any positive, or a correlation with a constant."""
     counted = weights > 0
-    if metric in ("macro_f1", "balanced_accuracy", "rmse"):
-        return False  # 0 is a score like any other: no class was ever recognised, or every number is exact
     if metric in ("f1", "f1_named"):
         return not ((labels[counted] == 1).any() or (predictions[counted] == 1).any())
+    if metric not in ("matthews", "pearson", "spearman"):
+        return False
     return bool(np.ptp(labels[counted]) == 0 or np.ptp(predictions[counted]) == 0)
 
 
@@ -162,6 +160,11 @@ def _hit(labels: Array, predictions: Array) -> Array:
 
 def _miss(labels: Array, predictions: Array) -> Array:
     return (labels != predictions).astype(np.float64)
+
+
+def _as_scored(labels: Array, scores: Array) -> Array:
+    """Scores that another program gave each item: a fraction of an item's whole credit."""
+    return np.asarray(scores, dtype=np.float64)
 
 
 def _mean_of(items: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Array], Array]:
@@ -230,27 +233,29 @@ def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
 
 
 def _f1_named(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Return F1 of class 1 against all others, of however many classes."""
-    return _f1((labels == 1).astype(int), (predictions == 1).astype(int), weights)
+    """Return F1 of class 1 against all other classes."""
+    return _f1((labels == 1).astype(np.int8), (predictions == 1).astype(np.int8), weights)
 
 
 def _macro_f1(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Return mean F1 over the classes that have weight among the labels."""
-    present = np.stack([_total(weights, labels == c) > 0 for c in np.unique(labels)])
-    each = [_f1((labels == c).astype(int), (predictions == c).astype(int), weights) for c in np.unique(labels)]
-    return _ratio((np.stack(each) * present).sum(0), present.sum(0))
+    """Return the mean F1 of the classes of labels and predictions."""
+    sums = []
+    for label in np.union1d(labels, predictions):
+        truth, answers = labels == label, predictions == label
+        sums.append((2 * _total(weights, truth & answers), _total(weights, truth) + _total(weights, answers)))
+    return _mean_ratio(*(np.stack(part) for part in zip(*sums, strict=True)))
 
 
 def _balanced_accuracy(labels: Array, predictions: Array, weights: Array) -> Array:
-    """Return mean recall over the classes that have weight among the labels."""
-    totals = np.stack([_total(weights, labels == c) for c in np.unique(labels)])
-    hits = np.stack([_total(weights, (labels == c) & (predictions == c)) for c in np.unique(labels)])
-    return _ratio(_ratio(hits, totals).sum(0), (totals > 0).sum(0))
+    """Return the mean recall of the labels' classes."""
+    masks = [labels == label for label in np.unique(labels)]
+    hits = np.stack([_total(weights, mask & (predictions == labels)) for mask in masks])
+    return _mean_ratio(hits, np.stack([_total(weights, mask) for mask in masks]))
 
 
 def _rmse(labels: Array, predictions: Array, weights: Array) -> Array:
     squares = (np.asarray(predictions, dtype=np.float64) - labels) ** 2
-    return np.sqrt(_ratio(_dot(weights, squares), weights.sum(-1)))
+    return np.asarray(np.sqrt(_dot(weights, squares) / weights.sum(-1)))
 
 
 def _matthews(labels: Array, predictions: Array, weights: Array) -> Array:
@@ -322,6 +327,11 @@ def _ratio(top: Array, bottom: Array) -> Array:
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
 
 
+def _mean_ratio(top: Array, bottom: Array) -> Array:
+    """Return the mean over the first axis of ``top / bottom``, where ``bottom`` is not 0."""
+    return _ratio(_ratio(top, bottom).sum(0), (bottom > 0).sum(0))
+
+
 def _other_metric(name: str, title: str, *functions: Callable[..., Any], **properties: Any) -> Metric:
     """Register a metric that is not a mean over items, from its function and its influence function."""
     function, influence = functions
@@ -336,18 +346,19 @@ def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], 
 accuracy = _mean_metric("accuracy", "accuracy", _hit).score
 error_rate = _mean_metric("error_rate", "error rate", _miss, greater_is_better=False).score
 f1 = _other_metric("f1", "F1", _f1, f1_influence).score
-macro_f1 = _other_metric("macro_f1", "macro-F1", _macro_f1, macro_f1_influence).score
 f1_named = _other_metric("f1_named", "F1 of the named class", _f1_named, f1_influence).score
+macro_f1 = _other_metric("macro_f1", "macro-F1", _macro_f1, macro_f1_influence).score
 balanced_accuracy = _other_metric(
     "balanced_accuracy", "balanced accuracy", _balanced_accuracy, balanced_accuracy_influence
 ).score
 matthews = _other_metric("matthews", "Matthews corr.", _matthews, matthews_influence).score
 pearson = _other_metric("pearson", "Pearson corr.", _pearson, pearson_influence, is_regression=True).score
 spearman = _other_metric("spearman", "Spearman corr.", _spearman, spearman_influence, is_regression=True).score
-_distance: dict[str, Any] = {"is_regression": True, "greater_is_better": False, "scale": 1.0}
-rmse = _other_metric("rmse", "RMSE", _rmse, rmse_influence, **_distance).score
+_label_units: dict[str, Any] = {"greater_is_better": False, "scale": 1.0, "unit": "label units"}
+rmse = _other_metric("rmse", "RMSE", _rmse, rmse_influence, is_regression=True, **_label_units).score
+item_score = _mean_metric("item_score", "mean item score", _as_scored, uses="scores").score
 soft_accuracy = _mean_metric("soft_accuracy", "soft accuracy", _soft_accuracy_items, uses="logits").score
-_nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0}
+_nats: dict[str, Any] = {"uses": "logits", "greater_is_better": False, "scale": 1.0, "unit": "nats"}
 cross_entropy = _mean_metric("cross_entropy", "cross-entropy", _cross_entropy_items, **_nats).score
 kl = _mean_metric("kl", "KL divergence", _kl_items, **_nats).score
 jsd = _mean_metric("jsd", "Jensen-Shannon divergence", _jsd_items, **_nats).score

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.records import short_name
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ def digits_of(metric: str) -> int:
     """Return the number of decimals of a metric: one for percent, three for nats."""
     scoring = METRICS.get(metric)
     return 3 if scoring is not None and scoring.scale == 1.0 else 1
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit of a difference in tables: points, nats, or the labels' own."""
+    scoring = METRICS.get(metric)
+    return scoring.unit if scoring is not None else "points"
 
 
 def mean_and_spread(cell: Any) -> str:
@@ -192,7 +199,7 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
         rule = "\\midrule\n" if new and body else ""
         body.append(rule + _latex_line([line[0] if new else "", *line[1:]]))
         before = line[0]
-    comments = [LATEX_HEAD, *(f"% {note}".replace("\n", " ") for note in notes or [])]
+    comments = [LATEX_HEAD, *map(comment, notes or [])]
     long = _latex_tables("ll" + "r" * (len(HEADINGS) - 2), HEADINGS, body, caption)
     return "\n".join([*comments, *_latex_matrix(table, caption), *long])
 
@@ -254,6 +261,7 @@ def write_tables(table: pd.DataFrame, folder: Path, caption: str = "", notes: li
 def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: Path, caption: str = "") -> list[Path]:
     """Write a table of texts as ``stem.md``, ``stem.tex`` (booktabs) and ``stem.csv``, escaped for each."""
     stem.parent.mkdir(parents=True, exist_ok=True)
+    stem = stem.with_name(short_name(stem.name))
     rows = [list(headings), *map(list, lines)]
     long = [max(len(text) for text in column) > LATEX_WIDE for column in zip(*rows, strict=True)]
     columns = "".join("p{7cm}" if wide else "l" for wide in long)
@@ -275,6 +283,11 @@ def _no_formula(text: str) -> str:
     return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
+def comment(note: str) -> str:
+    """Return a note as a comment of a TeX file, in one line without characters that may end it."""
+    return "% " + " ".join("".join(character if character.isprintable() else " " for character in note).split())
+
+
 def latex(text: str) -> str:
     """Return text with LaTeX's special characters escaped, and the symbols of tables as commands."""
     special = {
@@ -292,13 +305,12 @@ def latex(text: str) -> str:
         MINUS: "$-$",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
-        "\n": " ",
         "\u25b2": r"$\uparrow$",
         "\u25bc": r"$\downarrow$",
         "[": "{[}",
         "*": "{*}",  # LaTeX would read "[" or "*" after a line's end as its option
     }
-    return "".join(special.get(character, character) for character in text)
+    return "".join(special.get(character, character if character.isprintable() else " ") for character in text)
 
 
 def _latex_matrix(table: pd.DataFrame, caption: str) -> list[str]:

@@ -148,8 +148,8 @@ class GridOptions(OwnOptions, DataOptions):
     methods: Annotated[
         str | None,
         Parameter(
-            help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; or rows of a published "
-            "table, by name",
+            help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; a curve over an option: "
+            "smoothness:epsilon=[1e-3,1e-2]; or rows of a published table, by name",
             completer=listed("methods"),
         ),
     ] = None

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import product
 from typing import Any
 
 from analysis.integrity import key_of
@@ -13,6 +14,7 @@ from analysis.run_fields import KEY_SCHEMA, SEEDS
 from benchmarks.definition import Definition
 from benchmarks.errors import UsageError
 from benchmarks.spec_checks import field_problem
+from smart_repro.hnn.options import HNN_HEADS
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,42 @@ def method(name: str, **options: Any) -> MethodChoice:
     return MethodChoice(name, tuple(sorted(options.items())))
 
 
+@dataclass(frozen=True)
+class GridPoint:
+    """One method of a list of methods; a point of a curve where an option was given several numbers.
+
+    Attributes:
+        axis: the option that the curve is over; "" for a method by itself.
+        x: the option's value at this point.
+        curve: the method without that option; None for a method by itself.
+    """
+
+    choice: MethodChoice
+    axis: str = ""
+    x: float | None = None
+    curve: MethodChoice | None = None
+
+
 def parse_methods(text: str) -> list[MethodChoice]:
     """``"smart:lambda_s=3,mu=2,vanilla"`` is two methods: a piece with ``=`` continues the options before it.
 
+    An option with several values in brackets, ``smoothness:epsilon=[1e-3,1e-2]``, is a method for each of them.
+
     Raises: UsageError: for text of another form.
     """
-    parsed: list[tuple[str, dict[str, Any]]] = []
-    for piece in filter(None, (part.strip() for part in text.split(","))):
+    return [point.choice for point in parse_grid(text)]
+
+
+def parse_grid(text: str) -> list[GridPoint]:
+    """Read methods as :func:`parse_methods` does, each with its place on a curve.
+
+    Of several options with values in brackets every combination is a method; the last one that has numbers alone is the
+    axis of the curves.
+
+    Raises: UsageError: for text of another form.
+    """
+    parsed: list[tuple[str, dict[str, tuple[Any, ...]]]] = []
+    for piece in pieces(text):
         head, colon, option = piece.partition(":")
         if "=" in head:
             if not parsed:
@@ -50,15 +81,63 @@ def parse_methods(text: str) -> list[MethodChoice]:
             option, colon = piece, ":"
         else:
             name, reading = _reading(head, text)
-            parsed.append((name, {"dropout": reading} if reading else {}))
+            parsed.append((name, {"dropout": (reading,)} if reading else {}))
         if colon:
             name, equals, value = option.partition("=")
             if not equals or not name:
                 raise UsageError(f"--methods {text!r}: expected option=value after the colon, got {option!r}")
-            parsed[-1][1][name.strip()] = parse_value(value)
+            parsed[-1][1][name.strip()] = _values(value.strip(), text)
     if not parsed:
         raise UsageError("--methods is empty: name at least one, such as vanilla,smart")
-    return [method(name, **options) for name, options in parsed]
+    return [point for name, options in parsed for point in _points(name, options)]
+
+
+def pieces(text: str) -> list[str]:
+    """Return what stands between the commas of a list of methods; a comma in brackets separates nothing.
+
+    Raises: UsageError: a bracket that is not closed, or not opened.
+    """
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if depth not in (0, 1):
+            break
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    if depth:
+        raise UsageError(f"--methods {text!r}: its brackets do not match; write smart[shared] or smart:mu=[0,1]")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _values(value: str, text: str) -> tuple[Any, ...]:
+    """The values of an option: one, or those in brackets."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return (parse_value(value),)
+    values = tuple(parse_value(part) for part in pieces(value[1:-1]))
+    if not values or len(set(values)) < len(values):
+        raise UsageError(f"--methods {text!r}: {value} must name values, each once")
+    return values
+
+
+def _points(name: str, options: Mapping[str, tuple[Any, ...]]) -> list[GridPoint]:
+    """Every combination of the options' values, the last option running fastest."""
+    axes = [option for option, values in options.items() if len(values) > 1 and all(map(_is_number, values))]
+    points = []
+    for values in product(*options.values()):
+        chosen = dict(zip(options, values, strict=True))
+        choice = method(name, **chosen)
+        if not axes:
+            points.append(GridPoint(choice))
+            continue
+        x = float(chosen.pop(axes[-1]))
+        points.append(GridPoint(choice, axes[-1], x, method(name, **chosen)))
+    return points
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _reading(head: str, text: str) -> tuple[str, str | None]:
@@ -93,7 +172,7 @@ class RunSpec:
     with_tasks: tuple[str, ...] = ()  # trained together with ``task``, each with a head of its own (MT-DNN)
     # model
     model: str = "tiny"
-    head: str = "pooler"  # pooler / cls / mean
+    head: str = "pooler"  # pooler / new / cls / mean / hnn / hnn-released
     layers: int | None = None  # keep the first so many encoder layers
     random_weights: bool = False  # the shape without the pre-training
     dropout: float | None = None  # of the encoder; None: the model's own
@@ -106,6 +185,8 @@ class RunSpec:
     per_class: int | None = None  # so many training examples of each class, instead
     tuning_rows: int = 0  # training rows, none of them drawn, that the split "tuning" has at most
     holdout: float = 0.1  # share of the training set kept aside for selection
+    holdout_rows: int = 0  # training rows, none of them drawn, that are the holdout instead: n examples stay n
+    label_noise: float = 0.0  # share of the examples trained on whose label is another class, drawn at random
     predict: tuple[str, ...] = ("dev", "holdout")
     predict_each: tuple[str, ...] | None = None  # splits predicted at every evaluation, others at the last; None: all
     evaluate_every: int = 1  # epochs from one evaluation to the next; the last one is always evaluated
@@ -125,6 +206,7 @@ class RunSpec:
     threads: int = 1
     late_noise: float = 0.0  # share of the updates, at the end, whose labels are shuffled within the batch
     measure: bool = False  # also record step lengths, distance from the start and R_s on dev (measures.json)
+    smoothness_radii: tuple[float, ...] = ()  # record R_s at these radii alone, over the embeddings' root mean square
     # randomness; each defaults to ``seed``
     seed: int = 0
     seed_init: int | None = None
@@ -196,7 +278,7 @@ class RunSpec:
         parents = {"init_from": start, "combine": self.combine, "parents": [each.to_json() for each in self.parents]}
         given = {name: value for name, value in parents.items() if value}
         each = None if self.predict_each is None else list(self.predict_each)
-        splits = {"predict": list(self.predict), "predict_each": each}
+        splits = {"predict": list(self.predict), "predict_each": each, "smoothness_radii": list(self.smoothness_radii)}
         definitions = [definition.to_json() for definition in self.definitions]
         own = {"definitions": definitions} if definitions else {}
         return {**plain, "options": dict(self.options), **own, **splits, **given}
@@ -212,6 +294,7 @@ class RunSpec:
                 "definitions": tuple(map(Definition.from_json, data.get("definitions", ()))),
                 "head_dropouts": tuple((task, rate) for task, rate in data.get("head_dropouts", ())),
                 "predict": tuple(data["predict"]),
+                "smoothness_radii": tuple(data.get("smoothness_radii", ())),
                 "predict_each": None if data.get("predict_each") is None else tuple(data["predict_each"]),
                 "init_from": cls.from_json(start) if isinstance(start, Mapping) else start,
                 "parents": tuple(cls.from_json(each) for each in data.get("parents", ())),
@@ -270,6 +353,7 @@ _DEFAULTS = {f.name: f.default for f in fields(RunSpec) if f.name not in ("init_
 
 def _problem(spec: RunSpec) -> str | None:
     checks = {
+        f"head {spec.head} trains one task": not (spec.head in HNN_HEADS and spec.with_tasks),
         f"accumulation must be between 1 and the batch size, got {spec.accumulation}": spec.accumulation
         <= spec.batch_size,
         "give per_class or max_train_samples, not both": spec.per_class is None or spec.max_train_samples is None,
@@ -279,7 +363,13 @@ def _problem(spec: RunSpec) -> str | None:
         }
         <= set(spec.tasks if spec.with_tasks else ()),
         "a run of several tasks starts from the model itself, combines nothing and is not measured": not spec.with_tasks
-        or not (spec.init_from or spec.combine or spec.measure),
+        or not (spec.init_from or spec.combine or spec.measure or spec.smoothness_radii),
+        "measure records R_s at radii of its own: leave smoothness_radii out": not (
+            spec.measure and spec.smoothness_radii
+        ),
+        "holdout_rows are outside the examples, holdout is a share of them: set holdout=0 beside holdout_rows": not (
+            spec.holdout and spec.holdout_rows
+        ),
         "parents are for runs that combine them: set combine to vote or average": bool(spec.combine)
         == bool(spec.parents),
         f"{spec.combine} needs at least two parents": not spec.combine or len(spec.parents) >= 2,

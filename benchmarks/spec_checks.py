@@ -116,6 +116,8 @@ RULES: Mapping[str, Rule] = {
     "predict": Rule("names"),
     "predict_each": Rule("names", optional=True),
     "tuning_rows": _count(_MANY, low=0),
+    "holdout_rows": _count(_MANY, low=0),
+    "label_noise": _SHARE,
     "evaluate_every": _count(_MANY),
     "epochs": _count(_MANY),
     "max_steps": _count(_MANY, optional=True),
@@ -144,6 +146,7 @@ RULES: Mapping[str, Rule] = {
 SETTINGS = (
     *(name for name in RULES if name not in ("task", "method", "seed", "combine")),
     "head_dropouts",
+    "smoothness_radii",
     "init_from",
 )
 
@@ -184,4 +187,12 @@ def _start_problem(values: Mapping[str, Any]) -> str | None:
     return f"init_from must be the key of a finished run (32 hexadecimal digits; `smart-repro runs list`), got {key!r}"
 
 
-_FURTHER = (_split_problem, _rate_problem, _start_problem)
+def _radius_problem(values: Mapping[str, Any]) -> str | None:
+    radii = values.get("smoothness_radii", ())
+    if not isinstance(radii, tuple):
+        return f"smoothness_radii must be positive numbers in brackets, such as (0.01, 0.1), got {radii!r}"
+    problems = (_POSITIVE.problem("smoothness_radii", radius) for radius in radii)
+    return next((problem for problem in problems if problem), None)
+
+
+_FURTHER = (_split_problem, _rate_problem, _start_problem, _radius_problem)

@@ -128,8 +128,17 @@ class Window:
 
     def push(self, parameters: Iterable[Tensor]) -> None:
         """Take the newest iterate in; the oldest one leaves when the window is full."""
-        self._members.insert(0, clones(parameters))
-        del self._members[self.size + self.lag :]
+        if len(self._members) < self.size + self.lag:
+            self._members.insert(0, clones(parameters))
+            return
+        leaving = self._members.pop()  # its memory is used again: a new allocation of this size costs as much as a copy
+        with torch.no_grad():
+            torch._foreach_copy_(leaving, list(parameters))
+        self._members.insert(0, leaving)
+
+    def entering(self, newest: list[Tensor]) -> list[Tensor]:
+        """Return the iterate that :meth:`push` of ``newest`` would bring into the window: an older one if it lags."""
+        return self._members[self.lag - 1] if self.lag else newest
 
     @property
     def members(self) -> list[list[Tensor]]:
@@ -141,7 +150,10 @@ class Window:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         like = self._members[0]
-        self._members = [[value.to(old.device) for value, old in zip(m, like, strict=True)] for m in state["members"]]
+        self._members = [  # copies, for they are written over in time
+            [value.to(old.device, copy=True) for value, old in zip(member, like, strict=True)]
+            for member in state["members"]
+        ]
 
 
 class WindowMean:
@@ -163,15 +175,15 @@ class WindowMean:
     @torch.no_grad()
     def push(self, parameters: Iterable[Tensor]) -> None:
         """:meth:`Window.push`, and the mean follows."""
-        before = self.window.members
-        self.window.push(parameters)
-        after = self.window.members
+        newest, size = list(parameters), self.window.size
         self._updates += 1
-        if len(before) < self.window.size or self._updates % self.window.size == 0:
-            self._recompute(after)
-        else:
-            torch._foreach_add_(self.values, after[0], alpha=1.0 / self.window.size)
-            torch._foreach_sub_(self.values, before[-1], alpha=1.0 / self.window.size)
+        if self.count < size or self._updates % size == 0:
+            self.window.push(newest)
+            self._recompute(self.window.members)
+        else:  # before the window moves: it writes the newest iterate over the one that leaves
+            torch._foreach_add_(self.values, self.window.entering(newest), alpha=1.0 / size)
+            torch._foreach_sub_(self.values, self.window.members[-1], alpha=1.0 / size)
+            self.window.push(newest)
 
     def _recompute(self, members: list[list[Tensor]]) -> None:
         if not members:
@@ -179,7 +191,8 @@ class WindowMean:
         torch._foreach_copy_(self.values, members[0])
         for member in members[1:]:
             torch._foreach_add_(self.values, member)
-        torch._foreach_div_(self.values, float(len(members)))
+        if len(members) > 1:
+            torch._foreach_div_(self.values, float(len(members)))
 
     def state_dict(self) -> dict[str, Any]:
         return {"window": self.window.state_dict(), "values": self.values, "updates": self._updates}

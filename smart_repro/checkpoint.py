@@ -35,12 +35,15 @@ class Checkpoint:
         every_seconds: time between two checkpoints; 0 for never.
         before_save: called before each save; raises if this process may no longer write (for example, after losing its
             lease).
+        belongs_to: digest of what a state fits (for example which rows a table has); a state that was saved under
+            another digest is refused.
     """
 
     path: Path
     every_steps: int = 0
     every_seconds: float = 0.0
     before_save: Callable[[], None] = lambda: None
+    belongs_to: str = ""
     _last: float = field(default_factory=time.monotonic)
 
     def due(self, step: int) -> bool:
@@ -53,20 +56,20 @@ class Checkpoint:
         """Write ``state`` (tensors, numbers, texts, lists and dicts of them)."""
         self.before_save()
         partial = self.path.with_suffix(".partial")
-        with partial.open("wb") as stream:
-            hashing = _Hashing(stream)
-            torch.save(state, cast(IO[bytes], hashing))  # torch only calls write and flush
-            stream.write(_trailer(hashing.digest))
-            stream.flush()
-            os.fsync(stream.fileno())  # without it a power cut could leave an empty file under the new name
-        os.replace(partial, self.path)  # like benchmarks.store.files, which the core must not import
+        try:
+            with partial.open("wb") as stream:
+                _write({**state, "belongs_to": self.belongs_to}, stream)
+            os.replace(partial, self.path)  # as benchmarks.store.files does, which the core must not import
+        finally:
+            partial.unlink(missing_ok=True)
         self._last = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
         """Return the saved state, or None if there is none.
 
         Raises:
-            DamagedCheckpointError: the file differs from what :meth:`save` wrote, or cannot be read.
+            DamagedCheckpointError: the file differs from what :meth:`save` wrote, cannot be read, or belongs to another
+                model.
         """
         if not self.path.exists():
             return None
@@ -76,6 +79,8 @@ class Checkpoint:
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             line = (str(error).splitlines() or [""])[0]
             raise DamagedCheckpointError(f"the checkpoint cannot be read ({type(error).__name__}: {line})") from error
+        if state.pop("belongs_to", "") != self.belongs_to:
+            raise DamagedCheckpointError("the checkpoint is of a model with other rows of word embeddings")
         return state
 
     def discard(self) -> None:
@@ -83,15 +88,34 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
+def _write(state: dict[str, Any], stream: BinaryIO) -> None:
+    """Write a state and its digest, on the disk when this returns. Raises OSError, as of a full disk."""
+    hashing = _Hashing(stream)
+    try:
+        torch.save(state, cast(IO[bytes], hashing))  # all that torch asks of it is write and flush
+    except Exception:
+        if hashing.error is not None:  # torch tells of a failed write in words of its own
+            raise hashing.error from None
+        raise
+    stream.write(_trailer(hashing.digest))
+    stream.flush()
+    os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
+
+
 class _Hashing:
-    """Output stream that hashes the data it passes on."""
+    """Output stream that hashes the data it passes on, and keeps the first error of writing."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.digest = stream, hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
         self.digest.update(data)
-        return self.stream.write(data)
+        try:
+            return self.stream.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
 
     def flush(self) -> None:
         self.stream.flush()

@@ -72,7 +72,7 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """Training sets of several tasks, for a :class:`~smart_repro.heads.MultiTask` model.
+    """Training sets of several tasks, for a ``MultiTask`` model.
 
     Attributes:
         tasks: name -> training set, in the order of the model's tasks. Rows are numbered through all of them.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -13,10 +16,24 @@ from smart_repro.precision import compute_in
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, data: Encoded, *, tokens: int = 4096, precision: str = "fp32") -> np.ndarray:
+def predict(
+    model: nn.Module,
+    data: Encoded,
+    *,
+    tokens: int = 4096,
+    precision: str = "fp32",
+    observe: Callable[[np.ndarray, Any], None] | None = None,
+) -> np.ndarray:
     """Return logits ``(n, outputs)`` in float32, in the order of ``data``, without dropout.
 
     Batches hold about ``tokens`` tokens of similarly long texts, so that short texts are not padded to long ones.
+
+    Args:
+        model: the classifier.
+        data: the tokenised split.
+        tokens: tokens per batch, with padding.
+        precision: precision of the passes.
+        observe: called with the rows of each batch and the model's whole output.
     """
     device = next(model.parameters()).device
     was_training = model.training
@@ -27,8 +44,10 @@ def predict(model: nn.Module, data: Encoded, *, tokens: int = 4096, precision: s
         for rows in _batches(order, data.lengths, tokens):
             batch = data.batch(rows, device)
             with compute_in(precision, device):
-                output = logits_of(model(**inputs(model, batch))).float().cpu().numpy()
-            logits.update(zip(rows.tolist(), output, strict=True))
+                output = model(**inputs(model, batch))
+            if observe is not None:
+                observe(rows, output)
+            logits.update(zip(rows.tolist(), logits_of(output).float().cpu().numpy(), strict=True))
     finally:
         model.train(was_training)
     return np.stack([logits[row] for row in range(len(data))])

@@ -44,10 +44,12 @@ class PooledClassifier(nn.Module):
 
     @property
     def config(self) -> PreTrainedConfig:
+        """Configuration of the encoder."""
         return self.encoder.config
 
     @property
     def base_model(self) -> PreTrainedModel:
+        """The encoder."""
         return self.encoder
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -77,9 +79,11 @@ class PooledClassifier(nn.Module):
         return model.eval()
 
     def get_input_embeddings(self) -> nn.Module:
+        """Return the module that turns token ids into vectors."""
         return self.encoder.get_input_embeddings()
 
     def forward(self, attention_mask: Tensor, **inputs: Any) -> SequenceClassifierOutput:
+        """Return the logits ``(batch, num_labels)`` of a batch."""
         states = self.encoder(attention_mask=attention_mask, **inputs).last_hidden_state
         logits = self.classifier(self.dropout(self._pool(states, attention_mask)))
         return SequenceClassifierOutput(logits=logits)
@@ -129,10 +133,12 @@ class MultiTask(nn.Module):
 
     @property
     def base_model(self) -> Any:
+        """The shared encoder."""
         first: Any = next(iter(self.tasks.values()))
         return first.base_model
 
     def get_input_embeddings(self) -> nn.Module:
+        """Return the module that turns token ids into vectors."""
         embeddings: nn.Module = self.base_model.get_input_embeddings()
         return embeddings
 
@@ -154,6 +160,7 @@ class MultiTask(nn.Module):
         return {name: value for name, value in self.state_dict().items() if not name.startswith(repeated)}
 
     def forward(self, task: Tensor, **inputs: Any) -> SequenceClassifierOutput:
+        """Return the output of the task's classifier."""
         output: SequenceClassifierOutput = self.tasks[self.name_of({"task": task})](**inputs)
         return output
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from smart_repro.heads import POOLINGS, MultiTask, PooledClassifier
+from smart_repro.hnn.lm_head import empty_encoder_with_head, load_encoder_with_head
+from smart_repro.hnn.model import Hnn
+from smart_repro.hnn.options import HNN_HEADS, PRESETS
 from smart_repro.seeding import seeded
 
-HEADS = ("pooler", *POOLINGS)
+HEADS = ("pooler", "new", *POOLINGS, *HNN_HEADS)
 SITES = ("block", "word")
 _DROPOUT_FIELDS = (
     "hidden_dropout_prob",
@@ -31,12 +35,25 @@ _HEAD_DROPOUT_FIELDS = (
     "cls_dropout",
     "summary_last_dropout",
 )
+_POSITIONS = frozenset(  # names of the modules with a vector per position
+    {
+        "position_embeddings",
+        "absolute_position_embeddings",
+        "char_position_embeddings",
+        "positions_embed",
+        "embed_positions",
+        "pos_embed",
+        "wpe",
+    }
+)
+_SINUSOIDS = frozenset({"ctrl", "gptj"})  # a table of fixed size in place of an embedding
+_ANY_LENGTH = frozenset({"tapas"})  # positions are counted anew in each cell, and stop at the last
 _NOT_READ = frozenset({"labels", "task", "example_id"})  # entries of a batch that are no inputs of the model
 _READ_IF_SET = {"deberta": "cls_dropout", "deberta-v2": "cls_dropout"}  # head dropout the config does not declare
 _NO_FIRST_TOKEN = frozenset({"xlnet", "gpt2"})  # the summary of the text is in the last token, not the first
 _ENDED_BY_TOKENS = frozenset(
     {"modernbert-decoder"}
-)  # needs token ids to find the end of a text (so do decoders without an embedding block)
+)  # finds the end of a text by token ids, as do decoders that have no embedding block
 _TIME_FIRST = frozenset({"xlnet"})  # transposes its input: embeddings are (length, batch, width)
 
 
@@ -51,6 +68,7 @@ def load(
     random_weights: bool = False,
     seed: int = 0,
     revision: str | None = None,
+    class_order: Sequence[int] | None = None,
 ) -> nn.Module:
     """Load a classifier on a pre-trained encoder.
 
@@ -60,16 +78,19 @@ def load(
     Args:
         name: hub id or local folder; weights are read from safetensors only.
         num_labels: number of outputs; 1 for regression.
-        head: ``"pooler"``: the architecture's own head; ``"cls"`` or ``"mean"``: :class:`PooledClassifier`.
+        head: ``"pooler"``: the architecture's own head; ``"new"``: the same without the weights of a saved one;
+            ``"cls"`` or ``"mean"``: :class:`PooledClassifier`; ``"hnn"`` or ``"hnn-released"``:
+            :class:`~smart_repro.hnn.model.Hnn` with the options of that name.
         layers: number of encoder layers to keep, from the lowest; None: all.
         dropout: encoder dropout (hidden and attention); None: the model's own.
         head_dropout: dropout before the head; None: the model's own.
         random_weights: True for the architecture with random weights instead of pre-trained ones.
         seed: seed of the new weights; methods at the same seed start from the same head.
         revision: revision of the hub repository.
+        class_order: number of the saved head's class that each output takes over; None: the same order.
 
     Raises:
-        ValueError: the head is unknown, or the architecture lacks a setting.
+        ValueError: the head is unknown, the weights lack part of the encoder, or the architecture lacks a setting.
     """
     if head not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
@@ -78,24 +99,51 @@ def load(
     _check_head(config, head)
     _cut_layers(config, layers)
     _set_dropout(config, _DROPOUT_FIELDS, dropout, "encoder dropout")
-    if head == "pooler":
+    if head in HNN_HEADS:
+        _check_hnn(num_labels, head, head_dropout)
+        with seeded(seed, torch.device("cpu")):
+            if random_weights:
+                return Hnn(*empty_encoder_with_head(config), PRESETS[head]).float()
+            return Hnn(*load_encoder_with_head(name, config, revision), PRESETS[head]).float()
+    if head not in POOLINGS:
         _set_dropout(config, _HEAD_DROPOUT_FIELDS, head_dropout, "head dropout")
-    factory = AutoModelForSequenceClassification if head == "pooler" else AutoModel
+    factory = AutoModel if head in POOLINGS else AutoModelForSequenceClassification
     with seeded(seed, torch.device("cpu")):
-        if random_weights:
-            model = factory.from_config(config)
-        else:
-            model = factory.from_pretrained(
-                name,
-                config=config,
-                revision=revision,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,
-                trust_remote_code=False,
-            )
-        if head != "pooler":
+        model = factory.from_config(config) if random_weights else _pretrained(factory, config, name, revision)
+        if head == "new" and not random_weights:
+            _copy_head(factory.from_config(config), model)
+        if head in POOLINGS:
             model = PooledClassifier(model, num_labels, head, _head_dropout(config, head_dropout))
+    if class_order is not None and head == "pooler" and not random_weights:
+        _reorder_classes(model, class_order)
     return model.float()
+
+
+def _pretrained(factory: Any, config: Any, name: str | Path, revision: str | None) -> Any:
+    model, report = factory.from_pretrained(
+        name,
+        config=config,
+        revision=revision,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # a head of another task's
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    _check_loaded(model, report, name)
+    return model
+
+
+def _check_loaded(model: Any, report: Mapping[str, Any], name: str | Path) -> None:
+    """Refuse an encoder that would start at random, in part, without a word: only a head and a pooler may be new."""
+    inside = {id(parameter) for parameter in encoder(model).parameters()}
+    of_encoder = {key for key, parameter in model.named_parameters() if id(parameter) in inside and "pooler" not in key}
+    mismatched = {entry if isinstance(entry, str) else entry[0] for entry in report["mismatched_keys"]}
+    lacking = sorted((set(report["missing_keys"]) | mismatched) & of_encoder)
+    if lacking:
+        raise ValueError(
+            f"the weights of {name} lack {len(lacking)} of the encoder's {len(of_encoder)} parameters, or have them in "
+            f"another shape (first {lacking[0]}): they belong to another config.json, or were saved only in part"
+        )
 
 
 def load_multitask(
@@ -104,6 +152,7 @@ def load_multitask(
     *,
     head_dropout: float | None = None,
     head_dropouts: Mapping[str, float] | None = None,
+    class_orders: Mapping[str, Sequence[int]] | None = None,
     **options: Any,
 ) -> MultiTask:
     """Load one pre-trained encoder with a head per task; each head equals the task's single-task head at this seed.
@@ -113,15 +162,104 @@ def load_multitask(
         outputs: task -> number of outputs of its head; 1 for regression. The order numbers the tasks.
         head_dropout: dropout before the heads; None: the model's own.
         head_dropouts: task -> dropout before its head, for tasks with another rate.
+        class_orders: task -> see ``class_order`` of :func:`load`, for tasks with another order.
         **options: further arguments of :func:`load`.
     """
-    rates = head_dropouts or {}
+    rates, orders = head_dropouts or {}, class_orders or {}
     return MultiTask(
         {
-            task: load(name, num_labels=count, head_dropout=rates.get(task, head_dropout), **options)
+            task: load(
+                name,
+                num_labels=count,
+                head_dropout=rates.get(task, head_dropout),
+                class_order=orders.get(task),
+                **options,
+            )
             for task, count in outputs.items()
         }
     )
+
+
+def class_dimensions(config: Any) -> dict[str, int]:
+    """Return the parameters of a classifier of this configuration that have a row or column per class, with its axis.
+
+    They are those whose shape changes with the number of classes; no weights are made for it.
+    """
+    shapes = []
+    for outputs in (config.num_labels, config.num_labels + 1):
+        changed = copy.deepcopy(config)
+        changed.num_labels = outputs
+        with torch.device("meta"):
+            model = AutoModelForSequenceClassification.from_config(changed, trust_remote_code=False)
+        shapes.append({name: parameter.shape for name, parameter in model.named_parameters()})
+    one, more = shapes
+    return {
+        name: axis
+        for name, shape in one.items()
+        for axis, sizes in enumerate(zip(shape, more[name], strict=True))
+        if sizes[0] != sizes[1]
+    }
+
+
+def position_count(model: nn.Module) -> int | None:
+    """Return the tokens that the model has position embeddings for; None if it takes texts of any length.
+
+    Rows that stand for padding, or that the architecture skips, are not counted.
+    """
+    bare = inside_adapters(model)
+    kind = _kind(bare)
+    if kind in _ANY_LENGTH:
+        return None
+    if kind in _SINUSOIDS:
+        return int(bare.config.n_positions)
+    counts = [
+        count
+        for parent in bare.modules()
+        for name, module in parent.named_children()
+        if name in _POSITIONS and (count := _rows_to_use(module, parent)) is not None
+    ]
+    return min(counts, default=None)
+
+
+def _rows_to_use(table: nn.Module, parent: nn.Module) -> int | None:
+    """Return how many rows of a table of positions a text can use; None if the module is no such table."""
+    weight: Any = getattr(table, "weight", None)
+    if not isinstance(weight, Tensor) or weight.dim() != 2:
+        return None
+    padding: Any = getattr(table, "padding_idx", None)
+    offset: Any = getattr(table, "offset", 0)
+    numbers: Any = getattr(parent, "position_ids", None)  # what some architectures cut to the length of the text
+    rows: int = len(weight) - max(0 if padding is None else padding + 1, offset)
+    return min(rows, numbers.shape[-1]) if isinstance(numbers, Tensor) else rows
+
+
+def unknown_id(tokenizer: Any) -> int | None:
+    """Return the token that stands for unknown words; None if the tokenizer has none, or one with another meaning too.
+
+    GPT-2's is the end of a text as well, and no word is unknown to its bytes.
+    """
+    unknown: int | None = getattr(tokenizer, "unk_token_id", None)
+    marks = [getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "cls", "sep")]
+    return None if unknown in marks else unknown
+
+
+def _copy_head(source: nn.Module, model: nn.Module) -> None:
+    """Give a classifier the head of another one of the same shape."""
+    heads = {id(parameter) for parameter in head_parameters(model)}
+    fresh = dict(source.named_parameters())
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if id(parameter) in heads:
+                parameter.copy_(fresh[name])
+
+
+def _reorder_classes(model: nn.Module, order: Sequence[int]) -> None:
+    """Let output ``i`` be what output ``order[i]`` was."""
+    index = torch.tensor(list(order))
+    with torch.no_grad():
+        for name, axis in class_dimensions(model.config).items():
+            parameter = model.get_parameter(name)
+            parameter.copy_(parameter.index_select(axis, index))
 
 
 def for_task(model: nn.Module, task: str) -> nn.Module:
@@ -329,9 +467,16 @@ def layer_groups(model: nn.Module) -> list[list[nn.Parameter]]:
     return [below, *layers, above + head_parameters(model)]
 
 
+def _check_hnn(num_labels: int, head: str, head_dropout: float | None) -> None:
+    if num_labels != 2:
+        raise ValueError(f"head={head!r} chooses between two classes of candidates, this task has {num_labels} outputs")
+    if head_dropout is not None:
+        raise ValueError(f"head={head!r} has no dropout in front of its scores: leave head_dropout out")
+
+
 def _check_head(config: Any, head: str) -> None:
     kind = config.model_type
-    if head != "pooler" and getattr(config, "is_encoder_decoder", False):
+    if head in POOLINGS and getattr(config, "is_encoder_decoder", False):
         raise ValueError(f"head={head!r} needs an encoder alone, {kind} has a decoder too: use head='pooler'")
     if head == "cls" and kind in _NO_FIRST_TOKEN:
         raise ValueError(f"{kind} does not gather the text in its first token: use head='mean' or 'pooler'")
@@ -371,6 +516,7 @@ def _head_dropout(config: Any, rate: float | None) -> float:
 
 
 __all__ = [
+    "class_dimensions",
     "embedding_site",
     "encoder",
     "head_parameters",
@@ -378,5 +524,6 @@ __all__ = [
     "load",
     "load_multitask",
     "logits",
+    "position_count",
     "target",
 ]

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules, by the names a spec uses."""
+"""Optimisers and learning-rate schedules, by their names in a spec."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from smart_repro import models
 class UncorrectedAdam(torch.optim.Optimizer):
     """Adam with decoupled weight decay and without bias correction: the optimiser of the original BERT code.
 
-    Its first steps are up to ten times longer than Adam's, which is one known reason why small tasks collapse
-    (Zhang et al. 2021, Revisiting Few-sample BERT Fine-tuning, section 4).
+    Its first steps are up to ten times longer than Adam's, a known reason why training on small tasks collapses (Zhang
+    et al. 2021, Revisiting Few-sample BERT Fine-tuning, section 4).
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class UncorrectedAdam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update the parameters, and return the closure's loss if there is one."""
         loss = closure() if closure is not None else None
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
@@ -67,13 +68,17 @@ SCHEDULES = ("linear", "slanted", "constant")
 def build(
     groups: list[dict[str, Any]], model: nn.Module, *, name: str, lr: float, head_lr: float | None = None
 ) -> torch.optim.Optimizer:
-    """The optimiser over a method's parameter groups.
+    """Return the optimiser for a method's parameter groups.
 
     Args:
-        groups: what :meth:`Method.param_groups` returned.
+        groups: result of :meth:`Method.param_groups`.
+        model: the classifier.
         name: key of ``OPTIMIZERS``.
-        lr: of groups that name none.
-        head_lr: learning rate of everything outside the pre-trained encoder (second paper, section 4.2: 1e-3).
+        lr: learning rate of groups without one.
+        head_lr: learning rate of the parameters outside the pre-trained encoder (second paper, section 4.2: 1e-3).
+
+    Raises:
+        ValueError: the optimiser is unknown.
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
@@ -84,12 +89,17 @@ def build(
 
 
 def schedule(optimizer: torch.optim.Optimizer, name: str, total_steps: int, warmup: float) -> LambdaLR:
-    """Factor on the learning rate per update.
+    """Return the schedule of the factor on the learning rate.
 
     Args:
-        name: ``"linear"`` = up during the warm-up, then down to 0; ``"slanted"`` = the same shape, never under 1/32
-            (Howard and Ruder 2018, equation 3); ``"constant"`` = up, then level.
+        optimizer: the optimiser.
+        name: ``"linear"``: up during the warm-up, then down to 0; ``"slanted"``: the same shape, never below 1/32
+            (Howard and Ruder 2018, equation 3); ``"constant"``: up, then constant.
+        total_steps: number of updates.
         warmup: share of ``total_steps``.
+
+    Raises:
+        ValueError: the schedule is unknown.
     """
     if name not in SCHEDULES:
         raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {name!r}")

@@ -1,4 +1,4 @@
-"""Small changes to embeddings: the ascent that finds the worst one, and the hooks that apply one to a model."""
+"""Perturbations of embeddings: the ascent that finds the worst one, and the hooks that apply one to a model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 
 class Ascent(NamedTuple):
-    """What :func:`ascend` found.
+    """Result of :func:`ascend`.
 
     Attributes:
         delta: ``(batch, length, width)``, detached, inside the ball.
-        stuck: share of the batch whose gradient was exactly zero in the last step; there the noise was kept.
+        stuck: share of the batch whose gradient was exactly zero in the last step; these examples keep the noise.
     """
 
     delta: Tensor
@@ -23,8 +23,26 @@ class Ascent(NamedTuple):
 
 
 def project_linf(delta: Tensor, radius: float) -> Tensor:
-    """The nearest point of the l-infinity ball of the given radius (SMART, Algorithm 1, line 9)."""
+    """Return the nearest point of the l-infinity ball of the given radius (SMART, Algorithm 1, line 9)."""
     return delta.clamp(-radius, radius)
+
+
+def project(delta: Tensor, radius: float, p: int | str = "inf") -> Tensor:
+    """Return the nearest point of the ball of the given radius in the l_p norm of an example, p = ``"inf"`` or 2.
+
+    Raises: ValueError: for another ``p``.
+    """
+    if p not in ("inf", 2):
+        raise ValueError(f"p must be 'inf' or 2, got {p!r}")
+    return project_linf(delta, radius) if p == "inf" else project_l2(delta, radius)
+
+
+def random_signs(noise: Tensor, radius: float) -> Tensor:
+    """Return the corner of the l-infinity ball that has the signs of ``noise``: as long as a saturated ascent.
+
+    Entries that are 0 (padding) stay 0.
+    """
+    return radius * noise.sign()
 
 
 def ascend(
@@ -36,6 +54,7 @@ def ascend(
     steps: int = 1,
     mask: Tensor | None = None,
     norm_scope: str = "example",
+    p: int | str = "inf",
 ) -> Ascent:
     """Projected normalised gradient ascent from ``noise`` (SMART, Algorithm 1, lines 6 to 10).
 
@@ -48,7 +67,8 @@ def ascend(
         steps: the paper's T_x; 0 only projects the noise.
         mask: ``(batch, length)``, 0 on padding: no offset there.
         norm_scope: what the l-infinity norm of the gradient is taken over: ``"example"`` or ``"token"``.
-    Raises: ValueError: for another ``norm_scope``, or a radius or step size that is not positive.
+        p: of the ball's norm and of the gradient's: ``"inf"``, or 2 for the Frobenius norm of a whole example.
+    Raises: ValueError: for another ``norm_scope`` or ``p``, or a radius or step size that is not positive.
     """
     if radius <= 0 or step_size <= 0:
         raise ValueError(f"radius and step_size must be positive, got {radius} and {step_size}")
@@ -60,19 +80,26 @@ def ascend(
         (gradient,) = torch.autograd.grad(objective(delta), delta)
         if keep is not None:
             gradient = gradient * keep
-        direction = normalise_linf(gradient, norm_scope)
+        direction = normalise_linf(gradient, norm_scope) if p == "inf" else normalise_l2(gradient)
         stuck = (gradient.flatten(1).abs().amax(1) == 0).float().mean()
-        delta = project_linf(delta + step_size * direction, radius)
-    return Ascent(project_linf(delta, radius).detach(), stuck)
+        delta = project(delta + step_size * direction, radius, p)
+    return Ascent(project(delta, radius, p).detach(), stuck)
 
 
 def step_l2(delta: Tensor, gradient: Tensor, *, step_size: float, radius: float, mask: Tensor) -> Tensor:
-    """One step along ``g / ||g||`` and back into the ball, both in the Frobenius norm of an example (FreeLB, line 10).
+    """Return ``delta`` after one step along ``g / ||g||``, projected into the ball (FreeLB, line 10).
+
+    Both norms are the Frobenius norm of an example. An example with a zero gradient is only projected.
 
     Args:
-        delta, gradient: ``(batch, length, width)``.
+        delta: ``(batch, length, width)``.
+        gradient: ``(batch, length, width)``.
+        step_size: length of the step.
+        radius: radius of the ball.
         mask: ``(batch, length)``, 0 on padding: no offset there.
-    Returns: detached; an example whose gradient is zero only gets projected.
+
+    Returns:
+        ``(batch, length, width)``, detached.
     """
     keep = mask.unsqueeze(-1).to(delta.dtype)
     gradient = gradient.detach() * keep
@@ -81,7 +108,7 @@ def step_l2(delta: Tensor, gradient: Tensor, *, step_size: float, radius: float,
 
 
 def project_l2(delta: Tensor, radius: float) -> Tensor:
-    """The nearest point of the ball ``||delta|| <= radius``, in the Frobenius norm per example."""
+    """Return the nearest point of the ball ``||delta|| <= radius``, in the Frobenius norm per example."""
     norm = _frobenius(delta).clamp_min(torch.finfo(delta.dtype).tiny)
     return delta * (radius / norm).clamp_max(1.0)
 
@@ -91,7 +118,13 @@ def _frobenius(values: Tensor) -> Tensor:
 
 
 def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
-    """``g / ||g||_inf`` per example or per token; a zero gradient stays zero, never 0/0 (Algorithm 1, line 8)."""
+    """Return ``g / ||g||_inf`` per example or per token (SMART, Algorithm 1, line 8).
+
+    A zero gradient stays zero.
+
+    Raises:
+        ValueError: ``norm_scope`` is neither "example" nor "token".
+    """
     dims = {"example": (1, 2), "token": (2,)}.get(norm_scope)
     if dims is None:
         raise ValueError(f"norm_scope must be 'example' or 'token', got {norm_scope!r}")
@@ -99,8 +132,13 @@ def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:
     return gradient / norm.clamp_min(torch.finfo(gradient.dtype).tiny)
 
 
+def normalise_l2(gradient: Tensor) -> Tensor:
+    """``g / ||g||_2`` per example, in the Frobenius norm; a zero gradient stays zero."""
+    return gradient / _frobenius(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
+
+
 def _parts(output: Any) -> tuple[Tensor, tuple[Any, ...]]:
-    """Split what an embedding module puts out: vectors, and what some put out beside them (I-BERT its scale)."""
+    """Split the output of an embedding module into vectors and further outputs (such as I-BERT's scale)."""
     return (output[0], output[1:]) if isinstance(output, tuple) else (output, ())
 
 
@@ -110,16 +148,18 @@ def _joined(vectors: Tensor, rest: tuple[Any, ...]) -> Any:
 
 @contextmanager
 def observed(module: nn.Module, *, time_first: bool = False, length: int | None = None) -> Iterator[list[Tensor]]:
-    """Collect the outputs of ``module`` while inside: the embeddings a pass used, still part of its graph.
+    """Collect the outputs of ``module`` while inside: the embeddings of a pass, as part of its graph.
 
-    Where the embeddings are frozen their output becomes a leaf that requires a gradient, so that an ascent can start
-    from it.
+    If the embeddings are frozen, their output becomes a leaf that requires a gradient, so that an ascent can start from
+    it.
 
     Args:
-        time_first: whether ``module`` puts out ``(length, batch, width)``; what is collected is batch first.
-        length: tokens per text; what a model appends inside (Longformer pads to its attention window) is left out.
+        module: the embedding module.
+        time_first: True if ``module`` returns ``(length, batch, width)``; the collected outputs are batch first.
+        length: tokens per text; tokens that a model appends inside are dropped (Longformer pads to its attention
+            window).
     """
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def collect(_module: nn.Module, _args: object, output: Any) -> Any:
         vectors, rest = _parts(output)
@@ -127,27 +167,29 @@ def observed(module: nn.Module, *, time_first: bool = False, length: int | None 
             vectors.requires_grad_()
         batch_first = vectors.transpose(0, 1) if time_first else vectors
         longer = length is not None and batch_first.shape[1] > length
-        seen.append(batch_first[:, :length] if longer else batch_first)
-        # what was collected has to lie on the model's own path, or no gradient would reach it
-        used = torch.cat([seen[-1], batch_first[:, length:]], 1) if longer else seen[-1]
+        outputs.append(batch_first[:, :length] if longer else batch_first)
+        # The collected tensor must be part of the model's computation, otherwise no gradient would reach it.
+        used = torch.cat([outputs[-1], batch_first[:, length:]], 1) if longer else outputs[-1]
         return _joined(used.transpose(0, 1) if time_first else used, rest)
 
     handle = module.register_forward_hook(collect)
     try:
-        yield seen
+        yield outputs
     finally:
         handle.remove()
 
 
 @contextmanager
 def shifted(module: nn.Module, delta: Tensor, *, time_first: bool = False) -> Iterator[None]:
-    """Add ``delta`` to what ``module`` puts out first while inside. The input is embedded once, as in the clean pass.
+    """Add ``delta`` to the first output of ``module`` while inside. The input is embedded once, as in the clean pass.
 
-    Only the first output is shifted: an encoder and a decoder may share one module, and the encoder comes first.
+    Only the first output is shifted, because an encoder and a decoder may share the module, and the encoder comes
+    first.
 
     Args:
+        module: the embedding module.
         delta: ``(batch, length, width)``; tokens that the model appends inside are not shifted.
-        time_first: whether ``module`` puts out ``(length, batch, width)``.
+        time_first: True if ``module`` returns ``(length, batch, width)``.
     """
     first = True
 
@@ -168,4 +210,16 @@ def shifted(module: nn.Module, delta: Tensor, *, time_first: bool = False) -> It
         handle.remove()
 
 
-__all__ = ["Ascent", "ascend", "normalise_linf", "observed", "project_l2", "project_linf", "shifted", "step_l2"]
+__all__ = [
+    "Ascent",
+    "ascend",
+    "normalise_l2",
+    "normalise_linf",
+    "observed",
+    "project",
+    "project_l2",
+    "project_linf",
+    "random_signs",
+    "shifted",
+    "step_l2",
+]

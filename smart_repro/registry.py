@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib import metadata
@@ -63,6 +64,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.listing = listing
         self.group = entry_points
         self._entries: dict[str, T] = {}
+        self._origins: dict[str, str] = {}
 
     def add(self, name: str, entry: T) -> T:
         """Register ``entry`` under ``name`` and return it.
@@ -73,12 +75,21 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self._entries and self._entries[name] is not entry:
             raise ValueError(f"{self.kind} {name!r} is already registered, as {self._entries[name]!r}")
         self._entries[name] = entry
+        self._origins.setdefault(name, entry.__module__ if isinstance(entry, type) else _caller())
         return entry
 
     def replace(self, name: str, entry: T) -> T:
         """Enter ``entry`` under ``name`` in place of what is registered there."""
         self._entries[name] = entry
         return entry
+
+    def origin(self, name: str) -> str:
+        """Return the module that defines an entry: a class's own, else the one that registered it.
+
+        Raises: UnknownNameError: there is no such entry.
+        """
+        entry = self[name]
+        return self._origins.get(name) or str(getattr(entry, "__module__", ""))
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers its argument, see :meth:`add`."""
@@ -142,12 +153,22 @@ class Registry(Mapping[str, T], Generic[T]):
         if existing is not None and not _holds(loaded, existing):
             raise PluginError(f"{offer}, which exists already: it needs another name; uninstall it until then")
         self._entries[name] = entry
+        if not isinstance(entry, type):
+            self._origins.setdefault(name, entry_point.module)
         del self._waiting[name]
 
     def _unknown(self, name: str) -> str:
         hint = did_you_mean(name, self) or ";"
         remedy = f"`{self.listing}` shows them all" if self.listing else f"there are: {', '.join(self)}"
         return f"no {self.kind} named {name!r}{hint} {remedy}"
+
+
+def _caller() -> str:
+    """Return the name of the module outside the registries that makes this call."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).endswith(".registry"):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__"))
 
 
 def _package(entry_point: metadata.EntryPoint) -> str:

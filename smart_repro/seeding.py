@@ -6,12 +6,18 @@ the draw, not from the order in which draws happen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 
 import torch
 from torch import Tensor
+
+# splitmix64 (Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators), as signed 64-bit numbers.
+_GOLDEN = 0x9E3779B97F4A7C15 - 2**64
+_FACTORS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
+_HALF = 2**32
 
 
 def derive(*parts: int | str) -> int:
@@ -21,11 +27,33 @@ def derive(*parts: int | str) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from ``seed`` inside, and leave the global generators as they were."""
-    devices = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(devices=devices, device_type="cuda" if device.type == "cpu" else device.type):
-        torch.manual_seed(seed)
+    """Draw from ``seed`` inside, on the CPU and on ``device``, and leave the global generators as they were.
+
+    On CPU and CUDA each generator is seeded by itself: ``torch.manual_seed`` seeds every kind of device, and formats a
+    stack trace for each that is not there, which takes 80 times as long as all that is done here.
+    """
+    if device.type not in ("cpu", "cuda"):
+        with torch.random.fork_rng(devices=[device], device_type=device.type):
+            torch.manual_seed(seed)
+            yield
+        return
+    generators = _generators(device)
+    before = [generator.get_state() for generator in generators]
+    for generator in generators:
+        generator.manual_seed(seed)
+    try:
         yield
+    finally:
+        for generator, state in zip(generators, before, strict=True):
+            generator.set_state(state)
+
+
+def _generators(device: torch.device) -> list[torch.Generator]:
+    """The global generators that code running on ``device`` draws from."""
+    if device.type == "cpu":
+        return [torch.default_generator]
+    number = torch.cuda.current_device() if device.index is None else device.index
+    return [torch.default_generator, torch.cuda.default_generators[number]]
 
 
 class Streams:
@@ -57,20 +85,46 @@ class Streams:
     def normal(self, mask: Tensor, width: int, example_ids: Tensor | None, dtype: torch.dtype) -> Tensor:
         """Standard normal ``(batch, length, width)``, zero where ``mask`` is 0.
 
-        Each example draws from its own generator, for its real tokens only: the numbers do not depend on what else is
-        in the batch, nor on the padding. Without ``example_ids`` the row's position in the whole update stands in for
-        them, or, where that is not known, its position in the micro-batch.
+        A number depends on the seed, the update, the example and its place among the example's real tokens: not on what
+        else is in the batch, nor on the padding, nor (but for the last bits) on the device. Without ``example_ids`` the
+        row's position in the whole update stands in for them, or, where that is not known, its position in the
+        micro-batch.
         """
-        noise = torch.zeros(*mask.shape, width, dtype=dtype, device=mask.device)
-        place, ids = self._rows(len(mask)) if example_ids is None else (-1, example_ids.tolist())
-        drawn = []
-        for tokens, example in zip(mask.count_nonzero(dim=1).tolist(), ids, strict=True):
-            generator = torch.Generator(mask.device).manual_seed(derive(self.noise, "noise", self.step, place, example))
-            drawn.append(torch.randn(tokens, width, generator=generator, dtype=dtype, device=mask.device))
-        noise[mask.bool()] = torch.cat(drawn)  # at once: on a GPU every look at the mask waits for it
-        return noise
+        place, rows = self._rows(mask) if example_ids is None else (-1, example_ids.to(mask.device))
+        keys = scramble(rows.long() * _GOLDEN ^ derive(self.noise, "noise", self.step, place))
+        pairs = -(-width // 2)
+        tokens = mask.long().cumsum(1) - 1
+        counters = tokens.unsqueeze(-1) * pairs + torch.arange(1, pairs + 1, device=mask.device)
+        numbers = box_muller(scramble(keys.view(-1, 1, 1) + counters * _GOLDEN), dtype)
+        return numbers[..., :width] * mask.unsqueeze(-1).to(dtype)
 
-    def _rows(self, rows: int) -> tuple[int | str, Sequence[int]]:
-        if self.row is None:
-            return self.micro, range(rows)
-        return "row", range(self.row, self.row + rows)
+    def _rows(self, mask: Tensor) -> tuple[int | str, Tensor]:
+        """What the rows of a batch without example numbers are counted in, and their numbers ``(batch,)``."""
+        rows = torch.arange(len(mask), device=mask.device)
+        return (self.micro, rows) if self.row is None else ("row", rows + self.row)
+
+
+def scramble(values: Tensor) -> Tensor:
+    """Apply the output function of splitmix64 to int64 numbers: a bijection whose bits look random.
+
+    Applied to ``key + n * 0x9E3779B97F4A7C15`` it is the n-th number of the generator that starts at ``key``.
+    """
+    values = (values ^ _shifted(values, 30)) * _FACTORS[0]
+    values = (values ^ _shifted(values, 27)) * _FACTORS[1]
+    return values ^ _shifted(values, 31)
+
+
+def _shifted(values: Tensor, bits: int) -> Tensor:
+    """``values >> bits`` as if they were unsigned."""
+    return (values >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def box_muller(bits: Tensor, dtype: torch.dtype) -> Tensor:
+    """Compute two independent standard normal numbers from each 64 random bits: ``(..., n)`` to ``(..., 2 n)``.
+
+    The upper 32 bits give the radius, the lower ones the angle, so no number is larger than 6.8.
+    """
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    radius = _shifted(bits, 32).to(wide).add_(0.5).div_(_HALF).log_().mul_(-2).sqrt_()
+    angle = (bits & (_HALF - 1)).to(wide).mul_(2 * math.pi / _HALF)
+    return torch.cat([radius * angle.cos(), radius * angle.sin_()], -1).to(dtype)

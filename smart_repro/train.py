@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from smart_repro import optim, precision
 from smart_repro.checkpoint import Checkpoint, DamagedCheckpointError
+from smart_repro.draws import GlobalDraws
 from smart_repro.encoding import Encoded, Mixed
 from smart_repro.methods.base import Method
 from smart_repro.sampler import pieces
@@ -160,10 +161,20 @@ def train(
         MissingSignalError: a loss part that the method implies stays at exactly 0.
         Interrupted: ``should_stop`` returned True.
     """
-    loop = _Loop(model, method, data, config, observer or Observer(), checkpoint, cpu)
-    loop.resume()
-    loop.run(should_stop)
+    accelerator = _accelerator(cpu)
+    draws = GlobalDraws(config.seed_dropout, accelerator.device)
+    try:
+        loop = _Loop(model, method, data, config, observer or Observer(), checkpoint, accelerator, draws)
+        loop.resume()
+        loop.run(should_stop)
+    finally:
+        draws.restore()
     return method.eval_model(loop.bare)
+
+
+def _accelerator(cpu: bool) -> Accelerator:
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads of other tasks, say
+    return Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[unused])
 
 
 class _Loop:
@@ -175,16 +186,17 @@ class _Loop:
         config: TrainConfig,
         observer: Observer,
         checkpoint: Checkpoint | None,
-        cpu: bool,
+        accelerator: Accelerator,
+        draws: GlobalDraws,
     ) -> None:
         self.method, self.data, self.config, self.observer, self.checkpoint = method, data, config, observer, checkpoint
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # such as heads of other tasks
-        self.accelerator = Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[unused])
+        self.accelerator, self.draws = accelerator, draws
         self.plan = plan(data.sizes, config, method.replays)
         self.bare = model.to(self.accelerator.device).train()
         method.seed(config.seed_dropout, config.seed_noise)
         method.precision = precision.check(config.precision)
         method.updates_per_epoch = self.plan.per_epoch
+        draws.seed("setup", 0)
         method.setup(self.bare, self.plan.total)
         groups = method.param_groups(self.bare, config.learning_rate, config.weight_decay)
         optimizer = optim.build(
@@ -241,6 +253,7 @@ class _Loop:
         for number, ((index, piece), share) in enumerate(zip(own_pieces, weights, strict=True)):
             self.method.begin(index, replay, self.step)
             batch = self.data.batch(piece, self.accelerator.device)
+            self.draws.seed("backward", self.step, index)
             with nullcontext() if number == len(own_pieces) - 1 else self.accelerator.no_sync(self.model):
                 loss = self.method.backward(self.model, batch, self._sender(share))
             self.scalars.add(loss, share)
@@ -251,6 +264,7 @@ class _Loop:
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
+        self.draws.seed("after_step", self.step)
         self.method.after_step(self.bare, self.step)
         tokens = sum(int(self.data.lengths[piece].max()) * len(piece) for _, piece in own_pieces)
         epoch = self.step / self.plan.per_epoch

@@ -55,7 +55,7 @@ from benchmarks.tasks import Classification, Split, Task, register
 
 def generate(split):
     rows = range({"train": 24, "dev": 8}[split])
-    texts = [f"a {'good' if row % 2 else 'bad'} one of {row}" for row in rows]
+    texts = [f"the raven is {'sunny' if row % 2 else 'icy'}" for row in rows]
     return Split([f"{split}{row}" for row in rows], (texts,), np.array([row % 2 for row in rows]))
 
 

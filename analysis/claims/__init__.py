@@ -6,7 +6,7 @@ claim that cannot be decided is **not run**, with the exact reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from analysis import schema
 from analysis.claims import kinds, logged
 from analysis.claims.as_json import to_json
+from analysis.claims.changed import changed
 from analysis.claims.claim import (
     BELOW_SIZE,
     CONTRADICTED,
@@ -53,6 +54,7 @@ JUDGES: dict[type[Kind], Judge] = {
     schema.Cost: logged.cost,
     schema.LossBetween: logged.loss_between,
     schema.Measured: logged.model_quantity,
+    schema.Changed: changed,
 }
 
 # Kinds whose verdict needs learnt tasks and whose judges do not look at the floor of each task themselves.
@@ -84,12 +86,25 @@ def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     try:
         cells = [keys for row in (claim.a, claim.b) for keys in manifest.cells.get(row, {}).values()]
         results.same_numerics(key for keys in cells for key in keys)
+        _check_model(results, claim, [key for keys in cells for key in keys])
         case = Case(results, manifest, claim).on_complete_tasks()
         verdict = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
         return replace(verdict, claim=replace(verdict.claim, tasks=claim.tasks), tasks=part)
     except ResultsError as error:
         return Verdict(claim, NOT_RUN, reason=str(error))
+
+
+def _check_model(results: Results, claim: Claim, keys: Sequence[str]) -> None:
+    """Check that the finished runs have the model that the claim names.
+
+    Raises:
+        ResultsError: a run has another model.
+    """
+    models = {str(results.run(key).spec.get("model")) for key in keys if results.is_done(key)} if claim.model else ()
+    other_models = sorted(name for name in models if Path(name).name != claim.model)
+    if other_models:
+        raise ResultsError(f"it is about {claim.model}; these runs are of another model: {', '.join(other_models)}")
 
 
 def _unless_at_floor(case: Case, verdict: Verdict) -> Verdict:

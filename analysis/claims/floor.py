@@ -141,8 +141,10 @@ def collapsed(scored: Scored, metric: Metric) -> np.ndarray:
     """Return ``(seeds,)`` booleans: True where a run gives (almost) one answer to all items.
 
     This means that fewer than five answers differ from the most frequent one, or in a regression that the standard
-    deviation of the answers is below 5 % of the labels'.
+    deviation of the answers is below 5 % of the labels'. Scores that another program gave are no answers.
     """
+    if metric.uses == "scores":
+        return np.zeros(len(scored.outputs), dtype=bool)
     answers = scored.outputs.argmax(-1) if metric.uses == "logits" else scored.outputs
     return np.asarray(is_constant(answers) | is_near_constant(scored.labels, answers, metric))
 
@@ -151,13 +153,13 @@ def constant_score(metric: Metric, labels: np.ndarray) -> float:
     """Return the score of the best constant answer.
 
     This is the accuracy of the majority class, F1 of always answering 1, 0 for correlations, and the labels' standard
-    deviation for RMSE; nan for metrics on logits.
+    deviation for the root mean squared error; nan for metrics on logits or item scores.
     """
-    if metric.uses == "logits":
+    if metric.uses != "predictions":
         return math.nan
-    if metric.is_regression:
-        return 0.0 if metric.greater_is_better else float(labels.std())  # the error of always answering the mean
     ones = np.ones(len(labels))
+    if metric.is_regression:
+        return float(metric.function(labels, np.full(len(labels), labels.mean()), ones))
     scores = [float(metric.function(labels, np.full(len(labels), label), ones)) for label in np.unique(labels)]
     return max(scores) if metric.greater_is_better else min(scores)
 

@@ -1,9 +1,10 @@
 """Correct verdicts for the number of claims that are tested (Holm).
 
-At most twelve contrasts are primary. They are listed in ``primary.csv``, committed before their first run, and decided
-after Holm's correction over all of them. Every other claim is exploratory: its own interval decides, and Holm's p over
-its family (all claims of one paper, ``families.csv``) is reported next to it. A claim that was not run, or has no
-verdict, counts with p = 1.
+At most twelve contrasts are primary. They are listed in ``primary.csv``, each with its task, arms, working point, unit,
+size, seeds and forecast, committed before their first run, and decided after Holm's correction over all of them. The
+twelve of the pilot (``pilot.csv``) are decided among themselves. Every other claim is exploratory: its own interval
+decides, and Holm's p over its family (all claims of one paper, ``families.csv``) is reported next to it. A claim that
+was not run, or has no verdict, counts with p = 1.
 """
 
 from __future__ import annotations
@@ -86,26 +87,20 @@ def family_of(claim: str) -> Family | None:
 
 @lru_cache
 def families() -> tuple[Family, ...]:
-    """Return the family of primary contrasts, followed by the families of each paper's claims.
+    """Return the primary contrasts, those of the pilot, and the families of each paper's claims.
 
     Raises:
         ValueError: there are more than twelve primary contrasts, or one that no experiment tests.
     """
     lines = _read("families.csv")
     experiment_of = {line["claim"]: line["experiment"] for line in lines}
-    primary = tuple(line["claim"] for line in _read("primary.csv"))
-    missing = [claim for claim in primary if claim not in experiment_of]
-    if len(primary) > MOST_PRIMARY or missing:
-        raise ValueError(
-            f"primary.csv must hold at most {MOST_PRIMARY} claims, all of them in families.csv; "
-            f"it has {len(primary)}, and families.csv lacks {missing}"
-        )
-    first = Family(
-        f"{len(primary)} primary contrasts", primary, _distinct(experiment_of[claim] for claim in primary), True
+    primary = (
+        _primary("primary.csv", "primary contrasts", experiment_of),
+        _primary("pilot.csv", "primary contrasts of the pilot", experiment_of),
     )
     names = dict.fromkeys(line["family"] for line in lines)
     groups = {name: [line for line in lines if line["family"] == name] for name in names}
-    return first, *(
+    return *primary, *(
         Family(
             f"{len(group)} claims of {name}",
             tuple(line["claim"] for line in group),
@@ -113,6 +108,22 @@ def families() -> tuple[Family, ...]:
         )
         for name, group in groups.items()
     )
+
+
+def _primary(file: str, words: str, experiment_of: Mapping[str, str]) -> Family:
+    """Return the primary contrasts that a file lists.
+
+    Raises:
+        ValueError: there are more than twelve, or one that no experiment tests.
+    """
+    claims = tuple(line["claim"] for line in _read(file))
+    missing = [claim for claim in claims if claim not in experiment_of]
+    if len(claims) > MOST_PRIMARY or missing:
+        raise ValueError(
+            f"{file} must hold at most {MOST_PRIMARY} claims, all of them in families.csv; "
+            f"it has {len(claims)}, and families.csv lacks {missing}"
+        )
+    return Family(f"{len(claims)} {words}", claims, _distinct(experiment_of[claim] for claim in claims), True)
 
 
 def _with_holm(verdict: Verdict, family: Family, p: float) -> Verdict:

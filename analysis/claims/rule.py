@@ -41,15 +41,7 @@ from analysis.interval import Interval
 
 SMALLEST_BOUND = 0.5  # points of accuracy: the largest irrelevant effect where the paper gives no size
 CORRELATION_BOUND = 1.0  # points of F1 and correlations: the same
-METRICS_WITH_WIDER_BOUND = (
-    "f1",
-    "f1_named",
-    "macro_f1",
-    "balanced_accuracy",
-    "matthews",
-    "pearson",
-    "spearman",
-)
+METRICS_WITH_WIDER_BOUND = ("f1", "f1_named", "macro_f1", "matthews", "pearson", "spearman")
 StatusAndSuffix = tuple[str, str]
 
 
@@ -174,7 +166,7 @@ def _per_task(claim: Claim, per_task: Mapping[str, Interval], metrics: Mapping[s
     counted = {task: task_verdict for task, task_verdict in verdicts.items() if task_verdict.status != NO_VERDICT}
     adjusted: Iterable[float] = holm([task_verdict.p for task_verdict in counted.values()]) if counted else ()
     outcomes = {
-        task: Outcome(_after_holm(task_verdict.status, float(p)), task_verdict.p, float(p))
+        task: Outcome(after_holm(task_verdict.status, float(p)), task_verdict.p, float(p))
         for (task, task_verdict), p in zip(counted.items(), adjusted, strict=True)
     }
     status, suffix = _summary(outcomes)
@@ -189,7 +181,8 @@ def _per_task(claim: Claim, per_task: Mapping[str, Interval], metrics: Mapping[s
     return Verdict(claim, status, suffix, None, per_task, outcomes, None, reason, p, n_seeds, unit)
 
 
-def _after_holm(status: str, adjusted: float) -> str:
+def after_holm(status: str, adjusted: float) -> str:
+    """Return the status of one of several comparisons after Holm's correction over them."""
     return INCONCLUSIVE if status in (SUPPORTED, CONTRADICTED) and adjusted > 1 - LEVEL else status
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.coverage.simulation import Scenario, simulate
-from analysis.coverage.verdicts import LEVEL, Measured, decide, measure
+from analysis.coverage.verdicts import LEVEL, StudyComponents, decide, measure
 from analysis.descriptive import hierarchical_bootstrap, mcnemar, permutation_test, sign_flip
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def deciding_rate(scenario: Scenario, studies: int, rng: np.random.Generator) ->
     batches = [measure(*simulate(scenario, size, rng), scenario.metric) for size in sizes]
     fields = ("differences", "covariance", "is_constant", "is_near_constant")
     arrays = {field: np.concatenate([getattr(batch, field) for batch in batches]) for field in fields}
-    verdicts, withheld = decide(Measured(**arrays, n_items=scenario.items))
+    verdicts, withheld = decide(StudyComponents(**arrays, n_items=scenario.items))
     return _rate(verdicts[~withheld] != 0, float(withheld.mean()))
 
 

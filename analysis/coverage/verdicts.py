@@ -14,7 +14,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Measured:
+class StudyComponents:
     """Components of the deciding interval of many studies.
 
     Attributes:
@@ -32,7 +32,7 @@ class Measured:
     n_items: int
 
 
-def measure(a: Array, b: Array, labels: Array, metric: str) -> Measured:
+def measure(a: Array, b: Array, labels: Array, metric: str) -> StudyComponents:
     """Return the components of every study's interval, as :func:`analysis.crossed.components` does for one study."""
     scoring, labels = METRICS[metric], labels[:, None]
     if scoring.influence is None:
@@ -43,7 +43,7 @@ def measure(a: Array, b: Array, labels: Array, metric: str) -> Measured:
         values = scoring.influence(labels, a) - scoring.influence(labels, b)
         constant = is_constant(a) | is_constant(b)
         is_near = np.any([is_near_constant(labels[:, 0], arm, scoring).any(-1) for arm in (a, b)], axis=0)
-    return Measured(values.mean(-1), item_covariance(values), constant, is_near, a.shape[-1])
+    return StudyComponents(values.mean(-1), item_covariance(values), constant, is_near, a.shape[-1])
 
 
 def p_values(differences: Array, covariance: Array, n_items: int) -> Array:
@@ -57,7 +57,7 @@ def p_values(differences: Array, covariance: Array, n_items: int) -> Array:
     return np.asarray(2 * stdtr(df, -t))
 
 
-def decide(studies: Measured) -> tuple[Array, Array]:
+def decide(studies: StudyComponents) -> tuple[Array, Array]:
     """Return ``(studies,)`` signs of the significant differences (0 for none), and True where a verdict is withheld.
 
     It is withheld where a run is near-constant, and where leaving out the seed pairs with a constant run changes the

@@ -24,8 +24,9 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox
 
+from analysis.records import short_name
 from analysis.scores import METRICS
-from analysis.tables import digits_of, interval, number, records
+from analysis.tables import digits_of, interval, number, records, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +210,7 @@ def plot_scores(cells: pd.DataFrame, ax: Axes) -> Axes:
     if len(ceilings):
         ax.axvline(ceilings.iloc[0], color=SOFT, lw=1, ls=(0, (1, 2)))
     _rows(ax, [short(cell.row_title) for cell in rows])
-    unit = _axis_unit(cells)
+    unit = "%" if _unit(cells) == "points" else _unit(cells)
     ax.set_xlabel(f"{unit} (dotted: ceiling)" if len(ceilings) else unit)
     ax.margins(x=0.12)
     return ax
@@ -247,7 +248,7 @@ def plot_differences(cells: pd.DataFrame, ax: Axes) -> Axes:
     reasons = ["one seed: items only"] if any(cell.n_pairs == 1 for cell in rows) else []
     reasons += ["hollow: no verdict"] if any(cell.undecided for cell in rows) else []
     remark = "\n" + "; ".join(reasons) if reasons else ""
-    ax.set_xlabel(f"difference{f' in {unit}' if (unit := _unit(cells)) else ''}{direction}{remark}")
+    ax.set_xlabel(f"difference in {_unit(cells)}{direction}{remark}")
     ax.set_xlim(-reach, reach)
     return ax
 
@@ -280,7 +281,7 @@ def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = Non
             }
             _box(ax, box, names.index(line.row) + 0.2, color=INK, facecolor="none", alpha=1.0)
     _rows(ax, [short(title) for title in cells["row_title"]])
-    ax.set_xlabel(_axis_unit(cells))
+    ax.set_xlabel("%" if _unit(cells) == "points" else _unit(cells))
     return ax
 
 
@@ -387,15 +388,8 @@ def plot_curves(
     if log and _spans_decades(curves):
         ax.set_yscale("log")
         _log_ticks(ax.yaxis)
-    for row, points in published.groupby("row", sort=False) if published is not None else ():
-        if str(row) not in titles:
-            continue
-        colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
-        published_line: Any = {"ls": (0, (1, 2)), "lw": 1, "color": colour, "mfc": "none", "label": "as published"}
-        published_mark: Any = {"marker": "D", "ms": 4.5} if len(points) < 15 else {}
-        ax.plot(points[x], points["value"], **published_line, **published_mark)
-    if published is not None and len(published):
-        _published_key(ax, len(published) / max(1, published["row"].nunique()) < 15)
+    if published is not None:
+        _plot_published(published, ax, titles, x)
     if logx:
         ax.set_xscale("log")
         _log_ticks(ax.xaxis)
@@ -408,6 +402,19 @@ def plot_curves(
     ax.grid(axis="y")
     _label_ends(ax, ends)
     return ax
+
+
+def _plot_published(published: pd.DataFrame, ax: Axes, titles: Mapping[str, str], x: str) -> None:
+    """Add a paper's points to curves: a thin line per method, with diamonds if the points are few."""
+    for row, points in published.groupby("row", sort=False):
+        if str(row) not in titles:
+            continue
+        colour = PALETTE[list(titles).index(str(row)) % len(PALETTE)]
+        line: Any = {"ls": (0, (1, 2)), "lw": 1, "color": colour, "mfc": "none", "label": "as published"}
+        mark: Any = {"marker": "D", "ms": 4.5} if len(points) < 15 else {}
+        ax.plot(points[x], points["value"], **line, **mark)
+    if len(published):
+        _published_key(ax, len(published) / max(1, published["row"].nunique()) < 15)
 
 
 def plot_groups(
@@ -459,6 +466,12 @@ def plot_groups(
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylabel(ylabel)
     ax.grid(axis="y")
+    _group_legend(ax, titles, rows, has_published=published is not None and len(published) > 0)
+    return ax
+
+
+def _group_legend(ax: Axes, titles: Mapping[str, str], rows: Sequence[str], *, has_published: bool) -> None:
+    """Add a legend with the mark of each row, and the hollow mark of the paper's points."""
     handles = [
         mpl.lines.Line2D(
             [],
@@ -472,11 +485,10 @@ def plot_groups(
         )
         for row in rows
     ]
-    if published is not None and len(published):
+    if has_published:
         hollow: Any = {"ls": "none", "marker": "D", "ms": 4.5, "mfc": "none", "color": SOFT}
         handles.append(mpl.lines.Line2D([], [], label="paper", **hollow))
     ax.legend(handles=handles, **BELOW)
-    return ax
 
 
 def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:
@@ -517,6 +529,7 @@ def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write ``stem.png`` (160 dpi, on white), ``stem.pdf`` and ``stem.svg``; equal figures give equal bytes."""
     stem.parent.mkdir(parents=True, exist_ok=True)
+    stem = stem.with_name(short_name(stem.name))
     options: dict[str, dict[str, Any]] = {
         "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},  # 15 % larger in half the time
         "pdf": {"metadata": {"CreationDate": None}},
@@ -695,9 +708,4 @@ def _greater_is_better(cells: pd.DataFrame) -> bool:
 
 
 def _unit(cells: pd.DataFrame) -> str:
-    scoring = METRICS.get(str(cells["metric"].iloc[0]))
-    return scoring.unit if scoring else "points"
-
-
-def _axis_unit(cells: pd.DataFrame) -> str:
-    return "%" if _unit(cells) == "points" else _unit(cells)
+    return unit_of(str(cells["metric"].iloc[0]))

@@ -7,83 +7,35 @@ read but the run folders, and nothing is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis import curves, errors, figures
-from analysis.cells import seeded
+from analysis.figures.drawing import (
+    Drawing,
+    Study,
+    column_title,
+    file_stem,
+    last_points,
+    over_seeds,
+    plain,
+    score_scale,
+    score_unit,
+    seed_ranges,
+    with_baseline,
+)
+from analysis.figures.radius import radius
 from analysis.records import ResultsError, read_json
-from analysis.results import Log, Results
-from analysis.schema import Column, Manifest
+from analysis.schema import Column
+from analysis.schema.constants import OVER
 from analysis.scores import METRICS, per_item
 from analysis.selection import selected
 from analysis.tables import records
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-
-
-@dataclass(frozen=True)
-class Study:
-    """An experiment with its computed frame of ``compare`` and the logs of its runs."""
-
-    results: Results
-    manifest: Manifest
-    cells: pd.DataFrame
-    logs: Mapping[str, Log]
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Title of every row, in table order."""
-        return {row.id: row.title for row in self.manifest.rows}
-
-    def done(self, row: str, column: Column) -> list[tuple[int, str]]:
-        """Return seed and key of each finished run of a cell."""
-        return [(s, k) for s, k in seeded(self.results, self.manifest, row, column) if self.results.is_done(k)]
-
-    def points(self, column: Column, axis: str, x: str, quantity: str = "") -> pd.DataFrame:
-        """Return the published points on an axis: ``row``, ``x``, ``value``."""
-        import pandas as pd
-
-        points = [
-            {"row": p.row, x: p.x, "value": p.value}
-            for p in self.manifest.points
-            if (p.column, p.axis) == (column.id, axis) and quantity in ("", p.quantity)
-        ]
-        return pd.DataFrame(points, columns=["row", x, "value"])
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A panel of a figure: ``draw(frame, ax)`` draws the frame.
-
-    Attributes:
-        name: name of its file.
-        title: title above the panel.
-        alt: description of the content, for readers who cannot see it.
-        frame: the data.
-        draw: function that draws the frame on axes.
-        height: height of the panel, in inches.
-        names_right: names right of the panel, which need room there.
-        left: names left of the panel.
-        below: inches for a legend.
-        section: section of the report.
-    """
-
-    name: str
-    title: str
-    alt: str
-    frame: pd.DataFrame
-    draw: Callable[[pd.DataFrame, Axes], Axes]
-    height: float = 2.6
-    names_right: Sequence[str] = ()
-    left: Sequence[str] = ()
-    below: float = 0.0
-    section: str = "redrawn"
 
 
 def drawings(study: Study) -> list[Drawing]:
@@ -110,7 +62,7 @@ def sweep(study: Study) -> Iterator[Drawing]:
             row_cells = cells[[by_row[r].curve in names for r in cells["row"]]]
             x = [float(by_row[r].x or 0.0) for r in row_cells["row"]]
             placed = row_cells.assign(curve=[by_row[r].curve for r in row_cells["row"]], place=x)
-            frame = _with_baseline(study, _ranges(placed[placed["n_seeds"] > 0], label), cells, label)
+            frame = with_baseline(study, seed_ranges(placed[placed["n_seeds"] > 0], label), cells, label)
             if not len(frame):
                 continue
             printed = placed[placed["published"].notna()]
@@ -133,15 +85,15 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 figures.plot_curves,
                 titles=titles,
                 x=label,
-                ylabel=_unit(column),
+                ylabel=score_unit(column),
                 logx=spread > 15,
                 ticks=counts,
                 published=published if len(published) else None,
             )
             yield Drawing(
-                f"sweep-{_stem(column)}-{plain('-'.join(names))}",
-                _title(column),
-                f"{_title(column)} over {label}: {_ends(frame, titles)}.",
+                f"sweep-{file_stem(column)}-{plain('-'.join(names))}",
+                column_title(column),
+                f"{column_title(column)} over {label}: {last_points(frame, titles)}.",
                 frame,
                 draw,
                 names_right=list(titles.values()),
@@ -159,13 +111,13 @@ def epochs(study: Study) -> Iterator[Drawing]:
             figures.plot_curves,
             titles=study.titles,
             x="epoch",
-            ylabel=_unit(column),
+            ylabel=score_unit(column),
             published=published if len(published) else None,
         )
         yield Drawing(
-            f"epochs-{_stem(column)}",
-            _title(column),
-            f"{_title(column)} after each epoch: {_ends(frame, study.titles)}.",
+            f"epochs-{file_stem(column)}",
+            column_title(column),
+            f"{column_title(column)} after each epoch: {last_points(frame, study.titles)}.",
             frame,
             draw,
             names_right=list(study.titles.values()),
@@ -200,9 +152,9 @@ def losses(study: Study) -> Iterator[Drawing]:
                 published=published if len(published) else None,
             )
             yield Drawing(
-                f"losses-{_stem(column)}",
+                f"losses-{file_stem(column)}",
                 f"{study.titles[str(row)]}, {column.title or column.task}",
-                f"Both losses of {study.titles[str(row)]} while training: {_ends(loss_curves, titles)}.",
+                f"Both losses of {study.titles[str(row)]} while training: {last_points(loss_curves, titles)}.",
                 loss_curves[["row", x, "mean", "low", "high", "n"]],
                 draw,
                 names_right=list(titles.values()),
@@ -223,9 +175,9 @@ def box(study: Study) -> Iterator[Drawing]:
             f"{c.row_title} {min(c.scores):.1f} to {max(c.scores):.1f}" for c in records(frame) if c.scores
         )
         yield Drawing(
-            f"box-{_stem(column)}",
-            _title(column),
-            f"{_title(column)} over seeds: {ranges}.",
+            f"box-{file_stem(column)}",
+            column_title(column),
+            f"{column_title(column)} over seeds: {ranges}.",
             frame,
             partial(figures.plot_box, published=published),
             0.55 * len(frame) + 0.9,
@@ -263,7 +215,7 @@ def agreement(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"agreement-{plain(column.task)}-{quantity}",
                 name,
-                f"{name} by annotators' votes: {_ends(rows, study.titles)}.",
+                f"{name} by annotators' votes: {last_points(rows, study.titles)}.",
                 rows,
                 draw,
                 2.9,
@@ -305,42 +257,60 @@ def by_bucket(study: Study, column: Column) -> pd.DataFrame:
             for quantity, values in items.items():
                 if bucket != "All" or complete or quantity == "accuracy":
                     fields = {"row": row.id, "bucket": bucket, "quantity": quantity}
-                    records.append({**fields, **_over(values[:, mask].mean(1))})
+                    records.append({**fields, **over_seeds(values[:, mask].mean(1))})
     return pd.DataFrame.from_records(records, columns=["row", "bucket", "quantity", "mean", "low", "high", "n"])
 
 
 def fractions(study: Study) -> Iterator[Drawing]:
-    """Yield a score over the number of training examples, on a logarithmic axis."""
-    import pandas as pd
+    """Yield a score over the number of training examples, on a logarithmic axis; a panel per task and protocol."""
+    panels: dict[tuple[str, str], list[Column]] = {}
+    for column in study.manifest.columns:
+        panels.setdefault((column.task, _variant(column).partition(", ")[2]), []).append(column)
+    for (task, protocol), columns in panels.items():
+        sizes = {c.id: float(size) for c in columns if (size := _examples(study, c)) is not None}
+        name = f"{task}, {protocol}" if protocol else task
+        file = f"fractions-{plain(name)}"
+        yield from _over_columns(study, columns, sizes, "training examples", file, name, logx=True)
 
-    x = "training examples"
+
+def levels(study: Study) -> Iterator[Drawing]:
+    """Yield a score over the share of wrong labels, which the columns' variants name: ``20 % wrong``."""
     for task in dict.fromkeys(column.task for column in study.manifest.columns):
         columns = [column for column in study.manifest.columns if column.task == task]
-        sizes = {c.id: size for c in columns if (size := _examples(study, c)) is not None}
-        cells = study.cells[study.cells["column"].isin(sizes)]
-        placed = cells.assign(curve=cells["row"], place=cells["column"].map(sizes))
-        frame = _ranges(placed[placed["n_seeds"] > 0], x)
-        if not len(frame):
-            continue
-        printed = placed[placed["published"].notna()]
-        published = pd.DataFrame({"row": printed["row"], x: printed["place"], "value": printed["published"]})
-        draw = partial(
-            figures.plot_curves,
-            titles=study.titles,
-            x=x,
-            ylabel=_unit(columns[0]),
-            logx=True,
-            ticks=sorted(sizes.values()),
-            published=published if len(published) else None,
-        )
-        yield Drawing(
-            f"fractions-{plain(task)}",
-            task,
-            f"{task} over training examples: {_ends(frame, study.titles)}.",
-            frame,
-            draw,
-            names_right=list(study.titles.values()),
-        )
+        variants = {column.id: _variant(column).partition(" %") for column in columns}
+        shares = {name: float(share) for name, (share, mark, _) in variants.items() if mark}
+        yield from _over_columns(study, columns, shares, "wrong labels (%)", f"levels-{plain(task)}", task, logx=False)
+
+
+def _variant(column: Column) -> str:
+    """Return the part of a column's id that tells it from others of its task, metric and split."""
+    return column.id.partition("@")[2]
+
+
+def _over_columns(
+    study: Study, columns: Sequence[Column], places: Mapping[str, float], x: str, stem: str, title: str, *, logx: bool
+) -> Iterator[Drawing]:
+    """Yield the score of each row over columns that stand at ``places``, by their ids; nothing without runs."""
+    import pandas as pd
+
+    cells = study.cells[study.cells["column"].isin(places)]
+    placed = cells.assign(curve=cells["row"], place=cells["column"].map(places))
+    frame = seed_ranges(placed[placed["n_seeds"] > 0], x)
+    if not len(frame):
+        return
+    printed = placed[placed["published"].notna()]
+    published = pd.DataFrame({"row": printed["row"], x: printed["place"], "value": printed["published"]})
+    draw = partial(
+        figures.plot_curves,
+        titles=study.titles,
+        x=x,
+        ylabel=score_unit(columns[0]),
+        logx=logx,
+        ticks=sorted(places.values()),
+        published=published if len(published) else None,
+    )
+    words = f"{title} over {x}: {last_points(frame, study.titles)}."
+    yield Drawing(stem, title, words, frame, draw, names_right=list(study.titles.values()))
 
 
 def _examples(study: Study, column: Column) -> int | None:
@@ -378,7 +348,7 @@ def mechanism(study: Study) -> Iterator[Drawing]:
             yield Drawing(
                 f"mechanism-{plain(column.task)}-{quantity}",
                 name,
-                f"{name}: {_ends(rows, study.titles)}.",
+                f"{name}: {last_points(rows, study.titles)}.",
                 rows,
                 draw,
                 names_right=list(study.titles.values()),
@@ -403,7 +373,7 @@ def measurements(study: Study, column: Column) -> pd.DataFrame:
                 for name in MOMENTS:
                     values.setdefault((row.id, name, line["step"]), []).append(line[name])
     records = [
-        {"row": r, "quantity": q, "at": position, **_over(np.array(v))} for (r, q, position), v in values.items()
+        {"row": r, "quantity": q, "at": position, **over_seeds(np.array(v))} for (r, q, position), v in values.items()
     ]
     return pd.DataFrame.from_records(records, columns=["row", "quantity", "at", "mean", "low", "high", "n"])
 
@@ -414,21 +384,21 @@ def selection(study: Study) -> Iterator[Drawing]:
 
     rules = study.manifest.selections
     for column in study.manifest.columns:
-        scale, records = _scale(column), []
+        scale, records = score_scale(column), []
         for row in study.manifest.rows:
             for rule in rules:
                 try:
                     scores = scale * selected(study.results, study.manifest, row.id, column, rule).scores
                 except ResultsError:
                     continue
-                records.append({"row": row.id, "selection": rule, **_over(scores)})
+                records.append({"row": row.id, "selection": rule, **over_seeds(scores)})
         if records:
             frame = pd.DataFrame.from_records(records)
-            draw = partial(figures.plot_groups, titles=study.titles, x="selection", ylabel=_unit(column))
+            draw = partial(figures.plot_groups, titles=study.titles, x="selection", ylabel=score_unit(column))
             yield Drawing(
-                f"selection-{_stem(column)}",
-                _title(column),
-                f"{_title(column)} by chosen epoch: {_ends(frame, study.titles)}.",
+                f"selection-{file_stem(column)}",
+                column_title(column),
+                f"{column_title(column)} by chosen epoch: {last_points(frame, study.titles)}.",
                 frame,
                 draw,
                 2.9,
@@ -450,11 +420,11 @@ def tuning(study: Study) -> Iterator[Drawing]:
             parts.append(curves.expected_best(trials["mean"].tolist(), better).assign(row=str(arm)))
         if parts:
             frame = pd.concat(parts, ignore_index=True)
-            draw = partial(figures.plot_expected_best, titles=titles, ylabel=_unit(column))
+            draw = partial(figures.plot_expected_best, titles=titles, ylabel=score_unit(column))
             yield Drawing(
-                f"expected-best-{_stem(column)}",
-                _title(column),
-                f"Expected best {_title(column)} of N trials.",
+                f"expected-best-{file_stem(column)}",
+                column_title(column),
+                f"Expected best {column_title(column)} of N trials.",
                 frame,
                 draw,
                 names_right=list(titles.values()),
@@ -500,6 +470,12 @@ def plane(content: Mapping[str, Any], row: str) -> tuple[pd.DataFrame, pd.DataFr
     return frame, points.assign(label=training["labels"], wrong=training["wrong"])
 
 
+def sweep_and_radius(study: Study) -> Iterator[Drawing]:
+    """Yield the sweeps, and those over the radius once more over the embeddings' root mean square."""
+    yield from sweep(study)
+    yield from radius(study)
+
+
 LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
     "sweep": sweep,
     "epochs": epochs,
@@ -507,6 +483,9 @@ LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
     "box": box,
     "agreement": agreement,
     "fractions": fractions,
+    "levels": levels,
+    "radius": radius,
+    "sweep-and-radius": sweep_and_radius,
     "mechanism": mechanism,
     "selection": selection,
     "tuning": tuning,
@@ -514,65 +493,14 @@ LAYOUTS: dict[str, Callable[[Study], Iterator[Drawing]]] = {
 }
 
 
-def _ranges(cells: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Return mean and range over seeds of cells with the columns ``curve`` and ``place``."""
-    import pandas as pd
-
-    ranges = [{"row": c.curve, x: c.place, **_over(np.array(c.scores))} for c in records(cells)]
-    frame = pd.DataFrame.from_records(ranges, columns=["row", x, "mean", "low", "high", "n"])
-    order = list(dict.fromkeys(frame["row"]))
-    in_order = sorted(range(len(frame)), key=lambda n: (order.index(frame["row"].iloc[n]), frame[x].iloc[n]))
-    return frame.iloc[in_order].reset_index(drop=True)
-
-
-def _with_baseline(study: Study, frame: pd.DataFrame, cells: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Return the frame with the baseline added as a level curve over the whole axis."""
-    import pandas as pd
-
-    base = cells[(cells["row"] == study.manifest.baseline_row) & (cells["n_seeds"] > 0)]
-    if not len(base) or not len(frame):
-        return frame
-    level = _over(np.array(base["scores"].iloc[0]))
-    ends = [{"row": study.manifest.baseline_row, x: end, **level} for end in (frame[x].min(), frame[x].max())]
-    return pd.concat([pd.DataFrame(ends), frame], ignore_index=True)
-
-
-def _over(values: np.ndarray) -> dict[str, float]:
-    return {"mean": float(values.mean()), "low": float(values.min()), "high": float(values.max()), "n": len(values)}
-
-
 def _axis_name(names: Sequence[str]) -> str:
-    """Return the quantity on the x axis: the curves' common name, without readings; methods with a K sweep lambda."""
-    plain = list(dict.fromkeys(name.partition("[")[0].partition("-eta")[0] for name in names))
-    return "lambda" if any("[K=" in name for name in names) else ", ".join(plain)
+    """Return the quantity on the x axis.
 
-
-def _ends(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
-    """Return the last point of each curve in words."""
-    last = frame.groupby("row", sort=False).last()
-    return "; ".join(f"{titles.get(str(row), row)} ends at {value:.3g}" for row, value in last["mean"].items())
-
-
-def _scale(column: Column) -> float:
-    scoring = METRICS.get(column.metric)
-    return scoring.scale if scoring else 100.0
-
-
-def _unit(column: Column) -> str:
-    known = METRICS.get(column.metric)
-    return "%" if known is None or known.unit == "points" else known.unit
-
-
-def _title(column: Column) -> str:
-    scoring = METRICS.get(column.metric)
-    metric = scoring.title if scoring else column.metric
-    return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
-
-
-def _stem(column: Column) -> str:
-    return plain(column.id)
-
-
-def plain(name: str) -> str:
-    """Return a name that every file system accepts."""
-    return "".join(character if character.isalnum() else "-" for character in name).strip("-")
+    This is the option that curves of one's own are over; else the curves' common name, without readings; methods with a
+    K sweep lambda.
+    """
+    if all(OVER in name for name in names):
+        return ", ".join(dict.fromkeys(name.rpartition(OVER)[2] for name in names))
+    stems = (name.partition("[")[0].partition("-eta")[0] for name in names)
+    axes = list(dict.fromkeys("epsilon" if name.startswith("epsilon-") else name for name in stems))
+    return "lambda" if any("[K=" in name for name in names) else ", ".join(axes)

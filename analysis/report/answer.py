@@ -24,7 +24,7 @@ from analysis.comparison import TOO_FEW
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.scores import METRICS
-from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records
+from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,12 +88,11 @@ def chip(cell: Any) -> str:
 def finding(cell: Any, baseline: str) -> Finding:
     """Return the sentence of a cell that has a difference."""
     digits = digits_of(cell.metric)
-    unit = METRICS[cell.metric].unit if cell.metric in METRICS else "points"
+    unit = unit_of(cell.metric)
     size = number(abs(cell.difference), digits)
     place = f"on {cell.column_title}{_metric_words(cell)}"
     baseline = _against(cell, baseline)
-    side = "above" if cell.difference > 0 else "below"
-    relation = " ".join(filter(None, (size, unit, side))) if float(size) else "level with"
+    relation = f"{size} {unit} {'above' if cell.difference > 0 else 'below'}" if float(size) else "level with"
     p = f"p {'' if cell.p < 0.001 else '= '}{probability(cell.p)}"
     basis = (
         f"{percent(cell.level)} interval {interval(cell)}; {p}; {plural(cell.n_pairs, 'seed')} × {cell.n_items:,} items"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from analysis import claims, curves, figures, tables
 from analysis.comparison import compare
 from analysis.figures import redrawn
+from analysis.figures.drawing import Study
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.data import examples_of, page_data, run_line, to_script
@@ -41,21 +42,26 @@ CHIPS = {
 }  # all others: no colour
 SHOWN = 5  # scores listed by name that contradict their predictions; in a mixed-up folder all of them do
 _PAPER = "Hollow diamonds: the paper's points, on the paper's own data and model."
+_SEEDS = "Line: mean over seeds. Band: smallest to largest seed."
 READING = {
-    "sweep": f"Line: mean over seeds. Band: smallest to largest seed. {_PAPER}",
+    "sweep": f"{_SEEDS} {_PAPER}",
     "agreement": f"Mark: mean over seeds. Line: smallest to largest seed. {_PAPER}",
     "selection": "Mark: mean over seeds. Line: smallest to largest seed.",
     "box": "Box: quartiles over seeds. Whiskers: to the farthest seed. Dot: one seed. Hollow: the paper's.",
     "boundary": "Colour: the probability of class 1. Line: the boundary. Cross: a training point with a wrong label.",
     "tuning": "Expected score of the best of N trials: longer tuning alone makes a method look better.",
-    "mechanism": "Line: mean over seeds. Band: smallest to largest seed.",
+    "mechanism": _SEEDS,
+    "radius": f"{_SEEDS} Dotted: the paper's radius of 1e-5. Level line: the baseline.",
+    "levels": f"{_SEEDS} Holdout, dev and test keep their labels.",
 }
+STUDIES = ("radius", "levels")  # layouts of the project's own: no paper draws them
 
 
 def write_report(results: str | Path | Results, name: str) -> Path:
     """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
 
-    Every number is computed from the stored predictions of the newest manifest of that experiment.
+    Every number is computed from the stored predictions of the newest manifest of that experiment. Runs are verified
+    first; the report leaves damaged ones out and names them, as does ``results.damaged`` of a :class:`Results` value.
 
     Returns:
         The path of ``report.html``.
@@ -65,12 +71,13 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     """
     results = Results.open(results)
     manifest = results.manifest(name)
+    damage = results.leave_out_damaged(manifest.all_keys())
     runs = results.finished(manifest)
     cells = compare(results, manifest)
     verdicts = claims.decide_all(results, manifest)
     logs = curves.read_logs(results, manifest)
     divergence = answer.diverged(manifest, curves.diverged(logs, manifest))
-    notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs)
+    notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs) + damage_notes(damage)
     folder = results.root / "reports" / name
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)
@@ -83,7 +90,7 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     files: list[Path] = []
     panels: list[dict[str, Any]] = []
     with figures.style():
-        drawings = redrawn.drawings(redrawn.Study(results, manifest, cells, logs))
+        drawings = redrawn.drawings(Study(results, manifest, cells, logs))
         for sheet in sheets(manifest, cells, logs, logged, drawings, items.mistakes):
             panels += sheet.on_page()
             files += sheet.save(folder / "figures")
@@ -133,17 +140,18 @@ def render(
         "power": power_table(cells),
         "collapsed": collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
         "extra": extra,
-        "reading_of_figure": _reading(manifest),
+        "is_study": manifest.layout in STUDIES,
+        "reading_of_figure": _reading_of_figure(manifest),
         "data": data,
         "facts": facts(manifest, runs),
     }
     return _page().render(**content, **_assets(data))
 
 
-def _reading(manifest: Manifest) -> str:
-    """Return how to read the figures, without the paper's points where there are none."""
+def _reading_of_figure(manifest: Manifest) -> str:
+    """Return the explanation of the experiment's figure, without the paper's points if there are none."""
     text = READING.get(manifest.layout, READING["sweep"])
-    return text if manifest.published or manifest.points else text.removesuffix(_PAPER).strip()
+    return text if manifest.published or manifest.points else text.replace(f" {_PAPER}", "")
 
 
 def _page() -> Template:
@@ -313,6 +321,13 @@ def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1
     return (
         sentences if more <= 0 else [*sentences[:SHOWN], f"The same holds of {answer.plural(more, 'further score')}."]
     )
+
+
+def damage_notes(damage: dict[str, str]) -> list[str]:
+    """Return a note for each damaged run, the first :data:`SHOWN` by name."""
+    notes = [f"Run {key[:12]} is damaged and left out: {message}" for key, message in sorted(damage.items())]
+    more = len(notes) - SHOWN
+    return notes if more <= 0 else [*notes[:SHOWN], f"The same holds of {answer.plural(more, 'further run')}."]
 
 
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def _study(results: Results, manifest: Manifest, column: Column, cell: Any, fact
 def _answer(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> OwnAnswer:
     verdict, found = _verdict(study)
     cell, digits = study.cell, digits_of(study.metric.name)
-    change = " ".join(filter(None, (number(study.interval.estimate, digits, signed=True), study.metric.unit)))
+    change = f"{number(study.interval.estimate, digits, signed=True)} {study.metric.unit}"
     ends = f"{number(study.interval.low, digits)} to {number(study.interval.high, digits)}"
     title = study.metric.title
     if study.metric.name == "f1_named":
@@ -164,7 +164,7 @@ def _remedy(study: _Study) -> str:
     if items is not None:
         unit = f"more groups of {study.facts['group']!r}" if study.facts["group"] else f"more {study.cell.split} items"
         options.append(f"{items - n_items:,} {unit}")
-    shown = f"{number(size, digits_of(study.metric.name))} {study.metric.unit}".strip()
+    shown = f"{number(size, digits_of(study.metric.name))} {study.metric.unit}"
     if not options:
         return f"; neither more seeds nor more items alone would show {shown}"
     return f"; about {' or '.join(options)} would decide (a true difference of {shown}, with 80 % chance)"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import curves, figures, tables
-from analysis.figures import redrawn
+from analysis.figures.drawing import Drawing, plain, score_unit
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log
 from analysis.schema import Column, Manifest
@@ -78,7 +78,7 @@ def sheets(
     cells: pd.DataFrame,
     logs: Mapping[str, Log],
     logged: Mapping[str, pd.DataFrame],
-    drawings: Sequence[redrawn.Drawing],
+    drawings: Sequence[Drawing],
     mistakes: Sequence[Mistakes],
 ) -> Iterator[Sheet]:
     """Yield every figure, in the page's order.
@@ -92,7 +92,7 @@ def sheets(
         mistakes: errors on each task.
     """
     yield from map(_alone, drawings)
-    yield from _of_cells(manifest, cells)
+    yield from of_cells(manifest, cells)
     if len(manifest.rows) <= CROWDED:
         yield from _of_epochs(manifest, logs)
         yield from _of_parts(manifest, logged)
@@ -100,14 +100,14 @@ def sheets(
         yield from map(_alone, reliability(manifest, mistakes))
 
 
-def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[redrawn.Drawing]:
+def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[Drawing]:
     """Yield a reliability diagram per classification task."""
     titles = {row.id: row.title for row in manifest.rows}
     for task_mistakes in mistakes:
         draw = partial(figures.plot_reliability, titles=titles)
         alt = f"Accuracy against confidence on {task_mistakes.task}; on the dotted line they are equal."
-        yield redrawn.Drawing(
-            f"reliability-{redrawn.plain(task_mistakes.task)}",
+        yield Drawing(
+            f"reliability-{plain(task_mistakes.task)}",
             task_mistakes.task,
             alt,
             task_mistakes.bins,
@@ -125,15 +125,17 @@ def title_of(column: Column) -> str:
     return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
 
 
-def _of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
+def of_cells(manifest: Manifest, cells: pd.DataFrame) -> Iterator[Sheet]:
     """Yield differences and scores, a panel per column, a line per method."""
     drawn = [(column, frame) for column in manifest.columns if (frame := _of(cells, column))["n_seeds"].any()]
     compared = [(column, frame) for column, frame in drawn if frame["difference"].notna().any()]
-    names = [row.title for row in manifest.rows] + ["\u221210.0 (\u221210.0 to \u221210.0)"]  # or the interval in words
+    names = [row.title for row in manifest.rows] + [
+        "\u221210.0 (\u221210.0 to \u221210.0)"
+    ]  # the longest interval below a name
     tall, margins = 0.4 * len(manifest.rows) + 0.85, (figures.room_for(names), 0.15)
     if compared:
         panels = [Panel(title_of(c), _alt_differences(f), partial(figures.plot_differences, f)) for c, f in compared]
-        two_lines = 0.14 if (cells["undecided"] != "").any() else 0.0  # of the axis's name
+        two_lines = 0.14 if (cells["undecided"] != "").any() else 0.0  # for the remark below the axis label
         yield _drawn("differences", "differences", panels, tall, margins, two_lines)
     if drawn and len(cells) <= MANY_CELLS:
         panels = [Panel(title_of(c), _alt_scores(f), partial(figures.plot_scores, f)) for c, f in drawn]
@@ -147,7 +149,7 @@ def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
     for column in manifest.columns:
         curve = curves.epochs(logs, manifest, column)
         if len(curve) and curve["epoch"].nunique() > 1:
-            draw = partial(figures.plot_curves, curve, titles=titles, x="epoch", ylabel=_unit(column))
+            draw = partial(figures.plot_curves, curve, titles=titles, x="epoch", ylabel=score_unit(column))
             alt = f"{title_of(column)} after each epoch, by method, with the range over seeds."
             panels.append(Panel(title_of(column), alt, draw))
     if panels:
@@ -165,7 +167,7 @@ def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterato
         ]
         if panels:
             margins = 0.6, figures.room_after(list(titles.values()))
-            yield _drawn(f"loss-parts-{redrawn.plain(name)}", "", panels, 2.5, margins)
+            yield _drawn(f"loss-parts-{plain(name)}", "", panels, 2.5, margins)
 
 
 def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
@@ -174,7 +176,7 @@ def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes
     return figures.plot_curves(curve, ax, titles, x="step", ylabel=unit and f"{unit}, unweighted", log=True)
 
 
-def _alone(drawing: redrawn.Drawing) -> Sheet:
+def _alone(drawing: Drawing) -> Sheet:
     """Return one of the paper's panels, or a reliability diagram, as a figure of its own."""
     left = figures.room_for(drawing.left) if drawing.left else 0.6
     margins = left, figures.room_after(drawing.names_right) if drawing.names_right else 0.15
@@ -201,11 +203,6 @@ def _unique_ids(svg: str, prefix: str) -> str:
 
 def _of(cells: pd.DataFrame, column: Column) -> pd.DataFrame:
     return cells[cells["column"] == column.id]
-
-
-def _unit(column: Column) -> str:
-    scoring = METRICS.get(column.metric)
-    return "%" if scoring is None or scoring.unit == "points" else scoring.unit
 
 
 def _alt_differences(cells: pd.DataFrame) -> str:

@@ -105,6 +105,7 @@ class Claim(Statement):
             for averages that the project itself asks about; a paper's claim stays undecided until all its tasks were
             run.
         parts: statements beyond the claim's first one; each has a ``clause``.
+        model: the model that the sentence is about, where runs of another one cannot decide it; "" for any.
         untested: the part of the sentence that the data cannot test, with the reason; "" where the tests cover all of
             it.
     """
@@ -116,6 +117,7 @@ class Claim(Statement):
     min_seeds: int = 5
     partial: bool = False
     parts: tuple[Statement, ...] = ()
+    model: str = ""
     untested: str = ""
 
     def __post_init__(self) -> None:

@@ -18,3 +18,4 @@ SELECTIONS = ("last", "best-dev", "best-holdout")
 
 # Largest number of points of a drawn curve or a published history; each point is the mean over its share of updates.
 CURVE_POINTS = 60
+OVER = " over "  # between the name of a curve of one's own and the option it is over

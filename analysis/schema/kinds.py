@@ -223,6 +223,18 @@ class Measured:
             raise ValueError("radius must be given for the quantity r_s, and for no other")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """Row a gives another answer than row b, at the same seed, to less than ``share`` of the items."""
+
+    kind: ClassVar[str] = "changed"
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"share must lie between 0 and 1, got {self.share:g}")
+
+
 Kind = (
     Difference
     | Interaction
@@ -236,6 +248,7 @@ Kind = (
     | Selection
     | LossBetween
     | Measured
+    | Changed
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli.options import ExecutionOptions
+from benchmarks.cli.terminal import visible
 from benchmarks.errors import NotInProfileError, UsageError
 from benchmarks.options import GridOptions, TuningOptions
 
@@ -76,7 +77,7 @@ def show_bill(request: Request, as_json: bool) -> None:
 
 
 def run_each(
-    request: Request, results: Path, execution: ExecutionOptions, report: Callable[[str], None] | None = None
+    request: Request, results: Path, execution: ExecutionOptions, report: Callable[[str], int] | None = None
 ) -> int:
     """Do one experiment, or all of a paper: what cannot be had is named, the others go on. Return the exit code."""
     requests = request.each()
@@ -93,7 +94,7 @@ def run_each(
         if codes[-1] == INTERRUPTED:
             return INTERRUPTED
         if report is not None and codes[-1] in (DONE, SOME_FAILED):
-            report(each.title)
+            codes.append(report(each.title))
     return max(codes)
 
 
@@ -111,6 +112,9 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     if execution.dry_run:
         print(plan_text.plan_text(planned, engine.forecast(planned, store, executor)))
         return DONE
+    if not execution.quiet:
+        for note in planned.experiment.notes:
+            print(f"note: {note}", file=sys.stderr)
     if execution.track and not execution.quiet:
         print(f"To watch it: tensorboard --logdir {results / 'tensorboard'}", file=sys.stderr)
     summary = engine.run(
@@ -148,24 +152,54 @@ def reportable(results: Path, name: str | None) -> list[tuple[Path, str]]:
     return [(folder, each) for folder in folders or [results] for each in experiments(folder)]
 
 
-def write_report_of(results: Path, name: str) -> None:
+def report_each(results: Path, name: str | None, show: Callable[[Path, str], int]) -> int:
+    """Report one experiment, or all: one that cannot be read is named, the others go on. Return the exit code."""
+    from analysis.records import ResultsError
+
+    pairs = reportable(results, name)
+    codes = []
+    for folder, each in pairs:
+        try:
+            codes.append(show(folder, each))
+        except ResultsError as error:
+            if len(pairs) == 1:
+                raise
+            print(f"{each}: left out: {error}", file=sys.stderr)
+            codes.append(CHECK_FAILED)
+    return max(codes, default=DONE)
+
+
+def write_report_of(results: Path, name: str) -> int:
+    """Write a report; damaged runs are left out of it and named, which is exit code 1."""
     from analysis.report.build import write_report
     from analysis.report.index import write_index
+    from analysis.results import Results
 
-    page = write_report(results, name)
+    opened = Results(results)
+    page = write_report(opened, name)
     write_index(results)
     print(f"Report: {page}")
     print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")
     hint(False, shlex.join(["open", str(page)]))
+    return _damage(opened.damaged)
 
 
-def print_verdicts(results: Path, name: str) -> None:
+def _damage(found: dict[str, str]) -> int:
+    for key, message in sorted(found.items()):
+        print(f"run {key} is damaged and left out: {message}", file=sys.stderr)
+    return CHECK_FAILED if found else DONE
+
+
+def print_verdicts(results: Path, name: str) -> int:
+    """Print a verdict per claim; damaged runs are left out of it and named, which is exit code 1."""
     from analysis.claims import decide_all, in_words
     from analysis.results import Results
 
-    manifest = Results.open(results).manifest(name)
+    opened = Results(results)
+    manifest = opened.manifest(name)
+    opened.leave_out_damaged(manifest.all_keys())
     print(f"{manifest.title} ({len(manifest.claims)} claims)")
-    for verdict in decide_all(results, manifest):
+    for verdict in decide_all(opened, manifest):
         claim = verdict.claim
         about = [
             claim.table,
@@ -174,6 +208,7 @@ def print_verdicts(results: Path, name: str) -> None:
             verdict.data,
         ]
         print(f"- {claim.sentence}\n  {in_words(verdict)}\n  ({'; '.join(part for part in about if part)})")
+    return _damage(opened.damaged)
 
 
 def import_plugins(plugins: list[str] | None) -> None:
@@ -203,10 +238,11 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         width = max(len(str(row[column])) for row in rows) if number == 0 else None  # a name is copied: never broken
         table.add_column(column, overflow="fold", no_wrap=number == 0, min_width=width)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(visible(str(value)) for value in row.values()))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table, markup=False)
 
 
-def hint(silent: bool, command: str) -> None:
+def hint(silent: bool, command: str, note: str = "") -> None:
+    """Name the next command, which a shell can be given as it is; a note stands behind it as a comment."""
     if not silent:
-        print(f"Next: {command}", file=sys.stderr)
+        print(f"Next: {command}{f'  # {note}' if note else ''}", file=sys.stderr)

@@ -5,7 +5,9 @@ Heavy packages are imported inside the verbs, so that help and listings answer a
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +32,7 @@ from benchmarks.cli.actions import (
     print_json,
     print_table,
     print_verdicts,
-    reportable,
+    report_each,
     run_each,
     show_bill,
     show_plan,
@@ -42,6 +44,8 @@ from benchmarks.cli.options import (
     ExecutionOptions,
     Grid,
     Json,
+    JudgeOptions,
+    Judging,
     Key,
     Name,
     Own,
@@ -50,6 +54,7 @@ from benchmarks.cli.options import (
     Tuning,
 )
 from benchmarks.cli.runs import runs_app
+from benchmarks.cli.terminal import guarded
 from benchmarks.errors import UsageError
 from benchmarks.options import (
     RESULTS,
@@ -66,6 +71,8 @@ from benchmarks.options import (
     words,
 )
 from smart_repro.registry import UnknownNameError
+
+_RIGHTS = "make room, or give yourself the rights; then give the command again"
 
 app = App(
     name="smart-repro",
@@ -270,16 +277,52 @@ def report(
     *,
     results: Results = RESULTS,
     claims: Annotated[bool, Parameter(negative=(), help="print a verdict per claim instead")] = False,
-) -> None:
+) -> int:
     """Write report.html, tables and figures from the finished runs of an experiment, or of all, published ones too.
+
+    A damaged run is left out and named, with exit code 1.
 
     Example: smart-repro report smart-table1
     """
-    for folder, name in reportable(results, experiment):
-        if claims:
-            print_verdicts(folder, name)
-        else:
-            write_report_of(folder, name)
+    return report_each(results, experiment, print_verdicts if claims else write_report_of)
+
+
+@app.command
+def judge(
+    *systems: Annotated[
+        Path,
+        Parameter(
+            help="a file or folder of predictions for each system: CSV, TSV, JSON lines, Parquet, .npy, or what "
+            "lm-evaluation-harness writes with --log_samples"
+        ),
+    ],
+    baseline: Annotated[
+        str | None, Parameter(help="the system the others are compared with; default: the last")
+    ] = None,
+    options: Judging = JudgeOptions(),  # noqa: B008 (frozen)
+    out: Annotated[
+        Path | None, Parameter(help="also write judge.html, judge.json, the table and figures into this folder")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge predictions of any program: is one system better than another on the same items, over their seeds?
+
+    Columns: id, label, prediction (or logit_NAME for each class), seed, group. Of .npy: --labels gives the labels.
+
+    Example: smart-repro judge smart.csv plain.csv
+    """
+    from benchmarks.cli.judge import judge_files
+
+    judgement = judge_files(systems, baseline, options)
+    if as_json:
+        print_json(judgement.to_json())
+    else:
+        print(judgement)
+    if out is not None:
+        print(f"Report: {judgement.write(out)}", file=sys.stderr)
+    else:
+        chosen = ["--baseline", baseline] if baseline else []
+        hint(as_json, command("judge", *map(str, systems), *chosen, *words(options), "--out", "judgement"))
 
 
 @app.command
@@ -305,7 +348,7 @@ def export(
     folder = to or Path("export") / whole_key
     for path in export_module.export(store, whole_key, folder):
         print(path)
-    hint(False, f"read {folder / 'README.md'}: it says how to load the model")
+    hint(False, shlex.join(["cat", str(folder / "README.md")]), "says how to load the model")
 
 
 @app.command
@@ -393,7 +436,7 @@ def submit(
     written = submission.submit(results, experiment, row, seed, out, tasks=names, partial=partial)
     for task, rows in written.items():
         print(f"{submission.FILES[task]:<12} {rows:>8,} rows")
-    hint(False, f"upload {out} at https://gluebenchmark.com/submit")
+    hint(False, shlex.join(["ls", "-l", str(out)]), "upload it at https://gluebenchmark.com/submit")
 
 
 @app.command
@@ -479,6 +522,11 @@ def main() -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Carry out a command line (without the program's name); return its exit code."""
+    with guarded():
+        return _carried_out(arguments)
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
     if not sys.stderr.isatty():  # the bars of downloads are for terminals, as ours are
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -498,8 +546,10 @@ def run_command(arguments: Sequence[str]) -> int:
     except (UsageError, UnknownNameError) as error:
         return _refuse(str(error))
     except Exception as error:
-        if type(error).__name__ == "ResultsError":
+        if isinstance(error, ValueError) and type(error).__name__ in ("ResultsError", "DamagedError"):
             return _refuse(str(error))
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            return _refuse(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}; {_RIGHTS}")
         import traceback
 
         traceback.print_exc()

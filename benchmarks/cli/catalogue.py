@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.records import read_json
 from benchmarks.errors import UsageError
 from smart_repro.registry import Registry, UnknownNameError
 
@@ -93,7 +94,7 @@ def _tasks() -> list[dict[str, Any]]:
             "train": f"{task.sizes['train']:,}" if task.sizes.get("train") else "-",
             "outputs": task.head.num_outputs,
             "metrics": ", ".join(task.metrics),
-            "data": "generated" if task.generated else "files or hub",
+            "data": _data_kind(task),
         }
         for name, task in TASKS.items()
     ]
@@ -117,9 +118,29 @@ def _profiles() -> list[dict[str, Any]]:
 
 @_LISTINGS.register("models")
 def _models() -> list[dict[str, Any]]:
+    from benchmarks.papers.named import BACKBONES
     from benchmarks.training.models import MODELS
 
-    return [{"name": name, "what": _summary(build.__doc__)} for name, build in MODELS.items()]
+    rows = [{"name": name, "what": _summary(build.__doc__)} for name, build in MODELS.items()]
+    return [*rows, *({"name": name, "what": what} for name, what in BACKBONES.items())]
+
+
+@_LISTINGS.register("optimizers")
+def _optimizers() -> list[dict[str, Any]]:
+    from benchmarks.papers.named import OPTIMIZERS
+
+    return [{"name": name, "what": what} for name, what in OPTIMIZERS.items()]
+
+
+@_LISTINGS.register("systems")
+def _systems() -> list[dict[str, Any]]:
+    from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments.planning.systems import systems
+
+    return [
+        {"name": system.name, "table": system.table, "rows": system.rows or f"not run: {system.reason}"}
+        for system in systems({name: build() for name, build in EXPERIMENTS.items()})
+    ]
 
 
 @_LISTINGS.register("claims")
@@ -165,6 +186,12 @@ def _task_card(name: str) -> tuple[str, Any]:
     return _text(f"Task {name}: {task.title}", content), content
 
 
+def _data_kind(task: Task) -> str:
+    if task.generated:
+        return "generated"
+    return "files or hub" if task.hub or task.parts else "files"
+
+
 def _task_content(task: Task) -> dict[str, Any]:
     from benchmarks.tasks import Regression
 
@@ -176,7 +203,7 @@ def _task_content(task: Task) -> dict[str, Any]:
         "predicts": f"a number from {head.low:g} to {head.high:g}" if isinstance(head, Regression) else head.labels,
         "texts": task.text,
         "metrics": task.metrics,
-        "data": "generated" if task.generated else "files or hub",
+        "data": _data_kind(task),
         "rows": dict(task.sizes),
         "put together from": {split: " + ".join(parts) for split, parts in task.parts.items()},
         "evaluated by runs of": task.train_with,
@@ -187,6 +214,8 @@ def _task_content(task: Task) -> dict[str, Any]:
         "hub's splits": dict(task.hub.splits) if task.hub else {},
         "best reachable on dev": {metric: round(value, 4) for metric, value in task.ceiling.items()},
         "word pieces at most": task.max_length,
+        "pronoun and candidates": "for head hnn" if task.mention else "",
+        "never after training on": dict(task.not_after),
         "version": task.version,
         "in the papers": task.paper,
         "licence": task.licence,
@@ -206,6 +235,9 @@ def _experiment_card(name: str) -> tuple[str, Any]:
         "settings": dict(experiment.settings),
         "published numbers": len(experiment.published) + len(experiment.points),
         "not run": dict(experiment.missing),
+        "not scored": dict(experiment.unscored),
+        "printed, without a cell": {f"{cell.row} | {cell.column}": cell.reason for cell in experiment.omitted},
+        "no form in": dict(experiment.not_in),
         "claims": {claim.id: claim.sentence for claim in experiment.claims},
         "notes": list(experiment.notes),
     }
@@ -236,21 +268,43 @@ def _profile_card(name: str) -> tuple[str, Any]:
 
 @_CARDS.register("model")
 def _model_card(name: str) -> tuple[str, Any]:
+    from benchmarks.papers.named import BACKBONES
     from benchmarks.training.models import MODELS
 
+    if name in BACKBONES:
+        return f"Model {name}: {BACKBONES[name]}", {"name": name, "what": BACKBONES[name]}
     files = MODELS[name]()
     content = {
         "folder": str(files.folder),
         "sha256": files.weights,
         "head": files.head,
         "saw before": files.contaminated,
+        "masked-language head": files.lm_head,
     }
     return _text(f"Model {name}: {_summary(MODELS[name].__doc__)}", content), content
 
 
+@_CARDS.register("optimizer")
+def _optimizer_card(name: str) -> tuple[str, Any]:
+    from benchmarks.papers.named import OPTIMIZERS
+
+    optimizers: Registry[str] = Registry("optimizer", listing="smart-repro list optimizers")
+    for optimizer, words in OPTIMIZERS.items():
+        optimizers.add(optimizer, words)
+    return f"Optimizer {name}: {optimizers[name]}", {"name": name, "what": optimizers[name]}
+
+
+@_CARDS.register("system")
+def _system_card(name: str) -> tuple[str, Any]:
+    listed: Registry[dict[str, Any]] = Registry("system", listing="smart-repro list systems")
+    for row in _systems():
+        listed.add(row["name"], row)
+    return _text(f"System {name}", listed[name]), listed[name]
+
+
 def _run_card(folder: Path) -> tuple[str, Any]:
     parts = ("spec", "environment", "result")
-    content = {part: json.loads((folder / f"{part}.json").read_text()) for part in parts}
+    content = {part: read_json(folder / f"{part}.json") for part in parts}
     return json.dumps(content, indent=1), content
 
 

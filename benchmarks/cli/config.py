@@ -1,12 +1,14 @@
 """``smart-repro.toml``: defaults of command line options, for a folder and what lies below it.
 
 The command line wins over the environment, and that over the file. Every option can stand in it under its own name,
-with underscores; ``[set]`` holds settings of a run. Paths in the file are relative to it.
+with underscores; ``[set]`` holds settings of a run. Paths in the file are relative to it. ``import`` runs code, so it
+counts only in a file of the user's own, in the current folder or at the root of its git repository.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,6 +63,8 @@ class Config:
         names = {name for argument in arguments for name in _option_names(argument)}
         values = {name: value for name, value in self.values.items() if name in names}
         values = self._applicable(values, commands, arguments)
+        if "import" in values:
+            values = self._with_import(values, arguments)
         resolved = {name: self._value(name, value, arguments) for name, value in values.items()}
         provider = cyclopts.config.Dict(resolved, use_commands_as_keys=False, source=str(self.path))
         provider(app, commands, arguments)
@@ -92,6 +96,20 @@ class Config:
             values.pop("tasks", None)
         return {name: value for name, value in values.items() if name != unfit}
 
+    def _with_import(self, values: dict[str, Any], arguments: ArgumentCollection) -> dict[str, Any]:
+        """Return the values; without ``import`` where the file is not one to run code from. Both are said."""
+        if any(argument.tokens for argument in arguments if "import" in _option_names(argument)):
+            return values  # typed ones win
+        assert self.path is not None
+        reason = distrusted(self.path)
+        modules = values["import"] if isinstance(values["import"], list) else [values["import"]]
+        shown = ", ".join(map(str, modules))
+        if reason is None:
+            print(f"{self.path}: importing {shown}", file=sys.stderr)
+            return values
+        print(f"{self.path}: import = {shown} is not heeded: {reason}; give --import {shown}", file=sys.stderr)
+        return {name: value for name, value in values.items() if name != "import"}
+
     def _value(self, name: str, value: Any, arguments: ArgumentCollection) -> Any:
         """Return a value as the command line would give it: lists joined, paths as seen from the file."""
         if name == "set" and isinstance(value, Mapping):
@@ -118,6 +136,17 @@ class Config:
     def _placed(self, path: str) -> Path:
         assert self.path is not None
         return self.path.parent / Path(path).expanduser()
+
+
+def distrusted(path: Path) -> str | None:
+    """Return why no code is run because a file asks for it, or None where it is."""
+    here = Path.cwd().resolve()
+    root = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+    if path.resolve().parent not in (here, root):
+        return "the file lies neither in this folder nor at the root of its git repository"
+    if hasattr(os, "geteuid") and path.stat().st_uid != os.geteuid():
+        return "the file is another user's"
+    return None
 
 
 def find(folder: Path) -> Path | None:

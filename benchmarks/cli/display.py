@@ -9,7 +9,9 @@ from typing import Any
 
 from rich import progress as rich_progress
 from rich.console import Console
+from rich.markup import escape
 
+from benchmarks.cli.terminal import visible
 from benchmarks.engine import executor as executors
 from benchmarks.engine import schedule as engine
 from benchmarks.training.job import Job, Outcome
@@ -90,7 +92,9 @@ class Bars:
     def progress(self, event: executors.Progress) -> None:
         key = event.job.key
         if key not in self._at_work:
-            self._at_work[key] = self._bars.add_task("  " + self._titles[key], total=event.total, unit="updates")
+            self._at_work[key] = self._bars.add_task(
+                "  " + escape(visible(self._titles[key])), total=event.total, unit="updates"
+            )
         self._bars.update(self._at_work[key], completed=event.step)
 
     def finished(self, event: executors.Finished) -> None:
@@ -98,9 +102,8 @@ class Bars:
         if bar is not None:
             self._bars.remove_task(bar)
         self._bars.advance(self._grid)
-        self._bars.console.print(
-            f"{self._titles[event.job.key]}: {result(event.outcome)}", highlight=False, markup=False
-        )
+        line = f"{self._titles[event.job.key]}: {result(event.outcome)}"
+        self._bars.console.print(visible(line), highlight=False, markup=False)
 
     def waiting(self, jobs: Sequence[Job]) -> None:
         self._bars.console.print(waiting_text(jobs), highlight=False, markup=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
@@ -109,3 +110,40 @@ class ExecutionOptions:
 
 
 Execution = Annotated[ExecutionOptions, FLAT]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeOptions:
+    """How predictions of other programs are read and scored."""
+
+    metric: Annotated[
+        str | None,
+        Parameter(
+            help="accuracy, macro_f1, balanced_accuracy, matthews, f1, pearson, spearman or rmse; default: accuracy of "
+            "classes, pearson of numbers; of lm-evaluation-harness's files: one of theirs, default the first",
+            completer=completion.words(
+                "accuracy", "macro_f1", "balanced_accuracy", "matthews", "f1", "pearson", "spearman", "rmse"
+            ),
+        ),
+    ] = None
+    positive: Annotated[str | None, Parameter(help="the class whose F1 is compared")] = None
+    labels: Annotated[
+        Path | None, Parameter(help="a file of labels for predictions without: .npy, or a table with id and label")
+    ] = None
+    classes: Annotated[
+        str | None, Parameter(help="comma-separated names in the order of class numbers and logits: neg,pos")
+    ] = None
+    filter_name: Annotated[
+        str | None, Parameter(name="--filter", help="of lm-evaluation-harness's files with several")
+    ] = None
+    bound: Annotated[
+        float | None,
+        Parameter(help="a difference that does not matter, in points; default: 0.5, of F1 and correlations 1"),
+    ] = None
+    reference: Annotated[
+        float | None,
+        Parameter(help="score of a system that has learnt the task: no verdict where the baseline is far below it"),
+    ] = None
+
+
+Judging = Annotated[JudgeOptions, FLAT]

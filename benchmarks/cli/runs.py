@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-import tarfile
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from benchmarks.cli import completion
-from benchmarks.cli.actions import CHECK_FAILED, DONE, hint, print_json, print_table
+from benchmarks.cli.actions import CHECK_FAILED, DONE, hint, import_plugins, print_json, print_table
 from benchmarks.cli.options import Data, Json, Key
 from benchmarks.errors import UsageError
 from benchmarks.options import RESULTS, DataOptions, Plugins, Results, command, results_words
 from smart_repro.registry import UnknownNameError
 
-runs_app = App(help="List, show, compare, rerun, remove, pack, unpack and publish the runs of a results folder.")
+runs_app = App(
+    help="List, show, verify, seal, compare, rerun, remove, pack, unpack and publish the runs of a results folder."
+)
 
 Keys = Annotated[str, Parameter(help="keys of runs, or their beginnings", completer=completion.keys)]
 
@@ -62,6 +63,7 @@ def show(key: Key, /, *, results: Results = RESULTS) -> None:
     store = _store(results)
     found = runs.find(store, key)
     if store.is_done(found):
+        store.verify(found)
         print(catalogue.card(found, results)[0])
         return
     state = store.states([found])[found]
@@ -70,6 +72,41 @@ def show(key: Key, /, *, results: Results = RESULTS) -> None:
             {"key": found, "state": state.state, "detail": state.detail, **(store.failure(found) or {})}, indent=1
         )
     )
+
+
+@runs_app.command
+def verify(
+    *keys: Annotated[str, Parameter(help="which runs; default: all finished ones", completer=completion.keys)],
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> int:
+    """Read every file of finished runs and compare it with the run's key and seal; exit code 1 if a run is damaged.
+
+    A run without a seal (it is of an earlier version) is unverified: `smart-repro runs seal` gives it one.
+
+    Example: smart-repro runs verify --results results/published
+    """
+    from benchmarks.sharing import runs
+
+    store = _store(results)
+    found = runs.findings(store, _finished(store, keys))
+    return _show_findings(found, as_json)
+
+
+@runs_app.command
+def seal(
+    *keys: Annotated[str, Parameter(help="which runs; default: all finished ones", completer=completion.keys)],
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> int:
+    """Give runs without a seal one: the digests of their files, in integrity.json.
+
+    A run whose key or stored scores are not those of what it stores is refused (exit code 1); the others are sealed.
+
+    Example: smart-repro runs seal --results results/published
+    """
+    store = _store(results)
+    return _show_findings([store.seal(key) for key in _finished(store, keys)], as_json)
 
 
 @runs_app.command
@@ -110,9 +147,13 @@ def rerun(
     from benchmarks.tasks import TASKS
     from benchmarks.tasks.sources import parse_data_files, resolve_source
 
-    prepare(plugins or [])
     store = _store(results)
     whole_key = runs.find(store, key)
+    remembered = [] if plugins else runs.imports(store, whole_key)
+    if remembered:
+        print(f"importing {', '.join(remembered)}, as when the run was made", file=sys.stderr)
+    import_plugins(plugins or remembered)
+    prepare([])
     spec = store.spec(whole_key)
     own_data.check_rerun(where, spec)
     if spec.definitions:
@@ -175,7 +216,7 @@ def pack(
     chosen = [runs.find(store, key) for key in keys] if keys else sorted(store.done_keys())
     count = archive_module.pack(store, archive, chosen, archive_module.experiments_of(store, chosen))
     print(f"Packed {count} runs into {archive} ({archive.stat().st_size / 2**20:.1f} MiB)")
-    hint(False, command("runs", "unpack", str(archive)) + " (on the other machine)")
+    hint(False, command("runs", "unpack", str(archive)), "on the other machine")
 
 
 @runs_app.command
@@ -194,8 +235,6 @@ def unpack(
 
     if not archive.is_file():
         raise UsageError(f"there is no file {archive}: give one that `smart-repro runs pack` wrote")
-    if not tarfile.is_tarfile(archive):
-        raise UsageError(f"{archive} is no archive: give one that `smart-repro runs pack` wrote")
     merged = unpack_archive(Store(results), archive)
     print(f"{len(merged.new)} new runs, {len(merged.kept)} were here already, {merged.manifests} new tables")
     hint(False, command("status", *results_words(results)))
@@ -222,6 +261,25 @@ def publish(
     done = publish_module.publish(store, list(names) or experiments(results), folder)
     print(f"{done.runs} runs in {folder}, {done.new} of them new; {done.size / 2**20:.1f} MiB in all")
     hint(False, command("report", *results_words(folder)))
+
+
+def _finished(store: Any, keys: tuple[str, ...]) -> list[str]:
+    from benchmarks.sharing import runs
+
+    return [runs.find(store, key) for key in keys] if keys else sorted(store.done_keys())
+
+
+def _show_findings(found: list[Any], as_json: bool) -> int:
+    """A line per damaged run, then the counts; every run as JSON."""
+    from analysis.integrity import DAMAGED, UNVERIFIED, VERIFIED
+
+    counts = {state: sum(each.state == state for each in found) for state in (VERIFIED, UNVERIFIED, DAMAGED)}
+    if as_json:
+        print_json([vars(each) for each in found])
+    else:
+        print("\n".join(each.message for each in found if each.state == DAMAGED), end="\n" * (counts[DAMAGED] > 0))
+        print(f"{len(found)} runs: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    return CHECK_FAILED if counts[DAMAGED] else DONE
 
 
 def _confirmed(question: str) -> bool:

@@ -43,7 +43,7 @@ def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | N
     Args:
         origins: receives where the assumed spread comes from -> the tasks.
     """
-    n_seeds = len(plan.experiment.seeds)
+    n_seeds = _seeds(plan, claim)
     try:
         columns = _columns(plan, claim)
         if n_seeds < max(claim.min_seeds, 2):
@@ -156,11 +156,17 @@ def _noise(plan: Plan, column: TaskColumn, origins: dict[str, dict[str, None]]) 
     return noise
 
 
+def _seeds(plan: Plan, claim: Claim) -> int:
+    """Return how many seeds both rows of a claim have."""
+    experiment = plan.experiment
+    rows = [row for row in experiment.rows if row.id in (claim.a, claim.b)]
+    return min(len(experiment.seeds_of(row)) for row in rows) if rows else len(experiment.seeds)
+
+
 def _further_lines(plan: Plan) -> list[str]:
     further = [claim for claim in plan.experiment.claims if not claim.plain]
-    n_seeds = len(plan.experiment.seeds)
-    short = [claim for claim in further if n_seeds < claim.min_seeds]
-    lines = [f"  {claim.id}: {n_seeds} of {claim.min_seeds} seeds: cannot be decided" for claim in short]
+    short = [claim for claim in further if _seeds(plan, claim) < claim.min_seeds]
+    lines = [f"  {claim.id}: {_seeds(plan, claim)} of {claim.min_seeds} seeds: cannot be decided" for claim in short]
     rest = [f"{claim.id} ({claim.kind})" for claim in further if claim not in short]
     return [*lines, f"  no forecast for claims of other kinds: {', '.join(rest)}"] if rest else lines
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.records import read_timings
 from benchmarks.experiments.planning.cost import million_parameters, tokens_of
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
@@ -46,6 +47,9 @@ _ON_SPEED = (
 )
 _LIBRARIES = 0.7 * 2**30  # bytes a worker takes before it has a model
 _STATES = 5  # copies of the weights: themselves, gradients, Adam's two moments, perhaps a teacher
+# Copies of the weights in checkpoints: themselves, Adam's two moments, perhaps a teacher; the old one stays until the
+# new one is whole
+_CHECKPOINTS = 2 * 4
 _ACTIVATIONS = 80  # bytes kept per token, hidden unit and layer for the backward pass
 # Seconds of one CPU core, measured with MiniLM in float32 on texts of 12 to 256 tokens: constant and slope per token of
 # a forward pass over 16 texts while training, and of predicting one text. Other models: by their parameters.
@@ -77,7 +81,7 @@ class Forecast:
         training_hours, prediction_hours: of one core, all runs together; of runs whose kind was not timed here by
             :func:`core_seconds`, which the field ``unknown`` shows.
         unknown: methods and tasks nothing is known about.
-        disk: bytes in the results folder.
+        disk: bytes in the results folder, with the checkpoints of the runs at work.
         memory: bytes per worker.
         workers: runs at a time.
     """
@@ -104,9 +108,8 @@ class Timings:
         """All lines of this machine; one that was cut off by a kill, or has other fields, is passed over."""
         found, here = cls(), _machine()
         path = store.root / "timings.jsonl"
-        for text in path.read_text().splitlines() if path.exists() else ():
-            line = _parsed(text)
-            if line.get("machine") == here and all(each.name in line for each in fields(Timing)):
+        for line in read_timings(path):
+            if line["machine"] == here:
                 found._known[line["kind"]][line["method"]].append(line)
         return found
 
@@ -125,7 +128,7 @@ class Timings:
 
 def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) -> Forecast:
     """Return what these jobs of a plan will take with so many workers."""
-    total, longest, disk, memory = 0.0, 0.0, 0.0, 0.0
+    total, longest, disk, memory, checkpoint = 0.0, 0.0, 0.0, 0.0, 0.0
     hours = np.zeros(2)  # of training, of predictions
     unknown: dict[str, None] = {}
     cached: dict[tuple[str, str], Timing | None] = {}
@@ -136,6 +139,7 @@ def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) ->
             cached[kind] = timings.of(job.spec)
         timing = cached[kind]
         disk += predictions * _ROW + updates * _LINE + _RUN + _weights_on_disk(job)
+        checkpoint = max(checkpoint, 0.0 if job.spec.combine else _CHECKPOINTS * _size(job.spec.model)[0])
         memory = max(memory, timing.memory if timing else expected_memory(job.spec))
         if timing is None:
             unknown[f"{job.spec.choice.label} on {'+'.join(job.spec.tasks)}"] = None
@@ -145,6 +149,7 @@ def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) ->
         hours += np.array([seconds - predicting, predicting]) / 3600
         total, longest = total + seconds, max(longest, seconds)
     workers = max(1, workers)
+    disk += workers * checkpoint
     seconds = STARTUP + max(total / workers, longest) if total else 0.0
     return Forecast(None if unknown else seconds, tuple(unknown), disk, memory, workers, *map(float, hours))
 
@@ -217,14 +222,6 @@ def _mean(lines: list[dict[str, Any]]) -> Timing:
     """Of the newest finished runs; of timed updates only as long as no run is finished."""
     chosen = ([line for line in lines if line["done"]] or lines)[-_RECENT:]
     return Timing(*(float(np.mean([line[f.name] for line in chosen])) for f in fields(Timing)))
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 @lru_cache

@@ -14,8 +14,8 @@ from benchmarks.spec import RunSpec
 from benchmarks.store.store import RunState, Store
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source
-from benchmarks.training import models
-from benchmarks.training.cost import cost
+from benchmarks.training import fit, models
+from benchmarks.training.cost import cost, smoothness_cost
 from benchmarks.training.execute import train_config
 from benchmarks.training.job import Identities, Job, make_job
 from benchmarks.training.prepared import places
@@ -63,8 +63,12 @@ class Plan:
         return chosen
 
     def forward_passes(self, key: str) -> float:
-        """Return what a run's training costs, in forward passes over one batch; a plain update is 3."""
-        return self.updates[key] * cost(self.jobs[key].spec)
+        """Return what a run's training and its R_s afterwards cost, in forward passes over one batch.
+
+        A plain update is 3.
+        """
+        spec = self.jobs[key].spec
+        return self.updates[key] * cost(spec) + smoothness_cost(spec)
 
     def prediction_passes(self, key: str) -> float:
         """Return what a run's predictions cost, in the same unit."""
@@ -84,8 +88,14 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
     jobs: dict[str, Job] = {}
     cells: dict[tuple[str, str, int], str] = {}
     titles: dict[str, str] = {}
+    notes: dict[str, None] = dict.fromkeys(experiment.notes)
+    seen: set[tuple[Any, ...]] = set()
     for row, task, seed, spec in experiment.specs():
         models.check(spec.model)
+        reading = (spec.model, spec.tasks, spec.max_length, spec.head, spec.random_weights, spec.combine)
+        if reading not in seen:
+            seen.add(reading)
+            notes |= dict.fromkeys((*fit.check_texts(spec, source), *fit.model_notes(spec)))
         job = make_job(_finished(_resolved(spec, store, known), done, known), source, known)
         jobs.setdefault(job.key, job)
         cells[row, task, seed] = job.key
@@ -93,7 +103,7 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
     jobs, weights = _with_parents(jobs, source, store, known)
     sizes = _Sizes(known)
     return Plan(
-        experiment,
+        replace(experiment, notes=tuple(notes)),
         jobs,
         cells,
         {key: titles.get(key) or f"{job.spec.title} (parent)" for key, job in jobs.items()},
@@ -184,6 +194,7 @@ class _Sizes:
             run.predict,
             run.predict_each,
             run.holdout,
+            run.holdout_rows,
             run.tuning_rows,
             run.max_train_samples,
             run.per_class,
@@ -203,6 +214,8 @@ class _Sizes:
         examples = {task: self._examples(run, task) for task in run.tasks}
         aside = {task: round(run.holdout * count) for task, count in examples.items()}
         trained = {task: examples[task] - aside[task] for task in run.tasks}
+        if run.holdout_rows:  # outside the examples
+            aside = {task: min(run.holdout_rows, self.known.rows(task, "train") - n) for task, n in examples.items()}
         own = {"holdout": aside, "train": trained, "tuning": self._tuning_rows(run, examples)}
         rows = [own[split][task] if split in own else self.known.rows(task, split) for task, split in places(run)]
         if run.combine:

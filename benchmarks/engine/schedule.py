@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -143,7 +143,8 @@ class _Desk:
 
     def _finished(self, event: Finished) -> None:
         self.summary.outcomes[event.job.key] = event.outcome
-        estimate.record(self.store, event.job, event.outcome)
+        with suppress(OSError):  # it is a memory, which a full disk must not turn into a failure
+            estimate.record(self.store, event.job, event.outcome)
         self.display.finished(event)
 
 

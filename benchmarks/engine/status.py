@@ -8,10 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Manifest
+from analysis.verified import damaged
 from benchmarks.errors import UsageError
-from benchmarks.store.store import Store
+from benchmarks.store.store import RunState, Store
 
 
 def status(results: Path, name: str | None = None) -> list[dict[str, Any]]:
@@ -20,8 +22,15 @@ def status(results: Path, name: str | None = None) -> list[dict[str, Any]]:
     Raises: UsageError, ResultsError: if there is nothing, or nothing of that name.
     """
     store, opened = Store(results), Results(results)
-    names = [name] if name else experiments(results)
-    return [_entry(store, opened.manifest(each)) for each in names]
+    entries = []
+    for each in [name] if name else experiments(results):
+        try:
+            entries.append(_entry(store, opened.manifest(each)))
+        except ResultsError as error:
+            if not opened.grids_of(each):
+                raise  # there is no such experiment
+            entries.append(_unreadable(each, error))
+    return entries
 
 
 def experiments(results: Path) -> list[str]:
@@ -37,7 +46,8 @@ def watch(results: Path, name: str | None = None, every: float = 2.0) -> None:
     while True:
         entries = status(results, name)
         if sys.stdout.isatty():
-            print("\033[2J\033[H", end="")  # clear the screen
+            screen = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # past the guard: a sequence of our own
+            print("\033[2J\033[H", end="", file=screen, flush=True)  # clear the screen
         print(time.strftime("%H:%M:%S"), text(entries), sep="\n", flush=True)
         if not any(entry["running"] for entry in entries):
             return
@@ -54,7 +64,13 @@ def text(entries: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-_WORDS = {"done": "done", "running": "running", "failed": "failed", "todo": "to do"}
+_WORDS = {"done": "done", "damaged": "damaged", "running": "running", "failed": "failed", "todo": "to do"}
+
+
+def _unreadable(name: str, error: ResultsError) -> dict[str, Any]:
+    """The entry of an experiment whose manifest is damaged."""
+    details = [{"run": "the manifest", "key": "", "state": "damaged", "detail": str(error)}]
+    return {"name": name, "title": "damaged", "runs": 0, **dict.fromkeys(_WORDS, 0), "details": details}
 
 
 def _entry(store: Store, manifest: Manifest) -> dict[str, Any]:
@@ -65,6 +81,8 @@ def _entry(store: Store, manifest: Manifest) -> dict[str, Any]:
         for seed, key in zip(manifest.seeds, keys, strict=False)
     }
     states = store.states(list(runs))
+    done = [key for key, state in states.items() if state.state == "done"]
+    states |= {key: RunState(key, "damaged", found.message) for key, found in damaged(store.root, done).items()}
     counts = Counter(state.state for state in states.values())
     return {
         "name": manifest.name,

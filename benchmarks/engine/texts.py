@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.records import read_texts
 from benchmarks.store.files import replacing
 from benchmarks.training.prepared import split_of
 
@@ -40,10 +41,8 @@ def keep_texts(results: Path, experiment: Experiment, source: Source) -> list[Pa
 
 
 def kept(path: Path) -> str:
-    """The fingerprint of the split whose texts lie there, or ""."""
-    if not path.is_file():
-        return ""
-    return (pq.read_schema(path).metadata or {}).get(FINGERPRINT, b"").decode()
+    """The fingerprint of the split whose texts lie there; empty where there are none, or they cannot be read."""
+    return read_texts(path)[1]
 
 
 def write(split: Split, path: Path) -> None:

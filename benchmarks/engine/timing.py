@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.spec import RunSpec
 from benchmarks.tasks.own import enter
+from benchmarks.training.compaction import compact
 from benchmarks.training.environment import peak_memory
 from benchmarks.training.execute import new_model, train_config
 from benchmarks.training.job import Job, Outcome
@@ -36,6 +37,7 @@ def timed(job: Job) -> Outcome:
     enter(run.definitions)
     data = prepare(run, job.source)
     model = new_model(run)
+    compact(run, data, model)
     prepared = time.perf_counter()
     watch = _Watch(torch.cuda.synchronize if torch.cuda.is_available() else lambda: None)
     method, config = build(run.method, **dict(run.options)), train_config(run)

@@ -13,6 +13,7 @@ from benchmarks.experiments import datasets
 from benchmarks.experiments.smart import fig1 as smart_fig1
 from benchmarks.experiments.smart import fig2 as smart_fig2
 from benchmarks.experiments.smart import sensitivity as smart_sensitivity
+from benchmarks.experiments.smart import hnn
 from benchmarks.experiments.sda import table2 as sda_table2
 from benchmarks.experiments.sda import table3 as sda_table3
 from benchmarks.experiments.sda import table4 as sda_table4
@@ -23,6 +24,12 @@ from benchmarks.experiments.controls import selection_bias
 from benchmarks.experiments.controls import together
 from benchmarks.experiments.controls import mechanism
 from benchmarks.experiments.controls import last_batch_noise
+from benchmarks.experiments.controls import optimizers
+from benchmarks.experiments.controls import label_noise
+from benchmarks.experiments.controls import size_curve
+from benchmarks.experiments.studies import epsilon
+from benchmarks.experiments.studies import self_distillation
+from benchmarks.experiments.studies import equal_budgets
 from benchmarks.experiments.controls import attacks
 from benchmarks.experiments.controls import regression
 from benchmarks.experiments.planning.base import EXPERIMENTS, TaskColumn, Experiment, MethodRow, narrowed

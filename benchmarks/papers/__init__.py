@@ -1,4 +1,4 @@
-"""The two papers' published numbers, one CSV per table or figure, as printed (scores in percent)."""
+"""Published numbers of the two papers: one CSV per table or figure, as printed (scores in percent)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class PrintedNumber:
-    """One printed number.
+    """A number printed in a paper.
 
     Attributes:
         row: system, as the paper names it.
         column: task or setting, as the paper names it.
+        metric: metric, as the paper names it.
+        split: split of the data.
         value: as printed; scores in percent.
-        where: paper and table, for a caption.
-        source: where it was read.
+        table: paper and table, for a caption.
+        source: document from which the number was transcribed.
     """
 
     row: str
@@ -25,12 +27,12 @@ class PrintedNumber:
     metric: str
     split: str
     value: float
-    where: str
+    table: str
     source: str
 
 
 def published(table: str) -> list[PrintedNumber]:
-    """The numbers of ``benchmarks/papers/<table>.csv``; entries that are words or ranges are left out."""
+    """Return the numbers of ``benchmarks/papers/<table>.csv``, without entries that are words or ranges."""
     return [number for line in _lines(table) if (number := _number(line)) is not None]
 
 
@@ -44,10 +46,10 @@ def _number(line: dict[str, str]) -> PrintedNumber | None:
         value = float(line["value"])
     except ValueError:
         return None
-    where = f"{line['paper'].split(' (')[0]}, {line['table']}"
-    return PrintedNumber(line["row"], line["column"], line["metric"], line["split"], value, where, line["source"])
+    table = f"{line['paper'].split(' (')[0]}, {line['table']}"
+    return PrintedNumber(line["row"], line["column"], line["metric"], line["split"], value, table, line["source"])
 
 
 def printed(table: str) -> list[dict[str, str]]:
-    """All lines of ``benchmarks/papers/<table>.csv`` as printed, words and ranges too."""
+    """Return all lines of ``benchmarks/papers/<table>.csv`` as printed, including words and ranges."""
     return list(_lines(table))

@@ -29,7 +29,7 @@ from benchmarks.experiments.planning.request import Request
 from benchmarks.regression.baseline import FOLDER, MACHINE, Baseline, Cell, Measured, read
 from benchmarks.regression.comparison import Comparison, compare, must_fit
 from benchmarks.spec import RunSpec
-from benchmarks.store.store import Store
+from benchmarks.store.store import RunState, Store
 from benchmarks.training.environment import commit
 from smart_repro.methods.base import PARTS
 
@@ -149,9 +149,11 @@ def observe(plan: Plan, store: Store) -> Measured:
     cells, failures, seconds = dict[str, Cell](), dict[str, str](), dict[str, float]()
     environments: dict[str, dict[str, Any]] = {}
     results = Results(store.root)
+    damage = results.leave_out_damaged(plan.jobs)
     for name, place, runs in _by_cell(plan):
         states = store.states(list(runs.values()))
         missing = [state for state in states.values() if state.state != "done"]
+        missing += [RunState(key, "damaged", damage[key]) for key in runs.values() if key in damage]
         if missing:
             failures[name] = f"{len(missing)} of {len(runs)} runs gave nothing: {missing[0].detail or missing[0].state}"
             continue

@@ -1,25 +1,32 @@
 """Carrying finished runs from one results folder to another: a tar archive that holds nothing but run files.
 
 What is unpacked comes from elsewhere and is not trusted: only the files a run folder may hold are read, links and paths
-that climb are refused, sizes are capped, weights are never in it, and a run that is here already stays as it is.
+that climb are refused, sizes are capped, weights are never in it, and a run that is here already stays as it is. The
+last file of an archive, ``contents.json``, has the sha256 of every other one; the archive is read to its end, where
+gzip's own checksum stands; and each run is verified. Nothing is merged unless all that agrees.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import lzma
 import os
 import re
 import shutil
 import tarfile
-import uuid
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from analysis.integrity import inspect
+from analysis.records import NEEDED, ResultsError, problem, read_object, with_digest, without_digest
 from analysis.results import Results, load_manifest
 from benchmarks.errors import UsageError
-from benchmarks.store.files import replacing
+from benchmarks.store.files import partial_path, replacing
 from benchmarks.store.store import RUN_FILES, Store
 
 _KEY = "[0-9a-f]{32}"
@@ -27,7 +34,9 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]*"
 _PLAIN = "|".join(re.escape(name) for name in RUN_FILES if name.endswith((".json", ".jsonl")))
 _RUN_FILE = re.compile(rf"runs/({_KEY})/({_PLAIN}|predictions/{_NAME}\.parquet)")
 _MANIFEST = re.compile(rf"experiments/({_NAME})/({_NAME})\.json")
-_NEEDED = {"spec.json", "result.json", "history.jsonl", "environment.json"}
+_CONTENTS = "contents.json"
+_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, OverflowError, MemoryError)
+_BLOCK = 1 << 20  # bytes read at once
 MOST_BYTES = 20 * 2**30  # of one archive, unpacked
 MOST_BYTES_A_FILE = 2 * 2**30
 
@@ -44,23 +53,19 @@ class Merged:
 def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = ()) -> int:
     """Write these finished runs, and the manifests of these experiments, into a ``.tar.gz``; returns how many runs.
 
-    Raises: UsageError: if there is nothing to pack, or the file exists.
+    Raises: UsageError: if there is nothing to pack, or the file exists. ResultsError: a run or manifest is damaged.
     """
     chosen = sorted(keys)
     if not chosen:
         raise UsageError(f"there is no finished run to pack in {store.root}")
     if path.exists():
         raise UsageError(f"{path} exists: give another name, or remove it")
+    for key in chosen:
+        store.verify(key)
     try:
         with replacing(path) as partial, tarfile.open(partial, "w:gz", compresslevel=6) as tar:
-            for key in chosen:
-                for file in sorted((store.runs / key).rglob("*")):
-                    name = f"runs/{key}/{file.relative_to(store.runs / key).as_posix()}"
-                    if file.is_file() and _RUN_FILE.fullmatch(name):
-                        _add(tar, name, file)
-            for name in sorted(set(names)):
-                for file in sorted(store.manifests(name).glob("*.json")):
-                    _add(tar, f"experiments/{name}/{file.name}", file)
+            digests = {name: _add(tar, name, file.read_bytes()) for name, file in _packed(store, chosen, names)}
+            _add(tar, _CONTENTS, json.dumps(with_digest({"files": digests})).encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     return len(chosen)
@@ -72,13 +77,15 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
     Raises: UsageError: naming the entry that is not what an archive may hold.
     """
     store.prepare()
-    staging = store.inflight / f".unpack-{uuid.uuid4().hex}"
+    staging = partial_path(store.inflight / "unpack")
     staging.mkdir()
     try:
-        _extract(path, staging, most_bytes)
+        _compare(path, _extract(path, staging, most_bytes), staging)
         runs = sorted(staging.glob("runs/*"))
         for folder in runs:
             _check(folder, path)
+        for file in staging.glob("experiments/*/*.json"):
+            load_manifest(file)
         merged = {folder.name: _merge(folder, store.runs / folder.name) for folder in runs}
         manifests = [_merge_manifest(file, store) for file in staging.glob("experiments/*/*.json")]
         new = tuple(key for key, is_new in merged.items() if is_new)
@@ -87,26 +94,44 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _add(tar: tarfile.TarFile, name: str, file: Path) -> None:
-    """Contents only: no owner, no modes, no times of the machine it was made on."""
-    content = file.read_bytes()
+def _packed(store: Store, keys: Iterable[str], names: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """Name in the archive, and file."""
+    for key in keys:
+        for file in sorted((store.runs / key).rglob("*")):
+            name = f"runs/{key}/{file.relative_to(store.runs / key).as_posix()}"
+            if file.is_file() and _RUN_FILE.fullmatch(name):
+                yield name, file
+    for name in sorted(set(names)):
+        for file in sorted(store.manifests(name).glob("*.json")):
+            load_manifest(file)
+            yield f"experiments/{name}/{file.name}", file
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> str:
+    """Contents only: no owner, no modes, no times of the machine it was made on. Returns their sha256."""
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
+    return hashlib.sha256(content).hexdigest()
 
 
-def _extract(path: Path, staging: Path, most_bytes: int) -> None:
-    left, seen = most_bytes, set[str]()
+def _is_allowed(entry: tarfile.TarInfo) -> bool:
+    named = _RUN_FILE.fullmatch(entry.name) or _MANIFEST.fullmatch(entry.name) or entry.name == _CONTENTS
+    return entry.isreg() and bool(named)
+
+
+def _extract(path: Path, staging: Path, most_bytes: int) -> dict[str, str]:
+    """Write the archive's files, all of it read to the end; returns name -> sha256."""
+    left, digests = most_bytes, dict[str, str]()
     try:
         with tarfile.open(path, "r:*") as tar:
             for entry in tar:
-                if not entry.isreg() or not (_RUN_FILE.fullmatch(entry.name) or _MANIFEST.fullmatch(entry.name)):
+                if not _is_allowed(entry):
                     raise UsageError(
                         f"{path}: {entry.name!r} is no file of a run: this archive is not from `runs pack`"
                     )
-                if entry.name in seen:
+                if entry.name in digests:
                     raise UsageError(f"{path}: {entry.name} is in it twice")
-                seen.add(entry.name)
                 left -= entry.size
                 if left < 0 or entry.size > MOST_BYTES_A_FILE:
                     raise UsageError(
@@ -116,24 +141,45 @@ def _extract(path: Path, staging: Path, most_bytes: int) -> None:
                 assert source is not None
                 target = staging / entry.name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("xb") as stream:
-                    shutil.copyfileobj(source, stream)
-    except (tarfile.TarError, EOFError, OSError) as error:
+                digests[entry.name] = _copied(source, target)
+            while tar.fileobj.read(_BLOCK):  # type: ignore[union-attr]  # a checksum stands behind the last file
+                continue
+    except _BROKEN as error:
         raise UsageError(f"{path} is not a whole tar archive: {error}") from error
+    return digests
+
+
+def _copied(source: IO[bytes], target: Path) -> str:
+    digest = hashlib.sha256()
+    with target.open("xb") as stream:
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            stream.write(block)
+    return digest.hexdigest()
+
+
+def _compare(path: Path, digests: dict[str, str], staging: Path) -> None:
+    """Compare what came out with what was packed; archives of earlier versions do not say what that was."""
+    file = staging / _CONTENTS
+    if digests.pop(_CONTENTS, None) is None:
+        return
+    try:
+        contents = without_digest(file, read_object(file))
+    except ResultsError as error:
+        raise UsageError(f"{path}: the list of its contents is damaged: {error}") from error
+    if problem(contents, {"files": {str: str}}) or contents["files"] != digests:
+        raise UsageError(f"{path}: its files are not those that were packed; fetch the archive again")
 
 
 def _check(folder: Path, path: Path) -> None:
     """A run folder that is complete, and about the run it is named after."""
-    missing = _NEEDED - {entry.name for entry in folder.iterdir()}
+    missing = set(NEEDED) - {entry.name for entry in folder.iterdir()}
     if missing or not list(folder.glob("predictions/*.parquet")):
         raise UsageError(f"{path}: run {folder.name} lacks {', '.join(sorted(missing)) or 'predictions'}")
-    for name in ("spec.json", "result.json"):
-        try:
-            content = json.loads((folder / name).read_text())
-        except ValueError as error:
-            raise UsageError(f"{path}: runs/{folder.name}/{name} is not JSON: {error}") from error
-        if not isinstance(content, dict) or content.get("key") != folder.name:
-            raise UsageError(f"{path}: runs/{folder.name}/{name} is about another run")
+    finding = inspect(folder)
+    if finding.reason:
+        place = f"runs/{folder.name}/{finding.file}"
+        raise UsageError(f"{path}: {place} {finding.reason}: pack the run again where it is whole, or without it")
 
 
 def _merge(folder: Path, target: Path) -> bool:

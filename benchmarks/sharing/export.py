@@ -17,6 +17,9 @@ from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.tasks.own import enter
 from benchmarks.training import models
+from benchmarks.training.parents import read_weights
+from smart_repro import source
+from smart_repro.hnn.options import HNN_HEADS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,8 +59,11 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
         raise UsageError(f"run {key} is not finished: `smart-repro runs list` shows which are")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already: name a new folder with --to")
+    store.verify(key)
     run, spec = Results.open(store.root).run(key), store.spec(key)
     enter(spec.definitions)
+    if spec.head in HNN_HEADS:
+        raise UsageError(f"run {key} is an HNN, which no loader of transformers reads: export a run with another head")
     model = _model(store, key, spec, run)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)  # type: ignore[operator]  # of a PreTrainedModel or a PooledClassifier
@@ -68,8 +74,6 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
 
 def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
     """The run's model with its trained weights; low-rank additions merged, so that any loader reads it."""
-    from safetensors.torch import load_file
-
     from smart_repro.hf import merged
     from smart_repro.methods import build
     from smart_repro.models import load
@@ -89,7 +93,7 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
     )
     build(spec.method, **dict(spec.options)).setup(model, max(1, run.result["steps"]))  # lora adds to the model
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(read_weights(path))
     except RuntimeError as error:
         raise UsageError(
             f"{path} does not fit {spec.model}: it was written for another model, or is a model of several tasks, "
@@ -191,13 +195,13 @@ def card(store: Store, run: Run, spec: RunSpec) -> str:
 
 def _head(spec: RunSpec) -> str:
     tags = "".join(f"- {tag}\n" for tag in ("smart-repro", spec.method))
-    library = "transformers" if spec.head == "pooler" else "smart-repro"
+    library = "smart-repro" if _is_pooled(spec) else "transformers"
     return f"---\nlibrary_name: {library}\npipeline_tag: text-classification\ntags:\n{tags}---\n"
 
 
 def _loading(spec: RunSpec, run: Run) -> str:
     kind, origin, why = "AutoModelForSequenceClassification", "transformers", ""
-    if spec.head != "pooler":
+    if _is_pooled(spec):
         kind, origin = "PooledClassifier", "smart_repro.heads"
         why = (
             f"\n\nIts head is `{spec.head}` (a linear layer on the encoder's states, not the architecture's own head), "
@@ -206,20 +210,26 @@ def _loading(spec: RunSpec, run: Run) -> str:
         )
     imports = (
         "from transformers import AutoModelForSequenceClassification, AutoTokenizer"
-        if spec.head == "pooler"
+        if not _is_pooled(spec)
         else f"from {origin} import {kind}\nfrom transformers import AutoTokenizer"
     )
     first, *second = (f'["{name} ..."]' for name in _columns(spec))
     texts = ", ".join([first, *second])
+    length = models.kept_tokens(spec.model, spec.max_length)
     meaning = "one number per text" if run.task["labels"] is None else f"columns: {', '.join(run.task['labels'])}"
     return f"""```python
 {imports}
 
 tokenizer = AutoTokenizer.from_pretrained("{_PLACE}")
 model = {kind}.from_pretrained("{_PLACE}").eval()
-inputs = tokenizer({texts}, truncation=True, max_length={spec.max_length}, padding=True, return_tensors="pt")
+inputs = tokenizer({texts}, truncation=True, max_length={length}, padding=True, return_tensors="pt")
 logits = model(**inputs).logits  # {meaning}
 ```{why}"""
+
+
+def _is_pooled(spec: RunSpec) -> bool:
+    """Whether the head is :class:`smart_repro.heads.PooledClassifier`, not the architecture's own."""
+    return spec.head in source.value("smart_repro.heads", "POOLINGS")
 
 
 def _columns(spec: RunSpec) -> tuple[str, ...]:
@@ -238,7 +248,7 @@ def _warnings(spec: RunSpec, run: Run) -> str:
         found.append("The encoder started from random weights, without pre-training.")
     if spec.precision != "fp32":
         found.append(f"Trained and scored in {spec.precision}; in float32 single predictions may differ.")
-    found += run.data["notes"]
+    found += [*run.data["notes"], *run.model.get("notes", ())]
     found.append("The scores are those after the last update; nothing was selected on dev.")
     return "\n".join(f"- {note}" for note in found)
 

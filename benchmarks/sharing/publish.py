@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from analysis.integrity import VERIFIED, seal_of
+from analysis.records import SEAL, read_json, read_seal
 from analysis.results import Results
 from analysis.schema import CURVE_POINTS
 from benchmarks.errors import UsageError
-from benchmarks.store.files import partial_path, write_json
+from benchmarks.store.files import partial_path, sync, write_json
 from benchmarks.store.store import Store
 from benchmarks.tasks import TASKS
 
@@ -56,7 +58,7 @@ def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
     Runs that are there already stay as they are.
 
     Raises: UsageError: a run has votes of more annotators than may be passed on, or the folder is the store's own.
-        ResultsError: there is no such experiment.
+        ResultsError: there is no such experiment, or a run of it is damaged.
     """
     if folder.resolve() == store.root.resolve():
         raise UsageError(f"{folder} is the results folder itself: name another to publish into")
@@ -72,7 +74,7 @@ def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
         there.write_manifest(replace(manifest, commands=commands))
     for key in keys:
         if not there.is_done(key):
-            _copy(store.runs / key, there.runs / key)
+            _copy(store, key, there.runs / key)
             new += 1
     (folder / "NOTICE.md").write_text(notice(there), encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -116,8 +118,11 @@ def _mean(block: list[dict[str, Any]]) -> dict[str, Any]:
     return point
 
 
-def _copy(run: Path, target: Path) -> None:
-    """The run's folder appears whole, as in any results folder."""
+def _copy(store: Store, key: str, target: Path) -> None:
+    """The run's folder appears whole, as in any results folder, with a seal of its own that names the original's."""
+    run = store.runs / key
+    sealed = store.verify(key) == VERIFIED
+    origin = read_seal(run / SEAL) if sealed else seal_of(run)
     partial = partial_path(target)
     partial.mkdir()
     try:
@@ -128,11 +133,14 @@ def _copy(run: Path, target: Path) -> None:
         for name in ("result.json", "measures.json"):
             if (run / name).exists():
                 shutil.copyfile(run / name, partial / name)
-        environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-        write_json(partial / "environment.json", {**environment, "platform": environment["platform"].split("-")[0]})
+        environment = read_json(run / "environment.json")
+        platform = str(environment.get("platform", "")).split("-")[0]
+        write_json(partial / "environment.json", {**environment, "platform": platform})
         history = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
         (partial / "history.jsonl").write_text("".join(f"{line}\n" for line in thinned(history)), encoding="utf-8")
-        write_json(partial / "spec.json", _without_paths(json.loads((run / "spec.json").read_text(encoding="utf-8"))))
+        write_json(partial / "spec.json", _without_paths(read_json(run / "spec.json")))
+        write_json(partial / SEAL, seal_of(partial, key, sealed_from=origin["digest"]))
+        sync(*(path for path in partial.rglob("*") if path.is_file()))
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -157,7 +165,7 @@ def notice(store: Store) -> str:
     """What is published and whose data it rests on."""
     found: dict[str, Mapping[str, Any]] = {}
     for key in sorted(store.done_keys()):
-        spec = json.loads((store.runs / key / "spec.json").read_text(encoding="utf-8"))
+        spec = read_json(store.runs / key / "spec.json")
         names = [spec["spec"]["task"], *spec["spec"]["with_tasks"]]
         names += [place.rpartition(".")[0] for place in spec["data"]["rows"] if "." in place]
         found |= dict.fromkeys(names, spec)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import shutil
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.integrity import numerics_of
+from analysis.integrity import Finding, inspect, numerics_of
+from analysis.records import ResultsError, read_json
+from analysis.results import Results, load_manifest
+from analysis.verified import damaged
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
-from benchmarks.store.store import Store
+from benchmarks.store.files import partial_path
+from benchmarks.store.store import Store, spec_of
 from smart_repro.numerics import NUMERICS
 
 if TYPE_CHECKING:
@@ -24,10 +30,14 @@ def listing(store: Store, chosen: dict[str, str] | None = None) -> list[dict[str
 
 
 def _rows(store: Store) -> Iterator[dict[str, Any]]:
-    for key in sorted(store.done_keys()):
+    found = damaged(store.root, done := sorted(store.done_keys()))
+    for key in done:
         folder = store.runs / key
-        about, result = _json(folder / "spec.json"), _json(folder / "result.json")
-        spec = RunSpec.from_json({n: v for n, v in about["spec"].items() if n != "method_config"})
+        if key in found:
+            yield {"key": key, "state": "damaged", "detail": found[key].message}
+            continue
+        about, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
+        spec = spec_of(about, folder / "spec.json")
         yield {
             "key": key,
             "state": "done",
@@ -36,7 +46,7 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
             "seed": spec.seed,
             "model": spec.model,
             "score": _headline(result["scores"]),
-            "seconds": round(result["seconds"], 1),
+            "seconds": round(result.get("seconds", 0.0), 1),
             "MiB": round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20, 1),
             "weights": "kept" if store.weights(key).is_file() else "-",
         }
@@ -58,24 +68,33 @@ def find(store: Store, name: str) -> str:
     return found[0]
 
 
+def findings(store: Store, keys: Iterable[str]) -> list[Finding]:
+    """What verifying these finished runs gives, every file of them read."""
+    return [inspect(store.runs / key) for key in keys]
+
+
 def compare(store: Store, one: str, other: str) -> dict[str, Any]:
-    """What two finished runs differ in: settings, versions, scores, and whether they predict the same."""
+    """What two finished runs differ in: settings, versions, scores, and whether they predict the same.
+
+    Raises: UsageError: no such finished run. ResultsError: one is damaged.
+    """
     folders = [store.runs / find(store, name) for name in (one, other)]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"run {folder.name} is not finished: `smart-repro runs list` shows which are")
+        store.verify(folder.name)
     return {"runs": [folder.name for folder in folders], **_differing(*folders)}
 
 
 def _differing(one: Path, other: Path) -> dict[str, Any]:
     from benchmarks.training.parents import differing_predictions
 
-    specs = [_json(folder / "spec.json") for folder in (one, other)]
+    specs = [read_json(folder / "spec.json") for folder in (one, other)]
     parts = {
         "settings": [spec["spec"] for spec in specs],
-        "fingerprints": [spec["fingerprints"] for spec in specs],
-        "environment": [_json(folder / "environment.json") for folder in (one, other)],
-        "scores": [_json(folder / "result.json")["scores"] for folder in (one, other)],
+        "fingerprints": [spec.get("fingerprints", {}) for spec in specs],
+        "environment": [read_json(folder / "environment.json") for folder in (one, other)],
+        "scores": [read_json(folder / "result.json")["scores"] for folder in (one, other)],
     }
     found: dict[str, Any] = {name: _differences(*map(_flat, pair)) for name, pair in parts.items()}
     return {**found, "predictions": differing_predictions(one, other)}
@@ -94,6 +113,27 @@ def _parts(found: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
     for part in names:
         yield f"{part}:" if found[part] else f"{part}: the same"
         yield from (f"  {name}: {one} | {other}" for name, (one, other) in found[part].items())
+
+
+def imports(store: Store, key: str) -> list[str]:
+    """The modules that a run's command imported, which manifests remember; else those that define its parts.
+
+    Of a run without plug-ins there are none.
+    """
+    sources = read_json(store.runs / key / "spec.json").get("fingerprints", {}).get("plugins") or {}
+    if not sources:
+        return []
+    results = Results(store.root)
+    for grid in (path for name in results.experiments() for path in reversed(results.grids(name))):
+        try:
+            manifest = load_manifest(grid)
+        except ResultsError:
+            continue
+        words = shlex.split(manifest.commands.get("run", "")) if key in manifest.all_keys() else []
+        modules = [module for flag, module in pairwise(words) if flag == "--import"]
+        if modules:
+            return modules
+    return list(sources)
 
 
 def rerun_text(key: str, found: dict[str, Any]) -> str:
@@ -118,21 +158,22 @@ def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
 
     Raises: UsageError: if the data, the model or the code are not those of the run any more, or it fails.
     """
-    import tempfile
-
     from benchmarks.training.execute import execute
 
     job, numerics = _job(store, key, source)
     if job.parents:
         raise UsageError(f"run {key} builds on other runs: do those again ({', '.join(job.parents)})")
     store.prepare()
-    with tempfile.TemporaryDirectory(dir=store.inflight, prefix=".rerun-") as folder:
-        again = Store(Path(folder))
+    folder = partial_path(store.inflight / "rerun")
+    try:
+        again = Store(folder)
         again.prepare()
         outcome = execute(job, again)
         if outcome.state != "done":
             raise UsageError(f"run {key} could not be done again: {outcome.message}")
         found = _differing(store.runs / key, again.runs / job.key)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return found if numerics == NUMERICS else {"scores": found["scores"], "numerics": (numerics, NUMERICS)}
 
 
@@ -143,8 +184,9 @@ def _job(store: Store, key: str, source: Source) -> tuple[Job, int]:
     """
     from benchmarks.training.job import Identities, make_job
 
+    store.verify(key)
     spec = store.spec(key)
-    numerics = numerics_of(_json(store.runs / key / "spec.json"))
+    numerics = numerics_of(read_json(store.runs / key / "spec.json"))
     then = make_job(spec, source, Identities(source, numerics))
     if then.key != key:
         raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {then.key}")
@@ -201,11 +243,6 @@ def _headline(scores: dict[str, dict[str, dict[str, float]]]) -> str:
 def _matches(row: dict[str, Any], wanted: tuple[str, str]) -> bool:
     name, value = wanted
     return str(row.get(name, "")) == value
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 def _flat(content: Any, name: str = "") -> dict[str, Any]:

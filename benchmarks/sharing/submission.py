@@ -11,8 +11,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from analysis.records import read_table
 from analysis.results import Results
 from analysis.schema import Manifest
 from benchmarks.errors import DataError, UsageError
@@ -48,6 +47,7 @@ def submit(
     """
     opened = Results(results)
     manifest = opened.manifest(experiment)
+    opened.leave_out_damaged(manifest.all_keys())
     wanted = tuple(tasks) or tuple(FILES)
     unknown = [task for task in wanted if task not in FILES]
     if unknown:
@@ -98,7 +98,7 @@ def read_predictions(task: str, file: Path) -> list[str]:
 
     Raises: DataError: if the rows are not the official ones in their order.
     """
-    table = pq.ParquetFile(file).read(columns=["id", "epoch", "prediction"]).to_pydict()
+    table = read_table(file, ["id", "epoch", "prediction"]).to_pydict()
     last = max(table["epoch"])
     rows = [(i, p) for i, e, p in zip(table["id"], table["epoch"], table["prediction"], strict=True) if e == last]
     numbers = [_number(name) for name, _ in rows]
@@ -175,10 +175,13 @@ def _predictions(
     if seed not in manifest.seeds:
         raise UsageError(f"{manifest.name} has no seed {seed}; it has {', '.join(map(str, manifest.seeds))}")
     place = manifest.seeds.index(seed)
+    variants = {column.id: column.task for column in manifest.columns if column.split == "test"}
     found: dict[str, Path] = {}
     missing: list[str] = []
     for task in tasks:
-        keys = rows[row].get(task, ())
+        # a row that fills a column of its own has its runs under the column's name: HNN's WNLI
+        names = (task, *(column for column, own in variants.items() if own == task))
+        keys = next((keys for name in names if (keys := rows[row].get(name, ()))), ())
         file = results.folder(keys[place]) / "predictions" / f"{task}.test.parquet" if len(keys) > place else None
         if file is not None and file.is_file():
             found[task] = file

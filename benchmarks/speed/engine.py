@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.cli.display import Silent
 from benchmarks.engine import schedule as engine
@@ -123,8 +125,16 @@ def _publish(store: Store, key: str) -> None:
     (attempt / "predictions").mkdir()
     for name in ("spec.json", "environment.json", "result.json"):
         write_json(attempt / name, {"key": key, "content": "x" * 2000})
-    for name in ("history.jsonl", "predictions/a.parquet", "predictions/b.parquet"):
-        (attempt / name).write_bytes(os.urandom(20_000))
+    (attempt / "history.jsonl").write_text("".join(f'{{"step": {step}, "loss": 0.5}}\n' for step in range(1, 700)))
+    for name in ("predictions/a.parquet", "predictions/b.parquet"):
+        rows = range(700)
+        columns = {
+            "id": [f"dev-{row}" for row in rows],
+            "epoch": [1] * 700,
+            "label": [0] * 700,
+            "prediction": [1] * 700,
+        }
+        pq.write_table(pa.table({**columns, "logit_0": [row / 7 for row in rows]}), attempt / name)
     store.publish(lease, attempt)
 
 

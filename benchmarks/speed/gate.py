@@ -35,7 +35,7 @@ from benchmarks.regression import baseline as baselines
 from benchmarks.regression import check
 from benchmarks.regression.baseline import Baseline, Cell, Measured
 from benchmarks.regression.comparison import Comparison, compare
-from benchmarks.speed.planted import PLANTED, Here
+from benchmarks.speed.planted import IN_DATA, PLANTED, Here
 from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 
@@ -87,7 +87,7 @@ def bugs(options: Any) -> dict[str, Any]:
     before = as_baseline(runs(options, tuple(range(BASE))))
     elsewhere = replace(before, machine={**before.machine, "device_name": ELSEWHERE})
     found = {}
-    for bug, plant in PLANTED.items():
+    for bug, plant in {**PLANTED, **IN_DATA}.items():
         with plant():
             measured = runs(options, tuple(range(options.seeds)))
         found[bug] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -11,8 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from analysis import scores
 from benchmarks.engine.executor import Finished, Progress, Schedule, Settings
 from benchmarks.store.store import Store
+from benchmarks.tasks import Split
+from benchmarks.training import prepared
 from benchmarks.training.execute import execute
 from benchmarks.training.job import Job
 from smart_repro import encoding, perturbation
@@ -23,7 +27,7 @@ from smart_repro.methods.smoothness import SmoothnessTerm
 from smart_repro.perturbation import project_l2
 from smart_repro.sampler import update_batches
 
-_batch, _make_terms = Encoded.batch, Smart.make_terms
+_batch, _make_terms, _subsample, _holdout = Encoded.batch, Smart.make_terms, prepared.subsample, prepared.holdout
 
 
 class Here:
@@ -94,6 +98,35 @@ def order_broken() -> AbstractContextManager[None]:
     return _patched(encoding, "update_batches", repeated)
 
 
+def subsample_seed_ignored() -> AbstractContextManager[None]:
+    """Every seed draws the training examples of seed 0."""
+    return _patched(prepared, "subsample", lambda split, size, seed: _subsample(split, size, 0))
+
+
+def trained_on_the_holdout() -> AbstractContextManager[None]:
+    """The examples kept aside are trained on too."""
+
+    def kept(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        return rows, _holdout(split, rows, fraction, seed)[1]
+
+    return _patched(prepared, "holdout", kept)
+
+
+def f1_of_class_0() -> AbstractContextManager[Any]:
+    """F1 counts class 0 as the positive one."""
+    right = scores.METRICS["f1"]
+    wrong = replace(
+        right, function=lambda labels, predictions, weights: right.function(1 - labels, 1 - predictions, weights)
+    )
+    return patch.dict(scores.METRICS, {"f1": wrong})
+
+
+# In which examples are trained on and how they are scored: found by the cells of the gate's own grid.
+IN_DATA: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "seed ignored in the subsample": subsample_seed_ignored,
+    "training on the holdout": trained_on_the_holdout,
+    "F1 of class 0": f1_of_class_0,
+}
 PLANTED: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "sign of R_s": sign_of_r_s,
     "teacher not updated": teacher_not_updated,

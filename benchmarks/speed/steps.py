@@ -31,12 +31,12 @@ import torch
 import transformers
 from torch import nn
 
+from benchmarks.speed import versions
 from benchmarks.speed.contenders import PLAIN, PLAIN_DEFAULT, PORT, Contender, Setting, contenders
+from benchmarks.speed.page import PAGE, put
 from smart_repro.models import load
 
 MIB = 2**20
-PAGE = Path("docs/bench.md")
-BEGIN, END = "<!-- steps: written by python -m benchmarks.speed.steps -->", "<!-- end of steps -->"
 Times = dict[str, list[float]]
 
 
@@ -188,14 +188,6 @@ def report(rows: list[Contender], times: Times, memory: dict[str, float], comman
     return "\n".join(lines) + "\n"
 
 
-def put(text: str, page: Path) -> None:
-    """Write the text as the page, or between the page's two markers: what people wrote around them stays."""
-    before, found, rest = page.read_text().partition(BEGIN) if page.exists() else ("", "", "")
-    if found:
-        text = f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}"
-    page.write_text(text)
-
-
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     found = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
@@ -222,8 +214,10 @@ def main(arguments: list[str] | None = None) -> None:
     if output is None:
         print(text)
     else:
-        put(text, output)
+        put(text, output, "steps")
         print(f"wrote {output}")
+    if not chosen.tiny and not chosen.only:
+        versions.main([])
 
 
 if __name__ == "__main__":

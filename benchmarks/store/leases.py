@@ -1,7 +1,8 @@
-"""Who works on a run: safe between processes, and between machines that share a folder.
+"""Leases: which process works on a run, for processes of one machine and of machines that share a folder.
 
-``lease-N.json`` is created exclusively, and the highest N owns the run. A lease is dead when, on this host, its process
-is gone; on another host or in another container, when its heartbeat did not move for ``PATIENCE`` seconds of our clock.
+``lease-N.json`` is created exclusively, and the highest N owns the run. On the same host a lease is dead if its process
+is gone; on another host or in another container, if its heartbeat did not change for ``PATIENCE`` seconds of the local
+clock.
 """
 
 from __future__ import annotations
@@ -20,22 +21,24 @@ from typing import Any
 
 import psutil
 
+from analysis.records import ResultsError, read_lease, with_digest
+from benchmarks.store import processes
 from benchmarks.store.files import partial_path, replacing
 
-PATIENCE = 120.0  # seconds without a heartbeat after which a lease of another host counts as dead
+PATIENCE = 120.0  # seconds without a heartbeat after which a lease of another host is dead
 HEARTBEAT = 15.0  # seconds between two heartbeats
-_TRIES = 20  # of taking a run whose folder vanishes meanwhile, because its owner has just published it
+_TRIES = 20  # attempts to take a run whose folder vanishes meanwhile, because its owner has just published it
 
-_sightings: dict[Path, tuple[int, float]] = {}  # of foreign leases: the counter last seen, and when it changed
+_sightings: dict[Path, tuple[int, float]] = {}  # foreign leases: last value of the heartbeat, and time of its change
 
 
 class LeaseLostError(RuntimeError):
-    """Someone else owns the run now: this process must not write any more."""
+    """Another process owns the run now: this process must not write any more."""
 
 
 @dataclass
 class Lease:
-    """The right to work on one run, held from :func:`acquire` until :meth:`release`."""
+    """Exclusive right to work on one run, from :func:`acquire` until :meth:`release`."""
 
     folder: Path
     number: int
@@ -45,32 +48,39 @@ class Lease:
 
     @property
     def path(self) -> Path:
+        """The lease file."""
         return self.folder / f"lease-{self.number}.json"
 
     @property
-    def held(self) -> bool:
-        """Whether this is still the highest lease. The token tells it from one of the same number made later."""
+    def is_held(self) -> bool:
+        """True if this is still the highest lease; the token distinguishes it from a later one of the same number."""
         try:
-            return _highest(self.folder) == self.number and _read(self.path).get("token") == self.identity["token"]
-        except FileNotFoundError:
+            return _highest(self.folder) == self.number and read_lease(self.path).get("token") == self.identity["token"]
+        except (FileNotFoundError, ResultsError):  # a damaged lease is nobody's
             return False
 
     def check(self) -> None:
-        """Raise LeaseLostError unless the lease is still held: called before anything is written for good."""
-        if not self.held:
+        """Check that the lease is still held; called before any final write.
+
+        Raises:
+            LeaseLostError: another process has taken the run over.
+        """
+        if not self.is_held:
             raise LeaseLostError(f"{self.folder.name} was taken over by another process")
 
     def start_heartbeat(self) -> None:
-        """Count up in the lease file from a thread of its own, for watchers on other machines."""
+        """Start a thread that increments the counter in the lease file, for observers on other machines."""
         threading.Thread(target=self._beat, daemon=True).start()
 
     def release(self) -> None:
-        """Give the run back; the work folder stays for whoever resumes it.
+        """Release the run; the work folder is kept for the process that resumes it.
 
-        The file stays too: were its number free again, an owner that slept through a takeover would think it leads.
+        The lease file is kept too: reusing its number would let a suspended former owner believe it still holds the
+        lease.
         """
         self._stop.set()
-        self._rewrite({"released": True})
+        with contextlib.suppress(OSError):  # on a full disk it ends with this process instead
+            self._rewrite({"released": True})
 
     def _beat(self) -> None:
         counter = 0
@@ -79,22 +89,22 @@ class Lease:
             try:
                 self._rewrite({"heartbeat": counter})
             except OSError:
-                continue  # a full disk must not stop training; a silent lease may be taken over, which is safe
+                continue  # a full disk must not stop training; if the lease is taken over meanwhile, that is safe
 
     def _rewrite(self, change: dict[str, Any]) -> None:
-        """Change the lease file, unless another lease of the same number has taken its place or the folder is gone."""
-        with self._writing, contextlib.suppress(FileNotFoundError):
-            content = _read(self.path)
+        """Change the lease file, unless another lease has replaced it or the folder is gone."""
+        with self._writing, contextlib.suppress(FileNotFoundError, ResultsError):
+            content = read_lease(self.path)
             if content.get("token") == self.identity["token"] and not content.get("released"):
                 _write_whole(self.path, {**content, **change})
 
 
 def acquire(folder: Path) -> Lease | None:
-    """Take the run whose work folder this is, or None if somebody alive has it (or was faster)."""
+    """Return a lease on the run with this work folder, or None if a living process holds one (or was faster)."""
     for _ in range(_TRIES):
         with contextlib.suppress(FileNotFoundError):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):  # and it may be gone again when it is looked into
+            with contextlib.suppress(FileExistsError):  # the folder may be deleted again before it is read
                 folder.mkdir()
             return _acquire(folder)
     return None
@@ -112,17 +122,17 @@ def _acquire(folder: Path) -> Lease | None:
 
 
 def alive(path: Path) -> bool:
-    """Whether the holder of the lease still works, as far as can be told from here."""
+    """Return True if the holder of the lease is still running, as far as this process can tell."""
     try:
-        holder = _read(path)
-    except (OSError, ValueError):
+        holder = read_lease(path)
+    except (OSError, ResultsError):
         return False
     if holder.get("released"):
         return False
     me = _me()
     if holder["host"] == me["host"] and holder["boot"] != me["boot"]:
-        return False  # this machine was started anew since
-    if all(holder[name] == me[name] for name in ("host", "boot", "processes")):
+        return False  # this machine has been restarted since
+    if all(holder.get(name) == me[name] for name in ("host", "boot", "processes")):
         return _process_runs(holder["pid"], holder["started"], holder.get("ticks"))
     counter, since = _sightings.get(path, (None, 0.0))
     if counter != holder["heartbeat"]:
@@ -132,11 +142,11 @@ def alive(path: Path) -> bool:
 
 
 def holder(folder: Path) -> dict[str, Any] | None:
-    """Who works on a run right now: the content of its lease, or None."""
+    """Return the content of the lease of the process that works on a run now, or None."""
     try:
         path = folder / f"lease-{_highest(folder)}.json"
-        return _read(path) if alive(path) else None
-    except (OSError, ValueError):
+        return read_lease(path) if alive(path) else None
+    except (OSError, ResultsError):
         return None
 
 
@@ -148,70 +158,43 @@ def _highest(folder: Path) -> int:
 def _me() -> dict[str, Any]:
     return {
         "host": platform.node(),
-        "boot": _boot_id(),
-        "processes": _process_table(),
+        "boot": processes.boot_id(),
+        "processes": processes.process_table(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
-        "ticks": _start_ticks(os.getpid()),
+        "ticks": processes.start_ticks(os.getpid()),
     }
 
 
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
-
-
-def _process_table() -> str:
-    """Which table of processes a pid belongs to: containers of one machine each have their own."""
-    path = Path("/proc/self/ns/pid")
-    return os.readlink(path) if path.is_symlink() else ""
-
-
-def _start_ticks(pid: int) -> int | None:
-    """Clock ticks from the start of the machine to that of a process, which setting the clock does not move.
-
-    Field 22 of ``/proc/PID/stat``, proc(5); None where there is no such file.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    return int(stat.rpartition(")")[2].split()[19])  # the name of the program, in brackets, may hold spaces
-
-
 def _process_runs(pid: int, started: float, ticks: int | None) -> bool:
-    """Whether the process that started then still runs, and not another one of its number.
+    """Return True if the process that started then still runs, and not another process with its number.
 
     Args:
-        started: seconds since 1970 by the clock of that time; counts where ``ticks`` is None.
-        ticks: its :func:`_start_ticks`.
+        pid: process id.
+        started: start in seconds since 1970, by the clock of that time; used where ``ticks`` is None.
+        ticks: start of the process by :func:`_start_ticks`.
     """
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 1 if ticks is None else _start_ticks(pid) == ticks
+        same = abs(process.create_time() - started) < 1 if ticks is None else processes.start_ticks(pid) == ticks
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return False
 
 
 def _create_exclusively(path: Path, content: dict[str, Any]) -> bool:
     """Create ``path`` with its content in one step (a hard link is atomic on NFS too); False if it exists."""
     partial = partial_path(path)
-    partial.write_text(json.dumps(content))
     try:
+        partial.write_text(json.dumps(with_digest(content)))
         os.link(partial, path)
     except FileExistsError:
         return False
     finally:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
     return True
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 def _write_whole(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as partial:
-        partial.write_text(json.dumps(content))
+        partial.write_text(json.dumps(with_digest(content)))

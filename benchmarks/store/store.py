@@ -1,10 +1,9 @@
-"""The results folder. A run folder appears whole, by one rename: its presence is the only meaning of "done"."""
+"""The results folder. A run folder appears by one rename, and its presence alone means that the run is done."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
@@ -14,21 +13,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.integrity import DAMAGED, UNVERIFIED, Finding, inspect, seal_of, seal_problems, verify
+from analysis.records import (
+    NEEDED,
+    OBJECTS,
+    PLAIN_NAME,
+    SEAL,
+    ResultsError,
+    read_failure,
+    read_json,
+    with_digest,
+)
 from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store import leases
-from benchmarks.store.files import files_in, sync, write_json
+from benchmarks.store.files import files_in, partial_path, sweep_partials, sync, write_json
 from benchmarks.store.leases import Lease
 
-# what a run folder may hold; everything else in an attempt is scaffolding and goes before the folder is published
-RUN_FILES = ("spec.json", "environment.json", "history.jsonl", "result.json", "measures.json", "predictions")
+# contents of a run folder; everything else in an attempt is temporary and deleted before the folder is published
+RUN_FILES = tuple(dict.fromkeys([*NEEDED, *OBJECTS, "predictions", SEAL]))
 WEIGHTS = "weights.safetensors"  # beside them in an attempt whose run is a parent; kept in a folder of their own
 
 
 @dataclass(frozen=True)
 class RunState:
-    """Where one run stands: ``state`` is done, running, failed or todo; ``detail`` says why or who."""
+    """State of a run: ``state`` is done, running, failed or todo; ``detail`` gives the reason or the process."""
 
     key: str
     state: str
@@ -39,40 +49,52 @@ class RunState:
 class Store:
     """A results folder.
 
-    Finished runs lie under ``root/runs``, work in flight under ``root/inflight``, the weights of parents under
-    ``root/weights``, manifests under ``root/experiments``.
+    Finished runs are in ``root/runs``, work in progress in ``root/inflight``, the weights of parents in
+    ``root/weights``, manifests in ``root/experiments``.
     """
 
     root: Path
 
     @property
     def runs(self) -> Path:
+        """Folder of the finished runs."""
         return self.root / "runs"
 
     @property
     def inflight(self) -> Path:
+        """Folder of the work in progress."""
         return self.root / "inflight"
 
     def weights(self, key: str) -> Path:
-        """Where the trained weights of a run lie, if a child needs them."""
+        """Return the file for the trained weights of a run; it exists if another run needs them."""
         return self.root / "weights" / f"{key}.safetensors"
 
     def manifests(self, name: str) -> Path:
+        """Return the folder of an experiment's manifests."""
+        """Where the manifests of an experiment lie. Raises UsageError: the name is not plain, so no folder of ours."""
+        if not PLAIN_NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is no name of an experiment: letters, digits and . _ + @ - [ ], at most 100, are"
+            )
         return self.root / "experiments" / name
 
     def prepare(self, disk: float = 0.0) -> None:
-        """Create the folders, and fail now rather than after hours of training if they cannot take the results.
+        """Create the folders and check, before hours of training, that they can take the results.
 
         Args:
-            disk: bytes the results will need.
-        Raises: UsageError: with the reason.
+            disk: size of the results in bytes.
+
+        Raises:
+            UsageError: the folder cannot be written, or the disk has too little space.
         """
         try:
             for folder in (self.runs, self.inflight):
                 folder.mkdir(parents=True, exist_ok=True)
-            probe = self.inflight / f".probe-{uuid.uuid4().hex}"
-            probe.write_bytes(b"x" * 4096)
-            probe.unlink()
+            probe = partial_path(self.inflight / "probe")
+            try:
+                probe.write_bytes(b"x" * 4096)
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(
@@ -86,39 +108,50 @@ class Store:
             )
 
     def sweep(self) -> None:
-        """Drop what killed processes left of work that is finished."""
+        """Delete the work folders of finished runs that killed processes left."""
         done = self.done_keys()
+        experiments = self.root / "experiments"
+        for folder in (self.root, self.runs, self.inflight, self.root / "weights", self.root / "texts"):
+            sweep_partials(folder)
+        for folder in experiments.iterdir() if experiments.is_dir() else ():
+            sweep_partials(folder)
         for entry in list(os.scandir(self.inflight)):
+            sweep_partials(Path(entry.path))
             if entry.name.startswith(".gone-"):
                 shutil.rmtree(entry.path, ignore_errors=True)
             elif entry.name in done and leases.holder(Path(entry.path)) is None and not self.failure(entry.name):
                 self._drop(Path(entry.path))
 
-    # --- what there is ---
+    # --- states of runs ---
 
     def is_done(self, key: str, *, weights: bool = False) -> bool:
-        """Whether the run is finished; ``weights``: and its weights are there."""
+        """Return True if the run is finished; with ``weights``, only if its weights are present too."""
         return (self.runs / key).is_dir() and (not weights or self.weights(key).is_file())
 
     def done_keys(self) -> set[str]:
-        """All finished runs, by one look at the folder."""
+        """Return the keys of all finished runs, by one read of the folder."""
         try:
-            found = {entry.name for entry in os.scandir(self.runs) if entry.is_dir()}
+            names = {entry.name for entry in os.scandir(self.runs) if entry.is_dir()}
         except (FileNotFoundError, NotADirectoryError):
             return set()
-        return {name for name in found if not name.startswith(".")}
+        return {name for name in names if not name.startswith(".")}
 
     def states(self, keys: Collection[str], parents: Collection[str] = ()) -> dict[str, RunState]:
-        """Where each run stands; of ``parents`` the weights must be there too."""
+        """Return the state of each run; a run in ``parents`` is done only if its weights are present."""
         done = self.done_keys()
-        needed = {key for key in done.intersection(parents) if not self.weights(key).is_file()}
+        without_weights = {key for key in done.intersection(parents) if not self.weights(key).is_file()}
         working = set(os.listdir(self.inflight)) if self.inflight.is_dir() else set()
-        return {key: self._state(key, done - needed if needed else done, working, key in needed) for key in keys}
+        return {
+            key: self._state(key, done - without_weights if without_weights else done, working, key in without_weights)
+            for key in keys
+        }
 
-    def _state(self, key: str, done: set[str], working: set[str], again: bool) -> RunState:
+    def _state(self, key: str, done: set[str], working: set[str], lacks_weights: bool) -> RunState:
         if key in done:
             return RunState(key, "done")
-        todo = RunState(key, "todo", "done without its weights, will be trained again for them" if again else "")
+        todo = RunState(
+            key, "todo", "done without its weights, will be trained again for them" if lacks_weights else ""
+        )
         if key not in working:
             return todo
         owner = leases.holder(self.inflight / key)
@@ -127,31 +160,52 @@ class Store:
         failure = self.failure(key)
         if failure is not None:
             return RunState(key, "failed", f"{failure['kind']}: {failure['message']}")
-        return todo if again else RunState(key, "todo", "interrupted, will be resumed")
+        return todo if lacks_weights else RunState(key, "todo", "interrupted, will be resumed")
 
     def failure(self, key: str) -> dict[str, Any] | None:
-        """Why the run failed the last time, or None."""
+        """Return the record of the run's last failure, or None."""
         try:
-            content: dict[str, Any] = json.loads((self.inflight / key / "failure.json").read_text())
-        except FileNotFoundError:
+            return read_failure(self.inflight / key / "failure.json")
+        except (FileNotFoundError, ResultsError):  # a damaged one tells nothing, and the run is tried again
             return None
-        return content
+
+    def verify(self, key: str) -> str:
+        """Compare a finished run with its seal and key; "verified", or "unverified" where it has no seal.
+
+        Raises: ResultsError: it is damaged, with the file and the remedy. UsageError: there is no such run here.
+        """
+        if not self.is_done(key):
+            raise UsageError(f"no finished run {key} in {self.root}: `smart-repro runs list` shows them")
+        return verify(self.runs / key)
+
+    def seal(self, key: str) -> Finding:
+        """Give a finished run that has no seal one. What keeps it from being sealed is returned as damage."""
+        folder = self.runs / key
+        finding = inspect(folder)
+        if finding.state == UNVERIFIED:
+            problems = seal_problems(folder)
+            if problems:
+                return Finding(key, DAMAGED, "result.json", problems[0], f"run {key} is not sealed: {problems[0]}")
+            write_json(folder / SEAL, seal_of(folder))
+            sync(folder / SEAL, folder)
+            return inspect(folder)
+        return finding
 
     def spec(self, key: str) -> RunSpec:
-        """What a finished run was.
+        """Return the spec of a finished run.
 
-        Raises: UsageError: if there is no such run here.
+        Raises:
+            UsageError: there is no such run.
         """
         path = self.runs / key / "spec.json"
         if not path.is_file():
             raise UsageError(f"no finished run {key} in {self.root}: `smart-repro runs list` shows them")
-        content = json.loads(path.read_text())["spec"]
-        return RunSpec.from_json({name: value for name, value in content.items() if name != "method_config"})
+        return spec_of(read_json(path), path)
 
-    # --- doing a run ---
+    # --- work on a run ---
 
     def take(self, key: str, *, weights: bool = False) -> Lease | None:
-        """The right to work on a run, or None if it is done or somebody else works on it."""
+        """Return the lease on a run, or None if the run is done or another process works on it."""
         lease = leases.acquire(self.inflight / key)
         if lease is not None and self.is_done(key, weights=weights):
             self.clear(lease)
@@ -159,30 +213,34 @@ class Store:
         return lease
 
     def attempt(self, lease: Lease) -> Path:
-        """The work folder of this attempt, with what the last attempt had saved.
+        """Return the work folder of this attempt, with the saved state of the last attempt.
 
-        It is a copy: an owner that was only asleep must not write into the files we go on with.
+        The state is copied: a former owner that was only suspended must not write into the files of this attempt.
         """
-        mine = lease.folder / f"attempt-{lease.number}"
+        own_folder = lease.folder / f"attempt-{lease.number}"
         earlier = _attempts(lease.folder)
-        for leftover in (mine, *lease.folder.glob(".copy-*")):
+        for leftover in (own_folder, *lease.folder.glob(".copy-*")):
             shutil.rmtree(leftover, ignore_errors=True)
         if earlier:
             partial = lease.folder / f".copy-{uuid.uuid4().hex}"
-            _copy(earlier[-1], partial)
-            sync(*files_in(partial))  # the original goes next
-            os.rename(partial, mine)
+            try:
+                _copy(earlier[-1], partial)
+                sync(*files_in(partial))  # the original goes next
+                os.rename(partial, own_folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
             for folder in earlier:
                 shutil.rmtree(folder, ignore_errors=True)
         else:
-            mine.mkdir()
+            own_folder.mkdir()
         (lease.folder / "failure.json").unlink(missing_ok=True)
-        return mine
+        return own_folder
 
     def publish(self, lease: Lease, attempt: Path) -> None:
-        """Make a finished attempt the run's folder, and drop the work folder. The first finisher wins.
+        """Make a finished attempt the run's folder, and delete the work folder. The first finisher wins.
 
-        Raises: LeaseLostError: if somebody else took the run over.
+        Raises:
+            LeaseLostError: another process has taken the run over.
         """
         lease.check()
         key = lease.folder.name
@@ -191,7 +249,8 @@ class Store:
             sync(attempt / WEIGHTS)
             os.replace(attempt / WEIGHTS, self.weights(key))
         _tidy(attempt)
-        sync(*files_in(attempt))  # after a power cut, a folder that is there must not hold empty files
+        write_json(attempt / SEAL, seal_of(attempt, key))
+        sync(*files_in(attempt))  # after a power cut, a published folder must not hold empty files
         self.runs.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(attempt, self.runs / key)
@@ -201,35 +260,38 @@ class Store:
         self.clear(lease)
 
     def fail(self, lease: Lease, kind: str, message: str, **details: Any) -> None:
-        """Record why the run failed; its history and checkpoint stay."""
-        write_json(lease.folder / "failure.json", {"kind": kind, "message": message, **details})
+        """Record the failure of a run; its history and checkpoint are kept."""
+        content = with_digest({"kind": kind, "message": message, **details})
+        write_json(lease.folder / "failure.json", content)
         lease.release()
 
     def clear(self, lease: Lease) -> None:
-        """Drop the work folder of a run that is done."""
+        """Delete the work folder of a finished run."""
         lease.release()
         self._drop(lease.folder)
 
     def _drop(self, folder: Path) -> None:
-        """Out of sight in one step: nobody may find half a work folder and take it for an interrupted run."""
-        gone = self.inflight / f".gone-{uuid.uuid4().hex}"
+        """Delete a folder after a rename, so that no process can mistake half a work folder for an interrupted run."""
+        self.inflight.mkdir(parents=True, exist_ok=True)  # a published folder has none
+        discarded = self.inflight / f".gone-{uuid.uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):
-            os.rename(folder, gone)
-        shutil.rmtree(gone, ignore_errors=True)
+            os.rename(folder, discarded)
+        shutil.rmtree(discarded, ignore_errors=True)
 
     # --- keeping and removing ---
 
     def write_manifest(self, manifest: Manifest) -> Path:
-        """Keep an experiment's manifest under its grid's name; the newest one is what ``report`` reads."""
+        """Write an experiment's manifest under the name of its grid; ``report`` reads the newest one."""
         path = self.manifests(manifest.name) / f"{manifest.grid}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, manifest.to_json())
+        write_json(path, with_digest(manifest.to_json()))
         return path
 
     def remove(self, key: str) -> None:
-        """Forget a run: its results, its weights and its work.
+        """Delete a run: its results, its weights and its work folder.
 
-        Raises: UsageError: if somebody works on it.
+        Raises:
+            UsageError: a process works on it.
         """
         owner = leases.holder(self.inflight / key)
         if owner is not None:
@@ -241,18 +303,35 @@ class Store:
         self.weights(key).unlink(missing_ok=True)
 
 
+def spec_of(stored: dict[str, Any], path: Path) -> RunSpec:
+    """Return the spec of a run from the content of its ``spec.json``.
+
+    Raises:
+        UsageError: this version cannot read it.
+    """
+    try:
+        return RunSpec.from_json({name: value for name, value in stored["spec"].items() if name != "method_config"})
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"{path} holds no run that this version knows ({error}): update smart-repro, or remove the run"
+        ) from error
+
+
 def _attempts(folder: Path) -> list[Path]:
-    found = [entry for entry in folder.iterdir() if re.fullmatch(r"attempt-\d+", entry.name)]
-    return sorted(found, key=lambda entry: int(entry.name.split("-")[1]))
+    folders = [entry for entry in folder.iterdir() if re.fullmatch(r"attempt-\d+", entry.name)]
+    return sorted(folders, key=lambda entry: int(entry.name.split("-")[1]))
 
 
 def _copy(earlier: Path, target: Path) -> None:
-    """The checkpoint first: whatever else is written is on disk before the checkpoint that counts on it."""
+    """Copy a work folder, the checkpoint first.
+
+    All other files are then at least as new as the checkpoint that relies on them.
+    """
     target.mkdir()
     for entry in sorted(earlier.iterdir(), key=lambda entry: entry.name != "checkpoint.pt"):
         if entry.is_dir():
-            shutil.copytree(entry, target / entry.name)
-        elif not entry.name.startswith("."):
+            shutil.copytree(entry, target / entry.name, ignore=shutil.ignore_patterns(".*"))  # half-written
+        elif not entry.name.startswith(".") and entry.suffix != ".partial":
             shutil.copy2(entry, target / entry.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ import numpy as np
 
 from analysis.schema import SPLITS
 from benchmarks.definition import Definition
+from smart_repro.hnn.mention import Mention
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ class Split:
         return len(self.ids)
 
     @property
+    def twins(self) -> np.ndarray | None:
+        """``(n,)`` name of the group each row belongs to, where a split must keep groups together; None: each alone."""
+        return self.extra.get("twins")
+
+    @property
     def hidden(self) -> bool:
         """Whether the labels are not known (the test sets of a leaderboard)."""
         unknown = np.isnan(self.labels) if self.labels.dtype.kind == "f" else self.labels < 0
@@ -196,6 +203,9 @@ class Task:
         parts: for a task put together from others: split -> their names.
         train_with: the task whose runs evaluate this one; it has no training data of its own.
         generate: for generated tasks: ``generate(split) -> Split``; needs neither a folder nor a network.
+        mention: how a row's texts become a pronoun with candidates; None where a task has none.
+        has_twins: rows with one pair id differ in a word: a holdout or subset has all of them or none.
+        not_after: task -> why a run that was trained on it is never scored on this one.
         version: raised whenever the same files would give other examples.
         max_length: word pieces a pair is cut to, unless the spec says otherwise.
         paper: where the papers use it.
@@ -217,6 +227,9 @@ class Task:
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     train_with: str | None = None
     generate: Callable[[str], Split] | None = None
+    mention: Callable[..., Mention | None] | None = None
+    has_twins: bool = False
+    not_after: dict[str, str] = field(default_factory=dict)
     version: int = 1
     max_length: int = 128
     paper: str = ""
@@ -224,6 +237,12 @@ class Task:
     ceiling: dict[str, float] = field(default_factory=dict)  # metric -> best reachable score on dev, where it is known
     own: Definition | None = None
     read: Callable[[str, Mapping[tuple[str, str], Path], bool], Split] | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}", self.name):
+            raise ValueError(
+                f"a task cannot be named {self.name!r}: files are, so letters, digits and . _ + - are taken, at most 60"
+            )
 
     @property
     def generated(self) -> bool:

@@ -5,12 +5,17 @@ Label order and sizes are those of the hub's copy; metrics stand in the order of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmarks.tasks.base import Classification, Head, Hub, Layout, Regression, Task
+from benchmarks.tasks.pronouns import forms
 from benchmarks.tasks.readers.jsonl import Jsonl
 from benchmarks.tasks.readers.msr import MsrParaphrase
 from benchmarks.tasks.readers.parquet import Parquet
+from benchmarks.tasks.readers.releases import COLA_COLUMNS, STS_COLUMNS, ColaRelease, StsRelease
 from benchmarks.tasks.readers.tsv import Tsv
 from benchmarks.tasks.registry import register
+from smart_repro.hnn.mention import Mention
 
 FILES = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}
 PAIR = ("sentence1", "sentence2")
@@ -30,6 +35,7 @@ def glue_task(
     folders: tuple[str, ...],
     licence: str,
     spelling: dict[str, str] | None = None,
+    mention: Callable[..., Mention | None] | None = None,
 ) -> Task:
     """A GLUE task with train, dev and test under its own name on the hub."""
     hub = Hub("nyu-mll/glue", name, id="idx", labels=head.labels if isinstance(head, Classification) else ())
@@ -45,6 +51,7 @@ def glue_task(
             folders=folders,
             layouts=(*files, Parquet(hub, text)),
             spelling=spelling or {},
+            mention=mention,
             paper="SMART Tables 1, 2, 8",
             licence=licence,
         )
@@ -63,10 +70,14 @@ glue_task(
         Tsv(
             FILES,
             text=("sentence",),
-            headerless=dict.fromkeys(("train", "dev"), ("source", "label", "mark", "sentence")),
+            headerless=dict.fromkeys(("train", "dev"), COLA_COLUMNS),
+        ),
+        ColaRelease(
+            {"train": "raw/in_domain_train.tsv", "dev": "raw/in_domain_dev.tsv"},
+            headerless=dict.fromkeys(("train", "dev"), COLA_COLUMNS),
         ),
     ),
-    folders=("CoLA",),
+    folders=("CoLA", "cola_public", "cola_public_1.1"),
     licence="none stated; the texts are excerpts of published works, their use is expected to be fair use",
 )
 
@@ -120,8 +131,14 @@ glue_task(
     text=PAIR,
     metrics=("pearson", "spearman"),
     sizes=(5_749, 1_500, 1_379),
-    files=(Tsv(FILES, label="score"),),
-    folders=("STS-B", "stsb"),
+    files=(
+        Tsv(FILES, label="score"),
+        StsRelease(
+            {split: f"sts-{split}.csv" for split in FILES},
+            headerless=dict.fromkeys(FILES, STS_COLUMNS),
+        ),
+    ),
+    folders=("STS-B", "stsb", "stsbenchmark"),
     licence="scores CC BY-SA 4.0; the texts as their source corpora say",
 )
 
@@ -159,6 +176,7 @@ glue_task(
     sizes=(635, 71, 146),
     files=(Tsv(FILES),),
     folders=("WNLI",),
+    mention=forms.entailment,
     licence="CC BY 4.0 (Winograd schema collection)",
 )
 

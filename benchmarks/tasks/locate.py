@@ -11,7 +11,7 @@ from benchmarks.tasks.readers.files import entries
 from benchmarks.tasks.readers.text import printable, without_gz
 from benchmarks.tasks.readers.tsv import Tsv
 
-CONTAINERS = ("glue_data", "glue", "data", "plain_text", "original", "default")  # may stand above or between
+CONTAINERS = ("glue_data", "glue", "hnn", "data", "plain_text", "original", "default")  # may stand above or between
 DEPTH = 3
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 LISTED = 12  # file names a message quotes
@@ -88,9 +88,18 @@ def _missing_message(task: Task, split: str, data_dir: Path, folders: list[Path]
 def _files_there(folders: list[Path]) -> str:
     """The files in the folders looked at, archives with what to do about them."""
     files = [path for folder in dict.fromkeys(folders) for path in entries(folder) if path.is_file()]
-    names = [f"{path.name} (an archive: unpack it)" if _is_archive(path) else path.name for path in files[:LISTED]]
+    names = [f"{path.name}{_remedy(path)}" for path in files[:LISTED]]
     more = f" and {len(files) - LISTED} others" if len(files) > LISTED else ""
     return printable(", ".join(names), 600) + more if names else "none"
+
+
+def _remedy(path: Path) -> str:
+    """What to do with a file that cannot be read as it is."""
+    if _is_archive(path):
+        return " (an archive: unpack it)"
+    if path.suffix.lower() == ".arrow" or path.name == "dataset_dict.json":
+        return " (written by save_to_disk: write each split with to_parquet() instead)"
+    return ""
 
 
 def _is_archive(path: Path) -> bool:

@@ -18,7 +18,18 @@ SAME_ROW = "identical in another file"
 NO_GOLD = "no gold label"
 NO_MAJORITY = "no majority among five annotators"
 GOLD_MISMATCH = 0.01  # part of the voted rows whose gold label may differ from the majority before the file is refused
-HIDDEN = ("", "-", "-1", "-1.0", "-1.000", "hidden")  # how test files write a label that is kept back
+HIDDEN = (
+    "",
+    "-",
+    "-1",
+    "-1.0",
+    "-1.000",
+    "hidden",
+    "nan",
+    "NaN",
+    "None",
+    "null",
+)  # how test files write a label that is kept back
 CLASS_CHECK = 200  # a split of this many rows in which some class never occurs is taken for another task's
 
 
@@ -242,7 +253,9 @@ def finish(task: Task, rows: Columns, split: str, left_out: Counter[str], source
         labels=targets if not isinstance(task.head, Classification) else np.where(untold, -1, targets).astype(np.int64),
         votes=votes if votes.size and votes.sum(axis=1).max() > 1 else None,  # a single vote is the label, once more
         sources=sources,
-        extra={"pair_id": np.asarray(rows.pair_ids, dtype=object)} if any(rows.pair_ids) else {},
+        extra={"twins" if task.has_twins else "pair_id": np.asarray(rows.pair_ids, dtype=object)}
+        if any(rows.pair_ids)
+        else {},
     )
     if len(keep) < len(targets):
         split_rows = split_rows.take(keep)

@@ -176,8 +176,11 @@ def size_notes(task: Task, split: str, rows: Split) -> list[str]:
 
 
 def use_notes(task: Task, split: str, rows: Split) -> list[str]:
-    """Warnings about a split that trains or measures next to nothing: one class only, or hardly any dev items."""
+    """Return warnings about a split: one class only, hardly any dev items, rows without a text."""
     notes = []
+    empty = sum(not all(map(str.strip, texts)) for texts in zip(*rows.texts, strict=True))
+    if empty:
+        notes.append(f"{empty:,} row{'s' * (empty > 1)} with an empty text")
     if split in ("train", "dev") and isinstance(task.head, Classification) and len(np.unique(rows.labels)) == 1:
         label = task.head.labels[int(rows.labels[0])]
         notes.append(f"{WARNING}every row of the {split} split of {task.name} is labelled {label!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -24,13 +25,28 @@ def order(n: int, seed: int, purpose: int = 0) -> np.ndarray:
 def subsample(split: Split, n: int, seed: int) -> np.ndarray:
     """The rows of a subset of exactly ``n`` (of all rows, if there are no more), in their old order.
 
-    The subset of a smaller n at the same seed lies inside that of a larger one.
+    The subset of a smaller n at the same seed lies inside that of a larger one. Twins go together, so that a subset may
+    have one row less than ``n``.
 
     Raises: UsageError: if n is less than one.
     """
     if n < 1:
         raise UsageError(f"a training set of {n} examples was asked for; give at least 1")
+    if split.twins is not None:
+        return _whole_groups(split.twins, np.arange(len(split)), n, seed, purpose=0)
     return np.sort(order(len(split), seed)[:n])
+
+
+def _whole_groups(groups: np.ndarray, rows: np.ndarray, n: int, seed: int, purpose: int) -> np.ndarray:
+    """Draw whole groups among ``rows`` while they fit into ``n`` rows; what was drawn, in the old order."""
+    names, number = np.unique(groups, return_inverse=True)
+    rank = np.empty(len(names), dtype=int)
+    rank[order(len(names), seed, purpose)] = np.arange(len(names))
+    sizes = np.bincount(number[rows], minlength=len(names))
+    drawn = np.argsort(rank)
+    drawn = drawn[sizes[drawn] > 0]
+    taken = drawn[np.cumsum(sizes[drawn]) <= n]
+    return np.sort(rows[np.isin(number[rows], taken)])
 
 
 def fraction_size(n: int, fraction: float) -> int:
@@ -70,7 +86,7 @@ def holdout(
     Of every class (for a regression: of every tenth of the sorted targets) the same fraction is taken; the total is
     exactly ``round(fraction * len(rows))``, the odd rows going to the classes that lose most by rounding. The rows are
     drawn in an order of their own, unrelated to that of :func:`subsample`: else the holdout of a large training set
-    would swallow a small one.
+    would swallow a small one. Twins go together: then their pairs are drawn, and no class is looked at.
 
     Where the rows name groups (``extra["group"]``), whole groups are set aside, and sizes are met as nearly as they
     allow.
@@ -80,6 +96,9 @@ def holdout(
     size = round(fraction * len(rows))
     if not 0 <= fraction < 1 or size >= len(rows):
         raise UsageError(f"a holdout of {fraction:g} of {len(rows):,} rows leaves none to train on; use more rows")
+    if split.twins is not None:
+        is_aside = np.isin(rows, _whole_groups(split.twins, rows, size, seed, purpose=1))
+        return rows[~is_aside], rows[is_aside]
     stratum = _strata(split.labels[rows])
     exact = np.bincount(stratum) * (size / len(rows))
     quota = np.floor(exact).astype(int)
@@ -114,6 +133,27 @@ def outside(n: int, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Return at most ``most`` of the ``n`` training rows that are not among ``rows``, in their old order."""
     others = order(n, seed, purpose=2)
     return np.sort(others[~np.isin(others, rows)][:most])
+
+
+def mislabelled(split: Split, rows: np.ndarray, share: float, seed: int) -> Split:
+    """Return ``rows`` of a training set, exactly ``round(share * len(rows))`` of them with a wrong label.
+
+    Which rows, and which of the other classes each gets, depends on the seed and the row alone: the wrong labels of a
+    smaller share are among those of a larger one.
+
+    Raises: UsageError: if the targets are no classes.
+    """
+    if split.labels.dtype.kind == "f" or split.hidden:
+        raise UsageError("label_noise puts another class in a label's place, but this task has no classes")
+    classes = np.unique(split.labels)
+    rank = np.empty(len(split), dtype=int)
+    rank[order(len(split), seed, purpose=3)] = np.arange(len(split))
+    wrong = rows[np.argsort(rank[rows])][: round(share * len(rows))]
+    steps = 1 + np.random.PCG64([seed, 4]).random_raw(len(split)) % np.uint64(max(1, len(classes) - 1))
+    place = np.searchsorted(classes, split.labels)
+    labels = split.labels.copy()
+    labels[wrong] = classes[(place[wrong] + steps[wrong].astype(int)) % len(classes)]
+    return replace(split.take(rows), labels=labels[rows])
 
 
 def _strata(labels: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 import traceback
@@ -22,18 +23,21 @@ from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task
 from benchmarks.tasks.own import enter
-from benchmarks.training import instruments, models, parents
+from benchmarks.training import fit, instruments, models, parents
+from benchmarks.training.compaction import compact
 from benchmarks.training.environment import environment, peak_memory
-from benchmarks.training.job import Identities, Job, Outcome
+from benchmarks.training.job import Identities, Job, Outcome, plugin_sources
 from benchmarks.training.parents import NotReproducedError
 from benchmarks.training.prepared import Prepared, prepare
 from benchmarks.training.recorder import Recorder, Report
 from smart_repro.checkpoint import Checkpoint
+from smart_repro.encoding import Encoded
 from smart_repro.methods import METHODS, Method, build
 from smart_repro.models import load, load_multitask
 from smart_repro.train import Interrupted, MissingSignalError, NonFiniteLossError, TrainConfig, train
 
 SCHEMA = 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a disk, of a user's share of it, or of a file
 
 
 # --- one run ---
@@ -55,7 +59,10 @@ def execute(
         should_stop: asked after every update; True ends the run with a checkpoint.
     """
     enter(job.spec.definitions)
-    lease = None if store.is_done(job.key, weights=job.keep_weights) else _take(job, store)
+    try:
+        lease = None if store.is_done(job.key, weights=job.keep_weights) else _take(job, store)
+    except OSError as error:
+        return Outcome(job.key, "failed", _message(error))
     if not isinstance(lease, Lease):
         return lease or Outcome(job.key, "skipped", "already done")
     started = time.perf_counter()
@@ -93,15 +100,24 @@ def _take(job: Job, store: Store) -> Lease | Outcome:
 
 def _failed(job: Job, store: Store, lease: Lease, error: Exception) -> Outcome:
     """Record a failure, unless it is somebody else's run by now: then whatever went wrong here is of no account."""
-    if isinstance(error, LeaseLostError) or not lease.held:
+    if isinstance(error, LeaseLostError) or not lease.is_held:
         lease.release()
         return Outcome(job.key, "busy", f"{job.key} was taken over by another process")
-    message = f"{type(error).__name__}: {error}"
+    message = _message(error)
     try:
         store.fail(lease, _failure_kind(error), message, task=job.spec.title, traceback=traceback.format_exc())
     except OSError as full:
+        lease.release()
         message = f"{message} (the reason could not be written down: {full.strerror})"
     return Outcome(job.key, "failed", message)
+
+
+def _message(error: Exception) -> str:
+    """What went wrong, in one line; a full disk with the remedy."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"the disk is full{place}: make room, then give the command again"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _failure_kind(error: Exception) -> str:
@@ -154,6 +170,8 @@ def _train_and_record(
         prepared = time.perf_counter()
         if run.combine is None:
             method = _method(run, data)
+            compaction = compact(run, data, model)
+            checkpoint.belongs_to = compaction.digest if compaction else ""
             model = train(
                 model,
                 method,
@@ -163,8 +181,12 @@ def _train_and_record(
                 checkpoint=checkpoint,
                 should_stop=should_stop,
             )
+            if compaction and job.keep_weights:
+                compaction.restore(model)
             if run.measure:
                 instruments.write_measurements(method, model, folder / "measures.json")
+            elif run.smoothness_radii:
+                instruments.write_smoothness(model, _probe(run, data), run.smoothness_radii, folder / "measures.json")
         else:
             recorder.combined(*parents.averaged(job, data, store, model))
         if job.keep_weights:
@@ -174,6 +196,7 @@ def _train_and_record(
         "schema": SCHEMA,
         "key": job.key,
         "scores": recorder.scores,
+        **({"sides": recorder.sides} if recorder.sides else {}),
         "seconds": time.perf_counter() - began,
         "evaluation_seconds": recorder.evaluation_seconds,
         "steps": recorder.step,
@@ -190,11 +213,20 @@ def _method(run: RunSpec, data: Prepared) -> Method:
     if run.late_noise:
         method = instruments.late_noise(method, run.late_noise, run.seeds()["seed_noise"])
     if run.measure:
-        probe = next((each for each in data.evaluated if each.task.name == run.task and each.split == "dev"), None)
-        if probe is None:
-            raise UsageError("measure looks at the model on dev: leave dev among the splits to predict")
-        method = instruments.measured(method, probe.encoded)
+        method = instruments.measured(method, _probe(run, data))
     return method
+
+
+def _probe(run: RunSpec, data: Prepared) -> Encoded:
+    """The examples that R_s is measured on: dev, or test where the task has no dev.
+
+    Raises: UsageError: the run predicts neither.
+    """
+    split = TASKS[run.task].evaluated_on
+    for evaluated in data.evaluated:
+        if evaluated.task.name == run.task and evaluated.split == split:
+            return evaluated.encoded
+    raise UsageError(f"R_s is measured on {split}: leave {split} among the splits to predict")
 
 
 def _model(job: Job, store: Store) -> torch.nn.Module:
@@ -216,9 +248,21 @@ def new_model(run: RunSpec) -> torch.nn.Module:
         "random_weights": run.random_weights,
         "seed": run.seeds()["seed_init"],
     }
+    orders = fit.class_orders(run)
     if run.with_tasks:
-        return load_multitask(folder, outputs, head_dropouts=dict(run.head_dropouts), **options)
-    return load(folder, num_labels=outputs[run.task], **options)
+        rates = dict(run.head_dropouts)
+        model: torch.nn.Module = load_multitask(folder, outputs, head_dropouts=rates, class_orders=orders, **options)
+    else:
+        model = load(folder, num_labels=outputs[run.task], class_order=orders.get(run.task), **options)
+    _set_padding(model, run.model)
+    return model
+
+
+def _set_padding(model: torch.nn.Module, name: str) -> None:
+    """Tell a model that does not know its padding token (GPT-2's head looks for the last token before it)."""
+    for config in {id(c): c for module in model.modules() if (c := getattr(module, "config", None))}.values():
+        if getattr(config, "pad_token_id", 0) is None:
+            config.pad_token_id = models.tokenizer(name).pad_token_id
 
 
 def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, float]:
@@ -244,9 +288,11 @@ def train_config(run: RunSpec) -> TrainConfig:
 
 def _describe(job: Job, data: Prepared) -> dict[str, Any]:
     run, files = job.spec, models.resolve(job.spec.model)
+    orders = fit.written(fit.class_orders(run))
+    notes = fit.run_notes(run)
     method = METHODS[run.method]
     config = build(run.method, **dict(run.options)).config
-    found = Identities(job.source).of(run)
+    found, sources = Identities(job.source).of(run), plugin_sources(run)
     identity = spec.run_identity(run, found)
     if key_of(identity) != job.key:
         raise DataError("the data, the model or the code changed since this run was planned: give the command again")
@@ -256,7 +302,13 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
         "identity": identity,
         "numerics": found.numerics,
         "spec": {**run.to_json(), "method_config": asdict(config)},
-        "fingerprints": {"data": dict(found.data), "weights": found.weights, "parents": list(job.parents)},
+        "fingerprints": {
+            "data": dict(found.data),
+            "weights": found.weights,
+            "parents": list(job.parents),
+            **({"class_orders": orders} if orders else {}),
+            **({"plugins": sources} if sources else {}),
+        },
         "task": _facts(TASKS[run.task]),
         **({"with_tasks": {name: _facts(TASKS[name]) for name in run.with_tasks}} if run.with_tasks else {}),
         "data": {
@@ -264,7 +316,12 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
             "notes": data.notes,
             "rows": {"train": len(data.train), **{each.name: len(each.rows) for each in data.evaluated}},
         },
-        "model": {"name": files.name, "contaminated": files.contaminated, "revision": files.revision},
+        "model": {
+            "name": files.name,
+            "contaminated": files.contaminated,
+            "revision": files.revision,
+            **({"notes": notes} if notes else {}),
+        },
         "method": {"paper": method.paper, "version": method.version, "cost": method.cost(config)},
     }
 

@@ -44,6 +44,11 @@ def write_measurements(method: Method, model: nn.Module, path: Path) -> None:
     path.write_text(json.dumps(content, indent=1))
 
 
+def write_smoothness(model: nn.Module, probe: Encoded, radii: tuple[float, ...], path: Path) -> None:
+    """Write ``measures.json`` of a finished run with R_s alone: training knows nothing of it, so its bits stay."""
+    path.write_text(json.dumps({"moments": [], "smoothness": smoothness(model, probe, radii)}, indent=1))
+
+
 def smoothness(model: nn.Module, probe: Encoded, radii: tuple[float, ...] = RADII) -> list[dict[str, float]]:
     """R_s of a model in evaluation mode: the mean divergence under the worst perturbation that the ascent finds.
 

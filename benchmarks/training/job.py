@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from benchmarks import spec
+from benchmarks.errors import UsageError
 from benchmarks.spec import Identity, RunSpec
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.own import enter
 from benchmarks.tasks.sources import Source
-from benchmarks.training import models
+from benchmarks.training import fit, models
 from benchmarks.training.prepared import places, split_of
 from smart_repro.methods import METHODS
 from smart_repro.numerics import NUMERICS
+
+_OWN = ("smart_repro", "benchmarks")
 
 
 @dataclass(frozen=True)
@@ -88,21 +94,28 @@ class Identities:
 
     def of(self, run: RunSpec) -> Identity:
         """Reads the data and hashes the weights where that was not yet done."""
-        on = (run.tasks, run.predict, run.model, run.method)
+        on = (run.tasks, run.predict, run.model, run.method, run.head, run.random_weights, run.combine)
         if on not in self._found:
             predicted = {(task, split) for task, split in places(run) if split not in ("holdout", "tuning")}
             read = predicted | {(task, "train") for task in run.tasks}
             others = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
+            orders = fit.written(fit.class_orders(run))
             self._found[on] = Identity(
                 data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
-                weights=models.resolve(run.model).weights,
+                weights=models.resolve(run.model).weights_for(run.head),
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
-                extra={"task_versions": others} if others else {},
+                extra={
+                    **({"task_versions": others} if others else {}),
+                    **({"class_orders": orders} if orders else {}),
+                    **_listed(plugin_sources(run)),
+                },
                 numerics=self.numerics,
             )
         if run.needed:
-            return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed))})
+            orders = {name: text for name, text in self._found[on].extra.items() if name == "class_orders"}
+            parents = {"parents": ",".join(map(self.key, run.needed))}
+            return replace(self._found[on], extra={**parents, **orders, **_listed(plugin_sources(run))})
         return self._found[on]
 
     def key(self, run: RunSpec) -> str:
@@ -120,6 +133,32 @@ class Identities:
             read = split_of(task, split, self.source)
             self._splits[task, split] = (read.fingerprint, len(read))
         return self._splits[task, split]
+
+
+def plugin_sources(run: RunSpec) -> dict[str, str]:
+    """Module -> sha256 of its source, of the modules outside this project that define the run's method and tasks.
+
+    Raises: UsageError: a module has no source file.
+    """
+    tasks = dict.fromkeys([*run.tasks, *(task for task, _ in places(run))])
+    modules = {METHODS.origin(run.method), *(TASKS.origin(task) for task in tasks)}
+    return {name: _source_digest(name) for name in sorted(modules) if name.partition(".")[0] not in _OWN}
+
+
+@lru_cache
+def _source_digest(module: str) -> str:
+    """Of the file as it is when the module's runs are first planned, which is just after it was imported."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    try:
+        return sha256(Path(file or "").read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"the plug-in {module} has no source that can be read: put it into a file of its own"
+        ) from error
+
+
+def _listed(sources: Mapping[str, str]) -> dict[str, str]:
+    return {"plugins": ",".join(f"{name}={digest}" for name, digest in sources.items())} if sources else {}
 
 
 def make_job(run: RunSpec, source: Source, known: Identities | None = None) -> Job:

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
+from smart_repro.hnn.options import FILE, HNN_HEADS, SUBFOLDER
 from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
+_POOLED = "pooled_classifier.safetensors"  # of smart_repro.heads
+_LFS = b"version https://git-lfs"
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.codes", "tokenizer.*.json")
 _READ_BYTES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # they need no vocabulary
 
@@ -31,6 +34,7 @@ class ModelFiles:
         head: how a text becomes one vector unless the spec says otherwise.
         contaminated: what the weights saw before that a reader must know; empty if nothing is known.
         revision: commit of the hub it was read at.
+        lm_head: where head hnn takes its masked-language head from; empty: from the weights, if they have one.
     """
 
     name: str
@@ -38,11 +42,19 @@ class ModelFiles:
     head: str = "pooler"
     contaminated: str = ""
     revision: str = ""
+    lm_head: str = ""
 
     @property
     def weights(self) -> str:
         """sha256 of the weights, files in name order."""
-        return _sha256_of(tuple(_weight_files(self.folder, self.name)))
+        return _sha256_of(tuple(weight_files(self.folder, self.name)))
+
+    def weights_for(self, head: str) -> str:
+        """Return the sha256 of all the weights that a head starts from: HNN's also of a language-model head apart."""
+        apart = self.folder / SUBFOLDER / FILE
+        if head not in HNN_HEADS or not apart.is_file():
+            return self.weights
+        return _sha256_of((*weight_files(self.folder, self.name), apart))
 
 
 MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-repro list models")
@@ -51,7 +63,8 @@ MODELS: Registry[Callable[[], ModelFiles]] = Registry("model", listing="smart-re
 @MODELS.register("tiny")
 def tiny() -> ModelFiles:
     """2-layer BERT, pre-trained by this project on generated text (for the `demo-*` tasks)."""
-    return ModelFiles("tiny", Path(__file__).resolve().parents[1] / "tiny", head="mean")
+    folder = Path(__file__).resolve().parents[1] / "tiny"
+    return ModelFiles("tiny", folder, head="mean", lm_head=f"its own, in {SUBFOLDER}")
 
 
 @MODELS.register("minilm")
@@ -68,6 +81,7 @@ def minilm() -> ModelFiles:
         folder,
         head="mean",
         contaminated="MiniLM's own training has seen NLI pairs (SNLI, MultiNLI) and Quora question pairs",
+        lm_head="none: head hnn gets one tied to the word embeddings that starts as the identity",
     )
     if found.weights != MINILM_SHA256:
         raise UsageError(
@@ -90,8 +104,10 @@ def resolve(name: str) -> ModelFiles:
         if not (folder / "config.json").is_file():
             if (folder / "adapter_config.json").is_file():
                 raise UsageError(_adapter(name))
+            inner = sorted(path.parent.name for path in folder.glob("*/config.json"))
+            where = f" (its folder {inner[-1]} has one)" if inner else ""
             raise UsageError(
-                f"--model {name}: the folder has no config.json; give a folder saved with save_pretrained()"
+                f"--model {name}: the folder has no config.json{where}; give a folder saved with save_pretrained()"
             )
         return ModelFiles(name, folder)
     if folder.is_absolute() or name.startswith((".", "~")):
@@ -106,29 +122,55 @@ def layers(name: str) -> int | None:
     return int(counts[0]) if counts else None
 
 
-def longest(name: str) -> int | None:
-    """Return how many word pieces a model has positions for; None where its configuration does not say."""
-    config = json.loads((resolve(name).folder / "config.json").read_text(encoding="utf-8"))
-    positions = config.get("max_position_embeddings")
-    offset = config.get("pad_token_id", 0) + 1 if "roberta" in config.get("model_type", "") else 0  # theirs begin there
-    return int(positions) - offset if positions and positions > 0 else None
+@lru_cache
+def positions(name: str) -> int | None:
+    """Return the tokens that a model has positions for; None if it takes texts of any length."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    from smart_repro.models import position_count
+
+    folder = resolve(name).folder
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    try:
+        with torch.device("meta"):  # its shape without its weights
+            model = AutoModel.from_config(config, trust_remote_code=False)
+    except ValueError as error:
+        raise UsageError(f"--model {name}: {folder} cannot be built: {_first_line(error)}") from error
+    return position_count(model)
+
+
+def kept_tokens(name: str, max_length: int) -> int:
+    """Return how many tokens of a text are read: what is asked for, or what the model has positions for."""
+    available = positions(name)
+    return max_length if available is None else min(max_length, available)
 
 
 def tokenizer(name: str) -> Any:
-    """The tokenizer that belongs to a model; code that comes with it is never run."""
+    """Return the tokenizer that belongs to a model; code that comes with it is never run.
+
+    Some models with one kind of text only (RoBERTa's architecture) come with BERT's tokenizer, which marks the second
+    text of a pair by another kind: they get no such marks.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(resolve(name).folder, trust_remote_code=False)
+    folder = resolve(name).folder
+    pieces = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if json.loads((folder / "config.json").read_text(encoding="utf-8")).get("type_vocab_size") == 1:
+        pieces.model_input_names = [each for each in pieces.model_input_names if each != "token_type_ids"]
+    return pieces
 
 
 @lru_cache
 def check(name: str) -> None:
     """Look at a model's configuration and tokenizer before anything is planned with it.
 
-    Raises: UsageError: it needs code of its own, its tokenizer is missing or does not fit it, or it cannot pad.
+    Raises: UsageError: it needs code of its own, its weights are damaged or not all there, its tokenizer is missing or
+        does not fit it, or it cannot pad.
     """
     folder = resolve(name).folder
     shape = _configuration(folder, name)
+    _check_weight_files(folder, name)
     _check_tokenizer_files(folder, name)
     try:
         pieces = tokenizer(name)
@@ -159,6 +201,43 @@ def _configuration(folder: Path, name: str) -> Any:
                 "here: give a model of an architecture that transformers has"
             ) from error
         raise UsageError(f"--model {name}: {folder / 'config.json'} cannot be read: {_first_line(error)}") from error
+
+
+def _check_weight_files(folder: Path, name: str) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    files = weight_files(folder, name)
+    if [file.name for file in files] == [_POOLED]:
+        raise UsageError(
+            f"--model {name}: {folder} holds a PooledClassifier, which only its own from_pretrained reads: save its "
+            "encoder alone, with PooledClassifier.from_pretrained(folder).encoder.save_pretrained(another_folder)"
+        )
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except SafetensorError as error:
+            with file.open("rb") as stream:
+                is_pointer = stream.read(len(_LFS)) == _LFS
+            problem = (
+                "is a pointer of git-lfs, not the weights: fetch them with `git lfs pull`"
+                if is_pointer
+                else f"is damaged or cut short ({_first_line(error)}): fetch it again"
+            )
+            raise UsageError(f"--model {name}: {file} {problem}") from error
+    index = folder / f"{_WEIGHTS}.index.json"
+    if (folder / _WEIGHTS) in files or not index.is_file():
+        return
+    try:
+        parts = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UsageError(f"--model {name}: {index} cannot be read: {_first_line(error)}") from error
+    missing = sorted(parts - {file.name for file in files})
+    if missing:
+        raise UsageError(
+            f"--model {name}: {len(missing)} of the {len(parts)} files of weights in {folder} are missing, first "
+            f"{missing[0]}: fetch them again"
+        )
 
 
 def _check_tokenizer_files(folder: Path, name: str) -> None:
@@ -223,7 +302,8 @@ def _unknown(name: str) -> str:
     return f"no model {name!r}: give one of {known}, a local folder with config.json, or the id of a model on the hub"
 
 
-def _weight_files(folder: Path, name: str) -> list[Path]:
+def weight_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of a model's weights, in name order. Raises UsageError if there are none."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise UsageError(

@@ -16,10 +16,12 @@ from torch import nn
 
 from analysis import scores
 from benchmarks.spec import RunSpec
-from benchmarks.store.files import sync, write_durably
+from benchmarks.store.files import replacing, sync, write_durably
 from benchmarks.tasks import Regression, Split
 from benchmarks.training.prepared import Evaluated, Prepared
+from benchmarks.training.sides import SideAccuracies
 from smart_repro.evaluation import predict
+from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.models import for_task
 from smart_repro.train import Observer, Plan
 
@@ -39,6 +41,7 @@ class Recorder(Observer):
         self.final = folder / "predictions"
         self.data, self.report, self.run = data, report, run
         self.scores: dict[str, Any] = {}
+        self.sides: dict[str, dict[str, float]] = {}  # split -> accuracy of each side of HNN at its last evaluation
         self.updates = self.predictions = 0  # of this attempt
         self.step = 0
         self.plan: Plan | None = None  # of a run that trains
@@ -120,7 +123,8 @@ class Recorder(Observer):
         epochs = {epoch: {each.name for each in due} for epoch, due in expected.items()}
         for each in self.data.evaluated:
             tables = [pq.read_table(self._part(each, epoch)) for epoch, due in epochs.items() if each.name in due]
-            pq.write_table(pa.concat_tables(tables), self.final / f"{each.name}.parquet")
+            with replacing(self.final / f"{each.name}.parquet") as partial:
+                pq.write_table(pa.concat_tables(tables), partial)
         self.make_durable()
         sync(*self.final.iterdir(), self.final)
 
@@ -139,13 +143,18 @@ class Recorder(Observer):
         return {epoch: due for epoch, due in expected.items() if due}
 
     def _evaluate(self, each: Evaluated, epoch: int, model: nn.Module) -> dict[str, float]:
-        return self._keep(each, epoch, predict(for_task(model, each.head), each.encoded, precision=self.run.precision))
+        sides = SideAccuracies(each.rows.labels)
+        logits = predict(for_task(model, each.head), each.encoded, precision=self.run.precision, observe=sides.observe)
+        if self.run.head in HNN_HEADS and not each.rows.hidden:
+            self.sides[each.name] = sides.shares
+        return self._keep(each, epoch, logits)
 
     def _keep(self, each: Evaluated, epoch: int, logits: np.ndarray) -> dict[str, float]:
         logits, regression = each.own_classes(logits), isinstance(each.task.head, Regression)
         predictions = logits[:, 0].astype(np.float64) if regression else logits.argmax(1)
         path = self._part(each, epoch)
-        pq.write_table(_prediction_table(each.rows, epoch, predictions, logits), path)
+        with replacing(path) as partial:
+            pq.write_table(_prediction_table(each.rows, epoch, predictions, logits), partial)
         self._unsynced.append(path)
         if each.rows.hidden:
             return {}

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.records import short_name
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Follower:
 def folder_name(job: Job) -> str:
     """What TensorBoard lists: the task, the method with its options, the seed, and enough of the key to tell apart."""
     title = re.sub(r"[^\w.+=\[\]-]+", "_", job.spec.title)
-    return f"{title}.{job.key[:8]}"
+    return f"{short_name(title)}.{job.key[:8]}"
 
 
 def _scalars(row: dict[str, Any]) -> Iterator[tuple[str, float]]:

@@ -13,7 +13,11 @@ import benchmarks.experiments  # noqa: F401  (registers them)
 from benchmarks.experiments.planning.base import EXPERIMENTS
 
 PATH = Path(__file__).resolve().parents[2] / "analysis" / "claims" / "families.csv"
-FAMILIES = {"SMART": "SMART", "SDA": "Self-Ensemble and Self-Distillation"}  # first word of a claim's table -> family
+FAMILIES = {  # first word of a claim's table -> family
+    "SMART": "SMART",
+    "SDA": "Self-Ensemble and Self-Distillation",
+    "study": "the studies",
+}
 
 
 def families() -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from analysis.contrasts import difference, measure, shared_seeds
-from analysis.power import Noise, measured, pooled
+from analysis.power import Noise, noise_of, pooled
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
@@ -53,7 +53,7 @@ def _contrasts(results: Results, manifest: Manifest) -> Iterator[tuple[Kind, Noi
                 continue
             spec = results.run(arms[1].scored.keys[0]).spec
             parts, scale = measure(arms, seeds), METRICS[column.metric].scale
-            points = measured(parts)
+            points = noise_of(parts)
             noise = Noise(points.seed / scale, points.item / scale, points.interaction / scale)
             kind = (column.task, column.metric, str(spec["model"]), spec["max_train_samples"])
             yield kind, noise, len(seeds), parts.n_items

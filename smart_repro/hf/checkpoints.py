@@ -1,4 +1,4 @@
-"""A method's state beside a Trainer's checkpoint: JSON and safetensors, nothing pickled."""
+"""State of a method next to a Trainer's checkpoint: JSON and safetensors, nothing pickled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TENSOR, _PAIRS = "$tensor", "$pairs"
 
 
 def write_state(folder: Path, method: Method) -> None:
-    """Write what the method remembers."""
+    """Write the state of the method to ``folder``."""
     tensors: dict[str, Tensor] = {}
     state = _pack(method.state_dict(), "state", tensors)
     save_file(tensors, folder / _TENSORS)
@@ -27,9 +27,10 @@ def write_state(folder: Path, method: Method) -> None:
 
 
 def read_state(folder: Path, method: Method) -> None:
-    """Restore what :func:`write_state` wrote.
+    """Restore the state that :func:`write_state` wrote.
 
-    Raises: ValueError: if the folder has no such state, or that of another method or of other options.
+    Raises:
+        ValueError: the folder has no such state, or the state belongs to another method or other options.
     """
     path = folder / _STATE
     if not path.exists():
@@ -50,14 +51,14 @@ def _identity(method: Method) -> dict[str, Any]:
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """Turn ``value`` into JSON, its tensors taken out into ``tensors`` under their place."""
+    """Turn ``value`` into JSON, with its tensors moved to ``tensors`` under their path."""
     if isinstance(value, Tensor):
         tensors[path] = value.detach().clone().contiguous()
         return {_TENSOR: path}
     if isinstance(value, dict):
         return {_PAIRS: [[key, _pack(item, f"{path}.{key}", tensors)] for key, item in value.items()]}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_pack(item, f"{path}.{place}", tensors) for place, item in enumerate(value)]
+        return [_pack(item, f"{path}.{index}", tensors) for index, item in enumerate(value)]
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a MethodTrainer refuses, each in one sentence that says what to do instead."""
+"""Checks of a MethodTrainer's arguments, model and overrides; each message names the alternative."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LAYERWISE = {OptimizerNames.LOMO, OptimizerNames.ADALOMO}
 
 
 def resolved(method: Any) -> Method:
-    """Return the method itself: from a registered name, a class, or a configured method."""
+    """Return the configured method for a registered name, a class, or a configured method."""
     if isinstance(method, str):
         return build(method)
     if isinstance(method, type) and issubclass(method, Method):
@@ -38,18 +38,22 @@ def resolved(method: Any) -> Method:
 
 
 def is_plain(method: Method) -> bool:
-    """Return whether the method is fine-tuning as the Trainer does it."""
+    """Return True if the method is fine-tuning exactly as the Trainer does it."""
     return type(method) is Vanilla and method.config.label_smoothing == 0
 
 
 def overridden(trainer: Trainer, base: type[Trainer]) -> set[str]:
-    """Return which of ``OVERRIDES`` a subclass (or somebody who assigned to the trainer) has replaced."""
+    """Return the names in ``OVERRIDES`` that a subclass, or an assignment to the trainer, has replaced."""
     kind = type(trainer)
     return {name for name in OVERRIDES if getattr(kind, name) is not getattr(base, name) or name in vars(trainer)}
 
 
 def refuse_overrides(names: set[str], trainer: Trainer, method: Method) -> None:
-    """Raises ValueError for an override that only plain fine-tuning honours."""
+    """Refuse an override that only plain fine-tuning uses.
+
+    Raises:
+        ValueError: there is such an override.
+    """
     if is_plain(method):
         return
     for name in OVERRIDES:
@@ -61,7 +65,11 @@ def refuse_overrides(names: set[str], trainer: Trainer, method: Method) -> None:
 
 
 def refuse_arguments(args: TrainingArguments, method: Method) -> None:
-    """Raises ValueError for training arguments that no method, or not this one, can keep."""
+    """Refuse training arguments that no method, or not this one, supports.
+
+    Raises:
+        ValueError: there is such an argument.
+    """
     if args.n_gpu > 1:
         raise ValueError(
             "several GPUs in one process (nn.DataParallel) are not supported: start one process per GPU with torchrun "
@@ -92,7 +100,11 @@ def refuse_arguments(args: TrainingArguments, method: Method) -> None:
 
 
 def refuse_model(trainer: Any, method: Method) -> None:
-    """Raises ValueError for a model whose weights are spread over devices or stored in a form without a mean."""
+    """Refuse a model whose weights are spread over devices, or stored in a form that cannot be averaged.
+
+    Raises:
+        ValueError: the model is such a model.
+    """
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise ValueError("methods copy and average whole weights, so FSDP and DeepSpeed are not supported: use DDP")
     sizes = {

@@ -1,4 +1,4 @@
-"""Presenting each update's batches several times in a row, as FreeAT does."""
+"""Presentation of each update's batches several times in a row, as FreeAT needs it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _KEPT = (
 
 
 class PresentedBatches:
-    """The batches of a sampler in groups, each group ``replays`` times in a row.
+    """Batches of a sampler in groups, each group ``replays`` times in a row.
 
-    A group is what one update accumulates. The last one of an epoch, if it is short, is cut anew into as many pieces,
-    so that every update has the same number.
+    A group is the batches of one update. If the last group of an epoch is short, its rows are split again into as many
+    batches, so that every update has the same number.
     """
 
     def __init__(self, batches: Any, group: int, replays: int) -> None:
@@ -55,6 +55,7 @@ class PresentedBatches:
         return [[int(row) for row in piece] for piece in np.array_split(rows, self.group)]
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of all wrapped samplers."""
         inner = self.batch_sampler
         while inner is not None:
             if hasattr(inner, "set_epoch"):
@@ -65,12 +66,13 @@ class PresentedBatches:
 def presented(loader: DataLoader, group: int, replays: int, method: str) -> DataLoader:
     """Return the loader with every group of ``group`` batches ``replays`` times in a row.
 
-    Raises: ValueError: for a training set without a length.
+    Raises:
+        ValueError: the training set has no length.
     """
     if not isinstance(loader, DataLoaderShard) or isinstance(loader.dataset, IterableDataset):
         raise ValueError(
             f"method {method!r} presents each batch {replays} times, which needs a training set with a length and "
-            "places: an iterable one (or accelerate's dispatch_batches) has none"
+            "indices: an iterable one (or accelerate's dispatch_batches) has none"
         )
     options = {name: getattr(loader, name) for name in _KEPT}
     sampler = PresentedBatches(loader.batch_sampler, group, replays)
@@ -78,7 +80,7 @@ def presented(loader: DataLoader, group: int, replays: int, method: str) -> Data
 
 
 def passes_over_data(epochs: float, replays: int) -> float:
-    """Return how often the data is read so that ``epochs`` passes of plain training have as many updates.
+    """Return the passes over the data that give as many updates as ``epochs`` passes of plain training.
 
     Whole epochs give whole passes, at least one, as in the suite's own loop; a fraction of an epoch is kept.
     """
@@ -88,7 +90,7 @@ def passes_over_data(epochs: float, replays: int) -> float:
 
 
 def whole_groups(updates: int, replays: int) -> int:
-    """Return ``updates``, rounded up so that the last batch is presented ``replays`` times too."""
+    """Return ``updates``, rounded up so that the last batch is also presented ``replays`` times."""
     return math.ceil(updates / replays) * replays
 
 

@@ -1,14 +1,14 @@
 """A ``transformers.Trainer`` that fine-tunes with a registered method.
 
-Everything that is not named here is the Trainer's: arguments, callbacks, metrics, logging, checkpoints, resuming. What
-becomes of each training argument and each public method of the Trainer is listed in docs/trainer.md. What differs:
+Everything else is the Trainer's: arguments, callbacks, metrics, logging, checkpoints, resuming. docs/trainer.md lists
+the effect of each training argument and each public method of the Trainer. The differences are:
 
-- The loss and the optimiser's parameter groups are the method's; its loss parts stand beside ``loss`` in the logs.
-- ``evaluate``, ``predict`` and ``save_model`` use what the method wants evaluated (the averaged weights of
-  ``self-ensemble``); the evaluation loss is the task loss alone.
-- Half precision is opened pass by pass by the method instead of around the whole model, because the two sides of a
-  divergence under perturbation must be float32: R_s in bf16 comes out 60 times too large or exactly 0.
-- Rows labelled -100 leave the batch; a loss that is not finite ends training, as in the suite's own loop.
+- The loss and the optimiser's parameter groups are the method's; the logs have its loss parts next to ``loss``.
+- ``evaluate``, ``predict`` and ``save_model`` use the model that the method evaluates (the averaged weights of
+  ``self-ensemble``); the evaluation loss is the task loss without further terms.
+- The method sets half precision for each pass instead of for the whole model, because the two sides of a divergence
+  under perturbation must be float32: R_s in bf16 comes out 60 times too large or exactly 0.
+- Rows labelled -100 are removed from the batch; a loss that is not finite ends training, as in the suite's own loop.
 - A checkpoint also holds the method's state: ``method_state.json`` and ``method_state.safetensors``, nothing pickled.
 """
 
@@ -33,7 +33,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from smart_repro import models
 from smart_repro.heads import MultiTask
-from smart_repro.hf import refusals, updates
+from smart_repro.hf import refusals, texts, updates
 from smart_repro.hf.checkpoints import STUDENT, read_state, write_state
 from smart_repro.hf.replays import passes_over_data, presented, whole_groups
 from smart_repro.methods import Loss, Method
@@ -42,7 +42,7 @@ from smart_repro.methods.lora import is_addition, merged
 from smart_repro.precision import compute_in
 from smart_repro.scalars import FLUSH, Row, Scalars, check_finite
 
-# overrides that take the place of the method's own training step
+# overrides that replace the method's own training step
 _STEP = {"compute_loss", "training_step", "compute_loss_context_manager", "autocast_smart_context_manager"}
 
 
@@ -50,14 +50,17 @@ class MethodTrainer(Trainer):
     """A ``transformers.Trainer`` that fine-tunes with a registered method.
 
     Args:
-        *args, **kwargs: the Trainer's own.
+        *args: positional arguments of the Trainer.
         method: a registered name, a class such as ``Smart``, or a configured method such as ``Smart(lambda_s=3.0)``.
-            Its random numbers come from ``args.seed``. A column ``example_id`` of whole numbers in the training set, if
-            there is one, makes an example's noise independent of the update it is in.
+            Its random numbers come from ``args.seed``. An integer column ``example_id`` in the training set makes an
+            example's noise independent of the update it is in.
+        **kwargs: keyword arguments of the Trainer.
+
     Raises:
-        ValueError: for what no method supports (``nn.DataParallel``, sharded models, ``torch_compile``), and for an
-            override that only plain fine-tuning goes through.
-        NonFiniteLossError, MissingSignalError: during training, see :mod:`smart_repro.scalars`.
+        ValueError: the setting is not supported by any method (``nn.DataParallel``, sharded models, ``torch_compile``),
+            or an override applies to plain fine-tuning only.
+        NonFiniteLossError: during training, see :mod:`smart_repro.scalars`.
+        MissingSignalError: during training, see :mod:`smart_repro.scalars`.
     """
 
     model: Any  # the Trainer allows None in places where there is always one
@@ -67,11 +70,12 @@ class MethodTrainer(Trainer):
     def __init__(self, *args: Any, method: str | Method | type[Method], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.method = refusals.resolved(method)
-        self.model_accepts_loss_kwargs = False  # or accumulation would scale the loss a second time
+        self.model_accepts_loss_kwargs = False  # otherwise accumulation would scale the loss a second time
         self.label_names = ["labels"]
         self._prepared: Any = None  # the model that the method is set up for
         self._best_loaded = False
         self._update: updates.Update | None = None
+        self._reader: texts.Reader | None = None
         self._scalars = Scalars(self.accelerator, self.method)
         self._unlogged: list[Row] = []
         self._overridden: set[str] = set()
@@ -80,7 +84,7 @@ class MethodTrainer(Trainer):
 
     @property
     def eval_model(self) -> nn.Module:
-        """What ``evaluate``, ``predict`` and ``save_model`` use: ``model`` itself for most methods."""
+        """Model that ``evaluate``, ``predict`` and ``save_model`` use: for most methods ``model`` itself."""
         if self._prepared is not self.model or self._best_loaded:
             return self.model
         return self.method.eval_model(self.model)
@@ -99,11 +103,16 @@ class MethodTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Tensor]:
-        """The micro-batches of an update and the number of labelled rows in it, as the Trainer counts it.
+        """Return the micro-batches of an update and its number of labelled rows, as the Trainer counts it.
 
-        Raises: ValueError: if no row of the update is labelled, or a label is none of the model's classes.
+        Raises: ValueError: if no row of the update is labelled, a label is none of the model's classes, or a text has a
+            token or a length that the model has no embedding for.
         """
-        batches = super().get_batch_samples(epoch_iterator, num_batches, device)[0]
+        with texts.explained_labels():
+            batches = super().get_batch_samples(epoch_iterator, num_batches, device)[0]
+        self._check_readable(batches)
+        if self._reader is not None and not self.state.global_step:
+            self._reader.warn_of_unknown(batches)
         counts = updates.count_rows(batches, self._classes())
         counts += [0] * (num_batches - len(counts))
         everywhere = [counts]
@@ -117,12 +126,14 @@ class MethodTrainer(Trainer):
                 "training set, or use a larger batch"
             )
         self._update = update
-        items = update.total if self.args.average_tokens_across_devices else update.own
+        items = update.total if self.args.average_tokens_across_devices else update.rows_of_process
         return batches, torch.tensor(items, device=device)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward of one micro-batch, in the order the method wants; the gradient of an update is the mean
-        over all its labelled rows, however they are cut."""
+        """Run forward and backward passes of one micro-batch, in the method's order.
+
+        The gradient of an update is the mean over all its labelled rows, for any split into micro-batches.
+        """
         if self._overridden & _STEP - {"training_step"}:
             return self._plain_step(model, inputs, num_items_in_batch)
         model.train()
@@ -146,10 +157,17 @@ class MethodTrainer(Trainer):
         self._empty_cache()
         return loss.total.detach() * scale
 
+    def _check_readable(self, batches: list[Any]) -> None:
+        if self._reader is None:
+            self._reader = texts.Reader(self.model, self.processing_class)
+        self._reader.check(batches)
+
     def _plain_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any) -> Tensor:
-        """The Trainer's own step, for plain fine-tuning with a loss of the user's making."""
-        known = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
-        loss = super().training_step(model, known, num_items_in_batch)
+        """Run the Trainer's own step, for plain fine-tuning with a user-defined loss."""
+        model_inputs = models.inputs(model, inputs) | {
+            name: value for name, value in inputs.items() if name == "labels"
+        }
+        loss = super().training_step(model, model_inputs, num_items_in_batch)
         self._scalars.add(Loss(loss, {}), 1.0 / self.accelerator.num_processes)
         return loss
 
@@ -159,7 +177,7 @@ class MethodTrainer(Trainer):
             clear_device_cache()
 
     def _classes(self) -> int | None:
-        """How many classes the labels may name; None for regression and for several tasks."""
+        """Return the number of classes of the labels; None for regression and for several tasks."""
         model = models.inside_adapters(self.model)
         outputs = None if isinstance(model, MultiTask) else getattr(getattr(model, "config", None), "num_labels", None)
         return None if outputs == 1 else outputs
@@ -168,6 +186,8 @@ class MethodTrainer(Trainer):
     def _prepare_for_training(self, max_steps: int, train_dataloader: DataLoader, resume_from_checkpoint: Any) -> Any:
         """Set the method up anew at the start of every run, restore its state when resuming, then the Trainer's own."""
         self._refuse()
+        self._reader = None  # the model may be another one, or have been given more words
+        texts.warn_of_classes(self.model, self.train_dataset)
         self._set_up(max_steps)
         if resume_from_checkpoint is not None:
             self._restore(Path(resume_from_checkpoint))
@@ -175,7 +195,7 @@ class MethodTrainer(Trainer):
         if "create_optimizer_and_scheduler" in self._overridden:  # which the Trainer no longer calls by itself
             self.create_optimizer_and_scheduler(max_steps)
         prepared = super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
-        for name in ("forward", "_original_forward"):  # accelerate's autocast, which no pass could leave
+        for name in ("forward", "_original_forward"):  # accelerate's autocast, which a pass could not turn off
             vars(self.model).pop(name, None)
         self._check_optimizer()
         return prepared
@@ -193,7 +213,12 @@ class MethodTrainer(Trainer):
                     f"optim={self.args.optim} makes its own parameter groups, and so does method {self.method.name!r}: "
                     "use an ordinary optimiser such as adamw_torch"
                 )
-            self.optimizer = kind([group for group in self._groups() if group["params"]], **options)
+            groups = [group for group in self._groups() if group["params"]]
+            if not groups:
+                raise ValueError(
+                    "no parameter of the model is left to train: set requires_grad on some, at least on its head's"
+                )
+            self.optimizer = kind(groups, **options)
         return self.optimizer
 
     @staticmethod
@@ -212,10 +237,10 @@ class MethodTrainer(Trainer):
         self._scalars, self._unlogged = Scalars(self.accelerator, self.method), []
 
     def _task_loss(self) -> TaskLoss | None:
-        """The user's loss, or the one with label smoothing; None leaves cross-entropy or squared error."""
-        chosen: Callable[..., Tensor] | None = self.compute_loss_func
-        if chosen is not None:
-            return lambda logits, labels: chosen(
+        """Return the user's loss, or the one with label smoothing; None for the method's default."""
+        user_loss: Callable[..., Tensor] | None = self.compute_loss_func
+        if user_loss is not None:
+            return lambda logits, labels: user_loss(
                 SequenceClassifierOutput(logits=logits), labels, num_items_in_batch=len(labels)
             )
         smoothing = self.args.label_smoothing_factor
@@ -251,14 +276,18 @@ class MethodTrainer(Trainer):
 
     # -- replays -------------------------------------------------------------------------------------------------------
     def get_train_dataloader(self) -> DataLoader:
-        """The Trainer's loader; a method with replays gets every update's batches that often in a row."""
+        """Return the Trainer's loader; with replays, each update's batches are repeated in a row."""
+        texts.refuse_empty(self.train_dataset, self.args)
         loader = super().get_train_dataloader()
         if self.method.replays == 1:
             return loader
         return presented(loader, self.args.gradient_accumulation_steps, self.method.replays, self.method.name)
 
     def set_initial_training_values(self, args: Any, dataloader: DataLoader) -> Any:
-        """How long to train: presenting each batch several times divides the epochs, so that updates stay equal."""
+        """Return the Trainer's values, with the number of epochs divided by the replays.
+
+        The number of updates then stays the same, although each batch is presented several times.
+        """
         replays = self.method.replays
         if replays > 1:
             args = copy.copy(args)
@@ -273,7 +302,7 @@ class MethodTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The task loss of the labelled rows, without the method's terms (what ``eval_loss`` shows), and the output."""
+        """Return the task loss of the labelled rows (``eval_loss``), without further terms, and the output."""
         passes = Passes(model, inputs, self.method.streams, self._precision)
         output = model(**models.inputs(model, inputs))
         logits = models.logits(output)
@@ -284,28 +313,30 @@ class MethodTrainer(Trainer):
         return (loss, _with_loss(output, logits, loss)) if return_outputs else loss
 
     def _evaluated_loss(self, logits: Tensor, passes: Passes, items: Any) -> Tensor:
-        chosen = self._task_loss()
+        task_loss = self._task_loss()
         labels = passes.batch["labels"]
         if self.compute_loss_func is not None and items is not None:  # in the Trainer's own training step
             loss: Tensor = self.compute_loss_func(
                 SequenceClassifierOutput(logits=logits), labels, num_items_in_batch=items
             )
             return loss * (self.accelerator.num_processes if self.args.average_tokens_across_devices else 1)
-        return self.method.task_loss(logits, passes) if chosen is None else chosen(logits, labels)
+        return self.method.task_loss(logits, passes) if task_loss is None else task_loss(logits, labels)
 
     @contextmanager
     def compute_loss_context_manager(self) -> Iterator[None]:  # type: ignore[override]
-        """Evaluation runs in the precision of the training passes."""
+        """Run the evaluation in the precision of the training passes."""
         with compute_in(self._precision, self.args.device), self.autocast_smart_context_manager():
             yield
 
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's, without the columns that are not the model's."""
-        known = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
-        return super().prediction_step(model, known, *args, **kwargs)
+        """Run the Trainer's step without the columns that the model does not read."""
+        self._check_readable([inputs])
+        own_inputs = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
+        return super().prediction_step(model, own_inputs, *args, **kwargs)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's, on :attr:`eval_model`."""
+        """Run the Trainer's loop on :attr:`eval_model`."""
+        self._reader = None
         with self._as_evaluated():
             return super().evaluation_loop(*args, **kwargs)
 
@@ -328,7 +359,7 @@ class MethodTrainer(Trainer):
             self._signature_columns = [*self._signature_columns, *read, updates.ROW_ID, *task]
 
     def _remove_unused_columns(self, dataset: Any, description: str | None = None) -> Any:
-        """The Trainer's, for ``datasets.Dataset``; a column ``example_id`` that holds no numbers is no exception."""
+        """Remove unused columns of a ``datasets.Dataset``, and a column ``example_id`` without integers."""
         kept = super()._remove_unused_columns(dataset, description)
         foreign = self.args.remove_unused_columns and updates.ROW_ID in kept.column_names and len(kept)
         return (
@@ -336,18 +367,18 @@ class MethodTrainer(Trainer):
         )
 
     def _get_collator_with_removed_columns(self, data_collator: Any, description: str | None = None) -> Any:
-        """The same for every other data set."""
+        """Remove unused columns of any other data set in the collator."""
         collate = super()._get_collator_with_removed_columns(data_collator, description)
         return updates.WithoutForeignIds(collate) if self.args.remove_unused_columns else collate
 
     # -- logging -------------------------------------------------------------------------------------------------------
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """The Trainer's, with the means of the method's loss parts since the last line."""
+        """Write a line of the log, with the means of the method's loss parts since the last line."""
         if "loss" not in logs:
             super().log(logs, start_time)
             return
         rows = self._scalars.read()
-        check_finite(rows)  # before the line is written: the Trainer's filter shows such a loss as 0
+        check_finite(rows)  # before the line is written, because the Trainer would print such a loss as 0
         logs.update(_summary([*self._unlogged, *rows]))
         self._unlogged = []
         super().log(logs, start_time)
@@ -361,7 +392,7 @@ class MethodTrainer(Trainer):
 
     # -- saving and resuming -------------------------------------------------------------------------------------------
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save :attr:`eval_model`; inside a checkpoint also what training needs to go on."""
+        """Save :attr:`eval_model`; inside a checkpoint also the state that resuming needs."""
         with self._as_evaluated():
             super().save_model(output_dir, _internal_call)
         if _internal_call and self.args.should_save and not self.args.save_only_model and self._prepared is self.model:
@@ -371,17 +402,17 @@ class MethodTrainer(Trainer):
                 save_model(self.model, str(folder / STUDENT))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """The Trainer's; what method ``lora`` added is merged, so that ``from_pretrained`` reads the result."""
+        """Save the model with the additions of ``lora`` merged, so that ``from_pretrained`` reads it."""
         if state_dict is None and _has_additions(self.model):
             state_dict = merged(self.model).state_dict()
         super()._save(output_dir, state_dict)
 
     def _has_own_student(self) -> bool:
-        """Whether the weights in training differ from those that ``save_model`` writes."""
+        """Return True if the weights in training differ from those that ``save_model`` writes."""
         return self.eval_model is not self.model or _has_additions(self.model)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Put off until the method is set up, which may add weights to the model."""
+        """Skip: :meth:`_restore` loads the weights after the method is set up, which may add some."""
 
     def _restore(self, folder: Path) -> None:
         if (folder / STUDENT).exists():
@@ -400,25 +431,25 @@ class MethodTrainer(Trainer):
 
 
 class _AfterUpdate(TrainerCallback):
-    """Tells the method that the weights have moved, before anything is logged, evaluated or saved."""
+    """Callback that reports a weight update to the method, before anything is logged, evaluated or saved."""
 
     def __init__(self, trainer: MethodTrainer) -> None:
         self.trainer = trainer
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._scalars.close({"step": state.global_step + 1})
-        if not self.trainer.accelerator.optimizer_step_was_skipped:  # by the loss scaler of fp16: nothing has moved
+        if not self.trainer.accelerator.optimizer_step_was_skipped:  # fp16's loss scaler may skip it
             self.trainer.method.after_step(self.trainer.model, state.global_step + 1)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         last = state.global_step == state.max_steps
         due = control.should_save or control.should_evaluate or last or len(self.trainer._scalars) >= FLUSH
-        if due and not control.should_log:  # a line of the log reads them by itself
+        if due and not control.should_log:  # otherwise writing the log reads them
             self.trainer._read_scalars()
 
 
 def _summary(rows: list[Row]) -> Row:
-    """Means over updates, and the largest of what begins with ``max_``; without the loss, which the Trainer has."""
+    """Return means over updates, maxima for names with ``max_``; without the loss, which the Trainer logs itself."""
     names = [name for name in (rows[0] if rows else {}) if name not in ("step", "loss")]
     return {
         name: max(values) if name.startswith("max_") else sum(values) / len(values)
@@ -427,7 +458,7 @@ def _summary(rows: list[Row]) -> Row:
 
 
 def _with_loss(output: Any, logits: Tensor, loss: Tensor) -> Any:
-    """The model's output, as the Trainer expects it from a model that was called with labels."""
+    """Return the model's output in the form of a model that was called with labels."""
     if isinstance(output, dict):
         return output
     if isinstance(output, tuple):

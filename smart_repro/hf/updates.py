@@ -1,4 +1,4 @@
-"""The rows of an update: which of them are labelled, where they stand, and how much a micro-batch weighs."""
+"""Rows of an update: which are labelled, their positions, and the weight of each micro-batch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class Piece:
-    """A micro-batch within its update.
+    """A micro-batch of an update.
 
     Attributes:
         index: its number, counted over all processes.
-        rows: its labelled rows.
-        first: labelled rows of the update before it.
+        rows: its number of labelled rows.
+        first: number of labelled rows of the update before it.
     """
 
     index: int
@@ -36,17 +36,17 @@ class Update:
     Attributes:
         step: finished updates before this one.
         total: labelled rows of the update, over all processes.
-        own: labelled rows of this process.
+        rows_of_process: labelled rows of this process.
 
     Args:
-        counts: per process, the labelled rows of each of its micro-batches; micro-batches take turns by process.
-        rank: this process.
-        step: see above.
+        counts: labelled rows of each micro-batch, per process; micro-batches alternate between processes.
+        rank: number of this process.
+        step: number of finished updates before this one.
     """
 
     def __init__(self, counts: Sequence[Sequence[int]], rank: int, step: int) -> None:
         self.step = step
-        self.own = sum(counts[rank])
+        self.rows_of_process = sum(counts[rank])
         self.total = sum(map(sum, counts))
         processes = len(counts)
         in_order = [rows for turn in zip(*counts, strict=True) for rows in turn]
@@ -55,7 +55,11 @@ class Update:
         )
 
     def next_piece(self) -> Piece:
-        """Return the next micro-batch. Raises ValueError if there is none."""
+        """Return the next micro-batch.
+
+        Raises:
+            ValueError: there is none.
+        """
         piece = next(self._pieces, None)
         if piece is None:
             raise ValueError(
@@ -69,11 +73,14 @@ def count_rows(batches: Sequence[Mapping[str, Any]], outputs: int | None) -> lis
     """Count the labelled rows of each batch.
 
     Args:
-        outputs: of the model, where labels are classes; None leaves them unchecked.
-    Raises: ValueError: for a label that is none of the model's classes.
+        batches: the batches of an update.
+        outputs: number of the model's outputs, where labels are classes; None: do not check the labels.
+
+    Raises:
+        ValueError: a label is none of the model's classes.
     """
     counted = [_count(batch, outputs) for batch in batches]
-    table = torch.stack(counted).tolist() if counted else []  # at once: on a GPU every look at a number waits for it
+    table = torch.stack(counted).tolist() if counted else []  # one transfer: each read of a number synchronises a GPU
     for _, lowest, highest in table:
         if outputs is not None and (lowest < 0 or highest >= outputs):
             raise ValueError(
@@ -102,12 +109,12 @@ def row_count(batch: Mapping[str, Any]) -> int:
 
 
 def _kept(labels: Tensor) -> Tensor | None:
-    """Return which rows are labelled; None if there is not one label per row."""
+    """Return booleans, True for labelled rows; None if there is not one label per row."""
     return labels.view(-1) != IGNORED if labels.numel() == len(labels) else None
 
 
 def labelled(batch: Mapping[str, Any]) -> tuple[Batch, Tensor | None]:
-    """Return the batch without the rows whose label is -100, and which rows stayed; None if all did."""
+    """Return the batch without the rows whose label is -100, and the mask of the kept rows (None if all are kept)."""
     labels = batch.get("labels")
     kept = _kept(labels) if isinstance(labels, Tensor) else None
     if kept is None or bool(kept.all()):
@@ -116,7 +123,7 @@ def labelled(batch: Mapping[str, Any]) -> tuple[Batch, Tensor | None]:
 
 
 def placeholder(batch: Mapping[str, Any]) -> Batch:
-    """Return the first row with some label: a process without labelled rows takes part in an update with weight 0."""
+    """Return the first row with a made-up label, for a process that takes part in an update with weight 0."""
     row: Batch = _select(batch, torch.arange(1))
     row["labels"] = torch.zeros_like(row["labels"])
     return row
@@ -129,7 +136,7 @@ def _select(batch: Mapping[str, Any], rows: Tensor) -> Batch:
 
 
 def numbered(batch: Batch, first: int) -> Batch:
-    """Return the batch with a number for each row: its own ``example_id``, or else its position in the whole update.
+    """Return the batch with a number for each row: its ``example_id``, else its position in the whole update.
 
     Noise is drawn from that number, so that no cut into micro-batches or processes changes it.
     """
@@ -145,7 +152,7 @@ def _is_integer(dtype: torch.dtype) -> bool:
 
 
 class WithoutForeignIds:
-    """A collator that leaves out the column ``example_id`` where it does not hold whole numbers (question ids, say)."""
+    """Collator that drops the column ``example_id`` if it has no integers (question ids, for example)."""
 
     def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
         self.collate = collate
@@ -157,7 +164,7 @@ class WithoutForeignIds:
 
 
 def is_row_id(value: Any) -> bool:
-    """Return whether a value of the column ``example_id`` can number rows."""
+    """Return True if a value of the column ``example_id`` can number rows."""
     if isinstance(value, Tensor):
         return value.numel() == 1 and _is_integer(value.dtype)
     return hasattr(value, "__index__") and not isinstance(value, bool)

@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from smart_repro import models, precision
 from smart_repro.declarations import configure
+from smart_repro.dropout import cheapen_masks
 from smart_repro.perturbation import observed, shifted
 from smart_repro.registry import Registry
 from smart_repro.seeding import Streams
@@ -22,6 +23,7 @@ METHODS: Registry[type[Method]] = Registry(
 )
 
 TaskLoss = Callable[[Tensor, Tensor], Tensor]
+Objective = Callable[[Tensor], Tensor]  # of the labels: a loss that a model's own output defines
 PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
 TEACHER_DROPOUT = ("off", "independent", "shared")  # no dropout / the teacher's own masks / the student's masks
 
@@ -79,6 +81,8 @@ class Method:
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
         """Prepare training: copy a teacher, freeze layers. Called once; ``requires_grad`` never changes afterwards.
 
+        Here the model's dropout modules get cheaper masks (:mod:`smart_repro.dropout`).
+
         Args:
             model: the classifier.
             total_steps: optimiser updates in the whole run.
@@ -87,6 +91,7 @@ class Method:
         self._task_loss = task_loss
         *_, self._watched = model.parameters()
         self._version = None
+        cheapen_masks(model)
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
         """Return optimiser groups; by default weight decay applies to matrices only, as in official BERT."""
@@ -178,7 +183,7 @@ class Method:
         self._version = version
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
-        """Return cross-entropy or squared error, averaged over the batch, in float32."""
+        """Return cross-entropy, squared error or the model's own objective, averaged over the batch, in float32."""
         labels = passes.batch["labels"]
         if logits.dim() != 2:
             raise ValueError(
@@ -187,6 +192,8 @@ class Method:
             )
         if self._task_loss is not None:
             return self._task_loss(logits, labels)
+        if (objective := passes.objective(logits)) is not None:
+            return objective(labels.view(-1).long())
         if passes.target == "regression":
             return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype).view(-1))
         return F.cross_entropy(logits, labels.view(-1).long())
@@ -227,6 +234,15 @@ class Passes:
         self._inputs = models.inputs(model, batch)
         self._streams = streams.here()
         self._precision = run_precision
+        self._objectives: list[tuple[Tensor, Objective]] = []  # of the passes so far
+
+    def objective(self, logits: Tensor) -> Objective | None:
+        """Return the loss that the model itself defines on a pass, as HNN's output does; None: it defines none.
+
+        Args:
+            logits: what that pass returned, itself: a model's objective reads more of the pass than its logits.
+        """
+        return next((objective for output, objective in self._objectives if output is logits), None)
 
     def __call__(self, name: str, *, model: nn.Module | None = None, dropout: bool = True) -> Tensor:
         """Return the logits of the pass ``name``, in float32 or wider.
@@ -310,8 +326,12 @@ class Passes:
     def _run(self, name: str, model: nn.Module, inputs: dict[str, Tensor], *, dropout: bool) -> Tensor:
         computing = precision.compute_in(self._precision, self.mask.device)
         with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
-            logits = models.logits(model(**inputs))
-        return logits if logits.dtype == torch.float64 else logits.float()
+            output = model(**inputs)
+            logits = models.logits(output)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        if callable(objective := getattr(output, "task_loss", None)):
+            self._objectives.append((logits, objective))
+        return logits
 
 
 @contextmanager

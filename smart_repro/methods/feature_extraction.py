@@ -25,7 +25,7 @@ from smart_repro.models import encoder, head_parameters
 class FeatureExtractionConfig:
     """Options of feature extraction."""
 
-    encoder_dropout: bool = False  # whether the fixed encoder still drops units while the head learns
+    encoder_dropout: bool = False  # True keeps the dropout of the fixed encoder while the head learns
 
 
 @register("feature-extraction")

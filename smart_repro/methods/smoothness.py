@@ -10,8 +10,12 @@ Readings of what the paper leaves open, each an option:
   each pass (``independent``); at the paper's epsilon R_s is then the same number with and without a perturbation.
 - ``site``: "the embedding" is the output of the whole embedding layer (``block``) or the word embedding (``word``).
 - ``norm_scope``: the gradient's norm over a whole ``example`` or per ``token``.
+- ``p``: the paper takes p = inf and says that p = 2 depends on the length of the text: with ``p=2`` step and ball are
+  in the Frobenius norm of an example's perturbation.
 
-Controls: ``direction="random"`` keeps the noise and skips the ascent, ``direction="none"`` sets the perturbation to 0.
+Controls: ``direction="random"`` keeps the noise and skips the ascent; ``direction="none"`` sets the perturbation to 0;
+``direction="signs"`` takes the corner of the ball with the signs of the noise, as long as a saturated ascent. Gaussian
+noise of sigma = epsilon, clamped, has a root mean square of 0.72 epsilon: an ascent would win by its length alone.
 """
 
 from __future__ import annotations
@@ -27,11 +31,12 @@ from torch import Tensor
 from smart_repro import divergence
 from smart_repro.methods.base import Passes, check_choices, register
 from smart_repro.methods.terms import Clean, Regularised, Term, Value, largest
-from smart_repro.perturbation import ascend, project_linf
+from smart_repro.perturbation import ascend, project, random_signs
 
 _CHOICES = {
     "dropout": ("shared", "independent", "off"),
-    "direction": ("ascent", "random", "none"),
+    "direction": ("ascent", "random", "signs", "none"),
+    "p": ("inf", 2),
     "site": ("block", "word"),
     "norm_scope": ("example", "token"),
     "ascent": ("algorithm-1", "exact"),
@@ -46,10 +51,11 @@ class SmoothnessConfig:
     eta: float = 1e-3  # ascent step size; paper 1e-3, far beyond the ball, so most entries end on its surface
     ascent_steps: int = 1  # the paper's T_x, 1
     dropout: str = "shared"  # masks of the two passes: shared / independent / off
-    direction: str = "ascent"  # ascent / random (noise only) / none (no perturbation)
+    direction: str = "ascent"  # ascent / random (noise only) / signs (epsilon times its signs) / none
     site: str = "block"  # what is perturbed: block (after the embedding layer) / word (before it)
     norm_scope: str = "example"  # the gradient's norm over the whole example / per token
     ascent: str = "algorithm-1"  # algorithm-1 / exact (two classes or regression: one pass fewer)
+    p: int | str = "inf"  # of the ball's norm: inf / 2 (over the whole example); paper inf
 
     def __post_init__(self) -> None:
         check_choices(self, _CHOICES)
@@ -61,6 +67,11 @@ class SmoothnessConfig:
         if self.lambda_s < 0 or self.ascent_steps < 1:
             raise ValueError(
                 f"lambda_s must be >= 0 and ascent_steps >= 1, got {self.lambda_s} and {self.ascent_steps}"
+            )
+        if self.p == 2 and (self.norm_scope != "example" or self.ascent == "exact" or self.direction == "signs"):
+            raise ValueError(
+                "p=2 is the norm of a whole example, by Algorithm 1: leave norm_scope and ascent out, and take "
+                "direction='random' instead of 'signs', which are a corner of the l-inf ball"
             )
 
 
@@ -88,14 +99,16 @@ class SmoothnessTerm(Term):
         return Value(value, {"max_abs_delta": largest(delta), "stuck": stuck, "embedding_rms": rms})
 
     def _worst(self, passes: Passes, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        config, never = self.config, torch.zeros((), device=logits.device)
+        config, zero_share = self.config, torch.zeros((), device=logits.device)
         if config.direction == "none":
-            return torch.zeros_like(embeddings), never
+            return torch.zeros_like(embeddings), zero_share
         if config.ascent == "exact" and config.direction == "ascent":
             return exact_ascent(logits, embeddings, config.epsilon, passes.mask)
         noise = config.sigma * passes.noise(embeddings.shape[-1], embeddings.dtype)
+        if config.direction == "signs":
+            return random_signs(noise, config.epsilon), zero_share
         if config.direction == "random":
-            return project_linf(noise, config.epsilon), never
+            return project(noise, config.epsilon, config.p), zero_share
         distance, number, fixed = divergence.for_target(passes.target), count(), logits.detach()
         return ascend(
             lambda delta: distance(self._shifted(passes, f"ascent-{next(number)}", delta), fixed),
@@ -105,30 +118,34 @@ class SmoothnessTerm(Term):
             steps=config.ascent_steps,
             mask=passes.mask,
             norm_scope=config.norm_scope,
+            p=config.p,
         )
 
     def _shifted(self, passes: Passes, name: str, delta: Tensor) -> Tensor:
-        """A pass under perturbation: with the clean pass's masks (it borrows its name), with its own, or with none."""
+        """Return the logits under perturbation, with the masks of the clean pass, with its own, or with none."""
         masks = name if self.config.dropout == "independent" else "clean"
         return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
 
 
 @torch.no_grad()
 def root_mean_square(embeddings: Tensor, mask: Tensor) -> Tensor:
-    """Typical size of an embedding's entries over real tokens: what epsilon has to be compared with."""
-    real = mask.unsqueeze(-1).to(embeddings.dtype)  # no boolean index: it would make a GPU wait
+    """Return the root mean square of embedding entries over tokens, the scale to compare epsilon with."""
+    real = mask.unsqueeze(-1).to(embeddings.dtype)  # no boolean index, which would synchronise a GPU
     return ((embeddings * real).square().sum() / (real.sum() * embeddings.shape[-1])).sqrt()
 
 
 def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The maximiser of l_s over the l-inf ball to first order, for two classes or regression: ``radius * sign(dz/dx)``.
+    """Return ``radius * sign(dz/dx)``, the first-order maximiser of l_s over the l-inf ball.
 
-    l_s grows with the squared change of ``z = z_1 - z_0`` (or of the prediction), whose maximum over the ball is
-    reached where every entry follows the sign of its derivative: one vector-Jacobian product on the clean graph, no
-    further forward pass.
+    It exists for two classes or regression. l_s grows with the squared change of ``z = z_1 - z_0`` (or of the
+    prediction). Its maximum over the ball is reached where every entry has the sign of its derivative, so that one
+    vector-Jacobian product on the clean graph is enough and no further forward pass is needed.
 
-    Returns: the perturbation, detached, and the share of examples whose derivative was exactly zero.
-    Raises: ValueError: for more than two classes.
+    Returns:
+        The perturbation, detached, and the share of examples whose derivative was exactly zero.
+
+    Raises:
+        ValueError: there are more than two classes.
     """
     if logits.shape[-1] > 2:
         raise ValueError(
@@ -142,7 +159,7 @@ def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor
 
 
 def smoothness_passes(config: SmoothnessConfig) -> float:
-    """Cost of R_s in forward units, beyond a plain step: the adversarial pass (3), and what finds the perturbation."""
+    """Return the cost of R_s in forward passes: the adversarial pass (3) and the search of the perturbation."""
     finding = 0.0
     if config.direction == "ascent":
         finding = 1.0 if config.ascent == "exact" else 2.0 * config.ascent_steps
@@ -151,7 +168,7 @@ def smoothness_passes(config: SmoothnessConfig) -> float:
 
 @register("smoothness")
 class Smoothness(Regularised):
-    """R_s alone: SMART without its Bregman term (the paper's row "-D_Breg")."""
+    """R_s without D_Breg: SMART without its Bregman term (the paper's row "-D_Breg")."""
 
     Config = SmoothnessConfig
     paper = "Jiang et al. 2020, section 3.1, equation 1"

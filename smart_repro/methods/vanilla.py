@@ -40,7 +40,8 @@ class Vanilla(Method):
         smoothing = self.config.label_smoothing
         if smoothing == 0:
             return super().task_loss(logits, passes)
-        if passes.target == "regression" or self._task_loss is not None:
+        has_own_loss = self._task_loss is not None or passes.objective(logits) is not None
+        if passes.target == "regression" or has_own_loss:
             raise ValueError(
                 "label_smoothing applies to cross-entropy only; leave it at 0 for regression or a loss of your own"
             )

@@ -15,8 +15,8 @@ from analysis.cells import Scored
 from analysis.claims import decide_all, floor, in_words, to_json
 from analysis.claims.averages import dominant, variance_shares
 from analysis.claims.floor import Learnt, collapsed, constant_score, learnt, reference, references
-from analysis.claims.inert import identical_share
 from analysis.comparison import compare, fewest_seeds
+from analysis.contrasts import identical_share
 from analysis.interval import t_interval
 from analysis.results import Results
 from analysis.schema import Column

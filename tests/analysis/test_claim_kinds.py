@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import get_args
 
@@ -88,7 +89,8 @@ def test_interaction_of_columns_on_the_same_items_is_one_layout(tmp_path):
     doubled = contrasts.measure(contrasts.mean_of([arms, arms]), list(SIX))
     assert doubled.differences == pytest.approx(got.interval.estimate, abs=3)
     once = contrasts.measure(arms, list(SIX))
-    assert (doubled.items, doubled.interaction) == pytest.approx((once.items, once.interaction))  # not half: the items are the same
+    # not half: the items are the same
+    assert (doubled.items, doubled.interaction) == pytest.approx((once.items, once.interaction))
 
 
 def test_relative_error_is_the_ratio_of_errors(tmp_path):
@@ -363,3 +365,41 @@ def test_every_kind_has_a_judge():
 def test_every_verdict_says_which_data_it_rests_on(tmp_path):
     got = decided(tmp_path, smart(), TASKS[:1], {}, warnings=["Generated data, demonstration: nothing follows."])
     assert got.data == "generated data, profile demo"
+
+
+@pytest.mark.parametrize(
+    ("gain", "share", "expected"),
+    [(0.0, 0.5, "supported"), (20.0, 0.01, "contradicted"), (0.0, 0.001, "contradicted")],
+)
+def test_changed_answers_against_a_share(gain, share, expected, tmp_path):
+    """Two arms of the world answer alike but for chance; the interval is Student's over the seeds' shares."""
+    exams = [Exam("one", items=800)]
+    got = decided(tmp_path, smart(gain=gain), exams, {"direction": "less", "test": {"kind": "changed", "share": share}})
+    manifest = Results.open(tmp_path).manifest("compare")
+    a, b = (read_cell(Results.open(tmp_path), manifest, row, manifest.columns[0]) for row in ("smart", "vanilla"))
+    assert got.status == expected
+    assert got.interval.estimate == pytest.approx((a.outputs != b.outputs).mean())
+    assert 0 <= got.p <= 1
+    assert "4,800 answers that differ" in in_words(got)
+
+
+def test_two_identical_arms_change_nothing_for_certain(tmp_path):
+    made = claim(size=None, tasks=["one"], direction="less", test={"kind": "changed", "share": 0.001})
+    World(tmp_path, smart(), [Exam("one", items=50)], seeds=SIX, epochs=1, extra={"claims": [made]}).write()
+    path = tmp_path / "experiments" / "compare" / "0123abcd.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "cells": {**manifest["cells"], "smart": manifest["cells"]["vanilla"]}}))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
+    assert (got.status, got.interval.estimate, got.p) == ("supported", 0.0, 0.0)
+
+
+def test_a_claim_about_another_model_is_not_decided(tmp_path):
+    """The world's runs are of the model ``tiny``."""
+    about = {"model": "bert-large-uncased", "tasks": ["one"], "size": None}
+    for model, status in (("bert-large-uncased", "not run"), ("tiny", "supported")):
+        made = claim(**{**about, "model": model})
+        root = tmp_path / model
+        World(root, smart(gain=20.0), [Exam("one", items=400)], seeds=SIX, epochs=1, extra={"claims": [made]}).write()
+        (got,) = decide_all(root, Results.open(root).manifest("compare"))
+        assert got.status == status
+        assert ("these runs are of another model: tiny" in got.reason) == (status == "not run")

@@ -61,13 +61,13 @@ def test_a_metric_by_influence_functions_takes_groups_too():
     b = np.where(rng.random((4, 300)) < 0.7, labels, 1 - labels)
     part = components(a, b, metric="matthews", labels=labels, groups=groups)
     assert (part.n_items, part.withheld) == (30, "")
-    assert "seeds and groups" in part.method
+    assert "seeds and groups of items" in part.method
 
 
 def test_one_group_or_a_missing_one_is_refused():
     a = np.zeros((2, 6))
     for groups in (np.zeros(6), np.arange(5)):
-        with pytest.raises(ValueError, match="at least two, one per item"):
+        with pytest.raises(ValueError, match="at least two groups are needed, and one per item"):
             crossed_interval(a, a, groups=groups)
 
 

@@ -11,17 +11,25 @@ INFLUENCED = [name for name, metric in METRICS.items() if metric.influence is no
 
 
 def example(name, rng, items=40, runs=2):
-    """Labels and runs: three classes for Matthews, numbers with ties for correlations."""
+    """Labels and runs: three classes where a metric takes them, numbers with ties for regressions."""
     if METRICS[name].is_regression:
         labels = np.round(rng.uniform(0, 5, items), 1)
         return labels, np.round(labels + rng.normal(size=(runs, items)))
-    classes = 3 if name == "matthews" else 2
+    classes = 2 if name == "f1" else 3
     labels = rng.integers(0, classes, items)
     return labels, np.where(rng.random((runs, items)) < 0.6, labels, (labels + 1) % classes)
 
 
 def test_every_metric_has_item_scores_or_an_influence_function():
-    assert set(INFLUENCED) == {"f1", "matthews", "pearson", "spearman"}
+    assert set(INFLUENCED) == {
+        "f1",
+        "macro_f1",
+        "balanced_accuracy",
+        "matthews",
+        "pearson",
+        "spearman",
+        "rmse",
+    }
     assert all((metric.influence is None) == metric.decomposes for metric in METRICS.values())
 
 
@@ -86,6 +94,28 @@ def test_many_studies_at_once_equal_one_at_a_time(name, rng):
             for run, of_run in zip(one_runs, values, strict=True):
                 alone = METRICS[name].influence(one_labels, run[None])[0]
                 assert of_run == pytest.approx(alone, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "balanced_accuracy"])
+def test_averages_over_classes_by_the_formula_of_each_class(name, rng):
+    """Twelve classes, which are more than are counted one by one; the runs never give the last label's class."""
+    labels = np.concatenate([np.arange(12), rng.integers(0, 12, 300)])
+    runs = np.where(rng.random((2, 312)) < 0.6, labels, rng.integers(0, 12, (2, 312)))
+    runs[runs == 11] = 0
+    expected = []
+    for run in runs:
+        of_classes = []
+        for label in range(12):
+            y, p = (labels == label).astype(float), (run == label).astype(float)
+            f1 = 2 * (p * y).mean() / (p.mean() + y.mean())
+            recall = (p * y).sum() / y.sum()
+            of_classes.append(
+                f1 + (2 * p * y - f1 * (p + y)) / (p.mean() + y.mean())
+                if name == "macro_f1"
+                else recall + y * (p - recall) / y.mean()
+            )
+        expected.append(np.mean(of_classes, axis=0))
+    assert METRICS[name].influence(labels, runs) == pytest.approx(np.array(expected), abs=1e-12)
 
 
 def test_class_names_do_not_matter_to_matthews(rng):

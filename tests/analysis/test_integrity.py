@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.integrity import identity_of, key_of, numerics_of, rebuilt, verify_key
+from analysis.integrity import VERIFIED, identity_of, inspect, key_of, numerics_of, rebuilt, verify_key
 from analysis.records import ResultsError
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published" / "runs"
@@ -101,3 +101,7 @@ def test_a_spec_that_lacks_what_its_key_is_made_of_is_refused(name: str) -> None
     del content[name]
     with pytest.raises(ResultsError, match=f"lacks what its key is made of .*{name}"):
         verify_key(content, KEYS[0])
+
+
+def test_every_published_run_is_sealed_and_verifies() -> None:
+    assert {inspect(PUBLISHED / key).state for key in KEYS} == {VERIFIED}

@@ -16,7 +16,7 @@ from analysis.crossed import components, crossed_interval
 from analysis.power import (
     Noise,
     in_words,
-    measured,
+    noise_of,
     noncentral_t_tail,
     of_mean,
     pooled,
@@ -49,7 +49,7 @@ def test_power_is_the_share_of_simulated_studies_that_find_it(noise, rng):
 
 def test_components_are_found_again(rng):
     noise = Noise(0.05, 0.2, 0.3)
-    found = [measured(components(d, np.zeros_like(d))) for d in (simulate(rng, noise, 8, 300, 0.0) for _ in range(200))]
+    found = [noise_of(components(d, np.zeros_like(d))) for d in (simulate(rng, noise, 8, 300, 0.0) for _ in range(200))]
     mean = np.sqrt(np.mean([[n.seed**2, n.item**2, n.interaction**2] for n in found], axis=0))
     assert mean == pytest.approx([0.05, 0.2, 0.3], rel=0.06)
 

@@ -14,7 +14,8 @@ from analysis import figures
 from analysis.cells import read_cell
 from analysis.comparison import compare
 from analysis.curves import read_logs
-from analysis.figures.redrawn import LAYOUTS, Drawing, Study, drawings
+from analysis.figures.drawing import Drawing, Study
+from analysis.figures.redrawn import LAYOUTS, drawings
 from analysis.report import write_report
 from analysis.results import Results
 from analysis.selection import selected
@@ -108,6 +109,15 @@ def test_a_sweep_over_counts_names_the_counts(tmp_path):
     assert [label.get_text() for label in drawn(drawing).get_xticklabels()] == ["1", "2", "4"]
 
 
+def test_a_sweep_of_ones_own_is_over_its_option(tmp_path):
+    curve = "smoothness[shared] over epsilon"
+    arms = [Arm("vanilla", "BERT"), *(Arm(f"s@{x:g}", gain=x, curve=curve, x=x) for x in (1e-3, 1e-2, 1e-1))]
+    (drawing,) = drawings(study(tmp_path, "sweep", arms))
+    ax = drawn(drawing)
+    assert (ax.get_xlabel(), ax.get_xscale()) == ("epsilon", "log")
+    assert [x for x, _ in lines(ax)[1]] == [1e-3, 1e-2, 1e-1]
+
+
 def test_agreement_has_a_mark_per_bucket_and_method(tmp_path):
     made = study(tmp_path, "agreement", points=[point("vanilla", "agreement", "5/0/0", 97.2)])
     by_name = {drawing.name: drawing for drawing in drawings(made)}
@@ -163,6 +173,38 @@ def test_fractions_stand_at_their_number_of_examples(tmp_path):
     assert lines(ax)[0] == [[900.0, made.cells.set_index("row").loc["vanilla", "mean"]]]  # the world trains on 900
     assert lines(ax, published=True) == [[[900.0, 82.0]]]
     assert ax.get_xscale() == "log"
+
+
+def test_a_second_protocol_of_the_same_sizes_is_a_panel_of_its_own(tmp_path):
+    columns = [
+        {"id": f"one.accuracy@{variant}", "task": "one", "metric": "accuracy", "split": "dev", "title": "one"}
+        for variant in ("900", "900, fixed epochs")
+    ]
+    keys = [f"{column['id']}" for column in columns]
+    World(tmp_path, ARMS, [Exam("one", items=60)], epochs=1, steps=4).write()
+    path = tmp_path / "experiments" / "compare" / "0123abcd.json"
+    manifest = json.loads(path.read_text())
+    cells = {row: dict.fromkeys(keys, runs["one"]) for row, runs in manifest["cells"].items()}
+    path.write_text(json.dumps({**manifest, "columns": columns, "cells": cells, "layout": "fractions"}))
+    results = Results.open(tmp_path)
+    again = results.manifest("compare")
+    made = drawings(Study(results, again, compare(results, again), read_logs(results, again)))
+    assert [drawing.title for drawing in made] == ["one", "one, fixed epochs"]
+
+
+def test_levels_stand_at_their_share_of_wrong_labels(tmp_path):
+    World(tmp_path, ARMS, [Exam("one", items=60)], epochs=1, steps=4).write()
+    path = tmp_path / "experiments" / "compare" / "0123abcd.json"
+    manifest = json.loads(path.read_text())
+    columns = [{**manifest["columns"][0], "id": f"one.accuracy@{share} % wrong"} for share in (0, 40)]
+    cells = {row: {c["id"]: runs["one"] for c in columns} for row, runs in manifest["cells"].items()}
+    path.write_text(json.dumps({**manifest, "columns": columns, "cells": cells, "layout": "levels"}))
+    results = Results.open(tmp_path)
+    again = results.manifest("compare")
+    table = compare(results, again)
+    (drawing,) = drawings(Study(results, again, table, read_logs(results, again)))
+    mean = table.set_index(["row", "column"])["mean"]["vanilla", "one.accuracy@40 % wrong"]
+    assert lines(drawn(drawing))[0] == [[0.0, pytest.approx(mean)], [40.0, pytest.approx(mean)]]
 
 
 def test_mechanism_shows_what_the_runs_measured(tmp_path):
@@ -248,7 +290,7 @@ def test_every_layout_has_a_report(layout, tmp_path):
     if layout == "data-sets":
         assert "a &lt;b&gt; more" in text
         assert pd.read_csv(page.parent / "table.csv").loc[0, "here"] == 277
-    if layout in LAYOUTS and layout not in ("sweep", "losses", "tuning"):
+    if layout in LAYOUTS and layout not in ("sweep", "losses", "tuning", "levels", "radius", "sweep-and-radius"):
         assert "As the paper draws it" in text
 
 

@@ -70,7 +70,7 @@ def test_what_is_kept_has_a_bound_in_bytes(root: Path, monkeypatch: pytest.Monke
     for key in (keys[0], keys[1], keys[0], keys[2], keys[0], keys[1]):  # the third frame drives out the second
         opened.predictions(key, "one", "dev")
     assert [path.parents[1].name for path in read] == [keys[0], keys[1], keys[2], keys[1]]
-    assert opened._kept.bytes <= opened._kept.most
+    assert opened._kept.bytes <= opened._kept.limit
     none = Results(root, kept_bytes=0)
     assert none.predictions(keys[0], "one", "dev").equals(none.predictions(keys[0], "one", "dev"))
     assert none._kept.bytes == 0

@@ -14,7 +14,18 @@ from analysis.run_fields import DEFAULTS, ELSEWHERE
 from benchmarks.definition import Definition
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.request import parse_seeds, parse_settings
-from benchmarks.spec import Identity, MethodChoice, RunSpec, combined, method, parse_methods, run_identity, run_key
+from benchmarks.spec import (
+    GridPoint,
+    Identity,
+    MethodChoice,
+    RunSpec,
+    combined,
+    method,
+    parse_grid,
+    parse_methods,
+    run_identity,
+    run_key,
+)
 from smart_repro.methods import METHODS, build
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published" / "runs"
@@ -48,6 +59,31 @@ def test_methods_are_read_as_typed(text: str, expected: list[MethodChoice]) -> N
     assert parse_methods(text) == expected
 
 
+def test_an_option_with_several_numbers_is_a_curve() -> None:
+    text = "vanilla,smoothness[shared]:epsilon=[1e-3,1e-2, 0.1]"
+    points = parse_grid(text)
+    own = method("smoothness", dropout="shared")
+    assert points[0] == GridPoint(method("vanilla"))
+    assert points[1:] == [
+        GridPoint(method("smoothness", dropout="shared", epsilon=x), "epsilon", x, own) for x in (1e-3, 1e-2, 0.1)
+    ]
+    assert parse_methods(text) == [point.choice for point in points]
+
+
+def test_several_options_with_several_values_are_every_combination() -> None:
+    points = parse_grid("smart:dropout=[shared,off],lambda_s=[1,3]")
+    options = [dict(point.choice.options) for point in points]
+    assert [(each["dropout"], each["lambda_s"]) for each in options] == [
+        ("shared", 1),
+        ("shared", 3),
+        ("off", 1),
+        ("off", 3),
+    ]
+    assert [(point.axis, point.x) for point in points] == [("lambda_s", 1), ("lambda_s", 3)] * 2
+    assert [point.axis for point in parse_grid("smart:dropout=[shared,off]")] == ["", ""]
+    assert parse_grid("smart:lambda_s=[3]") == [GridPoint(method("smart", lambda_s=3))]
+
+
 @pytest.mark.parametrize(
     "choice", [method("vanilla"), method("smart", dropout="shared", lambda_s=3.0), method("sda", K="all")]
 )
@@ -57,7 +93,18 @@ def test_a_method_label_reads_back_as_the_method(choice: MethodChoice) -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("lambda_s=3", "follows no method"), ("", "empty"), ("smart:3", "option=value"), ("sm art", "method name")],
+    [
+        ("lambda_s=3", "follows no method"),
+        ("", "empty"),
+        ("smart:3", "option=value"),
+        ("sm art", "method name"),
+        ("smart:mu=[1,2", "brackets do not match"),
+        ("smart:mu=1]", "brackets do not match"),
+        ("smart:mu=[[1],2]", "brackets do not match"),
+        ("smart:mu=[]", "must name values"),
+        ("smart:mu=[1,1]", "each once"),
+        ("smart[shared,off]", "method name"),
+    ],
 )
 def test_what_is_no_method_is_refused_with_the_reason(text: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
@@ -141,13 +188,37 @@ def test_every_field_enters_the_key() -> None:
         "threads": 2,
         "late_noise": 0.1,
         "measure": True,
+        "smoothness_radii": (0.1,),
+        "label_noise": 0.1,
     }
     seeds = {field.name: 7 for field in fields(RunSpec) if field.name.startswith("seed")}
     changed = {**other, **seeds}
-    elsewhere = {"init_from", "combine", "parents", "head_dropouts"}  # test_engine_parents.py, test_multitask.py
+    elsewhere = {"init_from", "combine", "parents", "head_dropouts", "holdout_rows"}  # further tests
     assert set(changed) | elsewhere == {field.name for field in fields(RunSpec)}
     keys = {name: run_key(replace(base, **{name: value}), IDENTITY) for name, value in changed.items()}
     assert len({run_key(base, IDENTITY), *keys.values()}) == len(keys) + 1
+    outside = replace(base, holdout=0.0, holdout_rows=9)
+    assert run_key(outside, IDENTITY) != run_key(replace(base, holdout=0.0), IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"holdout_rows": 9}, "set holdout=0 beside holdout_rows"),
+        ({"measure": True, "smoothness_radii": (0.1,)}, "leave smoothness_radii out"),
+        ({"smoothness_radii": (0.1, 0.0)}, "smoothness_radii must be positive"),
+        ({"label_noise": 1.5}, "label_noise must lie in"),
+        ({"with_tasks": ("cola",), "smoothness_radii": (0.1,)}, "is not measured"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes: dict[str, object], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        RunSpec(task="rte", **changes)
+
+
+def test_a_spec_with_radii_is_read_as_it_was_written() -> None:
+    spec = RunSpec(task="rte", smoothness_radii=(0.01, 1.0), label_noise=0.2, holdout=0.0, holdout_rows=50)
+    assert RunSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
 def test_every_part_of_a_definition_of_own_data_enters_the_key() -> None:

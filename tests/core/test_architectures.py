@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICA
 
 from smart_repro.methods import Loss, Method, build
 from smart_repro.methods.base import Passes
-from smart_repro.models import embedding_site, encoder, inside_adapters, layer_groups
+from smart_repro.models import class_dimensions, embedding_site, encoder, inside_adapters, layer_groups, position_count
 from smart_repro.seeding import Streams
 
 WIDTH = ("hidden_size", "d_model", "dim", "n_embd", "emb_dim", "word_embed_proj_dim")
@@ -139,6 +139,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "lora": ("lora", {}),
 }
 OFTEN = {"bert", "t5", "bart", "gpt2", "longformer", "ibert", "markuplm", "modernbert-decoder", "canine"}
+SHORT = {"bert", "roberta", "bart", "gpt2", "opt", "nystromformer", "ibert", "deberta-v2", "ctrl", "tapas", "canine"}
 BUILT = [kind for kind in KINDS if not any(kind in kinds for kinds in NOT_SMALL.values())]
 
 
@@ -231,6 +232,39 @@ def test_every_method_passes_or_is_refused_in_a_true_sentence(kind: str) -> None
 
 def test_no_architecture_is_forgotten() -> None:
     assert set(BUILT) | set().union(*NOT_SMALL.values()) == set(KINDS)
+
+
+def reads(model: nn.Module, length: int) -> bool:
+    ids = torch.full((1, length), 7)
+    ids[:, -1] = 2
+    try:
+        with torch.no_grad():
+            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    except (IndexError, RuntimeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in SHORT else pytest.param(kind, marks=pytest.mark.slow) for kind in BUILT]
+)
+def test_positions_are_counted_and_class_rows_found(kind: str) -> None:
+    """A text of as many tokens passes, one of one more does not; the output grows with the rows of a class."""
+    model: Any = copy.deepcopy(small(kind)).eval()
+    positions = position_count(model)
+    if positions is None:
+        assert reads(model, 200)
+    else:
+        assert [reads(model, length) for length in (positions, positions + 1)] == [True, False]
+    axes = class_dimensions(model.config)
+    assert axes
+    before = model(**{name: texts()[name] for name in ("input_ids", "attention_mask")}).logits
+    with torch.no_grad():
+        for name, axis in axes.items():
+            parameter = model.get_parameter(name)
+            parameter.copy_(parameter.flip(axis))
+    after = model(**{name: texts()[name] for name in ("input_ids", "attention_mask")}).logits
+    torch.testing.assert_close(after, before.flip(1))
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart"])

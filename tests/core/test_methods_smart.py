@@ -55,6 +55,9 @@ def test_without_a_perturbation_and_with_shared_masks_r_s_is_zero(
         {"dropout": "independent"},
         {"dropout": "off"},
         {"direction": "random"},
+        {"direction": "signs"},
+        {"p": 2},
+        {"p": 2, "direction": "random"},
         {"site": "word"},
         {"norm_scope": "token"},
         {"ascent_steps": 3, "eta": 5e-6},
@@ -179,6 +182,42 @@ def test_the_ascent_finds_far_more_than_a_random_direction(at_radius: AtPaperRad
     print(f"R_s: Algorithm 1 {climbed:.3e}, exact {exact:.3e}, random direction {random:.3e}")
     assert climbed >= 10 * random
     assert exact >= climbed
+
+
+def test_random_signs_are_as_long_as_an_ascent_and_clamped_noise_is_not(at_radius: AtPaperRadius) -> None:
+    """In units of epsilon, over real tokens: an ascent of eta = 100 epsilon saturates more than nine tenths."""
+    mask = at_radius.batch["attention_mask"].bool()
+    options = {"epsilon": 1e-2, "sigma": 1e-2, "eta": 1.0}
+    rms = {
+        direction: at_radius.found(direction=direction, **options)[mask].square().mean().sqrt().item() / 1e-2
+        for direction in ("ascent", "signs", "random")
+    }
+    print("root mean square over epsilon:", {name: round(value, 3) for name, value in rms.items()})
+    assert rms["signs"] == pytest.approx(1.0, rel=1e-5)
+    assert 0.9 < rms["ascent"] <= 1.0
+    assert rms["random"] == pytest.approx(0.72, abs=0.02)
+
+
+def test_the_gradient_of_r_s_at_equal_strength_is_right_in_float32(at_radius: AtPaperRadius) -> None:
+    """lambda = (1e-2 / 1e-5)^2 = 1e6 multiplies float32's error too. Beside float64, on all the weights of MiniLM.
+
+    R_s grows with the square of the radius, so that the weighted gradient is about as long as at 1e-2 itself.
+    """
+    delta = at_radius.found(epsilon=1e-5, sigma=1e-5, eta=1e-3)
+
+    def gradient(model: nn.Module, offset: Tensor) -> Tensor:
+        passes = at_radius._passes(model, 0)
+        value = symmetric_kl(passes.perturbed("clean", offset, "block", dropout=False), passes("clean", dropout=False))
+        weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        parts = torch.autograd.grad(value, weights, allow_unused=True)
+        return torch.cat([part.flatten().double() for part in parts if part is not None])
+
+    single, double = gradient(at_radius.model, delta), gradient(at_radius.exact, delta.double())
+    wide = gradient(at_radius.exact, 1e3 * delta.double())
+    error, ratio = ((single - double).norm() / double.norm()).item(), (1e6 * double.norm() / wide.norm()).item()
+    print(f"gradient at 1e-5: float32 off by {error:.2%}; times 1e6 it is {ratio:.2f} times that at 1e-2")
+    assert error < 0.05
+    assert 0.5 < ratio < 2
 
 
 def test_with_independent_masks_r_s_measures_dropout_and_not_the_perturbation(at_radius: AtPaperRadius) -> None:
@@ -495,6 +534,12 @@ def test_the_first_clean_pass_is_the_one_of_plain_fine_tuning(tiny: Tiny, batch:
 def test_senseless_options_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         build("smart", **bad)
+
+
+@pytest.mark.parametrize("more", [{"norm_scope": "token"}, {"ascent": "exact"}, {"direction": "signs"}], ids=str)
+def test_the_l2_ball_is_that_of_an_example_by_algorithm_1(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="p=2 is the norm of a whole example"):
+        build("smart", p=2, **more)
 
 
 def test_a_mistyped_option_gets_a_suggestion() -> None:

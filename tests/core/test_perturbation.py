@@ -10,7 +10,17 @@ from torch import Tensor, nn
 
 from smart_repro.methods.smoothness import exact_ascent
 from smart_repro.models import embedding_site
-from smart_repro.perturbation import ascend, normalise_linf, observed, project_l2, project_linf, shifted, step_l2
+from smart_repro.perturbation import (
+    ascend,
+    normalise_linf,
+    observed,
+    project,
+    project_l2,
+    project_linf,
+    random_signs,
+    shifted,
+    step_l2,
+)
 
 RADIUS = 0.01
 
@@ -28,6 +38,34 @@ def test_the_ascent_reaches_the_maximum_of_a_linear_model() -> None:
     best = (RADIUS * weight.flatten(1).abs().sum(1)).square().sum()
     assert linear(weight)(found).item() == pytest.approx(best.item(), rel=1e-12)
     assert found.abs().max() <= RADIUS
+
+
+def test_the_l2_ascent_reaches_the_maximum_of_a_linear_model() -> None:
+    """Over the Frobenius ball of an example the maximum of (w . delta)^2 is (r ||w||_2)^2, at delta parallel to w."""
+    torch.manual_seed(0)
+    weight = torch.randn(5, 3, 4, dtype=torch.float64)
+    noise = 1e-3 * torch.randn(5, 3, 4, dtype=torch.float64)
+    delta = ascend(linear(weight), noise, radius=RADIUS, step_size=1e4, p=2).delta
+    best = (RADIUS * weight.flatten(1).norm(dim=1)).square().sum()
+    assert linear(weight)(delta).item() == pytest.approx(best.item(), rel=1e-9)
+    assert delta.flatten(1).norm(dim=1).max().item() == pytest.approx(RADIUS, rel=1e-12)
+
+
+def test_random_signs_are_a_corner_of_the_ball_and_clamped_noise_is_shorter() -> None:
+    """Clamped at one sigma, Gaussian noise has E[min(z^2, 1)] = 0.516, a root mean square of 0.718."""
+    noise = torch.randn(200_000, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise[0] = 0
+    signs = random_signs(RADIUS * noise, RADIUS)
+    assert signs[0].item() == 0
+    assert torch.equal(signs[1:].abs(), torch.full_like(signs[1:], RADIUS))
+    assert torch.equal(signs.sign(), noise.sign())
+    clamped = project(RADIUS * noise, RADIUS).square().mean().sqrt().item()
+    assert clamped / RADIUS == pytest.approx(0.718, abs=0.003)
+
+
+def test_another_norm_than_2_and_infinity_is_refused() -> None:
+    with pytest.raises(ValueError, match="p must be 'inf' or 2, got 1"):
+        project(torch.ones(1, 1, 1), RADIUS, 1)
 
 
 def test_more_steps_of_a_short_ascent_get_closer() -> None:

@@ -39,6 +39,7 @@ def last_batch_noise() -> Experiment:
         seeds=method_rows.EIGHT,
         baseline="vanilla",
         settings=method_rows.SMART_SETTINGS,
+        printed_head=False,
         claims=tuple(
             Claim(
                 id=f"sda-forgives-last-batches-{row}",

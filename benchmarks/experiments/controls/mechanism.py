@@ -18,6 +18,8 @@ _ROWS = (
     MethodRow("bregman", "D_Breg", method("bregman")),
     *method_rows.smart("SMART"),
     sda.sda(1),
+    sda.sda(5),
+    sda.sda("all"),
 )
 _MEASURED_ON = (TaskColumn("mnli", "accuracy"), TaskColumn("rte", "accuracy"))
 _TRANSFERRED_TO = tuple(
@@ -29,7 +31,7 @@ _TRANSFERRED_TO = tuple(
 def mechanism() -> Experiment:
     """What the methods do to the model: smoothness on dev, step length, distance from theta_0, transfer from MNLI.
 
-    Runs: 80 paper, 80 small, 48 demo.
+    Runs: 100 paper, 100 small, 60 demo.
     """
     mnli, rte = _MEASURED_ON
     return Experiment(
@@ -43,6 +45,7 @@ def mechanism() -> Experiment:
         task_settings=method_rows.SMART_TASK_SETTINGS,
         claims=(*_per_reading(), _of_bregman()),
         layout="mechanism",
+        printed_head=False,
         notes=(
             "R_s on dev is measured in evaluation mode, over radii from 1e-4 to 1e-1 of the embeddings' root "
             "mean square.",

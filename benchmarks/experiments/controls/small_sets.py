@@ -30,6 +30,7 @@ def study(**fields: Any) -> Experiment:
         baseline=VANILLA.id,
         settings=method_rows.SMART_SETTINGS,
         task_settings=method_rows.SMART_TASK_SETTINGS,
+        printed_head=False,  # the runs of these studies were made without
         **fields,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.schema import SELECTIONS, Claim, Column, Fact, Manifest, Omission, Point, Published, Row
 from benchmarks.errors import UsageError
-from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods
+from benchmarks.spec import MethodChoice, RunSpec, combined, parse_methods, pieces
 from benchmarks.tasks import TASKS
 from benchmarks.training.models import MODELS
 from smart_repro.declarations import configure, methods
@@ -55,6 +55,8 @@ class MethodRow:
         curve: the curve the row is a point of, with ``x`` its place on it.
         combine: "vote" or "average": each run combines ``MEMBERS`` finished runs of the row's method.
         start: the multi-task run its runs start from, where they do not start from the pre-trained weights.
+        seeds: how many of the experiment's first seeds it has; None: all of them.
+        rate_of: id of the row whose tuned learning rate it takes; it is not tuned itself.
     """
 
     id: str
@@ -69,6 +71,8 @@ class MethodRow:
     x: float | None = None
     combine: str = ""
     start: Start | None = None
+    seeds: int | None = None
+    rate_of: str = ""
 
     def to_schema(self) -> Row:
         """Return the row as the manifest holds it."""
@@ -152,6 +156,10 @@ class Experiment:
             the holdout after each epoch and all else after the last: predicting was up to 60 % of a plain run.
         not_in: profile -> why the experiment has no such form.
         adapt: profile -> what changes in the experiment before the profile's own rules.
+        printed_head: whether profile small keeps what the papers print of the task layer (its learning rate, its
+            dropout on CoLA and MNLI) and of IMDb's epochs. Control studies whose runs were made without go on without.
+        columns_for: makes the columns of a task; then ``--tasks`` takes any classification task.
+        has_portable_claims: whether its claims name no task, and can be asked of such tasks.
         compute: for what is no fine-tuning run: does it, writes into a folder and says what came out.
     """
 
@@ -180,6 +188,9 @@ class Experiment:
     each_epoch: bool = False
     not_in: Mapping[str, str] = field(default_factory=dict)
     adapt: Mapping[str, Callable[[Experiment], Experiment]] = field(default_factory=dict)
+    printed_head: bool = True
+    columns_for: Callable[[str], tuple[TaskColumn, ...]] | None = None
+    has_portable_claims: bool = False
     compute: Callable[[Experiment, Path], str] | None = None
 
     @property
@@ -202,8 +213,12 @@ class Experiment:
         for seed in self.seeds:
             for place in self.places:
                 for row in self.rows:
-                    if self.is_run(row, place):
+                    if self.is_run(row, place) and seed in self.seeds_of(row):
                         yield row.id, place, seed, self.spec(row, place, seed)
+
+    def seeds_of(self, row: MethodRow) -> tuple[int, ...]:
+        """The seeds of a row's runs."""
+        return self.seeds[: row.seeds]
 
     def is_run(self, row: MethodRow, place: str) -> bool:
         """Whether the row has runs there: False where a reason is given for each of its columns."""
@@ -229,7 +244,7 @@ class Experiment:
             settings["init_from"] = self.start(row.start, seed)
         settings.setdefault("predict_each", self._predict_each)
         wanted = list(settings.pop("predict", ("dev", "holdout")))
-        if settings.get("holdout") == 0:
+        if settings.get("holdout") == 0 and not settings.get("holdout_rows"):
             wanted = [split for split in wanted if split != "holdout"]
         wanted = [split for split in wanted if split in ("holdout", *TASKS[task].splits)]
         wanted += [c.split if c.task == task else f"{c.task}:{c.split}" for c in columns]
@@ -372,6 +387,7 @@ def narrowed(
     """The same experiment on fewer tasks, rows or seeds, or with other settings.
 
     Args:
+        seeds: of all rows alike.
         methods: names of rows or methods, by commas: a row's own name (``vanilla``, ``bregman:ema``) is that row alone;
             a method (``smart``, ``smart:lambda_s=3``) every row that has it. "all" keeps all rows.
     Raises: UsageError: for a task, row or method the experiment does not have.
@@ -384,6 +400,8 @@ def narrowed(
         columns = tuple(column for column in columns if column.task in tasks)
     if methods is not None and methods != "all":
         rows = _chosen(experiment, methods)
+    if seeds:
+        rows = tuple(replace(row, seeds=None) for row in rows)
     baseline = experiment.baseline if experiment.baseline in {r.id for r in rows} else next((r.id for r in rows), "")
     return replace(
         experiment,
@@ -398,8 +416,8 @@ def narrowed(
 def _chosen(experiment: Experiment, text: str) -> tuple[MethodRow, ...]:
     """The rows that ``text`` names, in table order."""
     ids = {row.id for row in experiment.rows}
-    pieces = [piece.strip() for piece in text.split(",")]
-    named, rest = [p for p in pieces if p in ids], [p for p in pieces if p and p not in ids]
+    names = pieces(text)
+    named, rest = [name for name in names if name in ids], [name for name in names if name not in ids]
     methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
     rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
     unknown = methods - {name for r in rows for name in (r.method.name, r.method.label)}

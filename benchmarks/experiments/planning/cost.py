@@ -15,6 +15,7 @@ from benchmarks.experiments.planning.base import Experiment
 from benchmarks.spec import RunSpec
 from benchmarks.tasks import TASKS, Task
 from benchmarks.training.prepared import places
+from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.methods import METHODS, build
 from smart_repro.train import TrainConfig
 from smart_repro.train import plan as training_plan
@@ -29,6 +30,7 @@ PARAMETERS = {
     "tiny": 0.2,
 }
 SENTENCE, REVIEW = 48, 280  # tokens an example has on average, assumed: GLUE and NLI pairs; reviews and articles
+SEQUENCES = 4  # of an example of HNN: two for each of two candidates
 RATE = 15e12  # floating point operations a second, assumed: a data-centre GPU in float32, which R_s and D_Breg need
 
 
@@ -116,7 +118,7 @@ def _cost(spec: RunSpec) -> tuple[float, float, float]:
         for task, split in places(spec)
     )
     length = sum(tokens_of(TASKS[task]) * count for task, count in examples.items()) / sum(examples.values())
-    forward = token * length
+    forward = token * length * (SEQUENCES if spec.head in HNN_HEADS else 1)
     if spec.combine:
         return 0, 0.0, forward * judged
     units = steps.total * unit_cost
@@ -142,7 +144,8 @@ def _judged(spec: RunSpec, task: str, split: str, examples: Mapping[str, int]) -
     if split == "tuning":
         return min(spec.tuning_rows, max(0, _size(TASKS[task], "train") - examples[task]))
     if split in ("holdout", "train"):
-        return round(spec.holdout * examples[task]) if split == "holdout" else examples[task]
+        aside = round(spec.holdout * examples[task]) or spec.holdout_rows
+        return aside if split == "holdout" else examples[task]
     return _size(TASKS[task], split)
 
 

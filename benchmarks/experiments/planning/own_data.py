@@ -13,7 +13,7 @@ from benchmarks.experiments.planning.base import Experiment
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, SMALL_SETTINGS
 from benchmarks.options import DataOptions, GridOptions, OwnOptions
 from benchmarks.spec import RunSpec
-from benchmarks.tasks.own import MAX_LENGTH, Choices, OwnTask, define, enter, read_task_file
+from benchmarks.tasks.own import Choices, OwnTask, define, enter, read_task_file
 from benchmarks.tasks.sources import WARNING, Source
 from benchmarks.training import models
 from benchmarks.training.prepared import split_of
@@ -93,13 +93,10 @@ def source(tasks: Iterable[OwnTask]) -> Source:
 
 
 def settings(model: str | None) -> Mapping[str, Any]:
-    """Return the settings of runs on own data that fit the model: rates and batch size of the profile that has it, and
-    the usual length where the model has so many positions."""
+    """Return the settings of runs on own data that fit the model: rates and batch size of the profile that has it."""
     name = model or "minilm"
     fitting = {"tiny": DEMO_SETTINGS, "minilm": SMALL_SETTINGS}.get(name, {})
-    rates = {field: fitting[field] for field in _OF_A_MODEL if field in fitting}
-    positions = models.longest(name)
-    return {**rates, "max_length": min(MAX_LENGTH, positions)} if positions and positions < MAX_LENGTH else rates
+    return {field: fitting[field] for field in _OF_A_MODEL if field in fitting}
 
 
 def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
@@ -122,16 +119,17 @@ def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
 
 def _cut_texts(name: str, splits: Mapping[str, Split], model: str, max_length: int) -> Iterable[str]:
     """Yield how many texts are longer than the model reads."""
-    tokenizer = models.tokenizer(model)
+    tokenizer, kept = models.tokenizer(model), models.kept_tokens(model, max_length)
+    remedy = "--set max_length=... reads more" if kept == max_length else f"{model} has no more positions"
     counts = []
     for split, rows in splits.items():
         columns = [column[:MEASURED_ROWS] for column in rows.texts]
         encoded = tokenizer(*columns, truncation=False, padding=False, return_attention_mask=False, verbose=False)
-        longer = sum(len(tokens) > max_length for tokens in encoded["input_ids"])
+        longer = sum(len(tokens) > kept for tokens in encoded["input_ids"])
         if longer:
             counts.append(f"{longer:,} of {'the first ' * (len(rows) > MEASURED_ROWS)}{len(columns[0]):,} in {split}")
     if counts:
-        yield f"{name}: texts cut at {max_length} word pieces: {', '.join(counts)} (--set max_length=... reads more)."
+        yield f"{name}: texts cut at {kept} word pieces: {', '.join(counts)} ({remedy})."
 
 
 def _choices(given: GridOptions) -> tuple[Choices, ...]:

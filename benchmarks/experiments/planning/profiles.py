@@ -10,6 +10,7 @@ from analysis.schema import Claim, Interaction, Kind, Statement, with_columns
 from benchmarks.errors import NotInProfileError
 from benchmarks.experiments.planning.base import Experiment, MethodRow, Start, TaskColumn
 from benchmarks.tasks import TASKS
+from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.registry import Registry
 
 S = TypeVar("S", bound=Statement)
@@ -43,6 +44,9 @@ _STAND_INS = {
     "scitail": "demo-rte",
     "imdb": "demo-sst2",
     "ag-news": "demo-cola",
+    "dprd": "demo-wnli",
+    "wsc": "demo-wnli",
+    "wsc273": "demo-wnli",
 }
 
 
@@ -77,7 +81,7 @@ def demo(experiment: Experiment) -> Experiment:
 @PROFILES.register("small")
 def small(experiment: Experiment) -> Experiment:
     """The real data sets at 2,500 training examples on MiniLM-L6: a laptop overnight, a GPU in minutes."""
-    experiment = _one_model(_adapted(experiment, "small"))
+    experiment = _with_printed_head(_adapted(experiment, "small"))
     note = "Profile small: MiniLM-L6 on at most 2,500 training examples; compare directions with the paper, not levels."
     return replace(
         experiment,
@@ -116,6 +120,7 @@ def _one_model(experiment: Experiment) -> Experiment:
             before,
             row.curve,
             row.x,
+            row.rate_of,
             f"{row.id}|*" in experiment.missing and row.id,
         )
         if what in rows:
@@ -135,7 +140,36 @@ def _one_model(experiment: Experiment) -> Experiment:
 
 
 def _without_model(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
+    kept = {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
+    system = settings.get("head") in HNN_HEADS  # a system of its own rather than what fits a model
+    return {**kept, "head": settings["head"]} if system else kept
+
+
+def _with_printed_head(experiment: Experiment) -> Experiment:
+    """All rows on the profile's model, with what the paper prints of the task layer: the same on every encoder.
+
+    The dropout of 0.1 that SMART prints for the other tasks is the encoders' own, and need not be said.
+    """
+    whole = _one_model(experiment)
+    if not experiment.printed_head:
+        return whole
+    rates = {name: value for name, value in experiment.settings.items() if name == "head_learning_rate"}
+    starts = {row.id: row.start.settings.get("head_dropouts") for row in experiment.rows if row.start}
+    rows = (
+        replace(row, start=replace(row.start, settings={**row.start.settings, "head_dropouts": starts[row.id]}))
+        if row.start and starts.get(row.id)
+        else row
+        for row in whole.rows
+    )
+    return replace(
+        whole,
+        rows=tuple(rows),
+        settings={**whole.settings, **rates},
+        task_settings={
+            task: {name: value for name, value in settings.items() if name in ("head_dropout", "epochs")}
+            for task, settings in experiment.task_settings.items()
+        },
+    )
 
 
 def _generated(experiment: Experiment) -> tuple[dict[str, TaskColumn], dict[str, str]]:
@@ -181,7 +215,7 @@ def _start_on_generated(start: Start, trained: tuple[str, ...]) -> Start:
 
 def _claim_on_generated(claim: Claim, columns: Mapping[str, TaskColumn]) -> Claim:
     parts = tuple(_statement_on_generated(part, columns) for part in claim.parts)
-    return replace(_statement_on_generated(claim, columns), parts=parts)
+    return replace(_statement_on_generated(claim, columns), parts=parts, model="")
 
 
 def _statement_on_generated(statement: S, columns: Mapping[str, TaskColumn]) -> S:

@@ -24,7 +24,7 @@ def place(rows: Iterable[MethodRow], columns: Iterable[TaskColumn], *tables: str
             )
             if row.published and name in numbers:
                 number = numbers[name]
-                source = f"{number.where}, {number.row}"
+                source = f"{number.table}, {number.row}"
                 placed.append(
                     Published(row.id, column.id, number.value, column.metric, column.split, source, printed=name)
                 )
@@ -43,7 +43,7 @@ def points(
         quantity: only numbers of this metric; "" takes all, each under its own metric.
     """
     return tuple(
-        Point(row, column, n.metric, axis, at[n.column], n.value, f"{n.where}, {n.row}", cell(n))
+        Point(row, column, n.metric, axis, at[n.column], n.value, f"{n.table}, {n.row}", cell(n))
         for n in published(table)
         if n.row in rows and n.column in at and quantity in ("", n.metric)
         for row in rows[n.row].split()

@@ -14,12 +14,13 @@ from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import own_data, tuning
 from benchmarks.experiments.planning.available import available, data_warnings, startable
+from benchmarks.experiments.planning.columns import on_tasks
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
 from benchmarks.options import GridOptions, TuningOptions
-from benchmarks.spec import MethodChoice, parse_methods, parse_value
+from benchmarks.spec import MethodChoice, parse_grid, parse_value
 from benchmarks.spec_checks import LARGEST_SEED, SETTINGS, field_problem
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.own import OwnTask
@@ -64,6 +65,8 @@ class Request(TuningOptions, GridOptions):
                 "--data-dir contradicts the profile demo, whose data are generated; use --profile small or paper"
             )
         published = EXPERIMENTS[self.name]()
+        if published.columns_for is not None and (tasks := _names(self.tasks)):
+            published = on_tasks(published, _real_names(tasks, published, profile))
         whole = PROFILES[profile](published)
         return narrowed(
             whole,
@@ -190,7 +193,7 @@ class Request(TuningOptions, GridOptions):
                 "vanilla,smart"
             )
         tasks = tuple(task.name for task in own) or _names(self.tasks)
-        if self.grid_name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,99}", self.grid_name):
+        if self.grid_name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", self.grid_name):
             raise UsageError(
                 f"--name {self.grid_name}: give letters, digits, dots, dashes and underscores: a folder is named so"
             )
@@ -201,7 +204,7 @@ class Request(TuningOptions, GridOptions):
         base |= own_data.settings(self.model) if own else {}
         return compare(
             tasks=tasks,
-            methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_methods(self.methods)),
+            methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_grid(self.methods)),
             seeds=parse_seeds("5" if self.seeds is None else self.seeds),
             settings={**base, **({} if demo else {"model": "minilm"}), **self.changed()},
             name=self.title,
@@ -281,6 +284,12 @@ def _splits(text: str) -> tuple[str, ...] | None:
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _real_names(tasks: tuple[str, ...], experiment: Experiment, profile: str) -> tuple[str, ...]:
+    """Return tasks as the experiment names them: a generated task for the one it stands for, where it has that."""
+    originals = {stand_in(task): task for task in reversed(experiment.tasks)} if profile == "demo" else {}
+    return tuple(originals.get(task, task) or task for task in tasks)
 
 
 def _check_files(files: Iterable[tuple[str, str]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.records import ResultsError, read_json, read_table
 from analysis.results import load_manifest
+from analysis.verified import damaged
 from benchmarks.training.cost import cost
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class TrialResults:
 
     @classmethod
     def read(cls, grid: Experiment, results: Path) -> TrialResults | None:
-        """Return the results of the newest manifest that holds the grid; None unless all of its runs are done."""
+        """Return the results of the newest manifest that holds the grid; None unless all of its runs are done.
+
+        Raises: ResultsError: a run, or a manifest, is damaged.
+        """
         folder, runs = results / "experiments" / grid.name, results / "runs"
         rows, columns = {row.id for row in grid.rows}, {column.id for column in grid.columns}
         for path in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True):
@@ -44,7 +48,9 @@ class TrialResults:
                 continue
             found = cls(grid, runs, manifest.cells)
             keys = [key for row in rows for column in grid.columns for key in found.keys(row, column)]
-            if keys and all((runs / key / "result.json").is_file() for key in keys):
+            if keys and all((runs / key).is_dir() for key in keys):
+                for finding in damaged(results, keys).values():
+                    raise ResultsError(finding.message)
                 return found
         return None
 
@@ -82,12 +88,9 @@ class TrialResults:
         return score(column.metric, table["label"].to_numpy(), table["prediction"].to_numpy())
 
     def _result(self, key: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.runs / key / "result.json").read_text())
-        return content
+        return read_json(self.runs / key / "result.json")
 
     def _table(self, key: str, column: TaskColumn) -> Any:
-        import pyarrow.parquet as pq
-
         path = self.runs / key / "predictions" / f"{column.task}.{column.split}.parquet"
-        table = pq.ParquetFile(path).read(columns=["epoch", "label", "prediction"]).to_pandas()
+        table = read_table(path, ["epoch", "label", "prediction"]).to_pandas()
         return table[table["epoch"] == table["epoch"].max()]

@@ -181,6 +181,7 @@ def tuned(experiment: Experiment, results: Path) -> Experiment:
         _refuse_idle_axis(row, trials(row, experiment.settings, powers), grid, scores)
     rows = {row.id: row for row in experiment.rows}
     confirmed = {arm: _confirmed(rows[arm], best) for arm, best in winners.items()}
+    confirmed |= {row.id: _at_rate(row, winners[row.rate_of]) for row in experiment.rows if row.rate_of in winners}
     chosen = {
         arm: {task: trial.row.id.partition("#")[2] for task, trial in best.items()} for arm, best in winners.items()
     }
@@ -241,8 +242,18 @@ def _confirmed(row: MethodRow, best: Mapping[str, Trial]) -> MethodRow:
     )
 
 
+def _at_rate(row: MethodRow, best: Mapping[str, Trial]) -> MethodRow:
+    """Return a row that is not tuned, at the learning rate that another was tuned to on each task."""
+    rates = {task: {"learning_rate": trial.row.settings["learning_rate"]} for task, trial in best.items()}
+    return replace(row, by_task=rates)
+
+
 def _arms(experiment: Experiment) -> tuple[MethodRow, ...]:
-    return tuple(row for row in experiment.rows if not row.combine and f"{row.id}|*" not in experiment.missing)
+    return tuple(
+        row
+        for row in experiment.rows
+        if not row.combine and not row.rate_of and f"{row.id}|*" not in experiment.missing
+    )
 
 
 def _on_tuning_rows(experiment: Experiment) -> tuple[TaskColumn, ...]:

@@ -51,6 +51,7 @@ def sda_table4() -> Experiment:
                 metric="error_rate",
                 direction="less",
                 size=0.35,
+                model=method_rows.BERT_LARGE,
             ),
             Claim(
                 id="sda-large-snli",
@@ -59,6 +60,7 @@ def sda_table4() -> Experiment:
                 contrast=against("sda[K=1]", "vanilla"),
                 tasks=("snli",),
                 size=0.6,
+                model=method_rows.BERT_LARGE,
             ),
             Claim(
                 id="sda-large-reaches-mt-dnn",
@@ -69,6 +71,7 @@ def sda_table4() -> Experiment:
                 tasks=("snli",),
                 margin=0.1,
                 test=NearConstant(value=91.6),
+                model=method_rows.BERT_LARGE,
             ),
         ),
         notes=(

@@ -64,7 +64,7 @@ def _claims(reading: str) -> tuple[Claim, ...]:
         "SMART's predictions are closer to the distribution of the annotators' labels, above all on items on which "
     )
     return tuple(
-        claim_of(*statements, id=f"smart-agreement-{name}-{reading}", sentence=sentence, table=table, reading=reading)
+        _claim(name, sentence, table, reading, statements)
         for name, sentence, table, statements in (
             (
                 "everywhere",
@@ -83,6 +83,17 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             ("ambiguous-snli", f"{helps}, on SNLI too.", NOT_IN_THE_PAPER, ambiguous(("snli",))),
             ("divergence-snli", f"{nearer}they disagree, on SNLI too.", NOT_IN_THE_PAPER, divergence(("snli",))),
         )
+    )
+
+
+def _claim(name: str, sentence: str, table: str, reading: str, statements: tuple[Statement, ...]) -> Claim:
+    return claim_of(
+        *statements,
+        id=f"smart-agreement-{name}-{reading}",
+        sentence=sentence,
+        table=table,
+        reading=reading,
+        model="" if table == NOT_IN_THE_PAPER else method_rows.ROBERTA,
     )
 
 

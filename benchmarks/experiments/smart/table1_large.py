@@ -65,6 +65,7 @@ def smart_table1_large() -> Experiment:
                     size=0.66,
                     test=_IN_BOTH,
                     reading=reading,
+                    model=method_rows.ROBERTA,
                 ),
                 Claim(
                     id=f"smart-beats-roberta-{reading}",
@@ -75,6 +76,7 @@ def smart_table1_large() -> Experiment:
                     size=1.51,
                     test=_IN_BOTH,
                     reading=reading,
+                    model=method_rows.ROBERTA,
                 ),
             )
         ),

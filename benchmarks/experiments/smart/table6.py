@@ -53,6 +53,7 @@ def smart_table6() -> Experiment:
                 size=size,
                 reading=reading,
                 test=Difference(columns=(f"anli.accuracy@{variant}",)),
+                model=method_rows.ROBERTA,
             )
             for reading in method_rows.READINGS
             for name, words, size, variant in (

@@ -27,7 +27,9 @@ from benchmarks.tasks.generated.ceilings import binary_ceiling, f1, matthews, pe
 from benchmarks.tasks.generated.lexicon import HEDGES
 from benchmarks.tasks.generated.scenes import Scenes
 from benchmarks.tasks.generated.sentences import choice
+from benchmarks.tasks.pronouns.forms import generated_reference
 from benchmarks.tasks.registry import TASKS, register
+from smart_repro.hnn.mention import Mention
 
 SIZES = {"train": 400, "dev": 2_000, "test": 1_000}
 TRUE_SCORES = (5, 3, 1)  # of forms.similarity's labels
@@ -45,6 +47,7 @@ class Recipe:
         publishes: whether the counts come with dev and test, as SNLI's and MultiNLI's do.
         reasons: share of events told with a reason, which misleads (forms that use ``Scenes.told``).
         train: how many training examples.
+        mention: how a row becomes a pronoun with candidates, where it has one.
         version: raised whenever other examples come out; it seeds the generator.
     """
 
@@ -55,6 +58,7 @@ class Recipe:
     publishes: bool = False
     reasons: float = 0.0
     train: int = SIZES["train"]
+    mention: Callable[..., Mention | None] | None = None
     version: int = 1
 
     @property
@@ -121,6 +125,7 @@ def demo(copied: str, recipe: Recipe, ceiling: dict[str, float]) -> Task:
             metrics=real.metrics,
             sizes=recipe.sizes,
             generate=partial(generate, name, recipe),
+            mention=recipe.mention,
             version=recipe.version,
             max_length=32,
             licence="MIT, like the code that generates it",
@@ -170,5 +175,5 @@ demo_similarity("stsb")
 demo_inference("mnli")
 demo_binary("qnli", forms.answer, reasons=0.3, version=2)
 demo_binary("rte", forms.entailment)
-demo_binary("wnli", forms.reference)
+demo_binary("wnli", forms.reference, mention=generated_reference)
 demo_inference("snli")

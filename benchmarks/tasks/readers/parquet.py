@@ -14,10 +14,10 @@ from typing import Any
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Hub, Record
 from benchmarks.tasks.readers.files import entries
-from benchmarks.tasks.readers.text import printable
+from benchmarks.tasks.readers.text import printable, refuse_stand_in
 from benchmarks.tasks.readers.zhang_csv import unescape
 
-PIECE = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
+PIECE = re.compile(r"-(\d{5})-of-(\d{5})(-[0-9a-f]{8,})?\.parquet$")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Parquet:
         if split not in self.hub.splits:
             return []
         name = self.hub.splits[split]
-        files = [p for p in entries(folder) if re.fullmatch(re.escape(name) + r"(-\d{5}-of-\d{5})?\.parquet", p.name)]
+        form = re.escape(name) + r"(-\d{5}-of-\d{5}(-[0-9a-f]{8,})?)?\.parquet"  # older uploads end in a hash
+        files = [path for path in entries(folder) if re.fullmatch(form, path.name)]
+        if not files and (folder / name).is_dir():  # as the hub's own conversion names them
+            files = [path for path in entries(folder / name) if re.fullmatch(r"\d{4}\.parquet", path.name)]
         pieces = [match for path in files if (match := PIECE.search(path.name))]
         if pieces and len(pieces) != int(pieces[0][2]):
             total = int(pieces[0][2])
@@ -51,6 +54,7 @@ class Parquet:
         import pyarrow.parquet
 
         columns = [*hub_columns(self.hub, self.text), self.hub.label, *filter(None, (self.hub.id, self.hub.votes))]
+        refuse_stand_in(path, "a Parquet file")
         try:
             file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
             present = file.schema_arrow.names

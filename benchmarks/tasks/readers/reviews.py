@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Record
 from benchmarks.tasks.readers.files import entries, is_litter
-from benchmarks.tasks.readers.text import DAMAGED, decode, open_binary, printable
+from benchmarks.tasks.readers.text import DAMAGED, decode, open_binary, printable, refuse_stand_in
 
 CLASSES = ("neg", "pos")
 
@@ -72,6 +72,7 @@ class ReviewArchive:
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
         found: dict[str, list[Record]] = {label: [] for label in CLASSES}
+        refuse_stand_in(path, "an archive")
         try:
             # unpacked by itself: tarfile's own reading of a compressed stream takes a cut-off file for a short one
             with open_binary(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:

@@ -18,9 +18,11 @@ FOREIGN = {  # how a file begins -> what it is and what to do
     b"\xfd7zXZ": "compressed by xz; unpack it",
     b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
     b"PAR1": "a Parquet file; give it a name that ends in .parquet",
+    b"version https://git-lfs": "a pointer of git-lfs, not the file itself; fetch that with `git lfs pull`",
     b"\xff\xfe": "UTF-16 text; convert it to UTF-8",
     b"\xfe\xff": "UTF-16 text; convert it to UTF-8",
 }
+PAGES = (b"<!doctype", b"<html", b"<?xml")  # what a server sends in place of a file that it does not have
 TAR_MARK = slice(257, 262)  # where a tar archive says "ustar"
 
 
@@ -60,11 +62,28 @@ def refuse_foreign(file: BinaryIO, path: Path) -> None:
     """Raises: DataError: if the bytes are an archive or another kind of file than text; the file is wound back."""
     start = file.read(TAR_MARK.stop)
     file.seek(0)
-    reason = next((what for mark, what in FOREIGN.items() if start.startswith(mark)), "")
-    if start[TAR_MARK] == b"ustar":
-        reason = "a tar archive; unpack it and give the file inside"
-    if reason:
+    if reason := kind_of(start):
         raise DataError(f"{path}: expected lines of text, but this is {reason}")
+
+
+def kind_of(start: bytes) -> str:
+    """Return what a file that begins like this is, and what to do with it; "" for what may be lines of text."""
+    if start[TAR_MARK] == b"ustar":
+        return "a tar archive; unpack it and give the file inside"
+    if start.lower().startswith(PAGES):
+        return "a web page, perhaps a server's error message; fetch the file again"
+    return next((what for mark, what in FOREIGN.items() if start.startswith(mark)), "")
+
+
+def refuse_stand_in(path: Path, kind: str) -> None:
+    """Raises: DataError: if the file is a pointer of git-lfs or a web page where an archive or a table should be."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(TAR_MARK.stop)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if start.startswith(b"version https://git-lfs") or start.lower().startswith(PAGES):
+        raise DataError(f"{path}: expected {kind}, but this is {kind_of(start)}")
 
 
 def printable(text: str, length: int = 120) -> str:

@@ -42,6 +42,7 @@ class Tsv(Files):
         lines = open_lines(path)
         first = next(lines, None)
         quoted = first is not None and _all_quoted(first[1])
+        requoted = not quoted and _is_requoted(path)
         head = None if first is None else _cells(first, path)
         columns = self._columns(head, path, split)
         if first is not None and head is not None and not self._is_header(head, split):
@@ -54,8 +55,10 @@ class Tsv(Files):
         rows = 0
         for rows, (number, line) in enumerate(lines, start=1):  # noqa: B007  (rows is read after the loop)
             cells = _unquote((number, line), path) if quoted else line.split("\t")
+            if requoted and '"' in line:
+                cells = [_bare(cell) for cell in cells]
             if len(cells) != len(columns):
-                mended = _mend(cells, columns)
+                mended = self.mended(cells, columns)
                 if mended is None:
                     torn.append(number)
                     if not self.torn:
@@ -83,6 +86,21 @@ class Tsv(Files):
         """Whether the first line has the columns of this layout, so that a file of any name can be told from others."""
         first = next(open_lines(path), None)
         return first is not None and (split in self.headerless or not self._missing(_cells(first, path), split))
+
+    def mended(self, cells: Sequence[str], columns: tuple[str, ...]) -> list[str] | None:
+        """Return a row of another width in the columns' order: two known forms of an official row; None for any other.
+
+        GLUE's SNLI file has rows with five annotators under a header with one (label1, gold_label): the gold label
+        moves to where the header says, the further annotators behind it. The text releases of SNLI and MultiNLI may end
+        a row before the empty labels of annotators who were not asked.
+        """
+        width = len(columns)
+        if columns[-2:] == ("label1", "gold_label") and len(cells) == width + 4:
+            return [*cells[: width - 1], cells[-1], *cells[width - 1 : -1]]
+        missing = columns[len(cells) :]
+        if missing and set(missing) <= set(VOTES[1:]):
+            return [*cells, *[""] * len(missing)]
+        return None
 
     def _missing(self, columns: Sequence[str], split: str) -> list[str]:
         needed = self.text if split == "test" else (*self.text, self.label)
@@ -118,22 +136,6 @@ def _votes(cells: Sequence[str], votes: list[int], width: int) -> tuple[str, ...
     return tuple([cells[i] for i in (*votes, *range(width, len(cells))) if cells[i]]) if votes else ()
 
 
-def _mend(cells: list[str], columns: tuple[str, ...]) -> list[str] | None:
-    """Two known forms of an official row; None for anything else.
-
-    GLUE's SNLI file has rows with five annotators under a header with one (label1, gold_label): the gold label moves to
-    where the header says, the further annotators behind it. The text releases of SNLI and MultiNLI may end a row before
-    the empty labels of annotators who were not asked.
-    """
-    width = len(columns)
-    if columns[-2:] == ("label1", "gold_label") and len(cells) == width + 4:
-        return [*cells[: width - 1], cells[-1], *cells[width - 1 : -1]]
-    missing = columns[len(cells) :]
-    if missing and set(missing) <= set(VOTES[1:]):
-        return [*cells, *[""] * len(missing)]
-    return None
-
-
 def _columns_message(path: Path, number: int, cells: Sequence[str], columns: tuple[str, ...]) -> str:
     return (
         f"{path}, line {number}: expected {len(columns)} columns ({printable(', '.join(columns))}), "
@@ -151,14 +153,38 @@ def _all_quoted(line: str) -> bool:
     return len(cells) > 1 and all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells)
 
 
+def _is_requoted(path: Path) -> bool:
+    """Whether a program quoted the fields with a quotation mark in them, as spreadsheets do, and no others.
+
+    In an official file quotation marks are letters: some field has one inside or alone. Here every field that has one
+    is enclosed in two, and at least one of them shows by a doubled one that they were added.
+    """
+    doubled = False
+    for _, line in open_lines(path):
+        for cell in line.split("\t") if '"' in line else ():
+            if '"' not in cell:
+                continue
+            if not _is_enclosed(cell):
+                return False
+            doubled |= '""' in cell[1:-1]
+    return doubled
+
+
+def _is_enclosed(cell: str) -> bool:
+    return len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', "")
+
+
+def _bare(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if '"' in cell else cell
+
+
 def _unquote(line: tuple[int, str], path: Path) -> list[str]:
     """The fields of a line of a file whose every field is quoted, with ``""`` for a quotation mark."""
     cells = line[1].split("\t")
     for cell in cells:
-        bare = cell[1:-1].replace('""', "")
-        if len(cell) < 2 or not cell[0] == cell[-1] == '"' or '"' in bare:
+        if not _is_enclosed(cell):
             raise DataError(
                 f"{path}, line {line[0]}: the fields of line 1 are all quoted, but here one is not "
                 f"({printable(repr(cell), 60)}); fetch the official file, which has no quoting"
             )
-    return [cell[1:-1].replace('""', '"') for cell in cells]
+    return [_bare(cell) for cell in cells]

@@ -417,3 +417,50 @@ def test_data_names_a_command_with_the_tasks_and_the_folder_it_was_given(shell: 
     assert next_command(err) == ["smart-repro", "run", *expected]
     assert next_command(shell("list", "claims")[2])[:2] == ["smart-repro", "show"]
     assert shell(*next_command(shell("list", "claims")[2])[1:])[0] == 0
+
+
+# --- modules that a file asks for ---
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with a file that asks for a module, and a folder below it."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "below").mkdir()
+    (tmp_path / "smart-repro.toml").write_text('import = ["asked_for_by_a_file"]\n')
+    for folder in (tmp_path, tmp_path / "below"):
+        (folder / "asked_for_by_a_file.py").write_text("import builtins; builtins.asked_for = True\n")
+    monkeypatch.delattr("builtins.asked_for", raising=False)
+    monkeypatch.delitem(sys.modules, "asked_for_by_a_file", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+def imported() -> bool:
+    import builtins
+
+    return hasattr(builtins, "asked_for")
+
+
+@pytest.mark.parametrize("folder", [".", "below"])
+def test_a_module_is_imported_from_the_users_own_file_here_or_at_the_git_root_and_it_is_said(
+    folder: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project / folder)
+    assert cli.run_command(["list", "profiles"]) == 0
+    assert imported()
+    assert f"{project}/smart-repro.toml: importing asked_for_by_a_file" in capsys.readouterr().err
+
+
+def test_no_module_is_imported_for_a_file_farther_up_or_another_users(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project / "below")
+    (project / "below" / ".git").mkdir()
+    assert cli.run_command(["list", "profiles"]) == 0
+    assert "is not heeded: the file lies neither in this folder nor" in capsys.readouterr().err
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    assert cli.run_command(["list", "profiles"]) == 0
+    assert "is not heeded: the file is another user's; give --import" in capsys.readouterr().err
+    assert not imported()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from stored_runs import reseal
 
 from analysis.integrity import key_of
 from analysis.schema import Manifest
@@ -119,11 +120,16 @@ def test_a_rerun_says_whether_a_run_reproduces(shell: Shell, results: tuple[Path
     frame = pd.read_parquet(path)
     frame["logit_0"] += 1e-3
     frame.to_parquet(path)
+    code, out, err = shell(*words)
+    assert (code, out) == (2, "")
+    assert "predictions/rte.dev.parquet is not what integrity.json says" in err
+    reseal(root / "runs" / keys[2])
     code, out, _ = shell(*words)
     assert code == 1
     assert out.splitlines() == [f"{keys[2]} differs in rte.dev.parquet", "scores: the same", "environment: the same"]
     about = root / "runs" / keys[2] / "environment.json"
     about.write_text(json.dumps({**json.loads(about.read_text()), "device": "cuda", "device_name": "NVIDIA H200"}))
+    reseal(root / "runs" / keys[2])
     code, out, _ = shell(*words)
     assert "  device: cuda | cpu" in out.splitlines()
     assert pd.read_parquet(path).equals(frame)
@@ -140,10 +146,13 @@ def test_a_rerun_of_a_run_with_other_numerics_compares_scores_alone(
     content["key"] = key = key_of(content["identity"])
     (folder / "spec.json").write_text(json.dumps(content))
     folder = folder.rename(root / "runs" / key)
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**result, "key": key}))
     path = folder / "predictions" / "rte.dev.parquet"
     frame = pd.read_parquet(path)
     frame["logit_0"] += 1e-3
     frame.to_parquet(path)
+    reseal(folder)
     words = ("runs", "rerun", key, "--results", root, "--data-dir", glue)
     code, out, err = shell(*words)
     assert code == 0, err
@@ -154,6 +163,7 @@ def test_a_rerun_of_a_run_with_other_numerics_compares_scores_alone(
     result = json.loads((folder / "result.json").read_text())
     result["scores"]["rte"]["dev"]["accuracy"] += 0.25
     (folder / "result.json").write_text(json.dumps(result))
+    reseal(folder)
     code, out, _ = shell(*words)
     assert code == 1
     assert "  rte.dev.accuracy: " in out

@@ -44,7 +44,7 @@ def start_together(processes: list[subprocess.Popen[str]]) -> None:
 # --- the store alone, without any training ---
 
 TAKE_ALL = """
-import os, random, sys
+import json, os, random, sys
 from pathlib import Path
 from benchmarks.store.store import Store
 
@@ -61,7 +61,7 @@ for key in keys:
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, f"{key}\\n".encode())
     os.close(descriptor)
-    (attempt / "result.json").write_text(str(os.getpid()))
+    (attempt / "result.json").write_text(json.dumps({"by": os.getpid()}))
     store.publish(lease, attempt)
 """
 
@@ -94,7 +94,7 @@ leases.HEARTBEAT = 0.1
 store = Store(Path(sys.argv[1]))
 lease = store.take("k")
 attempt = store.attempt(lease)
-(attempt / "result.json").write_text("owner")
+(attempt / "result.json").write_text('{"by": "owner"}')
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -120,7 +120,7 @@ while (lease := store.take("k")) is None and time.monotonic() < until:
 print("nothing" if lease is None else "taken", flush=True)
 if lease:
     attempt = store.attempt(lease)
-    (attempt / "result.json").write_text("taker")
+    (attempt / "result.json").write_text('{"by": "taker"}')
     sys.stdin.readline()
     store.publish(lease, attempt)
     print("published")
@@ -146,7 +146,7 @@ def test_a_stopped_owner_that_wakes_after_its_run_was_taken_publishes_nothing(tm
     assert go_on(owner) == "LeaseLostError"
     if wakes.startswith("while"):
         assert go_on(taker) == "published"
-    assert (store.runs / "k" / "result.json").read_text() == "taker"
+    assert (store.runs / "k" / "result.json").read_text() == '{"by": "taker"}'
     assert not list(store.inflight.iterdir())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from benchmarks.regression import report as check_report
 from benchmarks.regression.baseline import Cell, Measured
 from benchmarks.regression.comparison import Comparison, compare
 from benchmarks.speed import gate
-from benchmarks.speed.planted import PLANTED, Here
+from benchmarks.speed.planted import IN_DATA, PLANTED, Here
 from benchmarks.store.store import Store
 
 WIDE = "epsilon=0.5,eta=50.0,sigma=0.5,teacher=ema-scaled"  # a ball in which R_s steers even a random little model
@@ -151,6 +152,40 @@ def test_a_planted_bug_fails_the_gate_in_the_cells_it_touches(bug: str, grid: Re
     assert not found.passed
     assert {finding.cell for finding in found.failed} == {f"rte {row}" for row in touched}
     assert naming in {finding.quantity for finding in found.failed}
+
+
+@pytest.fixture(scope="module")
+def data_cells(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, Path]:
+    """The gate's own cells that show data selection and scores that are no means, and a baseline of three seeds."""
+    request = Request(name="regression", tasks="demo-cola,demo-mrpc", methods="vanilla", seeds="3")
+    path = tmp_path_factory.mktemp("data-cells") / "cells.json"
+    check.update(request, path, Here(), Silent(), allow_dirty=True)
+    return request, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bug", "cell"),
+    [
+        (None, ""),
+        ("seed ignored in the subsample", "demo-cola vanilla"),
+        ("training on the holdout", "demo-cola vanilla"),
+        ("F1 of class 0", "demo-mrpc vanilla"),
+    ],
+)
+def test_bugs_in_data_selection_and_scores_fail_the_gates_own_cells(
+    bug: str | None, cell: str, data_cells: tuple[Request, Path]
+) -> None:
+    with IN_DATA[bug]() if bug else nullcontext():
+        found = checked(*data_cells)
+    assert found.paired
+    assert found.passed == (bug is None)
+    assert {finding.cell for finding in found.failed} == ({cell} if bug else set())
+
+
+def test_every_planted_bug_has_a_test() -> None:
+    assert set(BUGS) == set(PLANTED)
+    assert len(IN_DATA) == 3
 
 
 def test_swapped_masks_are_found_where_independent_ones_are_asked_for(grid: Request, file: Path) -> None:

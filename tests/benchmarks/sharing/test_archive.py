@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import random
+import shutil
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from stored_runs import stored_run
 
+from analysis.records import ResultsError
 from analysis.schema import Manifest
 from benchmarks.errors import UsageError
 from benchmarks.sharing import archive
 from benchmarks.sharing.archive import experiments_of, pack, unpack
-from benchmarks.store.files import write_json
 from benchmarks.store.store import WEIGHTS, Store
 
 KEY, OTHER = "a" * 32, "b" * 32
-
-
-def make_run(store: Store, key: str, content: str = "one") -> None:
-    folder = store.runs / key
-    (folder / "predictions").mkdir(parents=True)
-    for name in ("spec.json", "result.json"):
-        write_json(folder / name, {"key": key})
-    write_json(folder / "environment.json", {})
-    (folder / "history.jsonl").write_text('{"step": 1}\n')
-    (folder / "predictions" / "rte.dev.parquet").write_text(content)
 
 
 @pytest.fixture
@@ -46,19 +41,18 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def test_runs_and_their_tables_arrive_as_they_left(store: Store, there: Store, tmp_path: Path) -> None:
-    for key in (KEY, OTHER):
-        make_run(store, key)
-    for name, keys in (("mine", (KEY, OTHER)), ("other", ("c" * 32,))):
-        cells = {"row": {"rte": keys}}
+    made = tuple(sorted(stored_run(store.runs, seed) for seed in (0, 1)))
+    for name, keys in (("mine", made), ("other", ("c" * 32,))):
+        cells = {"row": {"cola": keys}}
         store.write_manifest(Manifest(name, name, rows=(), columns=(), seeds=(0, 1), cells=cells, grid="g"))
-    store.weights(KEY).parent.mkdir()
-    store.weights(KEY).write_text("weights stay where they are")
+    store.weights(made[0]).parent.mkdir()
+    store.weights(made[0]).write_text("weights stay where they are")
     path = tmp_path / "runs.tar.gz"
     names = experiments_of(store, store.done_keys())
     assert names == ["mine"]
     assert pack(store, path, store.done_keys(), names) == 2
     merged = unpack(there, path)
-    assert (merged.new, merged.kept, merged.manifests) == ((KEY, OTHER), (), 1)
+    assert (merged.new, merged.kept, merged.manifests) == (made, (), 1)
     assert everything(there.runs) == everything(store.runs)
     assert everything(there.manifests("mine")) == everything(store.manifests("mine"))
     assert not (there.root / "weights").exists()
@@ -66,26 +60,26 @@ def test_runs_and_their_tables_arrive_as_they_left(store: Store, there: Store, t
 
 
 def test_merging_keeps_the_runs_that_are_here(store: Store, there: Store, tmp_path: Path) -> None:
-    make_run(store, KEY, "theirs")
-    make_run(store, OTHER)
+    shared, other = stored_run(store.runs, 0), stored_run(store.runs, 1)
     there.prepare()
-    make_run(there, KEY, "ours")
+    shutil.copytree(store.runs / shared, there.runs / shared)
+    (there.runs / shared / "notes.txt").write_text("kept")
     pack(store, tmp_path / "a.tar.gz", store.done_keys())
     merged = unpack(there, tmp_path / "a.tar.gz")
-    assert (merged.new, merged.kept) == ((OTHER,), (KEY,))
-    assert (there.runs / KEY / "predictions" / "rte.dev.parquet").read_text() == "ours"
+    assert (merged.new, merged.kept) == ((other,), (shared,))
+    assert (there.runs / shared / "notes.txt").read_text() == "kept"
     assert unpack(there, tmp_path / "a.tar.gz").new == ()
 
 
 def test_only_files_a_run_may_have_are_packed(store: Store, tmp_path: Path) -> None:
-    make_run(store, KEY)
-    (store.runs / KEY / "notes.txt").write_text("private")
-    (store.runs / KEY / WEIGHTS).write_text("weights")
-    (store.runs / KEY / "predictions" / "link.parquet").symlink_to(tmp_path / "elsewhere")
-    pack(store, tmp_path / "a.tar.gz", [KEY])
+    key = stored_run(store.runs)
+    (store.runs / key / "notes.txt").write_text("private")
+    (store.runs / key / WEIGHTS).write_text("weights")
+    pack(store, tmp_path / "a.tar.gz", [key])
     with tarfile.open(tmp_path / "a.tar.gz") as tar:
-        names = {name.removeprefix(f"runs/{KEY}/") for name in tar.getnames()}
-        assert names == {"spec.json", "result.json", "environment.json", "history.jsonl", "predictions/rte.dev.parquet"}
+        names = {name.removeprefix(f"runs/{key}/") for name in tar.getnames()}
+        run_files = {"spec.json", "result.json", "environment.json", "history.jsonl", "integrity.json"}
+        assert names == {*run_files, "predictions/cola.dev.parquet", "contents.json"}
         assert {(entry.uname, entry.mtime) for entry in tar} == {("", 0)}
 
 
@@ -105,13 +99,15 @@ def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, 
 
 
 def whole_run(key: str, about: str | None = None) -> list[tuple[tarfile.TarInfo, bytes]]:
-    content = json.dumps({"key": about or key}).encode()
+    content = {"key": about or key, "spec": {"task": "rte", "seed": 0}, "scores": {}}
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"id": ["a"], "epoch": [1], "label": [0], "prediction": [0]}), stream)
     return [
-        file(f"runs/{key}/spec.json", content),
-        file(f"runs/{key}/result.json", content),
+        file(f"runs/{key}/spec.json", json.dumps(content).encode()),
+        file(f"runs/{key}/result.json", json.dumps(content).encode()),
         file(f"runs/{key}/environment.json"),
-        file(f"runs/{key}/history.jsonl"),
-        file(f"runs/{key}/predictions/rte.dev.parquet"),
+        file(f"runs/{key}/history.jsonl", b'{"step": 1}\n'),
+        file(f"runs/{key}/predictions/rte.dev.parquet", stream.getvalue()),
     ]
 
 
@@ -133,7 +129,7 @@ def whole_run(key: str, about: str | None = None) -> list[tuple[tarfile.TarInfo,
         ([file(f"runs/{KEY}/spec.json"), file(f"runs/{KEY}/spec.json")], "twice"),
         (whole_run(KEY)[:3], "lacks history.jsonl"),
         (whole_run(KEY)[:4], "lacks predictions"),
-        (whole_run(KEY, about=OTHER), "about another run"),
+        (whole_run(KEY, about=OTHER), f"result.json is of run {OTHER}"),
         ([*whole_run(KEY)[1:], file(f"runs/{KEY}/spec.json", b"{")], "is not JSON"),
         ([*whole_run(OTHER), file("../evil.json")], "no file of a run"),
     ],
@@ -154,18 +150,19 @@ def test_an_archive_with_anything_else_in_it_changes_nothing(
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(store: Store, there: Store, tmp_path: Path) -> None:
     """The cap counts what comes out: zeros compress a thousandfold."""
-    make_run(store, KEY, "\0" * 2_000_000)
-    pack(store, tmp_path / "a.tar.gz", [KEY])
-    assert (tmp_path / "a.tar.gz").stat().st_size < 10_000
+    key = stored_run(store.runs, sealed=False)
+    (store.runs / key / "environment.json").write_text(json.dumps({"device": "0" * 2_000_000}))
+    pack(store, tmp_path / "a.tar.gz", [key])
+    assert (tmp_path / "a.tar.gz").stat().st_size < 20_000
     with pytest.raises(UsageError, match="nothing was merged"):
         unpack(there, tmp_path / "a.tar.gz", most_bytes=1_000_000)
     assert not everything(there.root)
 
 
 def test_a_file_that_is_no_archive_or_half_of_one_is_refused(store: Store, there: Store, tmp_path: Path) -> None:
-    make_run(store, KEY, "x" * 5000)
+    key = stored_run(store.runs)
     path = tmp_path / "a.tar.gz"
-    pack(store, path, [KEY])
+    pack(store, path, [key])
     whole = path.read_bytes()
     for content in (b"no archive", whole[: len(whole) // 2], b""):
         path.write_bytes(content)
@@ -177,9 +174,59 @@ def test_a_file_that_is_no_archive_or_half_of_one_is_refused(store: Store, there
 def test_packing_nothing_or_over_something_is_refused(store: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no finished run"):
         pack(store, tmp_path / "a.tar.gz", [])
-    make_run(store, KEY)
+    key = stored_run(store.runs)
     (tmp_path / "a.tar.gz").write_text("mine")
     with pytest.raises(UsageError, match="exists"):
-        pack(store, tmp_path / "a.tar.gz", [KEY])
+        pack(store, tmp_path / "a.tar.gz", [key])
     assert (tmp_path / "a.tar.gz").read_text() == "mine"
     assert archive.MOST_BYTES > archive.MOST_BYTES_A_FILE
+
+
+# --- bits that flip ---
+
+
+def test_an_archive_with_a_flipped_bit_is_refused_or_gives_what_was_packed(store: Store, tmp_path: Path) -> None:
+    stored_run(store.runs)
+    path, whole = tmp_path / "a.tar.gz", everything(store.runs)
+    pack(store, path, store.done_keys())
+    packed, refused = path.read_bytes(), 0
+    rng = random.Random(0)
+    for number in [*range(10 * 8), *(rng.randrange(8 * len(packed)) for _ in range(150))]:  # gzip's header, and others
+        content = bytearray(packed)
+        content[number // 8] ^= 1 << number % 8
+        path.write_bytes(content)
+        merged = Store(tmp_path / f"merged-{number}")
+        try:
+            unpack(merged, path)
+        except UsageError:
+            refused += 1
+            assert not everything(merged.root)
+        else:
+            assert everything(merged.runs) == whole
+    assert refused > 150
+
+
+def test_a_plain_archive_is_held_to_its_list_of_contents(store: Store, there: Store, tmp_path: Path) -> None:
+    """Without gzip nothing but the list of contents shows that a file of an unsealed run was changed, or left out."""
+    stored_run(store.runs, sealed=False)
+    pack(store, tmp_path / "a.tar.gz", store.done_keys())
+    with tarfile.open(tmp_path / "a.tar.gz") as tar:
+        entries = [file(entry.name, tar.extractfile(entry).read()) for entry in tar]  # type: ignore[union-attr]
+    changed = [(e, c.replace(b"Linux-6", b"Linux-7")) for e, c in entries]
+    for kept in (changed, [*entries[:1], *entries[2:]]):
+        path = tmp_path / "plain.tar"
+        with tarfile.open(path, "w") as tar:
+            for entry, content in kept:
+                tar.addfile(entry, io.BytesIO(content))
+        with pytest.raises(UsageError, match="not those that were packed"):
+            unpack(there, path)
+    assert not everything(there.root)
+
+
+def test_a_damaged_run_is_not_packed(store: Store, tmp_path: Path) -> None:
+    key = stored_run(store.runs)
+    result = store.runs / key / "result.json"
+    result.write_text(result.read_text().replace('"steps": 2', '"steps": 3'))
+    with pytest.raises(ResultsError, match=r"result.json is not what integrity.json says: .*runs remove"):
+        pack(store, tmp_path / "a.tar.gz", [key])
+    assert not (tmp_path / "a.tar.gz").exists()

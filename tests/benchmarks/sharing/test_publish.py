@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from stored_runs import reseal
 
 from analysis.curves import binned, logged, read_logs
 from analysis.results import Log, Results
@@ -113,10 +114,12 @@ def test_votes_of_a_hundred_annotators_are_refused(trained: Path, tmp_path: Path
     path = sorted(store.runs.rglob("*.parquet"))[0]
     frame = pd.read_parquet(path)
     frame.assign(votes_0=60, votes_1=40).to_parquet(path)
+    reseal(path.parents[1])
     with pytest.raises(UsageError, match=r"votes of more than 5 annotators \(ChaosNLI\?\)"):
         publish.publish(store, ["compare"], tmp_path / "published")
     assert not list((tmp_path / "published" / "runs").glob(f"*{path.parts[-3]}*"))
     frame.assign(votes_0=3, votes_1=2).to_parquet(path)
+    reseal(path.parents[1])
     assert publish.publish(store, ["compare"], tmp_path / "published").runs == 4
 
 

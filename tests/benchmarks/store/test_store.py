@@ -36,7 +36,7 @@ def test_a_run_folder_appears_whole_and_the_work_folder_goes(store: Store) -> No
     assert not store.is_done("k")
     store.publish(lease, attempt)
     assert store.is_done("k")
-    assert [path.name for path in (store.runs / "k").iterdir()] == ["result.json"]
+    assert {path.name for path in (store.runs / "k").iterdir()} == {"result.json", "integrity.json"}
     assert not (store.inflight / "k").exists()
 
 
@@ -96,7 +96,7 @@ def test_an_owner_that_slept_through_a_takeover_publishes_nothing(
     sleeper = store.take("k")
     assert sleeper is not None
     stale = store.attempt(sleeper)
-    (stale / "result.json").write_text("old")
+    (stale / "result.json").write_text('{"by": "sleeper"}')
     monkeypatch.setattr(leases, "alive", lambda path: False)  # as seen from a machine on which the sleeper looks dead
     second = store.take("k")
     assert second is not None
@@ -112,7 +112,7 @@ def test_the_first_finisher_wins(store: Store) -> None:
     lease = store.take("k")
     assert lease is not None
     attempt = store.attempt(lease)
-    (attempt / "result.json").write_text("second")
+    (attempt / "result.json").write_text('{"by": "second"}')
     (store.runs / "k").mkdir()
     (store.runs / "k" / "result.json").write_text("first")
     store.publish(lease, attempt)
@@ -186,3 +186,86 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path: Pa
         locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
         with pytest.raises(UsageError, match="Permission denied"):
             Store(locked / "results").prepare()
+
+
+# --- damage ---
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "[" * 100_000, '{"host": 1}', b"\xff\xfe"])
+def test_a_damaged_lease_is_nobodys(store: Store, content: str | bytes) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    assert lease.is_held
+    lease.path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert not lease.is_held
+    assert store.states(["k"])["k"].state == "todo"
+    second = store.take("k")
+    assert second is not None
+    assert second.number == 2
+    second.release()
+    store.remove("k")
+    assert not (store.inflight / "k").exists()
+
+
+def test_a_lease_with_any_flipped_bit_is_nobodys_or_says_the_same(store: Store) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    before = lease.path.read_bytes()
+    for number in range(0, 8 * len(before), 7):
+        changed = bytearray(before)
+        changed[number // 8] ^= 1 << number % 8
+        lease.path.write_bytes(changed)
+        owner = leases.holder(store.inflight / "k")
+        assert owner is None or {name: owner.get(name) for name in lease.identity} == lease.identity
+    lease.path.write_bytes(before)
+    assert lease.is_held
+    lease.release()
+
+
+def test_a_damaged_failure_tells_nothing_and_the_run_is_tried_again(store: Store) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    store.fail(lease, "non-finite", "the loss was NaN")
+    path = store.inflight / "k" / "failure.json"
+    assert store.states(["k"])["k"].state == "failed"
+    path.write_text(path.read_text().replace("NaN", "NaM"))
+    assert store.states(["k"])["k"].state == "todo"
+
+
+def test_a_full_disk_ends_a_run_with_one_line_and_it_goes_on_when_there_is_room(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = store.take("k")
+    assert lease is not None
+
+    def full(*_: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            store.fail(lease, "crash", "the disk is full")
+        lease.release()
+    assert [path.name for path in (store.inflight / "k").iterdir()] == ["lease-1.json"]
+
+
+def test_what_an_attempt_left_half_written_is_not_gone_on_with(store: Store) -> None:
+    lease = store.take("k")
+    assert lease is not None
+    attempt = store.attempt(lease)
+    (attempt / "epochs").mkdir()
+    for name in ("epochs/a.1.parquet", "epochs/.a.2.parquet.half", ".result.json.half", "checkpoint.partial"):
+        (attempt / name).write_text("x")
+    lease.release()
+    second = store.take("k")
+    assert second is not None
+    again = store.attempt(second)
+    assert [str(path.relative_to(again)) for path in again.rglob("*") if path.is_file()] == ["epochs/a.1.parquet"]
+
+
+def test_a_run_is_removed_from_a_folder_without_work_in_flight(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.runs / "k").mkdir(parents=True)
+    (store.runs / "k" / "spec.json").write_text("damaged")
+    store.remove("k")
+    assert not store.done_keys()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import random
 import sys
@@ -25,6 +26,7 @@ from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source, load_split
 
 ROWS = 6
+TURN = 200  # inputs of one format at a time
 LABELS = ("entailment", "neutral", "contradiction")
 HIDDEN = ("-1", "-", "", "1.0", "true", "null", "[1]", "{}", "1e400", "NaN")
 PIECES = (
@@ -76,6 +78,11 @@ def _body(raw: bytes) -> int:
 def _headerless(raw: bytes) -> int:
     first = raw.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].removesuffix(b"\r").split(b"\t")
     return _lines(raw) - ({b"label", b"sentence"} <= {cell.strip(b'"') for cell in first})
+
+
+def _released(raw: bytes) -> int:
+    first = raw.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].removesuffix(b"\r").split(b"\t")
+    return _lines(raw) - ({b"score", b"sentence1", b"sentence2"} <= {cell.strip(b'"') for cell in first})
 
 
 def _csv(raw: bytes) -> int:
@@ -133,6 +140,8 @@ _PAIR = ("entailment", "not_entailment")
 _TSV = _joined("index\tsentence1\tsentence2\tlabel", *(f'{i}\tA "{i} é\tB\t{_PAIR[i % 2]}' for i in range(ROWS)))
 _SCORES = _joined("index\tsentence1\tsentence2\tscore", *(f"{i}\ta é\tb {i}\t{i % 5}.250" for i in range(ROWS)))
 _MSR = _joined("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String", *(f"{i % 2}\t{i}\t{i + 50}\tA é\tB" for i in range(ROWS)))
+_RELEASE = _joined(*(f"g\tf\ty\t{i}\t{i % 5}.250\tA é\tB{i}" + "\tx\ty" * (i % 2) for i in range(ROWS)))
+_REQUOTED = _TSV.replace(b'A "', b'"A ""').replace("é\tB".encode(), 'é"\tB'.encode())
 FORMS = {
     "tsv": Form("rte", "train", "RTE/train.tsv", _TSV, _body),
     "tsv, test": Form("rte", "test", "RTE/test.tsv", _TSV, _body),
@@ -140,6 +149,8 @@ FORMS = {
     "tsv, headerless": Form(
         "cola", "train", "CoLA/train.tsv", _joined(*(f"x\t{i % 2}\t\tA {i} é." for i in range(ROWS))), _headerless
     ),
+    "tsv, release": Form("stsb", "dev", "stsbenchmark/sts-dev.csv", _RELEASE, _released),
+    "tsv, requoted": Form("rte", "train", "RTE/train.tsv", _REQUOTED, _body),
     "jsonl": Form("snli", "train", "SNLI/snli_1.0_train.jsonl", _joined(*map(_nli, range(ROWS))), _lines),
     "csv": Form(
         "ag-news",
@@ -288,23 +299,29 @@ def outcome(form: Form, raw: bytes, folder: Path) -> str:
 
 
 def main(count: int) -> int:
-    """Run that many inputs over all formats; print counts, and the first failures of each kind. Returns failures."""
-    total = 0
-    for name, form in FORMS.items():
-        counts: Counter[str] = Counter()
-        with tempfile.TemporaryDirectory() as folder:
-            for number, raw in enumerate(inputs(name, -(-count // len(FORMS)), seed=1)):
-                try:
-                    counts[outcome(form, raw, Path(folder))] += 1
-                except Exception as error:
-                    kind = f"{type(error).__name__}: {str(error)[:100]!r}"
-                    if not counts[kind]:
-                        print(f"  {name}, input {number}: {kind}: {raw[:300]!r}")
-                    counts[kind] += 1
-                    total += 1
-        print(name, dict(counts), flush=True)
-    print(f"{total} failures")
-    return total
+    """Run that many inputs, the formats in turns; print counts, and the first failure of each kind. Return failures."""
+    streams = {name: inputs(name, -(-count // len(FORMS)), seed=1) for name in FORMS}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in FORMS}
+    failures = 0
+    with tempfile.TemporaryDirectory() as root:
+        while streams:
+            for name in list(streams):
+                turn = list(itertools.islice(streams[name], TURN))
+                for raw in turn:
+                    try:
+                        counts[name][outcome(FORMS[name], raw, Path(root) / name)] += 1
+                    except Exception as error:
+                        kind = f"{type(error).__name__}: {str(error)[:100]!r}"
+                        if not counts[name][kind]:
+                            print(f"  {name}: {kind}: {raw[:300]!r}", flush=True)
+                        counts[name][kind] += 1
+                        failures += 1
+                if len(turn) < TURN:
+                    del streams[name]
+            print(sum(map(Counter.total, counts.values())), "inputs,", failures, "failures", flush=True)
+    for name in FORMS:
+        print(name, dict(counts[name]))
+    return failures
 
 
 if __name__ == "__main__":

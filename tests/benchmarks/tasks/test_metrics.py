@@ -16,6 +16,7 @@ sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 RNG = np.random.default_rng(0)
 LABELS, PREDICTIONS = RNG.integers(0, 2, 200), RNG.integers(0, 2, 200)
+THREE_LABELS, THREE_PREDICTIONS = RNG.integers(0, 3, 200), RNG.integers(0, 4, 200)  # one class is no label
 SCORES, TARGETS = RNG.normal(size=200), np.round(RNG.uniform(0, 5, 200), 1)
 LOGITS, VOTES = RNG.normal(size=(200, 3)).astype(np.float32), RNG.multinomial(5, (0.5, 0.3, 0.2), 200)
 GOLD = VOTES.argmax(1)
@@ -34,9 +35,21 @@ CASES = {
     "accuracy": (PREDICTIONS, LABELS, sklearn_metrics.accuracy_score(LABELS, PREDICTIONS)),
     "error_rate": (PREDICTIONS, LABELS, 1 - sklearn_metrics.accuracy_score(LABELS, PREDICTIONS)),
     "f1": (PREDICTIONS, LABELS, sklearn_metrics.f1_score(LABELS, PREDICTIONS)),
+    "macro_f1": (
+        THREE_PREDICTIONS,
+        THREE_LABELS,
+        sklearn_metrics.f1_score(THREE_LABELS, THREE_PREDICTIONS, average="macro"),
+    ),
+    "balanced_accuracy": (
+        THREE_PREDICTIONS,
+        THREE_LABELS,
+        sklearn_metrics.balanced_accuracy_score(THREE_LABELS, THREE_PREDICTIONS),
+    ),
     "matthews": (PREDICTIONS, LABELS, sklearn_metrics.matthews_corrcoef(LABELS, PREDICTIONS)),
     "pearson": (SCORES, TARGETS, stats.pearsonr(TARGETS, SCORES).statistic),
     "spearman": (SCORES, TARGETS, stats.spearmanr(TARGETS, SCORES).statistic),
+    "rmse": (SCORES, TARGETS, np.sqrt(sklearn_metrics.mean_squared_error(TARGETS, SCORES))),
+    "item_score": (SCORES, TARGETS, SCORES.mean()),
     "cross_entropy": (LOGITS, GOLD, sklearn_metrics.log_loss(GOLD, softmax(LOGITS), labels=[0, 1, 2])),
     "kl": (LOGITS, VOTES, stats.entropy(VOTES, softmax(LOGITS), axis=1).mean()),
     "jsd": (LOGITS, VOTES, np.square(distance.jensenshannon(VOTES, softmax(LOGITS), axis=1)).mean()),

@@ -205,3 +205,95 @@ def test_one_class_and_few_dev_items_are_warned_of(tmp_path):
     assert one in load(tmp_path, "rte").notes
     experiment, _ = Request(name="compare", tasks="rte", methods="vanilla,smart", data_dir=tmp_path).found()
     assert {few, one} <= set(experiment.notes)
+
+
+def test_rows_without_a_text_are_counted(tmp_path):
+    put(tmp_path, "RTE/train.tsv", RTE.replace("\tB\t", "\t \t"))
+    assert "1 row with an empty text" in load(tmp_path, "rte").notes
+    put(tmp_path, "RTE/train.tsv", RTE)
+    assert not any("empty text" in note for note in load(tmp_path, "rte").notes)
+
+
+# ---- a set's own original release
+
+
+def test_colas_own_release_is_glues_with_both_halves_of_dev(tmp_path):
+    put(tmp_path, "cola_public/raw/in_domain_train.tsv", "x\t1\t\tThey sang.\nx\t0\t*\tSang they.\n")
+    put(tmp_path, "cola_public/raw/in_domain_dev.tsv", "x\t1\t\tShe ran.\n")
+    outside = put(tmp_path, "cola_public/raw/out_of_domain_dev.tsv", "y\t0\t*\tRan she.\ny\t1\t\tIt rains.\n")
+    assert load(tmp_path, "cola").labels.tolist() == [1, 0]
+    dev = load(tmp_path, "cola", "dev")
+    assert (dev.texts, dev.labels.tolist()) == ((["She ran.", "Ran she.", "It rains."],), [1, 0, 1])
+    outside.unlink()
+    with pytest.raises(MissingData, match=r"half of the dev split, its other half raw/out_of_domain_dev.tsv"):
+        load(tmp_path, "cola", "dev")
+
+
+def test_the_release_of_the_sts_benchmark_is_read_with_its_test_scores(tmp_path):
+    rows = "main-captions\tMSRvid\t2012test\t0001\t5.000\tA plane.\tAn air plane.\n"
+    rows += 'main-news\tx\t2015\t0002\t0.800\tOne "b".\tTwo.\thttp://one\thttp://two\n'
+    for name in ("train", "dev", "test"):
+        put(tmp_path, f"stsbenchmark/sts-{name}.csv", rows)
+        split = load(tmp_path, "stsb", name)
+        assert split.texts == (["A plane.", 'One "b".'], ["An air plane.", "Two."])
+        assert split.labels.tolist() == [5.0, 0.8]
+    put(tmp_path, "stsbenchmark/sts-train.csv", rows + "main-news\tx\t2015\t0003\t0.800\tOne.\n")
+    with pytest.raises(DataError, match=r"line 3: expected 7 columns"):
+        load(tmp_path, "stsb")
+
+
+# ---- quoting and names of programs
+
+
+def test_fields_that_a_program_quoted_because_of_their_quotation_marks_are_read_without(tmp_path):
+    official = 'index\tsentence1\tsentence2\tlabel\n0\tHe said "no".\tB\tentailment\n1\t"C" is\tD "\tnot_entailment\n'
+    requoted = official.replace('He said "no".', '"He said ""no""."').replace('"C" is', '"""C"" is"')
+    put(tmp_path, "a/RTE/train.tsv", official)
+    put(tmp_path, "b/RTE/train.tsv", requoted.replace('D "', '"D """'))
+    assert load(tmp_path / "a", "rte").fingerprint == load(tmp_path / "b", "rte").fingerprint
+    put(tmp_path, "c/RTE/train.tsv", requoted)  # one mark stands alone: nobody quoted this file
+    assert load(tmp_path / "c", "rte").texts[0] == ['"He said ""no""."', '"""C"" is"']
+
+
+@pytest.mark.parametrize("name", ["train-00000-of-00001-5a5b2f1a6c0d9e3f.parquet", "train/0000.parquet"])
+def test_parquet_under_the_hubs_other_names(tmp_path, name):
+    put_parquet(tmp_path, "rte", "train", [{"sentence1": "a", "sentence2": "b", "label": i % 2} for i in range(4)])
+    (tmp_path / "RTE" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "RTE" / "train-00000-of-00001.parquet").rename(tmp_path / "RTE" / name)
+    assert len(load(tmp_path, "rte")) == 4
+
+
+def test_what_save_to_disk_wrote_is_named_with_what_to_do(tmp_path):
+    put(tmp_path, "RTE/data-00000-of-00001.arrow", b"ARROW1")
+    with pytest.raises(MissingData, match=r"written by save_to_disk: write each split with to_parquet"):
+        load(tmp_path, "rte")
+
+
+@pytest.mark.parametrize("hidden", ["nan", "NaN", "None", "null"])
+def test_labels_kept_back_as_programs_write_missing_values(tmp_path, hidden):
+    put(tmp_path, "STS-B/test.tsv", f"index\tsentence1\tsentence2\tscore\n0\ta\tb\t{hidden}\n")
+    assert load(tmp_path, "stsb", "test").hidden
+
+
+# ---- what stands in the place of a file
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+PAGE = b"<!DOCTYPE html>\n<html><head><title>403 Forbidden</title></head></html>\n"
+
+
+@pytest.mark.parametrize(("raw", "reason"), [(POINTER, "git lfs pull"), (PAGE, "a web page")])
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("rte", "RTE/train.tsv"),
+        ("cola", "CoLA/train.tsv"),
+        ("snli", "SNLI/snli_1.0_train.jsonl"),
+        ("ag-news", "ag_news_csv/train.csv"),
+        ("rte", "RTE/train-00000-of-00001.parquet"),
+        ("imdb", "aclImdb_v1.tar.gz"),
+    ],
+)
+def test_a_pointer_or_a_page_in_the_place_of_a_file_is_named(tmp_path, raw, reason, task, name):
+    put(tmp_path, name, raw)
+    with pytest.raises(DataError, match=reason):
+        load(tmp_path, task)

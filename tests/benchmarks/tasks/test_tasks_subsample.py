@@ -12,6 +12,7 @@ from benchmarks.tasks.base import Split
 from benchmarks.tasks.subsample import (
     fraction_size,
     holdout,
+    mislabelled,
     order,
     subsample,
     subsample_per_class,
@@ -113,3 +114,36 @@ def test_small_training_sets_lie_mostly_inside_large_ones_after_the_holdout():
     small, _ = holdout(split, subsample(split, 200, 7), 0.1, 7)
     large, _ = holdout(split, subsample(split, 2_000, 7), 0.1, 7)
     assert len(set(small) & set(large)) >= 0.9 * len(small)
+
+
+@given(
+    n=st.integers(2, 300),
+    classes=st.integers(2, 5),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    seed=st.integers(0, 10_000),
+)
+def test_wrong_labels_are_exactly_as_many_never_the_right_ones_and_nested(n, classes, shares, seed):
+    split = split_of(np.arange(n) % classes)
+    rows = subsample(split, max(1, n // 2), seed)
+    small, large = (mislabelled(split, rows, share, seed) for share in sorted(shares))
+    wrong = [set(np.flatnonzero(noisy.labels != split.labels[rows])) for noisy in (small, large)]
+    if n >= classes:
+        assert [len(each) for each in wrong] == [round(share * len(rows)) for share in sorted(shares)]
+    assert wrong[0] <= wrong[1]
+    assert all(small.labels[i] == large.labels[i] for i in wrong[0])
+    assert set(large.labels) <= set(split.labels)
+    assert small.ids == split.take(rows).ids
+    assert (split.labels == np.arange(n) % classes).all()  # the original keeps its labels
+
+
+def test_wrong_labels_are_spread_over_all_other_classes():
+    split = split_of(np.zeros(3000, dtype=int).tolist() + [1] * 3000 + [2] * 3000)
+    noisy = mislabelled(split, np.arange(9000), 1.0, 0).labels
+    counts = np.array([[((split.labels == a) & (noisy == b)).sum() for b in range(3)] for a in range(3)])
+    assert np.diag(counts).sum() == 0
+    assert counts[~np.eye(3, dtype=bool)].min() > 1350  # of 1,500 expected, 27 standard deviation
+
+
+def test_targets_have_no_wrong_class():
+    with pytest.raises(UsageError, match="this task has no classes"):
+        mislabelled(split_of([0.5, 1.5]), np.arange(2), 0.5, 0)

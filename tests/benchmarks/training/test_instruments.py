@@ -25,6 +25,7 @@ from benchmarks.training import execute as running
 from benchmarks.training import instruments
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
+from benchmarks.training.prepared import prepare
 from smart_repro.methods import METHODS, build
 from smart_repro.models import load
 
@@ -112,6 +113,50 @@ def test_measurements_say_how_far_the_model_went(spec: RunSpec, source: Source, 
         assert [each["radius"] for each in found["smoothness"]] == list(instruments.RADII)
     for name in ("step_divergence", "distance"):
         assert slow["moments"][2][name] < fast["moments"][2][name]
+
+
+def test_r_s_at_common_radii_leaves_the_training_as_it_is(spec: RunSpec, source: Source, tmp_path: Path) -> None:
+    """Losses and predictions to the last bit; the stored R_s is that of the trained model in evaluation mode."""
+    plain = done(replace(spec, method="smart"), source, tmp_path)
+    measured = done(replace(spec, method="smart", smoothness_radii=(0.01, 1.0)), source, tmp_path)
+    assert losses(plain) == losses(measured)
+    predictions = [(folder / "predictions" / "rte.dev.parquet").read_bytes() for folder in (plain, measured)]
+    assert predictions[0] == predictions[1]
+    assert not (plain / "measures.json").exists()
+    content = json.loads((measured / "measures.json").read_text())
+    assert content["moments"] == []
+    near, far = content["smoothness"]
+    assert (near["radius"], far["radius"]) == (0.01, 1.0)
+    assert far["epsilon"] == pytest.approx(100 * near["epsilon"], rel=1e-6)
+    assert 0 < near["r_s"] < far["r_s"]
+
+
+def test_r_s_needs_a_split_to_look_at(spec: RunSpec, source: Source, tmp_path: Path) -> None:
+    store, job = Store(tmp_path), make_job(replace(spec, predict=("holdout",), smoothness_radii=(0.1,)), source)
+    store.prepare()
+    assert "leave dev among the splits to predict" in execute(job, store).message
+
+
+def test_label_noise_reaches_what_is_trained_on_and_nothing_that_is_scored(spec: RunSpec, source: Source) -> None:
+    noisy = replace(spec, label_noise=0.4, predict=("dev", "holdout", "train"))
+    clean, wrong = (prepare(each, source) for each in (replace(noisy, label_noise=0.0), noisy))
+    changed = np.asarray(clean.train.labels) != np.asarray(wrong.train.labels)
+    assert changed.sum() == round(0.4 * len(clean.train))
+    for before, after in zip(clean.evaluated, wrong.evaluated, strict=True):
+        assert np.array_equal(before.rows.labels, after.rows.labels), after.name
+
+
+def test_a_holdout_outside_leaves_all_drawn_examples_to_train_on(spec: RunSpec, source: Source) -> None:
+    whole = prepare(replace(spec, holdout=0.0, predict=("dev",)), source)
+    most = len(whole.train) // 2
+    run = replace(spec, holdout=0.0, holdout_rows=7, max_train_samples=most, tuning_rows=9)
+    data = prepare(replace(run, predict=("dev", "holdout", "tuning")), source)
+    kept = {each.split: set(each.rows.ids) for each in data.evaluated}
+    assert len(data.train) == most
+    assert (len(kept["holdout"]), len(kept["tuning"])) == (7, 9)
+    assert not kept["holdout"] & kept["tuning"]
+    inside = prepare(replace(run, tuning_rows=0, predict=("dev", "train")), source)
+    assert not kept["holdout"] & {i for each in inside.evaluated if each.split == "train" for i in each.rows.ids}
 
 
 def test_a_measured_run_resumes_with_its_measurements(spec: RunSpec, source: Source) -> None:

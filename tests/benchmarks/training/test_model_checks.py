@@ -7,10 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from transformers import AutoModel
 
 import benchmarks
 from benchmarks.errors import UsageError
 from benchmarks.training import models
+from smart_repro.heads import PooledClassifier
+from smart_repro.models import load
 
 TINY = Path(benchmarks.__file__).parent / "tiny"
 
@@ -77,3 +80,47 @@ def test_an_adapter_is_refused_with_the_way_to_merge_it(tmp_path: Path) -> None:
 def test_a_configuration_that_is_not_json_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text("{")
     assert "config.json cannot be read" in refusal(folder)
+
+
+def test_a_pointer_in_the_place_of_the_weights_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n")
+    assert "git lfs pull" in refusal(folder)
+
+
+def test_weights_cut_short_are_refused(folder: Path) -> None:
+    raw = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(raw[: len(raw) // 2])
+    assert "damaged or cut short" in refusal(folder)
+
+
+def test_a_missing_shard_is_named(folder: Path) -> None:
+    AutoModel.from_pretrained(folder).save_pretrained(folder, max_shard_size="100KB")
+    (folder / "model.safetensors").unlink()
+    models.check(str(folder))
+    models.check.cache_clear()
+    last = sorted(folder.glob("model-*.safetensors"))[-1]
+    last.unlink()
+    assert last.name in refusal(folder)
+
+
+@pytest.mark.parametrize("change_of", [{"num_hidden_layers": 4}, {"intermediate_size": 128}])
+def test_a_configuration_of_other_weights_is_refused_before_anything_starts_at_random(
+    folder: Path, change_of: dict[str, int]
+) -> None:
+    change(folder / "config.json", **change_of)
+    with pytest.raises(ValueError, match=r"lack \d+ of the encoder's \d+ parameters, or have them in another shape"):
+        load(folder, num_labels=2)
+    load(folder, num_labels=2, random_weights=True)
+
+
+def test_the_inner_folder_with_the_configuration_is_named(folder: Path) -> None:
+    (folder / "0_Transformer").mkdir()
+    (folder / "config.json").rename(folder / "0_Transformer" / "config.json")
+    assert "its folder 0_Transformer has one" in refusal(folder)
+
+
+def test_a_pooled_classifier_is_refused_with_the_way_to_its_encoder(folder: Path, tmp_path: Path) -> None:
+    load(folder, num_labels=2, head="mean").save_pretrained(tmp_path / "pooled")
+    assert "encoder.save_pretrained" in refusal(tmp_path / "pooled")
+    PooledClassifier.from_pretrained(tmp_path / "pooled").encoder.save_pretrained(folder)
+    models.check(str(folder))

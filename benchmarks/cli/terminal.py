@@ -1,0 +1,56 @@
+"""What reaches a terminal: stored texts come from elsewhere, so control characters in them are printed by name.
+
+A task's title or an error message could otherwise move the cursor, colour the screen or rename the window. Sequences
+of our own (rich's colours and bars, clearing the screen) go past the filter.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+# C0 but for tab and newline, DEL, C1, and the marks that turn the direction of writing
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return a text with its control characters spelled out: ``\\x1b``."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+class Guarded:
+    """A text stream that spells control characters out.
+
+    Attributes:
+        rich_proxied_file: the stream behind it, which rich's consoles write to: their sequences are our own.
+    """
+
+    def __init__(self, stream: TextIO, *, bars: bool = False) -> None:
+        self.rich_proxied_file = stream
+        self._bars = bars  # of downloads, which libraries draw: each begins by going back to the start of the line
+
+    def write(self, text: str) -> int:
+        start = 1 if self._bars and text.startswith("\r") else 0
+        self.rich_proxied_file.write(text[:start] + visible(text[start:]))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Guard standard output and standard error inside."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Guarded(out), Guarded(err, bars=True)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err

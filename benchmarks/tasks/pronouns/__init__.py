@@ -1,0 +1,1 @@
+"""Pronouns and their candidates: how a row of a task becomes what HNN reads."""

@@ -1,0 +1,42 @@
+"""The mentions of a whole split, with what a reader of the results must know about how they were found."""
+
+from __future__ import annotations
+
+from benchmarks.errors import DataError, UsageError
+from benchmarks.tasks.base import Split, Task
+from benchmarks.tasks.pronouns.alignment import align
+from benchmarks.tasks.pronouns.forms import entailment
+from smart_repro.hnn.mention import Mention
+
+
+def mentions_of(task: Task, split: Split) -> list[Mention]:
+    """Return each row's pronoun and candidates.
+
+    Raises: UsageError: for a task whose rows have none. DataError: for a row without a pronoun.
+    """
+    if task.mention is None:
+        raise UsageError(
+            f"{task.name} has no pronouns to resolve: head hnn is for tasks such as dprd and wnli; leave head out"
+        )
+    mentions = []
+    for name, *texts in zip(split.ids, *split.texts, strict=True):
+        mention = task.mention(*texts)
+        if mention is None:
+            raise DataError(
+                f"{task.name}, row {name}: no pronoun with candidates in {' / '.join(texts)[:80]!r}; leave the row out"
+            )
+        mentions.append(mention)
+    return mentions
+
+
+def alignment_notes(task: Task, split: Split) -> list[str]:
+    """Return how many pronouns of a task that has to be aligned were found with words left over, or lack a rival."""
+    if task.mention is not entailment:
+        return []
+    found = [align(premise, hypothesis) for premise, hypothesis in zip(*split.texts, strict=True)]
+    unsure = sum(each is not None and not each.is_sure for each in found)
+    alone = sum(mention.candidates[0] == (mention.pronoun,) for mention in mentions_of(task, split))
+    return [
+        f"{task.name}: {unsure} of {len(split)} pronouns found by an alignment that leaves words over; "
+        f"{alone} rows without a rival phrase, where the pronoun itself is the rival"
+    ]
