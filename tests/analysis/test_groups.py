@@ -43,7 +43,6 @@ def test_the_variance_over_unequal_groups_is_the_bootstraps():
     sums, counts = np.bincount(groups, values), np.bincount(groups)
     drawn = rng.integers(0, 60, (4000, 60))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    assert linear.mean() == pytest.approx(values.mean())
     assert np.sqrt(linear.var(ddof=1) / 60) == pytest.approx(means.std(ddof=1), rel=0.08)
 
 
