@@ -68,9 +68,9 @@ class Definition:
     def from_json(cls, content: Mapping[str, Any]) -> Definition:
         """Read a definition. Raises TypeError for an unknown or missing field."""
         names = {field.name for field in fields(cls)}
-        plain = {
+        plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) and name in names else value
             for name, value in content.items()
         }
-        pairs = {name: tuple(dict(content[name]).items()) for name in ("rows", "fingerprints")}
+        pairs: dict[str, Any] = {name: tuple(dict(content[name]).items()) for name in ("rows", "fingerprints")}
         return cls(**{**plain, **pairs})

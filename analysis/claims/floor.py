@@ -24,7 +24,7 @@ from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
-from analysis.tables import number, percent
+from analysis.tables import digits_of, number, percent
 
 LEARNT = 1 / 3  # learnt share below which a task is at the floor
 PILOT = "pilot at the floor"
@@ -45,6 +45,7 @@ class Learnt:
         is_own: True on a user's own data, where no paper has a reference: there the baseline must beat a constant
             answer.
         greater_is_better: False for errors.
+        digits: number of decimals of the scores.
     """
 
     baseline: str
@@ -56,6 +57,7 @@ class Learnt:
     n_seeds: int
     is_own: bool = False
     greater_is_better: bool = True
+    digits: int = 1
 
     @property
     def share(self) -> float:
@@ -83,10 +85,8 @@ class Learnt:
         if self.collapsed:
             return f"{self.collapsed} of {self.n_seeds} runs of {self.baseline} give (almost) one answer to all items"
         if self.is_own:
-            return (
-                f"{self.baseline} scores {number(self.score)} (worse 95 % end {number(self.low)}), the best constant "
-                f"answer {number(self.constant)}"
-            )
+            score, low, constant = (number(value, self.digits) for value in (self.score, self.low, self.constant))
+            return f"{self.baseline} scores {score} (worse 95 % end {low}), the best constant answer {constant}"
         if math.isnan(self.share):
             return f"no reference says how far {self.baseline} can learn it"
         share, low = (percent(max(value, 0.0)) for value in (self.share, self.low_share))
@@ -124,6 +124,7 @@ def of_baseline(scored: Scored, manifest: Manifest, column: Column) -> Learnt:
         n_seeds=len(scored.seeds),
         is_own=scored.is_own,
         greater_is_better=metric.greater_is_better,
+        digits=digits_of(metric.name),
     )
 
 

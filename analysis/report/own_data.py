@@ -15,7 +15,7 @@ from analysis.comparison import TOO_FEW, fewest_seeds
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
-from analysis.power import Noise, measured, power, seeds_needed
+from analysis.power import Noise, noise_of, power, seeds_needed
 from analysis.records import ResultsError
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
@@ -155,7 +155,7 @@ def _remedy(study: _Study) -> str:
     size = max(abs(study.interval.estimate), _bound(study.metric) or 0.0)
     if len(study.seeds) < 2 or not size:
         return f"; {_count(lacking, 'more seed')} would allow a verdict" if lacking else ""
-    noise, n_items = measured(study.part), study.part.n_items
+    noise, n_items = noise_of(study.part), study.part.n_items
     seeds = seeds_needed(size, n_items, noise, TARGET)
     options = []
     if seeds is not None:

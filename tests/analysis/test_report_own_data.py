@@ -13,7 +13,7 @@ from world import Arm, Exam, World
 from analysis import contrasts
 from analysis.comparison import compare
 from analysis.crossed import combine
-from analysis.power import measured, power
+from analysis.power import noise_of, power
 from analysis.report.build import write_report
 from analysis.report.own_data import own_answers
 from analysis.results import Results
@@ -70,7 +70,7 @@ def test_the_numbers_are_those_of_the_deciding_interval(tmp_path):
 
 
 def test_a_lower_error_helps(tmp_path):
-    found = answer(own_world(tmp_path, 8.0, exam=Exam("own-scores", "rmse", items=800, classes=1)))
+    found = answer(own_world(tmp_path, 8.0, exam=Exam("own-scores", "rmse", items=800, classes=1, noise=1.2)))
     assert found.verdict == "helps"
     assert "a number to predict" in found.sentence
     assert " by −" in found.sentence
@@ -93,7 +93,7 @@ def test_what_would_decide_has_the_power_it_promises(tmp_path):
     manifest = results.manifest("compare")
     arms = contrasts.difference(results, manifest, "smart[shared]", "vanilla", manifest.columns[0])
     part = contrasts.measure(arms, FIVE)
-    size, noise = max(abs(combine([part]).estimate), 0.5), measured(part)
+    size, noise = max(abs(combine([part]).estimate), 0.5), noise_of(part)
     assert f"(a true difference of {size:.1f} points, with 80 % chance)" in words
     seeds = 5 + int(words.split(" more seed")[0].replace(",", ""))
     assert power(size, seeds, 300, noise) >= 0.8 > power(size, seeds - 1, 300, noise)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.errors import DataError, MissingData
 from smart_repro.registry import did_you_mean
@@ -148,7 +148,9 @@ def _header(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
-def _parsed(path: Path, text: str, names: list[str], wanted: Sequence[str], separator: str, quoting: int = 0) -> Table:
+def _parsed(
+    path: Path, text: str, names: list[str], wanted: Sequence[str], separator: str, quoting: Literal[0, 3] = 0
+) -> Table:
     import pandas as pd
 
     check_columns(str(path), names, wanted)

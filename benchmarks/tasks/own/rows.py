@@ -116,14 +116,14 @@ def _usable(table: Table, text: tuple[str, ...], label: str, group: str | None, 
     if not kept:
         raise DataError(f"{table.where}: no row can be used: {', '.join(counts)}; are these the right columns?")
 
-    def column(values: Sequence[str | None]) -> list[str]:
+    def kept_values(values: Sequence[str | None]) -> list[str]:
         return [value for row in kept if (value := values[row]) is not None]
 
     return Rows(
         table.where,
         [row + 1 for row in kept],
-        tuple(column(table.columns[name]) for name in text),
-        column(labels),
-        column(table.columns[group]) if group else [],
+        tuple(kept_values(table.columns[name]) for name in text),
+        kept_values(labels),
+        kept_values(table.columns[group]) if group else [],
         dict(counts),
     )

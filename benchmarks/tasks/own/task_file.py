@@ -58,13 +58,14 @@ def _choices(path: Path, table: Mapping[str, Any], hub: bool) -> Choices:
     for key in ("data", "text", "label"):
         if key not in table:
             raise UsageError(f"{path}: a task needs {key}")
+    places: dict[str, Any] = {key: _placed(path, table[key], hub) for key in ("data", "dev", "test") if key in table}
     return Choices(
         text=_words(table["text"]),
         label=table["label"],
         metrics=_words(table.get("metric", ())),
         hub=hub,
         **{key: table[key] for key in ("group", "name", "bad_rows", "split_seed", "regression") if key in table},
-        **{key: _placed(path, table[key], hub) for key in ("data", "dev", "test") if key in table},
+        **places,
     )
 
 
