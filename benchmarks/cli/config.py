@@ -66,7 +66,9 @@ class Config:
         if "import" in values:
             values = self._with_import(values, arguments)
         resolved = {name: self._value(name, value, arguments) for name, value in values.items()}
-        provider = cyclopts.config.Dict(resolved, use_commands_as_keys=False, source=str(self.path))
+        for command in reversed(commands):  # without its commands as keys, cyclopts drops options named like one: data
+            resolved = {command: resolved}
+        provider = cyclopts.config.Dict(resolved, source=str(self.path))
         provider(app, commands, arguments)
 
     def _applicable(

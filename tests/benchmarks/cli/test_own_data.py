@@ -16,13 +16,24 @@ from analysis.results import Results
 from benchmarks.cli import app as cli
 from benchmarks.store.store import Store
 
-WORDS = {"calm": ["calm", "quiet", "soft"], "angry": ["angry", "loud", "hard"]}
+WORDS = {
+    "calm": ["sunny", "glowing", "toasty"],
+    "angry": ["icy", "frosty", "chilly"],
+}  # words that the model tiny knows
+
+
+NUMERALS = ["pushed", "followed", "carried", "watched", "lifted", "painted", "called"]
+
+
+def spelt(number: int) -> str:
+    """A number in words that the model tiny knows, so that no two texts are equal."""
+    return " ".join(NUMERALS[(number // base) % 7] for base in (49, 7, 1))
 
 
 def rows(n: int = 120, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     moods = rng.choice(list(WORDS), n)
-    texts = [" ".join(rng.choice(WORDS[mood], 4)) + f" number {i}" for i, mood in enumerate(moods)]
+    texts = [" ".join(rng.choice(WORDS[mood], 4)) + f" {spelt(i)}" for i, mood in enumerate(moods)]
     return pd.DataFrame({"note": texts, "mood": moods, "author": [f"a{i % 30}" for i in range(n)]})
 
 
@@ -53,8 +64,8 @@ def test_one_command_leads_from_a_file_to_the_verdict_and_a_rerun_reproduces_it(
     store = Store(Path("results"))
     key = sorted(store.done_keys())[0]
     stored = json.loads((store.runs / key / "spec.json").read_text())
-    assert stored["task"]["own"] == {"rows": dict(stored["spec"]["definitions"][0]["rows"]), "classes": 2,
-                                     "group": "author", "verdict_split": "dev", "named_class": None}  # fmt: skip
+    expected = {"classes": 2, "group": "author", "verdict_split": "dev", "named_class": None}
+    assert stored["task"]["own"] == {"rows": dict(stored["spec"]["definitions"][0]["rows"]), **expected}
     assert "notes.csv" not in json.dumps(stored["identity"])
     predictions = Results.open("results").predictions(key, "own-notes", "dev")
     assert predictions["group"].str.fullmatch(r"a\d+").all()
@@ -71,8 +82,8 @@ def test_one_command_leads_from_a_file_to_the_verdict_and_a_rerun_reproduces_it(
     code, _, error = shell(f"runs rerun {key}")
     assert (code, error.count("\n")) == (2, 1)
     assert "say where they lie: --data FILE" in error
-    rows(seed=1).to_csv("elsewhere.csv", index=False)
-    code, _, error = shell(f"runs rerun {key} --data elsewhere.csv")
+    rows(seed=1).to_csv("changed.csv", index=False)  # by another name: a process reads a file once
+    code, _, error = shell(f"runs rerun {key} --data changed.csv")
     assert code == 2
     assert "they have changed" in error
 
