@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import numerics_of
+from analysis.integrity.verified import damaged
 from analysis.records import (
     PLAIN_NAME,
     ResultsError,
@@ -25,7 +26,6 @@ from analysis.records import (
     without_digest,
 )
 from analysis.schema import Manifest, SchemaError
-from analysis.verified import damaged
 
 if TYPE_CHECKING:
     import pandas as pd

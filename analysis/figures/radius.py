@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,7 @@ def _changed(study: Study, column: Column, curve_of: Mapping[str, str], places: 
     return _in_order(lines)
 
 
-def _in_order(lines: list[dict[str, float | str]]) -> pd.DataFrame:
+def _in_order(lines: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame.from_records(lines, columns=["row", X, "mean", "low", "high", "n"])

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from analysis.integrity.verified import damaged
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Manifest
-from analysis.verified import damaged
 from benchmarks.errors import UsageError
 from benchmarks.store.store import RunState, Store
 

@@ -76,6 +76,7 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
 
     Raises: UsageError: naming the entry that is not what an archive may hold.
     """
+    is_new = not store.root.exists()
     store.prepare()
     staging = partial_path(store.inflight / "unpack")
     staging.mkdir()
@@ -90,6 +91,10 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
         manifests = [_merge_manifest(file, store) for file in staging.glob("experiments/*/*.json")]
         new = tuple(key for key, is_new in merged.items() if is_new)
         return Merged(new, tuple(key for key in merged if key not in new), sum(manifests))
+    except UsageError:
+        if is_new:
+            shutil.rmtree(store.root, ignore_errors=True)
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -142,7 +147,7 @@ def _extract(path: Path, staging: Path, most_bytes: int) -> dict[str, str]:
                 target = staging / entry.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 digests[entry.name] = _copied(source, target)
-            while tar.fileobj.read(_BLOCK):  # type: ignore[union-attr]  # a checksum stands behind the last file
+            while tar.fileobj.read(_BLOCK):  # a checksum stands behind the last file
                 continue
     except _BROKEN as error:
         raise UsageError(f"{path} is not a whole tar archive: {error}") from error

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import Finding, inspect, numerics_of
+from analysis.integrity.verified import damaged
 from analysis.records import ResultsError, read_json
 from analysis.results import Results, load_manifest
-from analysis.verified import damaged
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.files import partial_path

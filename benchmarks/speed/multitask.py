@@ -20,22 +20,22 @@ import transformers
 
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS
 from benchmarks.spec import RunSpec
+from benchmarks.speed.side import training_loop
 from benchmarks.tasks.sources import resolve_source
 from benchmarks.training.execute import new_model, train_config
 from benchmarks.training.prepared import prepare
 from smart_repro.encoding import Mixed
 from smart_repro.methods import build
-from smart_repro.train import Observer, _Loop
 
 TASKS = ("demo-mnli", "demo-rte", "demo-qnli", "demo-sst2", "demo-mrpc")
 LIMIT = 1.05
 
 
-def loop(run: RunSpec) -> _Loop:
+def loop(run: RunSpec) -> Any:
     """The training of a run, to be taken update by update."""
     data = prepare(run, resolve_source("generated", None)).train
     method = build(run.method, **dict(run.options))
-    return _Loop(new_model(run), method, data, train_config(run), Observer(), None, cpu=False)
+    return training_loop(new_model(run), method, data, train_config(run), cpu=False)
 
 
 def measure(tasks: tuple[str, ...], method: str, epochs: int) -> list[float]:
@@ -57,7 +57,7 @@ def measure(tasks: tuple[str, ...], method: str, epochs: int) -> list[float]:
     return found[1:]
 
 
-def _seconds(side: _Loop) -> float:
+def _seconds(side: Any) -> float:
     gc.disable()
     began = time.process_time()
     side._update()

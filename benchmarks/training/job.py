@@ -113,9 +113,8 @@ class Identities:
                 numerics=self.numerics,
             )
         if run.needed:
-            orders = {name: text for name, text in self._found[on].extra.items() if name == "class_orders"}
-            parents = {"parents": ",".join(map(self.key, run.needed))}
-            return replace(self._found[on], extra={**parents, **orders, **_listed(plugin_sources(run))})
+            extra = {name: text for name, text in self._found[on].extra.items() if name != "task_versions"}
+            return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed)), **extra})
         return self._found[on]
 
     def key(self, run: RunSpec) -> str:

@@ -349,7 +349,7 @@ def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
             module.training = training
 
 
-def check_choices(config: Any, choices: Mapping[str, Sequence[str]]) -> None:
+def check_choices(config: Any, choices: Mapping[str, Sequence[Any]]) -> None:
     """Check the options of ``config`` that have a list of ``choices`` (option -> allowed values).
 
     Raises:

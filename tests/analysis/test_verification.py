@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from stored_runs import reseal, stored_run
 
-from analysis import verified
-from analysis.integrity import DAMAGED, UNVERIFIED, VERIFIED, content_digest, inspect, seal_problems
+from analysis.integrity import DAMAGED, UNVERIFIED, VERIFIED, content_digest, inspect, seal_problems, verified
 from analysis.records import DamagedError, digest_of, problem, read_json, with_digest, without_digest
 from analysis.results import Results
 

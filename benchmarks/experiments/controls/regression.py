@@ -12,6 +12,7 @@ Runs: 48 demo.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.experiments.planning import method_rows
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
@@ -19,7 +20,7 @@ from benchmarks.spec import method
 
 # The classification runs are long enough to learn the task; squared error needs only to be computed.
 _SETTINGS = {"batch_size": 16, "head_learning_rate": None, "max_train_samples": 800, "evaluate_every": 100}
-_BY_TASK = {
+_BY_TASK: dict[str, dict[str, Any]] = {
     "demo-sst2": {**_SETTINGS, "max_steps": 150},
     "demo-stsb": {**_SETTINGS, "max_steps": 40},
     "demo-cola": {

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from analysis.schema import Point, Published
 from benchmarks.experiments.planning.base import Experiment
 from benchmarks.papers import published
 
@@ -41,7 +42,8 @@ def _systems_of(experiment: Experiment) -> Iterator[System]:
     if experiment.facts or any((omission.row, omission.column) == ("*", "*") for omission in experiment.omitted):
         return
     placed: dict[str, dict[str, None]] = {}
-    for cell in (*experiment.published, *experiment.points):
+    cells: tuple[Published | Point, ...] = (*experiment.published, *experiment.points)
+    for cell in cells:
         placed.setdefault(cell.printed[0], {})[cell.row] = None
     for table in experiment.tables:
         for name in dict.fromkeys(number.row for number in published(table)):

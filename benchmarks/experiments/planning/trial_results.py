@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.integrity.verified import damaged
 from analysis.records import ResultsError, read_json, read_table
 from analysis.results import load_manifest
-from analysis.verified import damaged
 from benchmarks.training.cost import cost
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ Runs: 40 paper, 40 small, 15 demo.
 
 from __future__ import annotations
 
+from typing import Any
+
 from analysis.schema import Claim, against
 from benchmarks.experiments.planning import method_rows
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
@@ -15,7 +17,7 @@ from benchmarks.spec import method
 
 TRAINED = "dprd"
 # The released script; its warm-up of 100 of 664 updates is 15 %, its maximum norm the suite's default.
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "model": method_rows.BERT_LARGE,
     "head": "hnn",
     "batch_size": 16,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cache
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -132,7 +133,15 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Claim, Value], Verd
     def spread(_: Any, manifest: Manifest, row: str, column: schema.Column) -> SimpleNamespace:
         return SimpleNamespace(scores=state["value"](row, column.id, "") * np.linspace(-1, 1, len(manifest.seeds)))
 
+    def arm(_: Any, manifest: Manifest, row: str, column: schema.Column) -> SimpleNamespace:
+        return SimpleNamespace(seeds=tuple(manifest.seeds), labels=range(10_000), place=(row, column.id, "changed"))
+
+    def identical(a: Any, _: Any, metric: str) -> np.ndarray:
+        return 1 - state["value"](*a.place) + SPREAD * np.resize([-1.0, 1.0], len(a.seeds))
+
     monkeypatch.setattr(logged, "read_row", spread)
+    monkeypatch.setattr(import_module("analysis.claims.changed"), "read_cell", arm)
+    monkeypatch.setattr(import_module("analysis.claims.changed"), "identical_shares", identical)
 
     def decide(name: str, claim: Claim, value: Value) -> Verdict:
         state["value"] = value
@@ -203,6 +212,8 @@ def as_claimed_and_not(claim: Claim) -> tuple[Value, Value]:
         return ratio(claim, 4**sign), ratio(claim, 4**-sign)
     if isinstance(test, schema.Measured):
         return ratio(claim, 2**sign), ratio(claim, 2**-sign)
+    if isinstance(test, schema.Changed):
+        return constant(test.share / 2), constant(test.share * 2)
     if isinstance(test, schema.Selection):
         return chosen_ahead(claim, 1.0), chosen_ahead(claim, -1.0)
     if isinstance(test, schema.BestPoint):

@@ -18,10 +18,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from analysis.integrity import DAMAGED, Finding, inspect
+from analysis.integrity.seals import DAMAGED, Finding, inspect
 from analysis.records import DIGEST, ResultsError, digest_of, read_object, with_digest, without_digest
 
-CODE = ("integrity.py", "records.py", "run_fields.py", "verified.py")
+CODE = ("integrity/keys.py", "integrity/seals.py", "integrity/verified.py", "records.py", "run_fields.py")
 _TICK_NS = 50_000_000  # upper bound for the step of a file system's clock
 
 
@@ -64,7 +64,7 @@ def _stamp(folder: Path) -> tuple[str, int]:
 
 @lru_cache
 def _code() -> str:
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in CODE)).hexdigest()
 
 
