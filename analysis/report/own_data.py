@@ -72,7 +72,7 @@ class _Study:
 def own_answers(results: Results, manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[OwnAnswer]:
     """Return an answer per task on own data and method, on the task's first metric; none without own data."""
     facts = {str(run.spec.get("task")): run.task["own"] for run in runs if run.task.get("own")}
-    found = []
+    answers = []
     for column in {column.task: column for column in reversed(manifest.columns)}.values():
         if column.task not in facts:
             continue
@@ -81,8 +81,8 @@ def own_answers(results: Results, manifest: Manifest, cells: pd.DataFrame, runs:
                 continue
             study = _study(results, manifest, column, cell, facts[column.task])
             if study is not None:
-                found.append(_answer(study, manifest, runs))
-    return found
+                answers.append(_answer(study, manifest, runs))
+    return answers
 
 
 def _study(results: Results, manifest: Manifest, column: Column, cell: Any, facts: dict[str, Any]) -> _Study | None:
@@ -100,7 +100,7 @@ def _study(results: Results, manifest: Manifest, column: Column, cell: Any, fact
 
 
 def _answer(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> OwnAnswer:
-    verdict, found = _verdict(study)
+    verdict, words = _verdict(study)
     cell, digits = study.cell, digits_of(study.metric.name)
     change = f"{number(study.interval.estimate, digits, signed=True)} {study.metric.unit}"
     ends = f"{number(study.interval.low, digits)} to {number(study.interval.high, digits)}"
@@ -109,7 +109,7 @@ def _answer(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> OwnAnswer
         title = f"F1 of {study.facts['named_class']!r}"
     sentence = (
         f"On your data ({_data(cell, study.facts)}), {cell.row_title} changes {title} by {change} against "
-        f"{study.baseline} ({percent(study.interval.level)} interval {ends}): {found}."
+        f"{study.baseline} ({percent(study.interval.level)} interval {ends}): {words}."
     )
     details = " ".join([*_cost(study, manifest, runs), *_changed(study)])
     return OwnAnswer(cell.row, cell.task, verdict, sentence, details)
@@ -164,10 +164,10 @@ def _remedy(study: _Study) -> str:
     if items is not None:
         unit = f"more groups of {study.facts['group']!r}" if study.facts["group"] else f"more {study.cell.split} items"
         options.append(f"{items - n_items:,} {unit}")
-    shown = f"{number(size, digits_of(study.metric.name))} {study.metric.unit}"
+    size_text = f"{number(size, digits_of(study.metric.name))} {study.metric.unit}"
     if not options:
-        return f"; neither more seeds nor more items alone would show {shown}"
-    return f"; about {' or '.join(options)} would decide (a true difference of {shown}, with 80 % chance)"
+        return f"; neither more seeds nor more items alone would show {size_text}"
+    return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"
 
 
 def _items_needed(size: float, n_seeds: int, n_items: int, noise: Noise) -> int | None:
@@ -184,14 +184,14 @@ def _items_needed(size: float, n_seeds: int, n_items: int, noise: Noise) -> int 
 def _cost(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> Iterator[str]:
     """Yield what a run takes, beside one of the baseline."""
     keys = [set(arm.scored.keys) for arm in study.arms]
-    own, base = (
+    method, base = (
         [float(run.result["seconds"]) for run in runs if run.key in some and run.result.get("seconds")] for some in keys
     )
-    if own and base:
-        ratio = float(np.mean(own) / np.mean(base))
+    if method and base:
+        ratio = float(np.mean(method) / np.mean(base))
         yield (
-            f"A run of {study.cell.row_title} took {np.mean(own):.1f} s, one of {study.baseline} {np.mean(base):.1f} s "
-            f"({ratio:.1f} times as long)."
+            f"A run of {study.cell.row_title} took {np.mean(method):.1f} s, one of {study.baseline} "
+            f"{np.mean(base):.1f} s ({ratio:.1f} times as long)."
         )
 
 

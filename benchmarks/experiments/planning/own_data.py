@@ -27,62 +27,62 @@ _OF_A_MODEL = ("batch_size", "learning_rate", "head_learning_rate")
 MEASURED_ROWS = 5000  # of a split, whose length in word pieces is counted
 
 
-def first_option(given: DataOptions) -> str:
-    """Return the first option of own data that is given, as typed; "" where there is none."""
+def first_option(request: DataOptions) -> str:
+    """Return the first option of own data that is request, as typed; "" where there is none."""
     for name in (*_PLACES, *_COLUMNS):
-        if getattr(given, name, None) not in (None, False):
+        if getattr(request, name, None) not in (None, False):
             return options.flags(GridOptions)[name]
     return ""
 
 
-def own_tasks(given: GridOptions) -> tuple[OwnTask, ...]:
+def own_tasks(request: GridOptions) -> tuple[OwnTask, ...]:
     """Return the tasks on own data that the options describe, known by their names from here on; () without ``data``.
 
     Raises: UsageError, DataError.
     """
-    if given.data is None:
-        if option := first_option(given):
+    if request.data is None:
+        if option := first_option(request):
             raise UsageError(f"{option} says something of own data: name them with --data FILE")
         return ()
-    _check_other_sources(given, getattr(given, "tasks", None))
-    found = tuple(map(define, _choices(given)))
-    names = [task.name for task in found]
+    _check_other_sources(request, getattr(request, "tasks", None))
+    tasks = tuple(map(define, _choices(request)))
+    names = [task.name for task in tasks]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UsageError(f"{given.data}: two tasks are called {twice}: give each a name of its own")
-    enter(task.definition for task in found)
-    return found
+        raise UsageError(f"{request.data}: two tasks are called {twice}: give each a name of its own")
+    enter(task.definition for task in tasks)
+    return tasks
 
 
-def locations(given: DataOptions, task: str) -> Source:
+def locations(request: DataOptions, task: str) -> Source:
     """Return where the data of a finished run's own task lie, whose definition the run itself holds.
 
     Raises: UsageError: the options contradict each other, or a task file has no task of that name.
     """
-    assert given.data is not None
-    _check_other_sources(given, None)
-    hub = given.source == "hub"
-    if _is_task_file(given.data):
-        tasks = read_task_file(Path(given.data), hub)
-        chosen = next((each for each in tasks if each.task_name == task), None)
-        if chosen is None:
+    assert request.data is not None
+    _check_other_sources(request, None)
+    hub = request.source == "hub"
+    if _is_task_file(request.data):
+        tasks = read_task_file(Path(request.data), hub)
+        described = next((each for each in tasks if each.task_name == task), None)
+        if described is None:
             names = ", ".join(each.task_name for each in tasks)
-            raise UsageError(f"{given.data} describes {names}, and no task called {task}, which the run is on")
-        places = chosen.locations
+            raise UsageError(f"{request.data} describes {names}, and no task called {task}, which the run is on")
+        places = described.locations
     else:
-        named = {"train": given.data, "dev": given.dev, "test": given.test}
+        named = {"train": request.data, "dev": request.dev, "test": request.test}
         places = tuple((split, place) for split, place in named.items() if place is not None)
     return Source("hub" if hub else "local", None, {(task, split): Path(place) for split, place in places})
 
 
-def check_rerun(given: DataOptions, spec: RunSpec) -> None:
+def check_rerun(request: DataOptions, spec: RunSpec) -> None:
     """Refuse a rerun of a run on own data without them, and of another run with them. Raises UsageError."""
-    if spec.definitions and given.data is None:
+    if spec.definitions and request.data is None:
         files = " ".join(
             f"--{split} FILE" for split in ("dev", "test") if split in dict(spec.definitions[0].fingerprints)
         )
         raise UsageError(f"the run is on own data ({spec.task}): say where they lie: --data FILE {files}".rstrip())
-    if given.data is not None and not spec.definitions:
-        raise UsageError(f"--data {given.data}: the run is on {spec.task}, which is no own data: leave --data out")
+    if request.data is not None and not spec.definitions:
+        raise UsageError(f"--data {request.data}: the run is on {spec.task}, which is no own data: leave --data out")
 
 
 def source(tasks: Iterable[OwnTask]) -> Source:
@@ -101,62 +101,63 @@ def settings(model: str | None) -> Mapping[str, Any]:
 
 def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
     """Return what a reader of results on own data must know, for the plan and the report."""
-    found: list[str] = []
+    lines: list[str] = []
     for task in tasks:
-        found += task.remarks
+        lines += task.remarks
         spec = next((spec for *_, spec in experiment.specs() if spec.task == task.name), None)
         if spec is not None:
             place = source([task])
             splits = {split: split_of(task.name, split, place) for split in task.definition.splits}
-            found += _cut_texts(task.name, splits, spec.model, spec.max_length)
-    if any(spec.model == "tiny" for *_, spec in experiment.specs()) and found:
-        found.append(
+            lines += _cut_texts(task.name, splits, spec.model, spec.max_length)
+    if any(spec.model == "tiny" for *_, spec in experiment.specs()) and lines:
+        lines.append(
             f"{WARNING}the model tiny knows a few hundred invented words: it shows that the command works, not what a "
             "method does on your texts; use --model minilm or your own"
         )
-    return tuple(found)
+    return tuple(lines)
 
 
 def _cut_texts(name: str, splits: Mapping[str, Split], model: str, max_length: int) -> Iterable[str]:
-    """Yield how many texts are longer than the model reads."""
-    tokenizer, kept = models.tokenizer(model), models.kept_tokens(model, max_length)
-    remedy = "--set max_length=... reads more" if kept == max_length else f"{model} has no more positions"
+    """Yield how many texts are longer than ``max_length``; a model with fewer positions is noted by its own check."""
+    if models.kept_tokens(model, max_length) < max_length:
+        return
+    tokenizer = models.tokenizer(model)
     counts = []
     for split, rows in splits.items():
         columns = [column[:MEASURED_ROWS] for column in rows.texts]
         encoded = tokenizer(*columns, truncation=False, padding=False, return_attention_mask=False, verbose=False)
-        longer = sum(len(tokens) > kept for tokens in encoded["input_ids"])
+        longer = sum(len(tokens) > max_length for tokens in encoded["input_ids"])
         if longer:
             counts.append(f"{longer:,} of {'the first ' * (len(rows) > MEASURED_ROWS)}{len(columns[0]):,} in {split}")
     if counts:
-        yield f"{name}: texts cut at {kept} word pieces: {', '.join(counts)} ({remedy})."
+        yield f"{name}: texts cut at {max_length} word pieces: {', '.join(counts)} (--set max_length=... reads more)."
 
 
-def _choices(given: GridOptions) -> tuple[Choices, ...]:
-    assert given.data is not None
-    hub = given.source == "hub"
-    if _is_task_file(given.data):
-        further = [name for name in ("dev", "test", *_COLUMNS) if getattr(given, name) not in (None, False)]
+def _choices(request: GridOptions) -> tuple[Choices, ...]:
+    assert request.data is not None
+    hub = request.source == "hub"
+    if _is_task_file(request.data):
+        further = [name for name in ("dev", "test", *_COLUMNS) if getattr(request, name) not in (None, False)]
         if further:
             flag = options.flags(GridOptions)[further[0]]
-            raise UsageError(f"{flag} stands beside {given.data}, which describes its tasks whole: write it there")
-        return read_task_file(Path(given.data), hub)
-    if not given.text or not given.label:
-        missing = "--text COLUMN" if not given.text else "--label COLUMN"
-        raise UsageError(f"--data {given.data} needs {missing}: say which columns hold the text and the label")
+            raise UsageError(f"{flag} stands beside {request.data}, which describes its tasks whole: write it there")
+        return read_task_file(Path(request.data), hub)
+    if not request.text or not request.label:
+        missing = "--text COLUMN" if not request.text else "--label COLUMN"
+        raise UsageError(f"--data {request.data} needs {missing}: say which columns hold the text and the label")
     return (
         Choices(
-            data=given.data,
-            dev=given.dev,
-            test=given.test,
-            text=tuple(given.text),
-            label=given.label,
-            group=given.group,
-            name=given.task_name,
-            bad_rows=given.bad_rows or "error",
-            split_seed=given.split_seed or 0,
-            regression=given.regression,
-            metrics=tuple(name.strip() for name in (given.metric or "").split(",") if name.strip()),
+            data=request.data,
+            dev=request.dev,
+            test=request.test,
+            text=tuple(request.text),
+            label=request.label,
+            group=request.group,
+            name=request.task_name,
+            bad_rows=request.bad_rows or "error",
+            split_seed=request.split_seed or 0,
+            regression=request.regression,
+            metrics=tuple(name.strip() for name in (request.metric or "").split(",") if name.strip()),
             hub=hub,
         ),
     )
@@ -166,14 +167,14 @@ def _is_task_file(place: str) -> bool:
     return place.endswith(".toml")
 
 
-def _check_other_sources(given: DataOptions, tasks: str | None) -> None:
+def _check_other_sources(request: DataOptions, tasks: str | None) -> None:
     """Refuse options that say anything else of where examples come from."""
-    for option, value in (("--data-dir", given.data_dir), ("--data-file", given.data_file), ("--tasks", tasks)):
+    for option, value in (("--data-dir", request.data_dir), ("--data-file", request.data_file), ("--tasks", tasks)):
         if value:
             raise UsageError(
                 f"--data and {option} exclude each other: --data is one file or folder of your own with any columns, "
                 "--data-dir a folder with the official files of the suite's --tasks, --data-file one such file for one "
                 "split"
             )
-    if given.source == "generated":
+    if request.source == "generated":
         raise UsageError("--data and --source generated exclude each other: leave one of them out")

@@ -65,8 +65,8 @@ class Choices:
     @property
     def locations(self) -> tuple[tuple[str, str], ...]:
         """Split -> where it lies; that of ``data`` is called train, also where it holds several splits."""
-        given = (("train", self.data), ("dev", self.dev), ("test", self.test))
-        return tuple((split, place) for split, place in given if place is not None)
+        locations = (("train", self.data), ("dev", self.dev), ("test", self.test))
+        return tuple((split, place) for split, place in locations if place is not None)
 
     def metric_names(self) -> tuple[tuple[str, ...], str | None]:
         """Return the metrics' names, and the class that ``f1:CLASS`` names."""
@@ -96,8 +96,8 @@ class Choices:
             if metric == "f1":
                 return "--metric f1: say of which class, as in f1:spam; or give macro_f1"
             if name not in fitting or (":" in metric and name != "f1"):
-                other = "a number is predicted" if self.regression else "classes are predicted"
-                kind = f": {other}" if name in METRICS else did_you_mean(name, fitting)
+                alternative = "a number is predicted" if self.regression else "classes are predicted"
+                kind = f": {alternative}" if name in METRICS else did_you_mean(name, fitting)
                 return f"--metric {metric}{kind}; there are {', '.join(fitting)}"
         if len(set(self.metrics)) < len(self.metrics):
             return f"--metric {','.join(self.metrics)} names one twice"

@@ -1,4 +1,4 @@
-"""Reading own data: every value of the chosen columns as a string, whatever the format; None where there is none.
+"""Reading own data: every value of the named columns as a string, whatever the format; None where there is none.
 
 ``NA`` and ``null`` are words here: what they mean is decided nowhere by a reader.
 """
@@ -43,23 +43,23 @@ class Table:
         return len(next(iter(self.columns.values())))
 
 
-def read_location(place: str, wanted: Sequence[str], hub: bool = False) -> dict[str, Table]:
+def read_location(place: str, column_names: Sequence[str], hub: bool = False) -> dict[str, Table]:
     """Return the splits at a place: one, called train, of a file; those there are of a folder or a hub data set.
 
     Raises: MissingData: nothing is there. DataError: naming the file, what is wrong and the remedy.
     """
     path = Path(place).expanduser()
     if path.is_dir():
-        return _read_folder(path, wanted)
+        return _read_folder(path, column_names)
     if path.is_file():
-        return {"train": read_file(path, wanted)}
+        return {"train": read_file(path, column_names)}
     if hub:
-        return _read_hub(place, wanted)
+        return _read_hub(place, column_names)
     raise MissingData(f"{place}: there is no such file or folder; for a data set of the hub add --source hub")
 
 
-def read_file(path: Path, wanted: Sequence[str]) -> Table:
-    """Return the chosen columns of one file, in the format that its name says."""
+def read_file(path: Path, column_names: Sequence[str]) -> Table:
+    """Return the named columns of one file, in the format that its name says."""
     name = path.name.lower().removesuffix(".gz")
     reader = next((read for ending, read in READERS.items() if name.endswith(ending)), None)
     if reader is None:
@@ -68,7 +68,7 @@ def read_file(path: Path, wanted: Sequence[str]) -> Table:
     with _readable(path):
         if path.stat().st_size == 0:
             raise DataError(f"{path} is empty: give a file with rows")
-        table = reader(path, wanted)
+        table = reader(path, column_names)
     if not len(table):
         raise DataError(f"{path} has no rows: give a file with rows")
     return table
@@ -109,17 +109,17 @@ def decoded(path: Path) -> str:
     return text
 
 
-def read_csv(path: Path, wanted: Sequence[str]) -> Table:
+def read_csv(path: Path, column_names: Sequence[str]) -> Table:
     """Return the columns of a CSV file; of comma, semicolon, tab and bar the first that separates the header counts."""
     text = decoded(path)
     header = text.splitlines()[0] if text.strip() else ""
     names = {separator: _header(header, separator) for separator in SEPARATORS}
     most = max(SEPARATORS, key=lambda separator: len(names[separator]))
-    separator = next((s for s in SEPARATORS if set(wanted) <= set(names[s])), most)
-    return _parsed(path, text, names[separator], wanted, separator)
+    separator = next((s for s in SEPARATORS if set(column_names) <= set(names[s])), most)
+    return _parsed(path, text, names[separator], column_names, separator)
 
 
-def read_tsv(path: Path, wanted: Sequence[str]) -> Table:
+def read_tsv(path: Path, column_names: Sequence[str]) -> Table:
     """Return the columns of a TSV file.
 
     Quotes are unwrapped as CSV has it, except where this would join lines that each have all fields: there quotes are
@@ -132,14 +132,14 @@ def read_tsv(path: Path, wanted: Sequence[str]) -> Table:
     names = _header(lines[0] if lines else "", "\t")
     table: Table | None
     try:
-        table = _parsed(path, text, names, wanted, "\t")
+        table = _parsed(path, text, names, column_names, "\t")
     except DataError:
         table = None
     rows = sum(bool(line) for line in lines) - 1
     is_one_row_a_line = all(line.count("\t") == len(names) - 1 for line in lines if line)
     if is_one_row_a_line and (table is None or len(table) != rows):
-        return _parsed(path, text, names, wanted, "\t", quoting=csv.QUOTE_NONE)
-    return table if table is not None else _parsed(path, text, names, wanted, "\t")
+        return _parsed(path, text, names, column_names, "\t", quoting=csv.QUOTE_NONE)
+    return table if table is not None else _parsed(path, text, names, column_names, "\t")
 
 
 def _header(line: str, separator: str) -> list[str]:
@@ -149,12 +149,12 @@ def _header(line: str, separator: str) -> list[str]:
 
 
 def _parsed(
-    path: Path, text: str, names: list[str], wanted: Sequence[str], separator: str, quoting: Literal[0, 3] = 0
+    path: Path, text: str, names: list[str], column_names: Sequence[str], separator: str, quoting: Literal[0, 3] = 0
 ) -> Table:
     import pandas as pd
 
-    check_columns(str(path), names, wanted)
-    if twice := [name for name in wanted if names.count(name) > 1]:
+    check_columns(str(path), names, column_names)
+    if twice := [name for name in column_names if names.count(name) > 1]:
         raise DataError(f"{path} has two columns called {twice[0]!r}: rename one of them")
     try:
         with warnings.catch_warnings():
@@ -171,10 +171,10 @@ def _parsed(
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise DataError(f"{path}: {reason}; quote fields that hold {separator!r}, quotes or line breaks") from None
-    return Table(str(path), {name: [_word(value) for value in frame[name].tolist()] for name in wanted})
+    return Table(str(path), {name: [_word(value) for value in frame[name].tolist()] for name in column_names})
 
 
-def read_json(path: Path, wanted: Sequence[str]) -> Table:
+def read_json(path: Path, column_names: Sequence[str]) -> Table:
     """Return the columns of JSON lines, or of one list of objects: keys that an object lacks are missing values."""
     text = decoded(path)
     numbered = _json_list(path, text) if text.lstrip().startswith("[") else _json_lines(path, text)
@@ -183,9 +183,11 @@ def read_json(path: Path, wanted: Sequence[str]) -> Table:
         if not isinstance(row, dict):
             raise DataError(f'{path}, line {number}: no JSON object; each row must be one: {{"text": ..., ...}}')
         rows.append(row)
-    check_columns(str(path), list(dict.fromkeys(name for row in rows for name in row)), wanted)
-    return Table(str(path), {name: [_value(row.get(name), str(path), name, i) for i, row in enumerate(rows, 1)]
-                             for name in wanted})  # fmt: skip
+    check_columns(str(path), list(dict.fromkeys(name for row in rows for name in row)), column_names)
+    columns = {
+        name: [_value(row.get(name), str(path), name, i) for i, row in enumerate(rows, 1)] for name in column_names
+    }
+    return Table(str(path), columns)
 
 
 def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
@@ -207,16 +209,16 @@ def _json_list(path: Path, text: str) -> Iterator[tuple[int, Any]]:
 # --- tables ---
 
 
-def read_parquet(path: Path, wanted: Sequence[str]) -> Table:
+def read_parquet(path: Path, column_names: Sequence[str]) -> Table:
     """Return the columns of a Parquet file."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    check_columns(str(path), file.schema_arrow.names, wanted)
-    return _from_arrow(str(path), file.read(columns=list(wanted)), _classes(file.schema_arrow))
+    check_columns(str(path), file.schema_arrow.names, column_names)
+    return _from_arrow(str(path), file.read(columns=list(column_names)), _classes(file.schema_arrow))
 
 
-def read_arrow(path: Path, wanted: Sequence[str]) -> Table:
+def read_arrow(path: Path, column_names: Sequence[str]) -> Table:
     """Return the columns of an Arrow file, in the file or the stream format."""
     import pyarrow as pa
 
@@ -226,14 +228,14 @@ def read_arrow(path: Path, wanted: Sequence[str]) -> Table:
         except pa.ArrowInvalid:
             source.seek(0)
             table = pa.ipc.open_stream(source).read_all()
-        check_columns(str(path), table.column_names, wanted)
-        return _from_arrow(str(path), table.select(list(wanted)), _classes(table.schema))
+        check_columns(str(path), table.column_names, column_names)
+        return _from_arrow(str(path), table.select(list(column_names)), _classes(table.schema))
 
 
 def _classes(schema: pa.Schema) -> dict[str, list[str]]:
     """Return the class names that the library datasets wrote beside integer columns."""
-    about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = about.get("info", {}).get("features", {})
+    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    features = metadata.get("info", {}).get("features", {})
     return {
         name: feature["names"] for name, feature in features.items() if isinstance(feature, dict) and "names" in feature
     }
@@ -252,7 +254,7 @@ def _from_arrow(where: str, table: pa.Table, classes: Mapping[str, Sequence[str]
 # --- folders and the hub ---
 
 
-def _read_folder(folder: Path, wanted: Sequence[str]) -> dict[str, Table]:
+def _read_folder(folder: Path, column_names: Sequence[str]) -> dict[str, Table]:
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
         import datasets
 
@@ -261,29 +263,30 @@ def _read_folder(folder: Path, wanted: Sequence[str]) -> dict[str, Table]:
                 loaded = datasets.load_from_disk(str(folder))
             except (ValueError, TypeError) as error:
                 raise DataError(f"{folder}: datasets cannot load it ({error}); save it again") from None
-        return _from_datasets(str(folder), loaded, wanted)
-    files = {split: found for split in ALIASES if (found := _split_file(folder, split)) is not None}
+        return _from_datasets(str(folder), loaded, column_names)
+    files = {split: path for split in ALIASES if (path := _split_file(folder, split)) is not None}
     if "train" not in files:
         raise MissingData(
             f"{folder} is neither a folder of datasets.save_to_disk nor holds a file train.csv (or .tsv, .jsonl, "
             ".parquet, .arrow); name the file itself"
         )
-    return {split: read_file(path, wanted) for split, path in files.items()}
+    return {split: read_file(path, column_names) for split, path in files.items()}
 
 
 def _split_file(folder: Path, split: str) -> Path | None:
-    found = [
+    paths = [
         path
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name.partition(".")[0].lower() in ALIASES[split]
+        if path.is_file()
+        and path.name.partition(".")[0].lower() in ALIASES[split]
         and any(path.name.lower().removesuffix(".gz").endswith(ending) for ending in READERS)
-    ]  # fmt: skip
-    if len(found) > 1:
-        raise DataError(f"{folder} holds {', '.join(path.name for path in found)}: name the file itself with --data")
-    return found[0] if found else None
+    ]
+    if len(paths) > 1:
+        raise DataError(f"{folder} holds {', '.join(path.name for path in paths)}: name the file itself with --data")
+    return paths[0] if paths else None
 
 
-def _read_hub(place: str, wanted: Sequence[str]) -> dict[str, Table]:
+def _read_hub(place: str, column_names: Sequence[str]) -> dict[str, Table]:
     import datasets
 
     from benchmarks.tasks.hub import offline_unless_reachable
@@ -295,32 +298,32 @@ def _read_hub(place: str, wanted: Sequence[str]) -> dict[str, Table]:
         except (OSError, ValueError) as error:  # datasets' own errors derive from these
             reason = problem or f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
             raise MissingData(f"{place}: cannot load it from the hub: {reason}; or give a file") from None
-    return _from_datasets(place, loaded, wanted)
+    return _from_datasets(place, loaded, column_names)
 
 
-def _from_datasets(where: str, loaded: Any, wanted: Sequence[str]) -> dict[str, Table]:
+def _from_datasets(where: str, loaded: Any, column_names: Sequence[str]) -> dict[str, Table]:
     """Return the splits of a ``Dataset`` or ``DatasetDict`` under our names; others are not read."""
     named = loaded if isinstance(loaded, Mapping) else {"train": loaded}
-    chosen = {split: name for split, names in ALIASES.items() for name in names if name in named}
-    if "train" not in chosen:
+    names_by_split = {split: name for split, names in ALIASES.items() for name in names if name in named}
+    if "train" not in names_by_split:
         raise DataError(f"{where} has the splits {', '.join(named)}, and none called train; save one under that name")
     tables = {}
-    for split, name in chosen.items():
+    for split, name in names_by_split.items():
         part, place = named[name], f"{where}, split {name}"
-        check_columns(place, part.column_names, wanted)
+        check_columns(place, part.column_names, column_names)
         if not len(part):
             raise DataError(f"{place} has no rows: leave it out or fill it")
-        classes = {c: list(part.features[c].names) for c in wanted if hasattr(part.features[c], "names")}
-        tables[split] = _from_arrow(place, part.select_columns(list(wanted)).with_format("arrow")[:], classes)
+        classes = {c: list(part.features[c].names) for c in column_names if hasattr(part.features[c], "names")}
+        tables[split] = _from_arrow(place, part.select_columns(list(column_names)).with_format("arrow")[:], classes)
     return tables
 
 
 # --- values ---
 
 
-def check_columns(where: str, names: Sequence[str], wanted: Sequence[str]) -> None:
+def check_columns(where: str, names: Sequence[str], column_names: Sequence[str]) -> None:
     """Refuse a column that is not there, with those there are. Raises DataError."""
-    for name in wanted:
+    for name in column_names:
         if name not in names:
             folded = {each.strip().casefold(): each for each in names}
             near = folded.get(name.strip().casefold())

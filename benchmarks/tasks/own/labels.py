@@ -60,8 +60,8 @@ def _with_named(classes: list[str], named: str | None, train: Rows, label: str) 
         return tuple(classes)
     if named not in classes:
         raise UsageError(f"--metric f1:{named}: {label!r} has no class of that name in {train.where}: {_some(classes)}")
-    others = [name for name in classes if name != named]
-    return (others[0], named, *others[1:])
+    remaining = [name for name in classes if name != named]
+    return (remaining[0], named, *remaining[1:])
 
 
 def numbers_of(parts: Mapping[str, Rows], label: str) -> tuple[float, float]:

@@ -71,9 +71,9 @@ def _labels(definition: Definition, splits: Mapping[str, Split]) -> Iterator[str
     for split in dict.fromkeys(("train", definition.verdict_split)):
         counts = np.bincount(splits[split].labels, minlength=len(definition.labels))
         order = np.argsort(-counts, kind="stable")
-        shown = ", ".join(f"{definition.labels[i]!r} {counts[i]:,}" for i in order[:SHOWN])
+        listed = ", ".join(f"{definition.labels[i]!r} {counts[i]:,}" for i in order[:SHOWN])
         more = f" and {len(order) - SHOWN} smaller classes" if len(order) > SHOWN else ""
-        yield f"{definition.name}: labels of {split}: {shown}{more}."
+        yield f"{definition.name}: labels of {split}: {listed}{more}."
     counts = np.bincount(verdict.labels, minlength=len(definition.labels))
     share = counts.max() / len(verdict)
     if share > UNEVEN:

@@ -58,8 +58,8 @@ def read_rows(choices: Choices, locations: Sequence[tuple[str, str]]) -> dict[st
     Raises: DataError, MissingData.
     """
     states = tuple(_state(Path(place).expanduser()) for _, place in locations)
-    about = (choices.text, choices.label, choices.group, choices.bad_rows, choices.hub)
-    return dict(_read_rows(tuple(locations), states, *about))
+    reading_options = (choices.text, choices.label, choices.group, choices.bad_rows, choices.hub)
+    return dict(_read_rows(tuple(locations), states, *reading_options))
 
 
 def _state(path: Path) -> tuple[object, ...]:
@@ -77,17 +77,17 @@ def _read_rows(
     bad_rows: str,
     hub: bool,
 ) -> dict[str, Rows]:
-    wanted = tuple(dict.fromkeys([*text, label, *([group] if group else [])]))
+    column_names = tuple(dict.fromkeys([*text, label, *([group] if group else [])]))
     tables: dict[str, Table] = {}
     for split, place in locations:
-        found = read_location(place, wanted, hub)
+        tables_at_place = read_location(place, column_names, hub)
         if split == "train":
-            tables |= found
-        elif len(found) > 1:
-            names = ", ".join(found)
+            tables |= tables_at_place
+        elif len(tables_at_place) > 1:
+            names = ", ".join(tables_at_place)
             raise DataError(f"{place} holds several splits ({names}): give it as --data, or a file as --{split}")
         else:
-            tables[split] = next(iter(found.values()))
+            tables[split] = next(iter(tables_at_place.values()))
     return {split: _usable(tables[split], text, label, group, bad_rows, split) for split in ALIASES if split in tables}
 
 

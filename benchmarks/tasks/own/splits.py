@@ -21,11 +21,11 @@ def divided(definition: Definition, parts: Mapping[str, Rows]) -> dict[str, Spli
 
     Raises: DataError: groups that stand in several given splits, or too few groups to cut.
     """
-    given = {split: as_split(definition, rows) for split, rows in parts.items()}
+    splits = {split: as_split(definition, rows) for split, rows in parts.items()}
     if not definition.cut_dev:
         _check_groups(parts)
-        return given
-    whole = given["train"]
+        return splits
+    whole = splits["train"]
     train, dev = holdout(whole, np.arange(len(whole)), DEV_SHARE, definition.split_seed, CUT)
     if not len(dev):
         raise DataError(
