@@ -125,6 +125,8 @@ def _verdict(study: _Study) -> tuple[str, str]:
     """Return the verdict and its words, from the contrast that the statistics decide."""
     interval, cell = study.interval, study.cell
     sign = 1 if study.metric.greater_is_better else -1
+    if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
+        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}"
     if cell.undecided:
         return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
     if interval.low > 0 or interval.high < 0:
@@ -153,7 +155,8 @@ def _remedy(study: _Study) -> str:
         return ""
     lacking = max(study.fewest - len(study.seeds), 0)
     size = max(abs(study.interval.estimate), _bound(study.metric) or 0.0)
-    if len(study.seeds) < 2 or not size:
+    digits = digits_of(study.metric.name)
+    if len(study.seeds) < 2 or round(size, digits) == 0:
         return f"; {_count(lacking, 'more seed')} would allow a verdict" if lacking else ""
     noise, n_items = noise_of(study.part), study.part.n_items
     seeds = seeds_needed(size, n_items, noise, TARGET)
@@ -164,7 +167,7 @@ def _remedy(study: _Study) -> str:
     if items is not None:
         unit = f"more groups of {study.facts['group']!r}" if study.facts["group"] else f"more {study.cell.split} items"
         options.append(f"{items - n_items:,} {unit}")
-    size_text = f"{number(size, digits_of(study.metric.name))} {study.metric.unit}"
+    size_text = f"{number(size, digits)} {study.metric.unit}"
     if not options:
         return f"; neither more seeds nor more items alone would show {size_text}"
     return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"

@@ -123,6 +123,12 @@ def test_a_baseline_that_does_not_beat_a_constant_answer_allows_no_verdict(tmp_p
     assert "the best constant answer" in found.sentence
 
 
+def test_seeds_are_not_offered_where_the_baseline_has_learnt_nothing(tmp_path):
+    found = answer(own_world(tmp_path, 20.0, exam=Exam("own-notes", items=1500, base=0.5), seeds=(0, 1, 2)))
+    assert "not decided, too few seeds: 3 of 5, and pilot at the floor: vanilla scores" in found.sentence
+    assert "more seed" not in found.sentence
+
+
 def test_cost_and_changed_answers_stand_below(tmp_path):
     folder = own_world(tmp_path, 6.0)
     details = answer(folder).details
