@@ -112,6 +112,7 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     if execution.dry_run:
         print(plan_text.plan_text(planned, engine.forecast(planned, store, executor)))
         return DONE
+    store.prepare()  # a folder that cannot be written is the first thing to say
     if not execution.quiet:
         for note in planned.experiment.notes:
             print(f"note: {note}", file=sys.stderr)

@@ -26,12 +26,15 @@ FINGERPRINT = b"fingerprint"
 
 
 def keep_texts(results: Path, experiment: Experiment, source: Source) -> list[Path]:
-    """Write the texts of every split the experiment is scored on, where they are not there yet; returns what is new.
+    """Write the texts of every split the experiment is scored on that are not stored yet; return the new files.
 
-    Splits with hidden labels are left out: nobody can say which of their items were answered wrongly.
+    Splits with hidden labels are left out, since their wrong answers are unknown; so are the rows that each run draws
+    from the training set for itself.
     """
     written = []
     for task, split in dict.fromkeys((column.task, column.split) for column in experiment.columns):
+        if split in ("holdout", "tuning"):
+            continue
         read = split_of(task, split, source)
         path = results / "texts" / f"{task}.{split}.parquet"
         if not read.hidden and kept(path) != read.fingerprint:

@@ -17,6 +17,7 @@ FAMILIES = {  # first word of a claim's table -> family
     "SMART": "SMART",
     "SDA": "Self-Ensemble and Self-Distillation",
     "study": "the studies",
+    "HNN": "HNN",
 }
 
 

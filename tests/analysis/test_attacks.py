@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_claim_kinds import HARD, MEASURED, SIX, TASKS, VOTED, decided, smart
 from test_claim_verdicts import claim
@@ -87,9 +89,9 @@ def test_slices_and_contested_items_refuse_arms_that_do_not_pair():
     made = errors.Outputs(np.array(["a", "b", "c", "d"]), np.zeros(4, int), np.zeros((2, 4, 2)), (0, 1))
     mask = np.array([True, True, False, False])
     for other in (replace(made, ids=made.ids[::-1]), replace(made, seeds=(1, 0))):
-        with pytest.raises(ValueError, match="same items at the same seeds"):
+        with pytest.raises(ValueError, match="same items and seeds"):
             errors.by_slice(made, other, {"some": mask})
-        with pytest.raises(ValueError, match="same items at the same seeds"):
+        with pytest.raises(ValueError, match="same items and seeds"):
             errors.interaction(made, other, mask)
 
 
@@ -97,7 +99,9 @@ def test_a_run_that_diverged_is_named_and_gives_no_number(tmp_path):
     exam = Exam("one", "pearson", items=60, classes=1)
     root = world(tmp_path, smart(), [exam], metric="pearson")
     path = root / "runs" / run_key("smart", exam, 2) / "predictions" / "one.dev.parquet"
-    pd.read_parquet(path).assign(prediction=np.nan).to_parquet(path, index=False)
+    table = pq.read_table(path)
+    column = pa.array(np.full(table.num_rows, np.nan))  # as a run writes them: numbers, not missing values
+    pq.write_table(table.set_column(table.column_names.index("prediction"), "prediction", column), path)
     told = f"run {run_key('smart', exam, 2)[:12]} predicted numbers that are not finite on one.dev"
     assert verdict(root).reason == f"smart on one: {told}"
     cells = compare(Results.open(root), Results.open(root).manifest("compare")).set_index("row")

@@ -63,6 +63,7 @@ def test_freelbs_gradient_is_the_mean_over_the_points_it_visits(tiny: Tiny, batc
     expected: list[Tensor] = []
     for delta in visited:
         model = tiny()
+        build("freelb", K=3).setup(model, 1)  # it decides how the model draws its masks
         passes = Passes(model, inputs, Streams(), "fp32")
         (method.task_loss(passes.perturbed("clean", delta, "word"), passes) / 3).backward()
         gradient = [p.grad for p in model.parameters() if p.grad is not None]

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.experiments.planning.base import Experiment, MethodRow, TaskColumn
+from benchmarks.experiments.planning.base import TUNING_ROWS, Experiment, MethodRow, TaskColumn
 from benchmarks.experiments.planning.trial_results import TrialResults
 from benchmarks.spec import MethodChoice, method
 from smart_repro.methods import METHODS
 
 SEEDS = (100, 101)
-TUNING_ROWS = 2_000  # the standard error of an accuracy is about 1 point; of a holdout of 250 it is 2.3
 FIRST_RATES = (-1, 0, 1)  # powers of 2 that the experiment's learning rate is multiplied by
 WIDEST = 4  # the largest power: 1/16 to 16 times the rate
 

@@ -70,7 +70,7 @@ def hnn() -> Experiment:
             Claim(
                 id=f"control-smart-helps-hnn-{reading}",
                 sentence="SMART improves HNN on pronoun resolution.",
-                table="control study",
+                table="HNN control study",
                 contrast=against(f"hnn-smart[{reading}]", PLAIN.id),
                 tasks=("dprd", "wsc273", "wnli"),
                 reading=reading,

@@ -18,9 +18,8 @@ from dataclasses import replace
 
 from analysis.schema import Changed, Claim, against
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
+from benchmarks.experiments.planning.base import EXPERIMENTS, TUNING_ROWS, Experiment, MethodRow, TaskColumn
 from benchmarks.experiments.planning.columns import any_task
-from benchmarks.experiments.planning.tuning import TUNING_ROWS
 from benchmarks.experiments.studies import balls
 
 RADII = (1e-5, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)

@@ -37,6 +37,7 @@ class Grid:
     given: tuple[RunSpec, ...]
     name: str = "grid"
     columns: tuple[TaskColumn, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def specs(self) -> Iterator[tuple[str, str, int, RunSpec]]:
         for number, spec in enumerate(self.given):

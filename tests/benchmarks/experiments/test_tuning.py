@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.records import ResultsError
 from benchmarks.engine.plan import make_plan
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS
+from benchmarks.experiments.planning import trial_results
 from benchmarks.experiments.planning.base import Experiment, narrowed
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.experiments.planning.profiles import PROFILES
@@ -120,6 +122,12 @@ def test_a_task_whose_examples_are_all_drawn_cannot_be_tuned(little_bert: Path, 
         make_plan(tuning(experiment, tmp_path), Source("local", glue), Store(tmp_path))
 
 
+@pytest.fixture
+def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read folders that hold scores and predictions only, as :func:`finish` writes them."""
+    monkeypatch.setattr(trial_results, "damaged", lambda results, keys: {})
+
+
 def finish(results: Path, score: Score, experiment: Experiment | None = None, *, idle: str = "") -> Experiment:
     """A results folder in which the grid that is due is done, with these scores; the arm ``idle`` ignores its axis."""
     grid = tuning(experiment or small_table(), results)
@@ -151,6 +159,7 @@ def inside(arm: str, task: str, rate: float, second: str) -> float:
     return 0.9 if rate == 1 and wins_second else 0.6 + 0.1 * (rate == 1) + 0.01 * wins_second
 
 
+@pytest.mark.usefixtures("unverified")
 def test_the_winner_is_what_is_confirmed(tmp_path: Path) -> None:
     experiment = small_table()
     finish(tmp_path, inside)
@@ -173,6 +182,7 @@ def test_the_winner_is_what_is_confirmed(tmp_path: Path) -> None:
     assert "rte accuracy 20.0" in notes[0]  # 0.9 against 0.7
 
 
+@pytest.mark.usefixtures("unverified")
 def test_the_grid_grows_for_all_arms_until_the_best_rate_is_inside(tmp_path: Path) -> None:
     def best_at_four(arm: str, task: str, rate: float, second: str) -> float:
         best = 4.0 if (arm, task) == ("vanilla", "rte") else 1.0
@@ -184,12 +194,14 @@ def test_the_grid_grows_for_all_arms_until_the_best_rate_is_inside(tmp_path: Pat
     assert tuned(small_table(), tmp_path).tuned["vanilla"]["rte"] == "4x,batch_size=32"
 
 
+@pytest.mark.usefixtures("unverified")
 def test_a_winner_at_the_end_of_the_grid_is_not_confirmed(tmp_path: Path) -> None:
     finish(tmp_path, lambda arm, task, rate, second: 0.5 - 0.1 * rate)
     with pytest.raises(UsageError, match=r"not tuned to the end .* its grid has 4 learning rates"):
         tuned(small_table(), tmp_path)
 
 
+@pytest.mark.usefixtures("unverified")
 def test_an_axis_that_changes_no_prediction_is_refused(tmp_path: Path) -> None:
     finish(tmp_path, inside, idle="smart[shared]")
     with pytest.raises(UsageError, match=r"smart\[shared\] has 3 distinct trials of 6 on rte: epsilon changes no"):
@@ -205,6 +217,12 @@ def test_a_trial_runs_and_is_scored_on_its_own_rows(little_bert: Path, glue: Pat
     assert outcome.state == "done"
     table = pq.read_table(store.runs / outcome.key / "predictions" / "rte.tuning.parquet").to_pandas()
     assert (len(table), set(table["epoch"])) == (20, {2})
+
+
+def test_a_damaged_trial_is_named(tmp_path: Path) -> None:
+    finish(tmp_path, inside)
+    with pytest.raises(ResultsError, match=r"spec.json does not exist: `smart-repro runs remove"):
+        tuned(small_table(), tmp_path)
 
 
 def test_tuning_that_is_missing_or_would_leak_is_an_error(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ from smart_repro.hf import MethodTrainer
 from smart_repro.methods import Method, Smart, build
 from smart_repro.models import embedding_site, head_parameters, inside_adapters, layer_groups, load, logits
 
+# the texts of these tests are numbers drawn at random, many of them the unknown token's
+pytestmark = pytest.mark.filterwarnings("ignore:the tokenizer does not know")
+
 Tiny = Callable[..., nn.Module]
 Toy = Callable[..., Encoded]
 Batch = Callable[..., dict[str, Tensor]]
