@@ -141,10 +141,14 @@ def finish(results: Path, score: Score, experiment: Experiment | None = None, *,
         (folder / "predictions").mkdir(parents=True, exist_ok=True)
         value = score(arm, task, float(rate.removesuffix("x")), second) + seed / 1e6
         scores = {task: {"tuning": {"accuracy": value, "f1": 1 - value}}}
-        (folder / "result.json").write_text(json.dumps({"scores": scores, "steps": 10}))
+        (folder / "result.json").write_text(
+            json.dumps({"schema": 1, "key": key, "scores": scores, "seconds": 1.0, "steps": 10})
+        )
         same = hash((arm, task, seed, rate, "" if arm == idle else second)) % 2**31
         predictions = np.random.default_rng(same).integers(0, 2, 50)
-        table = pa.table({"epoch": np.full(50, 3), "label": np.zeros(50, int), "prediction": predictions})
+        ids = [str(number) for number in range(50)]
+        columns = {"id": ids, "epoch": np.full(50, 3), "label": np.zeros(50, int), "prediction": predictions}
+        table = pa.table(columns)
         pq.write_table(table, folder / "predictions" / f"{task}.tuning.parquet")
     manifest = results / "experiments" / grid.name / f"{len(grid.rows)}.json"
     manifest.parent.mkdir(parents=True, exist_ok=True)
