@@ -34,6 +34,7 @@ class Scored:
         numerics: version of the arithmetic that all runs were made with.
         groups: ``(items,)`` group of each item, of items that were drawn together (of one document, of one user); None:
             each item was drawn by itself. With groups, intervals are for new groups.
+        is_own: True if the task is on a user's own data, for which no paper has a score of the baseline.
     """
 
     keys: tuple[str, ...]
@@ -45,6 +46,7 @@ class Scored:
     collapsed: np.ndarray
     numerics: int = 1
     groups: np.ndarray | None = None
+    is_own: bool = False
 
 
 def read_cell(results: Results, manifest: Manifest, row: str, column: Column, epoch: int | str = "last") -> Scored:
@@ -98,7 +100,9 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
     numerics = results.same_numerics(key for _, key in done)
-    names = None if metric.uses == "logits" else ["id", "label", "prediction"]
+    own = results.run(done[0][1]).task.get("own")
+    group = ["group"] if own and own.get("group") else []
+    names = None if metric.uses == "logits" else ["id", "label", "prediction", *group]
     frames = [results.predictions(key, column.task, column.split, epoch, names) for _, key in done]
     first = frames[0]
     for (_, key), frame in zip(done[1:], frames[1:], strict=True):
@@ -124,6 +128,8 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
         collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in predictions]),
         numerics=numerics,
+        is_own=bool(own),
+        groups=first["group"].to_numpy() if group else None,
     )
 
 

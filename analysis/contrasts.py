@@ -135,7 +135,8 @@ def relative_errors(pairs: Sequence[tuple[float, Sequence[Arm]]], seeds: Sequenc
     for group in pairs_by_split.values():
         for _, arms in group:
             _same_items([group[0][1][0], *arms])
-        parts.append(layout(np.sum([weight * _relative_error(arms, seeds) for weight, arms in group], axis=0)))
+        values = np.sum([weight * _relative_error(arms, seeds) for weight, arms in group], axis=0)
+        parts.append(layout(values, group[0][1][0].scored.groups))
     return joined(parts)
 
 

@@ -20,6 +20,7 @@ LAYOUT = "two-way layout of seeds and items"
 LINEAR = "two-way layout of seeds and items, the metric by its influence function"
 UNPAIRED = "two samples of seeds on the same items"
 ITEMS_ONLY = "items only (one seed)"
+FEWEST_GROUPS = 20  # groups of items that an interval needs (docs/statistics.md)
 # An influence function is trusted only if this many answers, and this many labels, differ from the most frequent one.
 FEWEST_MINORITY = 5
 SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
@@ -43,6 +44,7 @@ class Components:
             scores of such runs are conventions, so a verdict counts only if it is the same without them (see
             :attr:`without_constant`).
         near_constant: reason why the influence functions cannot be trusted; "" where they can.
+        few_groups: reason why items in groups decide nothing (fewer than 20 groups); "" where they may.
     """
 
     differences: Array
@@ -53,10 +55,13 @@ class Components:
     covariance: Array | None = None
     constant_seeds: tuple[int, ...] = ()
     near_constant: str = ""
+    few_groups: str = ""
 
     @property
     def withheld(self) -> str:
         """Reason why these runs allow no verdict, whatever the interval; "" where one is allowed."""
+        if self.few_groups:
+            return self.few_groups
         if self.near_constant:
             return self.near_constant
         if self.constant_seeds and not self._is_decidable_without_constant:
@@ -115,6 +120,7 @@ def crossed_interval(
     labels: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
     level: float = 0.95,
+    groups: Array | None = None,
 ) -> Interval:
     """Return the deciding interval, for new seeds and new items at once.
 
@@ -132,11 +138,13 @@ def crossed_interval(
         labels: ``(items,)`` labels, with ``metric``.
         rng: ignored, because nothing is drawn. Accepted for callers written when items were resampled.
         level: level of the two-sided interval.
+        groups: ``(items,)`` group of each item (a patient, an author): then groups, not items, are drawn anew.
 
     Raises:
-        ValueError: shapes differ, there are fewer than two items, values are not finite, or the metric is unknown.
+        ValueError: shapes differ, there are fewer than two items or groups, values are not finite, or the metric is
+            unknown.
     """
-    return combine([components(a, b, metric=metric, labels=labels, rng=rng)], level=level)
+    return combine([components(a, b, metric=metric, labels=labels, rng=rng, groups=groups)], level=level)
 
 
 def macro_interval(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
@@ -155,6 +163,7 @@ def components(
     metric: str | None = None,
     labels: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
+    groups: Array | None = None,
 ) -> Components:
     """Return the variance components behind :func:`crossed_interval`, for the same arguments."""
     del rng
@@ -162,8 +171,8 @@ def components(
     if scoring is None or scoring.decomposes:
         if scoring is not None:
             x, y = (np.stack([per_item(scoring.name, labels, s) for s in side]) for side in (x, y))  # type: ignore[arg-type]
-        return layout(x - y)
-    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), scoring)
+        return layout(x - y, groups)
+    return of_metric([(1.0, x), (-1.0, y)], np.asarray(labels), scoring, groups)
 
 
 def combine(parts: Sequence[Components], *, level: float = 0.95) -> Interval:
@@ -202,6 +211,7 @@ def summed(parts: Sequence[Components], method: str) -> Components:
         np.sum([part._full_covariance() for part in parts], axis=0),
         tuple(sorted({position for part in parts for position in part.constant_seeds})),
         "; ".join(dict.fromkeys(part.near_constant for part in parts if part.near_constant)),
+        "; ".join(dict.fromkeys(part.few_groups for part in parts if part.few_groups)),
     )
 
 
@@ -253,7 +263,14 @@ def group_values(values: Array, groups: Array) -> Array:
     G - 1 times what it changes when the group is left out, so that large groups count as what they are. The covariance
     of the seeds' means is then the delete-one-group jackknife's; for groups of equal size it is the cluster-robust one.
     Groups of one item each give the values themselves.
+
+    Raises: ValueError: there are fewer than two groups, or not one per item.
     """
+    if np.shape(groups) != values.shape[-1:] or len(np.unique(groups)) < 2:
+        raise ValueError(
+            f"{len(np.unique(groups))} groups of {np.size(groups)} items for {values.shape[-1]} items: at least two "
+            "groups are needed, and one per item"
+        )
     sizes, sums = _by_group(values - values.mean(-1, keepdims=True), groups)
     shares = sizes / values.shape[-1]
     return np.asarray(values.mean(-1, keepdims=True) + sums / values.shape[-1] * ((len(sizes) - 1) / (1 - shares)))
@@ -266,6 +283,12 @@ def effective_groups(groups: Array) -> int:
     """
     sizes = np.unique(groups, return_counts=True)[1]
     return max(int(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9), 2)
+
+
+def few_groups(groups: Array) -> str:
+    """Return the reason why these groups are too few for a verdict; "" where they are enough."""
+    count = len(np.unique(groups))
+    return f"too few groups: {count} of {FEWEST_GROUPS}" if count < FEWEST_GROUPS else ""
 
 
 def _by_group(values: Array, groups: Array) -> tuple[Array, Array]:
@@ -409,12 +432,13 @@ def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
 
 def _of_items(differences: Array, values: Array, method: str, groups: Array | None) -> Components:
     n_items = values.shape[1]
+    reason = ""
     if groups is not None:
-        values, n_items = group_values(values, groups), effective_groups(groups)
+        values, n_items, reason = group_values(values, groups), effective_groups(groups), few_groups(groups)
         method = method.replace("items", "groups of items", 1)
     covariance = item_covariance(values)
     items, interaction = split(covariance)
-    return Components(differences, float(items), float(interaction), n_items, method, covariance)
+    return Components(differences, float(items), float(interaction), n_items, method, covariance, few_groups=reason)
 
 
 def _interval(parts: Components, item_df: int, level: float) -> Interval:

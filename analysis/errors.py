@@ -44,6 +44,7 @@ class Outputs:
         seeds: ``(seeds,)``.
         votes: ``(items, classes)`` annotator counts, or None.
         numerics: version of the arithmetic its runs were made with; methods with different versions are not compared.
+        groups: ``(items,)`` group of each item, or None.
     """
 
     ids: np.ndarray
@@ -52,6 +53,7 @@ class Outputs:
     seeds: tuple[int, ...]
     votes: np.ndarray | None = None
     numerics: int = 1
+    groups: np.ndarray | None = None
 
     @property
     def right(self) -> np.ndarray:
@@ -82,6 +84,7 @@ def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: st
         seeds=tuple(done),
         votes=first[names].to_numpy() if names else None,
         numerics=numerics,
+        groups=first["group"].to_numpy() if "group" in first else None,
     )
 
 
@@ -106,9 +109,9 @@ def at_seeds(outputs: Outputs, seeds: Sequence[int], items: np.ndarray | None = 
     rows = [outputs.seeds.index(seed) for seed in seeds]
     keep = np.ones(len(outputs.ids), dtype=bool) if items is None else items
     votes = outputs.votes[keep] if outputs.votes is not None else None
-    return Outputs(
-        outputs.ids[keep], outputs.labels[keep], outputs.logits[rows][:, keep], tuple(seeds), votes, outputs.numerics
-    )
+    groups = outputs.groups[keep] if outputs.groups is not None else None
+    logits = outputs.logits[rows][:, keep]
+    return Outputs(outputs.ids[keep], outputs.labels[keep], logits, tuple(seeds), votes, outputs.numerics, groups)
 
 
 # ---- annotator agreement
@@ -324,9 +327,10 @@ def by_slice(a: Outputs, b: Outputs, masks: Mapping[str, np.ndarray]) -> pd.Data
 
     records, d = [], _differences(a, b)
     for name, mask in masks.items():
-        if mask.sum() < 2:
+        groups = None if a.groups is None else a.groups[mask]
+        if mask.sum() < 2 or (groups is not None and len(set(groups)) < 2):
             continue
-        interval = combine([layout(d[:, mask])])
+        interval = combine([layout(d[:, mask], groups)])
         arms = {"a": float(a.right[:, mask].mean()), "b": float(b.right[:, mask].mean())}
         records.append(
             {

@@ -393,7 +393,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise DamagedError(path, f"has no {', '.join(sorted(missing)) or 'rows'}")
     for field in table.schema:
         kinds = [pa.types.is_integer] if field.name == "epoch" else [pa.types.is_integer, pa.types.is_floating]
-        fits = _is_text(field.type) if field.name == "id" else any(kind(field.type) for kind in kinds)
+        fits = _is_text(field.type) if field.name in ("id", "group") else any(kind(field.type) for kind in kinds)
         if not fits or table[field.name].null_count:
             raise DamagedError(path, f"has a column {field.name} of another kind, or with values missing")
     return table

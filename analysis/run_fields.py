@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "dropout": None,
         "head_dropout": None,
         "head_dropouts": [],
+        "definitions": [],
         "max_length": 128,
         "max_train_samples": None,
         "per_class": None,

@@ -144,7 +144,7 @@ def _checked(metric: Metric, labels: ArrayLike, predictions: ArrayLike) -> tuple
 def _undefined(metric: str, labels: Array, predictions: Array, weights: Array) -> bool:
     """Return True if a 0 means "not defined": F1 without any positive, or a correlation with a constant."""
     counted = weights > 0
-    if metric == "f1":
+    if metric in ("f1", "f1_named"):
         return not ((labels[counted] == 1).any() or (predictions[counted] == 1).any())
     if metric not in ("matthews", "pearson", "spearman"):
         return False
@@ -230,6 +230,11 @@ def _f1(labels: Array, predictions: Array, weights: Array) -> Array:
         raise ValueError(f"f1 is binary, with classes 0 and 1; got {sorted(classes)}")
     truth, answers = labels == 1, predictions == 1
     return _ratio(2 * _total(weights, truth & answers), _total(weights, truth) + _total(weights, answers))
+
+
+def _f1_named(labels: Array, predictions: Array, weights: Array) -> Array:
+    """Return F1 of class 1 against all other classes."""
+    return _f1((labels == 1).astype(np.int8), (predictions == 1).astype(np.int8), weights)
 
 
 def _macro_f1(labels: Array, predictions: Array, weights: Array) -> Array:
@@ -341,6 +346,7 @@ def _mean_metric(name: str, title: str, items: Callable[[Array, Array], Array], 
 accuracy = _mean_metric("accuracy", "accuracy", _hit).score
 error_rate = _mean_metric("error_rate", "error rate", _miss, greater_is_better=False).score
 f1 = _other_metric("f1", "F1", _f1, f1_influence).score
+f1_named = _other_metric("f1_named", "F1 of the named class", _f1_named, f1_influence).score
 macro_f1 = _other_metric("macro_f1", "macro-F1", _macro_f1, macro_f1_influence).score
 balanced_accuracy = _other_metric(
     "balanced_accuracy", "balanced accuracy", _balanced_accuracy, balanced_accuracy_influence

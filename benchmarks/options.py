@@ -69,7 +69,22 @@ Workers = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Where examples come from."""
+    """Where examples come from.
+
+    ``data``, ``dev`` and ``test`` are own data, in place of the suite's data sets.
+    """
+
+    data: Annotated[
+        str | None,
+        Parameter(
+            help="own data: a .csv, .tsv, .jsonl, .parquet or .arrow file, a folder, a task.toml, or with --source hub "
+            "the id of a data set"
+        ),
+    ] = None
+    dev: Annotated[str | None, Parameter(help="own data: a file to evaluate on; default: 20 % of --data")] = None
+    test: Annotated[str | None, Parameter(help="own data: a labelled file that the verdict is on, instead of dev")] = (
+        None
+    )
 
     source: Annotated[
         str | None, Parameter(help="local, hub or generated", completer=lambda context: ("local", "hub", "generated"))
@@ -84,7 +99,42 @@ class DataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridOptions(DataOptions):
+class OwnOptions:
+    """What own data are: their columns and what is measured. They say what ``data`` of :class:`DataOptions` means."""
+
+    text: Annotated[list[str] | None, Parameter(help="own data: the text column; give it twice for pairs of texts")] = (
+        None
+    )
+    label: Annotated[str | None, Parameter(help="own data: the column to predict")] = None
+    group: Annotated[
+        str | None,
+        Parameter(help="own data: the column that names groups (author, patient): no split divides one"),
+    ] = None
+    task_name: Annotated[str | None, Parameter(help="own data: name of the task; default own- and the file's name")] = (
+        None
+    )
+    bad_rows: Annotated[
+        str | None,
+        Parameter(
+            help="own data: error (default) or drop, for rows without a text or a label",
+            completer=lambda context: ("error", "drop"),
+        ),
+    ] = None
+    split_seed: Annotated[
+        int | None, Parameter(help="own data: seed of the cut into train and dev; default 0", converter=whole)
+    ] = None
+    regression: Annotated[bool, Parameter(negative=(), help="own data: the label is a number to predict")] = False
+    metric: Annotated[
+        str | None,
+        Parameter(
+            help="own data: comma-separated, the first decides: accuracy, macro_f1, balanced_accuracy, matthews, "
+            "f1:CLASS; pearson, spearman, rmse for numbers"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridOptions(OwnOptions, DataOptions):
     """Which runs: of an experiment, or of a grid of one's own."""
 
     profile: Annotated[

@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.integrity import key_of
 from analysis.run_fields import KEY_SCHEMA, SEEDS
+from benchmarks.definition import Definition
 from benchmarks.errors import UsageError
 from benchmarks.spec_checks import field_problem
 from smart_repro.hnn.options import HNN_HEADS
@@ -178,6 +179,7 @@ class RunSpec:
     head_dropout: float | None = None
     head_dropouts: tuple[tuple[str, float], ...] = ()  # of single tasks' heads in a run of several
     # data
+    definitions: tuple[Definition, ...] = ()  # of the tasks on own data among those it reads
     max_length: int = 128
     max_train_samples: int | None = None
     per_class: int | None = None  # so many training examples of each class, instead
@@ -265,17 +267,21 @@ class RunSpec:
                 del changed[name]
         if "options" in changed:
             changed["options"] = dict(self.options)
+        if "definitions" in changed:
+            changed["definitions"] = [definition.to_json() for definition in self.definitions]
         return changed
 
     def to_json(self) -> dict[str, Any]:
         """All fields; :meth:`from_json` reads them back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _PARENTS}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_PARENTS, "definitions")}
         start = self.init_from.to_json() if isinstance(self.init_from, RunSpec) else self.init_from
         parents = {"init_from": start, "combine": self.combine, "parents": [each.to_json() for each in self.parents]}
         given = {name: value for name, value in parents.items() if value}
         each = None if self.predict_each is None else list(self.predict_each)
         splits = {"predict": list(self.predict), "predict_each": each, "smoothness_radii": list(self.smoothness_radii)}
-        return {**plain, "options": dict(self.options), **splits, **given}
+        definitions = [definition.to_json() for definition in self.definitions]
+        own = {"definitions": definitions} if definitions else {}
+        return {**plain, "options": dict(self.options), **own, **splits, **given}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
@@ -285,6 +291,7 @@ class RunSpec:
                 **data,
                 "options": tuple(sorted(data.get("options", {}).items())),
                 "with_tasks": tuple(data.get("with_tasks", ())),
+                "definitions": tuple(map(Definition.from_json, data.get("definitions", ()))),
                 "head_dropouts": tuple((task, rate) for task, rate in data.get("head_dropouts", ())),
                 "predict": tuple(data["predict"]),
                 "smoothness_radii": tuple(data.get("smoothness_radii", ())),

@@ -78,6 +78,11 @@ class Registry(Mapping[str, T], Generic[T]):
         self._origins.setdefault(name, entry.__module__ if isinstance(entry, type) else _caller())
         return entry
 
+    def replace(self, name: str, entry: T) -> T:
+        """Enter ``entry`` under ``name`` in place of what is registered there."""
+        self._entries[name] = entry
+        return entry
+
     def origin(self, name: str) -> str:
         """Return the module that defines an entry: a class's own, else the one that registered it.
 

@@ -1,4 +1,4 @@
-"""The tutorial is true: every command of docs/tutorial.md is given, in one shell, and prints what the page shows.
+"""The tutorial and the page on own data are true: every command is given, in one shell, and prints what is shown.
 
 In a page's output ``...`` stands for anything (alone on a line: for any lines); times and keys match any, and decimal
 numbers match within a tenth of their value or three points, since another machine trains a little differently.
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "tutorial.md"
+PAGES = {"tutorial.md": 15, "own-data.md": 7}  # page -> how many commands it has at least
 _MARK = "@@ end of a command @@"
 
 
@@ -110,9 +110,10 @@ def executed(folder: Path, commands: list[str]) -> list[tuple[str, int]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # a minute of one core; more where others compete for it
-def test_every_command_of_the_tutorial_prints_what_the_page_shows(tmp_path: Path) -> None:
-    page = steps(PAGE.read_text(encoding="utf-8"))
-    assert len(page) >= 15
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_of_a_page_prints_what_the_page_shows(tmp_path: Path, name: str) -> None:
+    page = steps((ROOT / "docs" / name).read_text(encoding="utf-8"))
+    assert len(page) >= PAGES[name]
     found = executed(tmp_path, [step.command for step in page])
     assert len(found) == len(page)
     for step, (printed, status) in zip(page, found, strict=True):

@@ -24,7 +24,7 @@ from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
-from analysis.tables import percent
+from analysis.tables import digits_of, number, percent
 
 LEARNT = 1 / 3  # learnt share below which a task is at the floor
 PILOT = "pilot at the floor"
@@ -42,6 +42,10 @@ class Learnt:
         low: lower 95 % end of the baseline's score (upper end, where lower is better).
         collapsed: number of runs of the baseline with (almost) one answer to all items.
         n_seeds: number of runs of the baseline.
+        is_own: True on a user's own data, where no paper has a reference: there the baseline must beat a constant
+            answer.
+        greater_is_better: False for errors.
+        digits: number of decimals of the scores.
     """
 
     baseline: str
@@ -51,6 +55,9 @@ class Learnt:
     low: float
     collapsed: int
     n_seeds: int
+    is_own: bool = False
+    greater_is_better: bool = True
+    digits: int = 1
 
     @property
     def share(self) -> float:
@@ -65,13 +72,21 @@ class Learnt:
     @property
     def is_floor(self) -> bool:
         """True if the task is at the floor."""
-        return self.collapsed > 0 or self.low_share < LEARNT
+        return self.collapsed > 0 or self.low_share < LEARNT or (self.is_own and not self._beats_constant)
+
+    @property
+    def _beats_constant(self) -> bool:
+        """True if the worse 95 % end of the score is better than the best constant answer's."""
+        return self.low > self.constant if self.greater_is_better else self.low < self.constant
 
     @property
     def words(self) -> str:
         """The reason why the task is at the floor, or the learnt share, in words."""
         if self.collapsed:
             return f"{self.collapsed} of {self.n_seeds} runs of {self.baseline} give (almost) one answer to all items"
+        if self.is_own:
+            score, low, constant = (number(value, self.digits) for value in (self.score, self.low, self.constant))
+            return f"{self.baseline} scores {score} (worse 95 % end {low}), the best constant answer {constant}"
         if math.isnan(self.share):
             return f"no reference says how far {self.baseline} can learn it"
         share, low = (percent(max(value, 0.0)) for value in (self.share, self.low_share))
@@ -107,6 +122,9 @@ def of_baseline(scored: Scored, manifest: Manifest, column: Column) -> Learnt:
         low=interval.low if metric.greater_is_better else interval.high,
         collapsed=int(collapsed(scored, metric).sum()),
         n_seeds=len(scored.seeds),
+        is_own=scored.is_own,
+        greater_is_better=metric.greater_is_better,
+        digits=digits_of(metric.name),
     )
 
 

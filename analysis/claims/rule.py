@@ -41,7 +41,7 @@ from analysis.interval import Interval
 
 SMALLEST_BOUND = 0.5  # points of accuracy: the largest irrelevant effect where the paper gives no size
 CORRELATION_BOUND = 1.0  # points of F1 and correlations: the same
-METRICS_WITH_WIDER_BOUND = ("f1", "macro_f1", "matthews", "pearson", "spearman")
+METRICS_WITH_WIDER_BOUND = ("f1", "f1_named", "macro_f1", "matthews", "pearson", "spearman")
 StatusAndSuffix = tuple[str, str]
 
 

@@ -12,7 +12,7 @@ from analysis.cells import seeded
 from analysis.results import Log, Results
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS
-from analysis.tables import digits_of, records
+from analysis.tables import records, unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,8 @@ def score_scale(column: Column) -> float:
 
 
 def score_unit(column: Column) -> str:
-    return "%" if digits_of(column.metric) == 1 else "nats"
+    unit = unit_of(column.metric)
+    return "%" if unit == "points" else unit
 
 
 def column_title(column: Column) -> str:

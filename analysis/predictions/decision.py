@@ -26,12 +26,12 @@ from analysis.claims.inert import identical_share
 from analysis.claims.rule import Measure, after_holm, bound_of, decide_by
 from analysis.comparison import contrast, scored_cell, with_interval, with_undecided
 from analysis.contrasts import Arm, unpaired
-from analysis.crossed import FEWEST_MINORITY
+from analysis.crossed import FEWEST_MINORITY, few_groups
 from analysis.descriptive import holm
 from analysis.interval import Interval
 from analysis.predictions.judgement import Judgement
 from analysis.predictions.outcome import BETTER, ITEMS_ONLY, NO_VERDICT, OPEN, SAME, WORSE, Comparison
-from analysis.predictions.study import FEWEST_ITEMS, Study
+from analysis.predictions.study import Study
 from analysis.schema import Claim, Column, Contrast, Manifest, Published, Row
 from analysis.table_cell import TableCell
 from analysis.tables import digits_of, number
@@ -141,9 +141,8 @@ def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: V
         return cell.undecided
     if rare := _rare_class(study):
         return rare
-    if study.n_groups is not None and study.n_groups < FEWEST_ITEMS:
-        return f"too few groups: {study.n_groups} of {FEWEST_ITEMS}"
-    return verdict.reason
+    groups = next(iter(study.runs.values())).groups
+    return (few_groups(groups) if groups is not None else "") or verdict.reason
 
 
 def _rare_class(study: Study) -> str:

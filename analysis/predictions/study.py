@@ -21,7 +21,7 @@ from analysis.scores import METRICS, Metric
 
 Array = np.ndarray
 CHOICES = ("accuracy", "macro_f1", "balanced_accuracy", "matthews", "f1", "pearson", "spearman", "rmse")
-FEWEST_ITEMS = 20  # items, or groups of items, that an interval needs (docs/statistics.md)
+FEWEST_ITEMS = 20  # items that an interval needs (docs/statistics.md)
 MANY_NUMBERS = 50  # different whole numbers from which labels may be scores instead of classes
 MOST_CLASSES = 1_000
 _WHOLE = re.compile(r"-?\d+\.0+")

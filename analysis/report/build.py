@@ -21,6 +21,7 @@ from analysis.report.agreement import Agreement, agreement_of, read_arms, read_h
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
+from analysis.report.own_data import OwnAnswer, own_answers
 from analysis.report.power import power_table
 from analysis.report.sheets import CROWDED, sheets, title_of
 from analysis.results import Results, Run
@@ -96,7 +97,8 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     for obsolete in set((folder / "figures").glob("*.*")) - set(files):
         obsolete.unlink()  # a figure of an earlier grid, which the page no longer shows
     data = page_data(manifest, runs, logs, logged, items.examples)
-    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data)
+    own = own_answers(results, manifest, cells, runs)
+    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, own)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -112,6 +114,7 @@ def render(
     items: Items,
     extra: Sequence[FactTable],
     data: dict[str, Any],
+    own: Sequence[OwnAnswer] = (),
 ) -> str:
     """Return the page as text.
 
@@ -129,6 +132,7 @@ def render(
         "long_table": tables.lines(cells),
         "environments": environments(runs),
         "sources": data_sources(runs),
+        "own_answers": own,
         "verdicts": verdicts,
         "headline": answer.headline(verdicts, runs, summaries),
         "agreements": items.agreements,
@@ -223,7 +227,7 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
     items = Items({}, [], [])
     by_key = {run.key: run for run in runs}
     for column in _one_per_task(manifest.columns):
-        if column.metric in ("pearson", "spearman"):
+        if column.metric in METRICS and METRICS[column.metric].is_regression:
             continue
         arms = read_arms(results, manifest, column, column.split, rows)
         if not arms or next(iter(arms.values())).logits.shape[2] < 2:

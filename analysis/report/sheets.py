@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import curves, figures, tables
-from analysis.figures.drawing import Drawing, plain
+from analysis.figures.drawing import Drawing, plain, score_unit
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log
 from analysis.schema import Column, Manifest
@@ -149,7 +149,7 @@ def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
     for column in manifest.columns:
         curve = curves.epochs(logs, manifest, column)
         if len(curve) and curve["epoch"].nunique() > 1:
-            draw = partial(figures.plot_curves, curve, titles=titles, x="epoch", ylabel=_unit(column))
+            draw = partial(figures.plot_curves, curve, titles=titles, x="epoch", ylabel=score_unit(column))
             alt = f"{title_of(column)} after each epoch, by method, with the range over seeds."
             panels.append(Panel(title_of(column), alt, draw))
     if panels:
@@ -203,11 +203,6 @@ def _unique_ids(svg: str, prefix: str) -> str:
 
 def _of(cells: pd.DataFrame, column: Column) -> pd.DataFrame:
     return cells[cells["column"] == column.id]
-
-
-def _unit(column: Column) -> str:
-    scoring = METRICS.get(column.metric)
-    return "nats" if scoring is not None and scoring.scale == 1.0 else "%"
 
 
 def _alt_differences(cells: pd.DataFrame) -> str:

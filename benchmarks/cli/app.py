@@ -48,6 +48,7 @@ from benchmarks.cli.options import (
     Judging,
     Key,
     Name,
+    Own,
     Quiet,
     StoredName,
     Tuning,
@@ -59,6 +60,7 @@ from benchmarks.options import (
     RESULTS,
     DataOptions,
     GridOptions,
+    OwnOptions,
     Plugins,
     Results,
     TuningOptions,
@@ -443,6 +445,7 @@ def data(
         str, Parameter(help="tasks to look at; default: all", completer=lambda context: completion.tasks())
     ],
     where: Data = DataOptions(),  # noqa: B008 (frozen)
+    own: Own = OwnOptions(),  # noqa: B008 (frozen)
     model: Annotated[
         str | None, Parameter(help="count lengths in its tokens: tiny, minilm, a local folder or a hub id")
     ] = None,
@@ -456,13 +459,18 @@ def data(
     """
     import_plugins(plugins)
     from benchmarks.cli import catalogue, data_report
+    from benchmarks.experiments.planning import own_data
     from benchmarks.tasks import TASKS
     from benchmarks.tasks.locate import unclaimed
     from benchmarks.tasks.sources import parse_data_files, resolve_source
     from benchmarks.training import models
 
-    files = parse_data_files(where.data_file or [])
-    source = resolve_source(where.source, where.data_dir, files, default_dir=where.default_data_dir)
+    described = GridOptions(**vars(where), **vars(own), tasks=",".join(tasks) or None)
+    if own_tasks := own_data.own_tasks(described):
+        source, tasks = own_data.source(own_tasks), tuple(task.name for task in own_tasks)
+    else:
+        files = parse_data_files(where.data_file or [])
+        source = resolve_source(where.source, where.data_dir, files, default_dir=where.default_data_dir)
     names = [name for name in tasks or TASKS if TASKS[name]]
     reports = data_report.data_report(names, source, models.tokenizer(model) if model else None)
     if plot is not None:
@@ -472,12 +480,15 @@ def data(
         print_json(reports)
     else:
         print(catalogue.data_text(reports))
+        for remark in (remark for task in own_tasks for remark in task.remarks):
+            print(f"note: {remark}")
     if not tasks and source.data_dir and (unread := unclaimed(source.data_dir)):
         print(f"Folders of {source.data_dir} that no task looks into: {', '.join(unread)}", file=sys.stderr)
     readable = [name for name in names if not reports[name]["broken"] and any(reports[name]["splits"].values())]
     if trained := [name for name in readable if "train" in TASKS[name].splits]:
-        request = ["compare", "--tasks", ",".join(trained if tasks else trained[:1]), "--methods", "vanilla,smart"]
-        hint(as_json, command("run", *request, *words(where), *words(GridOptions(model=model, plugins=plugins))))
+        listed = [] if own_tasks else ["--tasks", ",".join(trained if tasks else trained[:1])]
+        request = ["compare", *listed, "--methods", "vanilla,smart", *words(where), *words(own)]
+        hint(as_json, command("run", *request, *words(GridOptions(model=model, plugins=plugins))))
     unreadable = any(report["broken"] or (tasks and not any(report["splits"].values())) for report in reports.values())
     return USAGE if unreadable else DONE
 

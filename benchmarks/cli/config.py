@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from cyclopts.argument import Argument, ArgumentCollection
 
 NAME = "smart-repro.toml"
-_SOURCES = ("source", "data_dir", "data_file")  # together they say where data come from
+_OWN = ("data", "dev", "test")  # own data, which replace the suite's
+_SOURCES = ("source", "data_dir", "data_file", *_OWN)  # together they say where data come from
 # `check` has runs of its own, which today's code must do: no file of defaults may change what is compared.
 _NOT_CHECKED = frozenset(
     ["results", "profile", "tasks", "methods", "seeds", "model", "layers", "max_train_samples", "epochs", "set", "name"]
 )
+# What describes own data: for `compare` alone, and only where the command line names no other tasks.
+_OWN_TASK = frozenset([*_OWN, "text", "label", "group", "task_name", "bad_rows", "split_seed", "regression", "metric"])
 _NO_OPTIONS = ("config", "default_data_dir", "help", "version")
 _LISTS = ("tasks", "methods")  # typed with commas; a list in the file
 
@@ -63,7 +66,9 @@ class Config:
         if "import" in values:
             values = self._with_import(values, arguments)
         resolved = {name: self._value(name, value, arguments) for name, value in values.items()}
-        provider = cyclopts.config.Dict(resolved, use_commands_as_keys=False, source=str(self.path))
+        for command in reversed(commands):  # without its commands as keys, cyclopts drops options named like one: data
+            resolved = {command: resolved}
+        provider = cyclopts.config.Dict(resolved, source=str(self.path))
         provider(app, commands, arguments)
 
     def _applicable(
@@ -84,9 +89,13 @@ class Config:
             values = {name: value for name, value in values.items() if name != "source"}
             values["default_data_dir"] = folder
         if commands[:1] == ("check",):
-            return {name: value for name, value in values.items() if name not in _NOT_CHECKED}
+            return {name: value for name, value in values.items() if name not in _NOT_CHECKED | _OWN_TASK}
         experiment = next((argument.tokens[0].value for argument in arguments if _is_name(argument)), "")
         unfit = "profile" if experiment == "compare" else "name"  # each belongs to the other kind of grid alone
+        if experiment != "compare" or "tasks" in typed or "data" not in typed | values.keys():
+            values = {name: value for name, value in values.items() if name not in _OWN_TASK}
+        elif "data" in values:
+            values.pop("tasks", None)
         return {name: value for name, value in values.items() if name != unfit}
 
     def _with_import(self, values: dict[str, Any], arguments: ArgumentCollection) -> dict[str, Any]:
@@ -115,6 +124,8 @@ class Config:
             return [self._file(str(each)) for each in ([value] if isinstance(value, str) else value)]
         argument = next(argument for argument in arguments if name in _option_names(argument))
         is_path = Path in (argument.hint, *get_args(argument.hint))
+        if name in _OWN and isinstance(value, str) and self._placed(value).exists():  # else it is the id of a data set
+            return str(self._placed(value))
         if isinstance(value, str) and (is_path or (name == "model" and value.startswith((".", "~")))):
             return str(self._placed(value))
         return value

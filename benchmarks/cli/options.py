@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from benchmarks.cli import completion
-from benchmarks.options import DataOptions, GridOptions, TuningOptions, Workers, whole
+from benchmarks.options import DataOptions, GridOptions, OwnOptions, TuningOptions, Workers, whole
 
 if TYPE_CHECKING:
     from benchmarks.engine.executor import Executor
@@ -30,6 +30,7 @@ FLAT = Parameter(name="*")  # the fields of a dataclass are options themselves
 Grid = Annotated[GridOptions, FLAT]
 Tuning = Annotated[TuningOptions, FLAT]
 Data = Annotated[DataOptions, FLAT]
+Own = Annotated[OwnOptions, FLAT]
 Name = Annotated[
     str,
     Parameter(

@@ -142,6 +142,7 @@ def rerun(
     Example: smart-repro runs rerun 3fa9 --keep-weights
     """
     from benchmarks.engine.worker import prepare
+    from benchmarks.experiments.planning import own_data
     from benchmarks.sharing import runs
     from benchmarks.tasks import TASKS
     from benchmarks.tasks.sources import parse_data_files, resolve_source
@@ -153,11 +154,16 @@ def rerun(
         print(f"importing {', '.join(remembered)}, as when the run was made", file=sys.stderr)
     import_plugins(plugins or remembered)
     prepare([])
-    task = TASKS.get(store.spec(whole_key).task)  # None: a plug-in's, and no --import; the run itself says so below
-    generated = task is not None and task.generated and not (where.source or where.data_dir)
-    kind = "generated" if generated else where.source
-    files = parse_data_files(where.data_file or [])
-    source = resolve_source(kind, where.data_dir, files, default_dir=where.default_data_dir)
+    spec = store.spec(whole_key)
+    own_data.check_rerun(where, spec)
+    if spec.definitions:
+        source = own_data.locations(where, spec.definitions[0].name)
+    else:
+        task = TASKS.get(spec.task)  # None: a plug-in's, and no --import; the run itself says so below
+        generated = task is not None and task.generated and not (where.source or where.data_dir)
+        kind = "generated" if generated else where.source
+        files = parse_data_files(where.data_file or [])
+        source = resolve_source(kind, where.data_dir, files, default_dir=where.default_data_dir)
     if keep_weights:
         runs.keep_weights(store, whole_key, source)
         print(f"{whole_key} is reproduced, byte for byte; its weights: {store.weights(whole_key)}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.engine.spread import ASSUMED, spread_of
+from benchmarks.tasks import TASKS
 
 if TYPE_CHECKING:
     from analysis.power import Noise
@@ -30,6 +31,7 @@ def claim_lines(plan: Plan) -> list[str]:
     plain = [claim for claim in plan.experiment.claims if claim.plain]
     lines = [f"  {claim.id}: {claim_line(plan, claim, origins)}" for claim in plain]
     lines += _further_lines(plan)
+    lines += _own_lines(plan, origins)
     if not lines:
         return []
     return ["", "What this grid can decide:", *lines, *_origin_lines(origins), ""]
@@ -52,6 +54,34 @@ def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | N
         return str(reason)
     except (ArithmeticError, ValueError) as error:
         return f"no forecast: {error}"
+
+
+def _own_lines(plan: Plan, origins: dict[str, dict[str, None]]) -> list[str]:
+    """Return what the grid can see on each task of own data, on its first metric."""
+    from analysis.claims.claim import FEWEST_SEEDS
+    from analysis.power import in_words
+    from analysis.scores import METRICS
+
+    lines, n_seeds = [], len(plan.experiment.seeds)
+    for column in {column.task: column for column in reversed(plan.experiment.columns)}.values():
+        own = TASKS[column.task].own
+        if own is None or column.id not in plan.items:
+            continue
+        title = f"  {column.task}, {METRICS[column.metric].title}"
+        few = f"; a verdict needs {FEWEST_SEEDS} seeds" if n_seeds < FEWEST_SEEDS else ""
+        if n_seeds < 2 or METRICS[column.metric].scale != 100 or own.group:
+            reason = (
+                "two seeds are needed"
+                if n_seeds < 2
+                else "groups vary by themselves"
+                if own.group
+                else "its unit is that of the labels"
+            )
+            lines.append(f"{title}: no forecast ({reason}){few}")
+            continue
+        n_items = plan.items[column.id]
+        lines.append(f"{title}: {in_words(None, n_seeds, [n_items], [_noise(plan, column, origins)])}{few}")
+    return lines
 
 
 def _forecast(claim: Claim, n_seeds: int, columns: list[TaskColumn], items: list[int], noises: list[Noise]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.spec import RunSpec
+from benchmarks.tasks.own import enter
 from benchmarks.training.compaction import compact
 from benchmarks.training.environment import peak_memory
 from benchmarks.training.execute import new_model, train_config
@@ -33,6 +34,7 @@ def timed(job: Job) -> Outcome:
 
     run, began = job.spec, time.perf_counter()
     torch.set_num_threads(run.threads)
+    enter(run.definitions)
     data = prepare(run, job.source)
     model = new_model(run)
     compact(run, data, model)

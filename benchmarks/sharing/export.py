@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.crossed import crossed_interval
+from analysis.crossed import combine, crossed_interval, of_metric
 from analysis.results import Results, Run
 from analysis.scores import METRICS, per_item
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
+from benchmarks.tasks.own import enter
 from benchmarks.training import models
 from benchmarks.training.parents import read_weights
 from smart_repro import source
@@ -60,6 +61,7 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
         raise UsageError(f"{folder} is there already: name a new folder with --to")
     store.verify(key)
     run, spec = Results.open(store.root).run(key), store.spec(key)
+    enter(spec.definitions)
     if spec.head in HNN_HEADS:
         raise UsageError(f"run {key} is an HNN, which no loader of transformers reads: export a run with another head")
     model = _model(store, key, spec, run)
@@ -153,21 +155,22 @@ def _score(results: Results, keys: list[str], own: str, task: str, split: str, m
     labels = mine["label"].to_numpy()
     found = np.stack([frame["prediction"].to_numpy() for frame in alike])
     value = METRICS[metric].function(labels, mine["prediction"].to_numpy(), np.ones(len(labels)))
-    return Score(task, split, metric, float(value), level(metric, labels, found), METRICS[metric].scale)
+    groups = mine["group"].to_numpy() if "group" in mine else None
+    return Score(task, split, metric, float(value), level(metric, labels, found, groups), METRICS[metric].scale)
 
 
-def level(metric: str, labels: np.ndarray, found: np.ndarray) -> Interval:
+def level(metric: str, labels: np.ndarray, found: np.ndarray, groups: np.ndarray | None = None) -> Interval:
     """The deciding interval of a score itself, as that of its difference from 0.
 
     Args:
         labels: ``(items,)``.
         found: ``(seeds, items)`` predictions.
+        groups: ``(items,)`` of items that belong together, or None.
     """
     if METRICS[metric].decomposes:
         items = np.stack([per_item(metric, labels, each) for each in found])
-        return crossed_interval(items, np.zeros_like(items))
-    # F1 and the correlations of a constant count as 0
-    return crossed_interval(found, np.zeros_like(found), metric=metric, labels=labels)
+        return crossed_interval(items, np.zeros_like(items), groups=groups)
+    return combine([of_metric([(1.0, found)], labels, METRICS[metric], groups)])
 
 
 # --- the card ---

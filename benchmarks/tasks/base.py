@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from analysis.schema import SPLITS
+from benchmarks.definition import Definition
 from smart_repro.hnn.mention import Mention
 
 
@@ -209,6 +210,8 @@ class Task:
         max_length: word pieces a pair is cut to, unless the spec says otherwise.
         paper: where the papers use it.
         licence: as the authors state it.
+        own: of a task on a user's own data: its definition.
+        read: of such a task: ``read(split, files, hub) -> Split``, with ``files`` as a source's ``data_files``.
     """
 
     name: str
@@ -232,6 +235,8 @@ class Task:
     paper: str = ""
     licence: str = ""
     ceiling: dict[str, float] = field(default_factory=dict)  # metric -> best reachable score on dev, where it is known
+    own: Definition | None = None
+    read: Callable[[str, Mapping[tuple[str, str], Path], bool], Split] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}", self.name):
@@ -251,5 +256,8 @@ class Task:
 
     @property
     def evaluated_on(self) -> str:
-        """The split papers report on: dev, or test where there is no dev (the text classification sets)."""
+        """The split that is reported: dev, or test where there is no dev (the text classification sets) or the user
+        gave one."""
+        if self.own is not None:
+            return self.own.verdict_split
         return "test" if "dev" not in self.splits and "test" in self.splits else "dev"

@@ -55,7 +55,7 @@ def _download(task: Task, hub: Hub, split: str, revision: str | None) -> Any:
         import datasets
     except ImportError:
         raise MissingData("--source hub needs the package datasets: pip install 'smart-repro[suite]'") from None
-    with _offline_unless_reachable() as problem:
+    with offline_unless_reachable() as problem:
         try:
             return datasets.load_dataset(hub.repo, hub.config, split=hub.splits[split], revision=revision)
         except (OSError, ValueError) as error:  # datasets' own errors derive from these
@@ -67,7 +67,7 @@ def _download(task: Task, hub: Hub, split: str, revision: str | None) -> Any:
 
 
 @contextmanager
-def _offline_unless_reachable() -> Iterator[str]:
+def offline_unless_reachable() -> Iterator[str]:
     """Yields why the hub cannot be asked ("" if it can), and makes `datasets` look into its cache only in that case."""
     import datasets
     import huggingface_hub.constants as constants

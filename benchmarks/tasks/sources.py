@@ -95,6 +95,9 @@ def load_split(task: Task, split: str, source: Source) -> Split:
     """
     if task.generate is not None:
         return task.generate(split)
+    if task.read is not None:
+        rows = task.read(split, source.data_files, source.kind == "hub")
+        return rows.with_notes(*use_notes(task, split, rows))
     if split not in task.splits:
         remedy = f"; it is evaluated by runs of {task.train_with}" if task.train_with and split == "train" else ""
         raise DataError(f"{task.name} has no {split} split, it has {', '.join(task.splits)}{remedy}")

@@ -78,13 +78,18 @@ def subsample_per_class(split: Split, n: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([drawn[split.labels[drawn] == label][:n] for label in classes]))
 
 
-def holdout(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def holdout(
+    split: Split, rows: np.ndarray, fraction: float, seed: int, purpose: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Set part of the training rows aside, class by class: ``(the rest, the holdout)``, both in their old order.
 
     Of every class (for a regression: of every tenth of the sorted targets) the same fraction is taken; the total is
     exactly ``round(fraction * len(rows))``, the odd rows going to the classes that lose most by rounding. The rows are
     drawn in an order of their own, unrelated to that of :func:`subsample`: else the holdout of a large training set
     would swallow a small one. Twins go together: then their pairs are drawn, and no class is looked at.
+
+    Where the rows name groups (``extra["group"]``), whole groups are set aside, and sizes are met as nearly as they
+    allow.
 
     Raises: UsageError: if the fraction is not in [0, 1) or leaves no row to train on.
     """
@@ -99,12 +104,29 @@ def holdout(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple
     quota = np.floor(exact).astype(int)
     quota[np.argsort(quota - exact, kind="stable")[: size - quota.sum()]] += 1
     rank = np.empty(len(split), dtype=int)
-    rank[order(len(split), seed, purpose=1)] = np.arange(len(split))
+    rank[order(len(split), seed, purpose)] = np.arange(len(split))
     drawn = np.argsort(rank[rows])
+    if "group" in split.extra:
+        aside = _groups_aside(split.extra["group"][rows], stratum, quota, drawn)
+        return rows[~aside], rows[aside]
     chosen = [drawn[stratum[drawn] == number][:take] for number, take in enumerate(quota)]
     aside = np.zeros(len(rows), dtype=bool)
     aside[np.concatenate(chosen)] = True
     return rows[~aside], rows[aside]
+
+
+def _groups_aside(groups: np.ndarray, stratum: np.ndarray, quota: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return which rows are set aside: whole groups, each taken in the order drawn if it brings the counts of the
+    classes nearer to their quota. One group always stays behind."""
+    names, place = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), len(quota)), dtype=int)
+    np.add.at(counts, (place, stratum), 1)
+    lacking, aside = quota.copy(), np.zeros(len(names), dtype=bool)
+    for group in dict.fromkeys(place[drawn].tolist()):
+        if aside.sum() < len(names) - 1 and np.abs(lacking - counts[group]).sum() < np.abs(lacking).sum():
+            lacking = lacking - counts[group]
+            aside[group] = True
+    return np.asarray(aside[place])
 
 
 def outside(n: int, rows: np.ndarray, most: int, seed: int) -> np.ndarray:

@@ -15,12 +15,14 @@ import torch
 
 from analysis.integrity import key_of
 from benchmarks import spec
+from benchmarks.definition import Definition
 from benchmarks.errors import DataError, UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.files import files_in, sync, write_durably, write_json
 from benchmarks.store.leases import Lease, LeaseLostError
 from benchmarks.store.store import WEIGHTS, Store
 from benchmarks.tasks import TASKS, Regression, Task
+from benchmarks.tasks.own import enter
 from benchmarks.training import fit, instruments, models, parents
 from benchmarks.training.compaction import compact
 from benchmarks.training.environment import environment, peak_memory
@@ -56,6 +58,7 @@ def execute(
         report: receives progress as dictionaries (``{"step": .., "total": ..}``).
         should_stop: asked after every update; True ends the run with a checkpoint.
     """
+    enter(job.spec.definitions)
     try:
         lease = None if store.is_done(job.key, weights=job.keep_weights) else _take(job, store)
     except OSError as error:
@@ -333,4 +336,16 @@ def _facts(task: Task) -> dict[str, Any]:
         "generated": task.generated,
         "ceiling": dict(task.ceiling),
         "version": task.version,
+        **({} if task.own is None else {"own": _own_facts(task.own)}),
+    }
+
+
+def _own_facts(definition: Definition) -> dict[str, Any]:
+    """What a report says of a task on own data before its first number."""
+    return {
+        "rows": dict(definition.rows),
+        "classes": len(definition.labels) or None,
+        "group": definition.group,
+        "verdict_split": definition.verdict_split,
+        "named_class": definition.labels[1] if "f1_named" in definition.metrics else None,
     }

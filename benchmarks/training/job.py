@@ -14,6 +14,7 @@ from benchmarks import spec
 from benchmarks.errors import UsageError
 from benchmarks.spec import Identity, RunSpec
 from benchmarks.tasks import TASKS
+from benchmarks.tasks.own import enter
 from benchmarks.tasks.sources import Source
 from benchmarks.training import fit, models
 from benchmarks.training.prepared import places, split_of
@@ -161,5 +162,6 @@ def _listed(sources: Mapping[str, str]) -> dict[str, str]:
 
 def make_job(run: RunSpec, source: Source, known: Identities | None = None) -> Job:
     """The job for a spec. Raises UsageError or DataError if the model or the data are not there."""
+    enter(run.definitions)
     known = known or Identities(source)
     return Job(known.key(run), run, source, tuple(known.key(parent) for parent in run.needed))

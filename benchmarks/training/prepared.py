@@ -51,14 +51,14 @@ def judge(run: RunSpec, task: str) -> str:
 
 def split_of(task: str, split: str, source: Source) -> Split:
     """A split, read once per process."""
-    return _cached_split(task, split, source.kind, source.data_dir, tuple(sorted(source.data_files.items())))
+    return _cached_split(TASKS[task], split, source.kind, source.data_dir, tuple(sorted(source.data_files.items())))
 
 
 @lru_cache(maxsize=16)
-def _cached_split(task: str, split: str, kind: str, folder: Path | None, files: Any) -> Split:
-    loaded = load_split(TASKS[task], split, Source(kind, folder, dict(files)))
+def _cached_split(task: Task, split: str, kind: str, folder: Path | None, files: Any) -> Split:
+    loaded = load_split(task, split, Source(kind, folder, dict(files)))
     if len(loaded) == 0:
-        raise DataError(f"{task}: the {split} split is empty ({', '.join(loaded.sources) or 'generated'})")
+        raise DataError(f"{task.name}: the {split} split is empty ({', '.join(loaded.sources) or 'generated'})")
     return loaded
 
 

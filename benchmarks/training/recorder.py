@@ -197,6 +197,8 @@ def _prediction_table(rows: Split, epoch: int, predictions: np.ndarray, logits: 
         "prediction": predictions,
     }
     columns |= {f"logit_{i}": logits[:, i].astype(np.float32) for i in range(logits.shape[1])}
+    if "group" in rows.extra:
+        columns["group"] = rows.extra["group"].tolist()
     if rows.votes is not None:
         columns |= {f"votes_{i}": rows.votes[:, i].astype(np.int16) for i in range(rows.votes.shape[1])}
     return pa.table(columns)

@@ -47,13 +47,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Exam:
-    """One column. ``classes`` 1 is regression on 0 to 5."""
+    """One column. ``classes`` 1 is regression on 0 to 5, with errors of standard deviation ``noise``."""
 
     task: str
     metric: str = "accuracy"
     items: int = 400
     classes: int = 2
     base: float = 0.75
+    noise: float = 1.6
     ceiling: float | None = None
     votes: bool = False
     labels: tuple[str, ...] | None = None
@@ -256,7 +257,7 @@ class World:
             late = 0.08 * (self.epochs - epoch) - (arm.early / 100 if epoch == 1 else 0.0)
             extra = _contested(label, difficulty, exam, rng(exam.task, split, *own, "votes")) * arm.contested / 100
             if exam.classes == 1:
-                noise = 1.6 - 8 * shift + 3 * late
+                noise = exam.noise - 8 * shift + 3 * late
                 outputs = (label + noise * (0.5 * difficulty + 0.87 * of_run.normal(size=items)))[:, None]
                 chosen = outputs[:, 0]
             else:

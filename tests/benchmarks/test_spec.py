@@ -11,6 +11,7 @@ import pytest
 
 from analysis.integrity import identity_of, rebuilt, verify_key
 from analysis.run_fields import DEFAULTS, ELSEWHERE
+from benchmarks.definition import Definition
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.request import parse_seeds, parse_settings
 from benchmarks.spec import (
@@ -28,6 +29,15 @@ from benchmarks.spec import (
 from smart_repro.methods import METHODS, build
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published" / "runs"
+OWN = Definition(
+    name="own-a",
+    text=("says",),
+    label="mood",
+    labels=("calm", "sad"),
+    metrics=("accuracy",),
+    rows=(("train", 8), ("dev", 2)),
+    fingerprints=(("train", "f"),),
+)
 IDENTITY = Identity(data={"rte.train": "a", "rte.dev": "b"}, weights="w", task_version=1, method_version=1)
 
 
@@ -153,6 +163,7 @@ def test_every_field_enters_the_key() -> None:
         "random_weights": True,
         "dropout": 0.2,
         "head_dropout": 0.2,
+        "definitions": (OWN,),
         "max_length": 64,
         "max_train_samples": 99,
         "per_class": 9,
@@ -208,6 +219,30 @@ def test_settings_that_contradict_each_other_are_refused(changes: dict[str, obje
 def test_a_spec_with_radii_is_read_as_it_was_written() -> None:
     spec = RunSpec(task="rte", smoothness_radii=(0.01, 1.0), label_noise=0.2, holdout=0.0, holdout_rows=50)
     assert RunSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_every_part_of_a_definition_of_own_data_enters_the_key() -> None:
+    other = {
+        "name": "own-b",
+        "text": ("says", "then"),
+        "label": "tone",
+        "labels": ("sad", "calm"),
+        "low": 0.0,
+        "high": 1.0,
+        "metrics": ("macro_f1",),
+        "group": "who",
+        "bad_rows": "drop",
+        "cut_dev": True,
+        "split_seed": 1,
+        "rows": (("train", 7), ("dev", 3)),
+        "fingerprints": (("train", "g"),),
+        "version": 2,
+    }
+    assert set(other) == {field.name for field in fields(Definition)}
+    specs = [RunSpec(task="own-a", definitions=(replace(OWN, **{name: value}),)) for name, value in other.items()]
+    keys = {run_key(spec, IDENTITY) for spec in [RunSpec(task="own-a", definitions=(OWN,)), *specs]}
+    assert len(keys) == len(other) + 1
+    assert [RunSpec.from_json(json.loads(json.dumps(spec.to_json()))) for spec in specs] == specs
 
 
 @pytest.mark.parametrize(
@@ -291,6 +326,7 @@ def test_what_a_run_stores_gives_the_identity_that_was_hashed() -> None:
         (replace(first, init_from=RunSpec(task="cola")), replace(IDENTITY, extra={"parents": "aa"}), ("aa",)),
         (RunSpec(task="rte", with_tasks=("cola",), head_dropouts=(("cola", 0.1),)), together, ()),
         (RunSpec(task="rte"), replace(IDENTITY, numerics=2), ()),
+        (RunSpec(task="own-a", definitions=(OWN,)), IDENTITY, ()),
     ):
         content = described(spec, identity, parents)
         verify_key(content, run_key(spec, identity))

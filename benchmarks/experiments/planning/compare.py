@@ -46,6 +46,7 @@ def compare(
         seeds=seeds,
         baseline=rows[0].id,
         settings=settings,
+        task_settings={task: {"definitions": (own,)} for task in tasks if (own := TASKS[task].own) is not None},
         layout="sweep" if any(row.curve for row in rows) else "methods-by-tasks",
     )
 

@@ -62,7 +62,7 @@ def _specs(experiment: Experiment, paper: str) -> Iterable[RunSpec]:
                 continue
             spec = experiment.spec(row, place, experiment.seeds[0])
             is_papers = own or (author in METHODS[spec.method].paper and spec.method != "vanilla")
-            if is_papers and not TASKS[spec.task].generated:
+            if is_papers and not TASKS[spec.task].generated and TASKS[spec.task].own is None:
                 yield spec
 
 

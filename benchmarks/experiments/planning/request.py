@@ -12,7 +12,7 @@ from analysis.schema import SPLITS
 from benchmarks import options
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
-from benchmarks.experiments.planning import tuning
+from benchmarks.experiments.planning import own_data, tuning
 from benchmarks.experiments.planning.available import available, data_warnings, startable
 from benchmarks.experiments.planning.columns import on_tasks
 from benchmarks.experiments.planning.compare import compare
@@ -23,12 +23,13 @@ from benchmarks.options import GridOptions, TuningOptions
 from benchmarks.spec import MethodChoice, parse_grid, parse_value
 from benchmarks.spec_checks import LARGEST_SEED, SETTINGS, field_problem
 from benchmarks.tasks import TASKS
+from benchmarks.tasks.own import OwnTask
 from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
 from benchmarks.training import models
 from smart_repro.methods import METHODS
 from smart_repro.registry import did_you_mean
 
-_OF_A_RUN = ("source", "data_dir", "data_file", "plugins")  # what `runs rerun` needs to know
+_OF_A_RUN = ("data", "dev", "test", "source", "data_dir", "data_file", "plugins")  # what `runs rerun` needs to know
 _NAMED = ("model", "layers", "max_train_samples", "epochs")  # settings of a run with options of their own
 _OPTIONS = tuple(field.name for field in (*fields(GridOptions), *fields(TuningOptions)))
 SEEDS_AT_MOST = 10_000
@@ -56,6 +57,8 @@ class Request(TuningOptions, GridOptions):
         if self.name == "compare":
             return self._compare()
         self._check_name()
+        if option := own_data.first_option(self):
+            raise UsageError(f"{option} is for a comparison on own data: smart-repro run compare {option} ...")
         profile = self.profile or "demo"
         if profile == "demo" and self.data_dir:
             raise UsageError(
@@ -108,11 +111,18 @@ class Request(TuningOptions, GridOptions):
             experiment = tuning.tuning(experiment, self.results or Path("results"))
         elif self.tuned:
             experiment = tuning.tuned(experiment, self.results or Path("results"))
-        notes = (*experiment.notes, *departures(experiment), *data_warnings(experiment, source))
+        notes = (
+            *experiment.notes,
+            *own_data.notes(self.own_tasks(), experiment),
+            *departures(experiment),
+            *data_warnings(experiment, source),
+        )
         return replace(experiment, notes=notes), source
 
     def where(self, experiment: Experiment) -> Source:
         """Return where the experiment's data come from. Raises UsageError if the options contradict each other."""
+        if own := self.own_tasks():
+            return own_data.source(own)
         files = parse_data_files(self.data_file or [])
         _check_files(files)
         if all(TASKS[task].generated for task in experiment.trained):
@@ -120,6 +130,13 @@ class Request(TuningOptions, GridOptions):
                 "generated" if self.source is None and not self.data_dir else self.source, self.data_dir
             )
         return resolve_source(self.source, self.data_dir, files, default_dir=self.default_data_dir)
+
+    def own_tasks(self) -> tuple[OwnTask, ...]:
+        """Return the tasks on own data that the options describe, known by their names from here on.
+
+        Raises: UsageError, DataError: naming the option, or the file and row, what is wrong and the remedy.
+        """
+        return own_data.own_tasks(self)
 
     def changed(self) -> dict[str, Any]:
         """Return the settings of a run that the options name. Raises UsageError for a value that no run can have."""
@@ -169,11 +186,13 @@ class Request(TuningOptions, GridOptions):
     def _compare(self) -> Experiment:
         if self.profile is not None:
             raise UsageError("compare takes no --profile: name --tasks, --methods and --model yourself")
-        if not self.tasks or not self.methods:
+        own = self.own_tasks()
+        if not (self.tasks or own) or not self.methods:
             raise UsageError(
-                "compare needs --tasks and --methods, for example --tasks rte,cola --methods vanilla,smart"
+                "compare needs --tasks (or --data, for own data) and --methods, for example --tasks rte,cola --methods "
+                "vanilla,smart"
             )
-        tasks = _names(self.tasks)
+        tasks = tuple(task.name for task in own) or _names(self.tasks)
         if self.grid_name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", self.grid_name):
             raise UsageError(
                 f"--name {self.grid_name}: give letters, digits, dots, dashes and underscores: a folder is named so"
@@ -182,6 +201,7 @@ class Request(TuningOptions, GridOptions):
             raise UsageError(f"--name {self.grid_name}: that is a published experiment; give your grid another name")
         demo = all(TASKS[task].generated for task in tasks)
         base = {**DEMO_SETTINGS} if demo and (self.model or "tiny") == "tiny" else {}
+        base |= own_data.settings(self.model) if own else {}
         return compare(
             tasks=tasks,
             methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_grid(self.methods)),

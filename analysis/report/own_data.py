@@ -1,0 +1,216 @@
+"""The first sentence of a report on own data: does the method help there, or what would it take to know?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, isnan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis import contrasts
+from analysis.claims.rule import CORRELATION_BOUND, METRICS_WITH_WIDER_BOUND, SMALLEST_BOUND
+from analysis.comparison import TOO_FEW, fewest_seeds
+from analysis.contrasts import Arm
+from analysis.crossed import Components, combine
+from analysis.interval import Interval
+from analysis.power import Noise, noise_of, power, seeds_needed
+from analysis.records import ResultsError
+from analysis.results import Results, Run
+from analysis.schema import Column, Manifest
+from analysis.scores import METRICS, Metric
+from analysis.tables import digits_of, kind_of, number, percent, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HELPS, HURTS, EXCLUDED, OPEN = "helps", "hurts", "no difference that matters", "not decided"
+CHIPS = {HELPS: "better", HURTS: "worse", EXCLUDED: "none", OPEN: "inconclusive"}
+MOST_ITEMS = 1_000_000
+EQUIVALENCE = 0.90  # level of the interval that excludes a difference
+TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
+
+
+@dataclass(frozen=True)
+class OwnAnswer:
+    """What was found on one own task for one method.
+
+    Attributes:
+        verdict: helps, hurts, no difference that matters, or not decided.
+        sentence: the first thing on the page, with the numbers.
+        details: what it costs, and which errors changed.
+    """
+
+    row: str
+    task: str
+    verdict: str
+    sentence: str
+    details: str
+
+    @property
+    def chip(self) -> str:
+        """The colour of its word on the page."""
+        return CHIPS[self.verdict]
+
+
+@dataclass(frozen=True)
+class _Study:
+    """One contrast with what is needed to speak of it."""
+
+    cell: Any
+    metric: Metric
+    arms: Sequence[Arm]
+    seeds: Sequence[int]
+    part: Components
+    interval: Interval
+    facts: dict[str, Any]
+    fewest: int
+    baseline: str
+
+
+def own_answers(results: Results, manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[OwnAnswer]:
+    """Return an answer per task on own data and method, on the task's first metric; none without own data."""
+    facts = {str(run.spec.get("task")): run.task["own"] for run in runs if run.task.get("own")}
+    answers = []
+    for column in {column.task: column for column in reversed(manifest.columns)}.values():
+        if column.task not in facts:
+            continue
+        for cell in records(cells[cells["column"] == column.id]):
+            if cell.row == manifest.baseline_row or isnan(cell.difference):
+                continue
+            study = _study(results, manifest, column, cell, facts[column.task])
+            if study is not None:
+                answers.append(_answer(study, manifest, runs))
+    return answers
+
+
+def _study(results: Results, manifest: Manifest, column: Column, cell: Any, facts: dict[str, Any]) -> _Study | None:
+    """Return the contrast of a cell with the baseline; None where it cannot be read."""
+    assert manifest.baseline_row is not None
+    try:
+        arms = contrasts.difference(results, manifest, cell.row, manifest.baseline_row, column)
+        seeds = contrasts.shared_seeds(manifest, arms)
+        part = contrasts.measure(arms, seeds)
+    except ResultsError:
+        return None
+    baseline = manifest.row(manifest.baseline_row).title
+    fewest = fewest_seeds(manifest, cell.row)
+    return _Study(cell, METRICS[column.metric], arms, seeds, part, combine([part]), facts, fewest, baseline)
+
+
+def _answer(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> OwnAnswer:
+    verdict, words = _verdict(study)
+    cell, digits = study.cell, digits_of(study.metric.name)
+    change = f"{number(study.interval.estimate, digits, signed=True)} {study.metric.unit}"
+    ends = f"{number(study.interval.low, digits)} to {number(study.interval.high, digits)}"
+    title = study.metric.title
+    if study.metric.name == "f1_named":
+        title = f"F1 of {study.facts['named_class']!r}"
+    sentence = (
+        f"On your data ({_data(cell, study.facts)}), {cell.row_title} changes {title} by {change} against "
+        f"{study.baseline} ({percent(study.interval.level)} interval {ends}): {words}."
+    )
+    details = " ".join([*_cost(study, manifest, runs), *_changed(study)])
+    return OwnAnswer(cell.row, cell.task, verdict, sentence, details)
+
+
+def _data(cell: Any, facts: dict[str, Any]) -> str:
+    kind = f"{facts['classes']} classes" if facts["classes"] else "a number to predict"
+    groups = f" in groups of {facts['group']!r}" if facts["group"] else ""
+    return f"{cell.task}: n = {cell.n_items:,} {cell.split} items{groups}, {kind}"
+
+
+def _verdict(study: _Study) -> tuple[str, str]:
+    """Return the verdict and its words, from the contrast that the statistics decide."""
+    interval, cell = study.interval, study.cell
+    sign = 1 if study.metric.greater_is_better else -1
+    if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
+        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}"
+    if cell.undecided:
+        return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
+    if interval.low > 0 or interval.high < 0:
+        verdict = HELPS if sign * interval.estimate > 0 else HURTS
+        return verdict, verdict
+    bound = _bound(study.metric)
+    narrow = interval.at(EQUIVALENCE)
+    if bound is not None and -bound < narrow.low and narrow.high < bound:
+        digits = digits_of(study.metric.name)
+        largest = ceil(max(-narrow.low, narrow.high) * 10**digits) / 10**digits
+        return EXCLUDED, f"a difference larger than {number(largest, digits)} {study.metric.unit} can be excluded"
+    return OPEN, f"not decided{_remedy(study)}"
+
+
+def _bound(metric: Metric) -> float | None:
+    """Return what is too small to matter; None in a unit of the user's own."""
+    if metric.unit != "points":
+        return None
+    return CORRELATION_BOUND if metric.name in METRICS_WITH_WIDER_BOUND else SMALLEST_BOUND
+
+
+def _remedy(study: _Study) -> str:
+    """Return what would decide: seeds or items to add, for a difference as large as the one seen or as matters."""
+    kind = kind_of(study.cell.undecided) if study.cell.undecided else ""
+    if kind not in ("", TOO_FEW):
+        return ""
+    lacking = max(study.fewest - len(study.seeds), 0)
+    size = max(abs(study.interval.estimate), _bound(study.metric) or 0.0)
+    digits = digits_of(study.metric.name)
+    if len(study.seeds) < 2 or round(size, digits) == 0:
+        return f"; {_count(lacking, 'more seed')} would allow a verdict" if lacking else ""
+    noise, n_items = noise_of(study.part), study.part.n_items
+    seeds = seeds_needed(size, n_items, noise, TARGET)
+    options = []
+    if seeds is not None:
+        options.append(_count(max(seeds - len(study.seeds), lacking, 1), "more seed"))
+    items = None if lacking else _items_needed(size, len(study.seeds), n_items, noise)
+    if items is not None:
+        unit = f"more groups of {study.facts['group']!r}" if study.facts["group"] else f"more {study.cell.split} items"
+        options.append(f"{items - n_items:,} {unit}")
+    size_text = f"{number(size, digits)} {study.metric.unit}"
+    if not options:
+        return f"; neither more seeds nor more items alone would show {size_text}"
+    return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"
+
+
+def _items_needed(size: float, n_seeds: int, n_items: int, noise: Noise) -> int | None:
+    """Return the fewest items that show a difference with these seeds; None where no number does."""
+    if power(size, n_seeds, MOST_ITEMS, noise) < TARGET:
+        return None
+    low, high = n_items, MOST_ITEMS
+    while high - low > max(1, low // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(size, n_seeds, middle, noise) >= TARGET else (middle, high)
+    return high
+
+
+def _cost(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what a run takes, beside one of the baseline."""
+    keys = [set(arm.scored.keys) for arm in study.arms]
+    method, base = (
+        [float(run.result["seconds"]) for run in runs if run.key in some and run.result.get("seconds")] for some in keys
+    )
+    if method and base:
+        ratio = float(np.mean(method) / np.mean(base))
+        yield (
+            f"A run of {study.cell.row_title} took {np.mean(method):.1f} s, one of {study.baseline} "
+            f"{np.mean(base):.1f} s ({ratio:.1f} times as long)."
+        )
+
+
+def _changed(study: _Study) -> Iterator[str]:
+    """Yield how many items changed sides, as a mean over the seeds."""
+    first, base = (arm.scored for arm in study.arms)
+    if study.metric.is_regression or study.metric.uses == "logits":
+        return
+    answers = [side.outputs[[side.seeds.index(seed) for seed in study.seeds]] for side in (first, base)]
+    right, was_right = (answer == first.labels for answer in answers)
+    mended, broken = (float(changed.sum(1).mean()) for changed in (right & ~was_right, was_right & ~right))
+    yield (
+        f"Of {len(first.labels):,} items it answers {mended:.1f} rightly that {study.baseline} gets wrong, and "
+        f"{broken:.1f} wrongly that it gets right (mean over {len(study.seeds)} seeds)."
+    )
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

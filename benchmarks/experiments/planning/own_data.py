@@ -1,0 +1,180 @@
+"""Own data on the command line: from options to tasks, their source, usual settings, and what a reader must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import options
+from benchmarks.errors import UsageError
+from benchmarks.experiments.planning.base import Experiment
+from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, SMALL_SETTINGS
+from benchmarks.options import DataOptions, GridOptions, OwnOptions
+from benchmarks.spec import RunSpec
+from benchmarks.tasks.own import Choices, OwnTask, define, enter, read_task_file
+from benchmarks.tasks.sources import WARNING, Source
+from benchmarks.training import models
+from benchmarks.training.prepared import split_of
+
+if TYPE_CHECKING:
+    from benchmarks.tasks import Split
+
+_PLACES = ("data", "dev", "test")
+_COLUMNS = tuple(field.name for field in fields(OwnOptions))
+_OF_A_MODEL = ("batch_size", "learning_rate", "head_learning_rate")
+MEASURED_ROWS = 5000  # of a split, whose length in word pieces is counted
+
+
+def first_option(request: DataOptions) -> str:
+    """Return the first option of own data that is request, as typed; "" where there is none."""
+    for name in (*_PLACES, *_COLUMNS):
+        if getattr(request, name, None) not in (None, False):
+            return options.flags(GridOptions)[name]
+    return ""
+
+
+def own_tasks(request: GridOptions) -> tuple[OwnTask, ...]:
+    """Return the tasks on own data that the options describe, known by their names from here on; () without ``data``.
+
+    Raises: UsageError, DataError.
+    """
+    if request.data is None:
+        if option := first_option(request):
+            raise UsageError(f"{option} says something of own data: name them with --data FILE")
+        return ()
+    _check_other_sources(request, getattr(request, "tasks", None))
+    tasks = tuple(map(define, _choices(request)))
+    names = [task.name for task in tasks]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UsageError(f"{request.data}: two tasks are called {twice}: give each a name of its own")
+    enter(task.definition for task in tasks)
+    return tasks
+
+
+def locations(request: DataOptions, task: str) -> Source:
+    """Return where the data of a finished run's own task lie, whose definition the run itself holds.
+
+    Raises: UsageError: the options contradict each other, or a task file has no task of that name.
+    """
+    assert request.data is not None
+    _check_other_sources(request, None)
+    hub = request.source == "hub"
+    if _is_task_file(request.data):
+        tasks = read_task_file(Path(request.data), hub)
+        described = next((each for each in tasks if each.task_name == task), None)
+        if described is None:
+            names = ", ".join(each.task_name for each in tasks)
+            raise UsageError(f"{request.data} describes {names}, and no task called {task}, which the run is on")
+        places = described.locations
+    else:
+        named = {"train": request.data, "dev": request.dev, "test": request.test}
+        places = tuple((split, place) for split, place in named.items() if place is not None)
+    return Source("hub" if hub else "local", None, {(task, split): Path(place) for split, place in places})
+
+
+def check_rerun(request: DataOptions, spec: RunSpec) -> None:
+    """Refuse a rerun of a run on own data without them, and of another run with them. Raises UsageError."""
+    if spec.definitions and request.data is None:
+        files = " ".join(
+            f"--{split} FILE" for split in ("dev", "test") if split in dict(spec.definitions[0].fingerprints)
+        )
+        raise UsageError(f"the run is on own data ({spec.task}): say where they lie: --data FILE {files}".rstrip())
+    if request.data is not None and not spec.definitions:
+        raise UsageError(f"--data {request.data}: the run is on {spec.task}, which is no own data: leave --data out")
+
+
+def source(tasks: Iterable[OwnTask]) -> Source:
+    """Return where the data of these tasks lie."""
+    listed = list(tasks)
+    files = {place: path for task in listed for place, path in task.files.items()}
+    return Source("hub" if any(task.hub for task in listed) else "local", None, files)
+
+
+def settings(model: str | None) -> Mapping[str, Any]:
+    """Return the settings of runs on own data that fit the model: rates and batch size of the profile that has it."""
+    name = model or "minilm"
+    fitting = {"tiny": DEMO_SETTINGS, "minilm": SMALL_SETTINGS}.get(name, {})
+    return {field: fitting[field] for field in _OF_A_MODEL if field in fitting}
+
+
+def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
+    """Return what a reader of results on own data must know, for the plan and the report."""
+    lines: list[str] = []
+    for task in tasks:
+        lines += task.remarks
+        spec = next((spec for *_, spec in experiment.specs() if spec.task == task.name), None)
+        if spec is not None:
+            place = source([task])
+            splits = {split: split_of(task.name, split, place) for split in task.definition.splits}
+            lines += _cut_texts(task.name, splits, spec.model, spec.max_length)
+    if any(spec.model == "tiny" for *_, spec in experiment.specs()) and lines:
+        lines.append(
+            f"{WARNING}the model tiny knows a few hundred invented words: it shows that the command works, not what a "
+            "method does on your texts; use --model minilm or your own"
+        )
+    return tuple(lines)
+
+
+def _cut_texts(name: str, splits: Mapping[str, Split], model: str, max_length: int) -> Iterable[str]:
+    """Yield how many texts are longer than ``max_length``; a model with fewer positions is noted by its own check."""
+    if models.kept_tokens(model, max_length) < max_length:
+        return
+    tokenizer = models.tokenizer(model)
+    counts = []
+    for split, rows in splits.items():
+        columns = [column[:MEASURED_ROWS] for column in rows.texts]
+        encoded = tokenizer(*columns, truncation=False, padding=False, return_attention_mask=False, verbose=False)
+        longer = sum(len(tokens) > max_length for tokens in encoded["input_ids"])
+        if longer:
+            counts.append(f"{longer:,} of {'the first ' * (len(rows) > MEASURED_ROWS)}{len(columns[0]):,} in {split}")
+    if counts:
+        yield f"{name}: texts cut at {max_length} word pieces: {', '.join(counts)} (--set max_length=... reads more)."
+
+
+def _choices(request: GridOptions) -> tuple[Choices, ...]:
+    assert request.data is not None
+    hub = request.source == "hub"
+    if _is_task_file(request.data):
+        further = [name for name in ("dev", "test", *_COLUMNS) if getattr(request, name) not in (None, False)]
+        if further:
+            flag = options.flags(GridOptions)[further[0]]
+            raise UsageError(f"{flag} stands beside {request.data}, which describes its tasks whole: write it there")
+        return read_task_file(Path(request.data), hub)
+    if not request.text or not request.label:
+        missing = "--text COLUMN" if not request.text else "--label COLUMN"
+        raise UsageError(f"--data {request.data} needs {missing}: say which columns hold the text and the label")
+    return (
+        Choices(
+            data=request.data,
+            dev=request.dev,
+            test=request.test,
+            text=tuple(request.text),
+            label=request.label,
+            group=request.group,
+            name=request.task_name,
+            bad_rows=request.bad_rows or "error",
+            split_seed=request.split_seed or 0,
+            regression=request.regression,
+            metrics=tuple(name.strip() for name in (request.metric or "").split(",") if name.strip()),
+            hub=hub,
+        ),
+    )
+
+
+def _is_task_file(place: str) -> bool:
+    return place.endswith(".toml")
+
+
+def _check_other_sources(request: DataOptions, tasks: str | None) -> None:
+    """Refuse options that say anything else of where examples come from."""
+    for option, value in (("--data-dir", request.data_dir), ("--data-file", request.data_file), ("--tasks", tasks)):
+        if value:
+            raise UsageError(
+                f"--data and {option} exclude each other: --data is one file or folder of your own with any columns, "
+                "--data-dir a folder with the official files of the suite's --tasks, --data-file one such file for one "
+                "split"
+            )
+    if request.source == "generated":
+        raise UsageError("--data and --source generated exclude each other: leave one of them out")

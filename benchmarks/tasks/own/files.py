@@ -1,0 +1,365 @@
+"""Reading own data: every value of the named columns as a string, whatever the format; None where there is none.
+
+``NA`` and ``null`` are words here: what they mean is decided nowhere by a reader.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from benchmarks.errors import DataError, MissingData
+from smart_repro.registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ALIASES = {
+    "train": ("train", "training"),
+    "dev": ("dev", "validation", "valid", "val", "eval"),
+    "test": ("test",),
+}
+SEPARATORS = (",", ";", "\t", "|")
+LISTED = 20  # columns that a message names
+Strings = list[str | None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Chosen columns of one split: ``where`` is its name in messages; rows are numbered from 1."""
+
+    where: str
+    columns: Mapping[str, Strings]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+
+def read_location(place: str, column_names: Sequence[str], hub: bool = False) -> dict[str, Table]:
+    """Return the splits at a place: one, called train, of a file; those there are of a folder or a hub data set.
+
+    Raises: MissingData: nothing is there. DataError: naming the file, what is wrong and the remedy.
+    """
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return _read_folder(path, column_names)
+    if path.is_file():
+        return {"train": read_file(path, column_names)}
+    if hub:
+        return _read_hub(place, column_names)
+    raise MissingData(f"{place}: there is no such file or folder; for a data set of the hub add --source hub")
+
+
+def read_file(path: Path, column_names: Sequence[str]) -> Table:
+    """Return the named columns of one file, in the format that its name says."""
+    name = path.name.lower().removesuffix(".gz")
+    reader = next((read for ending, read in READERS.items() if name.endswith(ending)), None)
+    if reader is None:
+        endings = ", ".join(READERS)
+        raise DataError(f"{path}: its name says no format that can be read; give a file that ends in {endings}")
+    with _readable(path):
+        if path.stat().st_size == 0:
+            raise DataError(f"{path} is empty: give a file with rows")
+        table = reader(path, column_names)
+    if not len(table):
+        raise DataError(f"{path} has no rows: give a file with rows")
+    return table
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the system or pyarrow says of a file into one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{path} cannot be read as {path.suffix}: {reason}; write it again") from None
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read: {error}; is it whole, and yours to read?") from None
+
+
+# --- texts ---
+
+
+def decoded(path: Path) -> str:
+    """Return a file's text. Raises DataError: naming the line that is not UTF-8."""
+    content = gzip.decompress(path.read_bytes()) if path.name.lower().endswith(".gz") else path.read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{path} is UTF-16: convert it with iconv -f UTF-16 -t UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x}); convert the file, for example with "
+            "iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
+    if "\0" in text:
+        raise DataError(f"{path}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a NUL character; remove it")
+    return text
+
+
+def read_csv(path: Path, column_names: Sequence[str]) -> Table:
+    """Return the columns of a CSV file; of comma, semicolon, tab and bar the first that separates the header counts."""
+    text = decoded(path)
+    header = text.splitlines()[0] if text.strip() else ""
+    names = {separator: _header(header, separator) for separator in SEPARATORS}
+    most = max(SEPARATORS, key=lambda separator: len(names[separator]))
+    separator = next((s for s in SEPARATORS if set(column_names) <= set(names[s])), most)
+    return _parsed(path, text, names[separator], column_names, separator)
+
+
+def read_tsv(path: Path, column_names: Sequence[str]) -> Table:
+    """Return the columns of a TSV file.
+
+    Quotes are unwrapped as CSV has it, except where this would join lines that each have all fields: there quotes are
+    characters, as official TSV files have them.
+    """
+    import csv
+
+    text = decoded(path)
+    lines = text.splitlines()
+    names = _header(lines[0] if lines else "", "\t")
+    table: Table | None
+    try:
+        table = _parsed(path, text, names, column_names, "\t")
+    except DataError:
+        table = None
+    rows = sum(bool(line) for line in lines) - 1
+    is_one_row_a_line = all(line.count("\t") == len(names) - 1 for line in lines if line)
+    if is_one_row_a_line and (table is None or len(table) != rows):
+        return _parsed(path, text, names, column_names, "\t", quoting=csv.QUOTE_NONE)
+    return table if table is not None else _parsed(path, text, names, column_names, "\t")
+
+
+def _header(line: str, separator: str) -> list[str]:
+    import csv
+
+    return next(csv.reader([line], delimiter=separator), [])
+
+
+def _parsed(
+    path: Path, text: str, names: list[str], column_names: Sequence[str], separator: str, quoting: Literal[0, 3] = 0
+) -> Table:
+    import pandas as pd
+
+    check_columns(str(path), names, column_names)
+    if twice := [name for name in column_names if names.count(name) > 1]:
+        raise DataError(f"{path} has two columns called {twice[0]!r}: rename one of them")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row that is longer than the header
+            frame = pd.read_csv(  # all columns: with `usecols` a row with too many fields would be cut in silence
+                io.StringIO(text),
+                sep=separator,
+                dtype=object,
+                keep_default_na=False,
+                na_filter=False,
+                index_col=False,
+                quoting=quoting,
+            )
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
+        raise DataError(f"{path}: {reason}; quote fields that hold {separator!r}, quotes or line breaks") from None
+    return Table(str(path), {name: [_word(value) for value in frame[name].tolist()] for name in column_names})
+
+
+def read_json(path: Path, column_names: Sequence[str]) -> Table:
+    """Return the columns of JSON lines, or of one list of objects: keys that an object lacks are missing values."""
+    text = decoded(path)
+    numbered = _json_list(path, text) if text.lstrip().startswith("[") else _json_lines(path, text)
+    rows = []
+    for number, row in numbered:
+        if not isinstance(row, dict):
+            raise DataError(f'{path}, line {number}: no JSON object; each row must be one: {{"text": ..., ...}}')
+        rows.append(row)
+    check_columns(str(path), list(dict.fromkeys(name for row in rows for name in row)), column_names)
+    columns = {
+        name: [_value(row.get(name), str(path), name, i) for i, row in enumerate(rows, 1)] for name in column_names
+    }
+    return Table(str(path), columns)
+
+
+def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise DataError(f"{path}, line {number}: not JSON ({error}); one object a line is expected") from None
+
+
+def _json_list(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    try:
+        yield from enumerate(json.loads(text), start=1)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON ({error}); give a list of objects, or one object a line") from None
+
+
+# --- tables ---
+
+
+def read_parquet(path: Path, column_names: Sequence[str]) -> Table:
+    """Return the columns of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    check_columns(str(path), file.schema_arrow.names, column_names)
+    return _from_arrow(str(path), file.read(columns=list(column_names)), _classes(file.schema_arrow))
+
+
+def read_arrow(path: Path, column_names: Sequence[str]) -> Table:
+    """Return the columns of an Arrow file, in the file or the stream format."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        try:
+            table = pa.ipc.open_file(source).read_all()
+        except pa.ArrowInvalid:
+            source.seek(0)
+            table = pa.ipc.open_stream(source).read_all()
+        check_columns(str(path), table.column_names, column_names)
+        return _from_arrow(str(path), table.select(list(column_names)), _classes(table.schema))
+
+
+def _classes(schema: pa.Schema) -> dict[str, list[str]]:
+    """Return the class names that the library datasets wrote beside integer columns."""
+    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    features = metadata.get("info", {}).get("features", {})
+    return {
+        name: feature["names"] for name, feature in features.items() if isinstance(feature, dict) and "names" in feature
+    }
+
+
+def _from_arrow(where: str, table: pa.Table, classes: Mapping[str, Sequence[str]]) -> Table:
+    columns: dict[str, Strings] = {}
+    for name in table.column_names:
+        values, names = table[name].to_pylist(), classes.get(name)
+        if names is not None:
+            values = [None if value is None or value < 0 else names[value] for value in values]
+        columns[name] = [_value(value, where, name, row) for row, value in enumerate(values, start=1)]
+    return Table(where, columns)
+
+
+# --- folders and the hub ---
+
+
+def _read_folder(folder: Path, column_names: Sequence[str]) -> dict[str, Table]:
+    if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+        import datasets
+
+        with _readable(folder):
+            try:
+                loaded = datasets.load_from_disk(str(folder))
+            except (ValueError, TypeError) as error:
+                raise DataError(f"{folder}: datasets cannot load it ({error}); save it again") from None
+        return _from_datasets(str(folder), loaded, column_names)
+    files = {split: path for split in ALIASES if (path := _split_file(folder, split)) is not None}
+    if "train" not in files:
+        raise MissingData(
+            f"{folder} is neither a folder of datasets.save_to_disk nor holds a file train.csv (or .tsv, .jsonl, "
+            ".parquet, .arrow); name the file itself"
+        )
+    return {split: read_file(path, column_names) for split, path in files.items()}
+
+
+def _split_file(folder: Path, split: str) -> Path | None:
+    paths = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+        and path.name.partition(".")[0].lower() in ALIASES[split]
+        and any(path.name.lower().removesuffix(".gz").endswith(ending) for ending in READERS)
+    ]
+    if len(paths) > 1:
+        raise DataError(f"{folder} holds {', '.join(path.name for path in paths)}: name the file itself with --data")
+    return paths[0] if paths else None
+
+
+def _read_hub(place: str, column_names: Sequence[str]) -> dict[str, Table]:
+    import datasets
+
+    from benchmarks.tasks.hub import offline_unless_reachable
+
+    repo, _, config = place.partition(":")
+    with offline_unless_reachable() as problem:
+        try:
+            loaded = datasets.load_dataset(repo, config or None)
+        except (OSError, ValueError) as error:  # datasets' own errors derive from these
+            reason = problem or f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            raise MissingData(f"{place}: cannot load it from the hub: {reason}; or give a file") from None
+    return _from_datasets(place, loaded, column_names)
+
+
+def _from_datasets(where: str, loaded: Any, column_names: Sequence[str]) -> dict[str, Table]:
+    """Return the splits of a ``Dataset`` or ``DatasetDict`` under our names; others are not read."""
+    named = loaded if isinstance(loaded, Mapping) else {"train": loaded}
+    names_by_split = {split: name for split, names in ALIASES.items() for name in names if name in named}
+    if "train" not in names_by_split:
+        raise DataError(f"{where} has the splits {', '.join(named)}, and none called train; save one under that name")
+    tables = {}
+    for split, name in names_by_split.items():
+        part, place = named[name], f"{where}, split {name}"
+        check_columns(place, part.column_names, column_names)
+        if not len(part):
+            raise DataError(f"{place} has no rows: leave it out or fill it")
+        classes = {c: list(part.features[c].names) for c in column_names if hasattr(part.features[c], "names")}
+        tables[split] = _from_arrow(place, part.select_columns(list(column_names)).with_format("arrow")[:], classes)
+    return tables
+
+
+# --- values ---
+
+
+def check_columns(where: str, names: Sequence[str], column_names: Sequence[str]) -> None:
+    """Refuse a column that is not there, with those there are. Raises DataError."""
+    for name in column_names:
+        if name not in names:
+            folded = {each.strip().casefold(): each for each in names}
+            near = folded.get(name.strip().casefold())
+            hint = f"; did you mean {near!r}?" if near is not None else did_you_mean(name, names)
+            more = f" and {len(names) - LISTED} others" if len(names) > LISTED else ""
+            listed = ", ".join(str(each)[:60] for each in names[:LISTED])
+            raise DataError(f"{where} has no column {name!r}{f'{hint} It has' if hint else '; it has'} {listed}{more}")
+
+
+def _word(value: Any) -> str | None:
+    """A field of a CSV row; None where the row is too short to have it."""
+    return value if isinstance(value, str) else None
+
+
+def _value(value: Any, where: str, name: str, row: int) -> str | None:
+    """Return a value as its string. Raises DataError: a list or an object."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    raise DataError(
+        f"{where}, row {row}: column {name!r} holds a {type(value).__name__}, not a text or a number; "
+        "choose another column"
+    )
+
+
+READERS: Mapping[str, Callable[[Path, Sequence[str]], Table]] = {
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".jsonl": read_json,
+    ".ndjson": read_json,
+    ".json": read_json,
+    ".parquet": read_parquet,
+    ".arrow": read_arrow,
+}

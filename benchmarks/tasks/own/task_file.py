@@ -1,0 +1,79 @@
+"""Own tasks as a file: ``--data task.toml`` holds one task, or several under ``[[task]]``; paths are relative to it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import MissingData, UsageError
+from benchmarks.tasks.own.choices import Choices
+from smart_repro.registry import did_you_mean
+
+KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "data": str,
+    "dev": str,
+    "test": str,
+    "text": (str, list),
+    "label": str,
+    "group": str,
+    "name": str,
+    "bad_rows": str,
+    "split_seed": int,
+    "regression": bool,
+    "metric": (str, list),
+}
+
+
+def read_task_file(path: Path, hub: bool) -> tuple[Choices, ...]:
+    """Return the tasks that a file describes.
+
+    Raises: UsageError: naming the file, and the key or value that is wrong. MissingData: there is no such file.
+    """
+    if not path.is_file():
+        raise MissingData(f"{path}: there is no such file")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}; correct it") from error
+    tables = content.pop("task", None)
+    if tables is None:
+        return (_choices(path, content, hub),)
+    if content:
+        raise UsageError(f"{path}: {next(iter(content))} stands outside [[task]]: move it into one of them")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{path}: task must be a list of tables, each headed [[task]]")
+    return tuple(_choices(path, table, hub) for table in tables)
+
+
+def _choices(path: Path, table: Mapping[str, Any], hub: bool) -> Choices:
+    for key, value in table.items():
+        kind = KINDS.get(key)
+        if kind is None:
+            near = did_you_mean(key, KINDS) or f"; there are {', '.join(KINDS)}"
+            raise UsageError(f"{path}: no key {key!r} of a task{near}")
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+            raise UsageError(f"{path}: {key} = {value!r} is of the wrong kind")
+    for key in ("data", "text", "label"):
+        if key not in table:
+            raise UsageError(f"{path}: a task needs {key}")
+    places: dict[str, Any] = {key: _placed(path, table[key], hub) for key in ("data", "dev", "test") if key in table}
+    return Choices(
+        text=_words(table["text"]),
+        label=table["label"],
+        metrics=_words(table.get("metric", ())),
+        hub=hub,
+        **{key: table[key] for key in ("group", "name", "bad_rows", "split_seed", "regression") if key in table},
+        **places,
+    )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+
+
+def _placed(path: Path, place: str, hub: bool) -> str:
+    """Return a path as seen from the file; a hub id stays one where no such path exists."""
+    local = path.parent / Path(place).expanduser()
+    return place if hub and not local.exists() else str(local)
