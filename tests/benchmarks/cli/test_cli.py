@@ -255,7 +255,7 @@ def test_a_results_folder_that_cannot_be_written_is_refused(
     [
         (["run", "smart-table1", "--data-dir", "."], "contradicts the profile demo"),
         (["run", "compare", "--profile", "demo"], "compare takes no --profile"),
-        (["run", "compare"], "needs --tasks and --methods"),
+        (["run", "compare"], "needs --tasks (or --data, for own data) and --methods"),
         (["run", "smart-tabel1"], "did you mean 'smart-table1'"),
         (["run", "smart-table1", "--profile", "dmo"], "did you mean 'demo'"),
         (["report", "compare"], "compare"),

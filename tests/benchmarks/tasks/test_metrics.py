@@ -35,6 +35,11 @@ CASES = {
     "accuracy": (PREDICTIONS, LABELS, sklearn_metrics.accuracy_score(LABELS, PREDICTIONS)),
     "error_rate": (PREDICTIONS, LABELS, 1 - sklearn_metrics.accuracy_score(LABELS, PREDICTIONS)),
     "f1": (PREDICTIONS, LABELS, sklearn_metrics.f1_score(LABELS, PREDICTIONS)),
+    "f1_named": (
+        THREE_PREDICTIONS,
+        THREE_LABELS,
+        sklearn_metrics.f1_score(THREE_LABELS == 1, THREE_PREDICTIONS == 1),
+    ),
     "macro_f1": (
         THREE_PREDICTIONS,
         THREE_LABELS,
