@@ -424,4 +424,5 @@ def test_every_architecture_computes_the_same_or_keeps_its_table(architectures: 
             kept_whole.add(kind)
             continue
         assert torch.equal(model(**inputs).logits, whole), kind
-    assert kept_whole <= {"canine", "ibert"}, kept_whole
+    # tables that are scaled, shared with a decoder or tied stay whole; those of the usual encoders do not
+    assert {"bert", "roberta", "distilbert"} <= set(architectures.BUILT) - kept_whole, kept_whole
