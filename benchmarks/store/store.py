@@ -276,7 +276,10 @@ class Store:
         discarded = self.inflight / f".gone-{uuid.uuid4().hex}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(folder, discarded)
-        shutil.rmtree(discarded, ignore_errors=True)
+        for _ in range(3):  # a process that still had the folder open may add a file while it is emptied
+            shutil.rmtree(discarded, ignore_errors=True)
+            if not discarded.exists():
+                break
 
     # --- keeping and removing ---
 
