@@ -30,6 +30,7 @@ def trained(
         disable_tqdm=True,
         save_strategy="no",
         num_train_epochs=1,
+        learning_rate=5e-3,  # so that the arms' answers differ after so short a training
         remove_unused_columns=False,
         seed=seed,
     )
@@ -83,8 +84,7 @@ def test_judge_compares_two_folders_of_it(
     judgement = analysis.judge(tmp_path / "r-drop", tmp_path / "vanilla")
     assert judgement.study.n_groups == 20
     assert [cell.seeds for cell in judgement.cells] == [(0, 1), (0, 1)]
-    few, same = "too few seeds: 2 of 5", "inert: 100.00 % of the answers are identical"  # after so short a training
-    assert judgement.comparisons[0].reason in (few, same)
+    assert judgement.comparisons[0].reason == "too few seeds: 2 of 5"
 
 
 def test_a_data_set_without_labels_is_refused(
