@@ -15,7 +15,7 @@ def example(name, rng, items=40, runs=2):
     if METRICS[name].is_regression:
         labels = np.round(rng.uniform(0, 5, items), 1)
         return labels, np.round(labels + rng.normal(size=(runs, items)))
-    classes = 2 if name == "f1" else 3
+    classes = 2 if name in ("f1", "f1_named") else 3
     labels = rng.integers(0, classes, items)
     return labels, np.where(rng.random((runs, items)) < 0.6, labels, (labels + 1) % classes)
 
@@ -23,6 +23,7 @@ def example(name, rng, items=40, runs=2):
 def test_every_metric_has_item_scores_or_an_influence_function():
     assert set(INFLUENCED) == {
         "f1",
+        "f1_named",
         "macro_f1",
         "balanced_accuracy",
         "matthews",
