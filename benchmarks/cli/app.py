@@ -38,6 +38,7 @@ from benchmarks.cli.actions import (
     show_plan,
     write_report_of,
 )
+from benchmarks.cli.hub import hub_app
 from benchmarks.cli.options import (
     Data,
     Execution,
@@ -47,6 +48,7 @@ from benchmarks.cli.options import (
     JudgeOptions,
     Judging,
     Key,
+    Licence,
     Name,
     Own,
     Quiet,
@@ -88,6 +90,7 @@ app = App(
     result_action="return_value",
 )
 app.command(runs_app, name="runs")
+app.command(hub_app, name="hub")
 app.register_install_completion_command(help="Install completion for bash, zsh or fish.")
 
 
@@ -331,6 +334,7 @@ def export(
     /,
     *,
     to: Annotated[Path | None, Parameter(help="the folder to write; default export/KEY")] = None,
+    licence: Licence = "",
     plugins: Plugins = None,
     results: Results = RESULTS,
 ) -> None:
@@ -346,7 +350,7 @@ def export(
     store = Store(results)
     whole_key = runs.find(store, key)
     folder = to or Path("export") / whole_key
-    for path in export_module.export(store, whole_key, folder):
+    for path in export_module.export(store, whole_key, folder, licence):
         print(path)
     hint(False, shlex.join(["cat", str(folder / "README.md")]), "says how to load the model")
 

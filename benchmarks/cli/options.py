@@ -52,6 +52,9 @@ Key = Annotated[
         completer=completion.keys,
     ),
 ]
+Licence = Annotated[
+    str, Parameter(help="of the model, as the hub names it: apache-2.0; default: the card says that none is stated")
+]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="print JSON")]
 Quiet = Annotated[bool, Parameter(alias="-q", help="print results only, no progress")]
 
@@ -90,8 +93,8 @@ class ExecutionOptions:
     track: Annotated[
         str | None,
         Parameter(
-            help="tensorboard: loss parts, rates and scores of each run, live, in RESULTS/tensorboard",
-            completer=completion.words("tensorboard"),
+            help="tensorboard, wandb or mlflow: loss parts, rates and scores of each run, live, in RESULTS/NAME",
+            completer=completion.words("tensorboard", "wandb", "mlflow"),
         ),
     ] = None
     dry_run: Annotated[bool, Parameter(negative=(), help="show what would be done, train nothing")] = False

@@ -266,7 +266,7 @@ def contradictions() -> Iterator[Line]:
         ((*run, "--tuned"), "tun"),
         ((*run, "--address", "auto"), "--address"),
         ((*run, "--executor", "slurm"), "--executor"),
-        ((*run, "--track", "wandb"), "--track"),
+        ((*run, "--track", "comet"), "--track"),
         ((*run, "--source", "hub", "--data-dir", "."), "contradicts"),
         (("plan", "compare", "--tasks", "rte", "--methods", "vanilla", "--source", "generated"), "rte"),
         (("plan", "compare", "--tasks", "rte", "--methods", "vanilla", "--source", "local"), "--source local"),
