@@ -79,7 +79,7 @@ _RIGHTS = "make room, or give yourself the rights; then give the command again"
 app = App(
     name="smart-repro",
     help="What SMART and self-distillation fine-tuning really do: run the papers' tables and judge their claims.",
-    version=smart_repro.__version__,
+    version=lambda: smart_repro.__version__,
     help_format="plaintext",
     help_formatter=PlainFormatter(max_width=90),
     console=Console(width=200),  # wide enough that lines are broken once, by the formatter

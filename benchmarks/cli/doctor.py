@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import math
 import os
 import platform
 import shutil
@@ -14,8 +13,6 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from benchmarks.cli.config import Config
 from benchmarks.errors import DataError, UsageError
@@ -124,19 +121,9 @@ def _device() -> Check:
 def _cores() -> Check:
     from benchmarks.engine.machine import usable_cores
 
-    cores, quota = usable_cores(), _quota()
-    if quota < cores:
-        return Check("cores", "note", f"{cores} visible, {quota:g} granted", f"give --workers {max(1, int(quota))}")
-    return Check("cores", "ok", f"{cores} usable; `run` starts {cores} workers of one thread each")
-
-
-def _quota() -> float:
-    """Cores that a container's limits leave, infinite without one."""
-    try:
-        most, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return math.inf
-    return math.inf if most == "max" else int(most) / int(period)
+    cores, machine = usable_cores(), os.cpu_count() or 1
+    of = "" if cores == machine else f" of {machine}"
+    return Check("cores", "ok", f"{cores}{of} usable; `run` starts {cores} workers of one thread each if memory allows")
 
 
 def _threads() -> Check:
@@ -148,15 +135,14 @@ def _threads() -> Check:
 
 
 def _memory() -> Check:
-    from benchmarks.engine.machine import usable_cores
+    from benchmarks.engine.machine import usable_cores, usable_memory
 
-    free, wanted = psutil.virtual_memory().available / 2**30, _WORKER * usable_cores()
+    free = usable_memory() / 2**30
     found = f"{free:.1f} GiB free"
     if free < 2:
         return Check("memory", "bad", found, "each worker needs 1 to 2 GiB: use --workers 1")
-    if free < wanted:
-        remedy = f"give --workers {int(free / _WORKER)}: each needs about {_WORKER:g} GiB"
-        return Check("memory", "note", found, remedy)
+    if free < _WORKER * usable_cores():
+        found += f", enough for {int(free / _WORKER)} workers with a small model; `run` starts no more than fit"
     return Check("memory", "ok", found)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from benchmarks.cli import completion
+from benchmarks.errors import UsageError
 from benchmarks.options import DataOptions, GridOptions, OwnOptions, TuningOptions, Workers, whole
 
 if TYPE_CHECKING:
@@ -67,11 +68,31 @@ class ExecutionOptions:
     executor: Annotated[
         str,
         Parameter(
-            help="local (this machine) or ray (this machine or a cluster)",
-            completer=completion.words("local", "ray"),
+            help="local (this machine), ray (this machine or a cluster) or slurm (array jobs of a cluster)",
+            completer=completion.words("local", "ray", "slurm"),
         ),
     ] = "local"
     address: Annotated[str | None, Parameter(help="of a Ray cluster that runs already; default: one of our own")] = None
+    partition: Annotated[str, Parameter(help="of SLURM; default: the cluster's own")] = ""
+    time_limit: Annotated[
+        int | None,
+        Parameter(
+            help="minutes of a SLURM task, after which it is queued again and goes on; default 60",
+            converter=whole,
+            validator=validators.Number(gte=1, lte=_MINUTES_AT_MOST),
+        ),
+    ] = None
+    array_size: Annotated[
+        int | None,
+        Parameter(
+            help="tasks of a SLURM array at most, of which each does a share of the runs; default 1000",
+            converter=whole,
+            validator=validators.Number(gte=1),
+        ),
+    ] = None
+    slurm: Annotated[
+        str, Parameter(help="further settings of sbatch: account=NAME,gpus_per_node=1,mem_gb=8,qos=NAME")
+    ] = ""
     retry_failed: Annotated[bool, Parameter(help="also try again what failed for a reason that may not go away")] = (
         False
     )
@@ -107,9 +128,21 @@ class ExecutionOptions:
 
     def make_executor(self, memory: float) -> Executor:
         """Return what does the work; ``memory`` is what a run needs of a GPU, in bytes."""
-        from benchmarks.engine.choose import make_executor
+        from benchmarks.engine.choose import Cluster, make_executor
 
-        return make_executor(self.executor, self.workers, memory, self.address)
+        cluster = Cluster(self.address, self.partition, self.time_limit, self.array_size, _sbatch(self.slurm))
+        return make_executor(self.executor, self.workers, memory, cluster)
+
+
+def _sbatch(text: str) -> dict[str, Any]:
+    """Return the settings in ``name=value,name=value``; whole numbers as such. Raises: UsageError."""
+    found: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals or not name.isidentifier() or not value:
+            raise UsageError(f"--slurm {part}: expected NAME=VALUE, as in account=NAME,gpus_per_node=1")
+        found[name] = int(value) if value.isdecimal() else value
+    return found
 
 
 Execution = Annotated[ExecutionOptions, FLAT]

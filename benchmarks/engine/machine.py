@@ -8,7 +8,8 @@ from pathlib import Path
 
 _HOME = str(Path(__file__).resolve().parents[2])  # where these packages lie: a worker must find the same ones
 _CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes before it has done anything
-_KEPT_FREE = 0.1  # share of a GPU's memory that is left alone: allocators do not give back all they took
+_KEPT_FREE = 0.1  # share of the memory that is left alone: allocators do not give back all they took
+_CGROUP = Path("/sys/fs/cgroup")  # where a container sees its own limits (version 2)
 
 
 # glibc gives large blocks back to the system at once, and every update pays for them anew in page faults. Workers keep
@@ -36,8 +37,34 @@ class Gpu:
 
 
 def usable_cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU cores this process may use: its affinity and the quota of its container are counted in."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+def usable_memory() -> float:
+    """Bytes of memory this process may still take: what the machine has free, and what its container's limit leaves."""
+    import psutil
+
+    free = float(psutil.virtual_memory().available)
+    try:
+        most, taken = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no such container, or "max": it has no limit
+        return free
+    return min(free, float(max(0, most - taken)))
+
+
+def workers_on_cpu(threads: int, memory: float) -> int:
+    """Return how many runs this machine does at a time without a GPU: by cores, and no more than fit into memory.
+
+    Args:
+        threads: of a run.
+        memory: bytes a run needs, as measured in earlier runs of its kind; 0 if that is not known.
+    """
+    by_cores = usable_cores() // threads
+    by_memory = int(usable_memory() * (1 - _KEPT_FREE) / memory) if memory else by_cores
+    return max(1, min(by_cores, by_memory))
 
 
 def gpus() -> list[Gpu]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, record_crash
+from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, patiently, record_crash
 from benchmarks.engine.machine import gpus, usable_cores, worker_environment, workers_per_gpu
 from benchmarks.errors import UsageError
 from benchmarks.store.store import Store
@@ -188,18 +188,4 @@ def _perform(job_content: dict[str, Any], settings: dict[str, Any], board: Any) 
             at["stop"] = ray.get(board.tell.remote(job.key, at["step"], at["total"]))
         return bool(at["stop"])
 
-    return asdict(_patiently(lambda: worker.perform(job, settings, report, should_stop), should_stop))
-
-
-def _patiently(perform: Callable[[], Outcome], should_stop: Callable[[], bool]) -> Outcome:
-    """Try again while the run looks as if another node had it: after a node's death that is our own last attempt."""
-    import time
-
-    from benchmarks.store import leases
-
-    until = time.monotonic() + leases.PATIENCE + 2 * leases.HEARTBEAT
-    while True:
-        outcome = perform()
-        if outcome.state != "busy" or should_stop() or time.monotonic() > until:
-            return outcome
-        time.sleep(1.0)
+    return asdict(patiently(lambda: worker.perform(job, settings, report, should_stop), should_stop))

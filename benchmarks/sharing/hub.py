@@ -102,5 +102,8 @@ def _explained(repo: str) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else "no answer"
         remedy = "log in with `hf auth login`, as somebody who may write there" if status in (401, 403) else "try again"
         raise UsageError(f"the hub refuses {repo} ({status}): {remedy}") from error
-    except OSError as error:
+    except Exception as error:
+        # the client's versions talk through different libraries, each with errors of its own
+        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "requests"):
+            raise
         raise UsageError(f"the hub cannot be reached for {repo}: {error}") from error

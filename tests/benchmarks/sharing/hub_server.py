@@ -62,7 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts == ["api", "validate-yaml"]:
             self._json({"errors": [], "warnings": []})
         elif parts[4] == "preupload":
-            files = [{"path": each["path"], "uploadMode": "regular", "shouldIgnore": False} for each in json.loads(body)["files"]]
+            files = [
+                {"path": each["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for each in json.loads(body)["files"]
+            ]
             self._json({"files": files})
         elif parts[4] == "commit":
             self._commit((parts[1].rstrip("s"), "/".join(parts[2:4])), body)

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard, HfApi, constants
-from tests.benchmarks.sharing.hub_server import TOKEN, HubServer, hub_server
 from transformers import AutoModelForSequenceClassification
 
 from analysis.results import Results
@@ -24,6 +23,7 @@ from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
+from tests.benchmarks.sharing.hub_server import TOKEN, HubServer, hub_server
 
 
 @pytest.fixture
