@@ -79,7 +79,7 @@ def test_twine_takes_both(built: Path) -> None:
     ("git", "expected"),
     [
         ((), r"0\.1\.0\.dev0"),
-        (("init -q", "add pyproject.toml", "commit -qm one"), r"0\.1\.dev1\+g\w+"),
+        (("init -q", "add pyproject.toml", "commit -qm one"), r"0\.1(\.0)?\.dev1\+g\w+"),
         (("init -q", "add pyproject.toml", "commit -qm one", "tag v1.2.3"), r"1\.2\.3"),
     ],
     ids=["without git", "without tags", "at a tag"],
