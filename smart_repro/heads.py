@@ -139,4 +139,4 @@ class MultiTask(nn.Module):
         return output
 
 
-__all__ = ["MultiTask", "PooledClassifier", "pooled"]
+__all__ = ["MultiTask", "PooledClassifier"]

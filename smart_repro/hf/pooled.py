@@ -50,7 +50,7 @@ class PooledConfig(PreTrainedConfig):
 
 
 class PooledForSequenceClassification(PreTrainedModel):
-    """A :class:`~smart_repro.heads.PooledClassifier` with the loaders and the loss of transformers' classifiers."""
+    """A ``PooledClassifier`` with the loaders and the loss of transformers' classifiers."""
 
     config_class = PooledConfig
     base_model_prefix = "classifier_with_encoder"
@@ -85,7 +85,7 @@ class PooledForSequenceClassification(PreTrainedModel):
 
 
 def as_pretrained(model: PooledClassifier) -> PooledForSequenceClassification:
-    """Return the classifier, with its weights, as a model of transformers; its configuration becomes the encoder's."""
+    """Return the classifier, with its weights, as a model of transformers; the encoder's settings included."""
     labels = {name: getattr(model.config, name) for name in ("id2label", "label2id", "problem_type")}
     config = PooledConfig(
         encoder=model.config.to_dict(),
