@@ -57,7 +57,7 @@ class Plan:
         for key, job in self.jobs.items():
             state = self.states[key].state
             if state == "failed" and self._retried(key, retry_failed):
-                chosen.append(replace(job, again=True))
+                chosen.append(replace(job, retry=True))
             elif state in ("todo", "running"):
                 chosen.append(job)
         return chosen

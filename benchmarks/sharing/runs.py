@@ -216,7 +216,7 @@ def keep_weights(store: Store, key: str, source: Source) -> None:
             raise UsageError(f"run {key} builds on run {parent}, which is not in {store.root}: `smart-repro run` first")
         if not store.is_done(parent, weights=True):
             keep_weights(store, parent, source)
-    outcome = execute(replace(job, keep_weights=True, again=True), store)
+    outcome = execute(replace(job, keep_weights=True, retry=True), store)
     if outcome.state not in ("done", "skipped"):
         raise UsageError(f"run {key} could not be done again: {outcome.message}")
 

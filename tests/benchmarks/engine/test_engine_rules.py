@@ -297,6 +297,6 @@ def test_a_job_that_was_put_back_comes_next() -> None:
 
 def test_a_job_survives_json(source: Source) -> None:
     parent = RunSpec(task="rte", seed=3)
-    whole = Job("k", RunSpec(task="rte", init_from=parent), source, ("p",), keep_weights=True, again=True)
+    whole = Job("k", RunSpec(task="rte", init_from=parent), source, ("p",), keep_weights=True, retry=True)
     assert Job.from_json(json.loads(json.dumps(whole.to_json()))) == whole
-    assert replace(whole, again=False) != whole
+    assert replace(whole, retry=False) != whole

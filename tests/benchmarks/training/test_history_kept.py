@@ -162,7 +162,7 @@ def test_a_power_cut_between_log_and_checkpoint_loses_nothing(
         patch.setattr(Recorder, "make_durable", cut)
         assert execute(job, store, checkpoint_steps=1).state == "failed"
     assert calls == [1, 2, 3, 4, 5]
-    assert execute(replace(job, again=True), store).state == "done"
+    assert execute(replace(job, retry=True), store).state == "done"
     assert contents(store, job.key) == whole
     assert notes(store, job.key) == [{"event": "resume", "step": 4}]
 
