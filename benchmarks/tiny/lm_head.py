@@ -39,7 +39,7 @@ def train(folder: Path, report: Callable[[str], None]) -> LmHead:
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, STEPS)
     rng, losses = np.random.default_rng(SEED), []
     *_, (_, facts, shapes, never) = STAGES
-    scenes = Scenes(rng, "pretrain", never=never)
+    scenes = Scenes(rng, "pretrain", negation_rate=never)
     for step in range(1, STEPS + 1):
         texts = [hedged(rng, fact(scenes) if rng.random() < facts else told(scenes, shapes)) for _ in range(BATCH)]
         batch = encode(words, texts)

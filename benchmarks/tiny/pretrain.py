@@ -89,7 +89,7 @@ def hedged(rng: np.random.Generator, text: Text) -> Text:
 
 def batches(rng: np.random.Generator) -> Iterator[list[Text]]:
     for steps, facts, shapes, never in STAGES:
-        scenes = Scenes(rng, "pretrain", never=never)
+        scenes = Scenes(rng, "pretrain", negation_rate=never)
         for _ in range(steps):
             yield [hedged(rng, fact(scenes) if coin(rng, facts) else told(scenes, shapes)) for _ in range(BATCH)]
 
