@@ -238,9 +238,9 @@ def unknown_id(tokenizer: Any) -> int | None:
 
     GPT-2's is the end of a text as well, and no word is unknown to its bytes.
     """
-    unknown: int | None = getattr(tokenizer, "unk_token_id", None)
+    token: int | None = getattr(tokenizer, "unk_token_id", None)
     marks = [getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "cls", "sep")]
-    return None if unknown in marks else unknown
+    return None if token in marks else token
 
 
 def _copy_head(source: nn.Module, model: nn.Module) -> None:

@@ -58,4 +58,5 @@ class Attack(Method):
         return step_l2(delta, gradient, step_size=self.config.alpha, radius=self.config.epsilon, mask=passes.mask)
 
     def expected_signals(self) -> frozenset[str]:
+        """Return the adversarial loss, which must not stay at exactly 0."""
         return frozenset({"adversarial"})
