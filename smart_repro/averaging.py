@@ -221,7 +221,7 @@ def copy_into(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
 
 
 def carrier(model: nn.Module, values: Sequence[Tensor] | None = None) -> nn.Module:
-    """Return a frozen copy of ``model`` that computes with the tensors ``values`` themselves, which may change later."""
+    """Return a frozen copy of ``model`` that computes with the tensors ``values`` themselves; they may change later."""
     copied = copy.deepcopy(model).requires_grad_(False)
     if values is not None:
         lend(copied, values)

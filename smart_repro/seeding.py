@@ -99,7 +99,7 @@ class Streams:
         return numbers[..., :width] * mask.unsqueeze(-1).to(dtype)
 
     def _rows(self, mask: Tensor) -> tuple[int | str, Tensor]:
-        """Number the rows of a batch that has no example numbers: return the key of their count and ``(batch,)`` numbers."""
+        """Return the scope in which the rows of a batch without example numbers are counted, and their numbers."""
         rows = torch.arange(len(mask), device=mask.device)
         return (self.micro, rows) if self.row is None else ("row", rows + self.row)
 

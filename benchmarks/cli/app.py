@@ -394,7 +394,7 @@ def check(
     from benchmarks.regression import report as check_report
 
     import_plugins(grid.plugins)
-    check_report.known(form)
+    check_report.check_form(form)
     request = make_request(experiment, results, grid)
     request.checked_experiment()
     file = check_module.file_of(experiment, baseline)

@@ -33,7 +33,7 @@ from benchmarks.experiments import EXPERIMENTS, Experiment, narrowed
 from benchmarks.experiments.planning.profiles import demo
 from benchmarks.regression import baseline as baselines
 from benchmarks.regression import check
-from benchmarks.regression.baseline import Baseline, Cell, Measured
+from benchmarks.regression.baseline import Baseline, Cell, GridResults
 from benchmarks.regression.comparison import Comparison, compare
 from benchmarks.speed.planted import IN_DATA, PLANTED, Here
 from benchmarks.store.store import Store
@@ -69,7 +69,7 @@ def seeds(options: Any) -> dict[str, Any]:
 
 def splits(options: Any) -> dict[str, Any]:
     committed = baselines.read(check.file_of("regression", None))
-    measured = Measured(committed.name, committed.cells, {}, (committed.machine,), {}, {})
+    measured = GridResults(committed.name, committed.cells, {}, (committed.machine,), {}, {})
     rng, found = np.random.default_rng(0), []
     for _ in range(options.repetitions):
         order = rng.permutation(next(iter(committed.cells.values())).seeds).tolist()
@@ -121,14 +121,14 @@ def short(options: Any, of: tuple[int, ...]) -> Experiment:
     return narrowed(replace(whole, rows=rows), tasks=(task,), methods=options.rows, seeds=of)
 
 
-def runs(options: Any, of: tuple[int, ...]) -> Measured:
+def runs(options: Any, of: tuple[int, ...]) -> GridResults:
     """What these seeds give, in a folder of their own."""
     with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder:
         store = Store(Path(folder))
         return check.measure(make_plan(short(options, of), Source("generated"), store), store, Here(), Silent())
 
 
-def of_seeds(measured: Measured, wanted: Sequence[int]) -> Measured:
+def of_seeds(measured: GridResults, wanted: Sequence[int]) -> GridResults:
     """The same cells with some of their seeds."""
     return replace(measured, cells={name: _of_seeds(cell, wanted) for name, cell in measured.cells.items()})
 
@@ -142,7 +142,7 @@ def _of_seeds(cell: Cell, wanted: Sequence[int]) -> Cell:
     return replace(cell, seeds=tuple(wanted), keys=tuple(cell.keys[place] for place in places), **pick)
 
 
-def as_baseline(measured: Measured) -> Baseline:
+def as_baseline(measured: GridResults) -> Baseline:
     assert not measured.failures, measured.failures
     return Baseline(measured.name, measured.cells, measured.machines[0])
 

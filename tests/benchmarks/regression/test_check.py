@@ -22,7 +22,7 @@ from benchmarks.experiments.planning.request import Request
 from benchmarks.regression import baseline as baselines
 from benchmarks.regression import check
 from benchmarks.regression import report as check_report
-from benchmarks.regression.baseline import Cell, Measured
+from benchmarks.regression.baseline import Cell, GridResults
 from benchmarks.regression.comparison import Comparison, compare
 from benchmarks.speed import gate
 from benchmarks.speed.planted import IN_DATA, PLANTED, Here
@@ -103,7 +103,7 @@ def test_on_another_machine_the_spread_over_seeds_decides_and_it_says_so(
     found = checked(grid, edited(file, tmp_path, elsewhere))
     assert not found.paired
     assert found.passed
-    assert "device_name another processor ->" in found.why
+    assert "device_name another processor ->" in found.unpaired_reason
     assert "unpaired: another machine or version than the baseline's" in check_report.summary(found)
     verdicts = {finding.quantity.partition("@")[0]: finding.drift.verdict for finding in found.findings}
     assert verdicts["loss"] == "within noise"
@@ -113,7 +113,7 @@ def test_on_another_machine_the_spread_over_seeds_decides_and_it_says_so(
 def test_seeds_the_baseline_does_not_have_are_compared_unpaired(grid: Request, file: Path) -> None:
     found = checked(replace(grid, methods="vanilla", seeds="7,8"), file)
     assert (found.paired, found.passed) == (False, True)
-    assert found.why == "the baseline has no seed 7, 8"
+    assert found.unpaired_reason == "the baseline has no seed 7, 8"
     assert len(found.unchecked) == 3
 
 
@@ -215,8 +215,8 @@ def test_runs_that_give_nothing_fail_the_gate(grid: Request, file: Path, monkeyp
     monkeypatch.setattr("benchmarks.training.execute._model", crash)
     found = checked(replace(grid, methods="vanilla"), file)
     assert not found.passed
-    assert found.failures == {"rte vanilla": "2 of 2 runs gave nothing: crash: RuntimeError: planted"}
-    assert "gave nothing" in check_report.text(found)
+    assert found.failures == {"rte vanilla": "2 of 2 runs have no result: crash: RuntimeError: planted"}
+    assert "have no result" in check_report.text(found)
 
 
 # --- scores ---
@@ -401,7 +401,7 @@ def test_finished_runs_are_read_unless_other_code_made_them(
     (environment,) = (tmp_path / "results" / "runs").glob("*/environment.json")
     environment.write_text(json.dumps({**json.loads(environment.read_text()), "commit": "0000"}))
     monkeypatch.setattr(check, "commit", lambda: "1111")
-    with pytest.raises(UsageError, match=r"that commit 0000 made, and this is 1111: they say nothing about this code"):
+    with pytest.raises(UsageError, match=r"that commit 0000 made, and this is 1111: they do not test this code"):
         checked(one, file, tmp_path / "results")
 
 
@@ -465,7 +465,7 @@ def test_the_command_writes_a_baseline_passes_it_and_fails_with_1(
 
 def test_usage_errors_end_with_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for words, message in (
-        (["--format", "xml"], "--format xml: there are text, github, json"),
+        (["--format", "xml"], "--format xml: no such format; give text, github, json"),
         (["smart-table1"], "name the baseline of smart-table1 with --baseline FILE"),
         (["--baseline", "gone.json"], "there is no baseline gone.json"),
     ):
@@ -522,7 +522,7 @@ def test_without_equal_bits_the_committed_baseline_still_tells_readings_teachers
 
     def judged(now: Cell) -> set[str]:
         machine = {**committed.machine, "device_name": "another processor"}
-        found = compare(committed, Measured("regression", {cell: now}, {}, (machine,), {}, {}))
+        found = compare(committed, GridResults("regression", {cell: now}, {}, (machine,), {}, {}))
         assert not found.paired
         return {finding.quantity.partition("@")[0] for finding in found.failed}
 
