@@ -25,7 +25,7 @@ from benchmarks.regression import report as check_report
 from benchmarks.regression.baseline import Cell, GridResults
 from benchmarks.regression.comparison import Comparison, compare
 from benchmarks.speed import gate
-from benchmarks.speed.planted import IN_DATA, PLANTED, Here
+from benchmarks.speed.planted import IN_DATA, PLANTED, InProcess
 from benchmarks.store.store import Store
 
 WIDE = "epsilon=0.5,eta=50.0,sigma=0.5,teacher=ema-scaled"  # a ball in which R_s steers even a random little model
@@ -51,12 +51,12 @@ def grid(glue: Path, little_bert: Path) -> Request:
 def file(grid: Request, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The grid's baseline, of four seeds."""
     path = tmp_path_factory.mktemp("baselines") / "little.json"
-    check.update(replace(grid, seeds="4"), path, Here(), Silent(), allow_dirty=True)
+    check.update(replace(grid, seeds="4"), path, InProcess(), Silent(), allow_dirty=True)
     return path
 
 
 def checked(request: Request, file: Path, results: Path | None = None) -> Comparison:
-    return check.check(request, file, Here(), Silent(), results)
+    return check.check(request, file, InProcess(), Silent(), results)
 
 
 def edited(file: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -159,7 +159,7 @@ def data_cells(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, Path]
     """The gate's own cells that show data selection and scores that are no means, and a baseline of three seeds."""
     request = Request(name="regression", tasks="demo-cola,demo-mrpc", methods="vanilla", seeds="3")
     path = tmp_path_factory.mktemp("data-cells") / "cells.json"
-    check.update(request, path, Here(), Silent(), allow_dirty=True)
+    check.update(request, path, InProcess(), Silent(), allow_dirty=True)
     return request, path
 
 
@@ -199,7 +199,7 @@ def test_a_repeated_order_is_found_on_another_machine_too(grid: Request, tmp_pat
     fine = replace(
         grid, methods="vanilla", seeds="3", epochs=3, settings=["learning_rate=0.003", "batch_size=4", "holdout=0.0"]
     )
-    check.update(fine, tmp_path / "fine.json", Here(), Silent(), allow_dirty=True)
+    check.update(fine, tmp_path / "fine.json", InProcess(), Silent(), allow_dirty=True)
     path = edited(tmp_path / "fine.json", tmp_path, elsewhere)
     assert checked(fine, path).passed
     with PLANTED["data order broken"]():
@@ -333,7 +333,7 @@ def test_json_holds_every_figure(failing: Comparison) -> None:
 
 def test_an_update_is_read_back_with_its_provenance(grid: Request, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
-    written = check.update(replace(grid, methods="vanilla", seeds="1"), path, Here(), Silent(), allow_dirty=True)
+    written = check.update(replace(grid, methods="vanilla", seeds="1"), path, InProcess(), Silent(), allow_dirty=True)
     assert baselines.read(path) == written
     about = written.provenance
     assert {"date", "command", "commit", "torch", "python", "device_name", "instructions"} <= set(about)
@@ -429,7 +429,7 @@ def test_the_command_writes_a_baseline_passes_it_and_fails_with_1(
     glue: Path, little_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user's own grid."""
-    monkeypatch.setattr("benchmarks.engine.choose.make_executor", lambda *_: Here())
+    monkeypatch.setattr("benchmarks.engine.choose.make_executor", lambda *_: InProcess())
     path, junit = tmp_path / "mine.json", tmp_path / "check.xml"
     words = [
         "compare",
