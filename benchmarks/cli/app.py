@@ -56,6 +56,7 @@ from benchmarks.cli.options import (
 from benchmarks.cli.runs import runs_app
 from benchmarks.cli.terminal import guarded
 from benchmarks.errors import UsageError
+from benchmarks.libraries import NO_PROGRESS_BARS, set_defaults
 from benchmarks.options import (
     RESULTS,
     DataOptions,
@@ -527,9 +528,8 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _carried_out(arguments: Sequence[str]) -> int:
-    if not sys.stderr.isatty():  # the bars of downloads are for terminals, as ours are
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    if not sys.stderr.isatty():
+        set_defaults(NO_PROGRESS_BARS)
     try:
         code = app.meta(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else DONE

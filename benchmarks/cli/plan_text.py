@@ -87,8 +87,8 @@ def forecast_lines(expected: Forecast) -> list[str]:
         share = expected.prediction_hours / max(expected.training_hours + expected.prediction_hours, 1e-9)
         took = f"{duration(expected.seconds)} on this machine, {workers}, {100 * share:.0f} % of it for predictions"
         return [f"Takes about {took}; {needs}"]
-    methods = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"
-    more = f" and {len(expected.unknown) - 3} others" if len(expected.unknown) > 3 else ""
+    methods = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.untimed[:3])}"
+    more = f" and {len(expected.untimed) - 3} others" if len(expected.untimed) > 3 else ""
     training, predicting = (f"{hours:,.2g}" for hours in (expected.training_hours, expected.prediction_hours))
     hours = f"{training} core-hours of training and {predicting} of predictions"
     return [f"{methods}{more}; add --calibrate", f"By rule of thumb {hours} on a CPU", f"Needs about {needs}"]

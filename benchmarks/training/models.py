@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +18,7 @@ from smart_repro.registry import Registry
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
 _POOLED = "pooled_classifier.safetensors"  # written by smart_repro.heads
+_HUB_SECONDS = 5.0  # wait for the hub's answer before the local cache is used; HF_HUB_ETAG_TIMEOUT overrides it
 _LFS = b"version https://git-lfs"
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.codes", "tokenizer.*.json")
 _READ_BYTES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # these need no vocabulary
@@ -286,9 +286,8 @@ def _from_hub(name: str) -> ModelFiles:
     )
 
     patterns = ["*.json", "*.txt", "*.model", "*.codes", "*.safetensors"]
-    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
     try:
-        folder = Path(snapshot_download(name, allow_patterns=patterns))
+        folder = Path(snapshot_download(name, allow_patterns=patterns, etag_timeout=_HUB_SECONDS))
     except RepositoryNotFoundError as error:
         raise UsageError(_unknown(name)) from error
     except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:

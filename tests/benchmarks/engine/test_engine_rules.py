@@ -291,7 +291,7 @@ def test_a_job_that_was_put_back_comes_next() -> None:
     schedule = Schedule([job("a"), job("b")])
     first = schedule.next()
     assert first is not None
-    schedule.again(first)
+    schedule.put_back(first)
     assert schedule.next() == first
 
 
