@@ -23,7 +23,7 @@ _HUGE = 10**300  # a whole number beyond it has no float
 
 @dataclass(frozen=True)
 class Rule:
-    """What one field may be.
+    """The rule for the values of one field.
 
     Attributes:
         kind: "int", "float", "bool", "str" or "names" (a tuple of words).
