@@ -80,7 +80,7 @@ def states(experiment: Experiment, source: Source, store: Store) -> list[str]:
 
 
 def break_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """The first training fails; the others are as they should be."""
+    """Let the first training fail and the others succeed."""
     errors = [error]
     real = running.train
 

@@ -49,7 +49,7 @@ def grid(glue: Path, little_bert: Path) -> Request:
 
 @pytest.fixture(scope="session")
 def file(grid: Request, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The grid's baseline, of four seeds."""
+    """Write the grid's baseline, of four seeds."""
     path = tmp_path_factory.mktemp("baselines") / "little.json"
     check.update(replace(grid, seeds="4"), path, InProcess(), Silent(), allow_dirty=True)
     return path
@@ -60,7 +60,7 @@ def checked(request: Request, file: Path, results: Path | None = None) -> Compar
 
 
 def edited(file: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """The baseline with something else in it."""
+    """Return the baseline with a change in it."""
     content = json.loads(file.read_text())
     change(content)
     path = tmp_path / "edited.json"
@@ -156,7 +156,7 @@ def test_a_planted_bug_fails_the_gate_in_the_cells_it_touches(bug: str, grid: Re
 
 @pytest.fixture(scope="module")
 def data_cells(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, Path]:
-    """The gate's own cells that show data selection and scores that are no means, and a baseline of three seeds."""
+    """Make a baseline of three seeds of the gate's own cells with data selection and scores that are no means."""
     request = Request(name="regression", tasks="demo-cola,demo-mrpc", methods="vanilla", seeds="3")
     path = tmp_path_factory.mktemp("data-cells") / "cells.json"
     check.update(request, path, InProcess(), Silent(), allow_dirty=True)

@@ -48,7 +48,7 @@ def rte(little_bert: Path) -> RunSpec:
 
 
 def done(spec: RunSpec, store: Store, source: Source, *, weights: bool = True) -> str:
-    """The key of the run, done."""
+    """Do the run and return its key."""
     job = replace(make_job(spec, source), keep_weights=weights)
     outcome = execute(job, store)
     assert outcome.state in ("done", "skipped"), outcome.message

@@ -50,7 +50,7 @@ def whole(job: Job, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str,
 
 @pytest.fixture(scope="module")
 def stopped(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder with the run stopped after update 7."""
+    """Make a results folder with the run stopped after update 7."""
     store, calls = Store(tmp_path_factory.mktemp("stopped")), iter(range(1, 100))
     assert execute(job, store, should_stop=lambda: next(calls) == STOP).state == "interrupted"
     return store.root
@@ -58,7 +58,7 @@ def stopped(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(stopped: Path, tmp_path: Path) -> Store:
-    """A copy of it, free to be damaged."""
+    """Return a copy of it that may be damaged."""
     shutil.copytree(stopped, tmp_path / "results")
     return Store(tmp_path / "results")
 

@@ -197,7 +197,7 @@ def test_the_plan_has_the_parent_first_and_keeps_its_weights(several: RunSpec, s
 
 
 def _elsewhere(store: Store) -> Store:
-    """A store with the same parents' weights and nothing finished."""
+    """Make a store with the same parents' weights and nothing finished."""
     other = Store(store.root.parent / "elsewhere")
     other.prepare()
     (other.root / "weights").symlink_to(store.root / "weights")
