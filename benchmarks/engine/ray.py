@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, record_crash
@@ -188,7 +189,8 @@ def _perform(job_content: dict[str, Any], settings: dict[str, Any], actor: Any) 
             at["stop"] = ray.get(actor.report.remote(job.key, at["step"], at["total"]))
         return bool(at["stop"])
 
-    return asdict(_patiently(lambda: worker.perform(job, settings, report, should_stop), should_stop))
+    store = Store(Path(settings["results"]))  # one for all attempts: it observes the heartbeats of other nodes
+    return asdict(_patiently(lambda: worker.perform(job, store, settings, report, should_stop), should_stop))
 
 
 def _patiently(perform: Callable[[], Outcome], should_stop: Callable[[], bool]) -> Outcome:

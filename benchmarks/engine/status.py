@@ -16,12 +16,12 @@ from benchmarks.errors import UsageError
 from benchmarks.store.store import RunState, Store
 
 
-def status(results: Path, name: str | None = None) -> list[dict[str, Any]]:
+def status(results: Path, name: str | None = None, store: Store | None = None) -> list[dict[str, Any]]:
     """Return one entry per experiment (its newest grid): counts, and the runs at work or failed.
 
     Raises: UsageError, ResultsError: if there is nothing, or nothing of that name.
     """
-    store, opened = Store(results), Results(results)
+    store, opened = store or Store(results), Results(results)
     entries = []
     for experiment in [name] if name else experiments(results):
         try:
@@ -43,8 +43,9 @@ def experiments(results: Path) -> list[str]:
 
 def watch(results: Path, name: str | None = None, every: float = 2.0) -> None:
     """Print the status every so many seconds until no run is at work."""
+    store = Store(results)  # one for all rounds: it detects the end of processes on other machines
     while True:
-        entries = status(results, name)
+        entries = status(results, name, store)
         if sys.stdout.isatty():
             screen = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # unescaped, since the next line is a control
             print("\033[2J\033[H", end="", file=screen, flush=True)  # clear the screen

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmarks.store.store import Store
     from benchmarks.training.job import Job, Outcome
 
 Emit = Callable[[dict[str, Any]], None]
@@ -31,8 +32,10 @@ def main() -> None:
     threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
     settings = jobs.get()
     prepare(settings["plugins"])
+    from benchmarks.store.store import Store
     from benchmarks.training.job import Job
 
+    store = Store(Path(settings["results"]))
     print(json.dumps({"type": "ready"}), file=events)
     while True:
         job = Job.from_json(jobs.get())
@@ -43,7 +46,7 @@ def main() -> None:
             except OSError:  # the parent is gone: the run ends suddenly, which is no failure of the run
                 os._exit(0)
 
-        outcome = perform(job, settings, report, stop.is_set)
+        outcome = perform(job, store, settings, report, stop.is_set)
         print(json.dumps({"type": "outcome", **asdict(outcome)}), file=events)
 
 
@@ -59,17 +62,15 @@ def prepare(plugins: list[str]) -> None:
         importlib.import_module(module)
 
 
-def perform(job: Job, settings: dict[str, Any], report: Emit, should_stop: Callable[[], bool]) -> Outcome:
+def perform(job: Job, store: Store, settings: dict[str, Any], report: Emit, should_stop: Callable[[], bool]) -> Outcome:
     """Do a job as the settings ask: train it, or time a few of its updates."""
     if settings["action"] == "time":
         from benchmarks.engine.timing import timed
 
         return timed(job)
-    from benchmarks.store.store import Store
     from benchmarks.training.execute import execute
     from benchmarks.training.tracking import tracked
 
-    store = Store(Path(settings["results"]))
     with tracked(settings["track"], store, job, report) as report:
         return execute(job, store, report=report, should_stop=should_stop, **settings["checkpoint"])
 
