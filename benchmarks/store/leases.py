@@ -36,7 +36,7 @@ class LeaseLostError(RuntimeError):
 
 @dataclass
 class Heartbeats:
-    """The heartbeats of foreign leases that one observer has seen: lease file -> counter and time of its last change."""
+    """Heartbeats of foreign leases, as one observer has seen them: lease file -> counter, and time of its change."""
 
     _changes: dict[Path, tuple[int, float]] = field(default_factory=dict)
 
