@@ -116,7 +116,8 @@ def load(
             model = PooledClassifier(model, num_labels, head, _head_dropout(config, head_dropout))
     if class_order is not None and head == "pooler" and not random_weights:
         _reorder_classes(model, class_order)
-    return model.float()
+    converted: nn.Module = model.float()
+    return converted
 
 
 def _pretrained(factory: Any, config: Any, name: str | Path, revision: str | None) -> Any:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from benchmarks.cli.terminal import visible
 from benchmarks.engine import executor as executors
 from benchmarks.engine import schedule as engine
+from benchmarks.engine.plan import Plan
 from benchmarks.training.job import Job, Outcome
 
 STOPPING = "stopping: each run finishes its update, or its evaluation, and is saved; Ctrl-C again ends at once"
@@ -33,7 +34,7 @@ class Silent(engine.Display):
 class Lines(Silent):
     """A display of one plain line per finished run, for logs."""
 
-    def start(self, plan: engine.Plan, jobs: list[Job]) -> None:
+    def start(self, plan: Plan, jobs: list[Job]) -> None:
         """Print the number of runs."""
         self._total, self._done, self._began, self._titles = len(jobs), 0, time.monotonic(), plan.titles
         print(
@@ -64,7 +65,7 @@ class Lines(Silent):
 class Bars(Silent):
     """A display of one bar for the grid and one per run at work."""
 
-    def start(self, plan: engine.Plan, jobs: list[Job]) -> None:
+    def start(self, plan: Plan, jobs: list[Job]) -> None:
         """Show the bar of the grid."""
         self._console = Console(stderr=True)
         self._titles = plan.titles

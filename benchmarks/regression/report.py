@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,7 +185,11 @@ def write_junit(comparison: Comparison, path: Path) -> None:
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-FORMS = {"text": plain, "github": github, "json": lambda comparison: json.dumps(content(comparison), indent=1)}
+FORMS: dict[str, Callable[[Comparison], str]] = {
+    "text": plain,
+    "github": github,
+    "json": lambda comparison: json.dumps(content(comparison), indent=1),
+}
 
 
 def check_form(form: str) -> None:

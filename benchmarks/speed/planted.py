@@ -15,7 +15,7 @@ from torch import Tensor
 from analysis import scores
 from benchmarks.engine.executor import Finished, Progress, Schedule, Settings
 from benchmarks.store.store import Store
-from benchmarks.tasks import Split
+from benchmarks.tasks import Split, subsample
 from benchmarks.training import prepared
 from benchmarks.training.execute import execute
 from benchmarks.training.job import Job
@@ -27,7 +27,7 @@ from smart_repro.methods.smoothness import SmoothnessTerm
 from smart_repro.perturbation import project_l2
 from smart_repro.sampler import update_batches
 
-_batch, _make_terms, _subsample, _holdout = Encoded.batch, Smart.make_terms, prepared.subsample, prepared.holdout
+_batch, _make_terms, _subsample, _holdout = Encoded.batch, Smart.make_terms, subsample.subsample, subsample.holdout
 
 
 class InProcess:
@@ -86,7 +86,8 @@ def dropout_reading_swapped() -> AbstractContextManager[None]:
 
     def swapped(self: SmoothnessTerm, passes: Any, name: str, delta: Tensor) -> Tensor:
         masks = "clean" if self.config.dropout == "independent" else name
-        return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
+        logits: Tensor = passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
+        return logits
 
     return _patched(SmoothnessTerm, "_shifted", swapped)
 

@@ -64,7 +64,8 @@ def tiny_model() -> nn.Module:
     """Return a random two-layer BERT."""
     torch.manual_seed(0)
     shape: Any = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    return transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=50, **shape)).train()
+    model: nn.Module = transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=50, **shape))
+    return model.train()
 
 
 def measure(rows: list[Contender], setting: Setting, rounds: int, seed: int = 0) -> Times:

@@ -82,4 +82,4 @@ class FreeLb(Attack):
     @classmethod
     def cost(cls, config: Any) -> float:
         """Return the cost of a step: K plain steps."""
-        return 3.0 * config.K
+        return 3.0 * int(config.K)

@@ -55,4 +55,4 @@ class FreezeLower(Method):
     @classmethod
     def cost(cls, config: Any) -> float:
         """Return the cost of a step: only the trained layers need a backward pass."""
-        return 1.0 + 2.0 * (1.0 - config.frozen)
+        return 1.0 + 2.0 * (1.0 - float(config.frozen))

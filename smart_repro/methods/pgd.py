@@ -57,4 +57,4 @@ class Pgd(Attack):
     @classmethod
     def cost(cls, config: Any) -> float:
         """Return the cost of a step: each ascent step adds a forward pass and a backward pass to the embeddings."""
-        return 3.0 + 2.0 * config.K
+        return 3.0 + 2.0 * int(config.K)

@@ -101,7 +101,8 @@ def paper(experiment: Experiment) -> Experiment:
 def _adapted(experiment: Experiment, profile: str) -> Experiment:
     if profile in experiment.not_in:
         raise NotInProfileError(f"{experiment.name} has no profile {profile}: {experiment.not_in[profile]}")
-    return experiment.adapt.get(profile, lambda same: same)(experiment)
+    adapt = experiment.adapt.get(profile)
+    return experiment if adapt is None else adapt(experiment)
 
 
 def _one_model(experiment: Experiment) -> Experiment:

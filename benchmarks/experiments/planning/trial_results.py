@@ -76,7 +76,7 @@ class TrialResults:
         """Return what training a trial took on all tasks and seeds, in forward passes over a batch."""
         specs = {(place, seed): spec for id, place, seed, spec in self.grid.specs() if id == row}
         steps = {key: self._result(key)["steps"] for keys in self.cells[row].values() for key in keys}
-        return sum(steps.values()) * cost(next(iter(specs.values())))
+        return float(sum(steps.values())) * cost(next(iter(specs.values())))
 
     def _score(self, key: str, column: TaskColumn) -> float:
         from analysis.scores import score

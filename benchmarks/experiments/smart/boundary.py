@@ -148,7 +148,8 @@ class _Plane(nn.Module):
         return self
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.embeddings
+        embeddings: nn.Module = self.embeddings
+        return embeddings
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
         return SimpleNamespace(logits=self.layers(self.embeddings(input_ids)[:, 0]))

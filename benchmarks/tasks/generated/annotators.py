@@ -53,7 +53,8 @@ SPREAD = (0.03, 0.15, 0.35, 0.6)  # by type: probability of a score relative to 
 def scores(true: int, tau: int) -> np.ndarray:
     """Return ``(6,)``: distribution of one annotator's score, 0 to 5, of an item whose true score is ``true``."""
     q = SPREAD[tau] ** np.abs(np.arange(6) - true)
-    return q / q.sum()
+    distribution: np.ndarray = q / q.sum()
+    return distribution
 
 
 def majority(votes: np.ndarray) -> int | None:
