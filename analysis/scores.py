@@ -118,6 +118,19 @@ def per_item(metric: str, labels: ArrayLike, predictions: ArrayLike) -> Array:
     return scoring.per_item(*_checked(scoring, labels, predictions))
 
 
+def displayed(name: str) -> Metric:
+    """Return the metric for titles, units and empty cells.
+
+    A metric that this installation lacks (a plug-in's) has its own name as title, and is displayed in percent. Its scores
+    are never computed: :func:`analysis.cells.read_cell` refuses them.
+    """
+    return METRICS.get(name) or Metric(name, name, _refused)
+
+
+def _refused(labels: Array, predictions: Array, weights: Array) -> Array:
+    raise ValueError("this metric is not installed, so its scores cannot be computed")
+
+
 def _metric(name: str) -> Metric:
     try:
         return METRICS[name]
