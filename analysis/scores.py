@@ -121,8 +121,8 @@ def per_item(metric: str, labels: ArrayLike, predictions: ArrayLike) -> Array:
 def displayed(name: str) -> Metric:
     """Return the metric for titles, units and empty cells.
 
-    A metric that this installation lacks (a plug-in's) has its own name as title, and is displayed in percent. Its scores
-    are never computed: :func:`analysis.cells.read_cell` refuses them.
+    A metric that this installation lacks (a plug-in's) has its own name as title, and is displayed in percent. Its
+    scores are never computed: :func:`analysis.cells.read_cell` refuses them.
     """
     return METRICS.get(name) or Metric(name, name, _refused)
 
