@@ -39,7 +39,7 @@ def start_longest_files_first(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The data sets' official files, which are never part of the project."""
+    """Return the folder of the data sets' official files, which are never part of the project."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("real data sets are not here: ../shared/data is absent")

@@ -34,7 +34,7 @@ def module(path: Path) -> ModuleType:
 
 
 def prose(page: Path) -> str:
-    """The page without its code blocks."""
+    """Return the page without its code blocks."""
     return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
 
 
@@ -169,7 +169,7 @@ def test_the_glossary_names_what_exists() -> None:
 
 @pytest.fixture
 def penalty() -> str:
-    """The method that extending.md shows."""
+    """Return the method that extending.md shows."""
     return blocks("extending.md", "python")[0]
 
 
