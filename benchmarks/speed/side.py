@@ -164,7 +164,8 @@ def watched(loop: Any) -> Stopwatch:
     watch.watch(loop.optimizer, "step", "optimiser")
     watch.watch(loop.optimizer, "zero_grad", "optimiser")
     watch.watch(loop.method, "after_step", "averages")
-    watch.watch(averaging.PastMean, "add", "averages")
+    if hasattr(averaging, "PastMean"):  # an older version adds to its mean within `after_step`
+        watch.watch(averaging.PastMean, "add", "averages")
     for layer in {type(module) for module in loop.bare.modules() if isinstance(module, torch.nn.Dropout)}:
         watch.watch(layer, "forward", "dropout")
     return watch

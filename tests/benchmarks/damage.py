@@ -60,7 +60,7 @@ def make_world(folder: Path) -> Path:
     from benchmarks.engine.texts import keep_texts  # noqa: F401  (loads what the commands need before time is taken)
 
     results = folder / "results"
-    code, text = command("run", *GRID, "--workers", "1", "--quiet", "--results", str(results))
+    code, text = command("run", *GRID, "--workers", "1", "--quiet", "--results", str(results), limit=1800)
     assert code == 0, text
     assert command("report", "compare", "--results", str(results))[0] == 0
     store, job = store_of(results), one_job(seed=7)
@@ -117,8 +117,13 @@ def after(updates: int) -> Callable[[], bool]:
     return stop
 
 
-def command(*words: str) -> tuple[int, str]:
-    """Carry out a command line in this process; its exit code (-1: it hung) and what it printed."""
+def command(*words: str, limit: int = LIMIT) -> tuple[int, str]:
+    """Carry out a command line in this process; its exit code (-1: it hung) and what it printed.
+
+    Args:
+        words: of the command line.
+        limit: seconds after which it counts as hanging.
+    """
     from benchmarks.cli.app import run_command
 
     printed = io.StringIO()
@@ -127,7 +132,7 @@ def command(*words: str) -> tuple[int, str]:
         raise TimeoutError("hang")
 
     signal.signal(signal.SIGALRM, ring)
-    signal.alarm(LIMIT)
+    signal.alarm(limit)
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             code = run_command(list(words))
