@@ -62,7 +62,7 @@ def make_world(folder: Path) -> Path:
     results = folder / "results"
     code, text = command("run", *GRID, "--workers", "1", "--quiet", "--results", str(results), limit=1800)
     assert code == 0, text
-    assert command("report", "compare", "--results", str(results))[0] == 0
+    assert command("report", "compare", "--results", str(results), limit=1800)[0] == 0
     store, job = store_of(results), one_job(seed=7)
     outcome = execute(job, store, should_stop=after(3), checkpoint_steps=1)
     assert outcome.state == "interrupted", outcome
