@@ -1,4 +1,4 @@
-"""The executor of a name, made when it is asked for: Ray and submitit are extras."""
+"""The choice of an executor by name; only the chosen one is imported, since Ray and submitit are extras."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def make_executor(name: str, workers: int | None, memory: float, cluster: Cluste
     """Return the executor of that name: ``local``, ``ray`` or ``slurm``.
 
     Args:
+        name: name of the executor.
         workers: runs at a time; None leaves it to the executor.
         memory: bytes a run needs, of a GPU where there is one.
         cluster: the settings of executors on several machines.
@@ -51,7 +52,7 @@ def make_executor(name: str, workers: int | None, memory: float, cluster: Cluste
     Raises: UsageError: for another name, a setting of another executor, or if its package is not installed.
     """
     if name not in NAMES:
-        raise UsageError(f"--executor {name}: there are {', '.join(NAMES)}")
+        raise UsageError(f"--executor {name}: no such executor; give {', '.join(NAMES)}")
     cluster.check(name)
     if name == "local":
         from benchmarks.engine.local import LocalExecutor

@@ -1,4 +1,4 @@
-"""What this machine has: cores, GPUs and their memory."""
+"""Resources of this machine: cores, GPUs and their memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-_HOME = str(Path(__file__).resolve().parents[2])  # where these packages lie: a worker must find the same ones
-_CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes before it has done anything
-_KEPT_FREE = 0.1  # share of the memory that is left alone: allocators do not give back all they took
+_HOME = str(Path(__file__).resolve().parents[2])  # folder of these packages: a worker must import the same ones
+_CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes at its start
+_KEPT_FREE = 0.1  # share of a memory that is not planned for: allocators do not return all they took
 _CGROUP = Path("/sys/fs/cgroup")  # where a container sees its own limits (version 2)
 
 
-# glibc gives large blocks back to the system at once, and every update pays for them anew in page faults. Workers keep
-# them: 10 to 25 % less processor time for MiniLM. Other C libraries do not read these.
+# glibc returns large blocks to the system at once, so that every update causes their page faults again. Workers keep
+# them, which saves 10 to 25 % of the processor time for MiniLM. Other C libraries do not read these variables.
 _KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # bytes; the most that glibc takes
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -22,37 +22,37 @@ _KEEP_MEMORY = {
 
 
 def worker_environment() -> dict[str, str]:
-    """What a worker's environment has beside this process's own: one thread a run, these packages, memory kept."""
-    chosen = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()}
+    """Return the variables that a worker adds to its environment: one thread, these packages, allocator settings."""
+    allocator = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()}
     packages = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
-    return {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages, **chosen}
+    return {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages, **allocator}
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU, by the name a worker's CUDA_VISIBLE_DEVICES takes, and its free memory in bytes."""
+    """A GPU: its name for CUDA_VISIBLE_DEVICES, and its free memory in bytes."""
 
     name: str
     free: float
 
 
 def usable_cores() -> int:
-    """CPU cores this process may use: its affinity and the quota of its container are counted in."""
+    """Return the number of CPU cores that this process may use, by its affinity and the quota of its container."""
     from joblib import cpu_count
 
     return int(cpu_count())
 
 
 def usable_memory() -> float:
-    """Bytes of memory this process may still take: what the machine has free, and what its container's limit leaves."""
+    """Return the bytes of memory that this process may still take: free ones, within the limit of its container."""
     import psutil
 
     free = float(psutil.virtual_memory().available)
     try:
-        most, taken = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # no such container, or "max": it has no limit
+        limit, usage = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no container, or "max": no limit
         return free
-    return min(free, float(max(0, most - taken)))
+    return min(free, float(max(0, limit - usage)))
 
 
 def workers_on_cpu(threads: int, memory: float) -> int:
@@ -62,13 +62,13 @@ def workers_on_cpu(threads: int, memory: float) -> int:
         threads: of a run.
         memory: bytes a run needs, as measured in earlier runs of its kind; 0 if that is not known.
     """
-    by_cores = usable_cores() // threads
-    by_memory = int(usable_memory() * (1 - _KEPT_FREE) / memory) if memory else by_cores
-    return max(1, min(by_cores, by_memory))
+    per_cores = usable_cores() // threads
+    per_memory = int(usable_memory() * (1 - _KEPT_FREE) / memory) if memory else per_cores
+    return max(1, min(per_cores, per_memory))
 
 
 def gpus() -> list[Gpu]:
-    """The GPUs this process may use."""
+    """Return the GPUs that this process may use."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is not None and not [name for name in listed.split(",") if name.strip() not in ("", "-1")]:
         return []
@@ -80,11 +80,12 @@ def gpus() -> list[Gpu]:
 
 
 def workers_per_gpu(gpu: Gpu, memory: float, count: int) -> int:
-    """How many runs fit on a GPU at a time: by memory, and no more than each has a core for.
+    """Return the number of runs that fit on a GPU at a time, at most one per core.
 
     Args:
-        memory: bytes a run needs there; 0 if that is not known, which gives one worker.
-        count: GPUs that share the cores.
+        gpu: the GPU.
+        memory: bytes a run needs on it; 0: unknown, which gives one worker.
+        count: number of GPUs that share the cores.
     """
     if not memory:
         return 1

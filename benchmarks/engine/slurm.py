@@ -211,13 +211,14 @@ class Share(submitit.helpers.Checkpointable):  # type: ignore[misc]  # submitit 
         from benchmarks.engine import worker
 
         notice = Notice(Path(self.stop))
+        store = Store(Path(self.settings["results"]))  # one for all attempts: it observes the heartbeats of other nodes
         worker.prepare(self.settings["plugins"])
         while self.jobs:
             job = Job.from_json(self.jobs[0])
             outcome = Outcome(job.key, "interrupted", "not begun")
             if not notice.given():
                 outcome = patiently(
-                    lambda job=job: worker.perform(job, self.settings, _ignore, notice.given), notice.given
+                    lambda job=job: worker.perform(job, store, self.settings, _ignore, notice.given), notice.given
                 )
             if notice.preempted and outcome.state == "interrupted":
                 notice.requeue()

@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 
 
 def export(store: Store, key: str, folder: Path, licence: str = "") -> list[Path]:
-    """Write the run's model and its card into ``folder``; returns the files.
+    """Write the run's model and its card into ``folder``; return the files.
 
     Args:
+        store: the results folder.
+        key: of the run.
+        folder: a new or empty folder.
         licence: of the model, as the hub names it ("apache-2.0"); it is for the user to say.
 
-    Raises: UsageError: no such finished run, no weights kept (with the command that makes them), or a folder that
-        holds something already.
+    Raises: UsageError: no such finished run, no stored weights (with the command that makes them), or a folder that is
+        not empty.
     """
     if not store.is_done(key):
         raise UsageError(f"run {key} is not finished: `smart-repro runs list` shows which are")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already: name a new folder with --to")
+        raise UsageError(f"{folder} exists and is not empty: name a new folder with --to")
     store.verify(key)
     run, spec = Results.open(store.root).run(key), store.spec(key)
     enter(spec.definitions)
@@ -46,7 +49,7 @@ def export(store: Store, key: str, folder: Path, licence: str = "") -> list[Path
 
 
 def _model(store: Store, key: str, spec: RunSpec, run: Run) -> PreTrainedModel:
-    """The run's model with its trained weights; low-rank additions merged, so that any loader reads it."""
+    """Return the run's model with its trained weights, low-rank additions merged, so that any loader reads it."""
     from smart_repro.heads import PooledClassifier
     from smart_repro.hf import as_pretrained, merged
     from smart_repro.methods import build
@@ -86,6 +89,6 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> PreTrainedModel:
 def _remedy(store: Store, key: str, spec: RunSpec, run: Run) -> str:
     if spec.combine == "vote":
         return f"a vote has none of its own. Export one of its parents: {', '.join(run.fingerprints['parents'])}"
-    where = "" if store.root == Path("results") else f" --results {store.root}"
+    results_option = "" if store.root == Path("results") else f" --results {store.root}"
     source = {"local": " --data-dir FOLDER", "hub": " --source hub"}.get(run.result["source"], "")
-    return f"`smart-repro runs rerun {key} --keep-weights{source}{where}` does it again and keeps them"
+    return f"`smart-repro runs rerun {key} --keep-weights{source}{results_option}` does it again and keeps them"

@@ -26,12 +26,12 @@ _TASK_TYPE = "text-classification"  # the hub's name for sentence pairs and for 
 
 
 def card(store: Store, run: Run, spec: RunSpec, licence: str = "") -> str:
-    """The model card, in Markdown with the hub's metadata."""
-    found = scores(store, run, spec)
+    """Return the model card, in Markdown with the hub's metadata."""
+    measured = scores(store, run, spec)
     sections = {
         "How to load it": _loading(spec, run),
         "Read this first": _warnings(spec, run, licence),
-        "Scores": _scores(found),
+        "Scores": _scores(measured),
         "Data": _data(spec, run),
         "Method": _method(spec, run),
         "Training": _table(("setting", "value"), _settings(spec)),
@@ -39,13 +39,13 @@ def card(store: Store, run: Run, spec: RunSpec, licence: str = "") -> str:
     }
     body = "\n".join(f"## {title}\n\n{text}\n" for title, text in sections.items() if text)
     title = f"# {_title(run, spec)} fine-tuned with `{spec.choice.label}`"
-    about = f"One run of smart-repro, seed {spec.seed}, key `{run.key}`."
-    head = metadata(run, spec, found, licence).to_yaml()
-    return str(ModelCard(f"---\n{head}\n---\n\n{title}\n\n{about}\n\n{body}", ignore_metadata_errors=False))
+    subtitle = f"One run of smart-repro, seed {spec.seed}, key `{run.key}`."
+    head = metadata(run, spec, measured, licence).to_yaml()
+    return str(ModelCard(f"---\n{head}\n---\n\n{title}\n\n{subtitle}\n\n{body}", ignore_metadata_errors=False))
 
 
-def metadata(run: Run, spec: RunSpec, found: Sequence[Score], licence: str = "") -> ModelCardData:
-    """What the hub's search and its tables read of the card.
+def metadata(run: Run, spec: RunSpec, measured: Sequence[Score], licence: str = "") -> ModelCardData:
+    """Return what the hub's search and its tables read of the card.
 
     ``base_model`` is set where the weights came from the hub, ``datasets`` where the data are there; ``model-index``
     has the scores on all splits but the training set's holdout, each with its interval among the metric's arguments.
@@ -53,7 +53,7 @@ def metadata(run: Run, spec: RunSpec, found: Sequence[Score], licence: str = "")
     from benchmarks.tasks import TASKS
 
     hub = TASKS[spec.task].hub
-    results = [_result(run, score) for score in found if score.split != "holdout"]
+    results = [_result(run, score) for score in measured if score.split != "holdout"]
     return ModelCardData(
         library_name="smart-repro" if _is_pooled(spec) else "transformers",
         license=licence or None,
@@ -92,7 +92,7 @@ def _result(run: Run, score: Score) -> EvalResult:
 
 
 def _base_model(run: Run) -> str | None:
-    """The hub's id of the weights that training started from; None for a folder or a packaged model."""
+    """Return the hub's id of the weights that training started from; None for a folder or a packaged model."""
     return str(run.model["name"]) if run.model["revision"] else None
 
 
@@ -101,13 +101,13 @@ def _title(run: Run, spec: RunSpec) -> str:
 
 
 def _loading(spec: RunSpec, run: Run) -> str:
-    imports, why = (
+    imports, explanation = (
         "",
         ("\n\nIts head is the architecture's own: transformers alone loads it; nothing of smart-repro is needed."),
     )
     if _is_pooled(spec):
         imports = "import smart_repro.hf  # makes its head known to transformers\n"
-        why = (
+        explanation = (
             f"\n\nIts head is `{spec.head}`, smart-repro's own: a linear layer on the encoder's states. So "
             "`pip install smart-repro` first; without the import transformers refuses this folder. No code is loaded "
             "from it."
@@ -124,11 +124,11 @@ tokenizer = AutoTokenizer.from_pretrained("{_PLACE}")
 model = AutoModelForSequenceClassification.from_pretrained("{_PLACE}").eval()
 inputs = tokenizer({texts}, truncation=True, max_length={length}, padding=True, return_tensors="pt")
 logits = model(**inputs).logits  # {meaning}
-```{why}"""
+```{explanation}"""
 
 
 def _is_pooled(spec: RunSpec) -> bool:
-    """Whether the head is :class:`smart_repro.heads.PooledClassifier`, not the architecture's own."""
+    """Return whether the head is :class:`smart_repro.heads.PooledClassifier`, not the architecture's own."""
     return spec.head in source.value("smart_repro.heads", "POOLINGS")
 
 
@@ -139,23 +139,23 @@ def _columns(spec: RunSpec) -> tuple[str, ...]:
 
 
 def _warnings(spec: RunSpec, run: Run, licence: str) -> str:
-    found = []
+    notes = []
     if not licence:
-        found.append("No licence is stated: that is for who exported it to say (`smart-repro export --licence`).")
+        notes.append("No licence is stated: that is for who exported it to say (`smart-repro export --licence`).")
     if run.task["generated"]:
-        found.append("Trained on GENERATED data, a demonstration: it knows nothing about real text.")
+        notes.append("Trained on GENERATED data, a demonstration: it knows nothing about real text.")
     if run.model["contaminated"]:
-        found.append(f"{run.model['contaminated']}: scores on such data are not of unseen text.")
+        notes.append(f"{run.model['contaminated']}: scores on such data are not of unseen text.")
     if spec.random_weights:
-        found.append("The encoder started from random weights, without pre-training.")
+        notes.append("The encoder started from random weights, without pre-training.")
     if spec.precision != "fp32":
-        found.append(f"Trained and scored in {spec.precision}; in float32 single predictions may differ.")
-    found += [*run.data["notes"], *run.model.get("notes", ())]
-    found.append("The scores are those after the last update; nothing was selected on dev.")
-    return "\n".join(f"- {note}" for note in found)
+        notes.append(f"Trained and scored in {spec.precision}; in float32 single predictions may differ.")
+    notes += [*run.data["notes"], *run.model.get("notes", ())]
+    notes.append("The scores are those after the last update; nothing was selected on dev.")
+    return "\n".join(f"- {note}" for note in notes)
 
 
-def _scores(found: list[Score]) -> str:
+def _scores(scores: list[Score]) -> str:
     rows = [
         (
             f"{score.task}, {score.split}",
@@ -166,11 +166,11 @@ def _scores(found: list[Score]) -> str:
             str(score.interval.n_seeds),
             f"{score.interval.n_items:,}",
         )
-        for score in found
+        for score in scores
     ]
     table = _table(("on", "metric", "this run", "mean of seeds", "95 % interval", "seeds", "items"), rows)
-    several = any(score.interval.n_seeds > 1 for score in found)
-    alone = any(score.interval.n_seeds == 1 for score in found)
+    several = any(score.interval.n_seeds > 1 for score in scores)
+    alone = any(score.interval.n_seeds == 1 for score in scores)
     notes = [
         "With several seeds the interval is that of their mean, for new seeds and new items at once."
         if several
@@ -210,28 +210,28 @@ def _data(spec: RunSpec, run: Run) -> str:
 
 
 def _file(source: str) -> str:
-    """The file without the folders of the machine it was read on."""
+    """Return the file's name with its last folder alone."""
     return "/".join(Path(source).parts[-2:]) if source.startswith("/") else source
 
 
 def _method(spec: RunSpec, run: Run) -> str:
     from smart_repro.card import card as method_card
 
-    about = method_card(spec.method)
-    meanings = {option.name: option.meaning for option in about.options}
+    card = method_card(spec.method)
+    meanings = {option.name: option.meaning for option in card.options}
     options = [(f"`{n}`", f"`{value}`", meanings.get(n, "")) for n, value in run.spec["method_config"].items()]
     combined = f" The {spec.combine} of {len(spec.parents)} such runs." if spec.combine else ""
-    lines = [f"`{spec.method}`, version {about.version}: {about.title}{combined}", "", f"Paper: {about.paper}."]
+    lines = [f"`{spec.method}`, version {card.version}: {card.title}{combined}", "", f"Paper: {card.paper}."]
     if options:
         lines += ["", _table(("option", "value", "meaning"), options)]
-    if about.deviations:
-        lines += ["", "Readings and deviations:", "", *(f"- {each}" for each in about.deviations)]
+    if card.deviations:
+        lines += ["", "Readings and deviations:", "", *(f"- {deviation}" for deviation in card.deviations)]
     return "\n".join(lines).replace("``", "`")
 
 
 def _settings(spec: RunSpec) -> list[tuple[str, str]]:
-    about_data = {"task", "method", "options", "model", "predict", "init_from", "parents", "combine"}
-    plain = {name: value for name, value in spec.to_json().items() if name not in about_data}
+    shown_above = {"task", "method", "options", "model", "predict", "init_from", "parents", "combine"}
+    plain = {name: value for name, value in spec.to_json().items() if name not in shown_above}
     return [(f"`{name}`", f"`{value}`") for name, value in plain.items() if value is not None]
 
 

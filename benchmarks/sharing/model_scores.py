@@ -24,10 +24,10 @@ class Score:
     """One metric of the exported run, with the seeds of its cell that the results folder has.
 
     Attributes:
-        value: of this run.
-        interval: of the mean over the seeds, for new seeds and new items; for one seed of new items alone, which
-            ``interval.method`` says.
-        scale: what the values are multiplied by to be shown.
+        value: score of this run.
+        interval: interval of the mean over the seeds, for new seeds and new items; for one seed of new items alone, as
+            ``interval.method`` states.
+        scale: factor of the displayed values.
     """
 
     task: str
@@ -39,7 +39,7 @@ class Score:
 
 
 def scores(store: Store, run: Run, spec: RunSpec) -> list[Score]:
-    """Every score the run stored, from its predictions at the last epoch, with an interval."""
+    """Return every score that the run stored, from its predictions at the last epoch, with an interval."""
     results = Results(store.root)
     siblings = _siblings(store, results, run, spec)
     return [
@@ -51,42 +51,43 @@ def scores(store: Store, run: Run, spec: RunSpec) -> list[Score]:
 
 
 def _siblings(store: Store, results: Results, run: Run, spec: RunSpec) -> list[str]:
-    """This run and the finished ones that differ from it in their seed alone, on the same data and weights."""
-    found = [run.key]
+    """Return this run and the finished ones that differ from it in the seed alone, on the same data and weights."""
+    keys = [run.key]
     for key in sorted(store.done_keys() - {run.key}):
-        other = results.run(key)
-        same_data = all(other.fingerprints[name] == run.fingerprints[name] for name in ("data", "weights"))
+        candidate = results.run(key)
+        same_data = all(candidate.fingerprints[name] == run.fingerprints[name] for name in ("data", "weights"))
         if same_data and _without_seed(store.spec(key)) == _without_seed(spec):
-            found.append(key)
-    return found
+            keys.append(key)
+    return keys
 
 
 def _without_seed(spec: RunSpec) -> dict[str, Any]:
-    """What two seeds of one cell have in common; parents differ in their seeds too."""
+    """Return the settings that all seeds of a cell share; parents differ in their seeds too."""
     content = {name: value for name, value in spec.canonical().items() if name not in _SEEDS}
     return {**content, "needed": [_without_seed(parent) for parent in spec.needed]}
 
 
-def _score(results: Results, keys: list[str], own: str, task: str, split: str, metric: str) -> Score:
-    frames = {key: results.predictions(key, task, split) for key in keys}
-    mine = frames[own]
-    alike = [frame for frame in frames.values() if np.array_equal(frame["id"], mine["id"])]  # a holdout is a seed's own
-    labels = mine["label"].to_numpy()
-    found = np.stack([frame["prediction"].to_numpy() for frame in alike])
-    value = METRICS[metric].function(labels, mine["prediction"].to_numpy(), np.ones(len(labels)))
-    groups = mine["group"].to_numpy() if "group" in mine else None
-    return Score(task, split, metric, float(value), level(metric, labels, found, groups), METRICS[metric].scale)
+def _score(results: Results, keys: list[str], key: str, task: str, split: str, metric: str) -> Score:
+    frames = [results.predictions(sibling, task, split) for sibling in keys]
+    own_frame = frames[keys.index(key)]
+    same_rows = [frame for frame in frames if np.array_equal(frame["id"], own_frame["id"])]  # a holdout is one seed's
+    labels = own_frame["label"].to_numpy()
+    predictions = np.stack([frame["prediction"].to_numpy() for frame in same_rows])
+    value = METRICS[metric].function(labels, own_frame["prediction"].to_numpy(), np.ones(len(labels)))
+    groups = own_frame["group"].to_numpy() if "group" in own_frame else None
+    return Score(task, split, metric, float(value), level(metric, labels, predictions, groups), METRICS[metric].scale)
 
 
-def level(metric: str, labels: np.ndarray, found: np.ndarray, groups: np.ndarray | None = None) -> Interval:
-    """The deciding interval of a score itself, as that of its difference from 0.
+def level(metric: str, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray | None = None) -> Interval:
+    """Return the deciding interval of a score, computed as that of its difference from 0.
 
     Args:
+        metric: name of the metric.
         labels: ``(items,)``.
-        found: ``(seeds, items)`` predictions.
-        groups: ``(items,)`` of items that belong together, or None.
+        predictions: ``(seeds, items)``.
+        groups: ``(items,)`` names of groups of dependent items, or None.
     """
     if METRICS[metric].decomposes:
-        items = np.stack([per_item(metric, labels, each) for each in found])
+        items = np.stack([per_item(metric, labels, row) for row in predictions])
         return crossed_interval(items, np.zeros_like(items), groups=groups)
-    return combine([of_metric([(1.0, found)], labels, METRICS[metric], groups)])
+    return combine([of_metric([(1.0, predictions)], labels, METRICS[metric], groups)])

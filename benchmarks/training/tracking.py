@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from analysis.records import short_name
 from benchmarks.errors import UsageError
+from benchmarks.libraries import MLFLOW, WANDB, set_defaults
 
 if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
@@ -53,7 +54,7 @@ def _open_wandb(folder: Path, name: str, settings: dict[str, Any]) -> GeneralTra
     """Write files for ``wandb sync``: a worker needs neither a network nor an account."""
     from accelerate.tracking import WandBTracker
 
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    set_defaults(WANDB)
     identity = name.rpartition(".")[2]
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in folder.glob(f"wandb/offline-run-*-{identity}"):
@@ -67,7 +68,7 @@ def _open_wandb(folder: Path, name: str, settings: dict[str, Any]) -> GeneralTra
 
 def _open_mlflow(folder: Path, name: str, settings: dict[str, Any]) -> GeneralTracker:
     """Write to the server that MLFLOW_TRACKING_URI names, otherwise to an SQLite file."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    set_defaults(MLFLOW)
     import mlflow
     from accelerate.tracking import MLflowTracker
 
@@ -105,7 +106,7 @@ def check(name: str) -> None:
         UsageError: with the names that exist, or the command that installs it.
     """
     if name and name not in TRACKERS:
-        raise UsageError(f"--track {name}: there are {', '.join(TRACKERS)}")
+        raise UsageError(f"--track {name}: no such tracker; give {', '.join(TRACKERS)}")
     if name and importlib.util.find_spec(name) is None:
         raise UsageError(f"--track {name} needs the package {name}: pip install 'smart-repro[{name}]'")
 
@@ -125,7 +126,7 @@ def hint(name: str, results: Path) -> str:
 
 @contextmanager
 def tracked(name: str, store: Store, job: Job, report: Report) -> Iterator[Report]:
-    """Follow the run between its reports, and once more when it has ended; ``name`` "" follows nothing."""
+    """Follow the run between its reports and once more at its end; ``name`` "" follows nothing."""
     if not name:
         yield report
         return
@@ -142,7 +143,7 @@ def tracked(name: str, store: Store, job: Job, report: Report) -> Iterator[Repor
 
 
 class Follower:
-    """Turns the lines of a run's history into scalars as they come.
+    """Writer of scalars from the lines of a run's history as they are added.
 
     An attempt writes the run anew from its first line, which it kept: an interrupted run leaves no gap and no step
     twice. A tracker that fails ends the tracking with a line on standard error, not the run.
@@ -157,7 +158,7 @@ class Follower:
         self._failed = False
 
     def read(self) -> None:
-        """Write what came since the last call."""
+        """Write the scalars of the lines added since the last call."""
         history = self._history()
         if history is None or self._failed:
             return

@@ -34,7 +34,7 @@ def experiment(little_bert: Path, seeds: tuple[int, ...], epochs: int) -> Experi
 
 
 def task_at_work(store: Store) -> psutil.Process | None:
-    """The process that does the run which has got furthest into its training; None before the tenth update."""
+    """Return the process of a task whose run has made ten updates; None before."""
     histories = [path for path in store.inflight.glob("*/attempt-*/history.jsonl") if path.read_text().count("\n") > 10]
     commands = {process: " ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)}
     running = [process for process, words in commands.items() if "submitit.core._submit" in words]
@@ -183,5 +183,5 @@ def test_without_slurm_and_with_another_executors_options_it_says_so(
         SlurmExecutor()._executor(tmp_path / "work", 1, Settings(tmp_path))
     with pytest.raises(UsageError, match="--partition is for --executor slurm"):
         make_executor("ray", None, 0.0, Cluster(partition="gpu"))
-    with pytest.raises(UsageError, match="--executor sge: there are local, ray, slurm"):
+    with pytest.raises(UsageError, match="--executor sge: no such executor; give local, ray, slurm"):
         make_executor("sge", None, 0.0)

@@ -1,4 +1,4 @@
-"""What is pushed to the hub is what was exported and published, and comes back as such: a server of the test's stands in."""
+"""What is pushed to the hub is what was exported and published, and comes back as such; a server stands in for it."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def test_the_trainers_own_callback_writes_the_same_names(little_bert: Path, glue
 def test_a_tracker_that_is_not_there_is_named_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     check("")
     check("tensorboard")
-    with pytest.raises(UsageError, match="--track comet: there are tensorboard, wandb, mlflow"):
+    with pytest.raises(UsageError, match="--track comet: no such tracker; give tensorboard, wandb, mlflow"):
         check("comet")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"needs the package tensorboard: pip install 'smart-repro\[tensorboard\]'"):
