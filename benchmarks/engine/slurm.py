@@ -116,7 +116,7 @@ class SlurmExecutor:
 
 
 def _submitits_name(name: str) -> str:
-    """Settings that only SLURM has carry its name in submitit."""
+    """Return submitit's name of a setting: of those that only SLURM has it begins with ``slurm_``."""
     shared = ("name", "timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "nodes", "tasks_per_node")
     return name if name in shared or name.startswith("slurm_") else f"slurm_{name}"
 
