@@ -29,7 +29,6 @@ from tests.benchmarks.sharing.hub_server import TOKEN, HubServer, hub_server
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", "")
     with hub_server() as made:
         yield made
 
