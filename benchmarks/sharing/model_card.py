@@ -73,7 +73,7 @@ def _result(run: Run, score: Score) -> EvalResult:
     task = TASKS[score.task]
     hub = None if run.task["generated"] else task.hub
     interval = score.interval
-    arguments: dict[str, Any] = {"seeds": interval.n_seeds, "items": interval.n_items}
+    arguments: dict[str, Any] = {"seeds": int(interval.n_seeds), "items": int(interval.n_items)}
     if interval.withheld:
         arguments["interval_withheld"] = interval.withheld
     else:

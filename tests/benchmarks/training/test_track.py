@@ -206,7 +206,6 @@ def test_the_trainers_own_callback_writes_the_same_names(little_bert: Path, glue
         eval_strategy="epoch",
         per_device_train_batch_size=4,
         report_to=["tensorboard"],
-        logging_dir=str(tmp_path / "events"),
         use_cpu=True,
         save_strategy="no",
     )
@@ -222,7 +221,7 @@ def test_the_trainers_own_callback_writes_the_same_names(little_bert: Path, glue
         compute_metrics=lambda output: {"accuracy": float(np.mean(output.predictions.argmax(1) == output.label_ids))},
     ).train()
     tags = defaultdict(set)
-    for file in (tmp_path).rglob("*tfevents*"):
+    for file in tmp_path.rglob("*tfevents*"):
         tags["trainer"] |= {tag for tag, _ in scalars(file.parent)}
     row = {"step": 1, "loss": 1.0, "lr": 1e-3, "gradient_norm": 1.0, "task": 0.5, "smoothness": 0.1, "bregman": 0.1}
     epoch = {"event": "epoch", "step": 1, "scores": {"rte": {"dev": {"accuracy": 0.5}}}}
