@@ -34,8 +34,10 @@ from benchmarks.cli.actions import (
     print_verdicts,
     report_each,
     run_each,
+    save_study,
     show_bill,
     show_plan,
+    stored_name,
     write_report_of,
 )
 from benchmarks.cli.options import (
@@ -51,11 +53,12 @@ from benchmarks.cli.options import (
     Own,
     Quiet,
     StoredName,
+    StudyOut,
     Tuning,
 )
 from benchmarks.cli.runs import runs_app
 from benchmarks.cli.terminal import guarded
-from benchmarks.errors import UsageError
+from benchmarks.errors import Mistakes, UsageError
 from benchmarks.options import (
     RESULTS,
     DataOptions,
@@ -153,7 +156,10 @@ def list_(
 def show(
     name: Annotated[
         str,
-        Parameter(help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key", completer=completion.cards),
+        Parameter(
+            help="NAME or KIND:NAME, such as smart, task:rte, spec, study, a study file, or a run's key",
+            completer=completion.cards,
+        ),
     ],
     /,
     *,
@@ -182,6 +188,7 @@ def plan(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     workers: Workers = None,
     calibrate: Annotated[bool, Parameter(help="time a few updates of each kind of run on this machine")] = False,
@@ -195,6 +202,7 @@ def plan(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     if len(request.each()) > 1:
         show_bill(request, as_json)
     else:
@@ -209,6 +217,7 @@ def run(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
 ) -> int:
@@ -218,6 +227,7 @@ def run(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     code = run_each(request, results, execution)
     if not execution.dry_run:
         hint(execution.quiet, command("report", request.each()[0].title, *results_words(results)))
@@ -231,6 +241,7 @@ def reproduce(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
 ) -> int:
@@ -240,6 +251,7 @@ def reproduce(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     report = None if execution.dry_run else (lambda title: write_report_of(results, title))
     return run_each(request, results, execution, report)
 
@@ -259,6 +271,7 @@ def status(
     """
     from benchmarks.engine import status as status_module
 
+    experiment = stored_name(experiment)
     if watch:
         status_module.watch(results, experiment)
         return
@@ -284,7 +297,7 @@ def report(
 
     Example: smart-repro report smart-table1
     """
-    return report_each(results, experiment, print_verdicts if claims else write_report_of)
+    return report_each(results, stored_name(experiment), print_verdicts if claims else write_report_of)
 
 
 @app.command
@@ -430,6 +443,7 @@ def submit(
     """
     from benchmarks.sharing import submission
 
+    experiment = stored_name(experiment) or experiment
     if benchmark != "glue":
         raise UsageError(f"submit {benchmark}: only glue has a server that takes predictions")
     names = [name for name in (tasks or "").split(",") if name]
@@ -543,6 +557,8 @@ def _carried_out(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except Mistakes as error:
+        return max(map(_refuse, error.lines))
     except (UsageError, UnknownNameError) as error:
         return _refuse(str(error))
     except Exception as error:

@@ -18,6 +18,7 @@ from benchmarks.errors import UsageError
 from smart_repro.registry import Registry, UnknownNameError
 
 if TYPE_CHECKING:
+    from benchmarks.experiments import Experiment
     from benchmarks.tasks import Task
 
 SHORT = 100  # characters of a value that stays on its own line in a card
@@ -46,16 +47,22 @@ def shown(kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def card(name: str, results: Path) -> tuple[str, Any]:
     """Return text and JSON-ready content about ``NAME`` or ``KIND:NAME``: of the first kind that has the name.
 
+    ``spec`` and ``study`` are what a run and a study file may hold; the path of a study file is that study.
+
     Raises: UnknownNameError: for a name its kind does not have. UsageError: if no kind has the name.
     """
     if name == "spec":
         return _spec_card()
+    if name == "study":
+        return _study_format()
     run = results / "runs" / name
     if re.fullmatch(r"[0-9a-f]{32}", name) and run.is_dir():
         return _run_card(run)
     kind, colon, rest = name.partition(":")
     if colon:
         return _CARDS[kind](rest)
+    if name.endswith(".toml"):
+        return _experiment_card(name)
     for build in _CARDS.values():
         try:
             return build(name)
@@ -161,7 +168,7 @@ def _claims_of(experiment: str | None) -> list[dict[str, Any]]:
             "reading": claim.reading,
         }
         for name in (EXPERIMENTS if experiment is None else [experiment])
-        for claim in EXPERIMENTS[name]().claims
+        for claim in _experiment_named(name).claims
     ]
 
 
@@ -225,8 +232,9 @@ def _task_content(task: Task) -> dict[str, Any]:
 @_CARDS.register("experiment")
 def _experiment_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments.planning.study_file import is_study_file
 
-    experiment = EXPERIMENTS[name]()
+    experiment = _experiment_named(name)
     content = {
         "rows": {row.id: row.title for row in experiment.rows},
         "columns": [column.id for column in experiment.columns],
@@ -241,8 +249,30 @@ def _experiment_card(name: str) -> tuple[str, Any]:
         "claims": {claim.id: claim.sentence for claim in experiment.claims},
         "notes": list(experiment.notes),
     }
+    if is_study_file(name):
+        return _text(
+            f"Study {name}: {experiment.title}", {**content, "settings by task": _by_task(experiment)}
+        ), content
     document = inspect.cleandoc(inspect.getmodule(EXPERIMENTS[name]).__doc__ or "")
     return f"{document}\n\n{_text(f'Experiment {name}: {experiment.title}', content)}", content
+
+
+def _experiment_named(name: str) -> Experiment:
+    """Return an experiment by its name, or the one of a study file. Raises UnknownNameError, UsageError."""
+    from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments.planning.request import Request
+    from benchmarks.experiments.planning.study_file import is_study_file
+
+    return Request(name=name).experiment() if is_study_file(name) else EXPERIMENTS[name]()
+
+
+def _by_task(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings of single tasks; own data by their rows, without the definitions' fingerprints."""
+    settings = {}
+    for task, changes in experiment.task_settings.items():
+        own = {f"rows of {split}": rows for each in changes.get("definitions", ()) for split, rows in each.rows}
+        settings[task] = {**own, **{name: value for name, value in changes.items() if name != "definitions"}}
+    return settings
 
 
 @_CARDS.register("claim")
@@ -314,6 +344,13 @@ def _spec_card() -> tuple[str, Any]:
     source = inspect.getsource(spec.RunSpec)
     lines = [line.strip() for line in source.splitlines() if re.match(r"    \w+: ", line)]
     return "Settings of a run (--set NAME=VALUE), with their defaults:\n\n" + "\n".join(lines), lines
+
+
+def _study_format() -> tuple[str, Any]:
+    from benchmarks.experiments.planning import study_file
+
+    text = study_file.format_text()
+    return text, text.splitlines()
 
 
 # --- data ---

@@ -98,6 +98,33 @@ def paper(experiment: Experiment) -> Experiment:
     return replace(_adapted(experiment, "paper"), profile="paper")
 
 
+def as_written(experiment: Experiment, profile: str | None) -> Experiment:
+    """Return an experiment of a user's own under a profile: its tasks, rows, seeds and settings stay as they are.
+
+    A profile that is named gives settings that the experiment leaves open; its own form of the profile (``adapt``), if
+    it has one, comes first.
+    """
+    if profile is None:
+        return experiment
+    adapted = _adapted(experiment, profile)
+    return replace(adapted, settings=filled(profile, adapted.settings), profile=profile)
+
+
+def filled(profile: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a user's settings with those of a profile that they leave open; no limit of updates cuts their epochs."""
+    usual = dict({"demo": DEMO_SETTINGS, "small": SMALL_SETTINGS}.get(profile or "", {}))
+    if "epochs" in settings:
+        usual.pop("max_steps", None)
+    return {**usual, **settings}
+
+
+def without_cut(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that a user gives over a profile's: where they name epochs, its limit of updates goes."""
+    if "epochs" in settings and "max_steps" not in settings and usual.get("max_steps") == DEMO_SETTINGS["max_steps"]:
+        return {"max_steps": None, **settings}
+    return dict(settings)
+
+
 def _adapted(experiment: Experiment, profile: str) -> Experiment:
     if profile in experiment.not_in:
         raise NotInProfileError(f"{experiment.name} has no profile {profile}: {experiment.not_in[profile]}")
@@ -240,4 +267,15 @@ def _tasks_on_generated(tasks: Iterable[str], columns: Mapping[str, TaskColumn])
     return tuple(dict.fromkeys(name for name in names if name is not None and name in generated))
 
 
-__all__ = ["DEMO_SETTINGS", "PROFILES", "SMALL_SETTINGS", "demo", "paper", "small", "stand_in"]
+__all__ = [
+    "DEMO_SETTINGS",
+    "PROFILES",
+    "SMALL_SETTINGS",
+    "as_written",
+    "demo",
+    "filled",
+    "paper",
+    "small",
+    "stand_in",
+    "without_cut",
+]
