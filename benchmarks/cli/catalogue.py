@@ -61,7 +61,7 @@ def card(name: str, results: Path) -> tuple[str, Any]:
     kind, colon, rest = name.partition(":")
     if colon:
         return _CARDS[kind](rest)
-    if name.endswith(".toml"):
+    if _is_study_file(name):
         return _experiment_card(name)
     for build in _CARDS.values():
         try:
@@ -232,7 +232,6 @@ def _task_content(task: Task) -> dict[str, Any]:
 @_CARDS.register("experiment")
 def _experiment_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
-    from benchmarks.experiments.planning.study_file import is_study_file
 
     experiment = _experiment_named(name)
     content = {
@@ -249,7 +248,7 @@ def _experiment_card(name: str) -> tuple[str, Any]:
         "claims": {claim.id: claim.sentence for claim in experiment.claims},
         "notes": list(experiment.notes),
     }
-    if is_study_file(name):
+    if _is_study_file(name):
         return _text(
             f"Study {name}: {experiment.title}", {**content, "settings by task": _by_task(experiment)}
         ), content
@@ -260,10 +259,16 @@ def _experiment_card(name: str) -> tuple[str, Any]:
 def _experiment_named(name: str) -> Experiment:
     """Return an experiment by its name, or the one of a study file. Raises UnknownNameError, UsageError."""
     from benchmarks.experiments import EXPERIMENTS
-    from benchmarks.experiments.planning.request import Request
-    from benchmarks.experiments.planning.study_file import is_study_file
 
-    return Request(name=name).experiment() if is_study_file(name) else EXPERIMENTS[name]()
+    if not _is_study_file(name):
+        return EXPERIMENTS[name]()
+    from benchmarks.experiments.planning.request import Request  # imports torch, which other cards do without
+
+    return Request(name=name).experiment()
+
+
+def _is_study_file(name: str) -> bool:
+    return name.endswith(".toml")
 
 
 def _by_task(experiment: Experiment) -> dict[str, Any]:
