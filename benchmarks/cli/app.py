@@ -425,6 +425,46 @@ def check(
 
 
 @app.command
+def check_plugin(
+    name: Annotated[
+        str,
+        Parameter(
+            help="NAME or KIND:NAME of a method (smart:lambda_s=3), task or experiment", completer=completion.cards
+        ),
+    ],
+    /,
+    *,
+    where: Data = DataOptions(),  # noqa: B008 (frozen)
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> int:
+    """Check that a method, task or experiment of another package keeps what the built-in ones keep; exit 1 if not.
+
+    Example: smart-repro check-plugin confidence-penalty --import penalty
+    """
+    import_plugins(plugins)
+    from benchmarks.engine.worker import prepare
+    from benchmarks.regression.plugins import check_plugin as results_of
+    from benchmarks.tasks.sources import parse_data_files, resolve_source
+
+    prepare([])
+    files = parse_data_files(where.data_file or [])
+    source = resolve_source(where.source, where.data_dir, files, default_dir=where.default_data_dir)
+    results = []
+    for result in results_of(name, source):
+        results.append(result)
+        if not as_json:
+            print(
+                f"{'BROKEN' if result.problem else 'kept  '}  {result.promise}{result.problem and ': '}{result.problem}"
+            )
+    if as_json:
+        print_json([vars(result) for result in results])
+    broken = sum(bool(result.problem) for result in results)
+    hint(as_json or bool(broken), command("show", name.partition("[")[0], *words(GridOptions(plugins=plugins))))
+    return CHECK_FAILED if broken else DONE
+
+
+@app.command
 def submit(
     benchmark: Annotated[str, Parameter(help="glue", completer=completion.words("glue"))],
     /,
