@@ -33,6 +33,8 @@ PUBLIC = (
     "smart_repro.evaluation",
     "smart_repro.train",
     "smart_repro.scalars",
+    "benchmarks.tasks",
+    "benchmarks.experiments",
     "analysis",
     "analysis.predictions",
     "analysis.frames",
