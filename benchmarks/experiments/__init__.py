@@ -1,4 +1,4 @@
-"""All experiments by name, and what one is made of: rows, columns and claims. Adding one: its file, and one line here."""
+"""All experiments by name, and what one is made of: rows, columns, claims. Adding one: its file, and one line here."""
 
 # ruff: noqa: F401, I001  (imported to be registered; their order is the order of every listing)
 from benchmarks.experiments.smart import table1 as smart_table1
