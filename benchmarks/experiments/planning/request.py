@@ -51,11 +51,6 @@ class Request(TuningOptions, GridOptions):
         name = self.grid_name or stored_name(self.name) or ""
         return f"{name}-tuning" if self.tune else name
 
-    @property
-    def is_own_grid(self) -> bool:
-        """Whether the request is a grid of the user's own: ``compare``, or a study file."""
-        return self.name == "compare" or is_study_file(self.name)
-
     def study(self) -> Study:
         """Return the user's own grid as a value. Raises UsageError, also for a request that is none."""
         if is_study_file(self.name):
