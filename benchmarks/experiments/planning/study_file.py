@@ -311,7 +311,7 @@ class _Reader:
             elif not _is_kind(value, keys[key].kinds):
                 self.mistake(place, f"{key} = {_short(value)}: give {keys[key].words}")
         for key, rule in keys.items():
-            if rule.required and key not in table:
+            if rule.required and not table.get(key):
                 self.mistake(place, f"{key} is missing: {rule.meaning}")
         return {key: value for key, value in table.items() if key in keys and _is_kind(value, keys[key].kinds)}
 

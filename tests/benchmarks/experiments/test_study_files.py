@@ -217,7 +217,9 @@ def test_all_mistakes_are_printed_a_line_each(capsys: pytest.CaptureFixture[str]
     assert all(line.startswith("smart-repro: study.toml") for line in lines)
 
 
-@pytest.mark.parametrize("text", ["", "[[row]\n", "row = 3\n", 'row = ["x"]\n[[column]]\ntask = "demo-rte"\n'])
+@pytest.mark.parametrize(
+    "text", ["", "[[row]\n", "row = 3\n", "row = []\ncolumn = []\n", 'row = ["x"]\n[[column]]\ntask = "demo-rte"\n']
+)
 def test_a_file_of_another_form_is_refused(text: str) -> None:
     written(text)
     with pytest.raises(UsageError, match=r"^study\.toml"):
