@@ -8,6 +8,7 @@ from benchmarks.errors import NotInProfileError
 from benchmarks.experiments import EXPERIMENTS, Claim, Contrast, Experiment, MethodRow, TaskColumn, method
 from benchmarks.experiments.planning.request import Request
 from benchmarks.spec import RunSpec
+from benchmarks.tasks import TASKS
 from smart_repro.registry import UnknownNameError
 
 
@@ -49,7 +50,7 @@ def test_a_profile_keeps_an_experiment_of_a_plug_in_as_it_was_written(plug_in: s
     for (row, place, _), spec in specs(Request(name=plug_in, profile=profile)).items():
         assert (spec.epochs, spec.batch_size, spec.max_steps) == (40, 8, None)
         assert spec.model == ("minilm" if row == "smart" else "tiny")
-        assert spec.max_length == (300 if place == "rte" else 128)
+        assert spec.max_length == (300 if place == "rte" else TASKS[place].max_length)
     rates = {spec.learning_rate for spec in specs(Request(name=plug_in, profile=profile)).values()}
     assert rates == {{None: 2e-5, "demo": 2e-3, "small": 5e-5}[profile]}  # what it leaves open
 

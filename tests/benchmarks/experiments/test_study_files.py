@@ -44,7 +44,7 @@ metric = "accuracy"
 
 [[column]]
 task = "demo-cola"
-settings = { max_length = 32 }
+settings = { max_length = 24 }
 
 [[claim]]
 row = "long"
@@ -136,7 +136,7 @@ def test_its_experiment_has_the_rows_settings_and_claims_of_the_file() -> None:
     specs = {(row, place): spec for row, place, seed, spec in experiment.specs() if seed == 3}
     assert {spec.epochs for (row, _), spec in specs.items()} == {40, 60}
     assert all(spec.max_steps is None and spec.clip is None for spec in specs.values())
-    assert {place: spec.max_length for (_, place), spec in specs.items()}["demo-cola"] == 32
+    assert {place: spec.max_length for (_, place), spec in specs.items()}["demo-cola"] == 24
     (claim,) = experiment.claims
     assert isinstance(claim, Claim)
     assert (claim.id, claim.a, claim.b, claim.tasks, claim.margin) == ("study-1", "long", "vanilla", ("demo-rte",), 0.5)
@@ -195,7 +195,7 @@ MISTAKES = {
     '[[claim]]\nrow = "smart"': "[[claim]] 1: row = 'smart': no such row; there are vanilla",
     '[[claim]]\nrow = "vanilla"\nis = "better"': "[[claim]] 1: is = 'better': no such direction",
     '[[claim]]\nrow = "vanilla"\nis = "the same"': "[[claim]] 1: a claim of sameness",
-    '[[claim]]\nrow = "vanilla"\non = ["rte"]': "[[claim]] 1: on = 'rte': no such task; did you mean 'demo-rte'?",
+    '[[claim]]\nrow = "vanilla"\non = ["rte"]': "[[claim]] 1: on = 'rte': no such task; there are demo-rte",
 }
 
 
