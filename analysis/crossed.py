@@ -418,13 +418,16 @@ def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
     is_near = has_few_minority_answers(runs) | has_few_minority_answers(labels)[..., None]
     if metric.is_regression:
         is_near |= runs.std(-1) < SMALLEST_SPREAD * labels.std(-1)[..., None]
-    return is_near & ~is_constant(runs)
+    is_kept: np.ndarray = is_near & ~is_constant(runs)
+    return is_kept
 
 
 def rare_class(labels: Array, metric: Metric, n_classes: int = 0) -> str:
     """Return the reason why a mean over classes allows no verdict: a class with fewer than 5 labels; "" where it does.
 
     Args:
+        labels: ``(items,)`` class numbers.
+        metric: the metric.
         n_classes: number of classes, where some may have no label; 0: those that the labels have.
     """
     if metric.name not in OVER_CLASSES:

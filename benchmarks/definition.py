@@ -1,4 +1,4 @@
-"""What a task on a user's own data is: a value that a run's settings hold, so that any process can build the task."""
+"""Definition of a task on a user's own data: part of a run's settings, from which any process builds the task."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Definition:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits there are."""
+        """The splits of the data."""
         return tuple(split for split, _ in self.rows)
 
     @property
     def is_regression(self) -> bool:
-        """Whether a number is predicted."""
+        """True if a number is predicted."""
         return not self.labels
 
     @property

@@ -99,7 +99,7 @@ class MethodContract:
         return train(model, self.build(), toy_sentences(), replace(CONFIG, **config), cpu=True, **(loop or {}))
 
     def check_losses(self, outputs: int) -> None:
-        """Two updates: loss, parts and gradients are finite, and the parts have the names that reports know."""
+        """Check in two updates that loss, parts and gradients are finite, and parts have names that reports know."""
         model, method = random_encoder(outputs), self.build()
         method.setup(model, 2)
         groups = [group for group in method.param_groups(model, 1e-3, 0.01) if group["params"]]
@@ -118,7 +118,7 @@ class MethodContract:
         _require(model.training, "the model is left in evaluation mode: put it back with model.train()")
 
     def check_frozen(self) -> None:
-        """After three updates, what setup froze has not moved, and something else has."""
+        """Check that what setup froze has not moved after three updates, and something else has."""
         model, fresh = random_encoder(), random_encoder()
         self.trained(model, max_steps=3)
         self.build().setup(fresh, 6)
@@ -128,7 +128,7 @@ class MethodContract:
         _require(not are_equal(fresh, model), "no parameter moves in three updates")
 
     def check_seeds(self) -> None:
-        """The same seeds give the same weights, whatever the global generators hold; others give others."""
+        """Check that equal seeds give equal weights, whatever the global generators hold, and others give others."""
         first = self.straight
         torch.manual_seed(99)
         _require(are_equal(first, self.trained()), "two runs of the same seeds have different weights")
@@ -136,7 +136,7 @@ class MethodContract:
         _require(not are_equal(first, other), "runs of other seeds have the same weights")
 
     def check_difference(self) -> None:
-        """After 6 updates other weights are evaluated than after plain fine-tuning."""
+        """Check that other weights are evaluated after 6 updates than after plain fine-tuning."""
         plain, result = (
             {name.replace(".base_layer", ""): value for name, value in model.state_dict().items()}
             for model in (MethodContract(Method).straight, self.straight)
@@ -145,19 +145,22 @@ class MethodContract:
         _require(differs, "it gives what plain fine-tuning gives, bit for bit: is its loss, or its model, used?")
 
     def check_resuming(self) -> None:
-        """Stopping after 2 updates and going on from the checkpoint equals not stopping, bit for bit."""
+        """Check that stopping after 2 updates and going on from the checkpoint equals not stopping, bit for bit."""
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Checkpoint(Path(folder) / "state.pt")
             asked = iter(range(1, 100))
-            with suppress(Interrupted):
+            try:
                 self.trained(loop={"checkpoint": checkpoint, "should_stop": lambda: next(asked) == 2})
-            torch.manual_seed(123)
+            except Interrupted:
+                torch.manual_seed(123)
+            else:
+                raise ContractError("training cannot be stopped after an update")
             resumed = self.trained(loop={"checkpoint": checkpoint})
         message = "a run that was stopped and resumed has other weights: keep what it needs in state_dict()"
         _require(are_equal(self.straight, resumed), message)
 
     def check_accumulation(self) -> None:
-        """Two micro-batches of 4 equal one of 8 without dropout: 4 updates in float64.
+        """Check that two micro-batches of 4 equal one of 8 without dropout: 4 updates in float64.
 
         In float32 some gradients that are 0 in theory (attention's key bias) are rounding noise, which Adam scales up.
         """
@@ -173,7 +176,7 @@ class MethodContract:
             _require(largest <= TOLERANCE, f"{name} differs by {largest:.1e}: the loss is no mean over the examples")
 
     def check_half_precision(self) -> None:
-        """Three updates in bf16: weights are finite and stay float32."""
+        """Check that weights are finite and stay float32 in three updates in bf16."""
         for parameter in self.trained(precision="bf16", max_steps=3).parameters():
             _require(bool(torch.isfinite(parameter).all()), "weights are not finite after three updates in bf16")
             _require(parameter.dtype == torch.float32, f"weights become {parameter.dtype} in bf16")

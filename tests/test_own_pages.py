@@ -24,7 +24,7 @@ PAGES = {"own-experiment.md": 10, "own-task.md": 4}  # page -> how many commands
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder; what a page registers is forgotten afterwards."""
+    """Enter an empty folder; what a page registers is forgotten afterwards."""
     for registry in (TASKS, EXPERIMENTS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     monkeypatch.setattr(sys, "path", [*sys.path])

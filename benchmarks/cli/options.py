@@ -63,7 +63,7 @@ Quiet = Annotated[bool, Parameter(alias="-q", help="print results only, no progr
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionOptions:
-    """How the work is done; nothing here changes a result."""
+    """Options of the execution, none of which changes a result."""
 
     workers: Workers = None
     executor: Annotated[
@@ -73,7 +73,9 @@ class ExecutionOptions:
             completer=completion.words("local", "ray"),
         ),
     ] = "local"
-    address: Annotated[str | None, Parameter(help="of a Ray cluster that runs already; default: one of our own")] = None
+    address: Annotated[
+        str | None, Parameter(help="of a running Ray cluster; default: Ray is started on this machine")
+    ] = None
     retry_failed: Annotated[bool, Parameter(help="also try again what failed for a reason that may not go away")] = (
         False
     )
@@ -119,7 +121,7 @@ Execution = Annotated[ExecutionOptions, FLAT]
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeOptions:
-    """How predictions of other programs are read and scored."""
+    """Options for reading and scoring the predictions of other programs."""
 
     metric: Annotated[
         str | None,

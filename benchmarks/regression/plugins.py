@@ -47,6 +47,7 @@ def check_plugin(name: str, source: Source) -> Iterator[Result]:
     """Yield the result of every check of ``NAME``, ``KIND:NAME`` or, of a method, ``NAME:option=value``.
 
     Args:
+        name: of what is checked.
         source: where the data of a task lie.
     Raises: UsageError: nothing has that name. MissingData: the data of a task are not there.
     """

@@ -36,7 +36,7 @@ def method_of(name: str) -> Method:
 
 @pytest.fixture(scope="module")
 def contracts() -> dict[str, MethodContract]:
-    """A contract for each method, whose uninterrupted run is trained once."""
+    """Return a contract for each method, whose uninterrupted run is trained once."""
     return {
         name: MethodContract(partial(method_of, name), is_silent_without_dropout=name in SILENT_WITHOUT_DROPOUT)
         for name in METHODS

@@ -1,4 +1,4 @@
-"""What an experiment is: rows x columns x seeds as a value, with the published numbers and claims beside it."""
+"""The experiment as a value: rows x columns x seeds, with the published numbers and claims."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from benchmarks.training.models import MODELS
 from smart_repro.declarations import configure, methods
 from smart_repro.registry import Registry
 
-TUNING_ROWS = 2_000  # that score a trial: standard error of an accuracy about 1 point (2.3 of a holdout of 250)
-MEMBERS = 4  # runs behind a VOTE or AVG (SDA, section 4.2): replicate r has runs 4r to 4r + 3 for itself
+TUNING_ROWS = 2_000  # rows that score a trial: standard error of an accuracy about 1 point (2.3 for a holdout of 250)
+MEMBERS = 4  # runs combined by a VOTE or AVG (SDA, section 4.2): replicate r combines runs 4r to 4r + 3
 
 
 @dataclass(frozen=True)
 class Times:
-    """A row's or column's setting as a multiple of the one all runs share: three times the epochs, in every profile."""
+    """A row's or column's setting as a multiple of the one that all runs share, in every profile."""
 
     factor: float
 
 
 @dataclass(frozen=True)
 class Start:
-    """A run of several tasks that a row's runs start from: run s of the row from run s of it.
+    """A run of several tasks that a row's runs start from; the row's run with seed s starts from its run with seed s.
 
     Attributes:
-        method: what it is trained with.
-        tasks: what it is trained on.
-        settings: fields of its spec that differ from those all rows share; a column's or row's do not reach it.
+        method: method of its training.
+        tasks: tasks of its training.
+        settings: fields of its spec that differ from those all rows share; settings of columns and rows do not apply.
     """
 
     method: MethodChoice
@@ -46,18 +46,23 @@ class Start:
 
 @dataclass(frozen=True)
 class MethodRow:
-    """A line of the table: a method, and what it changes in the run beside the method.
+    """A row of the table: a method, and further settings of its runs.
 
     Attributes:
-        published: the row's name in the paper's table.
-        at: what the paper's column names add for this row (``" lambda=0.5"``).
-        per_task: trained task -> the method there, where the paper chose it by data set.
-        by_task: trained task -> settings there, over all others.
-        curve: the curve the row is a point of, with ``x`` its place on it.
+        id: name of the row.
+        title: name in tables.
+        method: the method of its runs.
+        settings: fields of the spec that its runs change, values or :class:`Times`.
+        published: name of the row in the paper's table.
+        at: suffix of the paper's column names for this row (``" lambda=0.5"``).
+        per_task: trained task -> its method, where the paper chose the method by data set.
+        by_task: trained task -> its settings, which override all others.
+        curve: name of the curve that the row is a point of, at ``x``.
+        x: place on the curve.
         combine: "vote" or "average": each run combines ``MEMBERS`` finished runs of the row's method.
-        start: the multi-task run its runs start from, where they do not start from the pre-trained weights.
-        seeds: how many of the experiment's first seeds it has; None: all of them.
-        rate_of: id of the row whose tuned learning rate it takes; it is not tuned itself.
+        start: the multi-task run that its runs start from; None: they start from the pre-trained weights.
+        seeds: number of the experiment's first seeds that it has; None: all of them.
+        rate_of: id of the row whose tuned learning rate it uses; it is not tuned itself.
     """
 
     id: str
@@ -87,10 +92,11 @@ class TaskColumn:
     """A number per row: a task's metric on a split.
 
     Attributes:
-        published, published_metric, published_split: what the paper calls them, where that differs.
+        task, metric, split: the scored task, the metric, and the split.
+        published, published_metric, published_split: the paper's names for them, where they differ.
         trained_on: the task whose runs fill the column; default the task itself, or its ``train_with``.
-        settings: fields of the spec its runs change, a value or :class:`Times`.
-        variant: tells two columns of one task, metric and split apart (``"1 %"``).
+        settings: fields of the spec that its runs change, values or :class:`Times`.
+        variant: mark that distinguishes two columns of one task, metric and split (``"1 %"``).
     """
 
     task: str
@@ -105,17 +111,18 @@ class TaskColumn:
 
     @property
     def id(self) -> str:
+        """Name of the column: task, metric, split and variant."""
         split = "" if self.split == "dev" else f".{self.split}"
         return f"{self.task}.{self.metric}{split}" + (f"@{self.variant}" if self.variant else "")
 
     @property
     def trained(self) -> str:
-        """The task its runs are trained on."""
+        """Task that its runs are trained on."""
         return self.trained_on or TASKS[self.task].train_with or self.task
 
     @property
     def place(self) -> str:
-        """Columns of one place are filled by the same runs."""
+        """Name of the runs that fill the column; columns with the same place share their runs."""
         return f"{self.trained}@{self.variant}" if self.settings else self.trained
 
     def to_schema(self) -> Column:
@@ -139,29 +146,38 @@ class Experiment:
     """A table to be filled.
 
     Attributes:
-        settings: fields of :class:`RunSpec` all runs share.
-        task_settings: trained task -> fields that differ there, for all rows alike.
-        missing: "row|column" (either may be ``*``) -> why there is no run.
-        unscored: the same for cells that have runs but no score here (hidden test labels).
-        notes: what a reader must know; shown with every table.
-        tables: the published tables (``benchmarks/papers``) it accounts for, by ``published``, ``points`` or
-            ``omitted``.
+        name, title: name on the command line, and title of the table.
+        rows, columns, seeds: the axes of the table.
+        baseline: id of the row that the others are compared with.
+        settings: fields of :class:`RunSpec` that all runs share.
+        task_settings: trained task -> fields that differ there, for all rows.
+        published: published numbers at cells of the table.
         points: published points of a curve, bar or box that are not cells of the table.
-        layout: how the paper shows it: methods-by-tasks, sweep, epochs, losses, box, agreement, selection, data-sets,
+        omitted: published numbers without a cell, with the reason.
+        tables: the published tables (``benchmarks/papers``) whose numbers are in ``published``, ``points`` or
+            ``omitted``.
+        claims: the claims that it decides.
+        missing: "row|column" (either may be ``*``) -> the reason why there is no run.
+        unscored: "row|column" -> the reason why a cell has runs but no score (hidden test labels).
+        notes: facts that a reader must know; shown with every table.
+        profile: the profile that the experiment was adapted to.
+        layout: form in the paper: methods-by-tasks, sweep, epochs, losses, box, agreement, selection, data-sets,
             boundary, mechanism.
         selections: the ways to choose the epoch that its figure compares.
         facts: counts of data sets, where the experiment is their comparison.
         tuned: row id -> task -> the trial that tuning chose, such as ``1x,epsilon=0.01``.
-        longest: cuts every task's length in word pieces.
-        each_epoch: whether a claim or figure needs every split's predictions after each epoch. Elsewhere runs predict
-            the holdout after each epoch and all else after the last: predicting was up to 60 % of a plain run.
-        not_in: profile -> why the experiment has no such form.
-        adapt: profile -> what changes in the experiment before the profile's own rules.
-        printed_head: whether profile small keeps what the papers print of the task layer (its learning rate, its
-            dropout on CoLA and MNLI) and of IMDb's epochs. Control studies whose runs were made without go on without.
-        columns_for: makes the columns of a task; then ``--tasks`` takes any classification task.
-        has_portable_claims: whether its claims name no task, and can be asked of such tasks.
-        compute: for what is no fine-tuning run: does it, writes into a folder and says what came out.
+        longest: most word pieces of an example on any task.
+        each_epoch: True if a claim or figure needs every split's predictions after each epoch. Otherwise runs predict
+            the holdout after each epoch and all other splits after the last one: predictions took up to 60 % of a
+            plain run.
+        not_in: profile -> the reason why the experiment does not exist in it.
+        adapt: profile -> function that changes the experiment before the profile's own rules.
+        printed_head: True if profile small keeps the papers' printed settings of the task layer (learning rate, dropout
+            on CoLA and MNLI) and of IMDb's epochs. It is False for control studies whose runs were made without them.
+        columns_for: function that makes the columns of a task; with it ``--tasks`` accepts any classification task.
+        has_portable_claims: True if its claims name no task, so that they apply to such tasks.
+        compute: for an experiment without fine-tuning runs: function that does it, writes into a folder and returns a
+            text for the terminal.
     """
 
     name: str
@@ -196,21 +212,21 @@ class Experiment:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The columns' tasks, in order."""
+        """Tasks of the columns, in order."""
         return tuple(dict.fromkeys(column.task for column in self.columns))
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The tasks that are trained: a column such as mnli-mm is filled by the runs of another task."""
+        """Tasks that are trained: a column such as mnli-mm is filled by the runs of another task."""
         return tuple(dict.fromkeys(column.trained for column in self.columns))
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What is trained, once per row and seed: a task, or ``task@variant`` where columns change the run."""
+        """Trainings per row and seed: a task, or ``task@variant`` where columns change the run."""
         return tuple(dict.fromkeys(column.place for column in self.columns))
 
     def specs(self) -> Iterator[tuple[str, str, int, RunSpec]]:
-        """Row id, place, seed and spec of every run, in the order they are best done: all rows of a seed together."""
+        """Yield row id, place, seed and spec of every run, in the best order: all rows of a seed together."""
         for seed in self.seeds:
             for place in self.places:
                 for row in self.rows:
@@ -218,20 +234,20 @@ class Experiment:
                         yield row.id, place, seed, self.spec(row, place, seed)
 
     def seeds_of(self, row: MethodRow) -> tuple[int, ...]:
-        """The seeds of a row's runs."""
+        """Return the seeds of a row's runs."""
         return self.seeds[: row.seeds]
 
     def is_run(self, row: MethodRow, place: str) -> bool:
-        """Whether the row has runs there: False where a reason is given for each of its columns."""
+        """Return whether the row has runs at a place: False if every column of it has a reason."""
         return any(not self.reason(row.id, column) for column in self.columns if column.place == place)
 
     def reason(self, row: str, column: TaskColumn) -> str:
-        """Why a cell has no runs, or ""."""
+        """Return the reason why a cell has no runs, or ""."""
         names = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
         return next((self.missing[name] for name in names if name in self.missing), "")
 
     def spec(self, row: MethodRow, place: str, seed: int) -> RunSpec:
-        """The run behind one cell and seed."""
+        """Return the run of one cell and seed."""
         if row.combine:
             alone = replace(row, combine="")
             return combined(row.combine, [self.spec(alone, place, MEMBERS * seed + i) for i in range(MEMBERS)])
@@ -244,12 +260,12 @@ class Experiment:
         if row.start is not None:
             settings["init_from"] = self.start(row.start, seed)
         settings.setdefault("predict_each", self._predict_each)
-        wanted = list(settings.pop("predict", ("dev", "holdout")))
+        predicted = list(settings.pop("predict", ("dev", "holdout")))
         if settings.get("holdout") == 0 and not settings.get("holdout_rows"):
-            wanted = [split for split in wanted if split != "holdout"]
-        wanted = [split for split in wanted if split in ("holdout", *TASKS[task].splits)]
-        wanted += [c.split if c.task == task else f"{c.task}:{c.split}" for c in columns]
-        settings["predict"] = tuple(dict.fromkeys(wanted))
+            predicted = [split for split in predicted if split != "holdout"]
+        predicted = [split for split in predicted if split in ("holdout", *TASKS[task].splits)]
+        predicted += [c.split if c.task == task else f"{c.task}:{c.split}" for c in columns]
+        settings["predict"] = tuple(dict.fromkeys(predicted))
         method = row.per_task.get(task, row.method)
         try:
             return RunSpec(task=task, method=method.name, options=essential(method), seed=seed, **settings)
@@ -257,18 +273,18 @@ class Experiment:
             raise UsageError(f"{error}: `smart-repro show spec` lists what can be set") from error
 
     def start(self, start: Start, seed: int) -> RunSpec:
-        """The run of several tasks behind a row's run of that seed."""
+        """Return the run of several tasks that a row's run of this seed starts from."""
         settings = self._completed({**self.settings, **start.settings}, start.tasks)
         settings.setdefault("predict_each", self._predict_each)
-        wanted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
-        first, *others = start.tasks
+        predicted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
+        first, *further_tasks = start.tasks
         return RunSpec(
             task=first,
-            with_tasks=tuple(others),
+            with_tasks=tuple(further_tasks),
             method=start.method.name,
             options=essential(start.method),
             seed=seed,
-            predict=tuple(wanted),
+            predict=tuple(predicted),
             **settings,
         )
 
@@ -277,12 +293,12 @@ class Experiment:
         return None if self.each_epoch else ("holdout",)
 
     def _completed(self, settings: Mapping[str, Any], tasks: tuple[str, ...]) -> dict[str, Any]:
-        """With what depends on the tasks and the model, where it is not set."""
+        """Add the settings that depend on the tasks and the model, where they are not set."""
         longest = max(TASKS[task].max_length for task in tasks)
-        found = {"max_length": longest, "head": default_head(settings.get("model", "tiny")), **settings}
+        completed = {"max_length": longest, "head": default_head(settings.get("model", "tiny")), **settings}
         if self.longest is not None:
-            found["max_length"] = min(self.longest, found["max_length"])
-        return found
+            completed["max_length"] = min(self.longest, completed["max_length"])
+        return completed
 
     def manifest(self, keys: Mapping[tuple[str, str, int], str], commands: Mapping[str, str]) -> Manifest:
         """Return the table's frame for the analysis: which run fills which cell."""
@@ -315,12 +331,12 @@ class Experiment:
         )
 
     def grid_hash(self, keys: Mapping[tuple[str, str, int], str]) -> str:
-        """Names the grid: other rows, columns, seeds or runs make another."""
+        """Return the name of the grid, which depends on rows, columns, seeds and runs."""
         content = [[*cell, key] for cell, key in sorted(keys.items())] + [column.id for column in self.columns]
         return sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def _cells(self, row: MethodRow, keys: Mapping[tuple[str, str, int], str]) -> dict[str, tuple[str, ...]]:
-        """By task, or by column where the column is a variant of its task."""
+        """Return the run keys by task, or by column where the column is a variant of its task."""
         return {
             column.id if column.variant else column.task: tuple(
                 keys[row.id, column.place, seed] for seed in self.seeds if (row.id, column.place, seed) in keys
@@ -331,27 +347,27 @@ class Experiment:
 
 def _multiplied(settings: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {spec_field.name: spec_field.default for spec_field in fields(RunSpec)}
-    found = {}
+    multiplied = {}
     for name, value in settings.items():
         if isinstance(value, Times):
             base = shared.get(name, defaults[name])
             value = None if base is None else base * value.factor
-        found[name] = value
-    return found
+        multiplied[name] = value
+    return multiplied
 
 
 def default_head(model: str) -> str:
-    """How a text becomes one vector with this model unless the spec says otherwise; no model is read for it."""
+    """Return the model's pooling of a text unless the spec gives another; no model is read for it."""
     return _registered_head(model) if model in MODELS else "pooler"
 
 
 @lru_cache
 def _registered_head(model: str) -> str:
-    return MODELS[model]().head  # of minilm this looks for an installed package: too slow to repeat for every run
+    return MODELS[model]().head  # for minilm this looks for an installed package: too slow to repeat for every run
 
 
 def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
-    """The options that differ from the method's defaults, so that a run has one key however it was typed.
+    """Return the options that differ from the method's defaults, so that equal runs have equal keys.
 
     Raises: UsageError: for an option or value the method refuses.
     """
@@ -367,11 +383,11 @@ def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
 
 
 def _like(value: Any, default: Any) -> Any:
-    """3 where the default is 1.0 means 3.0."""
+    """Return a whole number as float where the default is a float."""
     return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
-# Each takes nothing and gives the experiment as published; profiles transform it. `compare` is made from options.
+# Functions without arguments that return the experiment as published; profiles transform it. `compare` needs options.
 EXPERIMENTS: Registry[Callable[[], Experiment]] = Registry(
     "experiment", listing="smart-repro list experiments", entry_points="smart_repro.experiments"
 )
@@ -385,11 +401,13 @@ def narrowed(
     seeds: tuple[int, ...] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Experiment:
-    """The same experiment on fewer tasks, rows or seeds, or with other settings.
+    """Return the experiment with fewer tasks, rows or seeds, or with other settings.
 
     Args:
-        settings: stand over those of the experiment and of its tasks, but not over what a row or column is about.
-        seeds: of all rows alike.
+        experiment: the experiment.
+        tasks: names of tasks; empty: all.
+        settings: settings that replace those of the experiment and of its tasks, but not what a row or column is about.
+        seeds: seeds of all rows.
         methods: names of rows or methods, by commas: a row's own name (``vanilla``, ``bregman:ema``) is that row alone;
             a method (``smart``, ``smart:lambda_s=3``) every row that has it. "all" keeps all rows.
     Raises: UsageError: for a task, row or method the experiment does not have.
@@ -422,14 +440,14 @@ def narrowed(
 
 
 def _chosen(experiment: Experiment, text: str) -> tuple[MethodRow, ...]:
-    """The rows that ``text`` names, in table order."""
+    """Return the rows that ``text`` names, in table order."""
     ids = {row.id for row in experiment.rows}
     names = pieces(text)
     named, rest = [name for name in names if name in ids], [name for name in names if name not in ids]
     methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
     rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
-    unknown = methods - {name for r in rows for name in (r.method.name, r.method.label)}
-    if unknown:
+    invalid = methods - {name for r in rows for name in (r.method.name, r.method.label)}
+    if invalid:
         have = ", ".join(r.id for r in experiment.rows)
-        raise UsageError(f"{experiment.name} has no row {', '.join(sorted(unknown))}; it has {have}")
+        raise UsageError(f"{experiment.name} has no row {', '.join(sorted(invalid))}; it has {have}")
     return rows

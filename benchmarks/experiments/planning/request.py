@@ -1,4 +1,4 @@
-"""What a command line asks for, as a value: from options to an experiment and a data source, and back to a command."""
+"""A command line as a value: from options to an experiment and a data source, and back to a command."""
 
 from __future__ import annotations
 
@@ -189,7 +189,8 @@ class Request(TuningOptions, GridOptions):
         """Return a command line that asks for the same.
 
         Args:
-            further: words of options that are no part of the request.
+            verb: the verb of the command.
+            *further: words of options that are no part of the request.
         """
         words = options.words(self, _OPTIONS)
         return options.command(verb, self.name, *words, *options.results_words(self.results), *further)

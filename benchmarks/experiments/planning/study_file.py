@@ -120,7 +120,9 @@ def read_study(path: Path, *, hub: bool = False) -> Study:
     """Return the study that a file describes; no data are read.
 
     Args:
+        path: the file.
         hub: whether own data that are no path here are data sets of the hub.
+
     Raises:
         MissingData: there is no such file.
         Mistakes: with a line for each, naming file, table, key and value, and the remedy.

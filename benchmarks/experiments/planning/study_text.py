@@ -20,6 +20,8 @@ def write_study(study: Study, path: Path, plugins: Iterable[str] = ()) -> None:
     """Write a study file; own data are named relative to its folder.
 
     Args:
+        study: what is written.
+        path: the file.
         plugins: modules that must be imported first, which are named in a comment.
     Raises: OSError.
     """

@@ -65,13 +65,15 @@ def described(place: str, folder: Path, table: Mapping[str, Any], hub: bool) -> 
     Args:
         place: the file and its table, for messages.
         folder: what paths in the table are relative to.
+        table: the keys and values.
+        hub: whether a place that is no path is a data set of the hub.
     Raises: UsageError: naming the key or value that is wrong.
     """
     for key, value in table.items():
         kind = KINDS.get(key)
         if kind is None:
-            near = did_you_mean(key, KINDS) or f"; there are {', '.join(KINDS)}"
-            raise UsageError(f"{place}: no key {key!r} of a task{near}")
+            suggestion = did_you_mean(key, KINDS) or f"; there are {', '.join(KINDS)}"
+            raise UsageError(f"{place}: no key {key!r} of a task{suggestion}")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
             raise UsageError(f"{place}: {key} = {value!r} is of the wrong kind: give {_KIND_WORDS[kind]}")
     for key in ("data", "text", "label"):
@@ -92,7 +94,7 @@ def described(place: str, folder: Path, table: Mapping[str, Any], hub: bool) -> 
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
 
 
 def _placed(folder: Path, place: str, hub: bool) -> str:

@@ -14,7 +14,7 @@ from smart_repro.registry import UnknownNameError
 
 @pytest.fixture
 def plug_in(monkeypatch: pytest.MonkeyPatch) -> str:
-    """An experiment of another package: registered by this module."""
+    """Register an experiment of another package: of this module."""
     claim = Claim(id="x-helps", sentence="It helps.", contrast=Contrast("smart", "vanilla"), tasks=("rte",))
     experiment = Experiment(
         name="of-a-plug-in",
