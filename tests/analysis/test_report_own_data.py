@@ -157,11 +157,11 @@ def test_other_data_get_no_such_sentence(tmp_path):
 
 def test_a_mean_over_classes_with_a_rare_one_is_not_decided(tmp_path):
     """As `judge` has it: fewer than five labels of a class are no sample of it."""
-    folder = own_world(tmp_path, 6.0, exam=Exam("own-notes", "macro_f1", items=400))
+    folder = own_world(tmp_path, 6.0, exam=Exam("own-notes", "macro_f1", items=400, classes=3))
     for path in folder.glob("runs/*/predictions/*.parquet"):
         frame = pd.read_parquet(path)
-        frame.loc[frame["label"].to_numpy() == 1, "label"] = 0
-        frame.loc[:3, "label"] = 1
+        frame[["label", "prediction"]] = frame[["label", "prediction"]].replace(2, 0)
+        frame.loc[:3, "label"] = 2
         frame.to_parquet(path, index=False)
     found = answer(folder)
     assert (found.verdict, found.chip) == ("not decided", "inconclusive")
