@@ -67,11 +67,9 @@ def show(key: Key, /, *, results: Results = RESULTS) -> None:
         print(catalogue.card(found, results)[0])
         return
     state = store.states([found])[found]
-    print(
-        json.dumps(
-            {"key": found, "state": state.state, "detail": state.detail, **(store.failure(found) or {})}, indent=1
-        )
-    )
+    print(f"Run {found}: {state.state}\n")
+    for name, value in {"detail": state.detail, **(store.failure(found) or {})}.items():
+        print(f"{name}: {value}")
 
 
 @runs_app.command

@@ -194,6 +194,31 @@ def test_the_file_takes_every_option_of_every_verb() -> None:
             assert all(name[2:].replace("-", "_") in names for name in shown), path
 
 
+# --- where data come from ---
+
+
+def test_the_hub_is_asked_only_where_it_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The FAQ says so: nothing but --source hub (or a hub id as the model) leads to the network."""
+    from benchmarks.errors import MissingData
+    from benchmarks.tasks import hub
+
+    asked: list[str] = []
+
+    def load_from_hub(task: Any, split: str) -> Any:
+        asked.append(f"{task.name} {split}")
+        raise MissingData("the hub was asked")
+
+    monkeypatch.setattr(hub, "load_from_hub", load_from_hub)
+    grid = ("plan", "compare", "--tasks", "rte", "--methods", "vanilla", "--model", "tiny")
+    for words in (grid, ("data", "rte"), ("plan", "smart-table3", "--profile", "small"), ("data", "demo-rte")):
+        code, out, err = shell(*words)
+        assert code == (0 if "demo-rte" in words else 2), (words, err)
+        assert "--source hub" in out + err or "demo-rte" in words
+    assert asked == []
+    assert shell(*grid, "--source", "hub")[0] == 2
+    assert asked
+
+
 # --- help and completion ---
 
 
