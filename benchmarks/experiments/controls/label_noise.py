@@ -3,7 +3,7 @@
 A tenth, a fifth and two fifths of the examples trained on get another class, drawn at random with the subset's seed.
 The wrong labels of a smaller share are among those of a larger one. Holdout, dev and test keep theirs.
 
-Runs: 160 paper, 160 small, 48 demo.
+Runs: 160 paper, 160 small, 80 demo.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from benchmarks.experiments.planning import own_data, tuning
 from benchmarks.experiments.planning.available import available, data_warnings, startable
 from benchmarks.experiments.planning.columns import on_tasks
 from benchmarks.experiments.planning.compare import compare
+from benchmarks.experiments.planning.demonstration import renewed
 from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
@@ -68,13 +69,14 @@ class Request(TuningOptions, GridOptions):
         if published.columns_for is not None and (tasks := _names(self.tasks)):
             published = on_tasks(published, _real_names(tasks, published, profile))
         whole = PROFILES[profile](published)
-        return narrowed(
+        fewer = narrowed(
             whole,
             tasks=self._tasks_of(published, whole, profile),
             methods=self.methods,
             seeds=() if self.seeds is None else parse_seeds(self.seeds),
             settings=self.changed(),
         )
+        return renewed(fewer) if profile == "demo" else fewer
 
     def checked_experiment(self) -> Experiment:
         """Return the experiment after every run of it was looked at; no data are read.
