@@ -1,8 +1,8 @@
 """Say what an experiment of the profile demo is about: generated data, whose best reachable scores are known.
 
-Nothing of the papers stands beside invented data: no published number, no size of a claim, no name of a model. Each claim
-keeps its test, on the tasks that are run, and gets a sentence that its test makes true or false in the generated world.
-Claims that need a printed value, and those none of whose tasks are run, are left out.
+Nothing of the papers stands beside invented data: no published number, no size of a claim, no name of a model. Each
+claim keeps its test, on the tasks that are run, and gets a sentence that its test makes true or false in the generated
+world. Claims that need a printed value, and those none of whose tasks are run, are left out.
 """
 
 from __future__ import annotations
