@@ -263,14 +263,20 @@ def _experiment_card(name: str) -> tuple[str, Any]:
 @_CARDS.register("claim")
 def _claim_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments.planning.profiles import PROFILES
 
     claims: Registry[tuple[str, Any]] = Registry("claim", listing="smart-repro list claims")
     for experiment, build in EXPERIMENTS.items():
-        for claim in build().claims:
+        published = build()
+        is_demo = name.startswith("demo-") and "demo" not in published.not_in  # claims on generated data are not listed
+        for claim in (PROFILES["demo"](published) if is_demo else published).claims:
             claims.add(claim.id, (experiment, claim))
     experiment, claim = claims[name]
     content = {"experiment": experiment, **claim.to_json()}
-    return _text(f"Claim {name}", {**content, "kind": f"{claim.kind}: {_summary(type(claim.test).__doc__)}"}), content
+    first = {"sentence": claim.sentence, "kind": f"{claim.kind}: {_summary(type(claim.test).__doc__)}"}
+    return _text(
+        f"Claim {name}", {**first, **{key: content[key] for key in content if key not in ("id", *first)}}
+    ), content
 
 
 @_CARDS.register("profile")

@@ -139,9 +139,11 @@ def test_a_plan_as_json_counts_runs_updates_and_cost(
 def test_a_plan_says_what_its_seeds_and_items_can_show(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("plan", "sda-table4", "--seeds", "5", "--results", str(tmp_path))
     assert code == 0
-    line = next(line for line in out.splitlines() if line.startswith("  sda-large-snli:"))
+    line = next(line for line in out.splitlines() if line.startswith("  demo-sda-large-nli:"))
     assert "5 seeds × 2,000 items show differences from about" in line
-    assert line.endswith("too few for the claimed 0.6")
+    assert line.endswith("points (80 % power)")  # no size of the paper's stands beside generated data
+    assert "claimed" not in out
+    assert "demo-sda-large-nli: 3 of 5 seeds: cannot be decided" in shell("plan", "sda-table4", "--seeds", "3")[1]
     assert "can see" not in shell("plan", "sda-table4", "--seeds", "1", "--results", str(tmp_path))[1]
 
 
@@ -155,7 +157,9 @@ def test_listings_print_every_name(shell: Shell, kind: str) -> None:
     assert all(name in out for name in names)
 
 
-@pytest.mark.parametrize("name", ["smart", "task:rte", "smart-table1", "demo", "model:tiny", "spec"])
+@pytest.mark.parametrize(
+    "name", ["smart", "task:rte", "smart-table1", "demo", "model:tiny", "spec", "claim:demo-smart-mnli-shared"]
+)
 def test_cards_name_their_subject(shell: Shell, name: str) -> None:
     code, out, _ = shell("show", name)
     assert code == 0
