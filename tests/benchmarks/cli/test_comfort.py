@@ -257,6 +257,44 @@ def test_the_version_is_the_packages(shell: Shell) -> None:
     assert shell("--version") == (0, f"{smart_repro.__version__}\n", "")
 
 
+def test_the_next_command_can_be_pasted_and_keeps_every_option(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "plug_in.py").write_text("")
+    grid = (
+        "compare",
+        "--tasks",
+        "demo-rte",
+        "--methods",
+        "smart[shared]:lambda_s=3",
+        "--seeds",
+        "3,7",
+        "--name",
+        "a.b",
+    )
+    more = ("--set", "clip=none", "--import", "plug_in", "--results", "kept here", "--workers", "1")
+    lines = {
+        words: shell(*words)[2]
+        for words in (
+            ("plan", *grid, *more),
+            ("list", "methods", "--import", "plug_in"),
+            ("list", "claims", "--experiment", "smart-table1"),
+            ("data", "demo-rte", "--import", "plug_in"),
+            ("doctor", "--results", "kept here"),
+        )
+    }
+    for words, err in lines.items():
+        (line,) = re.findall(r"(?m)^Next: (smart-repro .*?)(?:  #.*)?$", err)
+        pasted = shlex.split(line)[1:]
+        cli.app.config = ()
+        _, bound, _ = cli.app.parse_args(pasted)
+        assert bound.arguments, line
+        for option in ("--import", "--results"):
+            given = [words[place + 1] for place, word in enumerate(words) if word == option]
+            assert [pasted[place + 1] for place, word in enumerate(pasted) if word == option] == given, line
+    run = shlex.split(lines["plan", *grid, *more].strip().removeprefix("Next: smart-repro "))
+    assert run[0] == "run"
+    assert set(run[1:]) == {*grid, *more}
+
+
 def completed(folder: Path, *words: str) -> list[str]:
     """What the script that completion installs would offer for the last of these words."""
     done = script("__complete", *words, folder=folder)
@@ -274,7 +312,8 @@ def test_the_shell_completes_experiments_tasks_methods_and_keys(tmp_path: Path) 
     assert completed(tmp_path, "plan", "compare", "--set", "batch") == ["batch_size="]
     assert completed(tmp_path, "show", "smoot") == ["smoothness"]
     (tmp_path / "kept" / "runs" / ("3fa9" + "0" * 28)).mkdir(parents=True)
-    assert completed(tmp_path, "runs", "show", "--results", "kept", "3f") == ["3fa9" + "0" * 28]
+    for words in (("runs", "show"), ("show",)):
+        assert completed(tmp_path, *words, "--results", "kept", "3f") == ["3fa9" + "0" * 28]
 
 
 def test_the_installed_script_knows_verbs_and_options() -> None:
