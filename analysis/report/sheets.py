@@ -14,7 +14,7 @@ from analysis import curves, figures, tables
 from analysis.figures.drawing import Drawing, plain, score_unit
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log
-from analysis.schema import Column, Manifest
+from analysis.schema import LOSS_PARTS, Column, Manifest
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterato
 
 def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
     part = str(curve["part"].iloc[0])
-    unit = "squared logits" if part == "distillation" else "nats" if part in curves.LOSS_PARTS else ""
+    unit = "squared logits" if part == "distillation" else "nats" if part in LOSS_PARTS else ""
     return figures.plot_curves(curve, ax, titles, x="step", ylabel=unit and f"{unit}, unweighted", log=True)
 
 

@@ -1,4 +1,4 @@
-"""The suite's metrics: :func:`score_all` for a task, and each of them as an ``evaluate.Metric`` that needs no network.
+"""The suite's metrics: :func:`score_all` for a task, and every metric as an ``evaluate.Metric`` without network.
 
 The mathematics is in :mod:`analysis.scores`, so that the analysis recomputes every stored score to the last digit.
 ``evaluate`` takes most of a second to import: it is imported with the first score, which a worker computes.
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 
 def score_all(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """Compute the task's metrics, in its order, as fractions; none where the labels are hidden.
+    """Compute the task's metrics, in its order, as fractions; empty where the labels are hidden.
 
     Args:
+        task: the task.
+        labels: ``(items,)`` true labels.
         predictions: ``(items,)`` class indices, or numbers for a regression.
     """
     if not len(labels) or (np.isnan(labels) if labels.dtype.kind == "f" else labels < 0).all():
@@ -42,7 +44,7 @@ def _combined(names: tuple[str, ...]) -> evaluate.CombinedEvaluations:
 
 @cache
 def metric_class(name: str) -> type[evaluate.Metric]:
-    """The subclass of ``evaluate.Metric`` for one of :data:`analysis.scores.METRICS`.
+    """Return the subclass of ``evaluate.Metric`` for one of :data:`analysis.scores.METRICS`.
 
     Its ``compute(predictions=, references=, sample_weight=)`` gives ``{name: score}``. Metrics on logits take lists of
     logits as predictions, and class indices or vote counts as references.
@@ -67,14 +69,16 @@ def metric_class(name: str) -> type[evaluate.Metric]:
             description=f"{metric.title} ({'higher' if metric.greater_is_better else 'lower'} is better).",
             citation="",
             inputs_description=f"predictions: {metric.uses}; references: {truth}.",
-            features=[datasets.Features(predictions=given, references=wanted) for given, wanted in formats],
+            features=[
+                datasets.Features(predictions=predictions, references=references) for predictions, references in formats
+            ],
         )
 
     def compute(
         self: evaluate.Metric, predictions: Any, references: Any, sample_weight: Any = None
     ) -> dict[str, float]:
-        given, truth = (np.asarray(list(column), dtype=np.float64) for column in (predictions, references))
-        return {name: scores.score(name, truth, given, sample_weight)}
+        values, truth = (np.asarray(list(column), dtype=np.float64) for column in (predictions, references))
+        return {name: scores.score(name, truth, values, sample_weight)}
 
     def build_data_dir(self: evaluate.Metric) -> str:
         """Return the folder for batches; none is made where they stay in memory."""
@@ -93,5 +97,5 @@ def metric_class(name: str) -> type[evaluate.Metric]:
 
 
 def load(name: str, **options: Any) -> evaluate.Metric:
-    """A fresh metric by name, as ``evaluate.load`` would give it, without asking a network."""
+    """Return a new metric by name, as ``evaluate.load`` does, but without network."""
     return metric_class(name)(**options)
