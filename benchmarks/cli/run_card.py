@@ -37,7 +37,7 @@ def run_entries(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         if name not in _IN_TITLE and name in defaults and value != defaults[name] and value is not None
     }
     entries = {
-        "scores": {f"{task} {split}": _scores(found) for task, split, found in _splits(result["scores"])},
+        "scores": {f"{task} {split}": _scores(values) for task, split, values in _splits(result["scores"])},
         "settings": changed,
         "of the method": dict(spec.get("method_config") or {}),
         "training": f"{result.get('steps', 0):,} updates in {result['seconds']:,.1f} s",
@@ -93,9 +93,9 @@ def _shown(value: Any) -> str:
 
 
 def _splits(scores: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[str, float]]]:
-    return ((task, split, found) for task, splits in scores.items() for split, found in splits.items())
+    return ((task, split, values) for task, splits in scores.items() for split, values in splits.items())
 
 
-def _scores(found: Mapping[str, float]) -> str:
+def _scores(values: Mapping[str, float]) -> str:
     """Return scores in the units of the tables: ``accuracy 87.3``."""
-    return ", ".join(f"{METRICS[name].title} {METRICS[name].scale * value:.2f}" for name, value in found.items())
+    return ", ".join(f"{METRICS[name].title} {METRICS[name].scale * value:.2f}" for name, value in values.items())

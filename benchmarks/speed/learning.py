@@ -92,13 +92,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.learning", description=__doc__)
     parser.add_argument("results", type=Path, help="folder with runs of smart-table1, profile demo")
     parser.add_argument("--first-seed", type=int, default=0, help="leave out runs with smaller seeds")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print("| arm | runs | never learnt | rate | 95 % bound | which |\n|---|---:|---:|---:|---:|---|")
-    within = True
-    for arm in arms(Results.open(chosen.results), chosen.first_seed):
+    is_within = True
+    for arm in arms(Results.open(options.results), options.first_seed):
         print(arm.row())
-        within &= arm.bound <= LARGEST_RATE
-    return 0 if within else 1
+        is_within &= arm.bound <= LARGEST_RATE
+    return 0 if is_within else 1
 
 
 if __name__ == "__main__":

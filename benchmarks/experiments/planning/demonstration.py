@@ -247,13 +247,13 @@ def _difference(statement: Statement, test: Difference, names: _Names) -> str:
 def _interaction(statement: Statement, test: Interaction, names: _Names) -> str:
     word = "more" if (statement.direction == "greater") != names.by_error else "less"
     share = ", as a share of the error" if test.relative_error else ""
-    here = names.places(test.columns) if test.columns else listed(statement.tasks)
-    start = f"{names.a} gains {word} over {names.b} on {here}"
+    first_places = names.places(test.columns) if test.columns else listed(statement.tasks)
+    start = f"{names.a} gains {word} over {names.b} on {first_places}"
     if test.against_contrast is not None:
         other = test.against_contrast
         return f"{start} than {names.row(other.a)} gains over {names.row(other.b)}{share}"
-    there = listed(test.against_tasks) if test.against_tasks else names.places(test.against_columns or ())
-    return f"{start} than on {there}{share}"
+    other_places = listed(test.against_tasks) if test.against_tasks else names.places(test.against_columns or ())
+    return f"{start} than on {other_places}{share}"
 
 
 def _agreement(statement: Statement, test: Agreement, names: _Names) -> str:

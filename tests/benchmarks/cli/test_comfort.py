@@ -288,8 +288,8 @@ def test_the_next_command_can_be_pasted_and_keeps_every_option(shell: Shell, tmp
         _, bound, _ = cli.app.parse_args(pasted)
         assert bound.arguments, line
         for option in ("--import", "--results"):
-            given = [words[place + 1] for place, word in enumerate(words) if word == option]
-            assert [pasted[place + 1] for place, word in enumerate(pasted) if word == option] == given, line
+            values = [words[place + 1] for place, word in enumerate(words) if word == option]
+            assert [pasted[place + 1] for place, word in enumerate(pasted) if word == option] == values, line
     run = shlex.split(lines["plan", *grid, *more].strip().removeprefix("Next: smart-repro "))
     assert run[0] == "run"
     assert set(run[1:]) == {*grid, *more}
