@@ -205,7 +205,7 @@ def write_report_of(results: Path, name: str) -> int:
     write_index(results)
     print(f"Report: {page}")
     print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")
-    hint(False, shlex.join(["open", str(page)]))
+    hint(False, shlex.join(["open" if sys.platform == "darwin" else "xdg-open", str(page)]))
     return _damage(opened.damaged)
 
 

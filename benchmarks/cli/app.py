@@ -132,7 +132,13 @@ def list_(
     *,
     experiment: Annotated[
         str | None,
-        Parameter(help="claims of this experiment alone", completer=lambda context: completion.experiments()),
+        Parameter(
+            help="claims of this experiment, or paper (smart, sda), alone",
+            completer=lambda context: completion.experiments(),
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, Parameter(help="claims about this task alone", completer=lambda context: completion.tasks())
     ] = None,
     plugins: Plugins = None,
     as_json: Json = False,
@@ -144,13 +150,16 @@ def list_(
     from benchmarks.cli import catalogue
 
     import_plugins(plugins)
-    rows = catalogue.listing(kind, experiment)
+    rows = catalogue.listing(kind, experiment, task)
     if as_json:
         print_json(rows)
-    else:
+    elif rows:
         print_table(catalogue.shown(kind, rows))
+    else:
+        print(f"no {kind} are left by these filters", file=sys.stderr)
     if rows:
-        hint(as_json, command("show", f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"))
+        name = f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"
+        hint(as_json, command("show", name, *words(GridOptions(plugins=plugins))))
 
 
 @app.command
@@ -416,7 +425,8 @@ def check(
     if update:
         written = check_module.update(request, file, executor, display, results, allow_dirty=allow_dirty)
         print(f"Baseline: {file} ({len(written.cells)} cells)")
-        hint(quiet, request.command("check", *(["--baseline", str(baseline)] if baseline else [])))
+        options = ["--baseline", str(baseline)] if baseline else []
+        hint(quiet, request.command("check", *options, *words(ExecutionOptions(workers=workers))))
         return DONE
     outcome = check_module.check(request, file, executor, display, results)
     print(check_report.text(outcome, form))
@@ -568,7 +578,7 @@ def doctor(
         print_json([vars(check) for check in checks])
     else:
         print(doctor_module.text(checks))
-    hint(as_json, command("reproduce", "smart-table1"))
+    hint(as_json, command("reproduce", "smart-table1", *results_words(results)))
     return CHECK_FAILED if any(check.state == "bad" for check in checks) else DONE
 
 

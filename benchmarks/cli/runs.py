@@ -67,11 +67,9 @@ def show(key: Key, /, *, results: Results = RESULTS) -> None:
         print(catalogue.card(run_key, results)[0])
         return
     state = store.states([run_key])[run_key]
-    print(
-        json.dumps(
-            {"key": run_key, "state": state.state, "detail": state.detail, **(store.failure(run_key) or {})}, indent=1
-        )
-    )
+    print(f"Run {run_key}: {state.state}\n")
+    for name, value in {"detail": state.detail, **(store.failure(run_key) or {})}.items():
+        print(f"{name}: {value}")
 
 
 @runs_app.command

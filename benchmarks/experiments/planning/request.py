@@ -13,6 +13,7 @@ from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import own_data, tuning
 from benchmarks.experiments.planning.available import available, data_warnings, startable
 from benchmarks.experiments.planning.columns import on_tasks
+from benchmarks.experiments.planning.demonstration import renewed
 from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import PROFILES, as_written, filled, stand_in, without_cut
@@ -84,13 +85,14 @@ class Request(TuningOptions, GridOptions):
         if published.columns_for is not None and (tasks := names_in(self.tasks)):
             published = on_tasks(published, _real_names(tasks, published, profile))
         whole = PROFILES[profile](published)
-        return narrowed(
+        fewer = narrowed(
             whole,
             tasks=self._tasks_of(published, whole, profile),
             methods=self.methods,
             seeds=() if self.seeds is None else parse_seeds(self.seeds),
             settings=without_cut(self.changed(), whole.settings),
         )
+        return renewed(fewer) if profile == "demo" else fewer
 
     def _plug_in(self) -> Experiment:
         """Return an experiment of another package as it was written: a profile fills only what it leaves open."""

@@ -583,7 +583,7 @@ def test_unclaimed_folders_are_listed(tmp_path):
 
 
 def test_a_data_folder_means_local_files_only(tmp_path, monkeypatch):
-    assert resolve_source() == Source("hub")
+    assert resolve_source() == Source("local")  # the hub is asked only where it is named
     assert resolve_source(data_dir=tmp_path) == Source("local", tmp_path)
     monkeypatch.setenv("SMART_REPRO_DATA", str(tmp_path))
     assert resolve_source() == Source("local", tmp_path)
