@@ -494,7 +494,8 @@ def disks(world: Path, folder: Path, count: int, rng: random.Random) -> Iterator
 
 
 def small_disks(job: Any, folder: Path, count: int, expected: dict[str, bytes]) -> Iterator[str]:
-    size = 24 * 2**20
+    needed = 24 * 2**20  # bytes: a run with its checkpoint and the next one
+    size = 2 * needed  # going on from a checkpoint takes a third one
     disk = folder / "disk"
     disk.mkdir()
     mounted = (
@@ -505,7 +506,7 @@ def small_disks(job: Any, folder: Path, count: int, expected: dict[str, bytes]) 
         for number in range(count):
             results, filler = disk / f"small-{number}", disk / "filler"
             store_of(results)
-            room = 4096 * number if number < count // 2 else (number - count // 2) * size // count
+            room = 4096 * number if number < count // 2 else (number - count // 2) * needed // count
             code = child(partial(limited, job, results, filler, room, mounted))
             filler.unlink(missing_ok=True)
             yield from ended(code, job, results, expected)
