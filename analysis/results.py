@@ -212,9 +212,9 @@ class Results:
             grids = self.grids_of(name)
             if not grids:
                 names = self.experiments()
-                near = difflib.get_close_matches(name, names, n=1)
+                matches = difflib.get_close_matches(name, names, n=1)
                 remedy = f"there are {', '.join(names)}" if names else "none; `smart-repro run` makes some"
-                remedy = f"did you mean {near[0]!r}? {remedy}" if near else remedy
+                remedy = f"did you mean {matches[0]!r}? {remedy}" if matches else remedy
                 raise ResultsError(f"no experiment named {name!r} in {self.root / 'experiments'}: {remedy}")
             self._manifests[name] = load_manifest(grids[-1])
         return self._manifests[name]

@@ -88,7 +88,7 @@ class MethodContract:
 
     @cached_property
     def straight(self) -> nn.Module:
-        """What an uninterrupted run of 6 updates at seed 0 gives."""
+        """The model that an uninterrupted run of 6 updates at seed 0 gives."""
         return self.trained()
 
     def trained(
@@ -113,8 +113,10 @@ class MethodContract:
             optimizer.step()
             optimizer.zero_grad()
             method.after_step(model, step + 1)
-        unknown = method.expected_signals() - set(PARTS)
-        _require(not unknown, f"expected_signals names {sorted(unknown)}; parts are called {', '.join(PARTS)}")
+        unknown_parts = method.expected_signals() - set(PARTS)
+        _require(
+            not unknown_parts, f"expected_signals names {sorted(unknown_parts)}; parts are called {', '.join(PARTS)}"
+        )
         _require(model.training, "the model is left in evaluation mode: put it back with model.train()")
 
     def check_frozen(self) -> None:
@@ -132,8 +134,8 @@ class MethodContract:
         first = self.straight
         torch.manual_seed(99)
         _require(are_equal(first, self.trained()), "two runs of the same seeds have different weights")
-        other = self.trained(seed_order=5, seed_dropout=5, seed_noise=5)
-        _require(not are_equal(first, other), "runs of other seeds have the same weights")
+        reseeded_model = self.trained(seed_order=5, seed_dropout=5, seed_noise=5)
+        _require(not are_equal(first, reseeded_model), "runs of other seeds have the same weights")
 
     def check_difference(self) -> None:
         """Check that other weights are evaluated after 6 updates than after plain fine-tuning."""
@@ -148,9 +150,9 @@ class MethodContract:
         """Check that stopping after 2 updates and going on from the checkpoint equals not stopping, bit for bit."""
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Checkpoint(Path(folder) / "state.pt")
-            asked = iter(range(1, 100))
+            stop_checks = iter(range(1, 100))
             try:
-                self.trained(loop={"checkpoint": checkpoint, "should_stop": lambda: next(asked) == 2})
+                self.trained(loop={"checkpoint": checkpoint, "should_stop": lambda: next(stop_checks) == 2})
             except Interrupted:
                 torch.manual_seed(123)
             else:
@@ -182,16 +184,19 @@ class MethodContract:
             _require(parameter.dtype == torch.float32, f"weights become {parameter.dtype} in bf16")
 
     def _check_groups(self, groups: list[dict[str, Any]], model: nn.Module) -> None:
-        listed = [id(parameter) for group in groups for parameter in group["params"]]
-        _require(len(set(listed)) == len(listed), "param_groups lists a parameter twice")
-        own = {id(parameter) for parameter in model.parameters()}
-        _require(set(listed) <= own, "param_groups lists parameters that are not the model's, such as a teacher's")
+        grouped_parameters = [id(parameter) for group in groups for parameter in group["params"]]
+        _require(len(set(grouped_parameters)) == len(grouped_parameters), "param_groups lists a parameter twice")
+        model_parameters = {id(parameter) for parameter in model.parameters()}
+        _require(
+            set(grouped_parameters) <= model_parameters,
+            "param_groups lists parameters that are not the model's, such as a teacher's",
+        )
 
     def _check_loss(self, loss: Any) -> None:
         _require(bool(torch.isfinite(loss.total)), f"the loss is {loss.total}")
         _require(bool(loss.parts), "the loss has no parts: give at least task")
-        unknown = set(loss.parts) - set(PARTS)
-        _require(not unknown, f"loss parts are called {', '.join(PARTS)}; got {', '.join(sorted(unknown))}")
+        unknown_parts = set(loss.parts) - set(PARTS)
+        _require(not unknown_parts, f"loss parts are called {', '.join(PARTS)}; got {', '.join(sorted(unknown_parts))}")
         for name, part in loss.parts.items():
             _require(not part.requires_grad, f"the part {name} must be detached: it is logged, not trained")
             _require(part.dim() == 0 and bool(torch.isfinite(part)), f"the part {name} is no finite number")

@@ -445,7 +445,7 @@ def check_plugin(
     ],
     /,
     *,
-    where: Data = DataOptions(),  # noqa: B008 (frozen)
+    data_options: Data = DataOptions(),  # noqa: B008 (frozen)
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> int:
@@ -459,8 +459,10 @@ def check_plugin(
     from benchmarks.tasks.sources import parse_data_files, resolve_source
 
     prepare([])
-    files = parse_data_files(where.data_file or [])
-    source = resolve_source(where.source, where.data_dir, files, default_dir=where.default_data_dir)
+    files = parse_data_files(data_options.data_file or [])
+    source = resolve_source(
+        data_options.source, data_options.data_dir, files, default_dir=data_options.default_data_dir
+    )
     results = []
     for result in results_of(name, source):
         results.append(result)

@@ -75,9 +75,11 @@ def card(name: str, results: Path) -> tuple[str, Any]:
             return build(name)
         except UnknownNameError:
             continue
-    names = [each for kind in _LISTINGS for row in listing(kind) for each in list(row.values())[:1]]
-    near = did_you_mean(name, names) or ":"
-    raise UsageError(f"nothing is called {name!r}{near} `smart-repro list` with {', '.join(_LISTINGS)} shows the names")
+    names = [entry for kind in _LISTINGS for row in listing(kind) for entry in list(row.values())[:1]]
+    suggestion = did_you_mean(name, names) or ":"
+    raise UsageError(
+        f"nothing is called {name!r}{suggestion} `smart-repro list` with {', '.join(_LISTINGS)} shows the names"
+    )
 
 
 # --- listings ---
@@ -290,8 +292,10 @@ def _by_task(experiment: Experiment) -> dict[str, Any]:
     """Return the settings of single tasks; own data by their rows, without the definitions' fingerprints."""
     settings = {}
     for task, changes in experiment.task_settings.items():
-        own = {f"rows of {split}": rows for each in changes.get("definitions", ()) for split, rows in each.rows}
-        settings[task] = {**own, **{name: value for name, value in changes.items() if name != "definitions"}}
+        row_counts = {
+            f"rows of {split}": rows for definition in changes.get("definitions", ()) for split, rows in definition.rows
+        }
+        settings[task] = {**row_counts, **{name: value for name, value in changes.items() if name != "definitions"}}
     return settings
 
 

@@ -29,7 +29,7 @@ LARGEST_RATE = 0.01
 
 @dataclass(frozen=True)
 class Arm:
-    """How many runs of a method there are, and which of them did not learn, as ``task seed``."""
+    """The number of a method's runs, and those of them that did not learn, as ``task seed``."""
 
     name: str
     runs: int

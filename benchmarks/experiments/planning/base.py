@@ -431,8 +431,8 @@ def narrowed(
         seeds=seeds or experiment.seeds,
         settings={**experiment.settings, **changed},
         task_settings={
-            task: {name: value for name, value in own.items() if name not in changed}
-            for task, own in experiment.task_settings.items()
+            task: {name: value for name, value in task_changes.items() if name not in changed}
+            for task, task_changes in experiment.task_settings.items()
         },
         longest=None if "max_length" in changed else experiment.longest,
         baseline=baseline,

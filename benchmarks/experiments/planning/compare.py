@@ -55,7 +55,9 @@ def grid_of(
         seeds=seeds,
         baseline=rows[0].id,
         settings=settings,
-        task_settings={task: {"definitions": (own,)} for task in tasks if (own := TASKS[task].own) is not None},
+        task_settings={
+            task: {"definitions": (definition,)} for task in tasks if (definition := TASKS[task].own) is not None
+        },
         layout="sweep" if any(row.curve for row in rows) else "methods-by-tasks",
     )
 
@@ -74,8 +76,8 @@ def method_row(point: GridPoint) -> MethodRow:
 def _distinct(methods: Iterable[MethodChoice | GridPoint]) -> list[GridPoint]:
     """Each method once, in the order of the first time; a point of a curve rather than the same method by itself."""
     points: dict[MethodChoice, GridPoint] = {}
-    for each in methods:
-        point = each if isinstance(each, GridPoint) else GridPoint(each)
+    for entry in methods:
+        point = entry if isinstance(entry, GridPoint) else GridPoint(entry)
         if point.choice not in points or point.curve is not None:
             points[point.choice] = point
     return list(points.values())

@@ -101,9 +101,11 @@ def _claims(experiment: Experiment) -> Iterable[Claim]:
         statements = [narrowed for part in claim.statements if (narrowed := _on_tasks(part, experiment)) is not None]
         if len(statements) < len(claim.statements):
             continue
-        sentences = [sentence(each, experiment) for each in statements]
+        sentences = [sentence(statement, experiment) for statement in statements]
         parts = tuple(replace(part, clause=words) for part, words in zip(statements[1:], sentences[1:], strict=True))
-        first = {each.name: getattr(statements[0], each.name) for each in fields(Statement)}
+        first = {
+            statement_field.name: getattr(statements[0], statement_field.name) for statement_field in fields(Statement)
+        }
         yield replace(
             claim,
             **{**first, "clause": sentences[0] if parts else ""},
@@ -139,7 +141,7 @@ def _on_columns(test: Kind, experiment: Experiment) -> Kind | None:
     for name, ids in present.items():
         named = getattr(test, name, None)
         if named is not None:
-            changes[name] = tuple(each for each in named if each in ids)
+            changes[name] = tuple(place for place in named if place in ids)
             if not changes[name]:
                 return None
     return replace(test, **changes)
@@ -178,7 +180,7 @@ class _Names:
 
     def _metric_of(self, statement: Statement) -> str:
         ids = getattr(statement.test, "columns", None) or ()
-        columns = [self.columns[each] for each in ids] or list(self.columns.values())
+        columns = [self.columns[column_id] for column_id in ids] or list(self.columns.values())
         return next((column.metric for column in columns if column.task == statement.tasks[0]), "")
 
     def better(self, statement: Statement) -> str:
@@ -193,7 +195,7 @@ class _Names:
         return self.titles[name]
 
     def places(self, ids: Iterable[str]) -> str:
-        return listed([self._place(each) for each in ids])
+        return listed([self._place(column_id) for column_id in ids])
 
     def _place(self, name: str) -> str:
         column = self.columns[name]
@@ -220,7 +222,7 @@ def _points(number: float | None) -> str:
 def _over(statement: Statement, names: _Names) -> str:
     """Return where a statement holds: on one task, on average over several, on every one of them."""
     columns = getattr(statement.test, "columns", None)
-    places = [names._place(each) for each in columns] if columns else list(statement.tasks)
+    places = [names._place(column_id) for column_id in columns] if columns else list(statement.tasks)
     places = list(dict.fromkeys(places))
     if len(places) == 1:
         return f"on {places[0]}"
@@ -250,8 +252,8 @@ def _interaction(statement: Statement, test: Interaction, names: _Names) -> str:
     first_places = names.places(test.columns) if test.columns else listed(statement.tasks)
     start = f"{names.a} gains {word} over {names.b} on {first_places}"
     if test.against_contrast is not None:
-        other = test.against_contrast
-        return f"{start} than {names.row(other.a)} gains over {names.row(other.b)}{share}"
+        contrast = test.against_contrast
+        return f"{start} than {names.row(contrast.a)} gains over {names.row(contrast.b)}{share}"
     other_places = listed(test.against_tasks) if test.against_tasks else names.places(test.against_columns or ())
     return f"{start} than on {other_places}{share}"
 
@@ -272,17 +274,17 @@ def _variance(statement: Statement, test: Variance, names: _Names) -> str:
 
 def _cost(statement: Statement, test: Cost, names: _Names) -> str:
     word = "more" if statement.direction == "greater" else "less"
-    what = "time for an update" if test.quantity == "seconds" else "memory"
-    return f"{names.a} takes {word} {what} than {names.b}"
+    resource = "time for an update" if test.quantity == "seconds" else "memory"
+    return f"{names.a} takes {word} {resource} than {names.b}"
 
 
 def _sweep(statement: Statement, test: Sweep, names: _Names) -> str:
     if test.curve:
         low, high = test.between or (0.0, 0.0)
-        what = f"the points of {test.curve} from {low:g} to {high:g}"
+        subject = f"the points of {test.curve} from {low:g} to {high:g}"
     else:
-        what = listed(map(names.row, test.rows or (statement.a, statement.b)))
-    return f"{what} differ by at most {_points(statement.margin)} {_over(statement, names)}"
+        subject = listed(map(names.row, test.rows or (statement.a, statement.b)))
+    return f"{subject} differ by at most {_points(statement.margin)} {_over(statement, names)}"
 
 
 def _best_point(statement: Statement, test: BestPoint, names: _Names) -> str:
@@ -304,12 +306,12 @@ def _selection(statement: Statement, test: Selection, names: _Names) -> str:
 
 def _measured(statement: Statement, test: Measured, names: _Names) -> str:
     word = "more" if statement.direction == "greater" else "less"
-    what = {
+    change = {
         "r_s": f"changes {word} under a perturbation of radius {test.radius or 0:g}",
         "distance": f"ends {'farther from' if word == 'more' else 'nearer to'} its starting weights",
         "step_divergence": f"changes {word} from one update to the next",
     }[test.quantity]
-    return f"{names.a} {what} than {names.b} {_over(statement, names)}"
+    return f"{names.a} {change} than {names.b} {_over(statement, names)}"
 
 
 def _changed(statement: Statement, test: Changed, names: _Names) -> str:

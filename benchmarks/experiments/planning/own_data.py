@@ -74,9 +74,9 @@ def locations(request: DataOptions, task: str) -> Source:
     hub = request.source == "hub"
     if _is_task_file(request.data):
         tasks = read_task_file(Path(request.data), hub)
-        described = next((each for each in tasks if each.task_name == task), None)
+        described = next((task_choices for task_choices in tasks if task_choices.task_name == task), None)
         if described is None:
-            names = ", ".join(each.task_name for each in tasks)
+            names = ", ".join(task_choices.task_name for task_choices in tasks)
             raise UsageError(f"{request.data} describes {names}, and no task called {task}, which the run is on")
         places = described.locations
     else:
@@ -103,9 +103,9 @@ def source(tasks: Iterable[OwnTask]) -> Source:
     return Source("hub" if any(task.hub for task in listed) else "local", None, files)
 
 
-def beside(other: Source, tasks: Iterable[OwnTask]) -> Source:
+def beside(suite_source: Source, tasks: Iterable[OwnTask]) -> Source:
     """Return where the suite's data and own data lie, for a grid that has both."""
-    return replace(other, data_files={**other.data_files, **source(tasks).data_files})
+    return replace(suite_source, data_files={**suite_source.data_files, **source(tasks).data_files})
 
 
 def settings(model: str | None) -> Mapping[str, Any]:

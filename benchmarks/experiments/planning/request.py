@@ -84,29 +84,29 @@ class Request(TuningOptions, GridOptions):
         published = EXPERIMENTS[self.name]()
         if published.columns_for is not None and (tasks := names_in(self.tasks)):
             published = on_tasks(published, _real_names(tasks, published, profile))
-        whole = PROFILES[profile](published)
-        fewer = narrowed(
-            whole,
-            tasks=self._tasks_of(published, whole, profile),
+        profiled_experiment = PROFILES[profile](published)
+        selection = narrowed(
+            profiled_experiment,
+            tasks=self._tasks_of(published, profiled_experiment, profile),
             methods=self.methods,
             seeds=() if self.seeds is None else parse_seeds(self.seeds),
-            settings=without_cut(self.changed(), whole.settings),
+            settings=without_cut(self.changed(), profiled_experiment.settings),
         )
-        return renewed(fewer) if profile == "demo" else fewer
+        return renewed(selection) if profile == "demo" else selection
 
     def _plug_in(self) -> Experiment:
         """Return an experiment of another package as it was written: a profile fills only what it leaves open."""
         if self.profile is not None:
             PROFILES[self.profile]
-        whole = as_written(EXPERIMENTS[self.name](), self.profile)
-        if whole.columns_for is not None and (tasks := names_in(self.tasks)):
-            whole = on_tasks(whole, tasks)
+        experiment = as_written(EXPERIMENTS[self.name](), self.profile)
+        if experiment.columns_for is not None and (tasks := names_in(self.tasks)):
+            experiment = on_tasks(experiment, tasks)
         return narrowed(
-            whole,
+            experiment,
             tasks=names_in(self.tasks),
             methods=self.methods,
             seeds=() if self.seeds is None else parse_seeds(self.seeds),
-            settings=without_cut(self.changed(), whole.settings),
+            settings=without_cut(self.changed(), experiment.settings),
         )
 
     def checked_experiment(self) -> Experiment:
@@ -136,8 +136,8 @@ class Request(TuningOptions, GridOptions):
         """
         experiment = self.checked_experiment()
         source = self.where(experiment)
-        asked = experiment.tasks if self.tasks is not None else ()
-        experiment = startable(available(experiment, source, asked), source)
+        required_tasks = experiment.tasks if self.tasks is not None else ()
+        experiment = startable(available(experiment, source, required_tasks), source)
         if self.tune and self.tuned:
             raise UsageError("--tune makes the trials, --tuned uses them: give one after the other")
         if self.tune:
@@ -154,10 +154,10 @@ class Request(TuningOptions, GridOptions):
 
     def where(self, experiment: Experiment) -> Source:
         """Return where the experiment's data come from. Raises UsageError if the options contradict each other."""
-        own = self.own_tasks()
-        others = [task for task in experiment.trained if TASKS[task].own is None and not TASKS[task].generated]
-        if own and not others:
-            return own_data.source(own)
+        own_tasks = self.own_tasks()
+        suite_tasks = [task for task in experiment.trained if TASKS[task].own is None and not TASKS[task].generated]
+        if own_tasks and not suite_tasks:
+            return own_data.source(own_tasks)
         files = parse_data_files(self.data_file or [])
         _check_files(files)
         if all(TASKS[task].generated for task in experiment.trained):
@@ -165,7 +165,7 @@ class Request(TuningOptions, GridOptions):
                 "generated" if self.source is None and not self.data_dir else self.source, self.data_dir
             )
         source = resolve_source(self.source, self.data_dir, files, default_dir=self.default_data_dir)
-        return own_data.beside(source, own) if own else source
+        return own_data.beside(source, own_tasks) if own_tasks else source
 
     def own_tasks(self) -> tuple[OwnTask, ...]:
         """Return the tasks on own data that the options describe, known by their names from here on.
@@ -200,7 +200,7 @@ class Request(TuningOptions, GridOptions):
     def rerun(self) -> str:
         """Return a command line that does one finished run again, ``KEY``, and compares predictions byte for byte."""
         words = [*options.words(self, _OF_A_RUN)]
-        if is_study_file(self.name) and all(column.own for column in self.study().columns):
+        if is_study_file(self.name) and all(column.choices for column in self.study().columns):
             words = ["--data", self.name, *words]
         return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 
@@ -244,22 +244,22 @@ class Request(TuningOptions, GridOptions):
     def _compare(self) -> Study:
         if self.profile is not None:
             raise UsageError("compare takes no --profile: name --tasks, --methods and --model yourself")
-        own = self.own_tasks()
-        if not (self.tasks or own) or not self.methods:
+        own_tasks = self.own_tasks()
+        if not (self.tasks or own_tasks) or not self.methods:
             raise UsageError(
                 "compare needs --tasks (or --data, for own data) and --methods, for example --tasks rte,cola --methods "
                 "vanilla,smart"
             )
-        tasks = tuple(task.name for task in own) or names_in(self.tasks)
-        described = own_data.choices(self) if own else ()
-        columns = tuple(StudyColumn(task=choices.task_name, own=choices) for choices in described)
+        tasks = tuple(task.name for task in own_tasks) or names_in(self.tasks)
+        described = own_data.choices(self) if own_tasks else ()
+        columns = tuple(StudyColumn(task=choices.task_name, choices=choices) for choices in described)
         typed = self.changed()
         return Study(
             name=self._own_name("compare"),
             rows=tuple(StudyRow(methods=grid) for grid in self._method_grids()),
             columns=columns or tuple(StudyColumn(task=TASKS[task].name) for task in tasks),
             seeds=DEFAULT_SEEDS if self.seeds is None else parse_seeds(self.seeds),
-            settings={**usual_settings(tasks, bool(own), typed), **typed},
+            settings={**usual_settings(tasks, bool(own_tasks), typed), **typed},
         )
 
     def _method_grids(self) -> list[MethodGrid]:

@@ -50,14 +50,14 @@ class StudyColumn:
         metrics: (): all of the task's.
         split: "": the one that is reported.
         settings: fields of its runs, over those of the study and below those of a row.
-        own: what describes own data.
+        choices: the description of own data; None: a task of the suite.
     """
 
     task: str
     metrics: tuple[str, ...] = ()
     split: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    own: Choices | None = None
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class Study:
 
     def own_tasks(self) -> tuple[OwnTask, ...]:
         """Return the tasks on own data, known by their names from here on. Raises UsageError, DataError."""
-        return own_data.entered((column.own for column in self.columns if column.own is not None), self.name)
+        return own_data.entered((column.choices for column in self.columns if column.choices is not None), self.name)
 
     def method_rows(self) -> tuple[MethodRow, ...]:
         """Return the rows of the table. Raises UsageError: a method refuses an option, or two rows have one id."""
@@ -132,9 +132,9 @@ class Study:
 
     def experiment(self) -> Experiment:
         """Return the grid as an experiment. Raises UsageError, UnknownNameError, DataError."""
-        own = {task.name for task in self.own_tasks()}
+        own_names = {task.name for task in self.own_tasks()}
         rows = self.method_rows()
-        usual = usual_settings(self.tasks, bool(own), self.settings)
+        usual = usual_settings(self.tasks, bool(own_names), self.settings)
         settings = {**usual, **self.settings}
         columns = {column.id: column for described in self.columns for column in _columns(described)}
         experiment = grid_of(
@@ -212,8 +212,11 @@ def _row(described: StudyRow, point: GridPoint) -> MethodRow:
     return replace(row, id=name, title=described.title or name, settings=described.settings, curve=curve)
 
 
-def _is_same(row: MethodRow, other: MethodRow) -> bool:
-    contents = ((each.method.name, essential(each.method), dict(each.settings)) for each in (row, other))
+def _is_same(row: MethodRow, reference: MethodRow) -> bool:
+    contents = (
+        (method_row.method.name, essential(method_row.method), dict(method_row.settings))
+        for method_row in (row, reference)
+    )
     return next(contents) == next(contents)
 
 

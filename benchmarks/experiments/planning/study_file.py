@@ -216,10 +216,10 @@ class _Reader:
         nullable = {option.name for option in declared if "None" in source.annotation_text(option.type)}
         for name, value in table.items():
             values = tuple(value) if isinstance(value, list) else (value,)
-            if not values or any(isinstance(each, list | dict) for each in values) or len(set(values)) < len(values):
+            if not values or any(isinstance(entry, list | dict) for entry in values) or len(set(values)) < len(values):
                 self.mistake(f"{place}.options", f"{name} = {value!r}: give a value, or a list of values, each once")
                 continue
-            yield name, tuple(None if each == "none" and name in nullable else each for each in values)
+            yield name, tuple(None if entry == "none" and name in nullable else entry for entry in values)
 
     def column(self, place: str, table: dict[str, Any]) -> StudyColumn | None:
         if "data" in table:
@@ -241,16 +241,16 @@ class _Reader:
 
     def own_column(self, place: str, table: dict[str, Any]) -> StudyColumn | None:
         settings = self.settings(f"{place}.settings", table.get("settings", {}))
-        unknown = [key for key in table if key not in OWN_COLUMN]
-        for key in unknown:
+        unknown_keys = [key for key in table if key not in OWN_COLUMN]
+        for key in unknown_keys:
             self.mistake(place, f"{key} = {table[key]!r}: no such key of a column on own data{_near(key, OWN_COLUMN)}")
         content = {key: value for key, value in table.items() if key in KINDS}
         try:
-            own = described(f"{self.path}, {place}", self.path.parent, content, self.hub)
+            choices = described(f"{self.path}, {place}", self.path.parent, content, self.hub)
         except UsageError as error:
             self.mistakes.append(str(error))
             return None
-        return StudyColumn(task=own.task_name, settings=settings, own=own)
+        return StudyColumn(task=choices.task_name, settings=settings, choices=choices)
 
     def claim(self, place: str, table: dict[str, Any], rows: list[str], tasks: tuple[str, ...]) -> StudyClaim | None:
         before = len(self.mistakes)
@@ -295,7 +295,7 @@ class _Reader:
         return settings
 
     def seeds(self, value: Any) -> tuple[int, ...]:
-        text = "".join(f"{each}," for each in value) if isinstance(value, list) else str(value)
+        text = "".join(f"{seed}," for seed in value) if isinstance(value, list) else str(value)
         try:
             return parse_seeds(text)
         except UsageError as error:
@@ -308,8 +308,8 @@ class _Reader:
         """Return the keys whose values are of their kinds."""
         for key, value in table.items():
             if key not in keys:
-                near = _near(key, keys) or f"; there are {', '.join(keys)}{hint}"
-                self.mistake(place, f"{key} = {_short(value)}: no such key{near}")
+                remedy = _near(key, keys) or f"; there are {', '.join(keys)}{hint}"
+                self.mistake(place, f"{key} = {_short(value)}: no such key{remedy}")
             elif not _is_kind(value, keys[key].kinds):
                 self.mistake(place, f"{key} = {_short(value)}: give {keys[key].words}")
         for key, rule in keys.items():
@@ -328,8 +328,8 @@ class _Reader:
     def check_among(self, place: str, key: str, value: str, names: Iterable[str]) -> None:
         listed = list(names)
         if value and value not in listed:
-            near = _near(value, listed) or f"; there are {', '.join(listed)}"
-            self.mistake(place, f"{key} = {value!r}: no such {_NOUNS.get(key, key)}{near}")
+            remedy = _near(value, listed) or f"; there are {', '.join(listed)}"
+            self.mistake(place, f"{key} = {value!r}: no such {_NOUNS.get(key, key)}{remedy}")
 
     def check_name(self, name: str) -> None:
         if not NAME.fullmatch(name):
@@ -343,7 +343,7 @@ class _Reader:
         """Refuse own data whose name another column has, and one task with two tables of settings."""
         for name in study.tasks:
             columns = [column for column in study.columns if column.task == name]
-            if len(columns) > 1 and any(column.own for column in columns):
+            if len(columns) > 1 and any(column.choices for column in columns):
                 self.mistake("[[column]]", f"two columns are called {name}: give own data a name of their own")
             elif any(dict(column.settings) != dict(columns[0].settings) for column in columns):
                 self.mistake("[[column]]", f"{name} has columns with different settings: its runs fill all of them")
@@ -375,7 +375,7 @@ def _short(value: Any) -> str:
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+    return (value,) if isinstance(value, str) else tuple(str(entry) for entry in value)
 
 
 def _is_kind(value: Any, kinds: tuple[type, ...]) -> bool:

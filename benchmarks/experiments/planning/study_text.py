@@ -56,25 +56,25 @@ def _row(row: StudyRow) -> dict[str, Any]:
 
 
 def _column(column: StudyColumn, folder: Path) -> dict[str, Any]:
-    if column.own is not None:
-        return {**_own(column.own, folder), **_present(settings=column.settings)}
+    if column.choices is not None:
+        return {**_own(column.choices, folder), **_present(settings=column.settings)}
     return _present(task=column.task, metric=list(column.metrics), split=column.split, settings=column.settings)
 
 
-def _own(own: Choices, folder: Path) -> dict[str, Any]:
+def _own(choices: Choices, folder: Path) -> dict[str, Any]:
     places = {
         split: _relative(place, folder)
-        for split, place in (("data", own.data), ("dev", own.dev), ("test", own.test))
+        for split, place in (("data", choices.data), ("dev", choices.dev), ("test", choices.test))
         if place
     }
     return {
         **places,
-        "text": list(own.text),
-        "label": own.label,
-        "name": own.task_name,
-        "bad_rows": own.bad_rows,
-        "split_seed": own.split_seed,
-        **_present(group=own.group, regression=own.regression, metric=list(own.metrics)),
+        "text": list(choices.text),
+        "label": choices.label,
+        "name": choices.task_name,
+        "bad_rows": choices.bad_rows,
+        "split_seed": choices.split_seed,
+        **_present(group=choices.group, regression=choices.regression, metric=list(choices.metrics)),
     }
 
 
@@ -112,7 +112,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(name)} = {_value(each)}" for name, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(name)} = {_value(entry)}" for name, entry in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     return repr(value) if isinstance(value, int | float) else _string(str(value))

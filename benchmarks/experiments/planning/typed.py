@@ -53,8 +53,8 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or name not in SETTINGS:
-            near = did_you_mean(name, SETTINGS)
-            raise UsageError(f"--set {text}: expected NAME=VALUE with one of {', '.join(sorted(SETTINGS))}{near}")
+            suggestion = did_you_mean(name, SETTINGS)
+            raise UsageError(f"--set {text}: expected NAME=VALUE with one of {', '.join(sorted(SETTINGS))}{suggestion}")
         if name in settings:
             raise UsageError(f"--set {text}: {name} is set twice; leave one of them out")
         settings[name] = _setting(name, value)

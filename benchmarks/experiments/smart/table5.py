@@ -69,9 +69,11 @@ def _demo(experiment: Experiment) -> Experiment:
         for column in small
     )
     names = {old.id: new.id for old, new in zip(small, columns, strict=True)}
-    whole = {f"{task}.accuracy@100 %": names[f"{task}.accuracy@10 %"] for task in _PRINTED}
+    full_set_names = {f"{task}.accuracy@100 %": names[f"{task}.accuracy@10 %"] for task in _PRINTED}
     claims = (
-        replace(claim, test=with_columns(claim.test, {**names, **(whole if claim.kind == "interaction" else {})}))
+        replace(
+            claim, test=with_columns(claim.test, {**names, **(full_set_names if claim.kind == "interaction" else {})})
+        )
         for claim in experiment.claims
     )
     return replace(experiment, columns=columns, claims=tuple(claims))
