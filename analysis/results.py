@@ -213,7 +213,7 @@ class Results:
             if not grids:
                 names = self.experiments()
                 matches = difflib.get_close_matches(name, names, n=1)
-                remedy = f"there are {', '.join(names)}" if names else "none; `smart-repro run` makes some"
+                remedy = f"there are: {', '.join(names)}" if names else "none; `smart-repro run` makes some"
                 remedy = f"did you mean {matches[0]!r}? {remedy}" if matches else remedy
                 raise ResultsError(f"no experiment named {name!r} in {self.root / 'experiments'}: {remedy}")
             self._manifests[name] = load_manifest(grids[-1])
