@@ -37,19 +37,20 @@ def random_encoder(outputs: int = 2, dropout: float = 0.1, seed: int = 0) -> nn.
     from transformers import BertConfig, BertForSequenceClassification
 
     torch.manual_seed(seed)
-    config = BertConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=32,
-        num_labels=outputs,
-        initializer_range=0.2,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
-    return BertForSequenceClassification(config).train()
+    sizes: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+        "max_position_embeddings": 32,
+        "num_labels": outputs,
+        "initializer_range": 0.2,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+    }
+    model: nn.Module = BertForSequenceClassification(BertConfig(**sizes)).train()
+    return model
 
 
 def toy_sentences(n: int = 16, outputs: int = 2, seed: int = 0) -> Encoded:
