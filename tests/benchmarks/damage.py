@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -429,10 +430,12 @@ def finished(job: Any, results: Path, expected: dict[str, bytes]) -> bool:
     from analysis.integrity import VERIFIED, inspect
     from benchmarks.store.store import Store
 
+    store = Store(results)
+    failure = store.failure(job.key)
+    job = replace(job, retry=failure is not None and failure["kind"] == "crash")  # as the next `run` does
     if (code := child(partial(attempt, job, results))) != 0:
         print(f"the undisturbed attempt ended with {code}", file=sys.stderr)
         return False
-    store = Store(results)
     store.sweep()
     left = list(results.rglob(".*")) + list(store.inflight.iterdir())
     found, finding = recorded(store.runs), inspect(store.runs / job.key)
