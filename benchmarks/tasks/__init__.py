@@ -6,4 +6,4 @@ from benchmarks.tasks.registry import TASKS, register
 
 BUILT_IN = (glue, nli, topics, winograd, generated)
 
-__all__ = ["BUILT_IN", "TASKS", "Classification", "Head", "Hub", "Regression", "Split", "Task", "register"]
+__all__ = ["TASKS", "Classification", "Head", "Hub", "Regression", "Split", "Task", "register"]

@@ -84,7 +84,7 @@ class _AttachedPart(Method):
         (_NamelessPart, "finite losses and gradients with two classes", "loss parts are called task.*got penalty"),
         (_AttachedPart, "finite losses and gradients with two classes", "the part task must be detached"),
         (Method, "it does something that plain fine-tuning does not", "what plain fine-tuning gives"),
-        (_SumOfLosses, "two halves of a batch equal the batch", "the loss is no mean over the examples"),
+        (_SumOfLosses, "parts of a batch equal the batch", "the loss is no mean over the examples"),
     ],
 )
 def test_a_broken_promise_is_seen(method: type[Method], promise: str, message: str) -> None:
