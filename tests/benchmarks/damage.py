@@ -1,7 +1,7 @@
 """Damage results folders in every way we could think of, and count what comes of it: the table of docs/integrity.md.
 
-``python tests/benchmarks/damage.py [--share 0.02] [--out docs/integrity.md]``. Share 1 is the published size: about 20
-minutes of one core. Every part is a process of its own; the demonstration's data and model are used.
+``python tests/benchmarks/damage.py [--share 0.02] [--out docs/integrity.md]``. Share 1 is the published size: an
+hour beside other work. Every part is a process of its own; the demonstration's data and model are used.
 
 An outcome is *wrong* if a number, a prediction or a file differs and nothing was said; *internal* if a command ends
 with a traceback; a *hang* if it takes more than a minute.
