@@ -97,8 +97,8 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     for obsolete in set((folder / "figures").glob("*.*")) - set(files):
         obsolete.unlink()  # a figure of an earlier grid, which the page no longer shows
     data = page_data(manifest, runs, logs, logged, items.examples)
-    own = own_answers(results, manifest, cells, runs)
-    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, own)
+    answers = own_answers(results, manifest, cells, runs)
+    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, answers)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -114,7 +114,7 @@ def render(
     items: Items,
     extra: Sequence[FactTable],
     data: dict[str, Any],
-    own: Sequence[OwnAnswer] = (),
+    answers: Sequence[OwnAnswer] = (),
 ) -> str:
     """Return the page as text.
 
@@ -132,7 +132,7 @@ def render(
         "long_table": tables.lines(cells),
         "environments": environments(runs),
         "sources": data_sources(runs),
-        "own_answers": own,
+        "own_answers": answers,
         "verdicts": verdicts,
         "headline": answer.headline(verdicts, runs, summaries),
         "agreements": items.agreements,

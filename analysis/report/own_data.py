@@ -34,7 +34,7 @@ TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are 
 
 @dataclass(frozen=True)
 class OwnAnswer:
-    """What was found on one own task for one method.
+    """The answer on one own task for one method.
 
     Attributes:
         verdict: helps, hurts, no difference that matters, or not decided.
@@ -188,7 +188,8 @@ def _cost(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> Iterator[st
     """Yield what a run takes, beside one of the baseline."""
     keys = [set(arm.scored.keys) for arm in study.arms]
     method, base = (
-        [float(run.result["seconds"]) for run in runs if run.key in some and run.result.get("seconds")] for some in keys
+        [float(run.result["seconds"]) for run in runs if run.key in arm_keys and run.result.get("seconds")]
+        for arm_keys in keys
     )
     if method and base:
         ratio = float(np.mean(method) / np.mean(base))

@@ -34,8 +34,10 @@ from benchmarks.cli.actions import (
     print_verdicts,
     report_each,
     run_each,
+    save_study,
     show_bill,
     show_plan,
+    stored_name,
     write_report_of,
 )
 from benchmarks.cli.hub import hub_app
@@ -53,11 +55,12 @@ from benchmarks.cli.options import (
     Own,
     Quiet,
     StoredName,
+    StudyOut,
     Tuning,
 )
 from benchmarks.cli.runs import runs_app
 from benchmarks.cli.terminal import guarded
-from benchmarks.errors import UsageError
+from benchmarks.errors import Mistakes, UsageError
 from benchmarks.libraries import NO_PROGRESS_BARS, set_defaults
 from benchmarks.options import (
     RESULTS,
@@ -132,7 +135,13 @@ def list_(
     *,
     experiment: Annotated[
         str | None,
-        Parameter(help="claims of this experiment alone", completer=lambda context: completion.experiments()),
+        Parameter(
+            help="claims of this experiment, or paper (smart, sda), alone",
+            completer=lambda context: completion.experiments(),
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, Parameter(help="claims about this task alone", completer=lambda context: completion.tasks())
     ] = None,
     plugins: Plugins = None,
     as_json: Json = False,
@@ -144,20 +153,26 @@ def list_(
     from benchmarks.cli import catalogue
 
     import_plugins(plugins)
-    rows = catalogue.listing(kind, experiment)
+    rows = catalogue.listing(kind, experiment, task)
     if as_json:
         print_json(rows)
-    else:
+    elif rows:
         print_table(catalogue.shown(kind, rows))
+    else:
+        print(f"no {kind} are left by these filters", file=sys.stderr)
     if rows:
-        hint(as_json, command("show", f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"))
+        name = f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"
+        hint(as_json, command("show", name, *words(GridOptions(plugins=plugins))))
 
 
 @app.command
 def show(
     name: Annotated[
         str,
-        Parameter(help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key", completer=completion.cards),
+        Parameter(
+            help="NAME or KIND:NAME, such as smart, task:rte, spec, study, a study file, or a run's key",
+            completer=completion.cards,
+        ),
     ],
     /,
     *,
@@ -186,6 +201,7 @@ def plan(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     workers: Workers = None,
     calibrate: Annotated[bool, Parameter(help="time a few updates of each kind of run on this machine")] = False,
@@ -199,6 +215,7 @@ def plan(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     if len(request.each()) > 1:
         show_bill(request, as_json)
     else:
@@ -213,6 +230,7 @@ def run(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
 ) -> int:
@@ -222,6 +240,7 @@ def run(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     code = run_each(request, results, execution)
     if not execution.dry_run:
         hint(execution.quiet, command("report", request.each()[0].title, *results_words(results)))
@@ -235,6 +254,7 @@ def reproduce(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
 ) -> int:
@@ -244,6 +264,7 @@ def reproduce(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     report = None if execution.dry_run else (lambda title: write_report_of(results, title))
     return run_each(request, results, execution, report)
 
@@ -263,6 +284,7 @@ def status(
     """
     from benchmarks.engine import status as status_module
 
+    experiment = stored_name(experiment)
     if watch:
         status_module.watch(results, experiment)
         return
@@ -288,7 +310,7 @@ def report(
 
     Example: smart-repro report smart-table1
     """
-    return report_each(results, experiment, print_verdicts if claims else write_report_of)
+    return report_each(results, stored_name(experiment), print_verdicts if claims else write_report_of)
 
 
 @app.command
@@ -407,13 +429,56 @@ def check(
     if update:
         written = check_module.update(request, file, executor, display, results, allow_dirty=allow_dirty)
         print(f"Baseline: {file} ({len(written.cells)} cells)")
-        hint(quiet, request.command("check", *(["--baseline", str(baseline)] if baseline else [])))
+        options = ["--baseline", str(baseline)] if baseline else []
+        hint(quiet, request.command("check", *options, *words(ExecutionOptions(workers=workers))))
         return DONE
     outcome = check_module.check(request, file, executor, display, results)
     print(check_report.text(outcome, form))
     if junit is not None:
         check_report.write_junit(outcome, junit)
     return DONE if outcome.passed else CHECK_FAILED
+
+
+@app.command
+def check_plugin(
+    name: Annotated[
+        str,
+        Parameter(
+            help="NAME or KIND:NAME of a method (smart:lambda_s=3), task or experiment", completer=completion.cards
+        ),
+    ],
+    /,
+    *,
+    data_options: Data = DataOptions(),  # noqa: B008 (frozen)
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> int:
+    """Check that a method, task or experiment of another package keeps what the built-in ones keep; exit 1 if not.
+
+    Example: smart-repro check-plugin confidence-penalty --import penalty
+    """
+    import_plugins(plugins)
+    from benchmarks.engine.worker import prepare
+    from benchmarks.regression.plugins import check_plugin as results_of
+    from benchmarks.tasks.sources import parse_data_files, resolve_source
+
+    prepare([])
+    files = parse_data_files(data_options.data_file or [])
+    source = resolve_source(
+        data_options.source, data_options.data_dir, files, default_dir=data_options.default_data_dir
+    )
+    results = []
+    for result in results_of(name, source):
+        results.append(result)
+        if not as_json:
+            print(
+                f"{'BROKEN' if result.problem else 'kept  '}  {result.promise}{result.problem and ': '}{result.problem}"
+            )
+    if as_json:
+        print_json([vars(result) for result in results])
+    broken = sum(bool(result.problem) for result in results)
+    hint(as_json or bool(broken), command("show", name.partition("[")[0], *words(GridOptions(plugins=plugins))))
+    return CHECK_FAILED if broken else DONE
 
 
 @app.command
@@ -435,6 +500,7 @@ def submit(
     """
     from benchmarks.sharing import submission
 
+    experiment = stored_name(experiment) or experiment
     if benchmark != "glue":
         raise UsageError(f"submit {benchmark}: only glue has a server that takes predictions")
     names = [name for name in (tasks or "").split(",") if name]
@@ -518,7 +584,7 @@ def doctor(
         print_json([vars(check) for check in checks])
     else:
         print(doctor_module.text(checks))
-    hint(as_json, command("reproduce", "smart-table1"))
+    hint(as_json, command("reproduce", "smart-table1", *results_words(results)))
     return CHECK_FAILED if any(check.state == "bad" for check in checks) else DONE
 
 
@@ -549,6 +615,8 @@ def _carried_out(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except Mistakes as error:
+        return max(map(_refuse, error.lines))
     except (UsageError, UnknownNameError) as error:
         return _refuse(str(error))
     except Exception as error:
