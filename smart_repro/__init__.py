@@ -12,8 +12,8 @@ def __getattr__(name: str) -> str:
     from pathlib import Path
 
     try:
-        found = distribution("smart-repro")
+        installed = distribution("smart-repro")
     except PackageNotFoundError:
         return "0+checkout"
-    files = Path(str(found.locate_file("smart_repro")))
-    return found.version if files.resolve() == Path(__file__).resolve().parent else "0+checkout"
+    package = Path(str(installed.locate_file("smart_repro")))
+    return installed.version if package.resolve() == Path(__file__).resolve().parent else "0+checkout"

@@ -104,15 +104,15 @@ def test_what_describes_the_project_is_in_step() -> None:
     assert citation["license"] == project["license"]
     (author,) = project["authors"]
     assert (
-        [each["name"] for each in citation["authors"]]
-        == [each["name"] for each in codemeta["author"]]
+        [entry["name"] for entry in citation["authors"]]
+        == [entry["name"] for entry in codemeta["author"]]
         == [author["name"]]
     )
     assert (codemeta["name"], codemeta["description"]) == (project["name"], project["description"])
     assert codemeta["keywords"] == project["keywords"]
     assert codemeta["programmingLanguage"]["version"] == project["requires-python"]
-    papers = [(each["title"], each["url"]) for each in citation["references"]]
-    assert [(each["name"], each["url"]) for each in codemeta["referencePublication"]] == papers
+    papers = [(paper["title"], paper["url"]) for paper in citation["references"]]
+    assert [(paper["name"], paper["url"]) for paper in codemeta["referencePublication"]] == papers
 
 
 def test_the_image_copies_what_there_is() -> None:

@@ -123,9 +123,11 @@ def _device() -> Check:
 def _cores() -> Check:
     from benchmarks.engine.machine import usable_cores
 
-    cores, machine = usable_cores(), os.cpu_count() or 1
-    of = "" if cores == machine else f" of {machine}"
-    return Check("cores", "ok", f"{cores}{of} usable; `run` starts {cores} workers of one thread each if memory allows")
+    cores, total = usable_cores(), os.cpu_count() or 1
+    share = "" if cores == total else f" of {total}"
+    return Check(
+        "cores", "ok", f"{cores}{share} usable; `run` starts {cores} workers of one thread each if memory allows"
+    )
 
 
 def _threads() -> Check:
@@ -140,12 +142,12 @@ def _memory() -> Check:
     from benchmarks.engine.machine import usable_cores, usable_memory
 
     free = usable_memory() / 2**30
-    found = f"{free:.1f} GiB free"
+    summary = f"{free:.1f} GiB free"
     if free < 2:
-        return Check("memory", "bad", found, "each worker needs 1 to 2 GiB: use --workers 1")
+        return Check("memory", "bad", summary, "each worker needs 1 to 2 GiB: use --workers 1")
     if free < _WORKER * usable_cores():
-        found += f", enough for {int(free / _WORKER)} workers with a small model; `run` starts no more than fit"
-    return Check("memory", "ok", found)
+        summary += f", enough for {int(free / _WORKER)} workers with a small model; `run` starts no more than fit"
+    return Check("memory", "ok", summary)
 
 
 def _disk(results: Path) -> Iterator[Check]:

@@ -143,13 +143,13 @@ class ExecutionOptions:
 
 def _sbatch(text: str) -> dict[str, Any]:
     """Return the settings in ``name=value,name=value``; whole numbers as such. Raises: UsageError."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         name, equals, value = part.partition("=")
         if not equals or not name.isidentifier() or not value:
             raise UsageError(f"--slurm {part}: expected NAME=VALUE, as in account=NAME,gpus_per_node=1")
-        found[name] = int(value) if value.isdecimal() else value
-    return found
+        settings[name] = int(value) if value.isdecimal() else value
+    return settings
 
 
 Execution = Annotated[ExecutionOptions, FLAT]

@@ -13,11 +13,11 @@ NAMES = ("local", "ray", "slurm")
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where and how to submit, for executors that need it.
+    """Address and settings of a cluster, for the executors that use one.
 
     Attributes:
-        address: of a Ray cluster that runs already.
-        partition, minutes, array, more: as :class:`benchmarks.engine.slurm.SlurmExecutor` takes them; None and empty
+        address: of a running Ray cluster.
+        partition, minutes, array, sbatch: as :class:`benchmarks.engine.slurm.SlurmExecutor` takes them; None and empty
             are its defaults.
     """
 
@@ -25,7 +25,7 @@ class Cluster:
     partition: str = ""
     minutes: int | None = None
     array: int | None = None
-    more: dict[str, Any] = field(default_factory=dict)
+    sbatch: dict[str, Any] = field(default_factory=dict)
 
     def check(self, executor: str) -> None:
         """Refuse options of another executor. Raises: UsageError."""
@@ -34,7 +34,7 @@ class Cluster:
             ("--partition", self.partition, "slurm"),
             ("--time-limit", self.minutes, "slurm"),
             ("--array-size", self.array, "slurm"),
-            ("--slurm", self.more, "slurm"),
+            ("--slurm", self.sbatch, "slurm"),
         ):
             if value and executor != owner:
                 raise UsageError(f"{flag} is for --executor {owner}")
@@ -67,5 +67,5 @@ def make_executor(name: str, workers: int | None, memory: float, cluster: Cluste
     except ImportError as error:
         raise UsageError(str(error)) from error
     limits = {"minutes": cluster.minutes, "array": cluster.array}
-    chosen = {name: value for name, value in limits.items() if value is not None}
-    return SlurmExecutor(workers, memory, partition=cluster.partition, more=cluster.more, **chosen)
+    stated_limits = {name: value for name, value in limits.items() if value is not None}
+    return SlurmExecutor(workers, memory, partition=cluster.partition, sbatch=cluster.sbatch, **stated_limits)

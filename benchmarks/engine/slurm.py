@@ -43,7 +43,7 @@ class SlurmExecutor:
         partition: where to submit; default: the cluster's own default.
         minutes: time limit of a task.
         array: tasks of a submission at most. With more runs than that a task does several.
-        more: further settings of submitit's executor: ``account``, ``qos``, ``gpus_per_node``, ``mem_gb`` ...
+        sbatch: further settings of submitit's executor: ``account``, ``qos``, ``gpus_per_node``, ``mem_gb`` ...
         cluster: ``slurm``, or ``local`` for processes on this machine instead.
     """
 
@@ -55,7 +55,7 @@ class SlurmExecutor:
         partition: str = "",
         minutes: int = 60,
         array: int = 1000,
-        more: Mapping[str, Any] | None = None,
+        sbatch: Mapping[str, Any] | None = None,
         cluster: str = "slurm",
     ) -> None:
         self.workers = workers
@@ -63,7 +63,7 @@ class SlurmExecutor:
         self.partition = partition
         self.minutes = minutes
         self.array = array
-        self.more = dict(more or {})
+        self.sbatch = dict(sbatch or {})
         self.cluster = cluster
 
     def parallel(self, jobs: Sequence[Job]) -> int:
@@ -75,7 +75,7 @@ class SlurmExecutor:
     ) -> Iterator[Progress | Finished]:
         """Do all jobs; after ``should_stop`` the present ones checkpoint and the rest are left.
 
-        How far a run is shows `smart-repro status`: tasks do not report to the process that submitted them.
+        Tasks do not report progress to the process that submitted them; `smart-repro status` shows it.
         """
         if not jobs:
             return
@@ -92,27 +92,27 @@ class SlurmExecutor:
     def _executor(self, folder: Path, threads: int, settings: Settings) -> Any:
         """Return submitit's executor with the settings of a task.
 
-        Raises: UsageError: there is no SLURM here, or it has no setting of that name.
+        Raises: UsageError: this machine has no SLURM, or SLURM has no setting of that name.
         """
         try:
-            made = submitit.AutoExecutor(folder, cluster=self.cluster, slurm_max_num_timeout=_REQUEUES)
+            executor = submitit.AutoExecutor(folder, cluster=self.cluster, slurm_max_num_timeout=_REQUEUES)
             if self.cluster == "local":
-                made.update_parameters(timeout_min=self.minutes)
-                return made
+                executor.update_parameters(timeout_min=self.minutes)
+                return executor
             gib = max(_LEAST_MEMORY, _HEADROOM * self.memory / 2**30)
-            chosen: dict[str, Any] = {
+            parameters: dict[str, Any] = {
                 "name": "smart-repro",
                 "timeout_min": self.minutes,
                 "cpus_per_task": threads,
                 "mem_gb": round(gib, 1),
                 "slurm_array_parallelism": self.workers or self.array,
                 **({"slurm_partition": self.partition} if self.partition else {}),
-                **{_submitits_name(name): value for name, value in self.more.items()},
+                **{_submitits_name(name): value for name, value in self.sbatch.items()},
             }
-            made.update_parameters(**chosen)
+            executor.update_parameters(**parameters)
         except (RuntimeError, ValueError, TypeError, NameError) as error:
             raise UsageError(f"--executor slurm: {' '.join(str(error).split())[:300]}") from error
-        return made
+        return executor
 
 
 def _submitits_name(name: str) -> str:
@@ -181,7 +181,7 @@ class _Tasks:
             if self.stop_file.exists():
                 yield from self.schedule.finish(job, Outcome(job.key, "interrupted", "its task ended"))
             elif self.deaths[job.key] <= RETRIES:
-                self.schedule.again(job)
+                self.schedule.put_back(job)
             else:
                 message = f"its task died {self.deaths[job.key]} times: {_last_line(error)}"
                 record_crash(store, job, message)
@@ -194,12 +194,12 @@ def _last_line(error: BaseException) -> str:
 
 
 class Share(submitit.helpers.Checkpointable):  # type: ignore[misc]  # submitit is Any
-    """What a task of an array does: runs, one after the other. What is left of it goes on after a preemption.
+    """The work of one task of an array: runs, one after the other; the rest of them is queued again at a preemption.
 
     Args:
         jobs: as :meth:`Job.to_json` writes them.
         settings: as :meth:`Settings.to_json` writes them.
-        stop: the file at whose sight the run at work saves its state and the others are left.
+        stop: path of a file; once it exists, the present run saves its state and the other runs are not started.
     """
 
     def __init__(self, jobs: list[dict[str, Any]], settings: dict[str, Any], stop: str) -> None:
@@ -216,11 +216,11 @@ class Share(submitit.helpers.Checkpointable):  # type: ignore[misc]  # submitit 
         while self.jobs:
             job = Job.from_json(self.jobs[0])
             outcome = Outcome(job.key, "interrupted", "not begun")
-            if not notice.given():
+            if not notice.has_come():
                 outcome = patiently(
-                    lambda job=job: worker.perform(job, store, self.settings, _ignore, notice.given), notice.given
+                    lambda job=job: worker.perform(job, store, self.settings, _ignore, notice.has_come), notice.has_come
                 )
-            if notice.preempted and outcome.state == "interrupted":
+            if notice.is_preempted and outcome.state == "interrupted":
                 notice.requeue()
             self.jobs.pop(0)
             self.outcomes.append(asdict(outcome))
@@ -228,32 +228,32 @@ class Share(submitit.helpers.Checkpointable):  # type: ignore[misc]  # submitit 
 
 
 class Notice:
-    """Whether the run at work has to save its state and end: before a preemption, or because the user wants it.
+    """A request that the present run saves its state and ends: before a preemption, or because the user stops.
 
-    submitit's own handler of SLURM's signal queues the task again at once, in the middle of an update. Here the signal
-    is noted first, and that handler called when the state is saved.
+    submitit's own handler of SLURM's signal queues the task again at once, in the middle of an update. This class only
+    records the signal; that handler is called after the state is saved.
     """
 
     def __init__(self, stop: Path) -> None:
-        self.preempted = False
-        self._stop, self._stopped, self._looked = stop, False, 0.0
+        self.is_preempted = False
+        self._stop, self._is_stopped, self._last_look = stop, False, 0.0
         self._signal = submitit.JobEnvironment()._usr_sig()
         self._requeue: Any = signal.getsignal(self._signal)
         signal.signal(self._signal, self._note)
 
-    def given(self) -> bool:
-        """Look at the shared file system once a second at most."""
-        if not self._stopped and time.monotonic() - self._looked > 1:
-            self._stopped, self._looked = self._stop.exists(), time.monotonic()
-        return self.preempted or self._stopped
+    def has_come(self) -> bool:
+        """Return whether the run has to end; the shared file system is asked at most once a second."""
+        if not self._is_stopped and time.monotonic() - self._last_look > 1:
+            self._is_stopped, self._last_look = self._stop.exists(), time.monotonic()
+        return self.is_preempted or self._is_stopped
 
     def requeue(self) -> None:
         """Queue the task again, with what is left of its share, and end this process."""
         self._requeue(self._signal, None)
 
     def _note(self, _number: int, _frame: Any) -> None:
-        self.preempted = True
+        self.is_preempted = True
 
 
 def _ignore(event: dict[str, Any]) -> None:
-    """Take a run's report: nobody listens on a cluster."""
+    """Drop the progress that a run reports."""

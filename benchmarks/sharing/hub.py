@@ -1,7 +1,8 @@
 """Exported models and published results as repositories of the Hugging Face hub.
 
 A push uploads what :mod:`benchmarks.sharing.export` and :mod:`benchmarks.sharing.publish` write, and nothing else:
-their checks of what may be passed on hold here too. Token, endpoint and large files are the hub client's business.
+their checks of what may be passed on apply to uploads too. The hub's client finds the token and the endpoint, and
+handles large files.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SCORES = "scores.parquet"
 def push_model(
     store: Store, key: str, repo: str, *, licence: str = "", private: bool = False, api: HfApi | None = None
 ) -> str:
-    """Export a finished run and upload it as a model; returns its address.
+    """Export a finished run and upload it as a model; return its address.
 
     Raises: UsageError: as :func:`benchmarks.sharing.export.export`; or the hub refuses, or cannot be reached.
     """
@@ -42,19 +43,19 @@ def push_model(
 def push_results(
     store: Store, names: Iterable[str], repo: str, *, private: bool = False, api: HfApi | None = None
 ) -> str:
-    """Publish the finished runs of experiments and upload them as a data set; returns its address.
+    """Publish the finished runs of experiments and upload them as a data set; return its address.
 
     Raises: UsageError, ResultsError: as :func:`benchmarks.sharing.publish.publish`; or the hub refuses, or cannot be
         reached.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        folder, chosen = Path(scratch) / "results", list(names)
-        done = publish(store, chosen, folder)
-        if not done.runs:
-            raise UsageError(f"no run of {', '.join(chosen)} is finished: `smart-repro run` does them")
+        folder, experiments = Path(scratch) / "results", list(names)
+        publication = publish(store, experiments, folder)
+        if not publication.runs:
+            raise UsageError(f"no run of {', '.join(experiments)} is finished: `smart-repro run` does them")
         pq.write_table(pa.Table.from_pylist(list(_score_rows(folder))), folder / _SCORES)
-        (folder / "README.md").write_text(_results_card(repo, chosen, folder), encoding="utf-8")
-        return _upload(folder, repo, "dataset", private, f"{done.runs} runs of smart-repro", api or HfApi())
+        (folder / "README.md").write_text(_results_card(repo, experiments, folder), encoding="utf-8")
+        return _upload(folder, repo, "dataset", private, f"{publication.runs} runs of smart-repro", api or HfApi())
 
 
 def _score_rows(folder: Path) -> Iterator[dict[str, Any]]:
@@ -62,11 +63,11 @@ def _score_rows(folder: Path) -> Iterator[dict[str, Any]]:
     store, results = Store(folder), Results(folder)
     for key in sorted(store.done_keys()):
         run, spec = results.run(key), store.spec(key)
-        about = {"run": key, "model": spec.model.rsplit("/", 1)[-1], "method": spec.choice.label, "seed": spec.seed}
+        identity = {"run": key, "model": spec.model.rsplit("/", 1)[-1], "method": spec.choice.label, "seed": spec.seed}
         for task, splits in run.result["scores"].items():
             for split, metrics in splits.items():
                 for metric, value in metrics.items():
-                    yield {**about, "task": task, "split": split, "metric": metric, "value": float(value)}
+                    yield {**identity, "task": task, "split": split, "metric": metric, "value": float(value)}
 
 
 def _results_card(repo: str, names: Iterable[str], folder: Path) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+pytest.importorskip("submitit", reason="the extra slurm is not installed")
+
 from benchmarks.cli.display import Silent
 from benchmarks.engine import schedule as engine
 from benchmarks.engine import slurm
@@ -45,11 +47,11 @@ def hit(store: Store, number: signal.Signals, count: int = 1) -> threading.Threa
     """Send the task at work a signal as soon as there is one, so many times in all, each to another process."""
 
     def wait() -> None:
-        until, seen = time.monotonic() + 150, set[int]()
-        while len(seen) < count and time.monotonic() < until:
+        until, process_ids = time.monotonic() + 150, set[int]()
+        while len(process_ids) < count and time.monotonic() < until:
             process = task_at_work(store)
-            if process is not None and process.pid not in seen:
-                seen.add(process.pid)
+            if process is not None and process.pid not in process_ids:
+                process_ids.add(process.pid)
                 process.send_signal(number)
             time.sleep(0.05)
 
@@ -80,7 +82,7 @@ def test_a_task_that_is_cut_off_goes_on_bit_for_bit(
     straight.prepare()
     execute(plan.jobs[key], straight)
     for name in ("rte.dev.parquet", "rte.holdout.parquet"):
-        files = [each.runs / key / "predictions" / name for each in (store, straight)]
+        files = [results.runs / key / "predictions" / name for results in (store, straight)]
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -148,12 +150,12 @@ def test_settings_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    cluster = Cluster(partition="gpu", minutes=90, array=50, more={"account": "me", "gpus_per_node": 1})
-    made = make_executor("slurm", 7, 4 * 2.0**30, cluster)
-    assert isinstance(made, SlurmExecutor)
-    assert made.parallel([None] * 60) == 7  # type: ignore[list-item]
-    inner = made._executor(tmp_path / "work", 2, Settings(tmp_path))
-    text = inner._executor._make_submission_file_text("true", "id")
+    cluster = Cluster(partition="gpu", minutes=90, array=50, sbatch={"account": "me", "gpus_per_node": 1})
+    executor = make_executor("slurm", 7, 4 * 2.0**30, cluster)
+    assert isinstance(executor, SlurmExecutor)
+    assert executor.parallel([None] * 60) == 7  # type: ignore[list-item]
+    submitit_executor = executor._executor(tmp_path / "work", 2, Settings(tmp_path))
+    text = submitit_executor._executor._make_submission_file_text("true", "id")
     settings = dict(
         line.removeprefix("#SBATCH --").split("=", 1)
         for line in text.splitlines()
@@ -169,10 +171,10 @@ def test_settings_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     }
     assert {name: settings[name] for name in expected} == expected
     assert settings["signal"] == "USR2@90"
-    bad = make_executor("slurm", None, 0.0, Cluster(more={"colour": "red"}))
-    assert isinstance(bad, SlurmExecutor)
+    misspelt = make_executor("slurm", None, 0.0, Cluster(sbatch={"colour": "red"}))
+    assert isinstance(misspelt, SlurmExecutor)
     with pytest.raises(UsageError, match=r"--executor slurm: .*colour"):
-        bad._executor(tmp_path / "work", 1, Settings(tmp_path))
+        misspelt._executor(tmp_path / "work", 1, Settings(tmp_path))
 
 
 def test_without_slurm_and_with_another_executors_options_it_says_so(

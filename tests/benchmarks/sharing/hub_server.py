@@ -63,8 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"errors": [], "warnings": []})
         elif parts[4] == "preupload":
             files = [
-                {"path": each["path"], "uploadMode": "regular", "shouldIgnore": False}
-                for each in json.loads(body)["files"]
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
             ]
             self._json({"files": files})
         elif parts[4] == "commit":
@@ -104,8 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json([_entry(path, content) for path, content in files.items()])
                 return
             siblings = [{"rfilename": path} for path in files]
-            about = {"id": name[1], "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
-            self._json(about, 200 if name in self.server.repositories else 404)
+            information = {"id": name[1], "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
+            self._json(information, 200 if name in self.server.repositories else 404)
             return
         kind = "dataset" if parts[0] == "datasets" else "model"
         parts = parts[1:] if kind == "dataset" else parts
@@ -118,8 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _json(self, content: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         body = json.dumps(content).encode()
-        more = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
-        self._send(b"" if self.command == "HEAD" else body, status, more)
+        all_headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
+        self._send(b"" if self.command == "HEAD" else body, status, all_headers)
 
     def _send(self, body: bytes, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

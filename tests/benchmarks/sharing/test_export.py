@@ -114,8 +114,8 @@ def test_the_architectures_own_loader_never_guesses_a_head(
         f"try: Auto.from_pretrained({str(tmp_path / 'mean')!r})\n"
         "except ValueError as error: print(error)"
     )
-    words = {"capture_output": True, "text": True, "check": True}
-    assert "smart-repro-pooled" in subprocess.run([sys.executable, "-c", code], **words).stdout  # type: ignore[call-overload]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "smart-repro-pooled" in process.stdout
     export(store, done(rte, store, source), tmp_path / "own")
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "own").config.id2label[1] == "not_entailment"
     assert "transformers alone loads it" in (tmp_path / "own" / "README.md").read_text()
@@ -154,7 +154,8 @@ def test_the_hub_reads_licence_data_and_intervals(rte: RunSpec, store: Store, so
     right = np.stack([stored(store, key, "rte.dev").eval("label == prediction").to_numpy() for key in keys])
     assert result.metric_value == right[0].mean()
     frames = [stored(store, key, "rte.dev") for key in keys]
-    interval = level("accuracy", frames[0]["label"].to_numpy(), np.stack([f["prediction"].to_numpy() for f in frames]))
+    predictions = np.stack([frame["prediction"].to_numpy() for frame in frames])
+    interval = level("accuracy", frames[0]["label"].to_numpy(), predictions)
     assert result.metric_args["seeds"] == 2
     if interval.withheld:
         assert result.metric_args["interval_withheld"] == interval.withheld
@@ -163,11 +164,11 @@ def test_the_hub_reads_licence_data_and_intervals(rte: RunSpec, store: Store, so
 
 
 def test_a_withheld_interval_is_not_shown() -> None:
-    labels, found = np.array([0, 1] * 100), np.zeros((4, 200))  # every run answers with one class
-    interval = level("matthews", labels, found)
+    labels, predictions = np.array([0, 1] * 100), np.zeros((4, 200))  # every run answers with one class
+    interval = level("matthews", labels, predictions)
     assert interval.withheld
-    shown = model_card._interval(Score("cola", "dev", "matthews", 0.0, interval, 100.0))
-    assert shown == f"withheld: {interval.withheld}"
+    text = model_card._interval(Score("cola", "dev", "matthews", 0.0, interval, 100.0))
+    assert text == f"withheld: {interval.withheld}"
 
 
 def test_warnings_of_the_demo(store: Store, tmp_path: Path) -> None:
@@ -178,10 +179,10 @@ def test_warnings_of_the_demo(store: Store, tmp_path: Path) -> None:
 
 
 def test_the_interval_of_one_seed_is_students_t_over_items() -> None:
-    labels, found = np.array([0, 1, 1, 0, 1, 1, 0, 1]), np.array([[0, 1, 0, 0, 1, 1, 1, 1]])
-    right = (labels == found[0]).astype(float)
+    labels, predictions = np.array([0, 1, 1, 0, 1, 1, 0, 1]), np.array([[0, 1, 0, 0, 1, 1, 1, 1]])
+    right = (labels == predictions[0]).astype(float)
     low, high = stats.t.interval(0.95, len(right) - 1, right.mean(), stats.sem(right))
-    interval = level("accuracy", labels, found)
+    interval = level("accuracy", labels, predictions)
     assert (interval.low, interval.high) == pytest.approx((low, high))
     assert interval.method == "items only (one seed)"
 

@@ -23,14 +23,15 @@ from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
+from benchmarks.training.parents import read_weights
 from tests.benchmarks.sharing.hub_server import TOKEN, HubServer, hub_server
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with hub_server() as made:
-        yield made
+    with hub_server() as running_server:
+        yield running_server
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def api(server: HubServer) -> HfApi:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path / "results")
-    made.prepare()
-    return made
+    results = Store(tmp_path / "results")
+    results.prepare()
+    return results
 
 
 def test_a_pushed_model_is_loaded_from_what_comes_back(
@@ -59,10 +60,7 @@ def test_a_pushed_model_is_loaded_from_what_comes_back(
     assert str(glue).encode() not in files["README.md"]
     folder = api.snapshot_download("me/rte", cache_dir=tmp_path / "cache")
     model = AutoModelForSequenceClassification.from_pretrained(folder)
-    weights = Store(store.root).weights(job.key)
-    from benchmarks.training.parents import read_weights
-
-    for name, value in read_weights(weights).items():
+    for name, value in read_weights(store.weights(job.key)).items():
         np.testing.assert_array_equal(model.state_dict()[name].numpy(), value.numpy())
 
 

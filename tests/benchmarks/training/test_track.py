@@ -43,9 +43,9 @@ def scalars(folder: Path) -> Scalars:
     """(tag, step) -> value of everything below the folder; a repeated step would be an error."""
     reader = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     reader.Reload()
-    found = [(tag, event.step, event.value) for tag in reader.Tags()["scalars"] for event in reader.Scalars(tag)]
-    assert len({(tag, step) for tag, step, _ in found}) == len(found)
-    return {(tag, step): value for tag, step, value in found}
+    points = [(tag, event.step, event.value) for tag in reader.Tags()["scalars"] for event in reader.Scalars(tag)]
+    assert len({(tag, step) for tag, step, _ in points}) == len(points)
+    return {(tag, step): value for tag, step, value in points}
 
 
 def expected(history: Path, train: str = "train/", dev: str = "eval/") -> Iterator[tuple[tuple[str, int], float]]:
@@ -54,7 +54,11 @@ def expected(history: Path, train: str = "train/", dev: str = "eval/") -> Iterat
             for metric, value in row["scores"]["rte"].get("dev", {}).items():  # after the last epoch
                 yield (f"{dev}rte.dev_{metric}", row["step"]), value
         elif "event" not in row:
-            yield from (((f"{train}{shown}", row["step"]), row[name]) for name, shown in NAMES.items() if name in row)
+            yield from (
+                ((f"{train}{tracker_name}", row["step"]), row[name])
+                for name, tracker_name in NAMES.items()
+                if name in row
+            )
 
 
 def test_worker_processes_write_what_the_history_has(
@@ -90,16 +94,16 @@ def test_worker_processes_write_what_the_history_has(
     assert [folder.name.rpartition(".")[0] for folder in folders] == ["rte_smart_seed_0", "rte_vanilla_seed_0"]
     for folder in folders:
         (run,) = (results / "runs").glob(f"{folder.name.rpartition('.')[2]}*")
-        wanted = dict(expected(run / "history.jsonl"))
-        found = scalars(folder)
-        assert {tag for tag, _ in wanted} >= {
+        expected_points = dict(expected(run / "history.jsonl"))
+        points = scalars(folder)
+        assert {tag for tag, _ in expected_points} >= {
             "train/loss",
             "train/learning_rate",
             "train/task",
             "eval/rte.dev_accuracy",
         }
-        assert ("train/bregman" in {tag for tag, _ in wanted}) == ("smart" in folder.name)
-        assert {place: found[place] for place in wanted} == pytest.approx(wanted, rel=1e-6)
+        assert ("train/bregman" in {tag for tag, _ in expected_points}) == ("smart" in folder.name)
+        assert {place: points[place] for place in expected_points} == pytest.approx(expected_points, rel=1e-6)
         assert not [path for path in run.rglob("*") if "tfevents" in path.name]
 
 
@@ -111,7 +115,7 @@ def wandb_scalars(folder: Path) -> Scalars:
     from wandb.proto.wandb_internal_pb2 import Record
 
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    content, place, parts, found = file.read_bytes(), 7, b"", Scalars()
+    content, place, parts, points = file.read_bytes(), 7, b"", Scalars()
     while place + 7 <= len(content):
         left = 32768 - place % 32768
         if left < 7:
@@ -126,9 +130,9 @@ def wandb_scalars(folder: Path) -> Scalars:
         values = {item.key or ".".join(item.nested_key): item.value_json for item in record.history.item}
         for name, value in values.items():
             if not name.startswith("_"):
-                assert (name, int(values["_step"])) not in found
-                found[name, int(values["_step"])] = float(value)
-    return found
+                assert (name, int(values["_step"])) not in points
+                points[name, int(values["_step"])] = float(value)
+    return points
 
 
 def mlflow_scalars(folder: Path) -> Scalars:
@@ -141,9 +145,9 @@ def mlflow_scalars(folder: Path) -> Scalars:
     assert run.info.status == "FINISHED"
     assert run.data.params["batch_size"] == "4"
     entries = [entry for name in run.data.metrics for entry in client.get_metric_history(run.info.run_id, name)]
-    found = {(entry.key, entry.step): entry.value for entry in entries}
-    assert len(found) == len(entries)
-    return found
+    points = {(entry.key, entry.step): entry.value for entry in entries}
+    assert len(points) == len(entries)
+    return points
 
 
 @pytest.mark.parametrize(
@@ -162,20 +166,21 @@ def test_an_interrupted_run_is_followed_without_gap_or_repetition(
     glue: Path,
     tmp_path: Path,
 ) -> None:
+    pytest.importorskip(tracker, reason=f"the extra {tracker} is not installed")
     store = Store(tmp_path / "results")
     store.prepare()
     spec = RunSpec(task="rte", model=str(little_bert), epochs=4, batch_size=4)
     job = make_job(spec, Source("local", glue))
-    seen: list[dict[str, Any]] = []
-    with tracked(tracker, store, job, seen.append) as report:
-        outcome = execute(job, store, report=report, should_stop=lambda: bool(seen), checkpoint_steps=7)
+    events: list[dict[str, Any]] = []
+    with tracked(tracker, store, job, events.append) as report:
+        outcome = execute(job, store, report=report, should_stop=lambda: bool(events), checkpoint_steps=7)
     assert outcome.state == "interrupted"
     part = read(store.root / tracker)
-    with tracked(tracker, store, job, seen.append) as report:
+    with tracked(tracker, store, job, events.append) as report:
         assert execute(job, store, report=report).state == "done"
     whole = read(store.root / tracker)
-    wanted = dict(expected(store.runs / job.key / "history.jsonl", *prefixes))
-    assert {place: whole[place] for place in wanted} == pytest.approx(wanted, rel=1e-6)
+    expected_points = dict(expected(store.runs / job.key / "history.jsonl", *prefixes))
+    assert {place: whole[place] for place in expected_points} == pytest.approx(expected_points, rel=1e-6)
     assert 0 < len(part) < len(whole)
     assert part.items() <= whole.items()
 
@@ -227,8 +232,8 @@ def test_the_trainers_own_callback_writes_the_same_names(little_bert: Path, glue
     epoch = {"event": "epoch", "step": 1, "scores": {"rte": {"dev": {"accuracy": 0.5}}}}
     from transformers.integrations.integration_utils import rewrite_logs
 
-    ours = {name for line in (row, epoch) for name in rewrite_logs(dict(tracking.scalars(line)))}
-    assert ours <= tags["trainer"]
+    suite_names = {name for line in (row, epoch) for name in rewrite_logs(dict(tracking.scalars(line)))}
+    assert suite_names <= tags["trainer"]
 
 
 def test_a_tracker_that_is_not_there_is_named_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
