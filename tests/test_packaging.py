@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("smart_repro", "benchmarks", "analysis")
@@ -92,6 +93,25 @@ def test_the_version_is_gits_newest_tag(git: tuple[str, ...], expected: str, tmp
     command = [sys.executable, "-m", "hatchling", "version"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert re.fullmatch(expected, done.stdout.strip()), done.stdout
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_newer_pythons_are_admitted_and_compile_every_module(version: str, wheel: Path, tmp_path: Path) -> None:
+    """Compile only: whether torch has a wheel for that Python is not this package's matter."""
+    environment = {**os.environ, "PYENV_VERSION": version}  # pyenv's commands exist for versions that are not active
+    command = [f"python{version}", "-W", "error::SyntaxWarning", "-m", "compileall", "-q", str(tmp_path)]
+    try:
+        subprocess.run([command[0], "--version"], env=environment, check=True, capture_output=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip(f"no Python {version} on this machine")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        text = archive.read(metadata).decode()
+    (bound,) = re.findall(r"^Requires-Python: (.*)$", text, flags=re.M)
+    assert version in SpecifierSet(bound)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_describes_the_project_is_in_step() -> None:

@@ -50,9 +50,11 @@ def usable_memory() -> float:
     free = float(psutil.virtual_memory().available)
     try:
         limit, usage = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # no container, or "max": no limit
+        statistics = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        cache = int(statistics["inactive_file"])  # the kernel drops it when memory is needed
+    except (OSError, ValueError, KeyError):  # no container, or "max": no limit
         return free
-    return min(free, float(max(0, limit - usage)))
+    return min(free, float(max(0, limit - usage + cache)))
 
 
 def workers_on_cpu(threads: int, memory: float) -> int:

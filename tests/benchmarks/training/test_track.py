@@ -6,7 +6,7 @@ import importlib.util
 import json
 import struct
 import sys
-from collections import defaultdict
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,26 +107,38 @@ def test_worker_processes_write_what_the_history_has(
         assert not [path for path in run.rglob("*") if "tfevents" in path.name]
 
 
-def wandb_scalars(folder: Path) -> Scalars:
-    """(key, step) -> value of the offline files, by W&B's own message types; wandb 0.31 reads these files in Go only.
+def wandb_records(content: bytes) -> Iterator[Any]:
+    """Yield the messages of an offline file, by W&B's own message types; wandb 0.31 reads these files in Go only.
 
     A file is a log of LevelDB's: a header of 7 bytes, then blocks of 32 KiB of records (checksum, length, kind).
     """
     from wandb.proto.wandb_internal_pb2 import Record
 
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    content, place, parts, points = file.read_bytes(), 7, b"", Scalars()
+    place, parts = 7, b""
     while place + 7 <= len(content):
         left = 32768 - place % 32768
         if left < 7:
             place += left
             continue
         length, kind = struct.unpack_from("<HB", content, place + 4)
+        if place + 7 + length > len(content):
+            return  # is being written
         parts += content[place + 7 : place + 7 + length]
         place += 7 + length
-        if kind not in (1, 4):  # whole, or the last of several
-            continue
-        record, parts = Record.FromString(parts), b""
+        if kind in (1, 4):  # whole, or the last of several
+            yield Record.FromString(parts)
+            parts = b""
+
+
+def wandb_scalars(folder: Path) -> Scalars:
+    """(key, step) -> value of the offline file, once W&B's own process has written its end."""
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    until, records, points = time.monotonic() + 60, list[Any](), Scalars()
+    while not records or records[-1].WhichOneof("record_type") != "exit":
+        assert time.monotonic() < until, "the file has no end"
+        time.sleep(0.1)
+        records = list(wandb_records(file.read_bytes()))
+    for record in records:
         values = {item.key or ".".join(item.nested_key): item.value_json for item in record.history.item}
         for name, value in values.items():
             if not name.startswith("_"):
@@ -225,15 +237,17 @@ def test_the_trainers_own_callback_writes_the_same_names(little_bert: Path, glue
         processing_class=tokenizer,
         compute_metrics=lambda output: {"accuracy": float(np.mean(output.predictions.argmax(1) == output.label_ids))},
     ).train()
-    tags = defaultdict(set)
+    trainer_names = set()
     for file in tmp_path.rglob("*tfevents*"):
-        tags["trainer"] |= {tag for tag, _ in scalars(file.parent)}
+        reader = EventAccumulator(str(file.parent))
+        reader.Reload()
+        trainer_names |= set(reader.Tags()["scalars"])
     row = {"step": 1, "loss": 1.0, "lr": 1e-3, "gradient_norm": 1.0, "task": 0.5, "smoothness": 0.1, "bregman": 0.1}
     epoch = {"event": "epoch", "step": 1, "scores": {"rte": {"dev": {"accuracy": 0.5}}}}
     from transformers.integrations.integration_utils import rewrite_logs
 
     suite_names = {name for line in (row, epoch) for name in rewrite_logs(dict(tracking.scalars(line)))}
-    assert suite_names <= tags["trainer"]
+    assert suite_names <= trainer_names
 
 
 def test_a_tracker_that_is_not_there_is_named_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
