@@ -30,7 +30,7 @@ TAKE, BEAT, SAVE, FIND_BUSY, RESUME, WHOLE_RUN = 20, 7, 11, 12, 82, 274
 WAIT_FOR_TASK = 3  # of submitit for each task in each look: chmod and stat of the folder, stat of the result
 _NOTICE = 600.0  # seconds until submitit asks SLURM again what became of a task without a result
 _LOOK = 5.0  # seconds between two looks of an idle node or of the waiting process
-_PACE = 50  # operations after which the number of other clients is looked at again
+_PACE = 250  # operations after which the number of other clients is looked at again
 _CHUNK = 20  # runs that a node looks at in one event of the simulation
 
 Process = Generator[float, None, None]  # yields the times at which it goes on
