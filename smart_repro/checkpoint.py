@@ -47,7 +47,7 @@ class Checkpoint:
     before_save: Callable[[], None] = lambda: None
     belongs_to: str = ""
     _last: float = field(default_factory=time.monotonic)
-    _saving_seconds: float = 0.0  # of the last save
+    _saving_seconds: float = field(default=0.0, init=False)  # of the last save
 
     def due(self, step: int) -> bool:
         """Return True if a checkpoint is due after update ``step``."""

@@ -67,5 +67,5 @@ def make_executor(name: str, workers: int | None, memory: float, cluster: Cluste
     except ImportError as error:
         raise UsageError(str(error)) from error
     limits = {"minutes": cluster.minutes, "array": cluster.array}
-    stated_limits = {name: value for name, value in limits.items() if value is not None}
+    stated_limits: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
     return SlurmExecutor(workers, memory, partition=cluster.partition, sbatch=cluster.sbatch, **stated_limits)

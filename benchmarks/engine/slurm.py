@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -217,9 +218,8 @@ class Share(submitit.helpers.Checkpointable):  # type: ignore[misc]  # submitit 
             job = Job.from_json(self.jobs[0])
             outcome = Outcome(job.key, "interrupted", "not begun")
             if not notice.has_come():
-                outcome = patiently(
-                    lambda job=job: worker.perform(job, store, self.settings, _ignore, notice.has_come), notice.has_come
-                )
+                perform = partial(worker.perform, job, store, self.settings, _ignore, notice.has_come)
+                outcome = patiently(perform, notice.has_come)
             if notice.is_preempted and outcome.state == "interrupted":
                 notice.requeue()
             self.jobs.pop(0)

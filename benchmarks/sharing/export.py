@@ -82,8 +82,9 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> PreTrainedModel:
         config.label2id = {label: i for i, label in enumerate(labels)}
     else:
         config.problem_type = "regression"
-    model = merged(model).eval()
-    return as_pretrained(model) if isinstance(model, PooledClassifier) else model
+    plain_model: Any = merged(model).eval()
+    exported: PreTrainedModel = as_pretrained(plain_model) if isinstance(plain_model, PooledClassifier) else plain_model
+    return exported
 
 
 def _remedy(store: Store, key: str, spec: RunSpec, run: Run) -> str:

@@ -6,7 +6,7 @@
 - ``by hand``: the same ``smart-repro run`` on every node; each node looks for runs that are free.
 
 A node does one run at a time. File operations of each action are those that :mod:`benchmarks.speed.operations` counted
-in the store. The file system takes ``--latency`` for an operation, or longer where more clients wait than it can serve;
+in the store. The file system takes ``--latency`` for an operation, or longer where more requests come than it serves;
 saved states share its bandwidth. Nodes die and some are slow; runs have the mean length of SMART at full scale.
 """
 
@@ -30,7 +30,7 @@ TAKE, BEAT, SAVE, FIND_BUSY, RESUME, WHOLE_RUN = 20, 7, 11, 12, 82, 274
 WAIT_FOR_TASK = 3  # of submitit for each task in each look: chmod and stat of the folder, stat of the result
 _NOTICE = 600.0  # seconds until submitit asks SLURM again what became of a task without a result
 _LOOK = 5.0  # seconds between two looks of an idle node or of the waiting process
-_PACE = 250  # operations after which the number of other clients is looked at again
+_PACE = 250  # operations in one event of the simulation
 _CHUNK = 20  # runs that a node looks at in one event of the simulation
 
 Process = Generator[float, None, None]  # yields the times at which it goes on
@@ -94,8 +94,6 @@ class Simulation:
     by_hand: bool
     seed: int = 0
     now: float = 0.0
-    clients: int = 0
-    writers: int = 0
     training: float = 0.0
     busy: float = 0.0
     operations: int = 0
@@ -114,6 +112,7 @@ class Simulation:
         self.free = deque(self.runs)
         self._events: list[tuple[float, int, Process]] = []
         self._numbers = count()
+        self._server_free = self._pipe_free = 0.0  # times at which all earlier requests are served
 
     def simulate(self) -> None:
         """Do all runs."""
@@ -139,18 +138,17 @@ class Simulation:
     # --- the file system ---
 
     def _operate(self, operations: int) -> Process:
-        """Do file operations one after the other; with more clients than it can serve at once each waits its turn."""
-        self.clients += 1
+        """Do file operations one after the other; the file system serves all clients in the order of their requests."""
         self.operations += operations
         for begin in range(0, operations, _PACE):
             number = min(_PACE, operations - begin)
-            yield self.now + number * max(self.cluster.latency, self.clients / self.cluster.rate)
-        self.clients -= 1
+            self._server_free = max(self._server_free, self.now) + number / self.cluster.rate
+            yield max(self.now + number * self.cluster.latency, self._server_free)
 
     def _write(self, size: float) -> Process:
-        self.writers += 1
-        yield self.now + size / min(self.cluster.link, self.cluster.bandwidth / self.writers)
-        self.writers -= 1
+        """Write bytes through the node's link and, in the order of requests, through the bandwidth that all share."""
+        self._pipe_free = max(self._pipe_free, self.now) + size / self.cluster.bandwidth
+        yield max(self.now + size / self.cluster.link, self._pipe_free)
 
     # --- nodes ---
 

@@ -8,7 +8,7 @@ head by a random one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -58,15 +58,15 @@ class PooledForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: PooledConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels = cast(int, config.num_labels)
         head = PooledClassifier(
             AutoModel.from_config(AutoConfig.for_model(**config.encoder)),
-            config.num_labels,
+            self.num_labels,
             config.pooling,
             config.head_dropout,
         )
         self.encoder, self.dropout, self.classifier = head.encoder, head.dropout, head.classifier
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]  # of transformers
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the module that turns token ids into vectors."""
@@ -96,7 +96,8 @@ def as_pretrained(model: PooledClassifier) -> PooledForSequenceClassification:
     config.update(labels)
     pretrained = PooledForSequenceClassification(config)
     pretrained.load_state_dict(model.state_dict())
-    return pretrained.train(model.training)
+    pretrained.train(model.training)
+    return pretrained
 
 
 AutoConfig.register(PooledConfig.model_type, PooledConfig)

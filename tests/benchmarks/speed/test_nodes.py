@@ -13,6 +13,7 @@ import pytest
 from benchmarks.speed import nodes
 from benchmarks.speed.nodes import Cluster, Simulation
 from benchmarks.speed.operations import count
+from smart_repro.checkpoint import SAVING_SHARE
 
 # no failures, no slow nodes, no spread: every run takes 600 s and saves nine times
 EVEN = Cluster(4, runs_per_node=3, hours=1 / 6, spread=0.0, days_to_failure=1e9, slow_share=0.0)
@@ -34,12 +35,15 @@ def test_without_failures_the_time_is_the_sum_of_training_saving_and_operations(
     assert simulation.losses == 0
 
 
-def test_what_the_file_system_cannot_serve_at_once_waits() -> None:
-    saves = replace(EVEN, nodes=20, runs_per_node=1, bandwidth=EVEN.link)  # 20 nodes share the bandwidth of one
-    alone = simulated(replace(saves, bandwidth=20 * EVEN.link))
-    assert simulated(saves).now > alone.now + 8 * 19 * EVEN.state / EVEN.link
+def test_more_than_the_file_system_can_serve_waits() -> None:
+    saves = replace(EVEN, nodes=80, runs_per_node=1, bandwidth=EVEN.link, save_share=1.0)  # 80 nodes share one link
+    assert simulated(replace(saves, bandwidth=80 * EVEN.link)).now < 80 * 9 * EVEN.state / EVEN.link
+    assert simulated(saves).now >= 80 * 9 * EVEN.state / EVEN.link
+    rare = simulated(replace(saves, save_share=SAVING_SHARE))
+    assert rare.busy < simulated(saves).busy
     slow = simulated(replace(EVEN, nodes=50, runs_per_node=1, rate=10.0))  # 50 clients, 10 operations a second
-    assert slow.longest_beat > nodes.HEARTBEAT + nodes.BEAT * 1.0
+    assert slow.now >= 50 * (nodes.WHOLE_RUN + 9 * nodes.SAVE) / 10
+    assert slow.longest_beat > nodes.HEARTBEAT + nodes.BEAT * EVEN.latency
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
