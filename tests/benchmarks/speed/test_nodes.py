@@ -36,7 +36,7 @@ def test_without_failures_the_time_is_the_sum_of_training_saving_and_operations(
 
 
 def test_more_than_the_file_system_can_serve_waits() -> None:
-    saves = replace(EVEN, nodes=80, runs_per_node=1, bandwidth=EVEN.link, save_share=1.0)  # 80 nodes share one link
+    saves = replace(EVEN, nodes=80, runs_per_node=1, bandwidth=EVEN.link, save_share=1e9)  # 80 nodes share one link
     assert simulated(replace(saves, bandwidth=80 * EVEN.link)).now < 80 * 9 * EVEN.state / EVEN.link
     assert simulated(saves).now >= 80 * 9 * EVEN.state / EVEN.link
     rare = simulated(replace(saves, save_share=SAVING_SHARE))
