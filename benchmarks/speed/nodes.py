@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--runs-per-node", type=int, default=Cluster.runs_per_node)
     parser.add_argument("--latency", type=float, default=Cluster.latency, help="seconds of a file operation")
     parser.add_argument("--save-minutes", type=float, default=1.0, help="--checkpoint-minutes of the runs")
-    parser.add_argument("--save-share", type=float, default=SAVING_SHARE, help="1000: the pause between saves never grows")
+    parser.add_argument("--save-share", type=float, default=SAVING_SHARE, help="1000: the pause never grows")
     parser.add_argument("--state", type=float, default=Cluster.state, help="bytes of a saved state")
     options = parser.parse_args()
     print("| nodes | way | hours | node time lost | operations a second | longest silence of a lease | longest look |")
