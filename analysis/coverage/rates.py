@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
-DECIDES = "deciding interval"
+DECIDES = "deciding interval"  # name of the test that decides claims
 ALLOWED = 0.06  # largest rate of false positives of the deciding interval, in every scenario
 STUDIES = 10_000  # per scenario: the standard error of a rate of 5 % is 0.2 points
 BATCH = 50_000  # answers simulated at once: half a megabyte, which fits into the processor's cache
@@ -39,7 +39,7 @@ class Rate:
 
 
 def deciding_rate(scenario: Scenario, studies: int, rng: np.random.Generator) -> Rate:
-    """Return the rate of the deciding interval."""
+    """Return the rate at which the deciding interval finds a difference."""
     size = max(1, BATCH // (2 * scenario.seeds * scenario.items))
     sizes = [size] * (studies // size) + [studies % size] * (studies % size > 0)
     batches = [measure(*simulate(scenario, size, rng), scenario.metric) for size in sizes]
@@ -126,6 +126,6 @@ def run(cases: Sequence[tuple[Scenario, int, tuple[str, ...]]], seed: int = 0) -
 
 
 def failures(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the scenarios in which the deciding interval errs too often: its rate minus two errors exceeds 6 %."""
+    """Return the rows in which the deciding interval errs too often: rate minus two standard errors > ``ALLOWED``."""
     deciding = table[table["test"] == DECIDES]
     return deciding[deciding["rate"] - 2 * deciding["error"] > ALLOWED]
