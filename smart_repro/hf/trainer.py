@@ -63,7 +63,7 @@ class MethodTrainer(Trainer):
         MissingSignalError: during training, see :mod:`smart_repro.scalars`.
     """
 
-    model: Any  # the Trainer allows None in places where there is always one
+    model: Any  # Any: the Trainer's annotation allows None, but there always is a model
     optimizer: Any
     _signature_columns: Any
 
@@ -188,9 +188,9 @@ class MethodTrainer(Trainer):
     def _prepare_for_training(
         self, max_steps: int, train_dataloader: DataLoader[Any], resume_from_checkpoint: Any
     ) -> Any:
-        """Set the method up anew at the start of every run, restore its state when resuming, then the Trainer's own."""
+        """Set up the method at the start of every run and restore its state when resuming, then prepare the Trainer."""
         self._refuse()
-        self._reader = None  # the model may be another one, or have been given more words
+        self._reader = None  # the user may have replaced the model, or resized its embeddings
         texts.warn_of_classes(self.model, self.train_dataset)
         self._set_up(max_steps)
         if resume_from_checkpoint is not None:
