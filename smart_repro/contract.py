@@ -166,8 +166,9 @@ class MethodContract:
     def check_accumulation(self) -> None:
         """Check that micro-batches of 3, 3 and 2 give the same weights as batches of 8, after 4 updates in float64.
 
-        Dropout is off. The sizes differ in order to detect a loss that is a sum: with equal sizes it has a common factor,
-        which Adam and clipping cancel. In float32 some gradients that are 0 in theory (attention's key bias) are rounding noise, which Adam scales up.
+        Dropout is off. The sizes differ in order to detect a loss that is a sum: with equal sizes the sum is a multiple
+        of the mean, and Adam and clipping cancel the factor. In float32 some gradients that are 0 in theory (attention's
+        key bias) are rounding noise, which Adam scales up.
         """
         results = []
         for accumulation in (1, 3):

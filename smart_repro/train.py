@@ -173,7 +173,7 @@ def train(
 
 
 def _accelerator(cpu: bool) -> Accelerator:
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads of other tasks, say
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # such as the heads of other tasks
     return Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[unused])
 
 

@@ -25,7 +25,7 @@ METHODS: Registry[type[Method]] = Registry(
 TaskLoss = Callable[[Tensor, Tensor], Tensor]
 Objective = Callable[[Tensor], Tensor]  # labels -> mean loss, of a model whose output defines its own loss (HNN)
 PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
-TEACHER_DROPOUT = ("off", "independent", "shared")  # no dropout / masks of the teacher alone / the student's masks
+TEACHER_DROPOUT = ("off", "independent", "shared")  # no dropout / the teacher's own masks / the student's masks
 
 
 @dataclass(frozen=True)
