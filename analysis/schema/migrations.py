@@ -37,11 +37,11 @@ def from_1(content: Content) -> Content:
     claims = [*current.pop("claims", ()), *current.pop("further_claims", ())]
     current["claims"] = [claim_from_1(claim) for claim in claims]
     facts = [_fact_from_1(fact) for fact in extras.get("facts", ())]
-    kept = {name: extras[name] for name in ("selections", "tuned") if name in extras}
+    typed_fields = {name: extras[name] for name in ("selections", "tuned") if name in extras}
     unknown_keys = sorted(set(extras) - {"facts", "selections", "tuned"})
     if unknown_keys:
         raise SchemaError(f"manifest.about has the unknown key {unknown_keys[0]!r}: it has facts, selections, tuned")
-    return {**current, **kept, **({"facts": facts} if facts else {})}
+    return {**current, **typed_fields, **({"facts": facts} if facts else {})}
 
 
 STEPS: Mapping[int, Callable[[Content], Content]] = {1: from_1}
@@ -100,8 +100,8 @@ def _selection_from_1(details: Content) -> Content:
 
 def _loss_from_1(details: Content) -> Content:
     low, high = details["between"]
-    kept = {"after": details["after"]} if "after" in details else {}
-    return {"part": details["quantity"], "low": low, "high": high, **kept}
+    optional_fields = {"after": details["after"]} if "after" in details else {}
+    return {"part": details["quantity"], "low": low, "high": high, **optional_fields}
 
 
 _TESTS_FROM_1: Mapping[str, Callable[[Content], Content]] = {
