@@ -167,8 +167,8 @@ class MethodContract:
         """Check that micro-batches of 3, 3 and 2 give the same weights as batches of 8, after 4 updates in float64.
 
         Dropout is off. The sizes differ in order to detect a loss that is a sum: with equal sizes the sum is a multiple
-        of the mean, and Adam and clipping cancel the factor. In float32 some gradients that are 0 in theory (attention's
-        key bias) are rounding noise, which Adam scales up.
+        of the mean, and Adam and clipping cancel the factor. In float32 some gradients that are 0 in theory (those of
+        attention's key bias) are rounding noise, which Adam scales up.
         """
         results = []
         for accumulation in (1, 3):
