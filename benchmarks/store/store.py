@@ -171,7 +171,7 @@ class Store:
         """Return the record of the run's last failure, or None."""
         try:
             return read_failure(self.inflight / key / "failure.json")
-        except (FileNotFoundError, ResultsError):  # a damaged one tells nothing, and the run is tried again
+        except (FileNotFoundError, ResultsError):  # without a readable record the run is tried again
             return None
 
     def verify(self, key: str) -> str:
@@ -184,7 +184,7 @@ class Store:
         return verify(self.runs / key)
 
     def seal(self, key: str) -> Finding:
-        """Give a finished run that has no seal one. What keeps it from being sealed is returned as damage."""
+        """Seal a finished run that has no seal; a reason not to seal it is returned as damage."""
         folder = self.runs / key
         finding = inspect(folder)
         if finding.state == UNVERIFIED:
