@@ -91,11 +91,13 @@ def must_fit(baseline: Baseline, settings_of_cells: Mapping[str, Mapping[str, An
                 f"{path} has no cell {name!r} (it has {have}, ...): choose among those with --tasks and --methods, or "
                 "write a new baseline with --update"
             )
-        before = baseline.cells[name].settings
-        different = sorted(key for key in {*settings, *before} if settings.get(key) != before.get(key))
+        baseline_settings = baseline.cells[name].settings
+        different = sorted(
+            key for key in {*settings, *baseline_settings} if settings.get(key) != baseline_settings.get(key)
+        )
         if different:
             changes = "; ".join(
-                f"{key} {before.get(key, 'default')} -> {settings.get(key, 'default')}" for key in different
+                f"{key} {baseline_settings.get(key, 'default')} -> {settings.get(key, 'default')}" for key in different
             )
             raise UsageError(
                 f"{name} has other settings than in {path}: {changes}. Give the baseline's, or write a new one with "
