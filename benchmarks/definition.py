@@ -11,7 +11,7 @@ DEV_SHARE = 0.2  # of the rows, cut off as dev where the user names neither --de
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A task on own data, without any path: where the data lie is said anew whenever they are read.
+    """A task on own data, without any path: the location of the data is given again whenever they are read.
 
     Attributes:
         name: of the task.

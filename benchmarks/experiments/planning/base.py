@@ -24,14 +24,14 @@ MEMBERS = 4  # runs combined by a VOTE or AVG (SDA, section 4.2): replicate r co
 
 @dataclass(frozen=True)
 class Times:
-    """A row's or column's setting as a multiple of the one that all runs share, in every profile."""
+    """A setting of a row or column as a multiple of the experiment's setting, whatever the profile's value of it is."""
 
     factor: float
 
 
 @dataclass(frozen=True)
 class Start:
-    """A run of several tasks that a row's runs start from; the row's run with seed s starts from its run with seed s.
+    """A multi-task run that a row's runs start from; both have the same seed.
 
     Attributes:
         method: method of its training.
@@ -443,9 +443,9 @@ def _chosen(experiment: Experiment, text: str) -> tuple[MethodRow, ...]:
     """Return the rows that ``text`` names, in table order."""
     ids = {row.id for row in experiment.rows}
     names = pieces(text)
-    named, rest = [name for name in names if name in ids], [name for name in names if name not in ids]
-    methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
-    rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
+    row_ids, other_names = [name for name in names if name in ids], [name for name in names if name not in ids]
+    methods = {choice.label for choice in parse_methods(",".join(other_names))} if other_names or not row_ids else set()
+    rows = tuple(r for r in experiment.rows if r.id in row_ids or {r.method.name, r.method.label} & methods)
     invalid = methods - {name for r in rows for name in (r.method.name, r.method.label)}
     if invalid:
         have = ", ".join(r.id for r in experiment.rows)

@@ -1,8 +1,8 @@
-"""Say what an experiment of the profile demo is about: generated data, whose best reachable scores are known.
+"""Titles and claims of experiments in the profile demo, whose data are generated.
 
-Nothing of the papers stands beside invented data: no published number, no size of a claim, no name of a model. Each
-claim keeps its test, on the tasks that are run, and gets a sentence that its test makes true or false in the generated
-world. Claims that need a printed value, and those none of whose tasks are run, are left out.
+These experiments show no published numbers, no sizes of claims and no names of models, because the papers did not use
+the generated data. Each claim keeps its test, on the tasks that are run, and gets a new sentence about the generated
+data that the test decides. Claims that need a printed value, and claims without a task that is run, are left out.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _rows_of(test: Kind) -> set[str]:
 
 
 def _distinct(claims: Iterable[Claim]) -> tuple[Claim, ...]:
-    """Return the claims without those that ask the same as an earlier one: two data sets may have one stand-in."""
+    """Return the claims without duplicates, which arise where one task stands in for two data sets."""
     by_statement: dict[object, Claim] = {}
     for claim in claims:
         by_statement.setdefault(claim.sentence, claim)
@@ -204,8 +204,8 @@ class _Names:
 
 def listed(words: Iterable[str]) -> str:
     """Return words as a list in a sentence: ``a, b and c``; each word once."""
-    *before, last = dict.fromkeys(words)
-    return f"{', '.join(before)} and {last}" if before else last
+    *other_words, last_word = dict.fromkeys(words)
+    return f"{', '.join(other_words)} and {last_word}" if other_words else last_word
 
 
 def _capital(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A grid of one's own as a value: what ``compare`` asks for, and what a study file says."""
+"""A user's own grid as a value, built from the options of ``compare`` or from a study file."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def axis_of(choice: MethodChoice, batch_size: int, fixed: Collection[str]) -> tu
     options = {option.name for option in fields(METHODS[choice.name].Config)}
     if choice.name in _ATTACKS and "alpha" not in fixed:
         return "alpha", _STEPS
-    acting = options - {"eta"} if "epsilon" in options else options  # beside a ball the step alone may change nothing
+    acting = options - {"eta"} if "epsilon" in options else options  # in a ball the step may have no effect
     if dict(choice.options).get("direction") == "none":
         acting = acting - {"epsilon"}
     name = next((axis for axis in AXES if axis in acting and not {axis, *AXES[axis][0]}.intersection(fixed)), None)
@@ -111,7 +111,7 @@ def _trial(row: MethodRow, shared: Mapping[str, Any], power: int, axis: str, val
 
 
 def tuning(experiment: Experiment, results: Path = Path("results")) -> Experiment:
-    """Return the grid of all trials, every arm alike: the first one, or the one that the finished trials ask for.
+    """Return the grid of all trials, with equal trials for every arm; finished trials may extend its learning rates.
 
     Raises: UsageError: for an experiment whose rows are points of a curve, or that trains on several sizes of a task.
     """
