@@ -69,8 +69,9 @@ def text(checks_done: list[Check]) -> str:
 
 def _python() -> Check:
     version = platform.python_version()
-    fine = sys.version_info >= (3, 11)
-    return Check("python", "ok" if fine else "bad", version, "" if fine else "smart-repro needs Python 3.11 or newer")
+    is_supported = sys.version_info >= (3, 11)
+    remedy = "" if is_supported else "smart-repro needs Python 3.11 or newer"
+    return Check("python", "ok" if is_supported else "bad", version, remedy)
 
 
 def _packages() -> Iterator[Check]:
