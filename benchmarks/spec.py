@@ -29,8 +29,8 @@ class MethodChoice:
         """The text that :func:`parse_methods` reads back; the dropout reading is in brackets, as in tables."""
         options = dict(self.options)
         reading = f"[{options.pop('dropout')}]" if "dropout" in options else ""
-        rest = ",".join(f"{name}={value}" for name, value in options.items())
-        return f"{self.name}{reading}" + (f":{rest}" if rest else "")
+        other_options = ",".join(f"{name}={value}" for name, value in options.items())
+        return f"{self.name}{reading}" + (f":{other_options}" if other_options else "")
 
 
 def method(name: str, **options: Any) -> MethodChoice:

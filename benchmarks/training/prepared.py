@@ -31,13 +31,13 @@ def places(run: RunSpec) -> list[tuple[str, str]]:
 
     Raises: UsageError: for a task that must not be scored after one of those the run was trained on.
     """
-    named = [entry.rpartition(":") for entry in run.predict]
-    pairs = [(target, split) for task, _, split in named for target in ([task] if task else run.tasks)]
+    entries = [entry.rpartition(":") for entry in run.predict]
+    pairs = [(target, split) for task, _, split in entries for target in ([task] if task else run.tasks)]
     trained = trained_on(run)
     for task, _ in pairs:
-        for earlier, reason in TASKS[task].not_after.items():
-            if earlier in trained:
-                raise UsageError(f"a run trained on {earlier} is never scored on {task}: {reason}; leave {task} out")
+        for excluded, reason in TASKS[task].not_after.items():
+            if excluded in trained:
+                raise UsageError(f"a run trained on {excluded} is never scored on {task}: {reason}; leave {task} out")
     return pairs
 
 
