@@ -196,9 +196,9 @@ def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
 def _common_seeds(case: Case, columns: Sequence[Column]) -> list[int]:
     """Return the seeds finished in both rows on every task, because each seed gives a mean over tasks."""
     runs_by_cell = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b) for column in columns]
-    common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in runs_by_cell)]
-    case.enough(len(common))
-    return common
+    common_seeds = [seed for seed in case.manifest.seeds if all(seed in keys for keys in runs_by_cell)]
+    case.enough(len(common_seeds))
+    return common_seeds
 
 
 def _cost_ratios(case: Case, column: Column, quantity: str, seeds: Sequence[int]) -> np.ndarray:
