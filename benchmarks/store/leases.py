@@ -176,17 +176,17 @@ def _own_process() -> dict[str, Any]:
 
 
 def _process_runs(pid: int, started: float, ticks: int | None) -> bool:
-    """Return True if the process that started then still runs, and not another process with its number.
+    """Return True if the process still runs, and its id does not belong to a later process.
 
     Args:
         pid: process id.
         started: start in seconds since 1970, by the clock of that time; used where ``ticks`` is None.
-        ticks: start of the process by :func:`_start_ticks`.
+        ticks: start of the process by :func:`benchmarks.store.processes.start_ticks`; None if it was not recorded.
     """
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 1 if ticks is None else processes.start_ticks(pid) == ticks
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        is_same = abs(process.create_time() - started) < 1 if ticks is None else processes.start_ticks(pid) == ticks
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError, OverflowError):
         return False
 
