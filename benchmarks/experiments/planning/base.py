@@ -249,8 +249,8 @@ class Experiment:
     def spec(self, row: MethodRow, place: str, seed: int) -> RunSpec:
         """Return the run of one cell and seed."""
         if row.combine:
-            alone = replace(row, combine="")
-            return combined(row.combine, [self.spec(alone, place, MEMBERS * seed + i) for i in range(MEMBERS)])
+            member_row = replace(row, combine="")
+            return combined(row.combine, [self.spec(member_row, place, MEMBERS * seed + i) for i in range(MEMBERS)])
         columns = [column for column in self.columns if column.place == place]
         task = columns[0].trained
         shared = {**self.settings, **self.task_settings.get(task, {})}

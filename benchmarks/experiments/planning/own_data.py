@@ -80,8 +80,8 @@ def locations(request: DataOptions, task: str) -> Source:
             raise UsageError(f"{request.data} describes {names}, and no task called {task}, which the run is on")
         places = described.locations
     else:
-        named = {"train": request.data, "dev": request.dev, "test": request.test}
-        places = tuple((split, place) for split, place in named.items() if place is not None)
+        files = {"train": request.data, "dev": request.dev, "test": request.test}
+        places = tuple((split, file) for split, file in files.items() if file is not None)
     return Source("hub" if hub else "local", None, {(task, split): Path(place) for split, place in places})
 
 

@@ -213,14 +213,14 @@ def _generated(experiment: Experiment) -> tuple[dict[str, TaskColumn], dict[str,
             missing[f"*|{column.id}"] = f"no generated task stands in for {column.task}"
             continue
         new = replace(column, task=task, trained_on=trained if column.trained_on else "")
-        occupant = next((old for old, earlier in columns.items() if earlier.id == new.id), None)
+        occupant = next((column_id for column_id, other in columns.items() if other.id == new.id), None)
         if occupant is not None:
             missing[f"*|{column.id}"] = f"{new.id} already stands in for {occupant}"
         else:
             columns[column.id] = new
     renamed = {
-        **{column.task: columns[old].task for old, column in _by_id(experiment) if old in columns},
-        **{old: new.id for old, new in columns.items()},
+        **{column.task: columns[column_id].task for column_id, column in _by_id(experiment) if column_id in columns},
+        **{column_id: new.id for column_id, new in columns.items()},
     }
     for name, reason in experiment.missing.items():
         row, _, place = name.partition("|")

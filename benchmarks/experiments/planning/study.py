@@ -180,19 +180,19 @@ class Study:
 
 
 def usual_settings(tasks: Iterable[str], has_own: bool, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a grid that its user leaves open: those that fit its data and model.
+    """Return default settings of a grid, chosen for its data and model; the user's settings replace them.
 
-    On generated tasks with the model tiny they are the demonstration's, whose limit of updates never cuts epochs that
-    the user sets.
+    On generated tasks with the model tiny they are the settings of the profile demo, without its limit of updates if
+    the user sets the number of epochs.
     """
     model = settings.get("model")
     is_generated = all(TASKS[task].generated for task in tasks)
-    usual = dict(DEMO_SETTINGS) if is_generated and (model or "tiny") == "tiny" else {}
+    defaults = dict(DEMO_SETTINGS) if is_generated and (model or "tiny") == "tiny" else {}
     if "epochs" in settings:
-        usual.pop("max_steps", None)
+        defaults.pop("max_steps", None)
     if has_own:
-        usual |= own_data.settings(model)
-    return usual if is_generated else {**usual, "model": "minilm"}
+        defaults |= own_data.settings(model)
+    return defaults if is_generated else {**defaults, "model": "minilm"}
 
 
 def sentence(claim: StudyClaim, tasks: tuple[str, ...], than: str) -> str:
