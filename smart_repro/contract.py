@@ -141,11 +141,11 @@ class MethodContract:
 
     def check_difference(self) -> None:
         """Check that the evaluated weights differ from those of plain fine-tuning after 6 updates."""
-        plain, result = (
+        plain_weights, weights = (
             {name.replace(".base_layer", ""): value for name, value in model.state_dict().items()}
             for model in (MethodContract(Method).straight, self.straight)
         )
-        differs = any(not torch.equal(plain[name], result[name]) for name in plain)
+        differs = any(not torch.equal(plain_weights[name], weights[name]) for name in plain_weights)
         _require(differs, "it gives what plain fine-tuning gives, bit for bit: is its loss, or its model, used?")
 
     def check_resuming(self) -> None:

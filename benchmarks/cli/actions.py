@@ -160,8 +160,8 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     if summary.interrupted:
         print(f"Interrupted; finished work is kept. Go on with:\n  {request.command('run')}", file=sys.stderr)
         return INTERRUPTED
-    left = make_plan(experiment, request.where(experiment), store).counts()
-    return SOME_FAILED if summary.of("failed") or left["failed"] else DONE
+    counts = make_plan(experiment, request.where(experiment), store).counts()
+    return SOME_FAILED if summary.of("failed") or counts["failed"] else DONE
 
 
 def reportable(results: Path, name: str | None) -> list[tuple[Path, str]]:

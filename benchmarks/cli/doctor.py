@@ -191,9 +191,11 @@ def _cache() -> Check:
     if folder is None:
         return Check("cache", "ok", f"off ({VARIABLE}=off)")
     nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    fine = nearest.is_dir() and os.access(nearest, os.W_OK)
-    remedy = "" if fine else f"it cannot be written, so large files are parsed each time: set {VARIABLE} to a folder"
-    return Check("cache", "ok" if fine else "note", str(folder), remedy)
+    is_writable = nearest.is_dir() and os.access(nearest, os.W_OK)
+    if is_writable:
+        return Check("cache", "ok", str(folder))
+    remedy = f"it cannot be written, so large files are parsed each time: set {VARIABLE} to a folder"
+    return Check("cache", "note", str(folder), remedy)
 
 
 def _data() -> Iterator[Check]:

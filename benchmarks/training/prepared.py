@@ -168,8 +168,8 @@ def _cut(split: Split, run: RunSpec) -> dict[str, np.ndarray]:
     else:
         rows = np.arange(len(split)) if run.max_train_samples is None else subsample(split, run.max_train_samples, seed)
     if run.holdout_rows:
-        kept, aside = rows, outside(len(split), rows, run.holdout_rows, seed)
-        rows = np.concatenate([kept, aside])
+        trained, held_out = rows, outside(len(split), rows, run.holdout_rows, seed)
+        rows = np.concatenate([trained, held_out])
     else:
-        kept, aside = holdout(split, rows, run.holdout, seed)
-    return {"train": kept, "holdout": aside, "tuning": outside(len(split), rows, run.tuning_rows, seed)}
+        trained, held_out = holdout(split, rows, run.holdout, seed)
+    return {"train": trained, "holdout": held_out, "tuning": outside(len(split), rows, run.tuning_rows, seed)}

@@ -313,9 +313,9 @@ class MethodTrainer(Trainer):
         passes = Passes(model, inputs, self.method.streams, self._precision)
         output = model(**models.inputs(model, inputs))
         logits = models.logits(output)
-        batch, kept = updates.labelled(inputs)
-        if kept is not None:
-            logits, passes = logits[kept], Passes(model, batch, self.method.streams, self._precision)
+        batch, is_labelled = updates.labelled(inputs)
+        if is_labelled is not None:
+            logits, passes = logits[is_labelled], Passes(model, batch, self.method.streams, self._precision)
         loss = self._evaluated_loss(logits.float(), passes, num_items_in_batch)
         return (loss, _with_loss(output, logits, loss)) if return_outputs else loss
 
@@ -367,11 +367,11 @@ class MethodTrainer(Trainer):
 
     def _remove_unused_columns(self, dataset: Any, description: str | None = None) -> Any:
         """Remove unused columns of a ``datasets.Dataset``, and a column ``example_id`` without integers."""
-        kept = super()._remove_unused_columns(dataset, description)
-        foreign = self.args.remove_unused_columns and updates.ROW_ID in kept.column_names and len(kept)
-        return (
-            kept.remove_columns(updates.ROW_ID) if foreign and not updates.is_row_id(kept[0][updates.ROW_ID]) else kept
-        )
+        remaining = super()._remove_unused_columns(dataset, description)
+        has_ids = self.args.remove_unused_columns and updates.ROW_ID in remaining.column_names and len(remaining)
+        if has_ids and not updates.is_row_id(remaining[0][updates.ROW_ID]):
+            return remaining.remove_columns(updates.ROW_ID)
+        return remaining
 
     def _get_collator_with_removed_columns(self, data_collator: Any, description: str | None = None) -> Any:
         """Remove unused columns of any other data set in the collator."""
