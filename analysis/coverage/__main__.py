@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis import figures
 from analysis.coverage.plots import plot_metrics, plot_rare, plot_rates
-from analysis.coverage.rates import ALLOWED, DECIDES, failures, published_grid, run
+from analysis.coverage.rates import ALLOWED_RATE, DECIDING_TEST, failures, published_grid, run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rates.to_csv(options.out / "coverage.csv", index=False, float_format="%.4f")
     draw(rates, options.out)
-    deciding, failed_scenarios = rates[rates["test"] == DECIDES], failures(rates)
+    deciding, failed_scenarios = rates[rates["test"] == DECIDING_TEST], failures(rates)
     low, high = 100 * deciding["rate"].min(), 100 * deciding["rate"].max()
-    print(f"{DECIDES}: {low:.1f} to {high:.1f} % false positives at nominal 5 %")
+    print(f"{DECIDING_TEST}: {low:.1f} to {high:.1f} % false positives at nominal 5 %")
     if len(failed_scenarios):
         raise SystemExit(
-            f"more than {100 * ALLOWED:g} % false positives in {len(failed_scenarios)} scenarios:\n"
+            f"more than {100 * ALLOWED_RATE:g} % false positives in {len(failed_scenarios)} scenarios:\n"
             f"{failed_scenarios.to_string()}"
         )
 
