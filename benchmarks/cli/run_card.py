@@ -43,11 +43,11 @@ def run_entries(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     entries = {
         "scores": {f"{task} {split}": _scores(values) for task, split, values in _splits(result["scores"])},
         "settings": changed,
-        "of the method": dict(spec.get("method_config") or {}),
+        "settings of the method": dict(spec.get("method_config") or {}),
         "training": f"{result.get('steps', 0):,} updates in {result['seconds']:,.1f} s",
         "data": dict(stored.get("fingerprints", {}).get("data", {})),
         "weights at the start": stored.get("fingerprints", {}).get("weights"),
-        "made with": {name: value for name, value in environment.items() if value not in (None, "")},
+        "environment": {name: value for name, value in environment.items() if value not in (None, "")},
     }
     return f"Run {stored['key']}: {choice.label} on {spec['task']}, seed {spec['seed']}", entries
 

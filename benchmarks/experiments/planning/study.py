@@ -30,10 +30,12 @@ QUANTIFIER_WORDS = {"average": "on average over", "every": "on every one of", "a
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRow:
-    """One method, or one for every combination of its options' values, with settings of its own.
+    """A row of a study file: one method, or a method for every combination of its options' values.
 
     Attributes:
-        id, title: names of a single row; "": made from the method, its options and the settings.
+        methods: the method with one or several values per option.
+        id, title: names of a single row; "": derived from the method, its options and the settings.
+        settings: fields of the row's runs.
     """
 
     methods: MethodGrid
@@ -44,12 +46,12 @@ class StudyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyColumn:
-    """One task, of the suite or on own data, with the metrics it is scored by.
+    """One task, of the suite or on own data, with its metrics.
 
     Attributes:
-        metrics: (): all of the task's.
-        split: "": the one that is reported.
-        settings: fields of its runs, over those of the study and below those of a row.
+        metrics: names of metrics; (): all metrics of the task.
+        split: the scored split; "": the split that papers report.
+        settings: fields of its runs; they replace the study's, and a row's settings replace them.
         choices: the description of own data; None: a task of the suite.
     """
 
@@ -65,8 +67,8 @@ class StudyClaim:
     """A statement about two rows; fields as in :class:`analysis.schema.Claim`.
 
     Attributes:
-        than: the row it is compared with; "": the baseline.
-        tasks: (): all of the study.
+        than: id of the row it is compared with; "": the baseline.
+        tasks: tasks that the claim covers; (): all tasks of the study.
     """
 
     row: str
@@ -87,9 +89,9 @@ class Study:
     """Rows, columns, seeds, settings and claims of a grid.
 
     Attributes:
-        name: of the folder in the results.
-        baseline: id of a row; "": the first.
-        settings: fields that all runs share; what is not set here is as :func:`usual_settings` has it.
+        name: name of the study and of its folder in the results.
+        baseline: id of a row; "": the first row.
+        settings: fields that all runs share; :func:`usual_settings` gives the others.
     """
 
     name: str

@@ -27,13 +27,13 @@ Options = Mapping[str, Any]
 
 
 def _ball(epsilon: float) -> Options:
-    """Return a ball's options, noise and step in the paper's proportions: a step of 1e-3 would not reach a wide one."""
+    """Return a ball's options, with noise and step in the paper's proportions to the radius."""
     return {"epsilon": epsilon, "sigma": epsilon, "eta": 100 * epsilon}
 
 
-# Second axis of an arm: the first option that its method has, that acts, and that its row does not fix.
+# Second axis of an arm: the first of these options that its method has and uses, and that its row does not fix.
 AXES: Mapping[str, tuple[Options, Options]] = {
-    "epsilon": (_ball(1e-5), _ball(1e-2)),  # the paper's radius, which hardly steers, and one that does
+    "epsilon": (_ball(1e-5), _ball(1e-2)),  # the paper's radius, with hardly any effect, and one with an effect
     "K": ({"K": 1}, {"K": 5}),  # SDA's teacher size
     "alpha": ({"alpha": 0.1}, {"alpha": 1.0}),  # R-Drop: ends of its grid
     "mu": ({"mu": 0.3}, {"mu": 3.0}),  # D_Breg alone
@@ -42,7 +42,7 @@ AXES: Mapping[str, tuple[Options, Options]] = {
 }
 _ATTACKS = {"pgd", "freeat", "freelb"}
 _STEPS: tuple[Options, Options] = ({"alpha": 0.04}, {"alpha": 0.2})  # the attacks' ascent step
-_BATCH = (1.0, 2.0)  # of the experiment's batch size, for methods without such an option
+_BATCH = (1.0, 2.0)  # multiples of the batch size, the second axis of methods without such an option
 
 
 @dataclass(frozen=True)
