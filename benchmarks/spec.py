@@ -366,6 +366,8 @@ def combined(way: str, parents: Sequence[RunSpec]) -> RunSpec:
 
     Everything else is its first parent's: task, model, and the splits to predict, except those on which parents of
     different ``seed_subsample`` have no examples in common.
+
+    Raises: UsageError: there are no parents.
     """
     if not parents:
         raise UsageError(f"{way}: there is nothing to combine; give at least two parents")

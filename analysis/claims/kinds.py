@@ -297,7 +297,11 @@ def _against_scaled(case: Case, test: Agreement, pairs: dict[str, _Pair], metric
 
 
 def sweep(case: Case, test: Sweep) -> Verdict:
-    """Decide that a setting hardly matters: for all pairs of rows, of points of a curve, or for a and b."""
+    """Decide that a setting hardly matters: for all pairs of rows, of points of a curve, or for a and b.
+
+    Raises:
+        ResultsError: fewer than two of the rows are in the experiment.
+    """
     claim, rows = case.claim, list(test.rows or (case.claim.a, case.claim.b))
     if test.between is not None:
         low, high = test.between
@@ -335,6 +339,9 @@ def best_point(case: Case, test: BestPoint) -> Verdict:
 
     Supported: every row is beaten on some task (Holm over the row's comparisons; no correction over rows, because all
     rows must be beaten). Contradicted: one row beats every other row on every task (Bonferroni over rows).
+
+    Raises:
+        ResultsError: the experiment has fewer than two of the rows, or of the tasks.
     """
     columns = case.columns()
     ids = {row.id for row in case.manifest.rows}

@@ -31,7 +31,11 @@ def migrated(content: Mapping[str, Any]) -> Content:
 
 
 def from_1(content: Content) -> Content:
-    """Merge the two lists of claims, and replace the untyped ``about`` of claims and manifest by typed fields."""
+    """Merge the two lists of claims, and replace the untyped ``about`` of claims and manifest by typed fields.
+
+    Raises:
+        SchemaError: ``about`` has an unknown key.
+    """
     current = {key: value for key, value in content.items() if value is not None or key in ("baseline_row", "profile")}
     extras = current.pop("about", {})
     claims = [*current.pop("claims", ()), *current.pop("further_claims", ())]
@@ -53,7 +57,11 @@ def _fact_from_1(fact: Content) -> Content:
 
 
 def claim_from_1(claim: Content) -> Content:
-    """Replace ``kind`` and ``about`` of a claim by a typed ``test``; give claims of sameness a margin."""
+    """Replace ``kind`` and ``about`` of a claim by a typed ``test``; give claims of sameness a margin.
+
+    Raises:
+        SchemaError: the claim is of an unknown kind.
+    """
     current = {key: value for key, value in claim.items() if value is not None}
     kind, details = current.pop("kind", "difference"), dict(current.pop("about", {}))
     if kind == "history":

@@ -48,7 +48,10 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def start_from(model: nn.Module, run: RunSpec, parent: RunSpec, path: Path) -> None:
-    """Give ``model`` the parent's trained weights; its head only if both have the same classes."""
+    """Give ``model`` the parent's trained weights; its head only if both have the same classes.
+
+    Raises: UsageError: the parent's weights lack a parameter, or have it in another shape.
+    """
     weights = _of_task(read_weights(path), parent, run.task) if parent.with_tasks else read_weights(path)
     heads = {id(parameter) for parameter in head_parameters(model)}
     new_parameters = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in heads}

@@ -134,6 +134,9 @@ class MethodTrainer(Trainer):
         """Run forward and backward passes of one micro-batch, in the method's order.
 
         The gradient of an update is the mean over all its labelled rows, for any split into micro-batches.
+
+        Raises:
+            ValueError: ``get_batch_samples`` did not count the rows of this update.
         """
         if self._overridden & _STEP - {"training_step"}:
             return self._plain_step(model, inputs, num_items_in_batch)
@@ -207,7 +210,11 @@ class MethodTrainer(Trainer):
         return prepared
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Build the optimiser over the method's parameter groups."""
+        """Build the optimiser over the method's parameter groups.
+
+        Raises:
+            ValueError: the optimiser makes its own parameter groups, or no parameter is trainable.
+        """
         if self._prepared is not self.model:  # called before train()
             self._set_up(self.set_initial_training_values(self.args, self.get_train_dataloader())[-1])
         if "get_decay_parameter_names" in self._overridden:

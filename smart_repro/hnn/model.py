@@ -5,8 +5,8 @@ with as many mask tokens as the candidate has pieces in the pronoun's place, whi
 the sentence beside the candidate, in which the pronoun's first piece and the candidate's pooled pieces are compared.
 
 All sequences of an example are concatenated in one row. Each has its own positions and attends only to itself. For a
-method, HNN therefore has the form of any classifier: embeddings ``(batch, length, width)``, whose perturbation covers all
-sequences of the example, and logits ``(batch, 2)``. Readings:
+method, HNN therefore has the form of any classifier: embeddings ``(batch, length, width)``, whose perturbation covers
+all sequences of the example, and logits ``(batch, 2)``. Readings:
 
 - The logits are the rank term's ``gamma`` times the mean of both scores: their softmax is the distribution over
   candidates that the rank term trains, less its margin. R_s and D_Breg compare it, SDA compares the logits.

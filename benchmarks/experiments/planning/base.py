@@ -247,7 +247,10 @@ class Experiment:
         return next((self.missing[name] for name in names if name in self.missing), "")
 
     def spec(self, row: MethodRow, place: str, seed: int) -> RunSpec:
-        """Return the run of one cell and seed."""
+        """Return the run of one cell and seed.
+
+        Raises: UsageError: no run can have these settings.
+        """
         if row.combine:
             member_row = replace(row, combine="")
             return combined(row.combine, [self.spec(member_row, place, MEMBERS * seed + i) for i in range(MEMBERS)])
