@@ -211,13 +211,14 @@ def _reason_against(
         return reason
     if all(interval.without_constant is None for interval in intervals):
         return ""
-    (before, _), (after, _) = outcome(lambda interval: interval), outcome(lambda i: i.without_constant or i)
-    if before == after:
+    status_with, _ = outcome(lambda interval: interval)
+    status_without, _ = outcome(lambda interval: interval.without_constant or interval)
+    if status_with == status_without:
         return ""
     pairs = max(len(interval.constant_seeds) for interval in intervals)
     return (
         f"near-constant: in {pairs} of {intervals[0].n_seeds} seed pairs a run gives one answer to all items; "
-        f"with them it would be {before}, without them {after}"
+        f"with them it would be {status_with}, without them {status_without}"
     )
 
 

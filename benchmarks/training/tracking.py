@@ -218,8 +218,8 @@ class Follower:
         self._writer.log(rewrite_logs(values), step=step)
 
     def _history(self) -> Path | None:
-        work = self.store.inflight / self.job.key
-        attempts = sorted(work.glob("attempt-*"), key=lambda path: int(path.name.split("-")[1]))
+        work_folder = self.store.inflight / self.job.key
+        attempts = sorted(work_folder.glob("attempt-*"), key=lambda path: int(path.name.split("-")[1]))
         places = [*reversed(attempts), self.store.runs / self.job.key]
         return next((path for place in places if (path := place / "history.jsonl").is_file()), None)
 

@@ -36,15 +36,15 @@ RATE = 15e12  # floating point operations a second, assumed: a data-centre GPU i
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment's share of the bill.
+    """Cost of an experiment, a line of the bill.
 
     Attributes:
-        runs: all runs behind it, parents included.
-        new: those no experiment above it in the bill has, or has with more predictions.
-        updates: optimiser updates of the new ones.
-        units: their training in forward passes over one batch (a plain update is 3), evaluation not counted.
-        hours: on one GPU at :data:`RATE`, training and evaluation.
-        reason: why there is no such experiment in this profile.
+        runs: number of its runs, parents included.
+        new: number of its runs that no earlier line of the bill contains.
+        updates: optimiser updates of the new runs.
+        units: training of the new runs in forward passes over one batch (a plain update is 3), without evaluation.
+        hours: hours of the new runs on one GPU at :data:`RATE`, training and evaluation.
+        reason: the reason why the profile does not have the experiment, or "".
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Study files: a grid of one's own in TOML, read into a :class:`Study` with a line for every mistake.
+"""Study files: a user's own grid in TOML, read into a :class:`Study` with a line for every mistake.
 
 The tables below are the format's only definition: they check a file, and ``smart-repro show study`` prints them.
 """
@@ -157,7 +157,7 @@ class _Reader:
             self.mistakes.append(line)
 
     def study(self, content: dict[str, Any]) -> Study | None:
-        """Return the study; None, or one to be thrown away, where there are mistakes."""
+        """Return the study; if there are mistakes the result is None, or incomplete and not to be used."""
         content = self.checked("", content, TOP)
         rows = [row for place, table in self.tables("row", content) if (row := self.row(place, table))]
         columns = [column for place, table in self.tables("column", content) if (column := self.column(place, table))]
@@ -188,8 +188,8 @@ class _Reader:
         self.check_tasks(study)
         claims = [self.claim(place, table, ids, study.tasks) for place, table in self.tables("claim", content)]
         names = [claim.id for claim in claims if claim and claim.id]
-        for twice in sorted({name for name in names if names.count(name) > 1}):
-            self.mistake("[[claim]]", f"id = {twice!r} stands twice: give each claim its own")
+        for repeated_id in sorted({name for name in names if names.count(name) > 1}):
+            self.mistake("[[claim]]", f"id = {repeated_id!r} stands twice: give each claim its own")
         return Study(**{**vars(study), "claims": tuple(claim for claim in claims if claim)})
 
     # --- parts ---
@@ -253,7 +253,7 @@ class _Reader:
         return StudyColumn(task=choices.task_name, settings=settings, choices=choices)
 
     def claim(self, place: str, table: dict[str, Any], rows: list[str], tasks: tuple[str, ...]) -> StudyClaim | None:
-        before = len(self.mistakes)
+        previous_mistakes = len(self.mistakes)
         content = self.checked(place, table, CLAIM)
         for key in ("row", "than"):
             self.check_among(place, key, content.get(key, ""), rows)
@@ -261,7 +261,7 @@ class _Reader:
             self.check_among(place, "on", task, tasks)
         self.check_among(place, "is", content.get("is", ""), DIRECTIONS)
         self.check_among(place, "over", content.get("over", ""), QUANTIFIERS)
-        if len(self.mistakes) > before:
+        if len(self.mistakes) > previous_mistakes:
             return None
         claim = StudyClaim(
             row=content["row"],
