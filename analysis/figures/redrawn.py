@@ -96,7 +96,7 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 f"{column_title(column)} over {label}: {last_points(frame, titles)}.",
                 frame,
                 draw,
-                names_right=list(titles.values()),
+                below=figures.room_below(len(titles) + 1),
             )
 
 
@@ -120,7 +120,7 @@ def epochs(study: Study) -> Iterator[Drawing]:
             f"{column_title(column)} after each epoch: {last_points(frame, study.titles)}.",
             frame,
             draw,
-            names_right=list(study.titles.values()),
+            below=figures.room_below(len(study.titles) + 1),
         )
 
 
@@ -157,7 +157,7 @@ def losses(study: Study) -> Iterator[Drawing]:
                 f"Both losses of {study.titles[str(row)]} while training: {last_points(loss_curves, titles)}.",
                 loss_curves[["row", x, "mean", "low", "high", "n"]],
                 draw,
-                names_right=list(titles.values()),
+                below=figures.room_below(len(titles) + 1),
             )
 
 
@@ -218,8 +218,7 @@ def agreement(study: Study) -> Iterator[Drawing]:
                 f"{name} by annotators' votes: {last_points(rows, study.titles)}.",
                 rows,
                 draw,
-                2.9,
-                below=0.4,
+                below=figures.room_below(len(study.titles) + 1),
             )
 
 
@@ -310,7 +309,7 @@ def _over_columns(
         published=published if len(published) else None,
     )
     words = f"{title} over {x}: {last_points(frame, study.titles)}."
-    yield Drawing(stem, title, words, frame, draw, names_right=list(study.titles.values()))
+    yield Drawing(stem, title, words, frame, draw, below=figures.room_below(len(study.titles) + 1))
 
 
 def _examples(study: Study, column: Column) -> int | None:
@@ -351,7 +350,7 @@ def mechanism(study: Study) -> Iterator[Drawing]:
                 f"{name}: {last_points(rows, study.titles)}.",
                 rows,
                 draw,
-                names_right=list(study.titles.values()),
+                below=figures.room_below(len(study.titles) + 1),
             )
 
 
@@ -401,8 +400,7 @@ def selection(study: Study) -> Iterator[Drawing]:
                 f"{column_title(column)} by chosen epoch: {last_points(frame, study.titles)}.",
                 frame,
                 draw,
-                2.9,
-                below=0.4,
+                below=figures.room_below(len(study.titles) + 1),
             )
 
 
@@ -427,7 +425,7 @@ def tuning(study: Study) -> Iterator[Drawing]:
                 f"Expected best {column_title(column)} of N trials.",
                 frame,
                 draw,
-                names_right=list(titles.values()),
+                below=figures.room_below(len(titles) + 1),
             )
 
 
@@ -446,7 +444,7 @@ def boundary(study: Study) -> Iterator[Drawing]:
                 f"Decision boundary in the plane, {row.title}.",
                 frame,
                 partial(figures.plot_boundary, points=points),
-                3.3,
+                2.75,
                 below=0.55,
             )
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from analysis.report.sheets import Sheet
 
 TEMPLATE = Path(__file__).with_name("judge.html")
-STYLE = Path(__file__).parents[1] / "report" / "style.css"
 
 
 def write(outcome: Outcome, folder: Path) -> Path:
@@ -42,6 +41,8 @@ def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
     import jinja2
     from markupsafe import Markup
 
+    from analysis.report.stylesheet import stylesheet  # imported here: it loads matplotlib
+
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     study = outcome.study
     facts = [study.title, f"{study.n_items:,} items", f"{len(study.runs)} systems", f"baseline {outcome.baseline}"]
@@ -60,7 +61,7 @@ def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
         panels=panels,
         method=f"Here: {methods}.",
         bound=bound,
-        css=STYLE.read_text(encoding="utf-8"),
+        css=stylesheet(),
         version=_version(),
     )
 
