@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -25,6 +23,7 @@ from analysis.report.grid import cell_runs, grid_of
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
 from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
+from analysis.report.script import PAGE, TABLES, script_of
 from analysis.report.sheets import CROWDED, answer_sheets, sheets
 from analysis.report.stylesheet import stylesheet
 from analysis.report.summary import Summary, write_summary
@@ -211,11 +210,11 @@ def _assets(data: dict[str, Any]) -> dict[str, Any]:
     """Return the page's style, script and data, with the hash that lets a browser run this script only."""
     from markupsafe import Markup
 
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    script, script_hash = script_of(TABLES, PAGE)
     return {
         "data_json": Markup(to_script(data)),
         "script": Markup(script),
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "script_hash": script_hash,
         "css": stylesheet(),
     }
 

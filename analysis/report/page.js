@@ -1,5 +1,3 @@
-"use strict";
-(() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const names = { task: "task loss", smoothness: "smoothness (R_s)", bregman: "Bregman (D_Breg)", max_abs_delta: "max |delta|",
     start_share: "theta_0's share in the teacher" };
@@ -12,12 +10,6 @@
   const redraw = []; // what is drawn anew when a method is switched
   const svgns = "http://www.w3.org/2000/svg";
 
-  const make = (tag, attributes = {}, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
-  };
   const draw = (tag, attributes, text) => {
     const node = document.createElementNS(svgns, tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -28,46 +20,6 @@
     const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
     return [make("label", {}, label + " ", select), select];
   };
-  const number = (text) => {
-    const match = /^[+\u2212-]?[\d.,]+(e[+-]?\d+)?/i.exec(text.trim());
-    return match ? parseFloat(match[0].replace("\u2212", "-").replace(/,/g, "")) : NaN;
-  };
-
-  // ---- tables: sort by any column, filter by any text
-  const sortable = (table) => {
-    const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, index) => {
-      const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
-      head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const up = head.getAttribute("aria-sort") !== "ascending";
-        heads.forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const keyed = [...table.tBodies[0].rows].map((row) => {
-          const cell = row.cells[index], text = cell.textContent.trim();
-          return { row, text, value: cell.dataset.sort !== undefined ? Number(cell.dataset.sort) : number(text) };
-        });
-        keyed.sort((a, b) => {
-          if (!a.text !== !b.text) return a.text ? -1 : 1;
-          const order = Number.isNaN(a.value) || Number.isNaN(b.value) ? a.text.localeCompare(b.text, "en", { numeric: true }) : a.value - b.value;
-          return up ? order : -order;
-        });
-        table.tBodies[0].append(...keyed.map((entry) => entry.row));
-      });
-    });
-  };
-  document.querySelectorAll("table.sortable").forEach(sortable);
-  document.querySelectorAll("input[data-filters]").forEach((input) => {
-    const table = document.getElementById(input.dataset.filters);
-    input.addEventListener("input", () => {
-      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const row of table.tBodies[0].rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
-      }
-    });
-  });
-
   // ---- the table as text
   document.querySelectorAll("[data-copies]").forEach((place) => {
     const state = make("span", { role: "status" });
@@ -322,4 +274,3 @@
   let opened = [];
   addEventListener("beforeprint", () => { opened = [...folded()]; opened.forEach((each) => { each.open = true; }); });
   addEventListener("afterprint", () => { opened.forEach((each) => { each.open = false; }); });
-})();

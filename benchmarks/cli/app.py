@@ -10,8 +10,9 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.help import PlainFormatter
@@ -37,6 +38,7 @@ from benchmarks.cli.actions import (
     show_bill,
     show_plan,
     write_report_of,
+    write_site,
 )
 from benchmarks.cli.options import (
     Data,
@@ -277,6 +279,12 @@ def report(
     *,
     results: Results = RESULTS,
     claims: Annotated[bool, Parameter(negative=(), help="print a verdict per claim instead")] = False,
+    site: Annotated[
+        bool, Parameter(negative=(), help="also write reports/index.html over all reports, published ones too")
+    ] = False,
+    look: Annotated[
+        Literal["paper", "talk", "dark"], Parameter(help="look of the figures' files: for slides, or on black")
+    ] = "paper",
 ) -> int:
     """Write report.html, tables and figures from the finished runs of an experiment, or of all, published ones too.
 
@@ -284,7 +292,11 @@ def report(
 
     Example: smart-repro report smart-table1
     """
-    return report_each(results, experiment, print_verdicts if claims else write_report_of)
+    write = partial(write_report_of, look=look)
+    code = report_each(results, experiment, print_verdicts if claims else write)
+    if site:
+        write_site(results)
+    return code
 
 
 @app.command
