@@ -63,7 +63,7 @@ class Sheet:
     foot: float = 0.0
 
     def on_page(self) -> Iterator[dict[str, Any]]:
-        """Yield each panel as a small SVG: ``section title svg alt stem``; the page lays them out to its width."""
+        """Yield each panel as a small SVG: ``section title svg alt stem alone``; the page lays them out."""
         from markupsafe import Markup, escape
 
         for index, panel in enumerate(self.panels if self.section else ()):
@@ -71,7 +71,14 @@ class Sheet:
             svg = _unique_ids(figures.to_svg(self.figure, index, self.foot), name)
             svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(panel.alt)}" ', 1)
             stem = short_name(self.stem) if self.stem else ""
-            yield {"section": self.section, "title": panel.title, "svg": Markup(svg), "alt": panel.alt, "stem": stem}
+            yield {
+                "section": self.section,
+                "title": panel.title,
+                "svg": Markup(svg),
+                "alt": panel.alt,
+                "stem": stem,
+                "alone": len(self.panels) == 1,
+            }
 
     def save(self, folder: Path, look: str = "paper") -> list[Path]:
         """Write the figure with its titles in every format and return the paths.

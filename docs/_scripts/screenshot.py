@@ -1,6 +1,6 @@
 """Takes the README's picture, the first screen of a published study's report: ``python docs/_scripts/screenshot.py``.
 
-It writes the report anew from ``results/published`` and needs playwright and a Chromium (``CHROMIUM`` names another one).
+It writes the report anew from ``results/published`` and needs playwright and Chromium (``CHROMIUM`` names another).
 """
 
 from __future__ import annotations
