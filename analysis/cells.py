@@ -136,7 +136,8 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
 def logits(frame: pd.DataFrame) -> np.ndarray:
     """Return ``(items, outputs)`` logits of a predictions frame, in class order."""
     names = sorted((str(c) for c in frame if str(c).startswith("logit_")), key=lambda c: int(c.removeprefix("logit_")))
-    return frame[names].to_numpy(dtype=np.float64)
+    logits: np.ndarray = frame[names].to_numpy(dtype=np.float64)
+    return logits
 
 
 def seeded(results: Results, manifest: Manifest, row: str, column: Column) -> list[tuple[int, str]]:

@@ -21,7 +21,7 @@ from analysis.power import noise_of, seeds_needed, visible
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest, Row
-from analysis.scores import METRICS
+from analysis.scores import METRICS, displayed
 from analysis.table_cell import TableCell
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ def _cell(
 
 def _empty(manifest: Manifest, row: Row, column: Column, reason: str, level: float) -> TableCell:
     """Return the cell as it is without any finished run."""
-    metric = METRICS.get(column.metric)
-    scale = metric.scale if metric else 100.0
+    scale = displayed(column.metric).scale
     return TableCell(
         row=row.id,
         row_title=row.title,

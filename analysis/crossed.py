@@ -416,7 +416,8 @@ def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
     is_near = has_few_minority_answers(runs) | has_few_minority_answers(labels)[..., None]
     if metric.is_regression:
         is_near |= runs.std(-1) < SMALLEST_SPREAD * labels.std(-1)[..., None]
-    return is_near & ~is_constant(runs)
+    is_kept: np.ndarray = is_near & ~is_constant(runs)
+    return is_kept
 
 
 def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from analysis.results import Log, Results
 from analysis.schema import CURVE_POINTS, LOSS_PARTS, Column, Manifest
-from analysis.scores import METRICS
+from analysis.scores import displayed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +43,7 @@ def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.Da
     """Return the column's score after each epoch, over the finished seeds: ``row epoch mean low high n``."""
     import pandas as pd
 
-    scoring = METRICS.get(column.metric)
-    scale, records = scoring.scale if scoring else 100.0, []
+    scale, records = displayed(column.metric).scale, []
     for row in manifest.rows:
         runs = [_scored(logs[key], column, scale) for key in manifest.keys(row.id, column) if key in logs]
         records += [{"row": row.id, **point} for point in _over_seeds([run for run in runs if run], "epoch")]
@@ -126,10 +125,8 @@ def sweep(frame: pd.DataFrame, x: str, by: str = "method") -> pd.DataFrame:
         raise ValueError(
             f"a sweep needs one {mixed[0]}" if mixed else f"the frame has no column {x if x not in frame else by}"
         )
-    scoring = METRICS.get(str(frame["metric"].iloc[0]))
-    scored = frame.dropna(subset=[x]).assign(
-        value=frame["score"] * (scoring.scale if scoring else 100.0), row=frame[by]
-    )
+    scale = displayed(str(frame["metric"].iloc[0])).scale
+    scored = frame.dropna(subset=[x]).assign(value=frame["score"] * scale, row=frame[by])
     summary = scored.groupby(["row", x], sort=True)["value"].agg(mean="mean", low="min", high="max", n="size")
     return summary.reset_index()
 

@@ -204,7 +204,8 @@ def _differences(a: Outputs, b: Outputs) -> np.ndarray:
         raise ResultsError(
             f"runs with numerics {a.numerics} and {b.numerics} are not compared or pooled: run the older again"
         )
-    return a.right.astype(np.float64) - b.right
+    difference: np.ndarray = a.right.astype(np.float64) - b.right
+    return difference
 
 
 def _against_votes(outputs: Outputs, mask: np.ndarray) -> dict[str, float]:
@@ -242,7 +243,8 @@ def confusion(outputs: Outputs) -> np.ndarray:
     classes = outputs.logits.shape[2]
     predictions = outputs.logits.argmax(-1)
     counts = [np.bincount(classes * outputs.labels + run, minlength=classes**2) for run in predictions]
-    return np.mean(counts, axis=0).reshape(classes, classes)
+    table: np.ndarray = np.mean(counts, axis=0).reshape(classes, classes)
+    return table
 
 
 def flips(a: Outputs, b: Outputs, texts: pd.DataFrame | None = None) -> pd.DataFrame:

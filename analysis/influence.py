@@ -30,7 +30,8 @@ def f1_influence(labels: Array, runs: Array) -> Array:
         score = np.divide(2 * shares[..., 1, 1], total, out=np.zeros_like(total), where=total > 0)[..., None, None]
         change = np.array([[0.0, 0.0], [0.0, 2.0]]) - score * np.array([[0.0, 1.0], [1.0, 2.0]])
         scale = total[..., None, None]
-        return score + np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)
+        influence: np.ndarray = score + np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)
+        return influence
 
     return _of_pairs((labels == 1).astype(np.int8), (runs == 1).astype(np.int8), 2, of_pairs)
 
@@ -74,7 +75,8 @@ def macro_f1_influence(labels: Array, runs: Array) -> Array:
         per_hit = np.divide(2.0, total, out=np.zeros_like(total), where=is_class)
         n_classes = is_class.sum(-1)[..., None, None]
         change = per_hit[..., None] * np.eye(shares.shape[-1]) - per_answer[..., :, None] - per_answer[..., None, :]
-        return (f1.sum(-1)[..., None, None] + change) / n_classes
+        influence: np.ndarray = (f1.sum(-1)[..., None, None] + change) / n_classes
+        return influence
 
     return _of_pairs(*_class_numbers(labels, runs), of_pairs)
 
@@ -91,7 +93,8 @@ def balanced_accuracy_influence(labels: Array, runs: Array) -> Array:
         recall = np.divide(np.diagonal(shares, axis1=-2, axis2=-1), true, out=np.zeros_like(true), where=is_class)
         scale = np.divide(1.0, true, out=np.zeros_like(true), where=is_class)[..., None]
         change = scale * (np.eye(shares.shape[-1]) - recall[..., None])
-        return (recall.sum(-1)[..., None, None] + change) / is_class.sum(-1)[..., None, None]
+        influence: np.ndarray = (recall.sum(-1)[..., None, None] + change) / is_class.sum(-1)[..., None, None]
+        return influence
 
     return _of_pairs(*_class_numbers(labels, runs), of_pairs)
 
@@ -100,7 +103,8 @@ def rmse_influence(labels: Array, runs: Array) -> Array:
     """Return ``r + (e^2 - r^2) / (2 r)`` with the score r; e: the error of an item."""
     squares = (np.asarray(runs, dtype=np.float64) - labels) ** 2
     score = np.sqrt(_mean(squares))
-    return score + np.divide(squares - score**2, 2 * score, out=np.zeros_like(squares), where=score > 0)
+    change: np.ndarray = np.divide(squares - score**2, 2 * score, out=np.zeros_like(squares), where=score > 0)
+    return np.asarray(score + change)
 
 
 def pearson_influence(labels: Array, runs: Array) -> Array:
@@ -254,12 +258,14 @@ def _shares(pairs: Array, n_pairs: int) -> Array:
         return np.stack([(pairs == pair).mean(-1) for pair in range(n_pairs)], axis=-1)
     flat = pairs.reshape(-1, pairs.shape[-1])
     counts = np.stack([np.bincount(row, minlength=n_pairs) for row in flat])
-    return (counts / pairs.shape[-1]).reshape(*pairs.shape[:-1], n_pairs)
+    shares: np.ndarray = (counts / pairs.shape[-1]).reshape(*pairs.shape[:-1], n_pairs)
+    return shares
 
 
 def _centred(values: Array) -> Array:
     values = np.asarray(values, dtype=np.float64)
-    return values - _mean(values)
+    centred: np.ndarray = values - _mean(values)
+    return centred
 
 
 def _mean(values: Array) -> Array:

@@ -402,7 +402,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 def _is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def read_texts(path: Path) -> tuple[pa.Table | None, str]:

@@ -118,6 +118,19 @@ def per_item(metric: str, labels: ArrayLike, predictions: ArrayLike) -> Array:
     return scoring.per_item(*_checked(scoring, labels, predictions))
 
 
+def displayed(name: str) -> Metric:
+    """Return the metric for titles, units and empty cells.
+
+    A metric that this installation lacks (a plug-in's) has its own name as title, and is displayed in percent. Its
+    scores are never computed: :func:`analysis.cells.read_cell` refuses them.
+    """
+    return METRICS.get(name) or Metric(name, name, _refused)
+
+
+def _refused(labels: Array, predictions: Array, weights: Array) -> Array:
+    raise ValueError("this metric is not installed, so its scores cannot be computed")
+
+
 def _metric(name: str) -> Metric:
     try:
         return METRICS[name]
@@ -155,11 +168,13 @@ def _undefined(metric: str, labels: Array, predictions: Array, weights: Array) -
 
 
 def _hit(labels: Array, predictions: Array) -> Array:
-    return (labels == predictions).astype(np.float64)
+    is_right: np.ndarray = (labels == predictions).astype(np.float64)
+    return is_right
 
 
 def _miss(labels: Array, predictions: Array) -> Array:
-    return (labels != predictions).astype(np.float64)
+    is_wrong: np.ndarray = (labels != predictions).astype(np.float64)
+    return is_wrong
 
 
 def _as_scored(labels: Array, scores: Array) -> Array:
@@ -175,7 +190,8 @@ def log_softmax(logits: Array) -> Array:
     """Return ``(items, classes)`` log probabilities in float64."""
     shifted = np.asarray(logits, dtype=np.float64)
     shifted = shifted - shifted.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    log_probabilities: np.ndarray = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return log_probabilities
 
 
 def distribution(labels: Array, classes: int) -> Array:
@@ -188,7 +204,8 @@ def distribution(labels: Array, classes: int) -> Array:
     totals = labels.sum(-1, keepdims=True)
     if labels.shape[1] != classes or (totals <= 0).any():
         raise ValueError(f"votes must have {classes} columns, as the logits, and at least one vote in every row")
-    return labels / totals
+    shares: np.ndarray = labels / totals
+    return shares
 
 
 def _xlogy(x: Array, y: Array) -> Array:
@@ -197,27 +214,32 @@ def _xlogy(x: Array, y: Array) -> Array:
 
 
 def _cross_entropy_items(labels: Array, logits: Array) -> Array:
-    return -_xlogy(distribution(labels, logits.shape[1]), log_softmax(logits)).sum(-1)
+    cross_entropy: np.ndarray = -_xlogy(distribution(labels, logits.shape[1]), log_softmax(logits)).sum(-1)
+    return cross_entropy
 
 
 def entropy(probabilities: Array) -> Array:
     """Return the Shannon entropy of each row, in nats."""
     with np.errstate(divide="ignore"):
-        return -_xlogy(probabilities, np.log(probabilities)).sum(-1)
+        nats: np.ndarray = -_xlogy(probabilities, np.log(probabilities)).sum(-1)
+        return nats
 
 
 def _kl_items(labels: Array, logits: Array) -> Array:
-    return _cross_entropy_items(labels, logits) - entropy(distribution(labels, logits.shape[1]))
+    divergence: np.ndarray = _cross_entropy_items(labels, logits) - entropy(distribution(labels, logits.shape[1]))
+    return divergence
 
 
 def _jsd_items(labels: Array, logits: Array) -> Array:
     p, q = distribution(labels, logits.shape[1]), np.exp(log_softmax(logits))
-    return entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
+    divergence: np.ndarray = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
+    return divergence
 
 
 def _soft_accuracy_items(labels: Array, logits: Array) -> Array:
     """Return the share of each item's annotators who chose the class that the model chose."""
-    return distribution(labels, logits.shape[1])[np.arange(len(logits)), logits.argmax(-1)]
+    share: np.ndarray = distribution(labels, logits.shape[1])[np.arange(len(logits)), logits.argmax(-1)]
+    return share
 
 
 # ---- metrics that are not means over items
@@ -291,7 +313,8 @@ def _standard(x: Array) -> Array:
     if np.ptp(x) == 0:
         return np.zeros(len(x))  # rounding: the mean of equal numbers may differ from that number
     centred = np.asarray(x, dtype=np.float64) - np.mean(x, dtype=np.float64)
-    return centred / centred.std()
+    standardised: np.ndarray = centred / centred.std()
+    return standardised
 
 
 def _correlation(x: Array, y: Array, weights: Array) -> Array:
@@ -303,11 +326,13 @@ def _correlation(x: Array, y: Array, weights: Array) -> Array:
     mx, my, mxx, myy, mxy = (_dot(weights, product) / total for product in (x, y, x * x, y * y, x * y))
     vx, vy = mxx - mx**2, myy - my**2
     covariance = np.where(np.minimum(vx, vy) <= ROUNDING, 0.0, mxy - mx * my)
-    return np.clip(_ratio(covariance, np.sqrt(np.maximum(vx * vy, 0.0))), -1.0, 1.0)
+    correlation: np.ndarray = np.clip(_ratio(covariance, np.sqrt(np.maximum(vx * vy, 0.0))), -1.0, 1.0)
+    return correlation
 
 
 def _dot(weights: Array, values: Array) -> Array:
-    return weights @ values if values.ndim == 1 else np.einsum("...i,...i->...", weights, values)
+    sums: np.ndarray = weights @ values if values.ndim == 1 else np.einsum("...i,...i->...", weights, values)
+    return sums
 
 
 def _weighted_ranks(x: Array, weights: Array) -> Array:
@@ -324,7 +349,8 @@ def _weighted_ranks(x: Array, weights: Array) -> Array:
 
 def _ratio(top: Array, bottom: Array) -> Array:
     top, bottom = np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64)
-    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
+    ratio: np.ndarray = np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
+    return ratio
 
 
 def _mean_ratio(top: Array, bottom: Array) -> Array:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.records import short_name
-from analysis.scores import METRICS
+from analysis.scores import displayed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,14 +94,12 @@ def percent(share: float) -> str:
 
 def digits_of(metric: str) -> int:
     """Return the number of decimals of a metric: one for percent, three for nats."""
-    scoring = METRICS.get(metric)
-    return 3 if scoring is not None and scoring.scale == 1.0 else 1
+    return 3 if displayed(metric).scale == 1.0 else 1
 
 
 def unit_of(metric: str) -> str:
     """Return the unit of a difference in tables: points, nats, or the labels' own."""
-    scoring = METRICS.get(metric)
-    return scoring.unit if scoring is not None else "points"
+    return displayed(metric).unit
 
 
 def mean_and_spread(cell: Any) -> str:
@@ -129,8 +127,7 @@ def heading(cell: Any) -> str:
 
     It has the split where that is not dev, and "pilot at the floor" where the task was not learnt.
     """
-    scoring = METRICS.get(cell.metric)
-    metric = scoring.title if scoring else cell.metric
+    metric = displayed(cell.metric).title
     split = f" ({cell.split})" if cell.split != "dev" else ""
     return f"{cell.column_title}, {metric}{split}" + (f" ({kind_of(cell.floor)})" if cell.floor else "")
 

@@ -46,12 +46,12 @@ class Definition:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits there are."""
+        """The splits of the data."""
         return tuple(split for split, _ in self.rows)
 
     @property
     def is_regression(self) -> bool:
-        """Whether a number is predicted."""
+        """True if a number is predicted."""
         return not self.labels
 
     @property

@@ -1,4 +1,4 @@
-"""Errors a user can mend. The command line prints their message, without a traceback, and exits with 2."""
+"""Errors that a user can correct. The command line prints their message, without a traceback, and exits with 2."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class NotInProfileError(UsageError):
 
 
 class MissingData(DataError):  # noqa: N818  (it reads as what it is; it ends up in no other package)
-    """Data that is not there at all, as opposed to data that is there and broken."""
+    """Data that do not exist, as opposed to data that exist and are damaged."""

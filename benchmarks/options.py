@@ -1,4 +1,4 @@
-"""The options that say what is run and from which data: declared once, for the command line, files and notebooks.
+"""Options of the experiment and its data, declared once for the command line, files and notebooks.
 
 Each field is an option of ``plan``, ``run``, ``reproduce`` and ``check``. Its name, kind and help are read from here by
 the parser, and so is its flag when a command line is written out again. What a value may be is checked by
@@ -30,7 +30,7 @@ WORKERS_AT_MOST = 4096
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
-    """Read a whole number as it is written; the parser's own reading of ``2.5`` would be 2."""
+    """Parse a whole number as it is written; the parser's own reading of ``2.5`` would be 2."""
     text = tokens[0].value
     if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
         raise ValueError(f"{text!r} is no whole number below 10^19")
@@ -69,7 +69,7 @@ Workers = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Where examples come from.
+    """Options for the source of the examples.
 
     ``data``, ``dev`` and ``test`` are own data, in place of the suite's data sets.
     """
@@ -100,7 +100,7 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnOptions:
-    """What own data are: their columns and what is measured. They say what ``data`` of :class:`DataOptions` means."""
+    """Options for own data: their columns and metrics. They describe ``data`` of :class:`DataOptions`."""
 
     text: Annotated[list[str] | None, Parameter(help="own data: the text column; give it twice for pairs of texts")] = (
         None
@@ -135,7 +135,7 @@ class OwnOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class GridOptions(OwnOptions, DataOptions):
-    """Which runs: of an experiment, or of a grid of one's own."""
+    """Options for the runs: of an experiment, or of a user's own grid."""
 
     profile: Annotated[
         str | None,
@@ -194,21 +194,26 @@ class TuningOptions:
 
 @cache
 def flags(options: type) -> Mapping[str, str]:
-    """Return field -> the flag it is given by, of one of the classes above."""
+    """Return field -> flag, for one of the classes above."""
     hints = get_type_hints(options, include_extras=True)
-    found = {}
+    names_of_flags = {}
     for field in fields(options):
-        parameters = [each for each in getattr(hints[field.name], "__metadata__", ()) if isinstance(each, Parameter)]
+        parameters = [
+            parameter
+            for parameter in getattr(hints[field.name], "__metadata__", ())
+            if isinstance(parameter, Parameter)
+        ]
         names = [name for parameter in parameters for name in parameter.name or ()]
-        found[field.name] = names[0] if names else "--" + field.name.replace("_", "-")
-    return found
+        names_of_flags[field.name] = names[0] if names else "--" + field.name.replace("_", "-")
+    return names_of_flags
 
 
 def words(options: Any, only: Collection[str] | None = None) -> Iterator[str]:
-    """Yield the words that give these options again: flags with their values; what is at its default is left out.
+    """Yield the words of a command line that give these options: flags with their values, without defaults.
 
     Args:
-        only: fields to give; None: all.
+        options: the options.
+        only: fields to include; None: all.
     """
     for field in fields(options):
         value = getattr(options, field.name)
@@ -218,15 +223,15 @@ def words(options: Any, only: Collection[str] | None = None) -> Iterator[str]:
         if value is True:
             yield flag
             continue
-        for each in value if isinstance(value, list | tuple) else [value]:
-            yield from (flag, str(each))
+        for item in value if isinstance(value, list | tuple) else [value]:
+            yield from (flag, str(item))
 
 
 def results_words(results: Path | None) -> list[str]:
-    """Return the option that names a results folder, unless it is the usual one."""
+    """Return the option for a results folder, unless it is the default one."""
     return [] if results in (None, RESULTS) else ["--results", str(results)]
 
 
 def command(*parts: str) -> str:
-    """Return a line that a shell reads back as these words."""
+    """Return a command line that a shell splits into these words."""
     return shlex.join(["smart-repro", *parts])

@@ -1,4 +1,4 @@
-"""One training run as a value: everything that decides its result, and nothing else."""
+"""A training run as a value: all settings that decide its result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MethodChoice:
 
     @property
     def label(self) -> str:
-        """The text that :func:`parse_methods` reads back; the dropout reading in brackets, as tables show it."""
+        """The text that :func:`parse_methods` reads back; the dropout reading is in brackets, as in tables."""
         options = dict(self.options)
         reading = f"[{options.pop('dropout')}]" if "dropout" in options else ""
         rest = ",".join(f"{name}={value}" for name, value in options.items())
@@ -34,7 +34,7 @@ class MethodChoice:
 
 
 def method(name: str, **options: Any) -> MethodChoice:
-    """A method with options, in one spelling whatever the order they came in."""
+    """Return a method with options, which are sorted so that equal choices are equal values."""
     return MethodChoice(name, tuple(sorted(options.items())))
 
 
@@ -112,7 +112,7 @@ def pieces(text: str) -> list[str]:
 
 
 def _values(value: str, text: str) -> tuple[Any, ...]:
-    """The values of an option: one, or those in brackets."""
+    """Return the values of an option: one, or those in brackets."""
     if not (value.startswith("[") and value.endswith("]")):
         return (parse_value(value),)
     values = tuple(parse_value(part) for part in pieces(value[1:-1]))
@@ -122,17 +122,17 @@ def _values(value: str, text: str) -> tuple[Any, ...]:
 
 
 def _points(name: str, options: Mapping[str, tuple[Any, ...]]) -> list[GridPoint]:
-    """Every combination of the options' values, the last option running fastest."""
+    """Return every combination of the options' values, the last option varying fastest."""
     axes = [option for option, values in options.items() if len(values) > 1 and all(map(_is_number, values))]
     points = []
     for values in product(*options.values()):
-        chosen = dict(zip(options, values, strict=True))
-        choice = method(name, **chosen)
+        point_options = dict(zip(options, values, strict=True))
+        choice = method(name, **point_options)
         if not axes:
             points.append(GridPoint(choice))
             continue
-        x = float(chosen.pop(axes[-1]))
-        points.append(GridPoint(choice, axes[-1], x, method(name, **chosen)))
+        x = float(point_options.pop(axes[-1]))
+        points.append(GridPoint(choice, axes[-1], x, method(name, **point_options)))
     return points
 
 
@@ -150,7 +150,7 @@ def _reading(head: str, text: str) -> tuple[str, str | None]:
 
 
 def parse_value(text: str) -> Any:
-    """A number, true/false or None where the text is one, else the text."""
+    """Return a number, true/false or None where the text is one, else the text."""
     text = text.strip()
     if text.lower() == "none":
         return None
@@ -164,7 +164,7 @@ def parse_value(text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """What is trained on what, and how. Fields at their default stay out of the key, so that new ones cost nothing."""
+    """All settings of a run. Fields at their default are not part of the key, so that new fields keep old keys."""
 
     task: str
     method: str = "vanilla"
@@ -228,16 +228,17 @@ class RunSpec:
 
     @property
     def choice(self) -> MethodChoice:
+        """The method with its options."""
         return MethodChoice(self.method, self.options)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What is trained: one task, or several that share the encoder."""
+        """Trained tasks: one, or several that share the encoder."""
         return (self.task, *self.with_tasks)
 
     @property
     def title(self) -> str:
-        """One line that tells this run from its neighbours in a grid."""
+        """One line that distinguishes this run from the other runs of a grid."""
         if self.with_tasks:
             return f"{'+'.join(self.tasks)} {self.choice.label} seed {self.seed}"
         if self.combine:
@@ -255,11 +256,11 @@ class RunSpec:
         return split != "train" and (self.predict_each is None or split in self.predict_each)
 
     def seeds(self) -> dict[str, int]:
-        """The seed of each purpose."""
+        """Return the seed of each purpose."""
         return {name: self.seed if getattr(self, name) is None else getattr(self, name) for name in SEEDS}
 
     def canonical(self) -> dict[str, Any]:
-        """The fields that differ from their defaults, JSON-ready; parents are left to :class:`Identity`."""
+        """Return the fields that differ from their defaults, JSON-ready, without parents (see :class:`Identity`)."""
         values = vars(self)
         changed = {name: values[name] for name, default in _DEFAULTS.items() if values[name] != default}
         for name in SEEDS:
@@ -272,19 +273,27 @@ class RunSpec:
         return changed
 
     def to_json(self) -> dict[str, Any]:
-        """All fields; :meth:`from_json` reads them back."""
+        """Return all fields, JSON-ready; :meth:`from_json` reads them back."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_PARENTS, "definitions")}
         start = self.init_from.to_json() if isinstance(self.init_from, RunSpec) else self.init_from
-        parents = {"init_from": start, "combine": self.combine, "parents": [each.to_json() for each in self.parents]}
-        given = {name: value for name, value in parents.items() if value}
-        each = None if self.predict_each is None else list(self.predict_each)
-        splits = {"predict": list(self.predict), "predict_each": each, "smoothness_radii": list(self.smoothness_radii)}
+        parents = {
+            "init_from": start,
+            "combine": self.combine,
+            "parents": [parent.to_json() for parent in self.parents],
+        }
+        parent_fields = {name: value for name, value in parents.items() if value}
+        splits = {
+            "predict": list(self.predict),
+            "predict_each": None if self.predict_each is None else list(self.predict_each),
+            "smoothness_radii": list(self.smoothness_radii),
+        }
         definitions = [definition.to_json() for definition in self.definitions]
-        own = {"definitions": definitions} if definitions else {}
-        return {**plain, "options": dict(self.options), **own, **splits, **given}
+        own_data = {"definitions": definitions} if definitions else {}
+        return {**plain, "options": dict(self.options), **own_data, **splits, **parent_fields}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
+        """Read a spec that :meth:`to_json` wrote."""
         start = data.get("init_from")
         return cls(
             **{
@@ -297,14 +306,14 @@ class RunSpec:
                 "smoothness_radii": tuple(data.get("smoothness_radii", ())),
                 "predict_each": None if data.get("predict_each") is None else tuple(data["predict_each"]),
                 "init_from": cls.from_json(start) if isinstance(start, Mapping) else start,
-                "parents": tuple(cls.from_json(each) for each in data.get("parents", ())),
+                "parents": tuple(cls.from_json(parent) for parent in data.get("parents", ())),
             }
         )
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run depends on beside its spec: the content of data and weights, and the code's own versions."""
+    """Everything a run depends on besides its spec: content of data and weights, versions of the code."""
 
     data: Mapping[str, str]  # split -> sha256 of its examples
     weights: str  # sha256 of the safetensors file
@@ -315,7 +324,7 @@ class Identity:
 
 
 def run_identity(spec: RunSpec, identity: Identity) -> dict[str, Any]:
-    """All that decides a run's result, JSON-ready; numerics 1 is left out, as runs from before it was recorded do."""
+    """Return everything that decides a run's result, JSON-ready; numerics 1 is left out, as in older runs."""
     return {
         "schema": KEY_SCHEMA,
         "spec": spec.canonical(),
@@ -329,22 +338,22 @@ def run_identity(spec: RunSpec, identity: Identity) -> dict[str, Any]:
 
 
 def run_key(spec: RunSpec, identity: Identity) -> str:
-    """The name of the run's folder: the same on every machine, another as soon as anything that matters differs."""
+    """Return the name of the run's folder, equal on every machine; it changes with anything in the identity."""
     return key_of(run_identity(spec, identity))
 
 
-def combined(how: str, parents: Sequence[RunSpec]) -> RunSpec:
-    """The run that makes one model of several: ``how`` is ``"vote"`` or ``"average"`` (Xu et al. 2020, 3.1).
+def combined(way: str, parents: Sequence[RunSpec]) -> RunSpec:
+    """Return the run that combines several into one model; ``way`` is ``"vote"`` or ``"average"`` (SDA, 3.1).
 
-    It takes all else from its first parent: task, model, and the splits to predict, except those on which parents of
-    different ``seed_subsample`` have no example in common.
+    Everything else is its first parent's: task, model, and the splits to predict, except those on which parents of
+    different ``seed_subsample`` have no examples in common.
     """
     if not parents:
-        raise UsageError(f"{how}: there is nothing to combine; give at least two parents")
+        raise UsageError(f"{way}: there is nothing to combine; give at least two parents")
     first = parents[0]
-    shared = len({each.seeds()["seed_subsample"] for each in parents}) == 1
+    shared = len({parent.seeds()["seed_subsample"] for parent in parents}) == 1
     predict = tuple(split for split in first.predict if shared or split not in ("holdout", "train", "tuning"))
-    return replace(first, combine=how, parents=tuple(parents), predict=predict, predict_each=None)
+    return replace(first, combine=way, parents=tuple(parents), predict=predict, predict_each=None)
 
 
 _PARENTS = ("init_from", "combine", "parents")
@@ -374,7 +383,9 @@ def _problem(spec: RunSpec) -> str | None:
         == bool(spec.parents),
         f"{spec.combine} needs at least two parents": not spec.combine or len(spec.parents) >= 2,
         "a run that combines parents cannot start from another one": not (spec.combine and spec.init_from),
-        "the parents must share the child's task, model and layers": all(_fits(spec, each) for each in spec.parents),
+        "the parents must share the child's task, model and layers": all(
+            _fits(spec, parent) for parent in spec.parents
+        ),
         "a run can only start from one of the same model and layers": not isinstance(spec.init_from, RunSpec)
         or (spec.init_from.model, spec.init_from.layers) == (spec.model, spec.layers),
     }

@@ -23,7 +23,7 @@ _HUGE = 10**300  # a whole number beyond it has no float
 
 @dataclass(frozen=True)
 class Rule:
-    """What one field may be.
+    """The rule for the values of one field.
 
     Attributes:
         kind: "int", "float", "bool", "str" or "names" (a tuple of words).
@@ -56,7 +56,7 @@ class Rule:
         if isinstance(value, bool):
             return self.kind == "bool"
         if self.kind == "names":
-            return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+            return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
         if self.kind == "float":
             return abs(value) < _HUGE if isinstance(value, int) else isinstance(value, float) and math.isfinite(value)
         return isinstance(value, {"int": int, "str": str, "bool": bool}[self.kind])

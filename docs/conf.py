@@ -15,8 +15,11 @@ exclude_patterns = ["_build"]
 
 
 def _adapted(app: Any, name: str, source: list[str]) -> None:
-    """What differs from the pages in a clone: no link to the README, which is no page here, and a sidebar: the pages
-    index.md links to, in its order (GitHub would show a directive in the page as code)."""
+    """Adapt a page of the checkout to the site.
+
+    Links to the README, which is no page of the site, become text. The sidebar has the pages that index.md links to, in
+    its order; GitHub would show a directive in the page as code.
+    """
     source[0] = re.sub(r"\[([^\]]*)\]\(\.\./README\.md\)", r"\1", source[0])
     if name == root_doc:
         pages = dict.fromkeys(re.findall(r"\]\(([\w-]+)\.md[)#]", source[0]))
@@ -24,5 +27,5 @@ def _adapted(app: Any, name: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> None:
-    """Called by Sphinx."""
+    """Connect the handlers; Sphinx calls this."""
     app.connect("source-read", _adapted)

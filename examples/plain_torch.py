@@ -21,7 +21,7 @@ Batch = dict[str, Tensor]
 def fine_tune(
     model: nn.Module, loader: Sequence[Batch], method: Method, epochs: int = 3, lr: float = 2e-5
 ) -> nn.Module:
-    """The whole loop. Every method works: put ``build("sda", K=3)`` or ``build("freelb")`` in SMART's place."""
+    """Run the whole loop. Every method works: put ``build("sda", K=3)`` or ``build("freelb")`` in SMART's place."""
     method.setup(model, total_steps=epochs * len(loader))
     optimizer = torch.optim.AdamW(method.param_groups(model, lr, weight_decay=0.01))
     for step, batch in enumerate(list(loader) * epochs, start=1):

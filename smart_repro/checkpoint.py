@@ -122,7 +122,8 @@ class _Hashing:
 
 
 def _trailer(digest: Any) -> bytes:
-    return _MAGIC + digest.hexdigest().encode() + b"\n"
+    header: bytes = _MAGIC + digest.hexdigest().encode() + b"\n"
+    return header
 
 
 def _verify(path: Path) -> None:

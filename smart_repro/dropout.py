@@ -22,6 +22,7 @@ class CheapDropout(nn.Dropout):
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        """Drop entries in training mode and scale the kept ones."""
         if not self.training or not 0 < self.p < 1 or input.device.type != "cpu" or self.inplace:
             return super().forward(input)
         dropped = min(max(round(self.p * _VALUES), 1), _VALUES - 1)

@@ -116,7 +116,8 @@ def load(
             model = PooledClassifier(model, num_labels, head, _head_dropout(config, head_dropout))
     if class_order is not None and head == "pooler" and not random_weights:
         _reorder_classes(model, class_order)
-    return model.float()
+    converted: nn.Module = model.float()
+    return converted
 
 
 def _pretrained(factory: Any, config: Any, name: str | Path, revision: str | None) -> Any:
@@ -238,9 +239,9 @@ def unknown_id(tokenizer: Any) -> int | None:
 
     GPT-2's is the end of a text as well, and no word is unknown to its bytes.
     """
-    unknown: int | None = getattr(tokenizer, "unk_token_id", None)
+    token: int | None = getattr(tokenizer, "unk_token_id", None)
     marks = [getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "cls", "sep")]
-    return None if unknown in marks else unknown
+    return None if token in marks else token
 
 
 def _copy_head(source: nn.Module, model: nn.Module) -> None:

@@ -114,7 +114,8 @@ def project_l2(delta: Tensor, radius: float) -> Tensor:
 
 
 def _frobenius(values: Tensor) -> Tensor:
-    return values.flatten(1).norm(dim=1).view(-1, 1, 1)
+    norms: Tensor = values.flatten(1).norm(dim=1).view(-1, 1, 1)
+    return norms
 
 
 def normalise_linf(gradient: Tensor, norm_scope: str) -> Tensor:

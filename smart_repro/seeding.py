@@ -21,7 +21,7 @@ _HALF = 2**32
 
 
 def derive(*parts: int | str) -> int:
-    """A 63-bit seed from integers and names; different parts give independent seeds."""
+    """Return a 63-bit seed from integers and names; different parts give independent seeds."""
     return int.from_bytes(sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
@@ -29,8 +29,8 @@ def derive(*parts: int | str) -> int:
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Draw from ``seed`` inside, on the CPU and on ``device``, and leave the global generators as they were.
 
-    On CPU and CUDA each generator is seeded by itself: ``torch.manual_seed`` seeds every kind of device, and formats a
-    stack trace for each that is not there, which takes 80 times as long as all that is done here.
+    On CPU and CUDA each generator is seeded separately: ``torch.manual_seed`` seeds every kind of device and formats a
+    stack trace for each missing one, which takes 80 times as long as this function.
     """
     if device.type not in ("cpu", "cuda"):
         with torch.random.fork_rng(devices=[device], device_type=device.type):
@@ -49,7 +49,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:
-    """The global generators that code running on ``device`` draws from."""
+    """Return the global generators that code running on ``device`` draws from."""
     if device.type == "cpu":
         return [torch.default_generator]
     number = torch.cuda.current_device() if device.index is None else device.index
@@ -64,7 +64,7 @@ class Streams:
         noise: seed of the perturbations' starting points.
         step: updates finished before the current one.
         micro: number of the micro-batch within the update, counted over all processes.
-        row: examples of the update before this micro-batch; None where that is not known.
+        row: examples of the update before this micro-batch; None if unknown.
     """
 
     def __init__(self, dropout: int = 0, noise: int = 0, step: int = 0, micro: int = 0, row: int | None = None) -> None:
@@ -74,20 +74,20 @@ class Streams:
         self.micro = micro
         self.row = row
 
-    def here(self) -> Streams:
-        """A copy that stays at the present position."""
+    def snapshot(self) -> Streams:
+        """Return a copy that stays at the present position."""
         return Streams(self.dropout, self.noise, self.step, self.micro, self.row)
 
     def masks(self, name: str, device: torch.device) -> AbstractContextManager[None]:
-        """Context in which dropout draws the masks of the pass ``name``: the same name gives the same masks."""
+        """Return a context in which dropout draws the masks of the pass ``name``: equal names have equal masks."""
         return seeded(derive(self.dropout, "dropout", self.step, self.micro, name), device)
 
     def normal(self, mask: Tensor, width: int, example_ids: Tensor | None, dtype: torch.dtype) -> Tensor:
-        """Standard normal ``(batch, length, width)``, zero where ``mask`` is 0.
+        """Draw standard normal ``(batch, length, width)``, zero where ``mask`` is 0.
 
-        A number depends on the seed, the update, the example and its place among the example's real tokens: not on what
-        else is in the batch, nor on the padding, nor (but for the last bits) on the device. Without ``example_ids`` the
-        row's position in the whole update stands in for them, or, where that is not known, its position in the
+        A number depends on the seed, the update, the example and its place among the example's real tokens. It does not
+        depend on the other examples of the batch, on the padding or (except for the last bits) on the device. Without
+        ``example_ids`` a row is identified by its position in the whole update or, if that is unknown, in the
         micro-batch.
         """
         place, rows = self._rows(mask) if example_ids is None else (-1, example_ids.to(mask.device))
@@ -99,7 +99,7 @@ class Streams:
         return numbers[..., :width] * mask.unsqueeze(-1).to(dtype)
 
     def _rows(self, mask: Tensor) -> tuple[int | str, Tensor]:
-        """What the rows of a batch without example numbers are counted in, and their numbers ``(batch,)``."""
+        """Return the scope in which the rows of a batch without example numbers are counted, and their numbers."""
         rows = torch.arange(len(mask), device=mask.device)
         return (self.micro, rows) if self.row is None else ("row", rows + self.row)
 
@@ -115,7 +115,7 @@ def scramble(values: Tensor) -> Tensor:
 
 
 def _shifted(values: Tensor, bits: int) -> Tensor:
-    """``values >> bits`` as if they were unsigned."""
+    """Return ``values >> bits`` as if they were unsigned."""
     return (values >> bits) & ((1 << (64 - bits)) - 1)
 
 

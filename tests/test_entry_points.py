@@ -91,7 +91,7 @@ _MODULES = {"__init__": "", "methods": _METHODS, "tasks": _TASKS, "experiments":
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the plug-in installed from a wheel."""
+    """Make a folder with the plug-in installed from a wheel."""
     project, wheels = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("wheels")
     (project / "pyproject.toml").write_text(_PROJECT)
     (project / "tiny_plugin").mkdir()

@@ -65,7 +65,7 @@ def test_the_plain_loop_takes_every_method(name: str, plain: ModuleType) -> None
 
 
 def readme(number: int) -> str:
-    """The README's Python, block by block."""
+    """Return the README's Python, block by block."""
     return re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M | re.S)[
         number
     ]

@@ -89,8 +89,11 @@ def test_the_planned_seeds_of_the_tables_are_the_studies_own(findings: ModuleTyp
 
 
 def test_pooled_sets_are_the_independent_checks(findings: ModuleType) -> None:
-    """SMART [shared] on CoLA over all 24 seeds and over the 16 replications, recomputed elsewhere without a factor for
-    the set: -2.45 (-4.46, -0.44) and -3.19 (-5.60, -0.78). The factor moves ends by a few hundredths."""
+    """SMART [shared] on CoLA over all 24 seeds and over the 16 replications agrees with an independent computation.
+
+    That one has no factor for the set: -2.45 (-4.46, -0.44) and -3.19 (-5.60, -0.78). The factor moves the ends by a
+    few hundredths.
+    """
     (smart,) = (each for each in findings.attacked() if (each.a, each.b) == ("smart[shared]", "vanilla"))
     for sets, expected in (
         ([smart.planned, *smart.replications], (-2.45, -4.46, -0.44)),

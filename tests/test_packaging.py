@@ -24,7 +24,7 @@ PACKAGES = ("smart_repro", "benchmarks", "analysis")
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the source archive of this checkout."""
+    """Build the wheel and the source archive of this checkout."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -84,7 +84,7 @@ def imported(node: ast.stmt) -> Iterable[str]:
 
 
 def requirements(wheel: Path, extra: str = "") -> list[str]:
-    """What installing the wheel would install, at the first level."""
+    """Return what installing the wheel would install, at the first level."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         text = archive.read(name).decode()
@@ -98,7 +98,7 @@ def wanted(requirement: Requirement, extras: set[str]) -> bool:
 
 
 def closure(lines: Iterable[str]) -> Iterator[importlib.metadata.Distribution]:
-    """The installed distributions that these requirements mean, and all that those need."""
+    """Return the installed distributions of these requirements, and all that those need."""
     waiting, seen = [Requirement(line) for line in lines], set[str]()
     while waiting:
         requirement = waiting.pop()
@@ -117,7 +117,7 @@ def closure(lines: Iterable[str]) -> Iterator[importlib.metadata.Distribution]:
 
 
 def environment(folder: Path, wheel: Path, extra: str = "") -> Path:
-    """The Python of a new environment with the wheel and what it needs: linked from here, without a download."""
+    """Make a new environment with the wheel and its requirements, linked without a download, and return its Python."""
     venv.create(folder, with_pip=False)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     for distribution in closure(requirements(wheel, extra)):

@@ -29,7 +29,7 @@ class Step:
 
 
 def steps(page: str) -> list[Step]:
-    """The commands of all console blocks, in order; a line that begins with ``>`` continues the one above."""
+    """Return the commands of all console blocks, in order; a line that begins with ``>`` continues the one above."""
     found: list[tuple[list[str], list[str]]] = []
     for block in re.findall(r"^```console\n(.*?)^```", page, flags=re.M | re.S):
         for line in block.splitlines():
@@ -43,7 +43,7 @@ def steps(page: str) -> list[Step]:
 
 
 def pattern(shown: str) -> str:
-    """The regular expression of an output; its groups are the decimal numbers."""
+    """Return the regular expression of an output; its groups are the decimal numbers."""
     free = {
         r"(?m)^\.\.\.\n": r"(?:[^\n]*\n)*?",
         r"\.\.\.": r".*?",
@@ -73,7 +73,7 @@ def difference(shown: str, printed: str) -> str:
 
 
 def executed(folder: Path, commands: list[str]) -> list[tuple[str, int]]:
-    """What each command prints (both streams) and its exit status, all in one shell."""
+    """Run all commands in one shell; return what each prints (both streams) and its exit status."""
     tools = folder / "bin"
     tools.mkdir()
     code = "import sys; sys.argv[0] = 'smart-repro'; from smart_repro._command import main; main()"

@@ -11,7 +11,7 @@ import numpy as np
 from analysis import contrasts, errors
 from analysis.cells import seeded
 from analysis.claims import rule
-from analysis.claims.claim import LEVEL, NATS, POINTS, Verdict
+from analysis.claims.claim import CONTRADICTED, INCONCLUSIVE, LEVEL, NATS, POINTS, SUPPORTED, Verdict
 from analysis.claims.over_columns import judge_columns
 from analysis.claims.words import interval_text
 from analysis.contrasts import Arm
@@ -229,7 +229,8 @@ class _Pair:
                 sides.append(np.stack([per_item(metric, votes, run) for run in side.logits]))
             else:
                 sides.append(side.right.astype(np.float64))
-        return METRICS[metric].scale * (sides[0] - sides[1])
+        difference: np.ndarray = METRICS[metric].scale * (sides[0] - sides[1])
+        return difference
 
 
 def _pair_with_votes(case: Case, column: Column) -> _Pair:
@@ -367,11 +368,11 @@ def _best_point_verdict(claim: Claim, rows: Sequence[str], ahead: Mapping[tuple[
         adjusted = holm([interval.p if interval.estimate > 0 else 1.0 for interval in comparisons.values()])
         beaten[row] = min(zip(map(float, adjusted), comparisons, strict=True))
         best[row] = max(interval.p if interval.estimate < 0 else 1.0 for interval in comparisons.values())
-    status, p = rule.INCONCLUSIVE, max(p for p, _ in beaten.values())
+    status, p = INCONCLUSIVE, max(p for p, _ in beaten.values())
     if p <= 1 - LEVEL:
-        status = rule.SUPPORTED
+        status = SUPPORTED
     elif min(best.values()) * len(rows) <= 1 - LEVEL:
-        status, p = rule.CONTRADICTED, min(best.values()) * len(rows)
+        status, p = CONTRADICTED, min(best.values()) * len(rows)
     per_task = {f"{rival} over {row} on {task}": ahead[row, rival, task] for _, (row, rival, task) in beaten.values()}
     interval = ahead[max(beaten.values())[1]]
     row, rival, task = max(beaten.values())[1]
@@ -402,7 +403,7 @@ def near_constant(case: Case, test: NearConstant) -> Verdict:
     shifted = replace(part, differences=part.differences - test.value)
     interval, margin = combine([shifted], level=LEVEL), claim.margin or 0.0
     low, high = (interval.low, interval.high) if claim.sign > 0 else (-interval.high, -interval.low)
-    status = rule.SUPPORTED if low > -margin else rule.CONTRADICTED if high < -margin else rule.INCONCLUSIVE
+    status = SUPPORTED if low > -margin else CONTRADICTED if high < -margin else INCONCLUSIVE
     estimand = f"from {test.value:g}, of which it must come within {margin:g}"
     p = rule.p_of_shift(interval, -claim.sign * margin)
     return replace(rule.verdict(claim, interval, {column.task: interval}, status), estimand=estimand, p=p)
@@ -422,8 +423,8 @@ def selection(case: Case, test: Selection) -> Verdict:
     margin = rule.margin_of(claim, [column.metric for column in columns])
     measure = rule.Measure(1.0, None, margin)
     status, _ = rule.settle("every", gain_difference, list(parts.values()), measure)
-    if status == rule.SUPPORTED and gain_difference.low <= 0 <= gain_difference.high:
-        status = rule.CONTRADICTED if rule.flat([gain_difference], margin) == rule.SUPPORTED else rule.INCONCLUSIVE
+    if status == SUPPORTED and gain_difference.low <= 0 <= gain_difference.high:
+        status = CONTRADICTED if rule.flat([gain_difference], margin) == SUPPORTED else INCONCLUSIVE
     named = {f"{row} ({test.best} over {test.reference})": interval for row, interval in parts.items()}
     verdict = rule.verdict(replace(claim, quantifier="every", partial=False), gain_difference, named, status)
     text = interval_text("between the methods", gain_difference, POINTS)

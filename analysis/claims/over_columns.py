@@ -13,12 +13,12 @@ from dataclasses import replace
 from analysis import contrasts
 from analysis.claims import floor, inert, rule
 from analysis.claims.averages import variance_shares
-from analysis.claims.claim import CONTRADICTED, INERT, LEVEL, NO_VERDICT, SUPPORTED, Claim, Verdict
+from analysis.claims.claim import CONTRADICTED, INERT, LEVEL, NO_VERDICT, SUPPORTED, Verdict
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
 from analysis.results import Results
-from analysis.schema import Manifest
+from analysis.schema import Claim, Manifest
 from analysis.scores import METRICS
 
 Arms = Mapping[str, Sequence[Arm]]

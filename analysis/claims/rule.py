@@ -31,13 +31,13 @@ from analysis.claims.claim import (
     POINTS,
     SMALLER,
     SUPPORTED,
-    Claim,
     Outcome,
     Verdict,
 )
 from analysis.crossed import Components, combine
 from analysis.descriptive import equivalence, holm
 from analysis.interval import Interval
+from analysis.schema import Claim
 
 SMALLEST_BOUND = 0.5  # points of accuracy: the largest irrelevant effect where the paper gives no size
 CORRELATION_BOUND = 1.0  # points of F1 and correlations: the same

@@ -100,6 +100,7 @@ def with_baseline(study: Study, frame: pd.DataFrame, cells: pd.DataFrame, x: str
 
 
 def over_seeds(values: np.ndarray) -> dict[str, float]:
+    """Return mean, least and largest value and number of the values of several seeds."""
     return {"mean": float(values.mean()), "low": float(values.min()), "high": float(values.max()), "n": len(values)}
 
 
@@ -110,22 +111,26 @@ def last_points(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
 
 
 def score_scale(column: Column) -> float:
+    """Return the factor from stored scores to displayed ones."""
     scoring = METRICS.get(column.metric)
     return scoring.scale if scoring else 100.0
 
 
 def score_unit(column: Column) -> str:
+    """Return the unit of displayed scores."""
     unit = unit_of(column.metric)
     return "%" if unit == "points" else unit
 
 
 def column_title(column: Column) -> str:
+    """Return the title of a column, with its metric."""
     scoring = METRICS.get(column.metric)
     metric = scoring.title if scoring else column.metric
     return f"{column.title or column.task}, {metric}" + (f" ({column.split})" if column.split != "dev" else "")
 
 
 def file_stem(column: Column) -> str:
+    """Return the file name of a column's figure, without its ending."""
     return plain(column.id)
 
 

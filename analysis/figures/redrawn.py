@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 def drawings(study: Study) -> list[Drawing]:
     """Return the paper's figure as drawn from these runs; empty if the layout is a table or there are no runs."""
-    return list(LAYOUTS.get(study.manifest.layout, lambda _: iter(()))(study))
+    draw = LAYOUTS.get(study.manifest.layout)
+    return [] if draw is None else list(draw(study))
 
 
 def sweep(study: Study) -> Iterator[Drawing]:

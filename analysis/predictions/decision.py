@@ -22,10 +22,9 @@ from analysis.claims.claim import (
 )
 from analysis.claims.claim import NO_VERDICT as WITHHELD
 from analysis.claims.floor import of_baseline
-from analysis.claims.inert import identical_share
 from analysis.claims.rule import Measure, after_holm, bound_of, decide_by
 from analysis.comparison import contrast, scored_cell, with_interval, with_undecided
-from analysis.contrasts import Arm, unpaired
+from analysis.contrasts import Arm, identical_share, unpaired
 from analysis.crossed import FEWEST_MINORITY, few_groups
 from analysis.descriptive import holm
 from analysis.interval import Interval

@@ -25,7 +25,8 @@ class FactTable:
 
 def fact_tables(results: Results, manifest: Manifest) -> list[FactTable]:
     """Return the experiment's tables other than that of its scores."""
-    return list(TABLES.get(manifest.layout, lambda *_: iter(()))(results, manifest))
+    tables = TABLES.get(manifest.layout)
+    return [] if tables is None else list(tables(results, manifest))
 
 
 def data_sets(results: Results, manifest: Manifest) -> Iterator[FactTable]:

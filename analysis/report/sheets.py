@@ -17,7 +17,7 @@ from analysis.records import short_name
 from analysis.report.card import alt_of, comparisons_of, forest_of
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log
-from analysis.schema import Column, Manifest
+from analysis.schema import LOSS_PARTS, Column, Manifest
 from analysis.scores import METRICS
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterato
 
 def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
     part = str(curve["part"].iloc[0])
-    unit = "squared logits" if part == "distillation" else "nats" if part in curves.LOSS_PARTS else ""
+    unit = "squared logits" if part == "distillation" else "nats" if part in LOSS_PARTS else ""
     ylabel = unit and f"{unit}, unweighted"
     return figures.plot_curves(curve, ax, titles, x="step", ylabel=ylabel, log=True, legend=False)
 

@@ -33,6 +33,7 @@ def make_request(experiment: str, results: Path | None, *parts: GridOptions | Tu
 
 
 def planned_of(request: Request, results: Path) -> Plan:
+    """Return the plan of the requested experiment."""
     from benchmarks.engine.plan import make_plan
     from benchmarks.store.store import Store
 
@@ -41,6 +42,7 @@ def planned_of(request: Request, results: Path) -> Plan:
 
 
 def show_plan(request: Request, results: Path, workers: int | None, calibrate: bool, as_json: bool) -> None:
+    """Print the plan, with the forecast of its time; ``calibrate`` times a few updates first."""
     from benchmarks.cli import plan_text
     from benchmarks.engine import schedule as engine
     from benchmarks.engine.local import LocalExecutor
@@ -59,16 +61,16 @@ def show_plan(request: Request, results: Path, workers: int | None, calibrate: b
 
 
 def show_bill(request: Request, as_json: bool) -> None:
-    """What all experiments of a paper cost together, without reading any data."""
+    """Print the total cost of all experiments of a paper, without reading any data."""
     from benchmarks.experiments.planning import cost as bill
 
-    found: list[Experiment | tuple[str, str]] = []
-    for each in request.each():
+    experiments: list[Experiment | tuple[str, str]] = []
+    for member in request.each():
         try:
-            found.append(each.experiment())
+            experiments.append(member.experiment())
         except UsageError as error:
-            found.append((each.name, str(error)))
-    entries = bill.bill(found)
+            experiments.append((member.name, str(error)))
+    entries = bill.bill(experiments)
     title = f"{request.name}, profile {request.profile or 'demo'}"
     if as_json:
         print_json(bill.content(entries))
@@ -79,22 +81,22 @@ def show_bill(request: Request, as_json: bool) -> None:
 def run_each(
     request: Request, results: Path, execution: ExecutionOptions, report: Callable[[str], int] | None = None
 ) -> int:
-    """Do one experiment, or all of a paper: what cannot be had is named, the others go on. Return the exit code."""
+    """Do one experiment, or all of a paper; impossible ones are named and left out. Return the exit code."""
     requests = request.each()
     codes = []
-    for each in requests:
+    for member in requests:
         try:
-            codes.append(_run(each, results, execution))
+            codes.append(_run(member, results, execution))
         except UsageError as error:
             if len(requests) == 1:
                 raise
-            print(f"{each.name}: left out: {error}", file=sys.stderr)
+            print(f"{member.name}: left out: {error}", file=sys.stderr)
             codes.append(DONE if isinstance(error, NotInProfileError) else SOME_FAILED)
             continue
         if codes[-1] == INTERRUPTED:
             return INTERRUPTED
         if report is not None and codes[-1] in (DONE, SOME_FAILED):
-            codes.append(report(each.title))
+            codes.append(report(member.title))
     return max(codes)
 
 
@@ -141,7 +143,7 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
 
 
 def reportable(results: Path, name: str | None) -> list[tuple[Path, str]]:
-    """The experiment, or every one, of a results folder and of the published runs in it, with the folder it is in.
+    """Return an experiment, or all of a results folder and its published runs, each with its folder.
 
     Raises: UsageError: if there are none.
     """
@@ -150,22 +152,22 @@ def reportable(results: Path, name: str | None) -> list[tuple[Path, str]]:
     folders = [folder for folder in (results, results / "published") if (folder / "experiments").is_dir()]
     if name:
         return [(next((f for f in folders if (f / "experiments" / name).is_dir()), results), name)]
-    return [(folder, each) for folder in folders or [results] for each in experiments(folder)]
+    return [(folder, experiment) for folder in folders or [results] for experiment in experiments(folder)]
 
 
 def report_each(results: Path, name: str | None, show: Callable[[Path, str], int]) -> int:
-    """Report one experiment, or all: one that cannot be read is named, the others go on. Return the exit code."""
+    """Report one experiment, or all; unreadable ones are named and left out. Return the exit code."""
     from analysis.records import ResultsError
 
     pairs = reportable(results, name)
     codes = []
-    for folder, each in pairs:
+    for folder, experiment in pairs:
         try:
-            codes.append(show(folder, each))
+            codes.append(show(folder, experiment))
         except ResultsError as error:
             if len(pairs) == 1:
                 raise
-            print(f"{each}: left out: {error}", file=sys.stderr)
+            print(f"{experiment}: left out: {error}", file=sys.stderr)
             codes.append(CHECK_FAILED)
     return max(codes, default=DONE)
 
@@ -180,7 +182,7 @@ def write_site(results: Path) -> None:
 
 
 def write_report_of(results: Path, name: str, look: str = "paper") -> int:
-    """Write a report; damaged runs are left out of it and named, which is exit code 1."""
+    """Write a report; damaged runs are left out of it and named, with exit code 1."""
     from analysis.report.build import write_report
     from analysis.report.site import write_index
     from analysis.results import Results
@@ -194,14 +196,14 @@ def write_report_of(results: Path, name: str, look: str = "paper") -> int:
     return _damage(opened.damaged)
 
 
-def _damage(found: dict[str, str]) -> int:
-    for key, message in sorted(found.items()):
+def _damage(messages: dict[str, str]) -> int:
+    for key, message in sorted(messages.items()):
         print(f"run {key} is damaged and left out: {message}", file=sys.stderr)
-    return CHECK_FAILED if found else DONE
+    return CHECK_FAILED if messages else DONE
 
 
 def print_verdicts(results: Path, name: str) -> int:
-    """Print a verdict per claim; damaged runs are left out of it and named, which is exit code 1."""
+    """Print a verdict per claim; damaged runs are left out of it and named, with exit code 1."""
     from analysis.claims import decide_all, in_words
     from analysis.results import Results
 
@@ -211,17 +213,18 @@ def print_verdicts(results: Path, name: str) -> int:
     print(f"{manifest.title} ({len(manifest.claims)} claims)")
     for verdict in decide_all(opened, manifest):
         claim = verdict.claim
-        about = [
+        details = [
             claim.table,
             claim.reading and f"reading: {claim.reading}",
             f"on {', '.join(claim.tasks)}",
             verdict.data,
         ]
-        print(f"- {claim.sentence}\n  {in_words(verdict)}\n  ({'; '.join(part for part in about if part)})")
+        print(f"- {claim.sentence}\n  {in_words(verdict)}\n  ({'; '.join(part for part in details if part)})")
     return _damage(opened.damaged)
 
 
 def import_plugins(plugins: list[str] | None) -> None:
+    """Import modules that register methods, tasks or experiments. Raises UsageError if one cannot be imported."""
     import importlib
 
     if plugins:
@@ -236,10 +239,12 @@ def import_plugins(plugins: list[str] | None) -> None:
 
 
 def print_json(content: Any) -> None:
+    """Print content as JSON."""
     print(json.dumps(content, indent=1, default=str))
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print rows as a table."""
     from rich.console import Console
     from rich.table import Table
 
@@ -253,6 +258,6 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def hint(silent: bool, command: str, note: str = "") -> None:
-    """Name the next command, which a shell can be given as it is; a note stands behind it as a comment."""
+    """Print the next command, ready for a shell; a note follows it as a comment."""
     if not silent:
         print(f"Next: {command}{f'  # {note}' if note else ''}", file=sys.stderr)

@@ -58,6 +58,7 @@ from benchmarks.cli.options import (
 from benchmarks.cli.runs import runs_app
 from benchmarks.cli.terminal import guarded
 from benchmarks.errors import UsageError
+from benchmarks.libraries import NO_PROGRESS_BARS, set_defaults
 from benchmarks.options import (
     RESULTS,
     DataOptions,
@@ -333,8 +334,8 @@ def judge(
     if out is not None:
         print(f"Report: {judgement.write(out)}", file=sys.stderr)
     else:
-        chosen = ["--baseline", baseline] if baseline else []
-        hint(as_json, command("judge", *map(str, systems), *chosen, *words(options), "--out", "judgement"))
+        baseline_option = ["--baseline", baseline] if baseline else []
+        hint(as_json, command("judge", *map(str, systems), *baseline_option, *words(options), "--out", "judgement"))
 
 
 @app.command
@@ -406,7 +407,7 @@ def check(
     from benchmarks.regression import report as check_report
 
     import_plugins(grid.plugins)
-    check_report.known(form)
+    check_report.check_form(form)
     request = make_request(experiment, results, grid)
     request.checked_experiment()
     file = check_module.file_of(experiment, baseline)
@@ -456,8 +457,8 @@ def data(
     *tasks: Annotated[
         str, Parameter(help="tasks to look at; default: all", completer=lambda context: completion.tasks())
     ],
-    where: Data = DataOptions(),  # noqa: B008 (frozen)
-    own: Own = OwnOptions(),  # noqa: B008 (frozen)
+    data_options: Data = DataOptions(),  # noqa: B008 (frozen)
+    own_options: Own = OwnOptions(),  # noqa: B008 (frozen)
     model: Annotated[
         str | None, Parameter(help="count lengths in its tokens: tiny, minilm, a local folder or a hub id")
     ] = None,
@@ -477,12 +478,14 @@ def data(
     from benchmarks.tasks.sources import parse_data_files, resolve_source
     from benchmarks.training import models
 
-    described = GridOptions(**vars(where), **vars(own), tasks=",".join(tasks) or None)
+    described = GridOptions(**vars(data_options), **vars(own_options), tasks=",".join(tasks) or None)
     if own_tasks := own_data.own_tasks(described):
         source, tasks = own_data.source(own_tasks), tuple(task.name for task in own_tasks)
     else:
-        files = parse_data_files(where.data_file or [])
-        source = resolve_source(where.source, where.data_dir, files, default_dir=where.default_data_dir)
+        files = parse_data_files(data_options.data_file or [])
+        source = resolve_source(
+            data_options.source, data_options.data_dir, files, default_dir=data_options.default_data_dir
+        )
     names = [name for name in tasks or TASKS if TASKS[name]]
     reports = data_report.data_report(names, source, models.tokenizer(model) if model else None)
     if plot is not None:
@@ -499,7 +502,7 @@ def data(
     readable = [name for name in names if not reports[name]["broken"] and any(reports[name]["splits"].values())]
     if trained := [name for name in readable if "train" in TASKS[name].splits]:
         listed = [] if own_tasks else ["--tasks", ",".join(trained if tasks else trained[:1])]
-        request = ["compare", *listed, "--methods", "vanilla,smart", *words(where), *words(own)]
+        request = ["compare", *listed, "--methods", "vanilla,smart", *words(data_options), *words(own_options)]
         hint(as_json, command("run", *request, *words(GridOptions(model=model, plugins=plugins))))
     unreadable = any(report["broken"] or (tasks and not any(report["splits"].values())) for report in reports.values())
     return USAGE if unreadable else DONE
@@ -539,9 +542,8 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _carried_out(arguments: Sequence[str]) -> int:
-    if not sys.stderr.isatty():  # the bars of downloads are for terminals, as ours are
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    if not sys.stderr.isatty():
+        set_defaults(NO_PROGRESS_BARS)
     try:
         code = app.meta(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else DONE

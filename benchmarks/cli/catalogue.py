@@ -1,4 +1,4 @@
-"""The texts behind ``list``, ``show`` and ``data``: what there is by name, and what each thing says about itself.
+"""Texts of ``list``, ``show`` and ``data``: the names of each kind, and a card for each thing.
 
 Built-in names are listed without torch: it takes seconds to import, and nothing here computes with it.
 """
@@ -27,7 +27,8 @@ def listing(kind: str, experiment: str | None = None) -> list[dict[str, Any]]:
     """Return one row for each thing of a kind.
 
     Args:
-        experiment: claims of this experiment alone.
+        kind: the kind: methods, tasks, experiments and so on.
+        experiment: name of the experiment whose claims are listed; None: all.
     Raises: UnknownNameError: for another kind or experiment. UsageError: if ``experiment`` is given for another kind.
     """
     if kind == "claims" and experiment is not None:
@@ -38,7 +39,7 @@ def listing(kind: str, experiment: str | None = None) -> list[dict[str, Any]]:
 
 
 def shown(kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the columns of a listing that a terminal has room for; ``--json`` has them all."""
+    """Return the columns of a listing that fit a terminal; ``--json`` has them all."""
     left_out = ("table", "reading") if kind == "claims" else ()  # both are on the claim's card
     return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
 
@@ -105,7 +106,7 @@ def _experiments() -> list[dict[str, Any]]:
     from benchmarks.experiments import EXPERIMENTS, GROUPS
 
     rows = [{"name": name, "what": _summary(build.__doc__)} for name, build in EXPERIMENTS.items()]
-    rows += [{"name": name, "what": f"All at once: {what}."} for name, what in GROUPS.items()]
+    rows += [{"name": name, "what": f"All at once: {description}."} for name, description in GROUPS.items()]
     return [*rows, {"name": "compare", "what": "A grid of your own: --tasks and --methods."}]
 
 
@@ -122,14 +123,14 @@ def _models() -> list[dict[str, Any]]:
     from benchmarks.training.models import MODELS
 
     rows = [{"name": name, "what": _summary(build.__doc__)} for name, build in MODELS.items()]
-    return [*rows, *({"name": name, "what": what} for name, what in BACKBONES.items())]
+    return [*rows, *({"name": name, "what": description} for name, description in BACKBONES.items())]
 
 
 @_LISTINGS.register("optimizers")
 def _optimizers() -> list[dict[str, Any]]:
     from benchmarks.papers.named import OPTIMIZERS
 
-    return [{"name": name, "what": what} for name, what in OPTIMIZERS.items()]
+    return [{"name": name, "what": description} for name, description in OPTIMIZERS.items()]
 
 
 @_LISTINGS.register("systems")
@@ -319,17 +320,17 @@ def _spec_card() -> tuple[str, Any]:
 # --- data ---
 
 
-def data_text(found: dict[str, dict[str, Any]]) -> str:
-    """What ``smart-repro data`` prints: a block per task, then what is missing."""
-    return "\n".join(line for name, about in found.items() for line in _data_lines(name, about))
+def data_text(report: dict[str, dict[str, Any]]) -> str:
+    """Return the text of ``smart-repro data``: a block per task, then the missing splits."""
+    return "\n".join(line for name, task_report in report.items() for line in _data_lines(name, task_report))
 
 
-def _data_lines(name: str, about: dict[str, Any]) -> Iterator[str]:
-    yield f"{name} ({about['title']}), source: {about['source']}"
-    for split, content in about["splits"].items():
+def _data_lines(name: str, report: dict[str, Any]) -> Iterator[str]:
+    yield f"{name} ({report['title']}), source: {report['source']}"
+    for split, content in report["splits"].items():
         if content is None:
-            reason = about["missing"].get(split) or about["broken"].get(split)
-            yield f"  {split:<6} {'MISSING' if split in about['missing'] else 'BROKEN '}  {reason}"
+            reason = report["missing"].get(split) or report["broken"].get(split)
+            yield f"  {split:<6} {'MISSING' if split in report['missing'] else 'BROKEN '}  {reason}"
             continue
         official = content["official_rows"]
         of = f" of {official:,}" if official and official != content["rows"] else ""
@@ -341,7 +342,7 @@ def _data_lines(name: str, about: dict[str, Any]) -> Iterator[str]:
         lengths = ", ".join(f"{100 * float(q):g} %: {value:g}" for q, value in quantiles.items())
         yield f"         length in {content['lengths']['unit']}: {lengths}"
         yield from (f"         note: {note}" for note in content.get("notes", ()))
-    for pair, count in about["duplicates_across"].items():
+    for pair, count in report["duplicates_across"].items():
         if count:
             yield f"  {count:,} examples of {pair} (same texts)"
 
@@ -357,12 +358,12 @@ def _counts_text(counts: dict[str, Any]) -> str:
 
 
 def _summary(doc: str | None) -> str:
-    """The first sentence or line of a docstring."""
+    """Return the first line of a docstring."""
     return inspect.cleandoc(doc or "").split("\n")[0]
 
 
 def _text(title: str, content: Mapping[str, Any]) -> str:
-    """Return a card: the title, then a line or an indented block for each entry that says something."""
+    """Return a card: the title, then a line or an indented block for each entry that is not empty."""
     return "\n".join([title, "", *(line for name, value in content.items() for line in _entry(name, value))])
 
 
@@ -371,18 +372,18 @@ def _entry(name: str, value: Any) -> list[str]:
     if value is None or value in ("", (), [], {}):
         return []
     if isinstance(value, Mapping):
-        flat = not any(isinstance(each, Mapping | list | tuple) for each in value.values())
-        inline = ", ".join(f"{key} = {_word(each)}" for key, each in value.items()) if flat else ""
+        flat = not any(isinstance(item, Mapping | list | tuple) for item in value.values())
+        inline = ", ".join(f"{key} = {_word(item)}" for key, item in value.items()) if flat else ""
         if flat and len(inline) <= SHORT:
             return [f"{name}: {inline}"]
-        inner = [line for key, each in value.items() for line in _entry(str(key), each)]
+        inner = [line for key, item in value.items() for line in _entry(str(key), item)]
         return [f"{name}:", *(f"    {line}" for line in inner)]
     if isinstance(value, Sequence) and not isinstance(value, str):
-        if any(isinstance(each, Mapping) for each in value):
-            return [line for number, each in enumerate(value, 1) for line in _entry(f"{name} {number}", each)]
+        if any(isinstance(item, Mapping) for item in value):
+            return [line for number, item in enumerate(value, 1) for line in _entry(f"{name} {number}", item)]
         inline = ", ".join(map(_word, value))
         return (
-            [f"{name}: {inline}"] if len(inline) <= SHORT else [f"{name}:", *(f"    {_word(each)}" for each in value)]
+            [f"{name}: {inline}"] if len(inline) <= SHORT else [f"{name}:", *(f"    {_word(item)}" for item in value)]
         )
     return [f"{name}: {_word(value)}"]
 

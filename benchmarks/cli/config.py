@@ -99,29 +99,29 @@ class Config:
         return {name: value for name, value in values.items() if name != unfit}
 
     def _with_import(self, values: dict[str, Any], arguments: ArgumentCollection) -> dict[str, Any]:
-        """Return the values; without ``import`` where the file is not one to run code from. Both are said."""
+        """Return the values, without ``import`` if the file is not trusted to run code; print which modules and why."""
         if any(argument.tokens for argument in arguments if "import" in _option_names(argument)):
             return values  # typed ones win
         assert self.path is not None
         reason = distrusted(self.path)
         modules = values["import"] if isinstance(values["import"], list) else [values["import"]]
-        shown = ", ".join(map(str, modules))
+        names = ", ".join(map(str, modules))
         if reason is None:
-            print(f"{self.path}: importing {shown}", file=sys.stderr)
+            print(f"{self.path}: importing {names}", file=sys.stderr)
             return values
-        print(f"{self.path}: import = {shown} is not heeded: {reason}; give --import {shown}", file=sys.stderr)
+        print(f"{self.path}: import = {names} is not heeded: {reason}; give --import {names}", file=sys.stderr)
         return {name: value for name, value in values.items() if name != "import"}
 
     def _value(self, name: str, value: Any, arguments: ArgumentCollection) -> Any:
         """Return a value as the command line would give it: lists joined, paths as seen from the file."""
         if name == "set" and isinstance(value, Mapping):
-            return [f"{setting}={each}" for setting, each in value.items()]
+            return [f"{setting}={item}" for setting, item in value.items()]
         if name in _LISTS and isinstance(value, list):
             return ",".join(map(str, value))
         if name == "seeds" and isinstance(value, list):
             return ",".join(map(str, value)) + ","  # a list names the seeds, however many; a number counts them
         if name == "data_file" and isinstance(value, list | str):
-            return [self._file(str(each)) for each in ([value] if isinstance(value, str) else value)]
+            return [self._file(str(item)) for item in ([value] if isinstance(value, str) else value)]
         argument = next(argument for argument in arguments if name in _option_names(argument))
         is_path = Path in (argument.hint, *get_args(argument.hint))
         if name in _OWN and isinstance(value, str) and self._placed(value).exists():  # else it is the id of a data set
@@ -141,10 +141,10 @@ class Config:
 
 
 def distrusted(path: Path) -> str | None:
-    """Return why no code is run because a file asks for it, or None where it is."""
-    here = Path.cwd().resolve()
-    root = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
-    if path.resolve().parent not in (here, root):
+    """Return the reason why a file may not name code to import, or None if it may."""
+    current = Path.cwd().resolve()
+    root = next((folder for folder in (current, *current.parents) if (folder / ".git").exists()), current)
+    if path.resolve().parent not in (current, root):
         return "the file lies neither in this folder nor at the root of its git repository"
     if hasattr(os, "geteuid") and path.stat().st_uid != os.geteuid():
         return "the file is another user's"
@@ -157,10 +157,11 @@ def find(folder: Path) -> Path | None:
 
 
 def read(path: Path, names: Callable[[], set[str]]) -> Config:
-    """Return the defaults a file sets. What a value may be is checked by the command that has the option.
+    """Return the defaults that a file sets; the command that has an option checks its value.
 
     Args:
-        names: returns the options there are, see :func:`option_names`.
+        path: the file.
+        names: function that returns all option names, see :func:`option_names`.
     Raises: UsageError: naming the file, and the key that is wrong.
     """
     try:
@@ -198,5 +199,5 @@ def _option_names(argument: Argument) -> list[str]:
 
 
 def _is_name(argument: Argument) -> bool:
-    """Whether this is the positional argument that says which experiment, and it was typed."""
+    """Return whether this is the typed positional argument that names the experiment."""
     return argument.field_info.name == "experiment" and not _option_names(argument) and bool(argument.tokens)

@@ -1,4 +1,4 @@
-"""What ``smart-repro data`` says: for each task what was found where, how much of it, and what is odd about it."""
+"""Report of ``smart-repro data``: for each task the files, the number of rows, and irregularities."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ Tokenizer = Callable[..., Mapping[str, Any]]  # a Hugging Face tokenizer
 
 
 def data_report(names: Iterable[str], source: Source, tokenizer: Tokenizer | None = None) -> dict[str, dict[str, Any]]:
-    """Everything ``smart-repro data`` shows, ready for JSON; one split in memory at a time.
+    """Return the whole report, JSON-ready; one split is in memory at a time.
 
     Args:
+        names: names of the tasks.
+        source: the source of the data.
         tokenizer: lengths are counted in its tokens, special ones included; without one in words.
-    Returns: per task ``source``, ``splits`` (null for one that is missing or broken), ``missing`` and ``broken`` (why,
-        by split) and ``duplicates_across`` (examples whose texts an earlier split has too).
+    Returns: per task ``source``, ``splits`` (null for one that is missing or broken), ``missing`` and ``broken`` (the
+        reason, by split) and ``duplicates_across`` (examples whose texts occur in an earlier split too).
     """
     return {name: task_report(TASKS[name], source, tokenizer) for name in names}
 
 
 def task_report(task: Task, source: Source, tokenizer: Tokenizer | None = None) -> dict[str, Any]:
-    """The report on one task."""
+    """Return the report on one task."""
     splits: dict[str, Any] = {}
     missing: dict[str, str] = {}
     broken: dict[str, str] = {}
@@ -61,7 +63,7 @@ def task_report(task: Task, source: Source, tokenizer: Tokenizer | None = None) 
 
 
 def split_report(task: Task, name: str, split: Split, tokenizer: Tokenizer | None = None) -> dict[str, Any]:
-    """The report on one split."""
+    """Return the report on one split."""
     return {
         "rows": len(split),
         "official_rows": task.sizes.get(name),
@@ -78,10 +80,10 @@ def split_report(task: Task, name: str, split: Split, tokenizer: Tokenizer | Non
 
 
 def _labels(task: Task, split: Split) -> dict[str, Any]:
-    """Rows per class, or where the targets lie."""
+    """Return the rows per class, or the distribution of the targets."""
     if isinstance(task.head, Classification):
-        found = np.bincount(split.labels[split.labels >= 0], minlength=task.head.num_outputs)
-        return dict(zip(task.head.labels, found.tolist(), strict=True))
+        counts_of_classes = np.bincount(split.labels[split.labels >= 0], minlength=task.head.num_outputs)
+        return dict(zip(task.head.labels, counts_of_classes.tolist(), strict=True))
     numbers, edges = np.histogram(split.labels, bins=10, range=(task.head.low, task.head.high))
     return {
         "mean": float(split.labels.mean()),
@@ -107,12 +109,12 @@ def _lengths(task: Task, split: Split, tokenizer: Tokenizer | None) -> dict[str,
 
 
 def word_counts(split: Split) -> np.ndarray:
-    """Words of each example, all its texts together."""
+    """Return the words of each example, all its texts together."""
     return np.array([sum(len(text.split()) for text in row) for row in zip(*split.texts, strict=True)])
 
 
 def token_lengths(split: Split, tokenizer: Tokenizer, batch: int = 2048) -> np.ndarray:
-    """Tokens of each example as the model would read it, before cutting."""
+    """Return the tokens of each example as the model would read it, before cutting."""
     lengths: list[int] = []
     for start in range(0, len(split), batch):
         columns = [column[start : start + batch] for column in split.texts]
@@ -122,20 +124,20 @@ def token_lengths(split: Split, tokenizer: Tokenizer, batch: int = 2048) -> np.n
 
 
 def _repeats(texts: list[int], labels: np.ndarray) -> dict[str, int]:
-    """Examples whose texts stood in the split before, and in how many cases the label differs."""
+    """Count the examples whose texts occur earlier in the split, and those of them with another label."""
     distinct = len(set(texts))
-    told = [(text, label) for text, label in zip(texts, labels.tolist(), strict=True) if label == label]
-    conflicting = len(set(told)) - len({text for text, _ in told})
+    labelled = [(text, label) for text, label in zip(texts, labels.tolist(), strict=True) if label == label]
+    conflicting = len(set(labelled)) - len({text for text, _ in labelled})
     return {"duplicates_within": len(texts) - distinct, "conflicting_labels": conflicting}
 
 
 def _across(texts: Mapping[str, list[int]]) -> dict[str, int]:
     names = list(texts)
     return {
-        f"{later} in {earlier}": sum(row in known for row in texts[later])
+        f"{name} in {earlier}": sum(row in earlier_texts for row in texts[name])
         for i, earlier in enumerate(names)
-        if (known := set(texts[earlier]))
-        for later in names[i + 1 :]
+        if (earlier_texts := set(texts[earlier]))
+        for name in names[i + 1 :]
     }
 
 
@@ -146,8 +148,8 @@ def plot(report: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, found in report.items():
-        present = {split: about for split, about in found["splits"].items() if about}
+    for name, task_report in report.items():
+        present = {split: split_content for split, split_content in task_report["splits"].items() if split_content}
         if not present:
             continue
         figure = Figure(figsize=(9, 3.4), layout="constrained")
@@ -155,18 +157,18 @@ def plot(report: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Path]:
         left, right = figure.subplots(1, 2)
         draw_lengths(left, present)
         draw_labels(right, present)
-        figure.suptitle(found["title"])
+        figure.suptitle(task_report["title"])
         files.append(folder / f"{name}.png")
         figure.savefig(files[-1], dpi=150)
     return files
 
 
 def draw_lengths(axes: Any, splits: Mapping[str, Mapping[str, Any]]) -> Any:
-    """How the lengths are distributed, one outline a split; a density, since splits have bins of their own width."""
-    for name, about in splits.items():
-        found = about["lengths"]["histogram"]
-        density = np.array(found["counts"]) / sum(found["counts"]) / np.diff(found["edges"])
-        axes.stairs(density, found["edges"], label=f"{name} (n = {about['rows']:,})")
+    """Draw the distribution of the lengths, one outline a split, as densities, since their bins differ in width."""
+    for name, content in splits.items():
+        histogram = content["lengths"]["histogram"]
+        density = np.array(histogram["counts"]) / sum(histogram["counts"]) / np.diff(histogram["edges"])
+        axes.stairs(density, histogram["edges"], label=f"{name} (n = {content['rows']:,})")
     unit = next(iter(splits.values()))["lengths"]["unit"]
     axes.set(xlabel=f"length in {unit}", ylabel=f"share of examples per {unit[:-1]}", xlim=(0, None))
     axes.legend(frameon=False)
@@ -174,10 +176,10 @@ def draw_lengths(axes: Any, splits: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def draw_labels(axes: Any, splits: Mapping[str, Mapping[str, Any]]) -> Any:
-    """Share of the examples by label (or score), one bar a split; splits with hidden labels are left out."""
-    shown = {name: about["labels"] for name, about in splits.items() if about["labels"]}
-    width = 0.8 / max(len(shown), 1)
-    for i, (name, labels) in enumerate(shown.items()):
+    """Draw the share of the examples by label (or score), one bar a split, without splits of hidden labels."""
+    labels_of_splits = {name: content["labels"] for name, content in splits.items() if content["labels"]}
+    width = 0.8 / max(len(labels_of_splits), 1)
+    for i, (name, labels) in enumerate(labels_of_splits.items()):
         histogram = labels.get("histogram")
         if isinstance(histogram, Mapping):
             edges = histogram["edges"]
@@ -186,9 +188,9 @@ def draw_labels(axes: Any, splits: Mapping[str, Mapping[str, Any]]) -> Any:
         else:
             names, numbers = list(labels), np.array(list(labels.values()))
         places = np.arange(len(names))
-        axes.bar(places + (i - (len(shown) - 1) / 2) * width, numbers / numbers.sum(), width, label=name)
+        axes.bar(places + (i - (len(labels_of_splits) - 1) / 2) * width, numbers / numbers.sum(), width, label=name)
         axes.set_xticks(places, names, rotation=30 if len(names) > 3 else 0, ha="right" if len(names) > 3 else "center")
-    if shown:
+    if labels_of_splits:
         axes.set(xlabel="label", ylabel="share of examples")
         axes.legend(frameon=False)
     else:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from benchmarks.cli.terminal import visible
 from benchmarks.engine import executor as executors
 from benchmarks.engine import schedule as engine
+from benchmarks.engine.plan import Plan
 from benchmarks.training.job import Job, Outcome
 
 STOPPING = "stopping: each run finishes its update, or its evaluation, and is saved; Ctrl-C again ends at once"
@@ -26,30 +27,23 @@ def make_display(quiet: bool = False) -> engine.Display:
     return Bars() if sys.stderr.isatty() else Lines()
 
 
-class Silent:
-    """Shows nothing."""
-
-    def start(self, plan: engine.Plan, jobs: list[Job]) -> None: ...
-    def progress(self, event: executors.Progress) -> None: ...
-    def finished(self, event: executors.Finished) -> None: ...
-    def waiting(self, jobs: Sequence[Job]) -> None: ...
-    def stopping(self) -> None: ...
-    def stop(self) -> None: ...
+class Silent(engine.Display):
+    """A display that shows nothing."""
 
 
-class Lines:
-    """One plain line per finished run: for logs."""
+class Lines(Silent):
+    """A display of one plain line per finished run, for logs."""
 
-    def start(self, plan: engine.Plan, jobs: list[Job]) -> None:
+    def start(self, plan: Plan, jobs: list[Job]) -> None:
+        """Print the number of runs."""
         self._total, self._done, self._began, self._titles = len(jobs), 0, time.monotonic(), plan.titles
         print(
             f"{plan.experiment.name}: {len(plan.jobs)} runs, {len(plan.jobs) - len(jobs)} done, {len(jobs)} to do",
             flush=True,
         )
 
-    def progress(self, event: executors.Progress) -> None: ...
-
     def finished(self, event: executors.Finished) -> None:
+        """Print the outcome of a run and the time left."""
         self._done += 1
         left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
         going_on = self._done < self._total and event.outcome.state != "interrupted"
@@ -60,18 +54,19 @@ class Lines:
         )
 
     def waiting(self, jobs: Sequence[Job]) -> None:
+        """Print that only runs of other processes are left."""
         print(waiting_text(jobs), flush=True)
 
     def stopping(self) -> None:
+        """Print that the runs are asked to stop."""
         print(STOPPING, flush=True)
 
-    def stop(self) -> None: ...
 
+class Bars(Silent):
+    """A display of one bar for the grid and one per run at work."""
 
-class Bars:
-    """One bar for the grid and one per run at work."""
-
-    def start(self, plan: engine.Plan, jobs: list[Job]) -> None:
+    def start(self, plan: Plan, jobs: list[Job]) -> None:
+        """Show the bar of the grid."""
         self._console = Console(stderr=True)
         self._titles = plan.titles
         self._bars = rich_progress.Progress(
@@ -90,6 +85,7 @@ class Bars:
         self._bars.start()
 
     def progress(self, event: executors.Progress) -> None:
+        """Move the bar of a run."""
         key = event.job.key
         if key not in self._at_work:
             self._at_work[key] = self._bars.add_task(
@@ -98,6 +94,7 @@ class Bars:
         self._bars.update(self._at_work[key], completed=event.step)
 
     def finished(self, event: executors.Finished) -> None:
+        """Remove the run's bar and print its outcome."""
         bar = self._at_work.pop(event.job.key, None)
         if bar is not None:
             self._bars.remove_task(bar)
@@ -106,29 +103,32 @@ class Bars:
         self._bars.console.print(visible(line), highlight=False, markup=False)
 
     def waiting(self, jobs: Sequence[Job]) -> None:
+        """Print that only runs of other processes are left."""
         self._bars.console.print(waiting_text(jobs), highlight=False, markup=False)
 
     def stopping(self) -> None:
+        """Print that the runs are asked to stop."""
         self._bars.console.print(STOPPING, highlight=False, markup=False)
 
     def stop(self) -> None:
+        """Remove all bars."""
         self._bars.stop()
 
 
 def waiting_text(jobs: Sequence[Job]) -> str:
-    """That other processes work on what is left."""
+    """Return the message that only runs of other processes are left."""
     return f"waiting for {len(jobs)} runs that other processes work on; what they leave undone is taken over"
 
 
 def result(outcome: Outcome) -> str:
-    """A run's outcome in a few words: its headline dev score, or why there is none."""
+    """Return a run's outcome in a few words: its headline dev score, or the reason why it has none."""
     if outcome.state != "done":
         return f"{outcome.state}: {outcome.message}"
     return f"{headline(outcome.scores)} ({duration(outcome.seconds)})"
 
 
 def headline(scores: Any) -> str:
-    """The first metric on dev of the first task."""
+    """Return the first metric on dev of the first task."""
     splits: dict[str, dict[str, float]] = next(iter((scores or {}).values()), {})
     metrics: dict[str, float] = splits.get("dev") or next(iter(splits.values()), {})
     return next((f"{name} {100 * value:.1f}" for name, value in metrics.items()), "no score")

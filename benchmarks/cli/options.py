@@ -58,7 +58,7 @@ Quiet = Annotated[bool, Parameter(alias="-q", help="print results only, no progr
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionOptions:
-    """How the work is done; nothing here changes a result."""
+    """Options of the execution, none of which changes a result."""
 
     workers: Workers = None
     executor: Annotated[
@@ -114,7 +114,7 @@ Execution = Annotated[ExecutionOptions, FLAT]
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeOptions:
-    """How predictions of other programs are read and scored."""
+    """Options for reading and scoring the predictions of other programs."""
 
     metric: Annotated[
         str | None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plan_content(plan: Plan, expected: Forecast) -> dict[str, Any]:
-    """A plan for programs."""
+    """Return a plan, JSON-ready."""
     counts = plan.counts()
     left = [job.key for job in plan.to_do()]
     return {
@@ -34,7 +34,7 @@ def plan_content(plan: Plan, expected: Forecast) -> dict[str, Any]:
 
 
 def plan_text(plan: Plan, expected: Forecast) -> str:
-    """A plan for people."""
+    """Return a plan as text."""
     experiment, counts = plan.experiment, plan.counts()
     profile = f", profile {experiment.profile}" if experiment.profile else ""
     states = ", ".join(f"{counts[state]} {word}" for state, word in _STATES.items() if counts[state]) or "none"
@@ -76,7 +76,7 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
 
 
 def forecast_lines(expected: Forecast) -> list[str]:
-    """What the runs to do will take, or how to learn it."""
+    """Return the lines on the expected time and memory of the runs to do, or on how to measure them."""
     from benchmarks.cli.display import duration
 
     workers = f"{expected.workers} at a time"
@@ -87,26 +87,26 @@ def forecast_lines(expected: Forecast) -> list[str]:
         share = expected.prediction_hours / max(expected.training_hours + expected.prediction_hours, 1e-9)
         took = f"{duration(expected.seconds)} on this machine, {workers}, {100 * share:.0f} % of it for predictions"
         return [f"Takes about {took}; {needs}"]
-    methods = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.unknown[:3])}"
-    more = f" and {len(expected.unknown) - 3} others" if len(expected.unknown) > 3 else ""
+    methods = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.untimed[:3])}"
+    more = f" and {len(expected.untimed) - 3} others" if len(expected.untimed) > 3 else ""
     training, predicting = (f"{hours:,.2g}" for hours in (expected.training_hours, expected.prediction_hours))
     hours = f"{training} core-hours of training and {predicting} of predictions"
     return [f"{methods}{more}; add --calibrate", f"By rule of thumb {hours} on a CPU", f"Needs about {needs}"]
 
 
 def summary_text(plan: Plan, summary: Summary) -> str:
-    """What became of a grid, in a line, and a line for each failure."""
+    """Return the outcome of a grid in a line, and a line for each failure."""
     from benchmarks.cli.display import duration
 
     done, failed = summary.of("done"), summary.of("failed")
-    already = len(plan.jobs) - len(summary.outcomes) if not summary.interrupted else plan.counts()["done"]
-    text = f"{plan.experiment.name}: {len(done)} runs done in {duration(summary.seconds)}, {already} were done before"
+    earlier = len(plan.jobs) - len(summary.outcomes) if not summary.interrupted else plan.counts()["done"]
+    text = f"{plan.experiment.name}: {len(done)} runs done in {duration(summary.seconds)}, {earlier} were done before"
     if failed:
         text += f", {len(failed)} failed"
     if summary.error is not None and summary.expected is not None:
         text += f"; {duration(summary.expected)} were expected ({100 * summary.error:+.0f} %)"
     unfinished = [*failed, *summary.of("skipped")]
-    reasons = [f"  {each.state}: {plan.titles[each.key]}: {each.message}" for each in unfinished]
+    reasons = [f"  {outcome.state}: {plan.titles[outcome.key]}: {outcome.message}" for outcome in unfinished]
     return "\n".join([text, *reasons])
 
 

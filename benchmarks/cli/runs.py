@@ -61,15 +61,15 @@ def show(key: Key, /, *, results: Results = RESULTS) -> None:
     from benchmarks.sharing import runs
 
     store = _store(results)
-    found = runs.find(store, key)
-    if store.is_done(found):
-        store.verify(found)
-        print(catalogue.card(found, results)[0])
+    run_key = runs.find(store, key)
+    if store.is_done(run_key):
+        store.verify(run_key)
+        print(catalogue.card(run_key, results)[0])
         return
-    state = store.states([found])[found]
+    state = store.states([run_key])[run_key]
     print(
         json.dumps(
-            {"key": found, "state": state.state, "detail": state.detail, **(store.failure(found) or {})}, indent=1
+            {"key": run_key, "state": state.state, "detail": state.detail, **(store.failure(run_key) or {})}, indent=1
         )
     )
 
@@ -89,8 +89,8 @@ def verify(
     from benchmarks.sharing import runs
 
     store = _store(results)
-    found = runs.findings(store, _finished(store, keys))
-    return _show_findings(found, as_json)
+    findings = runs.findings(store, _finished(store, keys))
+    return _show_findings(findings, as_json)
 
 
 @runs_app.command
@@ -117,9 +117,9 @@ def compare(key: Key, other: Key, /, *, results: Results = RESULTS, as_json: Jso
     """
     from benchmarks.sharing import runs
 
-    found = runs.compare(_store(results), key, other)
-    print(json.dumps(found, indent=1) if as_json else runs.comparison_text(found))
-    return CHECK_FAILED if found["predictions"] else DONE
+    comparison = runs.compare(_store(results), key, other)
+    print(json.dumps(comparison, indent=1) if as_json else runs.comparison_text(comparison))
+    return CHECK_FAILED if comparison["predictions"] else DONE
 
 
 @runs_app.command
@@ -127,7 +127,7 @@ def rerun(
     key: Key,
     /,
     *,
-    where: Data = DataOptions(),  # noqa: B008 (frozen)
+    data_options: Data = DataOptions(),  # noqa: B008 (frozen)
     plugins: Plugins = None,
     keep_weights: Annotated[
         bool, Parameter(negative=(), help="keep its weights in the results folder, for `smart-repro export`")
@@ -155,15 +155,15 @@ def rerun(
     import_plugins(plugins or remembered)
     prepare([])
     spec = store.spec(whole_key)
-    own_data.check_rerun(where, spec)
+    own_data.check_rerun(data_options, spec)
     if spec.definitions:
-        source = own_data.locations(where, spec.definitions[0].name)
+        source = own_data.locations(data_options, spec.definitions[0].name)
     else:
         task = TASKS.get(spec.task)  # None: a plug-in's, and no --import; the run itself says so below
-        generated = task is not None and task.generated and not (where.source or where.data_dir)
-        kind = "generated" if generated else where.source
-        files = parse_data_files(where.data_file or [])
-        source = resolve_source(kind, where.data_dir, files, default_dir=where.default_data_dir)
+        generated = task is not None and task.generated and not (data_options.source or data_options.data_dir)
+        kind = "generated" if generated else data_options.source
+        files = parse_data_files(data_options.data_file or [])
+        source = resolve_source(kind, data_options.data_dir, files, default_dir=data_options.default_data_dir)
     if keep_weights:
         runs.keep_weights(store, whole_key, source)
         print(f"{whole_key} is reproduced, byte for byte; its weights: {store.weights(whole_key)}")
@@ -190,12 +190,12 @@ def remove(
     from benchmarks.sharing import runs
 
     store = _store(results)
-    found = [runs.find(store, key) for key in keys]
-    print("\n".join(found))
-    if not yes and not (sys.stdin.isatty() and _confirmed(f"Remove these {len(found)} runs from {results}?")):
+    run_keys = [runs.find(store, key) for key in keys]
+    print("\n".join(run_keys))
+    if not yes and not (sys.stdin.isatty() and _confirmed(f"Remove these {len(run_keys)} runs from {results}?")):
         raise UsageError("nothing was removed; --yes removes without asking")
-    runs.remove(store, found)
-    print(f"Removed {len(found)} runs; `smart-repro run` does them again where a table needs them")
+    runs.remove(store, run_keys)
+    print(f"Removed {len(run_keys)} runs; `smart-repro run` does them again where a table needs them")
 
 
 @runs_app.command
@@ -213,8 +213,8 @@ def pack(
     from benchmarks.sharing import runs
 
     store = _store(results)
-    chosen = [runs.find(store, key) for key in keys] if keys else sorted(store.done_keys())
-    count = archive_module.pack(store, archive, chosen, archive_module.experiments_of(store, chosen))
+    run_keys = [runs.find(store, key) for key in keys] if keys else sorted(store.done_keys())
+    count = archive_module.pack(store, archive, run_keys, archive_module.experiments_of(store, run_keys))
     print(f"Packed {count} runs into {archive} ({archive.stat().st_size / 2**20:.1f} MiB)")
     hint(False, command("runs", "unpack", str(archive)), "on the other machine")
 
@@ -269,16 +269,19 @@ def _finished(store: Any, keys: tuple[str, ...]) -> list[str]:
     return [runs.find(store, key) for key in keys] if keys else sorted(store.done_keys())
 
 
-def _show_findings(found: list[Any], as_json: bool) -> int:
-    """A line per damaged run, then the counts; every run as JSON."""
+def _show_findings(findings: list[Any], as_json: bool) -> int:
+    """Print a line per damaged run and the counts, or every run as JSON. Return the exit code."""
     from analysis.integrity import DAMAGED, UNVERIFIED, VERIFIED
 
-    counts = {state: sum(each.state == state for each in found) for state in (VERIFIED, UNVERIFIED, DAMAGED)}
+    counts = {state: sum(finding.state == state for finding in findings) for state in (VERIFIED, UNVERIFIED, DAMAGED)}
     if as_json:
-        print_json([vars(each) for each in found])
+        print_json([vars(finding) for finding in findings])
     else:
-        print("\n".join(each.message for each in found if each.state == DAMAGED), end="\n" * (counts[DAMAGED] > 0))
-        print(f"{len(found)} runs: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+        print(
+            "\n".join(finding.message for finding in findings if finding.state == DAMAGED),
+            end="\n" * (counts[DAMAGED] > 0),
+        )
+        print(f"{len(findings)} runs: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     return CHECK_FAILED if counts[DAMAGED] else DONE
 
 

@@ -1,7 +1,7 @@
-"""What reaches a terminal: stored texts come from elsewhere, so control characters in them are printed by name.
+"""Output to a terminal: control characters in stored texts are printed by name.
 
-A task's title or an error message could otherwise move the cursor, colour the screen or rename the window. Sequences
-of our own (rich's colours and bars, clearing the screen) go past the filter.
+A task's title or an error message could otherwise move the cursor, colour the screen or rename the window. The suite's
+own sequences (rich's colours and bars, clearing the screen) are not filtered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
-    """Return a text with its control characters spelled out: ``\\x1b``."""
+    r"""Return a text with its control characters spelled out: ``\x1b``."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
@@ -25,7 +25,7 @@ class Guarded:
     """A text stream that spells control characters out.
 
     Attributes:
-        rich_proxied_file: the stream behind it, which rich's consoles write to: their sequences are our own.
+        rich_proxied_file: the stream behind it, to which rich's consoles write their own sequences.
     """
 
     def __init__(self, stream: TextIO, *, bars: bool = False) -> None:
@@ -33,11 +33,13 @@ class Guarded:
         self._bars = bars  # of downloads, which libraries draw: each begins by going back to the start of the line
 
     def write(self, text: str) -> int:
+        """Write a text with its control characters spelled out."""
         start = 1 if self._bars and text.startswith("\r") else 0
         self.rich_proxied_file.write(text[:start] + visible(text[start:]))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
+        """Write lines as :meth:`write` does."""
         for line in lines:
             self.write(line)
 

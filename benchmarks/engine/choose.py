@@ -1,4 +1,4 @@
-"""The executor of a name, made when it is asked for: Ray is an extra."""
+"""The choice of an executor by name; only the chosen one is imported, since Ray is an extra."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from benchmarks.errors import UsageError
 
 
 def make_executor(name: str, workers: int | None, memory: float, address: str | None = None) -> Executor:
-    """The executor of that name: ``local`` or ``ray``.
+    """Return the executor of that name: ``local`` or ``ray``.
 
     Args:
+        name: name of the executor.
         workers: runs at a time; None leaves it to the executor.
         memory: bytes a run needs of a GPU.
-        address: of a Ray cluster that runs already.
+        address: address of a running Ray cluster.
     Raises: UsageError: for another name, an address without ray, or if ray is not installed.
     """
     if name == "local":
@@ -22,7 +23,7 @@ def make_executor(name: str, workers: int | None, memory: float, address: str | 
 
         return LocalExecutor(workers, memory)
     if name != "ray":
-        raise UsageError(f"--executor {name}: there are local and ray")
+        raise UsageError(f"--executor {name}: no such executor; give local or ray")
     try:
         from benchmarks.engine.ray import RayExecutor
     except ImportError as error:

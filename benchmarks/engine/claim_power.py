@@ -1,4 +1,4 @@
-"""What a planned grid can decide: for each claim the smallest difference that its seeds and items show."""
+"""Power of a planned grid: for each claim the smallest difference that its seeds and items can show."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _DEFAULT = {"model": "tiny", "max_train_samples": None}
 
 
 class NoForecastError(Exception):
-    """The reason why a claim's power cannot be forecast, as the plan's line says it."""
+    """A claim whose power cannot be forecast, with the reason that the plan prints."""
 
 
 def claim_lines(plan: Plan) -> list[str]:
     """Return the lines of a plan on its claims: differences between two rows each, the other kinds together.
 
-    A forecast that cannot be made is a line that says why.
+    A forecast that cannot be made is a line with the reason.
     """
     origins: dict[str, dict[str, None]] = {}
     plain = [claim for claim in plan.experiment.claims if claim.plain]
@@ -38,10 +38,12 @@ def claim_lines(plan: Plan) -> list[str]:
 
 
 def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | None = None) -> str:
-    """Return what this grid can say about a claim on a difference of two rows.
+    """Return the line of a plan on a claim about the difference of two rows.
 
     Args:
-        origins: receives where the assumed spread comes from -> the tasks.
+        plan: the planned grid.
+        claim: the claim.
+        origins: receives origin of the assumed spread -> the tasks.
     """
     n_seeds = _seeds(plan, claim)
     try:
@@ -57,24 +59,24 @@ def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | N
 
 
 def _own_lines(plan: Plan, origins: dict[str, dict[str, None]]) -> list[str]:
-    """Return what the grid can see on each task of own data, on its first metric."""
+    """Return the smallest difference that the grid can show on each own-data task, on its first metric."""
     from analysis.claims.claim import FEWEST_SEEDS
     from analysis.power import in_words
     from analysis.scores import METRICS
 
     lines, n_seeds = [], len(plan.experiment.seeds)
     for column in {column.task: column for column in reversed(plan.experiment.columns)}.values():
-        own = TASKS[column.task].own
-        if own is None or column.id not in plan.items:
+        definition = TASKS[column.task].own
+        if definition is None or column.id not in plan.items:
             continue
         title = f"  {column.task}, {METRICS[column.metric].title}"
         few = f"; a verdict needs {FEWEST_SEEDS} seeds" if n_seeds < FEWEST_SEEDS else ""
-        if n_seeds < 2 or METRICS[column.metric].scale != 100 or own.group:
+        if n_seeds < 2 or METRICS[column.metric].scale != 100 or definition.group:
             reason = (
                 "two seeds are needed"
                 if n_seeds < 2
                 else "groups vary by themselves"
-                if own.group
+                if definition.group
                 else "its unit is that of the labels"
             )
             lines.append(f"{title}: no forecast ({reason}){few}")
@@ -134,7 +136,7 @@ def _columns(plan: Plan, claim: Claim) -> list[TaskColumn]:
 
 
 def _unscored(plan: Plan, claim: Claim, column: TaskColumn) -> str:
-    """Return why one of the claim's rows has no score in the column, or ""."""
+    """Return the reason why one of the claim's rows has no score in the column, or ""."""
     experiment = plan.experiment
     rows = {row.id for row in experiment.rows}
     for row in (claim.a, claim.b):
@@ -157,7 +159,7 @@ def _noise(plan: Plan, column: TaskColumn, origins: dict[str, dict[str, None]]) 
 
 
 def _seeds(plan: Plan, claim: Claim) -> int:
-    """Return how many seeds both rows of a claim have."""
+    """Return the number of seeds that both rows of a claim have."""
     experiment = plan.experiment
     rows = [row for row in experiment.rows if row.id in (claim.a, claim.b)]
     return min(len(experiment.seeds_of(row)) for row in rows) if rows else len(experiment.seeds)

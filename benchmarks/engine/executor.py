@@ -1,4 +1,4 @@
-"""Ways of doing many runs: an executor takes jobs and yields events as they come."""
+"""The interface of executors: an executor takes jobs and yields events as they happen."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Protocol
 from benchmarks.store.store import Store
 from benchmarks.training.job import Job, Outcome
 
-RETRIES = 2  # how often a run is tried again when its worker dies under it, before that counts as a crash
+RETRIES = 2  # further attempts at a run whose worker dies, before it counts as a crash
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A job's training got to ``step`` of ``total``."""
+    """A job whose training has reached ``step`` of ``total``."""
 
     job: Job
     step: int
@@ -25,7 +25,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job ended, one way or another."""
+    """A job that has ended, with any outcome."""
 
     job: Job
     outcome: Outcome
@@ -33,10 +33,13 @@ class Finished:
 
 @dataclass(frozen=True)
 class Settings:
-    """What workers need to know beside their jobs.
+    """The settings of workers that are equal for all jobs.
 
     Attributes:
-        action: what they do with a job: "execute" it, or "time" a few of its updates.
+        results: the results folder.
+        plugins: modules to import first.
+        checkpoint: arguments of :func:`benchmarks.training.execute.execute` that decide its checkpoints.
+        action: "execute" a job, or "time" a few of its updates.
         track: the name of a tracker that follows each run, or "".
     """
 
@@ -47,6 +50,7 @@ class Settings:
     track: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """Return the settings as a JSON-ready dictionary."""
         return {
             "results": str(self.results),
             "plugins": list(self.plugins),
@@ -57,22 +61,23 @@ class Settings:
 
 
 class Executor(Protocol):
-    """Does jobs; a failed run is an outcome, not an end."""
+    """A way to do jobs; a failed run is an outcome, not an error."""
 
     def execute(
         self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
-    ) -> Iterator[Progress | Finished]: ...
+    ) -> Iterator[Progress | Finished]:
+        """Do the jobs and yield their events; after ``should_stop`` the present ones end with a checkpoint."""
 
     def parallel(self, jobs: Sequence[Job]) -> int:
-        """How many of these jobs it would do at a time."""
+        """Return the number of these jobs that it would do at a time."""
 
 
 class Schedule:
-    """Which job is next: in the order given, but parents before their children."""
+    """The order of jobs: as given, but parents before their children."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        given = {job.key for job in jobs}
-        self._parents = {job.key: given.intersection(job.parents) for job in jobs}
+        keys = {job.key for job in jobs}
+        self._parents = {job.key: keys.intersection(job.parents) for job in jobs}
         self._children: dict[str, list[Job]] = defaultdict(list)
         for job in jobs:
             for parent in self._parents[job.key]:
@@ -82,19 +87,19 @@ class Schedule:
 
     @property
     def waiting(self) -> bool:
-        """Whether a job can be started now."""
+        """True if a job can be started now."""
         return bool(self._ready)
 
     def next(self) -> Job | None:
-        """A job that can be started now; None if there is none (some may become ready later)."""
+        """Return a job that can be started now; None if there is none (some may become ready later)."""
         return self._ready.popleft() if self._ready else None
 
-    def again(self, job: Job) -> None:
-        """Put a job back, as the next one."""
+    def put_back(self, job: Job) -> None:
+        """Put a job back to the front."""
         self._ready.appendleft(job)
 
     def finish(self, job: Job, outcome: Outcome) -> Iterator[Finished]:
-        """The job's end; its children become ready, or end with it if it was not done."""
+        """Yield the end of the job; its children become ready, or end too if the job was not done."""
         yield Finished(job, outcome)
         for child in self._children.pop(job.key, ()):
             if child.key in self._ended:
@@ -105,8 +110,8 @@ class Schedule:
                     self._ready.append(child)
             else:
                 self._ended.add(child.key)
-                why = f"its parent ({job.spec.title}) is not done: {outcome.message}"
-                yield from self.finish(child, Outcome(child.key, outcome.state, why))
+                reason = f"its parent ({job.spec.title}) is not done: {outcome.message}"
+                yield from self.finish(child, Outcome(child.key, outcome.state, reason))
 
     def drop(self) -> None:
         """Start nothing more."""
@@ -115,7 +120,7 @@ class Schedule:
 
 
 def record_crash(store: Store, job: Job, message: str) -> None:
-    """Write down that a run takes its workers with it; unless somebody else has taken it up meanwhile."""
+    """Record a run whose workers die, unless another process has taken it over."""
     lease = store.take(job.key, weights=job.keep_weights)
     if lease is not None:
         store.fail(lease, "crash", message, task=job.spec.title)

@@ -1,6 +1,6 @@
-"""How long runs take and what they need, from runs that were done on this machine or a few updates that were timed.
+"""Forecast of the runs' times and memory, from finished runs of this machine or a few timed updates.
 
-``results/timings.jsonl`` has one line per finished or timed run. It is a memory, not a result: it may be deleted.
+``results/timings.jsonl`` has one line per finished or timed run. It is no result and may be deleted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 STARTUP = 6.0  # seconds a worker takes to load its libraries
 _RECENT = 20  # runs of one kind that are averaged
-_ON_SPEED = (
+_SPEED_FIELDS = (
     "task",
     "model",
     "head",
@@ -47,8 +47,8 @@ _ON_SPEED = (
 )
 _LIBRARIES = 0.7 * 2**30  # bytes a worker takes before it has a model
 _STATES = 5  # copies of the weights: themselves, gradients, Adam's two moments, perhaps a teacher
-# Copies of the weights in checkpoints: themselves, Adam's two moments, perhaps a teacher; the old one stays until the
-# new one is whole
+# Copies of the weights in checkpoints: themselves, Adam's two moments, perhaps a teacher; the old checkpoint is kept
+# until the new one is complete
 _CHECKPOINTS = 2 * 4
 _ACTIVATIONS = 80  # bytes kept per token, hidden unit and layer for the backward pass
 # Seconds of one CPU core, measured with MiniLM in float32 on texts of 12 to 256 tokens: constant and slope per token of
@@ -60,7 +60,7 @@ _ROW, _LINE, _RUN = 12.0, 260.0, 6000.0  # bytes on disk per predicted example, 
 
 @dataclass(frozen=True)
 class Timing:
-    """What runs of one kind take: seconds for preparation, an update and a predicted example; bytes of memory."""
+    """The costs of runs of one kind: seconds for preparation, an update and a predicted example; bytes of memory."""
 
     preparation: float
     update: float
@@ -68,26 +68,25 @@ class Timing:
     memory: float
 
     def seconds(self, updates: int, predictions: int) -> float:
-        """Of a whole run."""
+        """Return the seconds of a whole run."""
         return self.preparation + updates * self.update + predictions * self.prediction
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the runs to do will take.
+    """The expected costs of the runs to do.
 
     Attributes:
-        seconds: until all are done; None if nothing is known about some of them.
-        training_hours, prediction_hours: of one core, all runs together; of runs whose kind was not timed here by
-            :func:`core_seconds`, which the field ``unknown`` shows.
-        unknown: methods and tasks nothing is known about.
+        seconds: time until all runs are done; None if some of them have no timing.
+        training_hours, prediction_hours: hours of one core for all runs; for ``untimed`` ones by :func:`core_seconds`.
+        untimed: methods and tasks without a timing on this machine.
         disk: bytes in the results folder, with the checkpoints of the runs at work.
         memory: bytes per worker.
         workers: runs at a time.
     """
 
     seconds: float | None
-    unknown: tuple[str, ...]
+    untimed: tuple[str, ...]
     disk: float
     memory: float
     workers: int
@@ -97,40 +96,40 @@ class Forecast:
 
 @dataclass
 class Timings:
-    """What is known about the speed of runs on this machine: kind of run -> method -> what was seen."""
+    """The measured costs of runs on this machine: kind of run -> method -> lines of ``timings.jsonl``."""
 
-    _known: dict[str, dict[str, list[dict[str, Any]]]] = field(
+    lines: dict[str, dict[str, list[dict[str, Any]]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
 
     @classmethod
     def read(cls, store: Store) -> Timings:
-        """All lines of this machine; one that was cut off by a kill, or has other fields, is passed over."""
-        found, here = cls(), _machine()
+        """Read all lines of this machine; a line that was cut off by a kill, or has other fields, is ignored."""
+        timings, machine = cls(), _machine()
         path = store.root / "timings.jsonl"
         for line in read_timings(path):
-            if line["machine"] == here:
-                found._known[line["kind"]][line["method"]].append(line)
-        return found
+            if line["machine"] == machine:
+                timings.lines[line["kind"]][line["method"]].append(line)
+        return timings
 
     def of(self, run: RunSpec) -> Timing | None:
-        """By finished runs of this kind, else by timed updates, else by another method's and the ratio of costs."""
-        seen = self._known.get(_kind(run), {})
-        own = seen.get(run.choice.label)
-        if own:
-            return _mean(own)
-        if not seen:
+        """Return a run's timing: from finished runs of its kind, from timed updates, or scaled from another method."""
+        by_method = self.lines.get(_kind(run), {})
+        lines = by_method.get(run.choice.label)
+        if lines:
+            return _mean(lines)
+        if not by_method:
             return None
-        other = max(seen.values(), key=len)
-        like, ratio = _mean(other), cost(run) / other[-1]["cost"]
-        return Timing(like.preparation, like.update * ratio, like.prediction, like.memory)
+        reference_lines = max(by_method.values(), key=len)
+        reference, ratio = _mean(reference_lines), cost(run) / reference_lines[-1]["cost"]
+        return Timing(reference.preparation, reference.update * ratio, reference.prediction, reference.memory)
 
 
 def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) -> Forecast:
-    """Return what these jobs of a plan will take with so many workers."""
+    """Return the expected costs of these jobs of a plan with so many workers."""
     total, longest, disk, memory, checkpoint = 0.0, 0.0, 0.0, 0.0, 0.0
     hours = np.zeros(2)  # of training, of predictions
-    unknown: dict[str, None] = {}
+    untimed: dict[str, None] = {}
     cached: dict[tuple[str, str], Timing | None] = {}
     for job in jobs:
         updates, predictions = plan.updates[job.key], plan.predictions[job.key]
@@ -142,7 +141,7 @@ def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) ->
         checkpoint = max(checkpoint, 0.0 if job.spec.combine else _CHECKPOINTS * _size(job.spec.model)[0])
         memory = max(memory, timing.memory if timing else expected_memory(job.spec))
         if timing is None:
-            unknown[f"{job.spec.choice.label} on {'+'.join(job.spec.tasks)}"] = None
+            untimed[f"{job.spec.choice.label} on {'+'.join(job.spec.tasks)}"] = None
             hours += np.array(core_seconds(plan, job)) / 3600
             continue
         seconds, predicting = timing.seconds(updates, predictions), predictions * timing.prediction
@@ -151,11 +150,11 @@ def forecast(plan: Plan, jobs: Iterable[Job], timings: Timings, workers: int) ->
     workers = max(1, workers)
     disk += workers * checkpoint
     seconds = STARTUP + max(total / workers, longest) if total else 0.0
-    return Forecast(None if unknown else seconds, tuple(unknown), disk, memory, workers, *map(float, hours))
+    return Forecast(None if untimed else seconds, tuple(untimed), disk, memory, workers, *map(float, hours))
 
 
 def core_seconds(plan: Plan, job: Job) -> tuple[float, float]:
-    """Return the seconds of one CPU core that a run's training and its predictions take, by rule of thumb."""
+    """Return the seconds of one CPU core for a run's training and for its predictions, by rule of thumb."""
     run = job.spec
     tokens = min(run.max_length, float(np.mean([tokens_of(TASKS[task]) for task in run.tasks])))
     size = million_parameters(run.model) / million_parameters(_MEASURED_MODEL)
@@ -165,15 +164,15 @@ def core_seconds(plan: Plan, job: Job) -> tuple[float, float]:
 
 
 def record(store: Store, job: Job, outcome: Outcome) -> None:
-    """Remember what a run took, or what timing a few of its updates gave."""
-    found = outcome.timing
-    if not found or not found["updates"] or not found["predictions"]:
+    """Append the costs of a finished or timed run to ``timings.jsonl``."""
+    costs = outcome.timing
+    if not costs or not costs["updates"] or not costs["predictions"]:
         return
     timing = Timing(
-        preparation=found["preparation"],
-        update=found["training"] / found["updates"],
-        prediction=found["evaluation"] / found["predictions"],
-        memory=found["memory"],
+        preparation=costs["preparation"],
+        update=costs["training"] / costs["updates"],
+        prediction=costs["evaluation"] / costs["predictions"],
+        memory=costs["memory"],
     )
     line = {
         "machine": _machine(),
@@ -191,37 +190,34 @@ def record(store: Store, job: Job, outcome: Outcome) -> None:
 
 
 def representatives(jobs: Iterable[Job], timings: Timings) -> list[Job]:
-    """One job of each kind and method that was not seen on this machine."""
-    chosen: dict[tuple[str, str], Job] = {}
+    """Return one job of each kind and method without a timing on this machine."""
+    first_jobs: dict[tuple[str, str], Job] = {}
     for job in jobs:
         kind, method = _kind(job.spec), job.spec.choice.label
-        if not job.spec.combine and method not in timings._known.get(kind, {}):
-            chosen.setdefault((kind, method), job)
-    return list(chosen.values())
+        if not job.spec.combine and method not in timings.lines.get(kind, {}):
+            first_jobs.setdefault((kind, method), job)
+    return list(first_jobs.values())
 
 
 def expected_memory(run: RunSpec) -> float:
-    """Bytes a worker will need, by the size of the model: a guess until one was seen."""
+    """Return the bytes a worker will need, estimated from the size of the model."""
     size, hidden, layers = _size(run.model)
     micro = -(-run.batch_size // run.accumulation)
     return _LIBRARIES + _STATES * size + _ACTIVATIONS * micro * run.max_length * hidden * (run.layers or layers)
-
-
-# --- timing ---
 
 
 # --- small helpers ---
 
 
 def _kind(run: RunSpec) -> str:
-    """What runs of about equal speed have in common, beside the method."""
-    return json.dumps([run.combine, *(getattr(run, name) for name in _ON_SPEED), *run.with_tasks])
+    """Return the fields that decide the speed of a run, except the method, as one string."""
+    return json.dumps([run.combine, *(getattr(run, name) for name in _SPEED_FIELDS), *run.with_tasks])
 
 
 def _mean(lines: list[dict[str, Any]]) -> Timing:
-    """Of the newest finished runs; of timed updates only as long as no run is finished."""
-    chosen = ([line for line in lines if line["done"]] or lines)[-_RECENT:]
-    return Timing(*(float(np.mean([line[f.name] for line in chosen])) for f in fields(Timing)))
+    """Return the mean of the newest finished runs; of timed updates only while no run is finished."""
+    newest = ([line for line in lines if line["done"]] or lines)[-_RECENT:]
+    return Timing(*(float(np.mean([line[f.name] for line in newest])) for f in fields(Timing)))
 
 
 @lru_cache
@@ -234,7 +230,7 @@ def _machine() -> str:
 
 @lru_cache
 def _size(model: str) -> tuple[float, int, int]:
-    """Bytes of the weights, width and layers."""
+    """Return the bytes of the weights, the width and the number of layers."""
     folder = models.resolve(model).folder
     config = json.loads((folder / "config.json").read_text())
     size = float(sum(path.stat().st_size for path in folder.glob("*.safetensors")))

@@ -1,4 +1,4 @@
-"""Runs on this machine, in worker processes of one thread each."""
+"""The executor of this machine: worker processes of one thread each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.engine.machine import Gpu, gpus, usable_cores, worker_environmen
 from benchmarks.store.store import Store
 from benchmarks.training.job import Job, Outcome
 
-_POLL = 0.2  # seconds between two looks at whether to stop
+_POLL = 0.2  # seconds between two checks of a request to stop
 Event = dict[str, Any] | None  # None: the worker is dead
 
 
@@ -26,7 +26,7 @@ class LocalExecutor:
     """A pool of worker processes.
 
     Args:
-        workers: how many; default: one per usable core on a CPU, as many as fit into memory on a GPU.
+        workers: number of workers; default: one per usable core on a CPU, as many as fit into memory on a GPU.
         memory: bytes a run needs on a GPU.
     """
 
@@ -35,7 +35,7 @@ class LocalExecutor:
         self.memory = memory
 
     def parallel(self, jobs: Sequence[Job]) -> int:
-        """How many of these jobs it would do at a time."""
+        """Return the number of these jobs that it would do at a time."""
         return len(self._places(jobs))
 
     def execute(
@@ -44,39 +44,39 @@ class LocalExecutor:
         """Do all jobs; after ``should_stop`` the present ones checkpoint and the rest are left."""
         if not jobs:
             return
-        grid = _Grid(jobs, settings)
+        pool = _WorkerPool(jobs, settings)
         try:
             for device in self._places(jobs):
-                grid.hire(device)
-            while grid.at_work():
+                pool.start_worker(device)
+            while pool.at_work():
                 if should_stop():
-                    grid.stop()
-                yield from grid.step()
+                    pool.stop()
+                yield from pool.step()
         finally:
-            grid.close()
+            pool.close()
 
     def _places(self, jobs: Sequence[Job]) -> list[str | None]:
-        """The device of each worker; None stands for the CPU."""
+        """Return the device of each worker; None stands for the CPU."""
         if not jobs:
             return []
-        found = gpus()
-        if not found:
+        devices = gpus()
+        if not devices:
             count = self.workers or max(1, usable_cores() // max(job.spec.threads for job in jobs))
             return [None] * min(len(jobs), count)
-        places = _dealt(found, self.memory)
-        if self.workers:  # the user's word counts, even if it means more on a GPU than our estimate of its memory
+        places = _dealt(devices, self.memory)
+        if self.workers:  # the user's number counts, even if it is more per GPU than the estimate of its memory
             places = [places[i % len(places)] for i in range(self.workers)]
         return list(places[: len(jobs)])
 
 
-def _dealt(found: list[Gpu], memory: float) -> list[str]:
-    """A worker for each GPU, then a second one for each that has room, and so on."""
-    room = {gpu.name: workers_per_gpu(gpu, memory, len(found)) for gpu in found}
+def _dealt(devices: list[Gpu], memory: float) -> list[str]:
+    """Deal workers to the GPUs in turn: one for each GPU, then a second one for each with room, and so on."""
+    room = {gpu.name: workers_per_gpu(gpu, memory, len(devices)) for gpu in devices}
     return [name for turn in range(max(room.values())) for name in room if turn < room[name]]
 
 
-class _Grid:
-    """The jobs and the workers that do them."""
+class _WorkerPool:
+    """The jobs of a grid and the worker processes that do them."""
 
     def __init__(self, jobs: Sequence[Job], settings: Settings) -> None:
         self.settings = settings
@@ -87,7 +87,7 @@ class _Grid:
         self.stopping = False
         self.false_starts = 0
 
-    def hire(self, device: str | None) -> None:
+    def start_worker(self, device: str | None) -> None:
         worker = _Worker.start(self.settings, self.events, device)
         self.workers.append(worker)
         self._give(worker)
@@ -104,7 +104,7 @@ class _Grid:
                 worker.send({"stop": True})
 
     def step(self) -> Iterator[Progress | Finished]:
-        """Wait a little for an event, and do what it calls for."""
+        """Wait a little for an event and handle it."""
         try:
             worker, event = self.events.get(timeout=_POLL)
         except queue.Empty:
@@ -125,23 +125,23 @@ class _Grid:
         if job is not None:
             yield from self._ended(worker, job, event)
         if event is None and not self.stopping and (job is not None or self.schedule.waiting):
-            self.hire(worker.device)
+            self.start_worker(worker.device)
         for idle in self.workers:
             if idle.job is None:
                 self._give(idle)
 
     def close(self) -> None:
         for worker in self.workers:
-            worker.hang_up()
+            worker.close()
         for worker in self.workers:
             worker.wait()
 
     def _count_false_start(self, worker: _Worker) -> None:
-        """A worker that dies before it can work says nothing about its run, but we must not try for ever."""
+        """Count a worker that died before it was ready. Raises RuntimeError after too many of them."""
         self.false_starts += 1
-        if self.false_starts > RETRIES and not any(each.ready for each in self.workers):
+        if self.false_starts > RETRIES and not any(other_worker.ready for other_worker in self.workers):
             status = worker.wait()
-            raise RuntimeError(f"the workers cannot start (exit status {status}): what they print is above")
+            raise RuntimeError(f"the workers cannot start (exit status {status}): their output is above")
 
     def _give(self, worker: _Worker) -> None:
         job = self.schedule.next()
@@ -159,7 +159,7 @@ class _Grid:
         if self.stopping:
             yield from self.schedule.finish(job, Outcome(job.key, "interrupted", "its worker was killed"))
         elif self.deaths[job.key] <= RETRIES:
-            self.schedule.again(job)
+            self.schedule.put_back(job)
         else:
             message = f"its worker died {self.deaths[job.key]} times (exit status {status}: {_meaning(status)})"
             record_crash(Store(self.settings.results), job, message)
@@ -168,7 +168,7 @@ class _Grid:
 
 def _meaning(status: int) -> str:
     if status == -9:
-        return "killed, perhaps for want of memory: try fewer --workers"
+        return "killed, probably out of memory: try fewer --workers"
     return f"signal {-status}" if status < 0 else "it ended by itself"
 
 
@@ -190,7 +190,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
-            start_new_session=True,  # a Ctrl-C in the terminal is for the parent, which then asks its workers to stop
+            start_new_session=True,  # Ctrl-C goes to the parent alone, which then asks its workers to stop
         )
         worker = cls(process, device)
         threading.Thread(target=worker._listen, args=(events,), daemon=True).start()
@@ -205,8 +205,8 @@ class _Worker:
         except BrokenPipeError:
             return  # it died; its listener reports that
 
-    def hang_up(self) -> None:
-        """Close its input, at which it ends, whatever it is doing."""
+    def close(self) -> None:
+        """Close the worker's input, which ends it."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.close()
@@ -214,7 +214,7 @@ class _Worker:
             return
 
     def wait(self) -> int:
-        """Its exit status; killed if it does not end."""
+        """Return the exit status; the process is killed if it does not end."""
         try:
             return self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""What this machine has: cores, GPUs and their memory."""
+"""Resources of this machine: cores, GPUs and their memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-_HOME = str(Path(__file__).resolve().parents[2])  # where these packages lie: a worker must find the same ones
-_CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes before it has done anything
-_KEPT_FREE = 0.1  # share of a GPU's memory that is left alone: allocators do not give back all they took
+_HOME = str(Path(__file__).resolve().parents[2])  # folder of these packages: a worker must import the same ones
+_CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes at its start
+_KEPT_FREE = 0.1  # share of a GPU's memory that is not planned for: allocators do not return all they took
 
 
-# glibc gives large blocks back to the system at once, and every update pays for them anew in page faults. Workers keep
-# them: 10 to 25 % less processor time for MiniLM. Other C libraries do not read these.
+# glibc returns large blocks to the system at once, so that every update causes their page faults again. Workers keep
+# them, which saves 10 to 25 % of the processor time for MiniLM. Other C libraries do not read these variables.
 _KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # bytes; the most that glibc takes
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -21,27 +21,27 @@ _KEEP_MEMORY = {
 
 
 def worker_environment() -> dict[str, str]:
-    """What a worker's environment has beside this process's own: one thread a run, these packages, memory kept."""
-    chosen = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()}
+    """Return the variables that a worker adds to its environment: one thread, these packages, allocator settings."""
+    allocator = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()}
     packages = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
-    return {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages, **chosen}
+    return {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages, **allocator}
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU, by the name a worker's CUDA_VISIBLE_DEVICES takes, and its free memory in bytes."""
+    """A GPU: its name for CUDA_VISIBLE_DEVICES, and its free memory in bytes."""
 
     name: str
     free: float
 
 
 def usable_cores() -> int:
-    """CPU cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> list[Gpu]:
-    """The GPUs this process may use."""
+    """Return the GPUs that this process may use."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is not None and not [name for name in listed.split(",") if name.strip() not in ("", "-1")]:
         return []
@@ -53,11 +53,12 @@ def gpus() -> list[Gpu]:
 
 
 def workers_per_gpu(gpu: Gpu, memory: float, count: int) -> int:
-    """How many runs fit on a GPU at a time: by memory, and no more than each has a core for.
+    """Return the number of runs that fit on a GPU at a time, at most one per core.
 
     Args:
-        memory: bytes a run needs there; 0 if that is not known, which gives one worker.
-        count: GPUs that share the cores.
+        gpu: the GPU.
+        memory: bytes a run needs on it; 0: unknown, which gives one worker.
+        count: number of GPUs that share the cores.
     """
     if not memory:
         return 1

@@ -1,14 +1,15 @@
-"""Runs on a Ray cluster, or through a Ray of our own on this machine. All nodes must see the results and the data."""
+"""The executor for Ray, on a cluster or on this machine. All nodes must see the results and the data."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, record_crash
 from benchmarks.engine.machine import gpus, usable_cores, worker_environment, workers_per_gpu
 from benchmarks.errors import UsageError
+from benchmarks.libraries import RAY, set_defaults
 from benchmarks.store.store import Store
 from benchmarks.training.job import Job, Outcome
 
@@ -18,18 +19,18 @@ try:
 except ImportError as error:
     raise ImportError("--executor ray needs ray: pip install 'smart-repro[ray]', or use --executor local") from error
 
-ray: Any = installed_ray  # its own types know remote functions only where they are decorated
-_POLL = 0.5  # seconds between two looks at progress and at whether to stop
-_AHEAD = 2  # tasks handed to Ray per run that it can do at a time: it need not wait for us, and knows few at once
+ray: Any = installed_ray  # its types cover remote functions only where they are decorated
+_POLL = 0.5  # seconds between two checks of the progress and of a request to stop
+_AHEAD = 2  # tasks given to Ray per run that it can do at a time: a few, so that it never waits for the driver
 
 
 class RayExecutor:
-    """Each run is a Ray task; a run whose worker or node dies is tried again, one that raises is not.
+    """An executor whose runs are Ray tasks; a run whose worker or node dies is tried again, one that raises is not.
 
     Args:
-        workers: runs at a time; default: as many as the cluster has room for.
-        memory: bytes a run needs on a GPU: several share one that is large enough.
-        address: of a cluster that runs already (``auto``, or host:port); default: Ray is started on this machine.
+        workers: runs at a time; default: as many as fit on the cluster.
+        memory: bytes a run needs on a GPU; runs share a GPU that is large enough.
+        address: address of a running cluster (``auto``, or host:port); default: Ray is started on this machine.
     """
 
     def __init__(self, workers: int | None = None, memory: float = 0.0, address: str | None = None) -> None:
@@ -38,7 +39,7 @@ class RayExecutor:
         self.address = address
 
     def parallel(self, jobs: Sequence[Job]) -> int:
-        """How many of these jobs it would do at a time."""
+        """Return the number of these jobs that it would do at a time."""
         if not jobs:
             return 0
         self._connect()
@@ -66,7 +67,7 @@ class RayExecutor:
     def _connect(self) -> None:
         if ray.is_initialized():
             return
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        set_defaults(RAY)
         options: dict[str, Any] = {"address": self.address} if self.address else {"include_dashboard": False}
         options["runtime_env"] = {"env_vars": worker_environment()}
         if not self.address:
@@ -79,16 +80,16 @@ class RayExecutor:
             ) from error
 
     def _needs(self, jobs: Sequence[Job]) -> dict[str, float]:
-        """CPUs and GPUs of one run, as Ray counts them."""
+        """Return the CPUs and GPUs of one run, as Ray counts them."""
         needs = {"num_cpus": float(max(job.spec.threads for job in jobs)), "num_gpus": 0.0}
         if ray.cluster_resources().get("GPU"):
-            here = gpus()  # on a cluster of other GPUs than this machine's, give --workers
-            needs["num_gpus"] = 1 / workers_per_gpu(here[0], self.memory, len(here)) if here else 1.0
+            devices = gpus()  # on a cluster of other GPUs than this machine's, give --workers
+            needs["num_gpus"] = 1 / workers_per_gpu(devices[0], self.memory, len(devices)) if devices else 1.0
         return needs
 
 
 class _Tasks:
-    """The jobs, and the tasks that Ray does at present."""
+    """The jobs, and the Ray tasks at work."""
 
     def __init__(
         self, jobs: Sequence[Job], settings: Settings, room: int, needs: dict[str, float], *, exact: bool
@@ -98,7 +99,7 @@ class _Tasks:
         self.jobs: dict[Any, Job] = {}
         self.by_key = {job.key: job for job in jobs}
         self.limit = room if exact else _AHEAD * room
-        self.board = ray.remote(num_cpus=0)(_Board).remote()
+        self.actor = ray.remote(num_cpus=0)(_ProgressActor).remote()
         self.task = ray.remote(max_retries=RETRIES, retry_exceptions=False, **needs)(_perform)
         self.stopping = False
         self._submit()
@@ -111,14 +112,14 @@ class _Tasks:
         if not self.stopping:
             self.stopping = True
             self.schedule.drop()
-            ray.get(self.board.stop.remote())
+            ray.get(self.actor.stop.remote())
 
     def step(self) -> Iterator[Progress | Finished]:
-        """Wait a little, and report what happened."""
+        """Wait a little and yield the events."""
         ready, _ = ray.wait(list(self.jobs), num_returns=len(self.jobs), timeout=_POLL if len(self.jobs) < 2 else 0)
         if not ready:
             ready, _ = ray.wait(list(self.jobs), num_returns=1, timeout=_POLL)
-        for key, (step, total) in ray.get(self.board.news.remote()).items():
+        for key, (step, total) in ray.get(self.actor.news.remote()).items():
             yield Progress(self.by_key[key], step, total)
         for reference in ready:
             job = self.jobs.pop(reference)
@@ -126,13 +127,13 @@ class _Tasks:
         self._submit()
 
     def close(self) -> None:
-        for reference in self.jobs:  # a second Ctrl-C, or an error of ours: nobody waits for these any more
+        for reference in self.jobs:  # after a second Ctrl-C or an error these are no longer waited for
             ray.cancel(reference, force=True)
-        ray.kill(self.board)
+        ray.kill(self.actor)
 
     def _submit(self) -> None:
         while len(self.jobs) < self.limit and (job := self.schedule.next()) is not None:
-            self.jobs[self.task.remote(job.to_json(), self.settings.to_json(), self.board)] = job
+            self.jobs[self.task.remote(job.to_json(), self.settings.to_json(), self.actor)] = job
 
     def _outcome(self, job: Job, reference: Any) -> Outcome:
         try:
@@ -145,8 +146,8 @@ class _Tasks:
         return Outcome(job.key, "failed", message)
 
 
-class _Board:
-    """An actor between the driver and its tasks: how far each is, and whether they are to stop."""
+class _ProgressActor:
+    """An actor between the driver and its tasks: their progress, and the request to stop."""
 
     def __init__(self) -> None:
         self._stopped = False
@@ -159,15 +160,15 @@ class _Board:
         news, self._news = self._news, {}
         return news
 
-    def tell(self, key: str, step: int, total: int) -> bool:
-        """Note a task's progress; the answer is whether it is to stop."""
+    def report(self, key: str, step: int, total: int) -> bool:
+        """Store a task's progress; return whether it has to stop."""
         if total:
             self._news[key] = (step, total)
         return self._stopped
 
 
-def _perform(job_content: dict[str, Any], settings: dict[str, Any], board: Any) -> dict[str, Any]:
-    """In a Ray worker: do the job, telling the board once a second how far it is."""
+def _perform(job_content: dict[str, Any], settings: dict[str, Any], actor: Any) -> dict[str, Any]:
+    """Do the job in a Ray worker, reporting its progress to the actor once a second."""
     import time
     from dataclasses import asdict
 
@@ -175,7 +176,7 @@ def _perform(job_content: dict[str, Any], settings: dict[str, Any], board: Any) 
 
     worker.prepare(settings["plugins"])
     job = Job.from_json(job_content)
-    at = {"step": 0, "total": 0, "time": 0.0, "stop": ray.get(board.tell.remote(job.key, 0, 0))}
+    at = {"step": 0, "total": 0, "time": 0.0, "stop": ray.get(actor.report.remote(job.key, 0, 0))}
     if at["stop"]:
         return asdict(Outcome(job.key, "interrupted", "not begun"))
 
@@ -185,14 +186,15 @@ def _perform(job_content: dict[str, Any], settings: dict[str, Any], board: Any) 
     def should_stop() -> bool:
         if not at["stop"] and time.monotonic() - at["time"] > 1:
             at["time"] = time.monotonic()
-            at["stop"] = ray.get(board.tell.remote(job.key, at["step"], at["total"]))
+            at["stop"] = ray.get(actor.report.remote(job.key, at["step"], at["total"]))
         return bool(at["stop"])
 
-    return asdict(_patiently(lambda: worker.perform(job, settings, report, should_stop), should_stop))
+    store = Store(Path(settings["results"]))  # one for all attempts: it observes the heartbeats of other nodes
+    return asdict(_patiently(lambda: worker.perform(job, store, settings, report, should_stop), should_stop))
 
 
 def _patiently(perform: Callable[[], Outcome], should_stop: Callable[[], bool]) -> Outcome:
-    """Try again while the run looks as if another node had it: after a node's death that is our own last attempt."""
+    """Try again while another node seems to hold the run: after a node's death that is the run's own last attempt."""
     import time
 
     from benchmarks.store import leases

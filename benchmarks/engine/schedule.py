@@ -1,4 +1,4 @@
-"""From an experiment to finished runs: what there is to do, doing it, and what came of it."""
+"""Doing the runs of a plan: start, supervision and outcome."""
 
 from __future__ import annotations
 
@@ -19,26 +19,40 @@ from benchmarks.engine.texts import keep_texts
 from benchmarks.store.store import Store
 from benchmarks.training.job import Job, Outcome
 
-_PATIENCE = 0.5  # seconds between two looks at runs that other processes work on
+_PATIENCE = 0.5  # seconds between two checks of runs that other processes work on
 
 
 class Display(Protocol):
-    """Shows how a grid gets on."""
+    """A display of a grid's progress."""
 
-    def start(self, plan: Plan, jobs: list[Job]) -> None: ...
-    def progress(self, event: Progress) -> None: ...
-    def finished(self, event: Finished) -> None: ...
-    def waiting(self, jobs: Sequence[Job]) -> None: ...
-    def stopping(self) -> None: ...
-    def stop(self) -> None: ...
+    def start(self, plan: Plan, jobs: list[Job]) -> None:
+        """Show the start of a grid with the jobs to do."""
+
+    def progress(self, event: Progress) -> None:
+        """Show the progress of a run."""
+
+    def finished(self, event: Finished) -> None:
+        """Show the end of a run."""
+
+    def waiting(self, jobs: Sequence[Job]) -> None:
+        """Show that only runs of other processes are left."""
+
+    def stopping(self) -> None:
+        """Show that the runs are asked to stop."""
+
+    def stop(self) -> None:
+        """End the display."""
 
 
 @dataclass
 class Summary:
-    """What became of the runs.
+    """The outcomes of the runs.
 
     Attributes:
-        expected: the seconds that were forecast, where they could be.
+        outcomes: run key -> outcome.
+        seconds: time of all runs.
+        expected: the forecast of that time, or None.
+        interrupted: Ctrl-C was pressed.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -47,11 +61,12 @@ class Summary:
     interrupted: bool = False
 
     def of(self, state: str) -> list[Outcome]:
+        """Return the outcomes with this state."""
         return [outcome for outcome in self.outcomes.values() if outcome.state == state]
 
     @cached_property
     def error(self) -> float | None:
-        """By how much the time taken exceeds the forecast, as a share of it; None unless all was done as forecast."""
+        """Relative excess of the time over the forecast; None unless all runs were done as forecast."""
         as_planned = not self.interrupted and len(self.of("done")) == len(self.outcomes) > 0
         return self.seconds / self.expected - 1 if self.expected and as_planned else None
 
@@ -68,7 +83,7 @@ def run(
     commands: Mapping[str, str] | None = None,
     track: str = "",
 ) -> Summary:
-    """Do what is left to do, and wait for runs that other processes work on, or take them over when those die.
+    """Do the runs that are left, and wait for runs of other processes or take them over when those die.
 
     Ctrl-C once lets each run finish its update (or evaluation) and checkpoint; twice ends at once.
 
@@ -86,10 +101,10 @@ def run(
     display.start(plan, jobs)
     try:
         with interruptible() as stopped:
-            desk, busy = _Desk(store, display, summary), list[Job]()
+            supervisor, busy = _Supervisor(store, display, summary), list[Job]()
             while jobs or busy:
-                busy += desk.take_in(executor.execute(jobs, settings, partial(desk.asked_to_stop, stopped)))
-                jobs, busy = desk.wait(busy, stopped)
+                busy += supervisor.take_in(executor.execute(jobs, settings, partial(supervisor.asked_to_stop, stopped)))
+                jobs, busy = supervisor.wait(busy, stopped)
             summary.interrupted = stopped.is_set()
     finally:
         display.stop()
@@ -98,16 +113,16 @@ def run(
 
 
 @dataclass
-class _Desk:
-    """Takes in what happens to the runs of a grid, and waits for those that other processes work on."""
+class _Supervisor:
+    """The supervisor of a grid: handles the events of its runs, and waits for runs of other processes."""
 
     store: Store
     display: Display
     summary: Summary
-    _told: bool = False
+    _stop_shown: bool = False
 
     def take_in(self, events: Iterator[Progress | Finished]) -> list[Job]:
-        """Show and remember what happens; the jobs that somebody else works on are returned."""
+        """Show and record events; return the jobs that other processes work on."""
         busy = []
         for event in events:
             if isinstance(event, Progress):
@@ -119,23 +134,23 @@ class _Desk:
         return busy
 
     def asked_to_stop(self, stopped: threading.Event) -> bool:
-        """Whether Ctrl-C was pressed: answered at once, since the runs may need a while to come to a place to stop."""
-        if stopped.is_set() and not self._told:
-            self._told = True
+        """Return whether Ctrl-C was pressed, and show it at once, since the runs may need a while to stop."""
+        if stopped.is_set() and not self._stop_shown:
+            self._stop_shown = True
             self.display.stopping()
         return stopped.is_set()
 
     def wait(self, busy: list[Job], stopped: threading.Event) -> tuple[list[Job], list[Job]]:
-        """Until somebody lets go of one of these jobs: those that can be taken up, and those that are still held."""
+        """Wait until a lease is released; return (free jobs, held jobs)."""
         if busy and not stopped.is_set():
             self.display.waiting(busy)
         while busy and not stopped.is_set():
             keys = {key for job in busy for key in (job.key, *job.parents)}
-            held = {key for key, state in self.store.states(keys).items() if state.state == "running"}
+            running = {key for key, state in self.store.states(keys).items() if state.state == "running"}
             for job in [job for job in busy if self.store.is_done(job.key, weights=job.keep_weights)]:
                 self._finished(Finished(job, Outcome(job.key, "skipped", "done by another process")))
                 busy.remove(job)
-            free = [job for job in busy if not held.intersection((job.key, *job.parents))]
+            free = [job for job in busy if not running.intersection((job.key, *job.parents))]
             if free:
                 return free, [job for job in busy if job not in free]
             stopped.wait(_PATIENCE)
@@ -143,46 +158,46 @@ class _Desk:
 
     def _finished(self, event: Finished) -> None:
         self.summary.outcomes[event.job.key] = event.outcome
-        with suppress(OSError):  # it is a memory, which a full disk must not turn into a failure
+        with suppress(OSError):  # timings are not results: a full disk must not turn them into a failure
             estimate.record(self.store, event.job, event.outcome)
         self.display.finished(event)
 
 
 def forecast(plan: Plan, store: Store, executor: Executor, jobs: Sequence[Job] | None = None) -> Forecast:
-    """What the runs to do will take with this executor."""
+    """Return the expected costs of the runs to do with this executor."""
     jobs = plan.to_do() if jobs is None else jobs
     return estimate.forecast(plan, jobs, Timings.read(store), executor.parallel(jobs))
 
 
 def memory(plan: Plan, store: Store) -> float:
-    """Bytes that the largest run to do needs, as far as is known."""
+    """Return the bytes that the largest run to do needs, as far as they are known."""
     return estimate.forecast(plan, plan.to_do(), Timings.read(store), 1).memory
 
 
 def calibrate(plan: Plan, store: Store, executor: Executor, plugins: tuple[str, ...] = ()) -> int:
-    """Time a few updates of each kind of run to do that this machine has not seen yet; returns how many kinds.
+    """Time a few updates of each kind of run without a timing on this machine; return the number of kinds.
 
-    As many workers time a kind at once as will be at work later, since they slow each other down.
+    A kind is timed by as many workers at once as will do the runs, since they slow each other down.
 
     Raises: RuntimeError: if a kind cannot be timed, with the reason.
     """
     store.prepare()
     jobs = plan.to_do()
-    chosen = estimate.representatives(jobs, Timings.read(store))
+    kinds = estimate.representatives(jobs, Timings.read(store))
     crowd = executor.parallel(jobs)
     settings = Settings(store.root.resolve(), plugins, action="time")
-    copies = [replace(job, key=f"{job.key}-{number}", parents=()) for job in chosen for number in range(crowd)]
+    copies = [replace(job, key=f"{job.key}-{number}", parents=()) for job in kinds for number in range(crowd)]
     for event in executor.execute(copies, settings, lambda: False):
         if isinstance(event, Finished):
             if event.outcome.state != "timed":
                 raise RuntimeError(f"{event.job.spec.title} cannot be timed: {event.outcome.message}")
             estimate.record(store, event.job, event.outcome)
-    return len(chosen)
+    return len(kinds)
 
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C (or SIGTERM, a batch system's) into a request; the second interrupts as usual."""
+    """Turn the first Ctrl-C (or SIGTERM of a batch system) into a request to stop; the second one interrupts."""
     stopped = threading.Event()
 
     def ask(_number: int, _frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""The spread of differences between two arms that a plan assumes: measured on earlier runs where there are any.
+"""The spread of differences between two arms that a plan assumes: measured on earlier runs where they exist.
 
 ``spreads.json`` is made by ``python docs/_scripts/spreads.py`` from finished runs; it holds standard deviations of the
 differences between rows and their baseline, as fractions. A generated task without an entry takes what the measured
@@ -27,8 +27,8 @@ class Entry:
     """The measured spread of one task's differences.
 
     Attributes:
-        task, metric, model, max_train_samples: of the runs; a spread speaks of no others.
-        seeds, items, contrasts: how many seeds and items, and how many pairs of arms were pooled.
+        task, metric, model, max_train_samples: settings of the runs; the spread applies to these alone.
+        seeds, items, contrasts: number of seeds, of items, and of pooled pairs of arms.
         seed, item, interaction: standard deviations as fractions, see :class:`analysis.power.Noise`.
         source: the runs.
     """

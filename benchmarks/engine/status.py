@@ -1,4 +1,4 @@
-"""How far the experiments of a results folder are: reads manifests and folder names only, so it is quick."""
+"""Progress of the experiments of a results folder, from manifests and folder names alone, so that it is quick."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from benchmarks.errors import UsageError
 from benchmarks.store.store import RunState, Store
 
 
-def status(results: Path, name: str | None = None) -> list[dict[str, Any]]:
-    """One entry per experiment (its newest grid): counts, and what runs or failed.
+def status(results: Path, name: str | None = None, store: Store | None = None) -> list[dict[str, Any]]:
+    """Return one entry per experiment (its newest grid): counts, and the runs at work or failed.
 
     Raises: UsageError, ResultsError: if there is nothing, or nothing of that name.
     """
-    store, opened = Store(results), Results(results)
+    store, opened = store or Store(results), Results(results)
     entries = []
-    for each in [name] if name else experiments(results):
+    for experiment in [name] if name else experiments(results):
         try:
-            entries.append(_entry(store, opened.manifest(each)))
+            entries.append(_entry(store, opened.manifest(experiment)))
         except ResultsError as error:
-            if not opened.grids_of(each):
+            if not opened.grids_of(experiment):
                 raise  # there is no such experiment
-            entries.append(_unreadable(each, error))
+            entries.append(_unreadable(experiment, error))
     return entries
 
 
 def experiments(results: Path) -> list[str]:
-    """Names of the experiments in a results folder. Raises UsageError if there are none."""
+    """Return the names of the experiments in a results folder. Raises UsageError if there are none."""
     names = Results(results).experiments()
     if not names:
         raise UsageError(f"there are no experiments in {results}; `smart-repro run` or `reproduce` makes some")
@@ -42,11 +42,12 @@ def experiments(results: Path) -> list[str]:
 
 
 def watch(results: Path, name: str | None = None, every: float = 2.0) -> None:
-    """Print the status anew every so many seconds, until nothing is at work."""
+    """Print the status every so many seconds until no run is at work."""
+    store = Store(results)  # one for all rounds: it detects the end of processes on other machines
     while True:
-        entries = status(results, name)
+        entries = status(results, name, store)
         if sys.stdout.isatty():
-            screen = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # past the guard: a sequence of our own
+            screen = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # unescaped, since the next line is a control
             print("\033[2J\033[H", end="", file=screen, flush=True)  # clear the screen
         print(time.strftime("%H:%M:%S"), text(entries), sep="\n", flush=True)
         if not any(entry["running"] for entry in entries):
@@ -55,12 +56,12 @@ def watch(results: Path, name: str | None = None, every: float = 2.0) -> None:
 
 
 def text(entries: list[dict[str, Any]]) -> str:
-    """The same for people."""
+    """Return the status as text."""
     lines = []
     for entry in entries:
         states = ", ".join(f"{entry[state]} {word}" for state, word in _WORDS.items() if entry[state])
         lines.append(f"{entry['name']}: {entry['runs']} runs: {states or 'none'}   ({entry['title']})")
-        lines += [f"  {each['state']}: {each['run']}: {each['detail']}" for each in entry["details"]]
+        lines += [f"  {detail['state']}: {detail['run']}: {detail['detail']}" for detail in entry["details"]]
     return "\n".join(lines)
 
 
@@ -68,7 +69,7 @@ _WORDS = {"done": "done", "damaged": "damaged", "running": "running", "failed": 
 
 
 def _unreadable(name: str, error: ResultsError) -> dict[str, Any]:
-    """The entry of an experiment whose manifest is damaged."""
+    """Return the entry of an experiment whose manifest is damaged."""
     details = [{"run": "the manifest", "key": "", "state": "damaged", "detail": str(error)}]
     return {"name": name, "title": "damaged", "runs": 0, **dict.fromkeys(_WORDS, 0), "details": details}
 
@@ -82,7 +83,7 @@ def _entry(store: Store, manifest: Manifest) -> dict[str, Any]:
     }
     states = store.states(list(runs))
     done = [key for key, state in states.items() if state.state == "done"]
-    states |= {key: RunState(key, "damaged", found.message) for key, found in damaged(store.root, done).items()}
+    states |= {key: RunState(key, "damaged", finding.message) for key, finding in damaged(store.root, done).items()}
     counts = Counter(state.state for state in states.values())
     return {
         "name": manifest.name,

@@ -1,7 +1,7 @@
 """The texts of the scored items, kept once per split for the report's examples and slices.
 
-They lie in ``results/texts/<task>.<split>.parquet`` (``id text_0 [text_1]``), with the split's fingerprint in the
-file's metadata. They are the user's own data on the user's own machine: ``runs pack`` leaves them behind, and the
+They are stored in ``results/texts/<task>.<split>.parquet`` (``id text_0 [text_1]``), with the split's fingerprint in
+the file's metadata. They are the user's own data and stay on this machine: ``runs pack`` does not include them. The
 folder may be deleted; the next ``run`` writes it again.
 """
 
@@ -26,7 +26,7 @@ FINGERPRINT = b"fingerprint"
 
 
 def keep_texts(results: Path, experiment: Experiment, source: Source) -> list[Path]:
-    """Write the texts of every split the experiment is scored on that are not stored yet; return the new files.
+    """Write the texts of all scored splits that are not stored yet; return the new files.
 
     Splits with hidden labels are left out, since their wrong answers are unknown; so are the rows that each run draws
     from the training set for itself.
@@ -44,12 +44,12 @@ def keep_texts(results: Path, experiment: Experiment, source: Source) -> list[Pa
 
 
 def kept(path: Path) -> str:
-    """The fingerprint of the split whose texts lie there; empty where there are none, or they cannot be read."""
+    """Return the fingerprint of the split whose texts are stored; empty if there are none or they cannot be read."""
     return read_texts(path)[1]
 
 
 def write(split: Split, path: Path) -> None:
-    """One split's texts, whole: readers see the old file or the new one."""
+    """Write one split's texts by one rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {"id": split.ids, **{f"text_{i}": texts for i, texts in enumerate(split.texts)}}
     table = pa.table(columns).replace_schema_metadata({FINGERPRINT: split.fingerprint.encode()})

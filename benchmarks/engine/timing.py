@@ -29,7 +29,7 @@ _SAMPLE = 64  # examples whose prediction is timed
 
 
 def timed(job: Job) -> Outcome:
-    """Time a few real updates and predictions of a run; nothing of it is kept."""
+    """Time a few real updates and predictions of a run; its results are discarded."""
     import torch
 
     run, began = job.spec, time.perf_counter()
@@ -55,7 +55,7 @@ def timed(job: Job) -> Outcome:
 
 
 class _Watch(Observer):
-    """The loop's observer and its question whether to stop: notes when each update was finished."""
+    """Observer and stop callback of the training loop that stores the time of each update."""
 
     def __init__(self, synchronize: Any) -> None:
         self._synchronize = synchronize
@@ -73,11 +73,11 @@ class _Watch(Observer):
         return count >= _ENOUGH and (spent >= _SECONDS or count >= _AT_MOST)
 
     def mean_update(self, tokens: float) -> float:
-        """Seconds of an update with so many padded tokens: those timed may have been longer or shorter ones."""
-        seconds, seen = np.diff(self._times), np.array(self._tokens, dtype=float)
+        """Return the mean seconds of an update with so many padded tokens, scaled from the timed ones."""
+        seconds, tokens_seen = np.diff(self._times), np.array(self._tokens, dtype=float)
         left_out = min(_WARM_UP, len(seconds) - 1)
-        seconds, seen = seconds[left_out:], seen[left_out : len(seconds)]
-        return float(seconds.sum() / seen.sum() * tokens)
+        seconds, tokens_seen = seconds[left_out:], tokens_seen[left_out : len(seconds)]
+        return float(seconds.sum() / tokens_seen.sum() * tokens)
 
 
 def _mean_tokens(run: RunSpec, data: Encoded | Mixed) -> float:
@@ -86,7 +86,7 @@ def _mean_tokens(run: RunSpec, data: Encoded | Mixed) -> float:
 
 
 def _prediction_seconds(model: Any, data: Any, run: RunSpec) -> float:
-    """Of predicting a whole split, from a sample of its lengths."""
+    """Return the seconds of predicting a whole split, scaled from a sample of its lengths."""
     order = np.argsort(data.lengths, kind="stable")
     rows = np.unique(order[np.linspace(0, len(order) - 1, min(_SAMPLE, len(order))).astype(int)])
     places = np.concatenate([np.arange(data.offsets[row], data.offsets[row + 1]) for row in rows])

@@ -1,4 +1,4 @@
-"""The data set tables of both papers (SMART Table 8, SDA Table 1): printed sizes beside those the task registry holds.
+"""The data set tables of both papers (SMART Table 8, SDA Table 1): printed sizes and those of the task registry.
 
 No runs: ``smart-repro data`` counts the rows of the files that are really there.
 """
@@ -40,26 +40,25 @@ SDA_TASKS = {
 
 
 def facts(table: str, names: Mapping[str, tuple[str, ...]], notes: Mapping[str, str]) -> list[Fact]:
-    """Every count a data set table prints, compared. ``notes``: "dataset column" -> why it differs."""
+    """Compare every count that a data set table prints. ``notes``: "dataset column" -> the reason of a difference."""
     compared = []
     for line in printed(table):
         if line["metric"] not in ("n_examples", "n_labels"):
             continue
-        dataset, column, shown = line["row"], line["column"], line["value"]
+        dataset, column, printed_count = line["row"], line["column"], line["value"]
         count = _count(names[dataset], line["metric"], line["split"], column)
-        agrees = count is not None and rounds_to(count, shown)
-        compared.append(Fact(dataset, column, shown, count, agrees, notes.get(f"{dataset} {column}", "")))
+        agrees = count is not None and rounds_to(count, printed_count)
+        compared.append(Fact(dataset, column, printed_count, count, agrees, notes.get(f"{dataset} {column}", "")))
     return compared
 
 
-def rounds_to(count: int, shown: str) -> bool:
-    """Whether a count, rounded or cut to the printed precision, is what is printed: 8,551 is ``8.5k``, 104,743 is not
-    ``108k``."""
-    if not shown.endswith("k"):
-        return float(shown) == count
-    digits = len(shown.rstrip("k").partition(".")[2])
+def rounds_to(count: int, printed_count: str) -> bool:
+    """Return whether a count rounds, or is cut, to the printed one: 8,551 to ``8.5k``, but 104,743 not to ``108k``."""
+    if not printed_count.endswith("k"):
+        return float(printed_count) == count
+    digits = len(printed_count.rstrip("k").partition(".")[2])
     step = 10 ** (3 - digits)
-    value = round(float(shown.rstrip("k")) * 1000)
+    value = round(float(printed_count.rstrip("k")) * 1000)
     return value in (count // step * step, round(count / step) * step)
 
 
@@ -67,8 +66,8 @@ def _count(tasks: tuple[str, ...], metric: str, split: str, column: str) -> int 
     if metric == "n_labels":
         head = TASKS[tasks[0]].head
         return len(head.labels) if isinstance(head, Classification) else 1
-    chosen = {"(matched)": tasks[:1], "(mismatched)": tasks[1:]}
-    tasks = next((part for mark, part in chosen.items() if mark in column), tasks)
+    parts = {"(matched)": tasks[:1], "(mismatched)": tasks[1:]}
+    tasks = next((part for mark, part in parts.items() if mark in column), tasks)
     sizes = [TASKS[task].sizes[split] for task in tasks if split in TASKS[task].sizes]
     return sum(sizes) if sizes else None
 
@@ -76,7 +75,7 @@ def _count(tasks: tuple[str, ...], metric: str, split: str, column: str) -> int 
 def data_sets(
     name: str, title: str, table: str, names: Mapping[str, tuple[str, ...]], notes: Mapping[str, str]
 ) -> Experiment:
-    """An experiment without runs: the comparison is its content."""
+    """Return an experiment without runs, whose content is the comparison."""
     compared = facts(table, names, notes)
     return Experiment(
         name=name,
@@ -97,7 +96,7 @@ def data_sets(
 
 
 def _write(experiment: Experiment, folder: Path) -> str:
-    """The comparison as ``table.csv`` and ``table.md``; returns what differs, for the screen."""
+    """Write the comparison as ``table.csv`` and ``table.md``; return the differences as text."""
     head = ("data set", "column", "printed", "here", "agree", "note")
     lines = [
         (f.dataset, f.column, f.printed, "" if f.count is None else str(f.count), str(f.agrees), f.note)

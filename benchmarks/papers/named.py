@@ -1,4 +1,4 @@
-"""What both papers name beside their tables: the encoders that they fine-tune or quote, and their optimisers."""
+"""Names that both papers use without a table: the encoders that they fine-tune or quote, and their optimisers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A baseline: what a grid's runs gave when the code was known to be right, in one JSON file that is committed."""
+"""A baseline: the results of a grid's runs by code that was known to be right, in one committed JSON file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.store.files import write_json
 
 SCHEMA = 1
 FOLDER = Path(__file__).resolve().parent / "baselines"
-# what a run's bits depend on beside the code: on equal ones it is the same to the last digit
+# entries of the environment that the bits of a run depend on besides the code
 MACHINE = ("device", "device_name", "instructions", "torch", "transformers", "numpy")
 
 
@@ -22,10 +22,10 @@ class Cell:
     """The runs of one row on one task.
 
     Attributes:
-        settings: of the runs, but for the seed.
+        settings: settings of the runs except the seed.
         seeds, keys: one per run.
         scores: ``task.split.metric`` -> a score per run.
-        parts: ``name@share`` -> per run the mean of what the history logs, over the first ``share`` of the updates.
+        parts: ``name@share`` -> per run the mean of a logged quantity over the first ``share`` of the updates.
     """
 
     settings: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Baseline:
-    """All cells of a grid, where they were measured and how.
+    """All cells of a grid, with the machine and the provenance of their measurement.
 
     Attributes:
         machine: the environment's entries named in ``MACHINE``.
@@ -50,21 +50,21 @@ class Baseline:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Write it whole."""
+        """Write the baseline by one rename."""
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"schema": SCHEMA, **asdict(self)})
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What the runs of a grid gave now.
+class GridResults:
+    """The results of a grid's runs by the present code.
 
     Attributes:
-        failures: cell -> why runs of it gave nothing.
-        machines: of the runs; one, unless a results folder holds runs of several.
-        seconds: cell -> time its runs took.
+        failures: cell -> the reason why runs of it have no result.
+        machines: machines of the runs; one, unless a results folder holds runs of several.
+        seconds: cell -> time of its runs.
         environment: versions and commit of the runs.
-        notes: what a reader must know.
+        notes: facts that a reader must know.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Measured:
 
 
 def read(path: Path) -> Baseline:
-    """The baseline in that file.
+    """Read a baseline.
 
-    Raises: UsageError: if there is none, or it is not one.
+    Raises: UsageError: if the file is missing, or is no baseline.
     """
     remedy = "write one with `smart-repro check ... --update`, from code you trust"
     try:
@@ -89,8 +89,8 @@ def read(path: Path) -> Baseline:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UsageError(f"the baseline {path} cannot be read ({error}): restore it from git, or {remedy}") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise UsageError(f"{path} is no baseline of schema {SCHEMA} (found {found}): {remedy}")
+        schema = content.get("schema") if isinstance(content, dict) else type(content).__name__
+        raise UsageError(f"{path} is no baseline of schema {SCHEMA} (found {schema}): {remedy}")
     try:
         baseline = Baseline(
             content["name"],

@@ -1,8 +1,8 @@
-"""The regression gate: does the code still compute what it computed when the baseline was written?
+"""The regression gate: does the code still compute the results of the baseline?
 
-A small grid is run anew, and every run's scores and loss parts are compared with a committed baseline
-(:mod:`benchmarks.regression.comparison`). Any grid has one: ``compare`` with a plug-in's methods and tasks, and a
-file of its own.
+A small grid is run again, and every run's scores and loss parts are compared with a committed baseline
+(:mod:`benchmarks.regression.comparison`). Any grid can have a baseline, for example ``compare`` with the methods and
+tasks of a plug-in.
 """
 
 from __future__ import annotations
@@ -26,43 +26,47 @@ from benchmarks.engine.schedule import Display
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.groups import GATE, GROUPS
 from benchmarks.experiments.planning.request import Request
-from benchmarks.regression.baseline import FOLDER, MACHINE, Baseline, Cell, Measured, read
+from benchmarks.regression.baseline import FOLDER, MACHINE, Baseline, Cell, GridResults, read
 from benchmarks.regression.comparison import Comparison, compare, must_fit
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import RunState, Store
 from benchmarks.training.environment import commit
 from smart_repro.methods.base import PARTS
 
-SHARES = (0.1, 0.5, 1.0)  # of the updates; early ones are near the baseline even where rounding differs
+SHARES = (0.1, 0.5, 1.0)  # of the updates; early ones agree with the baseline even where rounding differs
 LOGGED = ("loss", *PARTS, "max_abs_delta", "start_share", "lr", "tokens")
-UPDATE_SEEDS = 10  # of a new baseline: they estimate the spread
+UPDATE_SEEDS = 10  # seeds of a new baseline, which estimate the spread
 
 
 # --- from a request to an outcome ---
 
 
-def file_of(name: str, given: Path | None) -> Path:
-    """The baseline of an experiment: the file that was named, or the project's own of its own grid."""
-    if given is None and name != GATE:
+def file_of(name: str, file: Path | None) -> Path:
+    """Return the baseline file of an experiment: the file that was named, or the project's own for its own grid."""
+    if file is None and name != GATE:
         raise UsageError(f"name the baseline of {name} with --baseline FILE (and write it first with --update)")
-    return given or FOLDER / f"{GATE}.json"
+    return file or FOLDER / f"{GATE}.json"
 
 
 def check(
     request: Request, file: Path, executor: Executor, display: Display, results: Path | None = None
 ) -> Comparison:
-    """Do the runs asked for and compare them with the baseline in ``file``.
+    """Do the requested runs and compare them with the baseline in ``file``.
 
     Args:
-        results: where runs are kept and finished ones are taken from; None: a folder that is gone afterwards, so that
-            every run is done by today's code.
+        request: the grid.
+        file: the baseline.
+        executor: the executor of the runs.
+        display: the display of the progress.
+        results: folder of the runs, whose finished ones are reused; None: a temporary folder, so that the present code
+            does every run.
     Raises: UsageError: no such baseline, a grid it does not have, or runs of other code in ``results``.
     """
     baseline = read(file)
     with _store(results) as store:
         plan = _plan(request, store)
-        told = {name: settings(plan.jobs[min(runs.values())].spec) for name, _, runs in _by_cell(plan)}
-        must_fit(baseline, told, file)
+        settings_of_cells = {name: settings(plan.jobs[min(runs.values())].spec) for name, _, runs in _by_cell(plan)}
+        must_fit(baseline, settings_of_cells, file)
         return compare(baseline, _measure(request, plan, store, executor, display))
 
 
@@ -75,13 +79,13 @@ def update(
     *,
     allow_dirty: bool = False,
 ) -> Baseline:
-    """Do the runs asked for and write them as the baseline, with its provenance; ``UPDATE_SEEDS`` seeds by default.
+    """Do the requested runs and write them as the baseline, with its provenance; ``UPDATE_SEEDS`` seeds by default.
 
-    Raises: UsageError: if runs fail, or the code is not what a commit holds (unless ``allow_dirty``).
+    Raises: UsageError: if runs fail, or the code differs from its commit (unless ``allow_dirty``).
     """
     refuse_dirty(commit(), allow_dirty)
     if file.parent == FOLDER and not commit():
-        raise UsageError("this is an installed package, whose own baseline stays: name a file with --baseline")
+        raise UsageError("this is an installed package, whose own baseline is not changed: name a file with --baseline")
     request = replace(request, seeds=request.seeds or str(UPDATE_SEEDS))
     with _store(results) as store:
         plan = _plan(request, store)
@@ -95,7 +99,7 @@ def update(
 
 
 def _keeps_all(before: Baseline, plan: Plan, file: Path) -> None:
-    """Raises UsageError if cells of a baseline would go with an update of some."""
+    """Refuse an update of some cells that would drop other cells of a baseline. Raises UsageError."""
     lost = before.cells.keys() - {name for name, _, _ in _by_cell(plan)}
     if lost:
         raise UsageError(
@@ -122,7 +126,7 @@ def _plan(request: Request, store: Store) -> Plan:
     return plan
 
 
-def _measure(request: Request, plan: Plan, store: Store, executor: Executor, display: Display) -> Measured:
+def _measure(request: Request, plan: Plan, store: Store, executor: Executor, display: Display) -> GridResults:
     return measure(plan, store, executor, display, tuple(request.plugins or ()), request.command("check"))
 
 
@@ -131,8 +135,8 @@ def _measure(request: Request, plan: Plan, store: Store, executor: Executor, dis
 
 def measure(
     plan: Plan, store: Store, executor: Executor, display: Display, plugins: tuple[str, ...] = (), command: str = ""
-) -> Measured:
-    """Do what is not done of the grid, and read what came of it.
+) -> GridResults:
+    """Do the runs of the grid that are not done, and read their results.
 
     Raises: UsageError: if the folder holds runs that other code made.
     """
@@ -144,8 +148,8 @@ def measure(
     return replace(observe(plan, store), notes=notes)
 
 
-def observe(plan: Plan, store: Store) -> Measured:
-    """What the grid's finished runs in the store gave; the others count as failed."""
+def observe(plan: Plan, store: Store) -> GridResults:
+    """Return the results of the grid's finished runs in the store; all other runs count as failed."""
     cells, failures, seconds = dict[str, Cell](), dict[str, str](), dict[str, float]()
     environments: dict[str, dict[str, Any]] = {}
     results = Results(store.root)
@@ -155,112 +159,115 @@ def observe(plan: Plan, store: Store) -> Measured:
         missing = [state for state in states.values() if state.state != "done"]
         missing += [RunState(key, "damaged", damage[key]) for key in runs.values() if key in damage]
         if missing:
-            failures[name] = f"{len(missing)} of {len(runs)} runs gave nothing: {missing[0].detail or missing[0].state}"
+            reason = missing[0].detail or missing[0].state
+            failures[name] = f"{len(missing)} of {len(runs)} runs have no result: {reason}"
             continue
         cells[name] = _cell(plan, results, place, runs)
         seconds[name] = sum(results.run(key).result["seconds"] for key in runs.values())
         for key in runs.values():
-            found = results.run(key).environment
-            environments[json.dumps(found, sort_keys=True)] = found
-    machines = {json.dumps(machine := _machine(found)): machine for found in environments.values()}
+            environment = results.run(key).environment
+            environments[json.dumps(environment, sort_keys=True)] = environment
+    machines = {json.dumps(machine := _machine(environment)): machine for environment in environments.values()}
     last = next(iter(environments.values()), {})
-    return Measured(plan.experiment.name, cells, failures, tuple(machines.values()), seconds, last)
+    return GridResults(plan.experiment.name, cells, failures, tuple(machines.values()), seconds, last)
 
 
 def _by_cell(plan: Plan) -> list[tuple[str, str, dict[int, str]]]:
-    """Name, place, and seed -> run key of every cell."""
-    found: dict[tuple[str, str], dict[int, str]] = {}
+    """Return name, place, and seed -> run key of every cell."""
+    runs_of_cell: dict[tuple[str, str], dict[int, str]] = {}
     for (row, place, seed), key in plan.cells.items():
-        found.setdefault((place, row), {})[seed] = key
-    return [(f"{place} {row}", place, runs) for (place, row), runs in found.items()]
+        runs_of_cell.setdefault((place, row), {})[seed] = key
+    return [(f"{place} {row}", place, runs) for (place, row), runs in runs_of_cell.items()]
 
 
 def _cell(plan: Plan, results: Results, place: str, runs: Mapping[int, str]) -> Cell:
     scores: dict[str, list[float]] = {}
     parts: dict[str, list[float]] = {}
     for key in runs.values():
-        given = results.run(key).result["scores"]
+        run_scores = results.run(key).result["scores"]
         for column in plan.experiment.columns:
-            value = given.get(column.task, {}).get(column.split, {}).get(column.metric)
+            value = run_scores.get(column.task, {}).get(column.split, {}).get(column.metric)
             if column.place == place and value is not None:  # hidden test labels give no score
                 scores.setdefault(f"{column.task}.{column.split}.{column.metric}", []).append(value)
         for name, value in means(results.log(key).steps).items():
             parts.setdefault(name, []).append(value)
-    whole = {name: tuple(values) for name, values in parts.items() if len(values) == len(runs)}
+    complete = {name: tuple(values) for name, values in parts.items() if len(values) == len(runs)}
     first = next(iter(runs.values()))
     return Cell(
         settings(plan.jobs[first].spec),
         tuple(runs),
         tuple(runs.values()),
         {name: tuple(values) for name, values in scores.items()},
-        whole,
+        complete,
     )
 
 
 def means(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """``name@share`` -> mean of each logged quantity over the first 10, 50 and 100 % of the updates.
+    """Return ``name@share`` -> mean of each logged quantity over the first 10, 50 and 100 % of the updates.
 
-    theta_0's share in the teacher is no mean: it is what the last of these updates left.
+    The share of theta_0 in the teacher is not averaged: its value after the last of these updates counts.
     """
-    found = {}
+    averages = {}
     for share in SHARES:
         window = steps[: math.ceil(share * len(steps))]
         for name in LOGGED:
             values = [float(step[name]) for step in window if name in step]
             if values:
                 value = values[-1] if name == "start_share" else math.fsum(values) / len(values)
-                found[f"{name}@{share:.0%}"] = value
-    return found
+                averages[f"{name}@{share:.0%}"] = value
+    return averages
 
 
 def settings(run: RunSpec) -> dict[str, Any]:
-    """What a run was told, but for its seed, JSON-ready."""
-    told = {name: value for name, value in run.canonical().items() if name != "seed"}
-    return dict(json.loads(json.dumps(told)))
+    """Return the settings of a run except its seed, JSON-ready."""
+    values = {name: value for name, value in run.canonical().items() if name != "seed"}
+    return dict(json.loads(json.dumps(values)))
 
 
-def _machine(found: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(found.get(name, "unknown")) for name in MACHINE}
+def _machine(environment: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(environment.get(name, "unknown")) for name in MACHINE}
 
 
 def _reused(plan: Plan, store: Store, plugins: tuple[str, ...]) -> tuple[str, ...]:
-    """Notes on runs that are there already. A run's key does not name the code, so its commit must vouch for it."""
+    """Return notes on runs that exist already. Their keys do not contain the code, so their commit must be this one."""
     done = [key for key, state in plan.states.items() if state.state == "done"]
     made = {str(read_json(store.runs / key / "environment.json").get("commit", "")) for key in done}
     if not done:
         return ()
-    other = sorted(made - {commit()})
-    if other and commit():
+    other_commits = sorted(made - {commit()})
+    if other_commits and commit():
         raise UsageError(
-            f"{store.root} holds runs of this grid that commit {', '.join(other) or 'unknown'} made, and this is "
-            f"{commit()}: they say nothing about this code. Leave --results out, or name an empty folder"
+            f"{store.root} holds runs of this grid that commit {', '.join(other_commits) or 'unknown'} made, and this "
+            f"is {commit()}: they do not test this code. Leave --results out, or name an empty folder"
         )
     certain = commit() and not commit().endswith("-dirty") and not plugins
-    doubt = "" if certain else "; whether today's code made them cannot be told"
+    doubt = "" if certain else "; it is unknown whether the present code made them"
     return (f"{len(done)} of {len(plan.jobs)} runs were in {store.root} already{doubt}",)
 
 
 # --- a new baseline ---
 
 
-def new_baseline(measured: Measured, command: str, *, allow_dirty: bool = False) -> Baseline:
-    """What was measured as the baseline of later checks, with its provenance.
+def new_baseline(measured: GridResults, command: str, *, allow_dirty: bool = False) -> Baseline:
+    """Return the measured results as a baseline, with their provenance.
 
-    Raises: UsageError: if runs failed, or the code is not what a commit holds.
+    Raises: UsageError: if runs failed, or the code differs from its commit.
     """
     if measured.failures:
         cell, reason = next(iter(measured.failures.items()))
         raise UsageError(f"no baseline was written, {cell}: {reason}")
     if len(measured.machines) != 1:
         raise UsageError("no baseline was written: its runs must come from one machine")
-    about = {name: value for name, value in measured.environment.items() if name not in ("threads", "platform")}
-    refuse_dirty(str(about.get("commit", "")), allow_dirty)
+    environment = {name: value for name, value in measured.environment.items() if name not in ("threads", "platform")}
+    refuse_dirty(str(environment.get("commit", "")), allow_dirty)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    return Baseline(measured.name, measured.cells, measured.machines[0], {"date": date, "command": command, **about})
+    return Baseline(
+        measured.name, measured.cells, measured.machines[0], {"date": date, "command": command, **environment}
+    )
 
 
 def refuse_dirty(made_by: str, allow_dirty: bool = False) -> None:
-    """A baseline must be traceable to a commit. Raises UsageError where files differ from it."""
+    """Refuse a baseline from files that differ from their commit. Raises UsageError."""
     if made_by.endswith("-dirty") and not allow_dirty:
         raise UsageError(
             "no baseline is written from code that differs from its commit: commit it first, or give --allow-dirty"

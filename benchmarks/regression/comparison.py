@@ -1,7 +1,8 @@
-"""Measured against a baseline: every figure of every cell, and whether it moved.
+"""Comparison with a baseline: a verdict on every figure of every cell.
 
-Where a run must be bit-identical to the baseline's (same machine and versions, same seed) the comparison is paired and
-tight; elsewhere the baseline's spread over seeds decides, and the outcome says so: :mod:`analysis.drift`.
+Where a run must be bit-identical to the baseline's (same machine and versions, same seed) the comparison is paired,
+with a small tolerance; otherwise the baseline's spread over seeds decides, and the outcome reports that it is
+unpaired: :mod:`analysis.drift`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from analysis import drift
 from analysis.drift import Drift
 from analysis.scores import METRICS
 from benchmarks.errors import UsageError
-from benchmarks.regression.baseline import Baseline, Cell, Measured
+from benchmarks.regression.baseline import Baseline, Cell, GridResults
 
-TOLERANCE = 1e-5  # relative, paired: equal bits give 0; the history keeps 7 digits, and this is 100 of their last
-EQUAL = 1e-9  # of a score, paired: an item more is 1e-4 and more, the rounding of a correlation's sums 1e-15
-FLOOR = 1e-3  # relative, unpaired: what another processor may change in a part that hardly differs between seeds
-ALARM = 1e-3  # unpaired: probability that anything at all fails in one check of unchanged code, by Bonferroni
-EXACT = ("lr", "tokens")  # no arithmetic of the model enters: equal at equal seeds on any machine
-SPREAD_SEEDS = 3  # fewer give no spread to speak of
+TOLERANCE = 1e-5  # relative, paired: equal bits give 0; the history has 7 digits, and this is 100 units of the last one
+EQUAL = 1e-9  # of a score, paired: one item more changes it by 1e-4 or more, the rounding of a correlation by 1e-15
+FLOOR = 1e-3  # relative, unpaired: allowance for another processor in a part that hardly differs between seeds
+ALARM = 1e-3  # unpaired: probability that any figure fails in one check of unchanged code, by Bonferroni
+EXACT = ("lr", "tokens")  # independent of the model's arithmetic: equal at equal seeds on any machine
+SPREAD_SEEDS = 3  # least number of seeds for an estimate of the spread
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure of one cell against its baseline; ``part``: a loss part, otherwise a score."""
+    """One figure of one cell compared with its baseline; ``part`` is True for a loss part, False for a score."""
 
     cell: str
     quantity: str
@@ -42,14 +43,15 @@ class Comparison:
     """The outcome of a check.
 
     Attributes:
-        paired: whether runs were compared seed by seed; ``why`` not, otherwise.
-        failures: cell -> why runs of it gave nothing.
-        unchecked: cells of the baseline that were not asked for.
+        paired: True if runs were compared seed by seed.
+        unpaired_reason: the reason for an unpaired comparison, or "".
+        failures: cell -> the reason why runs of it have no result.
+        unchecked: cells of the baseline that were not requested.
     """
 
     name: str
     paired: bool
-    why: str
+    unpaired_reason: str
     findings: tuple[Finding, ...]
     failures: Mapping[str, str]
     seeds: tuple[int, ...]
@@ -59,25 +61,30 @@ class Comparison:
 
     @property
     def cells(self) -> tuple[str, ...]:
+        """Names of the cells, in order."""
         return tuple(dict.fromkeys([*(finding.cell for finding in self.findings), *self.failures]))
 
     @property
     def failed(self) -> tuple[Finding, ...]:
+        """Findings that fail the check."""
         return tuple(finding for finding in self.findings if finding.drift.failed)
 
     @property
     def passed(self) -> bool:
+        """True if no finding and no run failed."""
         return not self.failed and not self.failures
 
 
-def must_fit(baseline: Baseline, told: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Whether the baseline has these cells, with the same settings.
+def must_fit(baseline: Baseline, settings_of_cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Refuse cells that the baseline lacks, or has with other settings.
 
     Args:
-        told: cell -> the settings of its runs.
-    Raises: UsageError: naming the first that does not fit.
+        baseline: the baseline.
+        settings_of_cells: cell -> the settings of its runs.
+        path: file of the baseline, for messages.
+    Raises: UsageError: naming the first cell that does not fit.
     """
-    for name, now in told.items():
+    for name, settings in settings_of_cells.items():
         if name not in baseline.cells:
             have = ", ".join(list(baseline.cells)[:4])
             raise UsageError(
@@ -85,36 +92,38 @@ def must_fit(baseline: Baseline, told: Mapping[str, Mapping[str, Any]], path: Pa
                 "write a new baseline with --update"
             )
         before = baseline.cells[name].settings
-        different = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
+        different = sorted(key for key in {*settings, *before} if settings.get(key) != before.get(key))
         if different:
-            changes = "; ".join(f"{key} {before.get(key, 'default')} -> {now.get(key, 'default')}" for key in different)
+            changes = "; ".join(
+                f"{key} {before.get(key, 'default')} -> {settings.get(key, 'default')}" for key in different
+            )
             raise UsageError(
                 f"{name} has other settings than in {path}: {changes}. Give the baseline's, or write a new one with "
                 "--update"
             )
 
 
-def compare(baseline: Baseline, measured: Measured) -> Comparison:
-    """Every figure of every cell against the baseline.
+def compare(baseline: Baseline, measured: GridResults) -> Comparison:
+    """Compare every figure of every cell with the baseline.
 
-    Raises: UsageError: if the comparison must be unpaired and the baseline has too few seeds to know its spread.
+    Raises: UsageError: if the comparison must be unpaired and the baseline has too few seeds to estimate its spread.
     """
-    why = _unpaired(baseline, measured)
-    if why:
+    reason = _unpaired(baseline, measured)
+    if reason:
         few = [name for name in measured.cells if len(baseline.cells[name].seeds) < SPREAD_SEEDS]
         if few:
             raise UsageError(
-                f"runs cannot be compared seed by seed ({why}), and the baseline has fewer than {SPREAD_SEEDS} seeds "
-                f"of {few[0]}, too few to know their spread: write it anew with --update"
+                f"runs cannot be compared seed by seed ({reason}), and the baseline has fewer than {SPREAD_SEEDS} "
+                f"seeds of {few[0]}, too few to estimate their spread: write a new one with --update"
             )
     figures = [figure for name, cell in measured.cells.items() for figure in _figures(name, baseline.cells[name], cell)]
     alarm = ALARM / max(1, len(figures))
-    judge = partial(_judged, baseline=baseline, measured=measured, alarm=None if not why else alarm)
+    judge = partial(_judged, baseline=baseline, measured=measured, alarm=None if not reason else alarm)
     seeds = tuple(dict.fromkeys(seed for cell in measured.cells.values() for seed in cell.seeds))
     return Comparison(
         measured.name,
-        not why,
-        why,
+        not reason,
+        reason,
         tuple(Finding(cell, quantity, part, judge(cell, quantity, part)) for cell, quantity, part in figures),
         measured.failures,
         seeds,
@@ -124,26 +133,26 @@ def compare(baseline: Baseline, measured: Measured) -> Comparison:
     )
 
 
-def _unpaired(baseline: Baseline, measured: Measured) -> str:
-    """Why runs of one seed need not be equal, or ""."""
+def _unpaired(baseline: Baseline, measured: GridResults) -> str:
+    """Return the reason why runs of one seed need not be equal, or ""."""
     if len(measured.machines) > 1:
         return "the runs were made on several machines"
-    here = measured.machines[0] if measured.machines else baseline.machine
-    other = [
-        f"{name} {baseline.machine.get(name)} -> {here[name]}"
-        for name in here
-        if here[name] != baseline.machine.get(name)
+    machine = measured.machines[0] if measured.machines else baseline.machine
+    differences = [
+        f"{name} {baseline.machine.get(name)} -> {machine[name]}"
+        for name in machine
+        if machine[name] != baseline.machine.get(name)
     ]
-    if other:
-        return "another machine or version than the baseline's: " + "; ".join(other)
+    if differences:
+        return "another machine or version than the baseline's: " + "; ".join(differences)
     missing = {
         seed for name, cell in measured.cells.items() for seed in cell.seeds if seed not in baseline.cells[name].seeds
     }
     return f"the baseline has no seed {', '.join(map(str, sorted(missing)))}" if missing else ""
 
 
-def _changed_inputs(baseline: Baseline, measured: Measured) -> Iterator[str]:
-    """Equal settings under another key: the data, the weights or a version number are not what they were."""
+def _changed_inputs(baseline: Baseline, measured: GridResults) -> Iterator[str]:
+    """Yield a note for equal settings under another key: the data, the weights or a version number changed."""
     changed = [
         name
         for name, cell in measured.cells.items()
@@ -159,24 +168,24 @@ def _by_seed(cell: Cell) -> dict[int, str]:
     return dict(zip(cell.seeds, cell.keys, strict=True))
 
 
-def _figures(name: str, before: Cell, now: Cell) -> Iterator[tuple[str, str, bool]]:
-    for part, tables in ((False, (before.scores, now.scores)), (True, (before.parts, now.parts))):
+def _figures(name: str, before: Cell, after: Cell) -> Iterator[tuple[str, str, bool]]:
+    for part, tables in ((False, (before.scores, after.scores)), (True, (before.parts, after.parts))):
         for quantity in dict.fromkeys([*tables[0], *tables[1]]):
             yield name, quantity, part
 
 
 def _judged(
-    cell: str, quantity: str, part: bool, *, baseline: Baseline, measured: Measured, alarm: float | None
+    cell: str, quantity: str, part: bool, *, baseline: Baseline, measured: GridResults, alarm: float | None
 ) -> Drift:
-    before, now = baseline.cells[cell], measured.cells[cell]
-    tables = (before.parts, now.parts) if part else (before.scores, now.scores)
+    before, after = baseline.cells[cell], measured.cells[cell]
+    tables = (before.parts, after.parts) if part else (before.scores, after.scores)
     if quantity not in tables[0] or quantity not in tables[1]:
         return _one_sided(*(table.get(quantity) for table in tables))
     b, x = tables[0][quantity], tables[1][quantity]
-    common = [seed for seed in now.seeds if seed in before.seeds]
-    exact = alarm is not None and quantity.partition("@")[0] in EXACT and len(common) == len(now.seeds)
+    common = [seed for seed in after.seeds if seed in before.seeds]
+    exact = alarm is not None and quantity.partition("@")[0] in EXACT and len(common) == len(after.seeds)
     if alarm is None or exact:
-        b = tuple(b[before.seeds.index(seed)] for seed in now.seeds)
+        b = tuple(b[before.seeds.index(seed)] for seed in after.seeds)
         if part:
             return drift.paired_part(b, x, TOLERANCE)
         return drift.paired_score(
@@ -187,14 +196,14 @@ def _judged(
     return drift.unpaired_score(b, x, alarm=alarm, spread=_spread(baseline, quantity), greater_is_better=_up(quantity))
 
 
-def _one_sided(before: Sequence[float] | None, now: Sequence[float] | None) -> Drift:
-    """A quantity that only one side has: one that went is a failure, one that came is not."""
-    b, x = (math.nan if side is None else math.fsum(side) / len(side) for side in (before, now))
+def _one_sided(before: Sequence[float] | None, after: Sequence[float] | None) -> Drift:
+    """Return the verdict on a quantity that one side lacks: a missing one is a failure, a new one is not."""
+    b, x = (math.nan if side is None else math.fsum(side) / len(side) for side in (before, after))
     return Drift(b, x, math.nan, math.nan, math.nan, "new" if before is None else "gone")
 
 
 def _spread(baseline: Baseline, score: str) -> float:
-    """Over seeds, pooled over the rows that have this score."""
+    """Return the spread over seeds, pooled over the rows that have this score."""
     return drift.pooled_spread([cell.scores[score] for cell in baseline.cells.values() if score in cell.scores])
 
 

@@ -1,4 +1,4 @@
-"""How a check's outcome is told: a table, annotations for GitHub, JSON, and JUnit XML for anything else."""
+"""Forms of a check's outcome: a table, annotations for GitHub, JSON, and JUnit XML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,24 +24,24 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def table(comparison: Comparison) -> Table:
-    """Each cell's scores, its loss parts in one line, and every part that failed."""
+    """Return a table of each cell's scores, its loss parts in one line, and every part that failed."""
     from rich.table import Table
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    rich_table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("cell", "figure"):
-        shown.add_column(name, overflow="fold")
+        rich_table.add_column(name, overflow="fold")
     for name in ("baseline", "now", "difference", "interval"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
+        rich_table.add_column(name, justify="right", no_wrap=True)
+    rich_table.add_column("verdict", no_wrap=True)
     for cell in comparison.cells:
         for line in _lines(comparison, cell):
             colour = _COLOUR.get(line[-1], "red" if line[-1] == "failed" else "")
-            shown.add_row(*line, style=colour)
-    return shown
+            rich_table.add_row(*line, style=colour)
+    return rich_table
 
 
 def plain(comparison: Comparison) -> str:
-    """The table, and below it what was compared and the outcome; in colour on a terminal."""
+    """Return the table and the summary as text, in colour on a terminal."""
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
@@ -75,14 +75,16 @@ def _short(value: float) -> str:
 
 
 def summary(comparison: Comparison) -> str:
-    """What was compared with what, and the outcome."""
-    same = "paired by seed: same machine and versions, so the bits must be the same"
-    how = same if comparison.paired else f"unpaired: {comparison.why}"
-    lines = [f"{comparison.name}, {len(comparison.cells)} cells, seeds {_listed(comparison.seeds)}. Compared {how}."]
+    """Return the two sides of the comparison and the outcome, in a few lines."""
+    paired = "paired by seed: same machine and versions, so the results must be bit-identical"
+    pairing = paired if comparison.paired else f"unpaired: {comparison.unpaired_reason}"
+    lines = [
+        f"{comparison.name}, {len(comparison.cells)} cells, seeds {_listed(comparison.seeds)}. Compared {pairing}."
+    ]
     if not comparison.paired:
         lines.append(
-            "Runs of one seed need not be equal there, so the baseline's spread over seeds decides: "
-            "only a change beyond it is seen."
+            "Runs of one seed need not be equal then, so the baseline's spread over seeds decides: "
+            "only a larger change is detected."
         )
     lines += [f"Note: {note}." for note in comparison.notes]
     if comparison.unchecked:
@@ -99,14 +101,14 @@ def _listed(seeds: tuple[int, ...]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def told(finding: Finding) -> str:
-    """A figure in one line."""
-    before, now, difference, interval = _numbers(finding)
-    return f"{finding.quantity} {finding.drift.verdict}: {before} -> {now} (difference {difference}, {interval})"
+def finding_text(finding: Finding) -> str:
+    """Return a figure as one line."""
+    before, after, difference, interval = _numbers(finding)
+    return f"{finding.quantity} {finding.drift.verdict}: {before} -> {after} (difference {difference}, {interval})"
 
 
 def content(comparison: Comparison) -> dict[str, Any]:
-    """The outcome, JSON-ready; what is not a number is null."""
+    """Return the outcome, JSON-ready; NaN becomes null."""
     findings = [
         {"cell": f.cell, "quantity": f.quantity, "kind": "part" if f.part else "score"}
         | {
@@ -119,7 +121,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
         "name": comparison.name,
         "passed": comparison.passed,
         "paired": comparison.paired,
-        "why_unpaired": comparison.why,
+        "why_unpaired": comparison.unpaired_reason,
         "seeds": list(comparison.seeds),
         "failures": dict(comparison.failures),
         "unchecked": list(comparison.unchecked),
@@ -129,7 +131,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
 
 
 def github(comparison: Comparison) -> str:
-    """Workflow commands: an error per cell that failed, and a notice with the outcome."""
+    """Return workflow commands: an error per failed cell, and a notice with the outcome."""
     title = f"smart-repro check {comparison.name}"
     lines = []
     for cell in comparison.cells:
@@ -151,11 +153,11 @@ def _property(text: str) -> str:
 def _problems(comparison: Comparison, cell: str) -> list[str]:
     if cell in comparison.failures:
         return [comparison.failures[cell]]
-    return [told(finding) for finding in comparison.failed if finding.cell == cell]
+    return [finding_text(finding) for finding in comparison.failed if finding.cell == cell]
 
 
 def write_junit(comparison: Comparison, path: Path) -> None:
-    """One suite, one case per cell: what moved is its failure, runs that gave nothing its error."""
+    """Write one suite with one case per cell: failed figures are failures, runs without a result are errors."""
     moved = {finding.cell for finding in comparison.failed}
     suite = ET.Element(
         "testsuite",
@@ -183,15 +185,19 @@ def write_junit(comparison: Comparison, path: Path) -> None:
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-FORMS = {"text": plain, "github": github, "json": lambda comparison: json.dumps(content(comparison), indent=1)}
+FORMS: dict[str, Callable[[Comparison], str]] = {
+    "text": plain,
+    "github": github,
+    "json": lambda comparison: json.dumps(content(comparison), indent=1),
+}
 
 
-def known(form: str) -> None:
-    """Raises UsageError for a form there is not."""
+def check_form(form: str) -> None:
+    """Refuse an unknown form. Raises UsageError."""
     if form not in FORMS:
-        raise UsageError(f"--format {form}: there are {', '.join(FORMS)}")
+        raise UsageError(f"--format {form}: no such format; give {', '.join(FORMS)}")
 
 
 def text(comparison: Comparison, form: str = "text") -> str:
-    """The outcome as a table with its summary, as ``github`` annotations or as ``json``."""
+    """Return the outcome as a table with its summary, as ``github`` annotations or as ``json``."""
     return FORMS[form](comparison)

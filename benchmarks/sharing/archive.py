@@ -1,9 +1,9 @@
-"""Carrying finished runs from one results folder to another: a tar archive that holds nothing but run files.
+"""Transfer of finished runs between results folders: a tar archive that contains run files alone.
 
-What is unpacked comes from elsewhere and is not trusted: only the files a run folder may hold are read, links and paths
-that climb are refused, sizes are capped, weights are never in it, and a run that is here already stays as it is. The
-last file of an archive, ``contents.json``, has the sha256 of every other one; the archive is read to its end, where
-gzip's own checksum stands; and each run is verified. Nothing is merged unless all that agrees.
+An archive is not trusted: only files that a run folder may contain are read, links and paths out of the folder are
+refused, sizes are limited, weights are not included, and an existing run is not changed. The last file of an archive,
+``contents.json``, has the sha256 of every other one; the archive is read to its end, where gzip's own checksum is; and
+each run is verified. Nothing is merged unless all of this agrees.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MOST_BYTES_A_FILE = 2 * 2**30
 
 @dataclass(frozen=True)
 class Merged:
-    """What unpacking did: keys of runs that are new, and of those that were here already."""
+    """The outcome of unpacking: keys of new runs, and of those that existed already."""
 
     new: tuple[str, ...]
     kept: tuple[str, ...]
@@ -51,28 +51,28 @@ class Merged:
 
 
 def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = ()) -> int:
-    """Write these finished runs, and the manifests of these experiments, into a ``.tar.gz``; returns how many runs.
+    """Write these finished runs, and the manifests of these experiments, into a ``.tar.gz``; return the number of runs.
 
     Raises: UsageError: if there is nothing to pack, or the file exists. ResultsError: a run or manifest is damaged.
     """
-    chosen = sorted(keys)
-    if not chosen:
+    run_keys = sorted(keys)
+    if not run_keys:
         raise UsageError(f"there is no finished run to pack in {store.root}")
     if path.exists():
         raise UsageError(f"{path} exists: give another name, or remove it")
-    for key in chosen:
+    for key in run_keys:
         store.verify(key)
     try:
         with replacing(path) as partial, tarfile.open(partial, "w:gz", compresslevel=6) as tar:
-            digests = {name: _add(tar, name, file.read_bytes()) for name, file in _packed(store, chosen, names)}
+            digests = {name: _add(tar, name, file.read_bytes()) for name, file in _packed(store, run_keys, names)}
             _add(tar, _CONTENTS, json.dumps(with_digest({"files": digests})).encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-    return len(chosen)
+    return len(run_keys)
 
 
 def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
-    """Merge an archive's runs into a results folder. Nothing is changed unless the whole archive is as it should be.
+    """Merge an archive's runs into a results folder; nothing is changed unless the whole archive is valid.
 
     Raises: UsageError: naming the entry that is not what an archive may hold.
     """
@@ -100,7 +100,7 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
 
 
 def _packed(store: Store, keys: Iterable[str], names: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """Name in the archive, and file."""
+    """Yield each file with its name in the archive."""
     for key in keys:
         for file in sorted((store.runs / key).rglob("*")):
             name = f"runs/{key}/{file.relative_to(store.runs / key).as_posix()}"
@@ -113,7 +113,7 @@ def _packed(store: Store, keys: Iterable[str], names: Iterable[str]) -> Iterator
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> str:
-    """Contents only: no owner, no modes, no times of the machine it was made on. Returns their sha256."""
+    """Add the content alone, without owner, modes and times of this machine; return its sha256."""
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
@@ -126,7 +126,7 @@ def _is_allowed(entry: tarfile.TarInfo) -> bool:
 
 
 def _extract(path: Path, staging: Path, most_bytes: int) -> dict[str, str]:
-    """Write the archive's files, all of it read to the end; returns name -> sha256."""
+    """Write the archive's files, reading it to the end; return name -> sha256."""
     left, digests = most_bytes, dict[str, str]()
     try:
         with tarfile.open(path, "r:*") as tar:
@@ -147,10 +147,10 @@ def _extract(path: Path, staging: Path, most_bytes: int) -> dict[str, str]:
                 target = staging / entry.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 digests[entry.name] = _copied(source, target)
-            while tar.fileobj.read(_BLOCK):  # a checksum stands behind the last file
+            while tar.fileobj.read(_BLOCK):  # a checksum follows the last file
                 continue
     except _BROKEN as error:
-        raise UsageError(f"{path} is not a whole tar archive: {error}") from error
+        raise UsageError(f"{path} is not a complete tar archive: {error}") from error
     return digests
 
 
@@ -164,7 +164,7 @@ def _copied(source: IO[bytes], target: Path) -> str:
 
 
 def _compare(path: Path, digests: dict[str, str], staging: Path) -> None:
-    """Compare what came out with what was packed; archives of earlier versions do not say what that was."""
+    """Compare the extracted files with the list of packed ones; archives of earlier versions have no list."""
     file = staging / _CONTENTS
     if digests.pop(_CONTENTS, None) is None:
         return
@@ -177,24 +177,24 @@ def _compare(path: Path, digests: dict[str, str], staging: Path) -> None:
 
 
 def _check(folder: Path, path: Path) -> None:
-    """A run folder that is complete, and about the run it is named after."""
+    """Check that a run folder is complete and holds the run that it is named after."""
     missing = set(NEEDED) - {entry.name for entry in folder.iterdir()}
     if missing or not list(folder.glob("predictions/*.parquet")):
         raise UsageError(f"{path}: run {folder.name} lacks {', '.join(sorted(missing)) or 'predictions'}")
     finding = inspect(folder)
     if finding.reason:
         place = f"runs/{folder.name}/{finding.file}"
-        raise UsageError(f"{path}: {place} {finding.reason}: pack the run again where it is whole, or without it")
+        raise UsageError(f"{path}: {place} {finding.reason}: pack an undamaged copy, or leave the run out")
 
 
 def _merge(folder: Path, target: Path) -> bool:
-    """Whether the run was new; a run that is here is never overwritten."""
+    """Move a run folder into place; return whether it was new. An existing run is never overwritten."""
     if target.exists():
         return False
     try:
         os.rename(folder, target)
     except OSError:
-        if target.exists():  # somebody finished it meanwhile
+        if target.exists():  # another process has finished it meanwhile
             return False
         raise
     return True
@@ -210,7 +210,7 @@ def _merge_manifest(file: Path, store: Store) -> bool:
 
 
 def experiments_of(store: Store, keys: Iterable[str]) -> list[str]:
-    """The experiments whose tables these runs are in."""
+    """Return the experiments whose tables contain these runs."""
     packed, results = set(keys), Results(store.root)
     return [
         name

@@ -35,10 +35,10 @@ class Score:
     """One metric of the exported run, with the seeds of its cell that the results folder has.
 
     Attributes:
-        value: of this run.
-        interval: of the mean over the seeds, for new seeds and new items; for one seed of new items alone, which
-            ``interval.method`` says.
-        scale: what the values are multiplied by to be shown.
+        value: score of this run.
+        interval: interval of the mean over the seeds, for new seeds and new items; for one seed of new items alone, as
+            ``interval.method`` states.
+        scale: factor of the displayed values.
     """
 
     task: str
@@ -50,15 +50,15 @@ class Score:
 
 
 def export(store: Store, key: str, folder: Path) -> list[Path]:
-    """Write the run's model and its card into ``folder``; returns the files.
+    """Write the run's model and its card into ``folder``; return the files.
 
-    Raises: UsageError: no such finished run, no weights kept (with the command that makes them), or a folder that
-        holds something already.
+    Raises: UsageError: no such finished run, no stored weights (with the command that makes them), or a folder that is
+        not empty.
     """
     if not store.is_done(key):
         raise UsageError(f"run {key} is not finished: `smart-repro runs list` shows which are")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already: name a new folder with --to")
+        raise UsageError(f"{folder} exists and is not empty: name a new folder with --to")
     store.verify(key)
     run, spec = Results.open(store.root).run(key), store.spec(key)
     enter(spec.definitions)
@@ -73,7 +73,7 @@ def export(store: Store, key: str, folder: Path) -> list[Path]:
 
 
 def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
-    """The run's model with its trained weights; low-rank additions merged, so that any loader reads it."""
+    """Return the run's model with its trained weights, low-rank additions merged, so that any loader reads it."""
     from smart_repro.hf import merged
     from smart_repro.methods import build
     from smart_repro.models import load
@@ -111,16 +111,16 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> nn.Module:
 def _remedy(store: Store, key: str, spec: RunSpec, run: Run) -> str:
     if spec.combine == "vote":
         return f"a vote has none of its own. Export one of its parents: {', '.join(run.fingerprints['parents'])}"
-    where = "" if store.root == Path("results") else f" --results {store.root}"
+    results_option = "" if store.root == Path("results") else f" --results {store.root}"
     source = {"local": " --data-dir FOLDER", "hub": " --source hub"}.get(run.result["source"], "")
-    return f"`smart-repro runs rerun {key} --keep-weights{source}{where}` does it again and keeps them"
+    return f"`smart-repro runs rerun {key} --keep-weights{source}{results_option}` does it again and keeps them"
 
 
 # --- scores ---
 
 
 def scores(store: Store, run: Run, spec: RunSpec) -> list[Score]:
-    """Every score the run stored, from its predictions at the last epoch, with an interval."""
+    """Return every score that the run stored, from its predictions at the last epoch, with an interval."""
     results = Results(store.root)
     siblings = _siblings(store, results, run, spec)
     return [
@@ -132,52 +132,53 @@ def scores(store: Store, run: Run, spec: RunSpec) -> list[Score]:
 
 
 def _siblings(store: Store, results: Results, run: Run, spec: RunSpec) -> list[str]:
-    """This run and the finished ones that differ from it in their seed alone, on the same data and weights."""
-    found = [run.key]
+    """Return this run and the finished ones that differ from it in the seed alone, on the same data and weights."""
+    keys = [run.key]
     for key in sorted(store.done_keys() - {run.key}):
-        other = results.run(key)
-        same_data = all(other.fingerprints[name] == run.fingerprints[name] for name in ("data", "weights"))
+        candidate = results.run(key)
+        same_data = all(candidate.fingerprints[name] == run.fingerprints[name] for name in ("data", "weights"))
         if same_data and _without_seed(store.spec(key)) == _without_seed(spec):
-            found.append(key)
-    return found
+            keys.append(key)
+    return keys
 
 
 def _without_seed(spec: RunSpec) -> dict[str, Any]:
-    """What two seeds of one cell have in common; parents differ in their seeds too."""
+    """Return the settings that all seeds of a cell share; parents differ in their seeds too."""
     content = {name: value for name, value in spec.canonical().items() if name not in _SEEDS}
     return {**content, "needed": [_without_seed(parent) for parent in spec.needed]}
 
 
-def _score(results: Results, keys: list[str], own: str, task: str, split: str, metric: str) -> Score:
-    frames = {key: results.predictions(key, task, split) for key in keys}
-    mine = frames[own]
-    alike = [frame for frame in frames.values() if np.array_equal(frame["id"], mine["id"])]  # a holdout is a seed's own
-    labels = mine["label"].to_numpy()
-    found = np.stack([frame["prediction"].to_numpy() for frame in alike])
-    value = METRICS[metric].function(labels, mine["prediction"].to_numpy(), np.ones(len(labels)))
-    groups = mine["group"].to_numpy() if "group" in mine else None
-    return Score(task, split, metric, float(value), level(metric, labels, found, groups), METRICS[metric].scale)
+def _score(results: Results, keys: list[str], key: str, task: str, split: str, metric: str) -> Score:
+    frames = [results.predictions(sibling, task, split) for sibling in keys]
+    own_frame = frames[keys.index(key)]
+    same_rows = [frame for frame in frames if np.array_equal(frame["id"], own_frame["id"])]  # a holdout is one seed's
+    labels = own_frame["label"].to_numpy()
+    predictions = np.stack([frame["prediction"].to_numpy() for frame in same_rows])
+    value = METRICS[metric].function(labels, own_frame["prediction"].to_numpy(), np.ones(len(labels)))
+    groups = own_frame["group"].to_numpy() if "group" in own_frame else None
+    return Score(task, split, metric, float(value), level(metric, labels, predictions, groups), METRICS[metric].scale)
 
 
-def level(metric: str, labels: np.ndarray, found: np.ndarray, groups: np.ndarray | None = None) -> Interval:
-    """The deciding interval of a score itself, as that of its difference from 0.
+def level(metric: str, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray | None = None) -> Interval:
+    """Return the deciding interval of a score, computed as that of its difference from 0.
 
     Args:
+        metric: name of the metric.
         labels: ``(items,)``.
-        found: ``(seeds, items)`` predictions.
-        groups: ``(items,)`` of items that belong together, or None.
+        predictions: ``(seeds, items)``.
+        groups: ``(items,)`` names of groups of dependent items, or None.
     """
     if METRICS[metric].decomposes:
-        items = np.stack([per_item(metric, labels, each) for each in found])
+        items = np.stack([per_item(metric, labels, row) for row in predictions])
         return crossed_interval(items, np.zeros_like(items), groups=groups)
-    return combine([of_metric([(1.0, found)], labels, METRICS[metric], groups)])
+    return combine([of_metric([(1.0, predictions)], labels, METRICS[metric], groups)])
 
 
 # --- the card ---
 
 
 def card(store: Store, run: Run, spec: RunSpec) -> str:
-    """The model card, in Markdown with the hub's YAML head."""
+    """Return the model card, in Markdown with the hub's YAML head."""
     sections = {
         "How to load it": _loading(spec, run),
         "Read this first": _warnings(spec, run),
@@ -189,8 +190,8 @@ def card(store: Store, run: Run, spec: RunSpec) -> str:
     }
     body = "\n".join(f"## {title}\n\n{text}\n" for title, text in sections.items() if text)
     title = f"# {run.task['title']}: {spec.model.rsplit('/', 1)[-1]} fine-tuned with `{spec.choice.label}`"
-    about = f"One run of smart-repro, seed {spec.seed}, key `{run.key}`."
-    return f"{_head(spec)}\n{title}\n\n{about}\n\n{body}"
+    subtitle = f"One run of smart-repro, seed {spec.seed}, key `{run.key}`."
+    return f"{_head(spec)}\n{title}\n\n{subtitle}\n\n{body}"
 
 
 def _head(spec: RunSpec) -> str:
@@ -200,10 +201,10 @@ def _head(spec: RunSpec) -> str:
 
 
 def _loading(spec: RunSpec, run: Run) -> str:
-    kind, origin, why = "AutoModelForSequenceClassification", "transformers", ""
+    kind, origin, explanation = "AutoModelForSequenceClassification", "transformers", ""
     if _is_pooled(spec):
         kind, origin = "PooledClassifier", "smart_repro.heads"
-        why = (
+        explanation = (
             f"\n\nIts head is `{spec.head}` (a linear layer on the encoder's states, not the architecture's own head), "
             "so `AutoModelForSequenceClassification` cannot read it, and refuses. The lines above need no more of "
             "smart-repro than its core."
@@ -224,11 +225,11 @@ tokenizer = AutoTokenizer.from_pretrained("{_PLACE}")
 model = {kind}.from_pretrained("{_PLACE}").eval()
 inputs = tokenizer({texts}, truncation=True, max_length={length}, padding=True, return_tensors="pt")
 logits = model(**inputs).logits  # {meaning}
-```{why}"""
+```{explanation}"""
 
 
 def _is_pooled(spec: RunSpec) -> bool:
-    """Whether the head is :class:`smart_repro.heads.PooledClassifier`, not the architecture's own."""
+    """Return whether the head is :class:`smart_repro.heads.PooledClassifier`, not the architecture's own."""
     return spec.head in source.value("smart_repro.heads", "POOLINGS")
 
 
@@ -239,21 +240,21 @@ def _columns(spec: RunSpec) -> tuple[str, ...]:
 
 
 def _warnings(spec: RunSpec, run: Run) -> str:
-    found = []
+    notes = []
     if run.task["generated"]:
-        found.append("Trained on GENERATED data, a demonstration: it knows nothing about real text.")
+        notes.append("Trained on GENERATED data, a demonstration: it knows nothing about real text.")
     if run.model["contaminated"]:
-        found.append(f"{run.model['contaminated']}: scores on such data are not of unseen text.")
+        notes.append(f"{run.model['contaminated']}: scores on such data are not of unseen text.")
     if spec.random_weights:
-        found.append("The encoder started from random weights, without pre-training.")
+        notes.append("The encoder started from random weights, without pre-training.")
     if spec.precision != "fp32":
-        found.append(f"Trained and scored in {spec.precision}; in float32 single predictions may differ.")
-    found += [*run.data["notes"], *run.model.get("notes", ())]
-    found.append("The scores are those after the last update; nothing was selected on dev.")
-    return "\n".join(f"- {note}" for note in found)
+        notes.append(f"Trained and scored in {spec.precision}; in float32 single predictions may differ.")
+    notes += [*run.data["notes"], *run.model.get("notes", ())]
+    notes.append("The scores are those after the last update; nothing was selected on dev.")
+    return "\n".join(f"- {note}" for note in notes)
 
 
-def _scores(found: list[Score]) -> str:
+def _scores(scores: list[Score]) -> str:
     rows = [
         (
             f"{score.task}, {score.split}",
@@ -264,11 +265,11 @@ def _scores(found: list[Score]) -> str:
             str(score.interval.n_seeds),
             f"{score.interval.n_items:,}",
         )
-        for score in found
+        for score in scores
     ]
     table = _table(("on", "metric", "this run", "mean of seeds", "95 % interval", "seeds", "items"), rows)
-    several = any(score.interval.n_seeds > 1 for score in found)
-    alone = any(score.interval.n_seeds == 1 for score in found)
+    several = any(score.interval.n_seeds > 1 for score in scores)
+    alone = any(score.interval.n_seeds == 1 for score in scores)
     notes = [
         "With several seeds the interval is that of their mean, for new seeds and new items at once."
         if several
@@ -302,28 +303,28 @@ def _data(spec: RunSpec, run: Run) -> str:
 
 
 def _file(source: str) -> str:
-    """The file without the folders of the machine it was read on."""
+    """Return the file's name with its last folder alone."""
     return "/".join(Path(source).parts[-2:]) if source.startswith("/") else source
 
 
 def _method(spec: RunSpec, run: Run) -> str:
     from smart_repro.card import card as method_card
 
-    about = method_card(spec.method)
-    meanings = {option.name: option.meaning for option in about.options}
+    card = method_card(spec.method)
+    meanings = {option.name: option.meaning for option in card.options}
     options = [(f"`{n}`", f"`{value}`", meanings.get(n, "")) for n, value in run.spec["method_config"].items()]
     combined = f" The {spec.combine} of {len(spec.parents)} such runs." if spec.combine else ""
-    lines = [f"`{spec.method}`, version {about.version}: {about.title}{combined}", "", f"Paper: {about.paper}."]
+    lines = [f"`{spec.method}`, version {card.version}: {card.title}{combined}", "", f"Paper: {card.paper}."]
     if options:
         lines += ["", _table(("option", "value", "meaning"), options)]
-    if about.deviations:
-        lines += ["", "Readings and deviations:", "", *(f"- {each}" for each in about.deviations)]
+    if card.deviations:
+        lines += ["", "Readings and deviations:", "", *(f"- {deviation}" for deviation in card.deviations)]
     return "\n".join(lines).replace("``", "`")
 
 
 def _settings(spec: RunSpec) -> list[tuple[str, str]]:
-    about_data = {"task", "method", "options", "model", "predict", "init_from", "parents", "combine"}
-    plain = {name: value for name, value in spec.to_json().items() if name not in about_data}
+    shown_above = {"task", "method", "options", "model", "predict", "init_from", "parents", "combine"}
+    plain = {name: value for name, value in spec.to_json().items() if name not in shown_above}
     return [(f"`{name}`", f"`{value}`") for name, value in plain.items() if value is not None]
 
 

@@ -1,7 +1,7 @@
-"""Compact copies of finished runs for a repository: what every table, figure and verdict is computed from, no more.
+"""Compact copies of finished runs for a repository: the sources of every table, figure and verdict.
 
-Predictions are copied as they are, so that a run can be done again and compared byte for byte. The history is averaged
-to the points a curve is drawn with. Texts of data sets, paths of a machine and weights stay where they are.
+Predictions are copied unchanged, so that a run can be repeated and compared byte for byte. The history is averaged to
+the points of a curve. Texts of data sets, paths of this machine and weights are not copied.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ from benchmarks.store.files import partial_path, sync, write_json
 from benchmarks.store.store import Store
 from benchmarks.tasks import TASKS
 
-VOTES = 5  # annotators of SNLI and MultiNLI; more are ChaosNLI's, whose licence does not let them be passed on
-_ELSEWHERE = {"--data-dir": "path/to/data", "--data-file": "SPLIT=FILE", "--results": None}  # options of one machine
+VOTES = 5  # annotators of SNLI and MultiNLI; more votes are ChaosNLI's, whose licence forbids redistribution
+_MACHINE_OPTIONS = {
+    "--data-dir": "path/to/data",
+    "--data-file": "SPLIT=FILE",
+    "--results": None,
+}  # options of one machine
 NOTICE = """# Published runs
 
 Compact copies of finished runs, written by `smart-repro runs publish`: settings, environment, scores, the history in at
@@ -45,7 +49,7 @@ byte for byte.
 
 @dataclass(frozen=True)
 class Published:
-    """What was written: how many runs, how many of them are new, and bytes in all."""
+    """The outcome: the number of runs, of new ones among them, and bytes in all."""
 
     runs: int
     new: int
@@ -55,50 +59,50 @@ class Published:
 def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
     """Copy the finished runs of these experiments, and their newest manifests, into a folder that can be committed.
 
-    Runs that are there already stay as they are.
+    Runs that the folder has already are not changed.
 
     Raises: UsageError: a run has votes of more annotators than may be passed on, or the folder is the store's own.
         ResultsError: there is no such experiment, or a run of it is damaged.
     """
     if folder.resolve() == store.root.resolve():
         raise UsageError(f"{folder} is the results folder itself: name another to publish into")
-    there, keys, new = Store(folder), dict[str, None](), 0
+    target, keys, new = Store(folder), dict[str, None](), 0
     results = Results(store.root)
-    there.runs.mkdir(parents=True, exist_ok=True)
+    target.runs.mkdir(parents=True, exist_ok=True)
     for name in names:
         manifest = results.manifest(name)
         keys |= dict.fromkeys(key for key in manifest.all_keys() if results.is_done(key))
-        for old in there.manifests(name).glob("*.json"):
+        for old in target.manifests(name).glob("*.json"):
             old.unlink()
         commands = {verb: portable(command) for verb, command in manifest.commands.items()}
-        there.write_manifest(replace(manifest, commands=commands))
+        target.write_manifest(replace(manifest, commands=commands))
     for key in keys:
-        if not there.is_done(key):
-            _copy(store, key, there.runs / key)
+        if not target.is_done(key):
+            _copy(store, key, target.runs / key)
             new += 1
-    (folder / "NOTICE.md").write_text(notice(there), encoding="utf-8")
+    (folder / "NOTICE.md").write_text(notice(target), encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Published(len(keys), new, size)
 
 
 def portable(command: str) -> str:
-    """A command line without the paths of the machine it was given on."""
-    words, told = iter(shlex.split(command)), list[str]()
+    """Return a command line without the paths of this machine."""
+    words, kept = iter(shlex.split(command)), list[str]()
     for word in words:
-        if word not in _ELSEWHERE:
-            told.append(word)
+        if word not in _MACHINE_OPTIONS:
+            kept.append(word)
             continue
         next(words, None)
-        stand_in = _ELSEWHERE[word]
-        told += [word, stand_in] if stand_in else []
-    return shlex.join(told)
+        stand_in = _MACHINE_OPTIONS[word]
+        kept += [word, stand_in] if stand_in else []
+    return shlex.join(kept)
 
 
 def thinned(lines: Iterable[str]) -> Iterator[str]:
-    """A history in at most :data:`CURVE_POINTS` points; events are kept.
+    """Yield a history in at most :data:`CURVE_POINTS` points; events are kept.
 
-    Points are means over neighbouring updates, of maxima the maximum. A point stands at the last of its
-    updates and says how many they are.
+    Points are means over neighbouring updates, or their maximum for maxima. A point has the step of its last update and
+    the number of its updates.
     """
     rows = [json.loads(line) for line in lines if line.strip()]
     steps = [row for row in rows if "event" not in row]
@@ -119,7 +123,7 @@ def _mean(block: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _copy(store: Store, key: str, target: Path) -> None:
-    """The run's folder appears whole, as in any results folder, with a seal of its own that names the original's."""
+    """Copy a run; its folder appears by one rename, with a new seal that names the original's."""
     run = store.runs / key
     sealed = store.verify(key) == VERIFIED
     origin = read_seal(run / SEAL) if sealed else seal_of(run)
@@ -154,7 +158,7 @@ def _must_be_free(file: Path) -> None:
 
 
 def _without_paths(spec: dict[str, Any]) -> dict[str, Any]:
-    """File names with the folder they lie in: what a data set's official layout fixes, not where it was kept."""
+    """Shorten file names to their last folder and name, which the data set's official layout fixes."""
     data = spec["data"]
     sources = ["/".join(Path(source).parts[-2:]) for source in data["sources"]]
     notes = [re.sub(r"(?<![\w.])[~.]*/[\w./-]*/([\w.-]+/[\w.-]+)", r"\1", note) for note in data["notes"]]
@@ -162,21 +166,21 @@ def _without_paths(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def notice(store: Store) -> str:
-    """What is published and whose data it rests on."""
-    found: dict[str, Mapping[str, Any]] = {}
+    """Return the text about the published runs and the owners of their data."""
+    specs: dict[str, Mapping[str, Any]] = {}
     for key in sorted(store.done_keys()):
         spec = read_json(store.runs / key / "spec.json")
         names = [spec["spec"]["task"], *spec["spec"]["with_tasks"]]
         names += [place.rpartition(".")[0] for place in spec["data"]["rows"] if "." in place]
-        found |= dict.fromkeys(names, spec)
+        specs |= dict.fromkeys(names, spec)
     lines = "".join(
         f"- {name}: own data of who ran it\n"
-        if found[name]["task"].get("own")
+        if specs[name]["task"].get("own")
         else f"- {TASKS[name].title}: {TASKS[name].licence or 'generated by this project'}\n"
-        for name in sorted(found)
+        for name in sorted(specs)
     )
-    shown = store.root.name if store.root.is_absolute() else store.root
-    return NOTICE.format(points=CURVE_POINTS, data=lines, folder=shown)
+    folder = store.root.name if store.root.is_absolute() else store.root
+    return NOTICE.format(points=CURVE_POINTS, data=lines, folder=folder)
 
 
 __all__ = ["Published", "notice", "portable", "publish", "thinned"]

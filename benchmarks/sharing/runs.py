@@ -1,4 +1,4 @@
-"""The runs of a results folder, one by one: what they were, how two differ, doing one again, removing some."""
+"""Single runs of a results folder: list, compare, repeat, remove."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from benchmarks.training.job import Job
 
 
-def listing(store: Store, chosen: dict[str, str] | None = None) -> list[dict[str, Any]]:
-    """One row per run, done or at work; ``chosen``: only those whose spec has these values (``task=rte``)."""
-    return [row for row in _rows(store) if all(_matches(row, item) for item in (chosen or {}).items())]
+def listing(store: Store, conditions: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """Return a row per run, done or at work; ``conditions`` selects by values of the row (``task=rte``)."""
+    return [row for row in _rows(store) if all(_matches(row, item) for item in (conditions or {}).items())]
 
 
 def _rows(store: Store) -> Iterator[dict[str, Any]]:
-    found = damaged(store.root, done := sorted(store.done_keys()))
+    damaged_runs = damaged(store.root, done := sorted(store.done_keys()))
     for key in done:
         folder = store.runs / key
-        if key in found:
-            yield {"key": key, "state": "damaged", "detail": found[key].message}
+        if key in damaged_runs:
+            yield {"key": key, "state": "damaged", "detail": damaged_runs[key].message}
             continue
-        about, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
-        spec = spec_of(about, folder / "spec.json")
+        stored, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
+        spec = spec_of(stored, folder / "spec.json")
         yield {
             "key": key,
             "state": "done",
@@ -56,29 +56,29 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
 
 
 def find(store: Store, name: str) -> str:
-    """The run a key, or the beginning of one, means.
+    """Return the key of the run that a key, or the beginning of one, identifies.
 
     Raises: UsageError: if there is none, or more than one.
     """
-    known = store.done_keys() | {path.name for path in store.inflight.glob("[!.]*")}
-    found = sorted(key for key in known if key.startswith(name))
-    if len(found) != 1 or not name:
-        what = f"{len(found)} runs begin with" if found else "no run begins with"
-        raise UsageError(f"{what} {name!r} in {store.root}: `smart-repro runs list` shows their keys")
-    return found[0]
+    keys = store.done_keys() | {path.name for path in store.inflight.glob("[!.]*")}
+    matches = sorted(key for key in keys if key.startswith(name))
+    if len(matches) != 1 or not name:
+        problem = f"{len(matches)} runs begin with" if matches else "no run begins with"
+        raise UsageError(f"{problem} {name!r} in {store.root}: `smart-repro runs list` shows their keys")
+    return matches[0]
 
 
 def findings(store: Store, keys: Iterable[str]) -> list[Finding]:
-    """What verifying these finished runs gives, every file of them read."""
+    """Verify these finished runs by reading every file of them."""
     return [inspect(store.runs / key) for key in keys]
 
 
-def compare(store: Store, one: str, other: str) -> dict[str, Any]:
-    """What two finished runs differ in: settings, versions, scores, and whether they predict the same.
+def compare(store: Store, first: str, second: str) -> dict[str, Any]:
+    """Return the differences of two finished runs: settings, versions, scores, and predictions.
 
     Raises: UsageError: no such finished run. ResultsError: one is damaged.
     """
-    folders = [store.runs / find(store, name) for name in (one, other)]
+    folders = [store.runs / find(store, name) for name in (first, second)]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"run {folder.name} is not finished: `smart-repro runs list` shows which are")
@@ -86,39 +86,39 @@ def compare(store: Store, one: str, other: str) -> dict[str, Any]:
     return {"runs": [folder.name for folder in folders], **_differing(*folders)}
 
 
-def _differing(one: Path, other: Path) -> dict[str, Any]:
+def _differing(first: Path, second: Path) -> dict[str, Any]:
     from benchmarks.training.parents import differing_predictions
 
-    specs = [read_json(folder / "spec.json") for folder in (one, other)]
+    specs = [read_json(folder / "spec.json") for folder in (first, second)]
     parts = {
         "settings": [spec["spec"] for spec in specs],
         "fingerprints": [spec.get("fingerprints", {}) for spec in specs],
-        "environment": [read_json(folder / "environment.json") for folder in (one, other)],
-        "scores": [read_json(folder / "result.json")["scores"] for folder in (one, other)],
+        "environment": [read_json(folder / "environment.json") for folder in (first, second)],
+        "scores": [read_json(folder / "result.json")["scores"] for folder in (first, second)],
     }
-    found: dict[str, Any] = {name: _differences(*map(_flat, pair)) for name, pair in parts.items()}
-    return {**found, "predictions": differing_predictions(one, other)}
+    differences: dict[str, Any] = {name: _differences(*map(_flat, pair)) for name, pair in parts.items()}
+    return {**differences, "predictions": differing_predictions(first, second)}
 
 
-def comparison_text(found: dict[str, Any]) -> str:
-    """The same for people."""
-    lines = ["runs: " + "  ".join(found["runs"])]
-    lines += _parts(found, ("settings", "fingerprints", "environment", "scores"))
-    different = ", ".join(found["predictions"])
+def comparison_text(comparison: dict[str, Any]) -> str:
+    """Return the comparison as text."""
+    lines = ["runs: " + "  ".join(comparison["runs"])]
+    lines += _parts(comparison, ("settings", "fingerprints", "environment", "scores"))
+    different = ", ".join(comparison["predictions"])
     lines.append(f"predictions differ: {different}" if different else "predictions: the same, byte for byte")
     return "\n".join(lines)
 
 
-def _parts(found: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
+def _parts(comparison: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
     for part in names:
-        yield f"{part}:" if found[part] else f"{part}: the same"
-        yield from (f"  {name}: {one} | {other}" for name, (one, other) in found[part].items())
+        yield f"{part}:" if comparison[part] else f"{part}: the same"
+        yield from (f"  {name}: {first} | {second}" for name, (first, second) in comparison[part].items())
 
 
 def imports(store: Store, key: str) -> list[str]:
-    """The modules that a run's command imported, which manifests remember; else those that define its parts.
+    """Return the modules that a run's command imported, by its manifest; else those that define its parts.
 
-    Of a run without plug-ins there are none.
+    A run without plug-ins has none.
     """
     sources = read_json(store.runs / key / "spec.json").get("fingerprints", {}).get("plugins") or {}
     if not sources:
@@ -136,25 +136,27 @@ def imports(store: Store, key: str) -> list[str]:
     return list(sources)
 
 
-def rerun_text(key: str, found: dict[str, Any]) -> str:
-    """What :func:`rerun` found, for people: where predictions differ also the scores and versions, then | now."""
-    if "numerics" in found:
-        note = f"{key}: made with numerics {found['numerics'][0]}; only scores are compared"
-        return "\n".join([note, *_parts(found, ("scores",))])
-    if not found["predictions"]:
+def rerun_text(key: str, comparison: dict[str, Any]) -> str:
+    """Return the outcome of :func:`rerun` as text; if predictions differ, with scores and versions, then | now."""
+    if "numerics" in comparison:
+        note = f"{key}: made with numerics {comparison['numerics'][0]}; only scores are compared"
+        return "\n".join([note, *_parts(comparison, ("scores",))])
+    if not comparison["predictions"]:
         return f"{key} is reproduced, byte for byte"
-    return "\n".join([f"{key} differs in {', '.join(found['predictions'])}", *_parts(found, ("scores", "environment"))])
+    return "\n".join(
+        [f"{key} differs in {', '.join(comparison['predictions'])}", *_parts(comparison, ("scores", "environment"))]
+    )
 
 
-def reproduced(found: dict[str, Any]) -> bool:
-    """Whether a rerun gave the same: predictions byte for byte, or scores where the numerics are other ones."""
-    return not found["scores" if "numerics" in found else "predictions"]
+def reproduced(comparison: dict[str, Any]) -> bool:
+    """Return whether a rerun agrees: in predictions byte for byte, or in scores if the numerics differ."""
+    return not comparison["scores" if "numerics" in comparison else "predictions"]
 
 
 def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
-    """Do a finished run once more, beside the old one, which stays; what the two differ in, as in :func:`compare`.
+    """Repeat a finished run, which is kept, and return the differences as in :func:`compare`.
 
-    Of a run that was made with other numerics only ``scores`` are compared, and ``numerics`` is (then, now).
+    For a run of other numerics only ``scores`` are compared, and ``numerics`` is (then, now).
 
     Raises: UsageError: if the data, the model or the code are not those of the run any more, or it fails.
     """
@@ -162,23 +164,23 @@ def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
 
     job, numerics = _job(store, key, source)
     if job.parents:
-        raise UsageError(f"run {key} builds on other runs: do those again ({', '.join(job.parents)})")
+        raise UsageError(f"run {key} depends on other runs: repeat those ({', '.join(job.parents)})")
     store.prepare()
     folder = partial_path(store.inflight / "rerun")
     try:
-        again = Store(folder)
-        again.prepare()
-        outcome = execute(job, again)
+        repeated = Store(folder)
+        repeated.prepare()
+        outcome = execute(job, repeated)
         if outcome.state != "done":
             raise UsageError(f"run {key} could not be done again: {outcome.message}")
-        found = _differing(store.runs / key, again.runs / job.key)
+        comparison = _differing(store.runs / key, repeated.runs / job.key)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return found if numerics == NUMERICS else {"scores": found["scores"], "numerics": (numerics, NUMERICS)}
+    return comparison if numerics == NUMERICS else {"scores": comparison["scores"], "numerics": (numerics, NUMERICS)}
 
 
 def _job(store: Store, key: str, source: Source) -> tuple[Job, int]:
-    """The job that does a finished run again, and the numerics the run was made with.
+    """Return the job that repeats a finished run, and the numerics of the run.
 
     Raises: UsageError: if the data, the model or the code are not those of the run any more.
     """
@@ -187,14 +189,14 @@ def _job(store: Store, key: str, source: Source) -> tuple[Job, int]:
     store.verify(key)
     spec = store.spec(key)
     numerics = numerics_of(read_json(store.runs / key / "spec.json"))
-    then = make_job(spec, source, Identities(source, numerics))
-    if then.key != key:
-        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {then.key}")
-    return (then if numerics == NUMERICS else make_job(spec, source)), numerics
+    job = make_job(spec, source, Identities(source, numerics))
+    if job.key != key:
+        raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
+    return (job if numerics == NUMERICS else make_job(spec, source)), numerics
 
 
 def keep_weights(store: Store, key: str, source: Source) -> None:
-    """Do a finished run again for its weights, and the parents whose weights it needs. Its results stay as they are.
+    """Repeat a finished run for its weights, with the parents whose weights it needs; its results are kept.
 
     Raises: UsageError: as :func:`rerun`; also if the run predicts something else now, or has no weights (a vote).
     """
@@ -216,13 +218,13 @@ def keep_weights(store: Store, key: str, source: Source) -> None:
             raise UsageError(f"run {key} builds on run {parent}, which is not in {store.root}: `smart-repro run` first")
         if not store.is_done(parent, weights=True):
             keep_weights(store, parent, source)
-    outcome = execute(replace(job, keep_weights=True, again=True), store)
+    outcome = execute(replace(job, keep_weights=True, retry=True), store)
     if outcome.state not in ("done", "skipped"):
         raise UsageError(f"run {key} could not be done again: {outcome.message}")
 
 
 def remove(store: Store, keys: Iterable[str]) -> None:
-    """Forget these runs. Raises UsageError if somebody works on one."""
+    """Delete these runs. Raises UsageError if a process works on one."""
     for key in keys:
         store.remove(key)
 
@@ -240,8 +242,8 @@ def _headline(scores: dict[str, dict[str, dict[str, float]]]) -> str:
     return next((f"{name} {100 * value:.1f}" for name, value in metrics.items()), "-")
 
 
-def _matches(row: dict[str, Any], wanted: tuple[str, str]) -> bool:
-    name, value = wanted
+def _matches(row: dict[str, Any], condition: tuple[str, str]) -> bool:
+    name, value = condition
     return str(row.get(name, "")) == value
 
 
@@ -249,10 +251,12 @@ def _flat(content: Any, name: str = "") -> dict[str, Any]:
     if not isinstance(content, dict):
         return {name: content}
     return {
-        key: value for each, part in content.items() for key, value in _flat(part, f"{name}.{each}".strip(".")).items()
+        key: value
+        for entry, part in content.items()
+        for key, value in _flat(part, f"{name}.{entry}".strip(".")).items()
     }
 
 
-def _differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = dict.fromkeys([*one, *other])
-    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
+def _differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys([*first, *second])
+    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}

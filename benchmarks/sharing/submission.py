@@ -1,4 +1,4 @@
-"""Predictions on GLUE's hidden test sets as the zip file its server takes (gluebenchmark.com, "FAQ" and its sample).
+"""Predictions on GLUE's hidden test sets as the zip file of its server (gluebenchmark.com, "FAQ" and its sample).
 
 One file a task, two tab-separated columns ``index`` and ``prediction``, one line per row of the official test file,
 labels in the words its training file uses.
@@ -36,11 +36,16 @@ HEADER = ("index", "prediction")
 def submit(
     results: Path, experiment: str, row: str, seed: int, path: Path, *, tasks: Iterable[str] = (), partial: bool = False
 ) -> dict[str, int]:
-    """Write the zip file of one row and seed of an experiment that was run, and check it.
+    """Write and check the zip file for one row and seed of an experiment.
 
     Args:
+        results: the results folder.
+        experiment: name of the experiment.
+        row: row of its table.
+        seed: seed of the runs.
+        path: the zip file.
         tasks: only these; default all eleven.
-        partial: leave out tasks without predictions (the server refuses such a file; it is good for a look).
+        partial: leave out tasks without predictions (the server refuses such a file).
     Returns: task -> rows written.
     Raises: ResultsError: no such experiment. UsageError: runs that are missing, with the command that makes them.
         DataError: predictions that do not fit.
@@ -48,21 +53,21 @@ def submit(
     opened = Results(results)
     manifest = opened.manifest(experiment)
     opened.leave_out_damaged(manifest.all_keys())
-    wanted = tuple(tasks) or tuple(FILES)
-    unknown = [task for task in wanted if task not in FILES]
-    if unknown:
-        raise UsageError(f"{', '.join(unknown)}: not a GLUE test set; there are {', '.join(FILES)}")
-    found, missing = _predictions(opened, manifest, row, seed, wanted)
-    if missing and not (partial and found):
+    requested = tuple(tasks) or tuple(FILES)
+    invalid = [task for task in requested if task not in FILES]
+    if invalid:
+        raise UsageError(f"{', '.join(invalid)}: not a GLUE test set; there are {', '.join(FILES)}")
+    files, missing = _predictions(opened, manifest, row, seed, requested)
+    if missing and not (partial and files):
         raise UsageError(
             f"there are no test predictions of {row}, seed {seed}, for {', '.join(missing)}: run "
             f"`smart-repro run smart-table2` with these tasks' test files, or leave them out with --partial"
         )
-    return write({task: read_predictions(task, file) for task, file in found.items()}, path)
+    return write({task: read_predictions(task, file) for task, file in files.items()}, path)
 
 
 def write(predictions: Mapping[str, list[str]], path: Path) -> dict[str, int]:
-    """Write one prediction word per test row of each task, in the test file's order; checked before and after.
+    """Write the predictions of each task, a word per test row in the test file's order; check them before and after.
 
     Raises: DataError: if the number of rows or a word is not what the server expects.
     """
@@ -94,7 +99,7 @@ def check(path: Path) -> dict[str, int]:
 
 
 def read_predictions(task: str, file: Path) -> list[str]:
-    """The last epoch's predictions of a run on a test set, in the server's words.
+    """Return the last epoch's predictions of a run on a test set, as the server spells them.
 
     Raises: DataError: if the rows are not the official ones in their order.
     """
@@ -108,7 +113,7 @@ def read_predictions(task: str, file: Path) -> list[str]:
 
 
 def word(task: Task, prediction: float) -> str:
-    """A prediction as the server wants it: the files' own spelling of the class, or a number within the range."""
+    """Return a prediction as the server expects it: the class as training files spell it, or a number in the range."""
     if not isinstance(task.head, Classification):
         return f"{min(max(float(prediction), task.head.low), task.head.high):.3f}"
     return _words(task)[int(prediction)]
@@ -168,7 +173,7 @@ def _number(name: str) -> int | None:
 def _predictions(
     results: Results, manifest: Manifest, row: str, seed: int, tasks: Iterable[str]
 ) -> tuple[dict[str, Path], list[str]]:
-    """Task -> file with its test predictions, and the tasks that have none."""
+    """Return task -> file with its test predictions, and the tasks without any."""
     rows = manifest.cells
     if row not in rows:
         raise UsageError(f"{manifest.name} has no row {row!r}; it has {', '.join(rows)}")
@@ -176,15 +181,15 @@ def _predictions(
         raise UsageError(f"{manifest.name} has no seed {seed}; it has {', '.join(map(str, manifest.seeds))}")
     place = manifest.seeds.index(seed)
     variants = {column.id: column.task for column in manifest.columns if column.split == "test"}
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     missing: list[str] = []
     for task in tasks:
         # a row that fills a column of its own has its runs under the column's name: HNN's WNLI
-        names = (task, *(column for column, own in variants.items() if own == task))
+        names = (task, *(column for column, task_of_column in variants.items() if task_of_column == task))
         keys = next((keys for name in names if (keys := rows[row].get(name, ()))), ())
         file = results.folder(keys[place]) / "predictions" / f"{task}.test.parquet" if len(keys) > place else None
         if file is not None and file.is_file():
-            found[task] = file
+            files[task] = file
         else:
             missing.append(task)
-    return found, missing
+    return files, missing

@@ -1,4 +1,4 @@
-"""Compare what this version computes with what another commit computes, on the same machine.
+"""Compare the results of this version with those of another commit, on the same machine.
 
 ``python -m benchmarks.speed.against_commit runs [COMMIT]`` trains six small runs (plain, SMART, SDA on two generated
 data sets) with both and compares them bit for bit: a difference is a failure unless
@@ -32,21 +32,21 @@ ROOT = Path(__file__).resolve().parents[2]
 SIX = ("--tasks", "demo-rte,demo-cola", "--methods", "vanilla,smart,sda", "--seeds", "1", "--set", "max_steps=12")
 NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|nan|inf)(?!\w)")
 RENAMED = {"smallest difference seen": "smallest detectable difference"}  # columns of tables, older name first
-_CLOCK = ("seconds", "timing")  # of a history's lines: what no two runs share
+_CLOCK = ("seconds", "timing")  # entries of a history's lines that differ between equal runs
 
 
 class NoCheckoutError(RuntimeError):
-    """This is no git checkout, or it lacks the commit: there is nothing to compare with."""
+    """A missing git checkout or commit: there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison found.
+    """The outcome of a comparison.
 
     Attributes:
-        count: numbers or files that were compared.
+        count: number of compared numbers or files.
         differences: one line each; empty where both sides agree.
-        raised: (numerics of the commit, numerics here), where they differ.
+        raised: (numerics of the commit, numerics of this version), where they differ.
     """
 
     count: int
@@ -55,29 +55,30 @@ class Compared:
 
     @property
     def failed(self) -> bool:
+        """True if results differ although the numerics were not raised."""
         return bool(self.differences) and not (self.raised and self.raised[1] > self.raised[0])
 
 
 def main() -> None:
-    """Compare, print what differs; exit code 1 if something does that should not."""
+    """Compare and print the differences; exit code 1 if a difference is a failure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("runs", "reports"))
     parser.add_argument("commit", nargs="?", help="default: the last commit, or its parent where nothing is changed")
     parser.add_argument("experiments", nargs="*")
     options = parser.parse_args()
     commit = options.commit or parent_commit()
-    found = runs(commit) if options.part == "runs" else reports(commit, options.experiments)
-    print("\n".join(found.differences))
-    note = f"; numerics {found.raised[0]} there, {found.raised[1]} here" if found.raised else ""
-    print(f"{options.part} against {commit}: {found.count} compared, {len(found.differences)} differ{note}")
-    sys.exit(1 if found.failed else 0)
+    comparison = runs(commit) if options.part == "runs" else reports(commit, options.experiments)
+    print("\n".join(comparison.differences))
+    note = f"; numerics {comparison.raised[0]}, now {comparison.raised[1]}" if comparison.raised else ""
+    print(f"{options.part} against {commit}: {comparison.count} compared, {len(comparison.differences)} differ{note}")
+    sys.exit(1 if comparison.failed else 0)
 
 
 # --- another commit ---
 
 
 def parent_commit() -> str:
-    """What the files here were made from: HEAD if some of them differ from it, else HEAD's first parent.
+    """Return the commit to compare with: HEAD if files differ from it, else its first parent.
 
     Raises: NoCheckoutError: outside a git checkout.
     """
@@ -86,7 +87,7 @@ def parent_commit() -> str:
 
 
 def unpack_commit(commit: str, folder: Path) -> Path:
-    """The files of a commit, without touching the checkout. Raises NoCheckoutError."""
+    """Unpack the files of a commit, without touching the checkout. Raises NoCheckoutError."""
     content = _git("archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         archive.extractall(folder, filter="data")
@@ -94,7 +95,7 @@ def unpack_commit(commit: str, folder: Path) -> Path:
 
 
 def command(code: Path, arguments: Sequence[str], folder: Path) -> None:
-    """Run ``smart-repro`` of the code in one folder, in another. Raises RuntimeError with the end of its output."""
+    """Run ``smart-repro`` of one source tree in another folder. Raises RuntimeError with the end of its output."""
     environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
     start = "from smart_repro._command import main; main()"
     done = subprocess.run(
@@ -129,11 +130,11 @@ def runs(commit: str) -> Compared:
         return compared_runs(Path(folder, "then"), Path(folder, "now"))
 
 
-def compared_runs(then: Path, now: Path) -> Compared:
-    """Two results folders with the same runs; their keys may differ."""
-    sides = [dict(sorted(_by_setting(folder))) for folder in (then, now)]
+def compared_runs(older: Path, newer: Path) -> Compared:
+    """Compare two results folders with the same runs; their keys may differ."""
+    sides = [dict(sorted(_by_setting(folder))) for folder in (older, newer)]
     numerics = [{numerics_of(_json(run / "spec.json")) for run in side.values()} for side in sides]
-    if any(len(each) != 1 for each in numerics):
+    if any(len(values) != 1 for values in numerics):
         raise RuntimeError(f"no runs, or runs of several numerics: {numerics}")
     differences, count = [], 0
     for setting in sorted(sides[0].keys() | sides[1].keys()):
@@ -146,13 +147,13 @@ def compared_runs(then: Path, now: Path) -> Compared:
 
 
 def content(run: Path) -> dict[str, bytes]:
-    """What a run computed: every file of predictions, the history without times, the scores."""
-    found = {path.name: path.read_bytes() for path in sorted((run / "predictions").glob("*.parquet"))}
+    """Return the results of a run: every file of predictions, the history without times, the scores."""
+    files = {path.name: path.read_bytes() for path in sorted((run / "predictions").glob("*.parquet"))}
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     plain = [{name: value for name, value in line.items() if name not in _CLOCK} for line in lines]
-    found["history.jsonl"] = json.dumps(plain).encode()
-    found["scores"] = json.dumps(_json(run / "result.json")["scores"]).encode()
-    return found
+    files["history.jsonl"] = json.dumps(plain).encode()
+    files["scores"] = json.dumps(_json(run / "result.json")["scores"]).encode()
+    return files
 
 
 def _by_setting(results: Path) -> Iterator[tuple[str, Path]]:
@@ -163,8 +164,8 @@ def _by_setting(results: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return read
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 # --- reports ---
@@ -183,33 +184,36 @@ def reports(commit: str, experiments: Sequence[str]) -> Compared:
         return compared_tables(Path(folder, "then", "reports"), Path(folder, "now", "reports"))
 
 
-def compared_tables(then: Path, now: Path) -> Compared:
-    """Every CSV file of the older reports against the newer one's, cell by cell; words may differ, numbers may not."""
+def compared_tables(older: Path, newer: Path) -> Compared:
+    """Compare every CSV file of two reports, cell by cell; words may differ, numbers may not."""
     differences: list[str] = []
     count = 0
-    for path in sorted(then.rglob("*.csv")):
-        name = path.relative_to(then)
-        if not (now / name).is_file():
+    for path in sorted(older.rglob("*.csv")):
+        name = path.relative_to(older)
+        if not (newer / name).is_file():
             differences.append(f"{name}: missing")
             continue
-        older, newer = _rows(path), _rows(now / name)
-        if len(older) != len(newer):
-            differences.append(f"{name}: {len(older)} rows, {len(newer)} now")
-        for number, (row, other) in enumerate(zip(older, newer, strict=False), 2):
+        older_rows, newer_rows = _rows(path), _rows(newer / name)
+        if len(older_rows) != len(newer_rows):
+            differences.append(f"{name}: {len(older_rows)} rows, {len(newer_rows)} now")
+        for number, (row, newer_row) in enumerate(zip(older_rows, newer_rows, strict=False), 2):
             for column, cell in row.items():
-                numbers, newer_cell = NUMBER.findall(cell), other.get(column, other.get(RENAMED.get(column, "")))
+                numbers, newer_cell = (
+                    NUMBER.findall(cell),
+                    newer_row.get(column, newer_row.get(RENAMED.get(column, ""))),
+                )
                 count += len(numbers)
                 if not _are_equal(numbers, NUMBER.findall(newer_cell or "")):
                     differences.append(f"{name}, line {number}, {column}: {cell!r}, now {newer_cell!r}")
     if not count:
-        raise RuntimeError(f"{then} holds no table")
+        raise RuntimeError(f"{older} holds no table")
     return Compared(count, tuple(differences))
 
 
-def _are_equal(numbers: list[str], others: list[str]) -> bool:
+def _are_equal(numbers: list[str], newer_numbers: list[str]) -> bool:
     """Compare printed numbers; those with all their digits may differ in the last one, by the order of a sum."""
-    return len(numbers) == len(others) and all(
-        a == b or math.isclose(float(a), float(b), rel_tol=1e-12) for a, b in zip(numbers, others, strict=True)
+    return len(numbers) == len(newer_numbers) and all(
+        a == b or math.isclose(float(a), float(b), rel_tol=1e-12) for a, b in zip(numbers, newer_numbers, strict=True)
     )
 
 

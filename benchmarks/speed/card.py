@@ -24,18 +24,18 @@ from typing import Any
 
 MPS = "nvidia-cuda-mps-control"
 WINDOW = 900.0  # seconds in which runs are counted
-RUNS_WANTED, UPDATE_WANTED = 1000, 15.0  # plain runs in the window; milliseconds a plain update
+RUNS_TARGET, UPDATE_TARGET = 1000, 15.0  # plain runs in the window; milliseconds a plain update
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredGrid:
     """A grid that was run.
 
     Attributes:
-        method: of all runs.
-        mps: whether the service was on.
-        runs: that were finished.
-        seconds: from the command's start to its end, or to its being stopped.
+        method: method of all runs.
+        mps: True if the service was on.
+        runs: number of finished runs.
+        seconds: time from the command's start to its end, or until it was stopped.
         update: milliseconds of an update in a run, median over runs.
         preparation: seconds of a run before its first update, median over runs.
     """
@@ -50,7 +50,7 @@ class Measured:
 
 @contextmanager
 def service(on: bool) -> Iterator[dict[str, str]]:
-    """Start MPS and yield what its clients need in their environment; end it afterwards."""
+    """Start MPS, yield the environment of its clients, and stop it afterwards."""
     if not on:
         yield {}
         return
@@ -63,8 +63,8 @@ def service(on: bool) -> Iterator[dict[str, str]]:
             subprocess.run([MPS], env={**os.environ, **settings}, input="quit\n", text=True, check=False)
 
 
-def measure(method: str, mps: bool, options: argparse.Namespace, seconds: float) -> Measured:
-    """Run a grid for at most so many seconds. Raises RuntimeError with its output if not one run was finished."""
+def measure(method: str, mps: bool, options: argparse.Namespace, seconds: float) -> MeasuredGrid:
+    """Run a grid for at most so many seconds. Raises RuntimeError with its output if no run was finished."""
     with tempfile.TemporaryDirectory(prefix="card-") as folder, service(mps) as settings:
         environment = {**os.environ, **settings, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         began = time.perf_counter()
@@ -72,21 +72,21 @@ def measure(method: str, mps: bool, options: argparse.Namespace, seconds: float)
             _command(method, options), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
-            said = process.communicate(timeout=seconds)[0]
+            output = process.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:
             process.terminate()  # runs in flight end with a checkpoint; those that are done count
-            said = process.communicate()[0]
+            output = process.communicate()[0]
         wall = time.perf_counter() - began
         timings = [json.loads(file.read_text())["timing"] for file in Path(folder).glob("results/runs/*/result.json")]
     if not timings:
-        raise RuntimeError(f"no run of {method} was finished in {wall:.0f} s:\n{said.decode()[-2000:]}")
+        raise RuntimeError(f"no run of {method} was finished in {wall:.0f} s:\n{output.decode()[-2000:]}")
     return summary(method, mps, timings, wall)
 
 
-def summary(method: str, mps: bool, timings: Sequence[Mapping[str, Any]], seconds: float) -> Measured:
-    """What the runs' own timings say."""
-    update = median(1000 * each["training"] / each["updates"] for each in timings)
-    return Measured(method, mps, len(timings), seconds, update, median(each["preparation"] for each in timings))
+def summary(method: str, mps: bool, timings: Sequence[Mapping[str, Any]], seconds: float) -> MeasuredGrid:
+    """Summarise the timings that the runs recorded."""
+    update = median(1000 * timing["training"] / timing["updates"] for timing in timings)
+    return MeasuredGrid(method, mps, len(timings), seconds, update, median(timing["preparation"] for timing in timings))
 
 
 def _command(method: str, options: argparse.Namespace) -> list[str]:
@@ -103,27 +103,28 @@ def _command(method: str, options: argparse.Namespace) -> list[str]:
     return [sys.executable, "-c", start, "run", "compare", *words, "--set", f"max_steps={options.updates}", "--quiet"]
 
 
-def table(measured: Sequence[Measured]) -> list[str]:
-    """Markdown lines; the figures to reach are of plain runs."""
+def table(measured: Sequence[MeasuredGrid]) -> list[str]:
+    """Return Markdown lines; the targets apply to plain runs."""
     lines = [
-        f"| method | MPS | runs | seconds | start-up s | update ms | runs in {WINDOW / 60:.0f} minutes | to reach |",
+        f"| method | MPS | runs | seconds | start-up s | update ms | runs in {WINDOW / 60:.0f} minutes | target |",
         f"|{8 * '---|'}",
     ]
-    for each in measured:
-        rate = each.runs / each.seconds * WINDOW
-        cells = [each.method, "on" if each.mps else "off", each.runs, f"{each.seconds:.0f}", f"{each.preparation:.1f}"]
-        cells += [f"{each.update:.1f}", f"{rate:.0f}", _verdict(each, rate) if each.method == "vanilla" else ""]
+    for grid in measured:
+        rate = grid.runs / grid.seconds * WINDOW
+        cells = [grid.method, "on" if grid.mps else "off", grid.runs, f"{grid.seconds:.0f}", f"{grid.preparation:.1f}"]
+        cells += [f"{grid.update:.1f}", f"{rate:.0f}", _verdict(grid, rate) if grid.method == "vanilla" else ""]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
 
-def _verdict(each: Measured, rate: float) -> str:
-    runs = "reached" if rate >= RUNS_WANTED else "MISSED"
-    update = "reached" if each.update <= UPDATE_WANTED else "MISSED"
-    return f"{RUNS_WANTED} runs: {runs}; {UPDATE_WANTED:g} ms: {update}"
+def _verdict(grid: MeasuredGrid, rate: float) -> str:
+    runs = "reached" if rate >= RUNS_TARGET else "MISSED"
+    update = "reached" if grid.update <= UPDATE_TARGET else "MISSED"
+    return f"{RUNS_TARGET} runs: {runs}; {UPDATE_TARGET:g} ms: {update}"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Measure every method with and without MPS and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.card", description=__doc__)
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--runs", type=int, default=64, help="of each grid")
@@ -137,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     measured, end = [], time.perf_counter() + options.seconds
     for number, (method, mps) in enumerate(grids):
         measured.append(measure(method, mps, options, (end - time.perf_counter()) / (len(grids) - number)))
-        print("\n".join(table(measured)), flush=True)  # what there is, should the time end
+        print("\n".join(table(measured)), flush=True)  # after every grid, in case the time runs out
     if len(services) == 1:
         print(f"there is no {MPS} on this machine: measured without it")
 

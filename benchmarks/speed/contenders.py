@@ -20,12 +20,12 @@ WINDOW = 6
 
 @dataclass(frozen=True)
 class Setting:
-    """What every contender starts from.
+    """The common start of all contenders.
 
     Attributes:
-        model: makes one more copy of the model, in training mode.
+        model: function that makes a copy of the model, in training mode.
         batch: the examples of every step.
-        warm: steps before anything is timed, so that optimisers hold what they will hold.
+        warm: untimed steps at the start, after which optimisers have allocated their state.
     """
 
     model: Callable[[], nn.Module]
@@ -35,14 +35,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to make one update.
+    """One way to make an update.
 
     Attributes:
         name: row of the table.
         units: cost in theory, in forward passes; a plain step is 3.
-        make: builds its step.
+        make: function that builds its step.
         limits: per denominator (name of another contender) the ratio not to exceed.
-        note: what the reader must know about the row.
+        note: remark about the row.
     """
 
     name: str
@@ -53,22 +53,24 @@ class Contender:
 
 
 def fused(model: nn.Module) -> torch.optim.Optimizer:
+    """Return AdamW with one fused kernel for all tensors."""
     return torch.optim.AdamW(model.parameters(), lr=2e-5, fused=True)
 
 
 def default(model: nn.Module) -> torch.optim.Optimizer:
+    """Return AdamW with torch's default implementation."""
     return torch.optim.AdamW(model.parameters(), lr=2e-5)
 
 
-def ours(name: str, optimizer: Callable[[nn.Module], torch.optim.Optimizer] = fused, **options: Any) -> Any:
-    """A step as the training loop makes it: backward, clip, update, hook."""
+def suite_step(name: str, optimizer: Callable[[nn.Module], torch.optim.Optimizer] = fused, **options: Any) -> Any:
+    """Build a step of a registered method as the training loop makes it: backward, clip, update, hook."""
 
     def make(setting: Setting) -> Step:
         model, method = setting.model(), build(name, **options)
         method.setup(model, 1000)
         updating = optimizer(model)
         done = 0
-        for _ in range(WINDOW):  # past students are there from the first timed step on
+        for _ in range(WINDOW):  # the first timed step already has past students
             done += 1
             method.after_step(model, done)
 
@@ -86,7 +88,7 @@ def ours(name: str, optimizer: Callable[[nn.Module], torch.optim.Optimizer] = fu
 
 
 def smart_pytorch(optimizer: Callable[[nn.Module], torch.optim.Optimizer] = fused) -> Any:
-    """The popular port's step, used as its README shows. It has no Bregman term and no teacher."""
+    """Build the step of the popular port as its README shows it, without Bregman term and teacher."""
 
     def make(setting: Setting) -> Step:
         from smart_pytorch import SMARTLoss, kl_loss, sym_kl_loss
@@ -122,28 +124,30 @@ PLAIN, PLAIN_DEFAULT, PORT = "plain, fused AdamW", "plain, default AdamW", "smar
 
 
 def contenders() -> list[Contender]:
-    """All rows, in order; the port only where it is installed."""
+    """Return all rows, in order; the port only where it is installed."""
     smart = {PLAIN: 3.15, PORT: 1.12}
     exact = {PLAIN: 2.7, PORT: 0.95}
     rows = [
-        Contender(PLAIN, 3, ours("vanilla")),
+        Contender(PLAIN, 3, suite_step("vanilla")),
         Contender(
-            PLAIN_DEFAULT, 3, ours("vanilla", default), note="torch's own default, a loop over tensors on the CPU"
+            PLAIN_DEFAULT, 3, suite_step("vanilla", default), note="torch's own default, a loop over tensors on the CPU"
         ),
-        Contender("smart, Algorithm 1", 9, ours("smart"), smart),
-        Contender("smart, exact ascent", 8, ours("smart", ascent="exact"), exact),
-        Contender("smart-released", 8, ours("smart-released"), note="the public code's term, in our loop"),
-        Contender("r-drop", 6, ours("r-drop"), {PLAIN: 2.05}),
-        Contender("sda K=1", 4, ours("sda", K=1), {PLAIN: 1.45}),
-        Contender("sda K=5", 4, ours("sda", K=5), {PLAIN: 1.45}),
-        Contender("sda K=all", 4, ours("sda", K="all"), {PLAIN: 1.45}, "one further copy of the weights"),
-        Contender("sdv K=1", 4, ours("sdv", K=1)),
-        Contender("sdv K=5", 8, ours("sdv", K=5), note="five forward passes of past students"),
-        Contender("freelb K=3", 9, ours("freelb", K=3)),
+        Contender("smart, Algorithm 1", 9, suite_step("smart"), smart),
+        Contender("smart, exact ascent", 8, suite_step("smart", ascent="exact"), exact),
+        Contender(
+            "smart-released", 8, suite_step("smart-released"), note="the public code's term, in the suite's loop"
+        ),
+        Contender("r-drop", 6, suite_step("r-drop"), {PLAIN: 2.05}),
+        Contender("sda K=1", 4, suite_step("sda", K=1), {PLAIN: 1.45}),
+        Contender("sda K=5", 4, suite_step("sda", K=5), {PLAIN: 1.45}),
+        Contender("sda K=all", 4, suite_step("sda", K="all"), {PLAIN: 1.45}, "one further copy of the weights"),
+        Contender("sdv K=1", 4, suite_step("sdv", K=1)),
+        Contender("sdv K=5", 8, suite_step("sdv", K=5), note="five forward passes of past students"),
+        Contender("freelb K=3", 9, suite_step("freelb", K=3)),
     ]
     if importlib.util.find_spec("smart_pytorch"):
         ported = [
-            Contender(PORT, 8, smart_pytorch(), note="no Bregman term; same optimiser as ours"),
+            Contender(PORT, 8, smart_pytorch(), note="no Bregman term; same optimiser as the suite"),
             Contender(f"{PORT}, default AdamW", 8, smart_pytorch(default), note="as its users run it"),
         ]
         rows[2:2] = ported

@@ -45,7 +45,7 @@ from benchmarks.store.files import write_json
 from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 
-# a module that workers import: their runs then train nothing, and write down that they were done
+# a plug-in that workers import: their runs then train nothing and only record that they were done
 NOTHING = """
 import os
 from benchmarks.training import execute as run
@@ -63,7 +63,7 @@ run._train_and_record = nothing
 
 
 def main() -> None:
-    """Do the parts that are asked for; a line of JSON each."""
+    """Do the requested parts and print a line of JSON for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="+", choices=sorted(PARTS))
     parser.add_argument("--model", default="tiny")
@@ -81,7 +81,7 @@ def main() -> None:
     home = Path.cwd()
     for part in options.parts:
         with tempfile.TemporaryDirectory(prefix="bench-engine-") as folder:
-            os.chdir(folder)  # the plug-in lies there
+            os.chdir(folder)  # the folder of the plug-in
             try:
                 print(json.dumps({"part": part, **PARTS[part](options, Path(folder))}), flush=True)
             finally:
@@ -89,32 +89,34 @@ def main() -> None:
 
 
 def plan(options: Any, folder: Path) -> dict[str, Any]:
-    store, wanted, source = Store(folder / "results"), grid(options, options.runs), source_of(options)
+    """Time planning and status over many runs."""
+    store, experiment, source = Store(folder / "results"), grid(options, options.runs), source_of(options)
     store.prepare()
     small = grid(options, 2)
     make_plan(small, source, store)  # reads the data
     cpu = time.process_time()
-    planned, first = taken(lambda: make_plan(wanted, source, store))
+    planned, first = timed(lambda: make_plan(experiment, source, store))
     cpu = time.process_time() - cpu
     for number, key in enumerate(planned.jobs):
         if number % 2:
             (store.runs / key).mkdir()
-    store.write_manifest(wanted.manifest(planned.cells, {}))
-    _, half_done = taken(lambda: make_plan(wanted, source, store))
-    _, shown = taken(lambda: status(store.root))
+    store.write_manifest(experiment.manifest(planned.cells, {}))
+    _, half_done = timed(lambda: make_plan(experiment, source, store))
+    _, status_seconds = timed(lambda: status(store.root))
     return {
         "runs": len(planned.jobs),
         "plan_s": first,
         "plan_cpu_s": cpu,
         "plan_half_done_s": half_done,
-        "status_s": shown,
+        "status_s": status_seconds,
     }
 
 
 def overhead(options: Any, folder: Path) -> dict[str, Any]:
+    """Time the store's work for one run: lease, attempt, publication."""
     store = Store(folder / "results")
     store.prepare()
-    seconds = [taken(partial(_publish, store, f"run{i}"))[1] for i in range(200)]
+    seconds = [timed(partial(_publish, store, f"run{i}"))[1] for i in range(200)]
     return {"runs": 200, "mean_ms": 1000 * statistics.fmean(seconds), "median_ms": 1000 * statistics.median(seconds)}
 
 
@@ -139,12 +141,13 @@ def _publish(store: Store, key: str) -> None:
 
 
 def nothing(options: Any, folder: Path) -> dict[str, Any]:
+    """Time many runs that do nothing, and count lost and repeated ones."""
     (folder / "do_nothing.py").write_text(NOTHING)
     os.environ["DONE_LOG"] = str(folder / "done.log")
-    store, wanted, source = Store(folder / "results"), grid(options, options.runs), source_of(options)
+    store, experiment, source = Store(folder / "results"), grid(options, options.runs), source_of(options)
     executor = make_executor(options.executor, None, 0.0)
-    planned = make_plan(wanted, source, store)
-    summary, seconds = taken(lambda: engine.run(planned, store, executor, Silent(), plugins=("do_nothing",)))
+    planned = make_plan(experiment, source, store)
+    summary, seconds = timed(lambda: engine.run(planned, store, executor, Silent(), plugins=("do_nothing",)))
     done = Counter((folder / "done.log").read_text().split())
     return {
         "executor": options.executor,
@@ -158,14 +161,15 @@ def nothing(options: Any, folder: Path) -> dict[str, Any]:
 
 
 def workers(options: Any, folder: Path) -> dict[str, Any]:
-    source, wanted = source_of(options), grid(options, 20, epochs=options.epochs)
+    """Time 20 equal runs with one worker and with two, alternating."""
+    source, experiment = source_of(options), grid(options, 20, epochs=options.epochs)
     times: dict[int, list[float]] = {1: [], 2: []}
     for number in range(options.rounds):
         for count in (1, 2) if number % 2 == 0 else (2, 1):
             store = Store(folder / f"{number}-{count}")
-            planned = make_plan(wanted, source, store)
+            planned = make_plan(experiment, source, store)
             executor = make_executor("local", count, 0.0)
-            summary, seconds = taken(partial(engine.run, planned, store, executor, Silent()))
+            summary, seconds = timed(partial(engine.run, planned, store, executor, Silent()))
             assert len(summary.of("done")) == 20
             times[count].append(seconds)
     ratios = [two / one for one, two in zip(times[1], times[2], strict=True)]
@@ -173,10 +177,11 @@ def workers(options: Any, folder: Path) -> dict[str, Any]:
 
 
 def kills(options: Any, folder: Path) -> dict[str, Any]:
+    """Kill a small grid at random moments and compare its predictions with those of an undisturbed one."""
     rng, done, resumed, grids = random.Random(0), 0, list[int](), 0
     _child(options, folder / "whole").wait()
-    whole = _predictions(folder / "whole")
-    assert whole
+    undisturbed = _predictions(folder / "whole")
+    assert undisturbed
     while done < options.kills:
         results, grids = folder / f"killed-{grids}", grids + 1
         while done < options.kills:
@@ -189,7 +194,7 @@ def kills(options: Any, folder: Path) -> dict[str, Any]:
             _kill(process, workers_too=bool(done % 2))
             done += 1
         assert _child(options, results).wait() == 0
-        assert _predictions(results) == whole, f"grid {grids} differs"
+        assert _predictions(results) == undisturbed, f"grid {grids} differs"
         lines = [line for path in results.glob("runs/*/history.jsonl") for line in path.read_text().splitlines()]
         resumed += [json.loads(line)["step"] for line in lines if '"resume"' in line]
     in_mid_run = sum(step > 1 for step in resumed)
@@ -197,25 +202,25 @@ def kills(options: Any, folder: Path) -> dict[str, Any]:
 
 
 def _child(options: Any, results: Path) -> subprocess.Popen[bytes]:
-    """The grid in a process of its own, which has workers."""
-    given = json.dumps({"model": options.model, "data_dir": str(options.data_dir or ""), "epochs": options.epochs})
+    """Start the grid in a separate process, which has workers."""
+    settings = json.dumps({"model": options.model, "data_dir": str(options.data_dir or ""), "epochs": options.epochs})
     home = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": home}
     script = "import sys; from benchmarks.speed.engine import small_grid; small_grid(*sys.argv[1:])"
-    return subprocess.Popen([sys.executable, "-c", script, given, str(results)], env=environment)
+    return subprocess.Popen([sys.executable, "-c", script, settings, str(results)], env=environment)
 
 
-def small_grid(given: str, results: str) -> None:
-    """Four runs with two workers, their state saved after every update."""
-    told = json.loads(given)
-    options = argparse.Namespace(**{**told, "data_dir": Path(told["data_dir"]) if told["data_dir"] else None})
+def small_grid(settings: str, results: str) -> None:
+    """Do four runs with two workers and save their state after every update."""
+    values = json.loads(settings)
+    options = argparse.Namespace(**{**values, "data_dir": Path(values["data_dir"]) if values["data_dir"] else None})
     store = Store(Path(results))
     planned = make_plan(grid(options, 4, epochs=options.epochs), source_of(options), store)
     engine.run(planned, store, make_executor("local", 2, 0.0), Silent(), checkpoint={"checkpoint_steps": 1})
 
 
 def _saved_since(results: Path, since: float) -> bool:
-    """Whether some run has saved its state since then: it is in the midst of training."""
+    """Return whether a run has saved its state since then, so that it is being trained."""
     for path in results.glob("inflight/*/attempt-*/checkpoint.pt"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime > since:
@@ -238,7 +243,7 @@ def _predictions(results: Path) -> dict[str, bytes]:
 
 
 def grid(options: Any, runs: int, epochs: int = 1) -> Experiment:
-    """So many runs of two methods on one task."""
+    """Return an experiment of so many runs of two methods on one task."""
     settings = {"model": options.model, "epochs": epochs, "learning_rate": 1e-3, "batch_size": 4}
     task = "rte" if options.data_dir else "demo-rte"
     methods = (method("vanilla"), method("smart"))
@@ -246,14 +251,15 @@ def grid(options: Any, runs: int, epochs: int = 1) -> Experiment:
 
 
 def source_of(options: Any) -> Source:
+    """Return the source of the grid's examples."""
     return Source("local", options.data_dir) if options.data_dir else Source("generated")
 
 
-def taken(action: Callable[[], Any]) -> tuple[Any, float]:
-    """What it gives, and how many seconds it took."""
+def timed(action: Callable[[], Any]) -> tuple[Any, float]:
+    """Call ``action``; return its result and the seconds it took."""
     began = time.perf_counter()
-    found = action()
-    return found, time.perf_counter() - began
+    result = action()
+    return result, time.perf_counter() - began
 
 
 PARTS: dict[str, Callable[[Any, Path], dict[str, Any]]] = {

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.speed.gate splits seeds same bugs``.
 
-A false alarm is a check that fails although the code computes what it did.
+A false alarm is a check that fails although the code computes the same results.
 
 - ``seeds``: unpaired, as on another machine. Short runs of seeds the baseline does not have, ``--repetitions`` disjoint
   sets of ``--seeds`` of them, against a baseline of ten others.
@@ -33,18 +33,18 @@ from benchmarks.experiments import EXPERIMENTS, Experiment, narrowed
 from benchmarks.experiments.planning.profiles import demo
 from benchmarks.regression import baseline as baselines
 from benchmarks.regression import check
-from benchmarks.regression.baseline import Baseline, Cell, Measured
+from benchmarks.regression.baseline import Baseline, Cell, GridResults
 from benchmarks.regression.comparison import Comparison, compare
-from benchmarks.speed.planted import IN_DATA, PLANTED, Here
+from benchmarks.speed.planted import IN_DATA, PLANTED, InProcess
 from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
 
 BASE = 10  # seeds of a baseline
-ELSEWHERE = "another machine"
+OTHER_MACHINE = "another machine"
 
 
 def main() -> None:
-    """Do the parts that are asked for."""
+    """Do the requested parts and print a line of JSON for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="+", choices=sorted(PARTS))
     parser.add_argument("--repetitions", type=int, default=50)
@@ -54,46 +54,50 @@ def main() -> None:
     options = parser.parse_args()
     for part in options.parts:
         began, cpu = time.perf_counter(), time.process_time()
-        found = PARTS[part](options)
-        took = {"seconds": round(time.perf_counter() - began, 1), "cpu_s": round(time.process_time() - cpu, 1)}
-        print(json.dumps({"part": part, **found, **took}), flush=True)
+        figures = PARTS[part](options)
+        times = {"seconds": round(time.perf_counter() - began, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+        print(json.dumps({"part": part, **figures, **times}), flush=True)
 
 
 def seeds(options: Any) -> dict[str, Any]:
-    wanted = range(BASE + options.seeds * options.repetitions)
-    measured = runs(options, tuple(wanted))
-    before = as_baseline(of_seeds(measured, wanted[:BASE]))
-    checks = [wanted[start : start + options.seeds] for start in range(BASE, len(wanted), options.seeds)]
-    return told([compare(before, of_seeds(measured, each)) for each in checks])
+    """Check seeds that the baseline does not have, unpaired."""
+    all_seeds = range(BASE + options.seeds * options.repetitions)
+    measured = runs(options, tuple(all_seeds))
+    before = as_baseline(of_seeds(measured, all_seeds[:BASE]))
+    checks = [all_seeds[start : start + options.seeds] for start in range(BASE, len(all_seeds), options.seeds)]
+    return alarm_counts([compare(before, of_seeds(measured, chunk)) for chunk in checks])
 
 
 def splits(options: Any) -> dict[str, Any]:
+    """Check some seeds of the committed baseline against its other seeds, unpaired."""
     committed = baselines.read(check.file_of("regression", None))
-    measured = Measured(committed.name, committed.cells, {}, (committed.machine,), {}, {})
-    rng, found = np.random.default_rng(0), []
+    measured = GridResults(committed.name, committed.cells, {}, (committed.machine,), {}, {})
+    rng, comparisons = np.random.default_rng(0), []
     for _ in range(options.repetitions):
         order = rng.permutation(next(iter(committed.cells.values())).seeds).tolist()
-        now, before = order[: options.seeds], order[options.seeds :]
-        found.append(compare(as_baseline(of_seeds(measured, before)), of_seeds(measured, now)))
-    return told(found)
+        checked_seeds, baseline_seeds = order[: options.seeds], order[options.seeds :]
+        comparisons.append(compare(as_baseline(of_seeds(measured, baseline_seeds)), of_seeds(measured, checked_seeds)))
+    return alarm_counts(comparisons)
 
 
 def same(options: Any) -> dict[str, Any]:
+    """Repeat the same runs, paired."""
     before = as_baseline(runs(options, (0,)))
-    return told([compare(before, runs(options, (0,))) for _ in range(options.repetitions)])
+    return alarm_counts([compare(before, runs(options, (0,))) for _ in range(options.repetitions)])
 
 
 def bugs(options: Any) -> dict[str, Any]:
+    """Plant each bug and list the figures that fail, paired and unpaired."""
     before = as_baseline(runs(options, tuple(range(BASE))))
-    elsewhere = replace(before, machine={**before.machine, "device_name": ELSEWHERE})
-    found = {}
+    other_machine = replace(before, machine={**before.machine, "device_name": OTHER_MACHINE})
+    failures = {}
     for bug, plant in {**PLANTED, **IN_DATA}.items():
         with plant():
             measured = runs(options, tuple(range(options.seeds)))
-        found[bug] = {
-            way: _failures(compare(base, measured)) for way, base in (("paired", before), ("unpaired", elsewhere))
+        failures[bug] = {
+            way: _failures(compare(base, measured)) for way, base in (("paired", before), ("unpaired", other_machine))
         }
-    return {"found": found}
+    return {"found": failures}
 
 
 def _failures(comparison: Comparison) -> dict[str, Any]:
@@ -101,8 +105,8 @@ def _failures(comparison: Comparison) -> dict[str, Any]:
     return {"passed": comparison.passed, "failed": len(names), "of": len(comparison.findings), "first": names[:3]}
 
 
-def told(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """How many checks failed, and of how many figures; how many were paired."""
+def alarm_counts(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Count the failed checks, their figures and the paired checks."""
     alarms = [comparison for comparison in comparisons if not comparison.passed]
     return {
         "repetitions": len(comparisons),
@@ -113,36 +117,39 @@ def told(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     }
 
 
-def short(options: Any, of: tuple[int, ...]) -> Experiment:
-    """The gate's own rows on its classification task, cut to a few updates."""
-    whole = demo(EXPERIMENTS["regression"]())
-    task = whole.tasks[0]
-    rows = tuple(replace(row, by_task={task: {**row.by_task[task], "max_steps": options.steps}}) for row in whole.rows)
-    return narrowed(replace(whole, rows=rows), tasks=(task,), methods=options.rows, seeds=of)
+def short(options: Any, seeds: tuple[int, ...]) -> Experiment:
+    """Return the gate's own rows on its classification task, with only a few updates."""
+    experiment = demo(EXPERIMENTS["regression"]())
+    task = experiment.tasks[0]
+    rows = tuple(
+        replace(row, by_task={task: {**row.by_task[task], "max_steps": options.steps}}) for row in experiment.rows
+    )
+    return narrowed(replace(experiment, rows=rows), tasks=(task,), methods=options.rows, seeds=seeds)
 
 
-def runs(options: Any, of: tuple[int, ...]) -> Measured:
-    """What these seeds give, in a folder of their own."""
+def runs(options: Any, seeds: tuple[int, ...]) -> GridResults:
+    """Do the runs of these seeds in a temporary folder and return their results."""
     with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder:
         store = Store(Path(folder))
-        return check.measure(make_plan(short(options, of), Source("generated"), store), store, Here(), Silent())
+        return check.measure(make_plan(short(options, seeds), Source("generated"), store), store, InProcess(), Silent())
 
 
-def of_seeds(measured: Measured, wanted: Sequence[int]) -> Measured:
-    """The same cells with some of their seeds."""
-    return replace(measured, cells={name: _of_seeds(cell, wanted) for name, cell in measured.cells.items()})
+def of_seeds(measured: GridResults, seeds: Sequence[int]) -> GridResults:
+    """Return the same cells with some of their seeds."""
+    return replace(measured, cells={name: _of_seeds(cell, seeds) for name, cell in measured.cells.items()})
 
 
-def _of_seeds(cell: Cell, wanted: Sequence[int]) -> Cell:
-    places = [cell.seeds.index(seed) for seed in wanted]
+def _of_seeds(cell: Cell, seeds: Sequence[int]) -> Cell:
+    places = [cell.seeds.index(seed) for seed in seeds]
     pick = {
         table: {name: tuple(values[place] for place in places) for name, values in getattr(cell, table).items()}
         for table in ("scores", "parts")
     }
-    return replace(cell, seeds=tuple(wanted), keys=tuple(cell.keys[place] for place in places), **pick)
+    return replace(cell, seeds=tuple(seeds), keys=tuple(cell.keys[place] for place in places), **pick)
 
 
-def as_baseline(measured: Measured) -> Baseline:
+def as_baseline(measured: GridResults) -> Baseline:
+    """Return the results as a baseline."""
     assert not measured.failures, measured.failures
     return Baseline(measured.name, measured.cells, measured.machines[0])
 

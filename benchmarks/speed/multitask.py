@@ -1,8 +1,8 @@
-"""Times an update of a multi-task run against the same task trained alone: ``python -m benchmarks.speed.multitask``.
+"""Time an update of a multi-task run against the same task trained alone: ``python -m benchmarks.speed.multitask``.
 
-Both sides make the very same updates, since a multi-task run presents each task's batches in the order they have alone.
-They take turns: after each update of the five tasks together comes the same batch in its task's own run, or before it,
-by chance. Process CPU time with one thread; evaluation and loading are left out.
+Both sides make the same updates, since a multi-task run presents each task's batches in the order of a run of that task
+alone. They take turns in random order: each batch is an update of the five tasks together and one of its task's own
+run. Process CPU time with one thread, without evaluation and loading.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ LIMIT = 1.05
 
 
 def loop(run: RunSpec) -> Any:
-    """The training of a run, to be taken update by update."""
+    """Return the training loop of a run, which is driven update by update."""
     data = prepare(run, resolve_source("generated", None)).train
     method = build(run.method, **dict(run.options))
     return training_loop(new_model(run), method, data, train_config(run), cpu=False)
 
 
 def measure(tasks: tuple[str, ...], method: str, epochs: int) -> list[float]:
-    """Per epoch after the first: CPU time of its updates, together over alone."""
-    first, *others = tasks
+    """Return, per epoch after the first, the ratio of CPU times of its updates: together by alone."""
+    first, *further_tasks = tasks
     shared: dict[str, Any] = {**DEMO_SETTINGS, "epochs": epochs, "max_steps": None}
-    run = RunSpec(task=first, with_tasks=tuple(others), method=method, head="mean", predict=("dev",), **shared)
+    run = RunSpec(task=first, with_tasks=tuple(further_tasks), method=method, head="mean", predict=("dev",), **shared)
     together, alone = loop(run), [loop(replace(run, task=task, with_tasks=())) for task in tasks]
     assert isinstance(together.data, Mixed)
-    chance, found = random.Random(0), []
+    order, ratios = random.Random(0), []
     for _ in range(epochs):
         spent = {True: 0.0, False: 0.0}
         for _ in range(together.plan.per_epoch):
             rows, _ = together._rows()
             task = int(together.data.batch(rows[:1])["task"])
-            for which in chance.sample((True, False), 2):
-                spent[which] += _seconds(together if which else alone[task])
-        found.append(spent[True] / spent[False])
-    return found[1:]
+            for is_together in order.sample((True, False), 2):
+                spent[is_together] += _seconds(together if is_together else alone[task])
+        ratios.append(spent[True] / spent[False])
+    return ratios[1:]
 
 
 def _seconds(side: Any) -> float:
@@ -68,19 +68,20 @@ def _seconds(side: Any) -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print the ratio of each method."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.multitask", description=__doc__)
     parser.add_argument("--epochs", type=int, default=13, help="of 70 updates; the first is not counted")
     parser.add_argument("--methods", default="vanilla,smart", help="separated by commas")
     parser.add_argument("--tasks", default=",".join(TASKS), help="generated tasks, separated by commas")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
-    for method in chosen.methods.split(","):
-        found = measure(tuple(chosen.tasks.split(",")), method, chosen.epochs)
-        median = statistics.median(found)
+    for method in options.methods.split(","):
+        ratios = measure(tuple(options.tasks.split(",")), method, options.epochs)
+        median = statistics.median(ratios)
         print(
-            f"{method}: {median:.3f} ({min(found):.3f} to {max(found):.3f}) times the single-task update, "
-            f"n = {len(found)} epochs; to reach: {LIMIT}, {'reached' if median <= LIMIT else 'MISSED'}"
+            f"{method}: {median:.3f} ({min(ratios):.3f} to {max(ratios):.3f}) times the single-task update, "
+            f"n = {len(ratios)} epochs; target: {LIMIT}, {'reached' if median <= LIMIT else 'MISSED'}"
         )
 
 

@@ -8,10 +8,12 @@ PAGE = Path("docs/bench.md")
 
 
 def put(text: str, page: Path, part: str) -> None:
-    """Write the text as the page, or between the page's two markers: what people wrote around them stays.
+    """Write the text between the page's two markers; text outside them is kept. Without markers it becomes the page.
 
     Args:
-        part: module of :mod:`benchmarks.speed` whose markers they are.
+        text: the text.
+        page: the page.
+        part: module of :mod:`benchmarks.speed` that the markers name.
     """
     begin, end = markers(part)
     before, marker, rest = page.read_text().partition(begin) if page.exists() else ("", "", "")
@@ -21,5 +23,5 @@ def put(text: str, page: Path, part: str) -> None:
 
 
 def markers(part: str) -> tuple[str, str]:
-    """Return what stands on the page before and after a part."""
+    """Return the markers before and after a part of the page."""
     return f"<!-- {part}: written by python -m benchmarks.speed.{part} -->", f"<!-- end of {part} -->"

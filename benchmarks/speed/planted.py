@@ -1,4 +1,4 @@
-"""Bugs that the regression gate must find, each as a context in which this process has it, and runs in this process."""
+"""Bugs that the regression gate must find, each as a context that plants it in this process, and their executor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from analysis import scores
 from benchmarks.engine.executor import Finished, Progress, Schedule, Settings
 from benchmarks.store.store import Store
-from benchmarks.tasks import Split
+from benchmarks.tasks import Split, subsample
 from benchmarks.training import prepared
 from benchmarks.training.execute import execute
 from benchmarks.training.job import Job
@@ -27,18 +27,20 @@ from smart_repro.methods.smoothness import SmoothnessTerm
 from smart_repro.perturbation import project_l2
 from smart_repro.sampler import update_batches
 
-_batch, _make_terms, _subsample, _holdout = Encoded.batch, Smart.make_terms, prepared.subsample, prepared.holdout
+_batch, _make_terms, _subsample, _holdout = Encoded.batch, Smart.make_terms, subsample.subsample, subsample.holdout
 
 
-class Here:
-    """An executor whose runs are done in this process, where the bugs are."""
+class InProcess:
+    """An executor that does its runs in this process, in which the bugs are planted."""
 
     def parallel(self, jobs: Sequence[Job]) -> int:
+        """Return 1: runs are done one after the other."""
         return 1
 
     def execute(
         self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
     ) -> Iterator[Progress | Finished]:
+        """Do the jobs in order and yield their outcomes."""
         schedule = Schedule(jobs)
         while not should_stop() and (job := schedule.next()) is not None:
             yield from schedule.finish(job, execute(job, Store(settings.results)))
@@ -51,7 +53,7 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def sign_of_r_s() -> AbstractContextManager[None]:
-    """R_s is taken off the loss instead of added to it."""
+    """Subtract R_s from the loss instead of adding it."""
 
     def flipped(self: Smart) -> Any:
         return [(-weight if isinstance(term, SmoothnessTerm) else weight, term) for weight, term in _make_terms(self)]
@@ -60,12 +62,12 @@ def sign_of_r_s() -> AbstractContextManager[None]:
 
 
 def teacher_not_updated() -> AbstractContextManager[None]:
-    """The teacher of D_Breg stays at theta_0."""
+    """Keep the teacher of D_Breg at theta_0."""
     return _patched(BregmanTerm, "after_step", lambda self, model, step: None)
 
 
 def labels_shifted() -> AbstractContextManager[None]:
-    """Each example of a batch gets the label of the one before it."""
+    """Give each example of a batch the label of the one before it."""
 
     def shifted(self: Encoded, rows: np.ndarray, device: torch.device) -> dict[str, Tensor]:
         batch = _batch(self, rows, device)
@@ -75,22 +77,23 @@ def labels_shifted() -> AbstractContextManager[None]:
 
 
 def wrong_projection() -> AbstractContextManager[None]:
-    """The perturbation is projected on the l2 ball."""
+    """Project the perturbation on the l2 ball."""
     return _patched(perturbation, "project_linf", project_l2)
 
 
 def dropout_reading_swapped() -> AbstractContextManager[None]:
-    """Shared masks where independent ones are asked for, and the other way round."""
+    """Use shared masks for independent ones, and independent masks for shared ones."""
 
     def swapped(self: SmoothnessTerm, passes: Any, name: str, delta: Tensor) -> Tensor:
         masks = "clean" if self.config.dropout == "independent" else name
-        return passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
+        logits: Tensor = passes.perturbed(masks, delta, self.site, dropout=self.config.dropout != "off")
+        return logits
 
     return _patched(SmoothnessTerm, "_shifted", swapped)
 
 
 def order_broken() -> AbstractContextManager[None]:
-    """Every epoch repeats the order of the first."""
+    """Repeat the order of the first epoch in every epoch."""
 
     def repeated(lengths: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
         return update_batches(lengths, size, seed, 0)
@@ -99,12 +102,12 @@ def order_broken() -> AbstractContextManager[None]:
 
 
 def subsample_seed_ignored() -> AbstractContextManager[None]:
-    """Every seed draws the training examples of seed 0."""
+    """Draw the training examples of seed 0 for every seed."""
     return _patched(prepared, "subsample", lambda split, size, seed: _subsample(split, size, 0))
 
 
 def trained_on_the_holdout() -> AbstractContextManager[None]:
-    """The examples kept aside are trained on too."""
+    """Train on the holdout too."""
 
     def kept(split: Split, rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return rows, _holdout(split, rows, fraction, seed)[1]
@@ -113,7 +116,7 @@ def trained_on_the_holdout() -> AbstractContextManager[None]:
 
 
 def f1_of_class_0() -> AbstractContextManager[Any]:
-    """F1 counts class 0 as the positive one."""
+    """Count class 0 as the positive one in F1."""
     right = scores.METRICS["f1"]
     wrong = replace(
         right, function=lambda labels, predictions, weights: right.function(1 - labels, 1 - predictions, weights)
@@ -121,7 +124,7 @@ def f1_of_class_0() -> AbstractContextManager[Any]:
     return patch.dict(scores.METRICS, {"f1": wrong})
 
 
-# In which examples are trained on and how they are scored: found by the cells of the gate's own grid.
+# Bugs in the choice of training examples and in their scores, which the cells of the gate's own grid find.
 IN_DATA: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "seed ignored in the subsample": subsample_seed_ignored,
     "training on the holdout": trained_on_the_holdout,

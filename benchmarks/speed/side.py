@@ -1,7 +1,7 @@
-"""One version of the code in a process of its own: makes an update for each line on stdin, and prints what it took.
+"""One version of the code in a separate process: makes an update for each line on stdin and prints its times.
 
-:mod:`benchmarks.speed.versions` starts it as a script with another source tree on the path, so of this package it
-imports what every version has and nothing else.
+:mod:`benchmarks.speed.two_commits` starts it as a script with another source tree on the path, so it imports only those
+parts of this package that every version has.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 BATCH, TEXTS = 16, 1024
-WORDS = (1000, 4000)  # token numbers of the texts: about as many words as 2,500 sentences of CoLA have
+WORDS = (1000, 4000)  # range of the token numbers: about as many words as 2,500 sentences of CoLA have
 PARTS = (
     "data",
     "noise",
@@ -37,6 +37,7 @@ PARTS = (
 
 
 def main() -> None:
+    """Make an update for each line on stdin."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--method", required=True)
     parser.add_argument("--length", type=float, required=True, help="mean tokens of a text")
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def training(method: str, data: Any) -> Any:
-    """The loop of a run of MiniLM with the package that the path leads to."""
+    """Return the training loop of MiniLM with the package on the path."""
     import torch
 
     import smart_repro
@@ -84,7 +85,7 @@ def training_loop(model: Any, method: Any, data: Any, config: Any, *, cpu: bool)
 
 
 def texts(length: float, spread: float) -> Any:
-    """Texts of random words, of one length or of lengths spread as in a data set."""
+    """Return texts of random words, of one length or of lengths spread as in a data set."""
     from smart_repro.encoding import Encoded
 
     rng = np.random.default_rng(0)
@@ -95,7 +96,7 @@ def texts(length: float, spread: float) -> Any:
 
 
 def _compact(model: Any, data: Any) -> None:
-    """Leave unread rows of the table out as a run does, in a version that does so."""
+    """Leave unread rows of the table out as a run does, in versions with that feature."""
     if importlib.util.find_spec("benchmarks.training") is None:
         return  # a version from before the suite had rooms
     from benchmarks.spec import RunSpec
@@ -107,31 +108,31 @@ def _compact(model: Any, data: Any) -> None:
 
 
 class Stopwatch:
-    """Sums the CPU time of parts; a part within another is left out of it."""
+    """Sums of the CPU times of parts; a nested part is not counted in the outer one."""
 
     def __init__(self) -> None:
         self._open = ["other"]
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was summed until now."""
+        """Reset all sums."""
         self._seconds: dict[str, float] = defaultdict(float)
         self._since = time.process_time()
 
     def read(self) -> dict[str, float]:
-        """Seconds per part since the last restart."""
+        """Return the seconds per part since the last restart."""
         self._switch()
         return dict(self._seconds)
 
     def watch(self, owner: Any, name: str, part: str | Callable[..., str]) -> None:
-        """Replace a function by one that is timed; ``part`` names the part, or says it from the arguments."""
+        """Replace a function by a timed one; ``part`` is the name of the part, or a function of the arguments."""
         original = getattr(owner, name)
 
         @functools.wraps(original)
         def timed(*args: Any, **kwargs: Any) -> Any:
             self._switch()
-            within = "ascent" in self._open  # which has passes of its own
-            self._open.append("ascent" if within else part if isinstance(part, str) else part(*args, **kwargs))
+            in_ascent = "ascent" in self._open  # which has passes of its own
+            self._open.append("ascent" if in_ascent else part if isinstance(part, str) else part(*args, **kwargs))
             try:
                 return original(*args, **kwargs)
             finally:
@@ -141,13 +142,13 @@ class Stopwatch:
         setattr(owner, name, timed)
 
     def _switch(self) -> None:
-        now = time.process_time()
-        self._seconds[self._open[-1]] += now - self._since
-        self._since = now
+        present = time.process_time()
+        self._seconds[self._open[-1]] += present - self._since
+        self._since = present
 
 
 def watched(loop: Any) -> Stopwatch:
-    """A stopwatch on the parts of an update."""
+    """Return a stopwatch on the parts of an update."""
     import torch
 
     from smart_repro import averaging, encoding, seeding
@@ -163,14 +164,15 @@ def watched(loop: Any) -> Stopwatch:
     watch.watch(loop.optimizer, "step", "optimiser")
     watch.watch(loop.optimizer, "zero_grad", "optimiser")
     watch.watch(loop.method, "after_step", "averages")
-    watch.watch(averaging.PastMean, "add", "averages")
+    if hasattr(averaging, "PastMean"):  # an older version adds to its mean within `after_step`
+        watch.watch(averaging.PastMean, "add", "averages")
     for layer in {type(module) for module in loop.bare.modules() if isinstance(module, torch.nn.Dropout)}:
         watch.watch(layer, "forward", "dropout")
     return watch
 
 
 def _pass_part(passes: Any, name: str, model: Any, *_: Any, **__: Any) -> str:
-    """Which part a forward pass belongs to, by what it is called with."""
+    """Return the part that a forward pass belongs to, by its model."""
     return "forward" if model is passes.model else "teacher"
 
 

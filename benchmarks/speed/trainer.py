@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.speed.trainer --model tiny --method smart``.
 
-CPU time of whole updates (batch, passes, optimiser, logging), the two in turns in one process on the same examples, so
-that what else the machine does weighs on both. The ratio is the median over rounds.
+CPU time of whole updates (batch, passes, optimiser, logging), both in turn in one process on the same examples, so that
+other load on the machine affects both. The ratio is the median over rounds.
 """
 
 from __future__ import annotations
@@ -33,22 +33,23 @@ UPDATES = {"tiny": 60, "minilm": 15}
 
 
 class Clock(TrainerCallback):
-    """CPU seconds at the end of each update."""
+    """Trainer callback that stores the CPU seconds at the end of each update."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        """Store the CPU time."""
         self.times.append(time.process_time())
 
 
 def seconds(times: list[float]) -> float:
-    """Of an update, once warm."""
+    """Return the CPU seconds of an update after the first ``WARM``."""
     return (times[-1] - times[WARM - 1]) / (len(times) - WARM)
 
 
 def with_trainer(model: nn.Module, method: str, data: Encoded) -> float:
-    """CPU seconds of an update of MethodTrainer."""
+    """Return the CPU seconds of an update of MethodTrainer."""
     rows = [{name: value[0] for name, value in data.batch(np.array([row])).items()} for row in range(len(data))]
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +78,7 @@ def with_trainer(model: nn.Module, method: str, data: Encoded) -> float:
 
 
 def with_suite(model: nn.Module, method: str, data: Encoded) -> float:
-    """The same of the suite's loop, which asks after each update whether to stop."""
+    """Return the CPU seconds of an update of the suite's loop, whose stop callback serves as the clock."""
     times: list[float] = []
 
     def ticked() -> bool:

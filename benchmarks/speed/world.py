@@ -27,7 +27,7 @@ FITS, UNDER, ABOVE = 0.90, (0.05, 0.10), 0.05  # the gate: on train, under the c
 
 @dataclass(frozen=True)
 class Gate:
-    """What the gate asks of one task; all figures are fractions, one a seed in ``train`` and ``dev``.
+    """The conditions on one task; all figures are fractions, one a seed in ``train`` and ``dev``.
 
     Attributes:
         train: accuracy on the (noisy) labels trained on, or Pearson's correlation.
@@ -43,29 +43,34 @@ class Gate:
 
     @property
     def under(self) -> float:
+        """Distance of the mean dev score from the ceiling."""
         return self.ceiling - float(self.dev.mean())
 
     @property
     def passed(self) -> bool:
+        """True if all three conditions hold."""
         above = float(self.dev.mean()) - self.words
         return float(self.train.mean()) >= FITS and UNDER[0] <= self.under <= UNDER[1] and above >= ABOVE
 
     def row(self) -> str:
-        known = (percent(value) for value in (self.ceiling, self.under, self.words))
-        cells = self.task, self.metric, spread(self.train), spread(self.dev), *known, str(len(self.dev))
+        """Return the row of the Markdown table."""
+        figures = (percent(value) for value in (self.ceiling, self.under, self.words))
+        cells = self.task, self.metric, spread(self.train), spread(self.dev), *figures, str(len(self.dev))
         return f"| {' | '.join(cells)} | {'yes' if self.passed else 'NO'} |"
 
 
 def percent(value: float) -> str:
+    """Format a fraction in percent."""
     return f"{100 * value:.1f}"
 
 
 def spread(values: np.ndarray) -> str:
+    """Format mean and standard deviation over seeds, in percent."""
     return percent(mean(values.tolist())) + (f" ± {percent(stdev(values.tolist()))}" if len(values) > 1 else "")
 
 
 def bag_of_words(task: Task) -> float:
-    """The first metric on dev of logistic or ridge regression on word counts, fitted once on the whole of train."""
+    """Return the first metric on dev of a linear model on word counts, fitted once on all of train."""
     train, dev = (task.generate(split) for split in ("train", "dev"))  # type: ignore[misc]
     counts = CountVectorizer().fit(joined(train))
     model = Ridge() if isinstance(task.head, Regression) else LogisticRegression(max_iter=1_000)
@@ -74,29 +79,31 @@ def bag_of_words(task: Task) -> float:
 
 
 def joined(split: Split) -> list[str]:
+    """Return each example's texts as one text."""
     return [" ".join(row) for row in zip(*split.texts, strict=True)]
 
 
 def on_train(results: Results, key: str, task: Task) -> float:
-    """Share of the training labels that come out (for a score: its correlation with them), whatever the metric."""
-    found = results.predictions(key, task.name, "train", columns=["label", "prediction"])
-    labels, predicted = found["label"].to_numpy(), found["prediction"].to_numpy()
+    """Return the accuracy on the training labels, or the correlation with them for a score."""
+    frame = results.predictions(key, task.name, "train", columns=["label", "prediction"])
+    labels, predicted = frame["label"].to_numpy(), frame["prediction"].to_numpy()
     score = np.corrcoef(labels, predicted)[0, 1] if isinstance(task.head, Regression) else np.mean(labels == predicted)
     return float(score)
 
 
 def gates(results: Results, seeds: int | None = None) -> Iterator[Gate]:
-    """The gate of every generated task that vanilla was run on as it is today, in the order of the registry.
+    """Yield the gate of every generated task with current vanilla runs, in the order of the registry.
 
     Args:
-        seeds: only the first so many (0, 1, ...); None: all that are there.
+        results: the finished runs.
+        seeds: only the first so many (0, 1, ...); None: all.
     """
     runs: dict[str, list[str]] = {}
     for key in results.run_keys():
         run = results.run(key)
-        name, chosen = run.spec["task"], seeds is None or run.spec["seed"] < seeds
-        today = name in TASKS and run.task["version"] == TASKS[name].version
-        if run.spec["method"] == "vanilla" and chosen and today:
+        name, is_selected = run.spec["task"], seeds is None or run.spec["seed"] < seeds
+        is_current = name in TASKS and run.task["version"] == TASKS[name].version
+        if run.spec["method"] == "vanilla" and is_selected and is_current:
             runs.setdefault(name, []).append(key)
     for task in (TASKS[name] for name in TASKS if name in runs and TASKS[name].generated):
         metric = task.metrics[0]
@@ -107,13 +114,14 @@ def gates(results: Results, seeds: int | None = None) -> Iterator[Gate]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print the gate of every task."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.world", description=__doc__)
     parser.add_argument("results", type=Path, help="folder with runs of smart-table1, profile demo")
     parser.add_argument("--seeds", type=int, help="only the first so many; default: all")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print("| task | metric | train | dev | ceiling | under it | bag of words, dev | seeds | in the gate |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---|")
-    for gate in gates(Results.open(chosen.results), chosen.seeds):
+    for gate in gates(Results.open(options.results), options.seeds):
         print(gate.row())
 
 

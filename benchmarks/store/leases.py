@@ -29,11 +29,24 @@ PATIENCE = 120.0  # seconds without a heartbeat after which a lease of another h
 HEARTBEAT = 15.0  # seconds between two heartbeats
 _TRIES = 20  # attempts to take a run whose folder vanishes meanwhile, because its owner has just published it
 
-_sightings: dict[Path, tuple[int, float]] = {}  # foreign leases: last value of the heartbeat, and time of its change
-
 
 class LeaseLostError(RuntimeError):
     """Another process owns the run now: this process must not write any more."""
+
+
+@dataclass
+class Heartbeats:
+    """Heartbeats of foreign leases, as one observer has seen them: lease file -> counter, and time of its change."""
+
+    _changes: dict[Path, tuple[int, float]] = field(default_factory=dict)
+
+    def have_stopped(self, path: Path, counter: int) -> bool:
+        """Observe a lease; return True if its counter did not change for ``PATIENCE`` seconds of the local clock."""
+        last_counter, since = self._changes.get(path, (None, 0.0))
+        if last_counter != counter:
+            self._changes[path] = (counter, time.monotonic())
+            return False
+        return time.monotonic() - since >= PATIENCE
 
 
 @dataclass
@@ -99,20 +112,20 @@ class Lease:
                 _write_whole(self.path, {**content, **change})
 
 
-def acquire(folder: Path) -> Lease | None:
+def acquire(folder: Path, heartbeats: Heartbeats) -> Lease | None:
     """Return a lease on the run with this work folder, or None if a living process holds one (or was faster)."""
     for _ in range(_TRIES):
         with contextlib.suppress(FileNotFoundError):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):  # the folder may be deleted again before it is read
                 folder.mkdir()
-            return _acquire(folder)
+            return _acquire(folder, heartbeats)
     return None
 
 
-def _acquire(folder: Path) -> Lease | None:
+def _acquire(folder: Path, heartbeats: Heartbeats) -> Lease | None:
     number = _highest(folder)
-    if number and alive(folder / f"lease-{number}.json"):
+    if number and alive(folder / f"lease-{number}.json", heartbeats):
         return None
     lease = Lease(folder, number + 1, {**_me(), "token": uuid.uuid4().hex, "heartbeat": 0})
     if not _create_exclusively(lease.path, lease.identity):
@@ -121,7 +134,7 @@ def _acquire(folder: Path) -> Lease | None:
     return lease
 
 
-def alive(path: Path) -> bool:
+def alive(path: Path, heartbeats: Heartbeats) -> bool:
     """Return True if the holder of the lease is still running, as far as this process can tell."""
     try:
         holder = read_lease(path)
@@ -134,18 +147,14 @@ def alive(path: Path) -> bool:
         return False  # this machine has been restarted since
     if all(holder.get(name) == me[name] for name in ("host", "boot", "processes")):
         return _process_runs(holder["pid"], holder["started"], holder.get("ticks"))
-    counter, since = _sightings.get(path, (None, 0.0))
-    if counter != holder["heartbeat"]:
-        _sightings[path] = (holder["heartbeat"], time.monotonic())
-        return True
-    return time.monotonic() - since < PATIENCE
+    return not heartbeats.have_stopped(path, holder["heartbeat"])
 
 
-def holder(folder: Path) -> dict[str, Any] | None:
+def holder(folder: Path, heartbeats: Heartbeats) -> dict[str, Any] | None:
     """Return the content of the lease of the process that works on a run now, or None."""
     try:
         path = folder / f"lease-{_highest(folder)}.json"
-        return read_lease(path) if alive(path) else None
+        return read_lease(path) if alive(path, heartbeats) else None
     except (OSError, ResultsError):
         return None
 

@@ -9,7 +9,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,12 @@ class Store:
     """A results folder.
 
     Finished runs are in ``root/runs``, work in progress in ``root/inflight``, the weights of parents in
-    ``root/weights``, manifests in ``root/experiments``.
+    ``root/weights``, manifests in ``root/experiments``. One store observes the heartbeats of leases on other machines:
+    to detect a dead one, use the same store for at least :data:`benchmarks.store.leases.PATIENCE` seconds.
     """
 
     root: Path
+    heartbeats: leases.Heartbeats = field(default_factory=leases.Heartbeats, compare=False, repr=False)
 
     @property
     def runs(self) -> Path:
@@ -70,8 +72,7 @@ class Store:
         return self.root / "weights" / f"{key}.safetensors"
 
     def manifests(self, name: str) -> Path:
-        """Return the folder of an experiment's manifests."""
-        """Where the manifests of an experiment lie. Raises UsageError: the name is not plain, so no folder of ours."""
+        """Return the folder of an experiment's manifests. Raises UsageError: the name is not plain."""
         if not PLAIN_NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is no name of an experiment: letters, digits and . _ + @ - [ ], at most 100, are"
@@ -119,7 +120,11 @@ class Store:
             sweep_partials(Path(entry.path))
             if entry.name.startswith(".gone-"):
                 shutil.rmtree(entry.path, ignore_errors=True)
-            elif entry.name in done and leases.holder(Path(entry.path)) is None and not self.failure(entry.name):
+            elif (
+                entry.name in done
+                and leases.holder(Path(entry.path), self.heartbeats) is None
+                and not self.failure(entry.name)
+            ):
                 self._drop(Path(entry.path))
 
     # --- states of runs ---
@@ -154,7 +159,7 @@ class Store:
         )
         if key not in working:
             return todo
-        owner = leases.holder(self.inflight / key)
+        owner = leases.holder(self.inflight / key, self.heartbeats)
         if owner is not None:
             return RunState(key, "running", f"process {owner['pid']} on {owner['host']}")
         failure = self.failure(key)
@@ -206,7 +211,7 @@ class Store:
 
     def take(self, key: str, *, weights: bool = False) -> Lease | None:
         """Return the lease on a run, or None if the run is done or another process works on it."""
-        lease = leases.acquire(self.inflight / key)
+        lease = leases.acquire(self.inflight / key, self.heartbeats)
         if lease is not None and self.is_done(key, weights=weights):
             self.clear(lease)
             return None
@@ -296,7 +301,7 @@ class Store:
         Raises:
             UsageError: a process works on it.
         """
-        owner = leases.holder(self.inflight / key)
+        owner = leases.holder(self.inflight / key, self.heartbeats)
         if owner is not None:
             raise UsageError(
                 f"run {key} is being worked on by process {owner['pid']} on {owner['host']}: stop it first"

@@ -1,4 +1,4 @@
-"""What a task is: a value that says how its data look, how they are scored and where they come from."""
+"""Tasks as values: the format of their data, their scoring and their sources."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Classification:
 
     @property
     def num_outputs(self) -> int:
+        """Number of classes."""
         return len(self.labels)
 
 
@@ -38,6 +39,7 @@ class Regression:
 
     @property
     def num_outputs(self) -> int:
+        """One output, the predicted number."""
         return 1
 
 
@@ -46,15 +48,15 @@ Head = Classification | Regression
 
 @dataclass(frozen=True)
 class Hub:
-    """Where a task lies on the Hugging Face hub, and what its columns are called there.
+    """A task's place on the Hugging Face hub, with the names of its columns.
 
     Attributes:
         repo: the data set's id.
         config: its configuration ("subset").
-        splits: our split names -> the hub's.
-        columns: our text columns -> the hub's, where they differ; several hub columns joined by "+" become one text.
+        splits: split names of the task -> the hub's.
+        columns: text columns of the task -> the hub's, where they differ; hub columns joined by "+" become one text.
         label: the label column.
-        id: the column that names an example, or None: the row number does.
+        id: the column that names an example; None: its row number is its name.
         votes: the column of annotator labels, where there is one.
         labels: label names in the hub's order, for copies that store integers without their names.
         breaks: line breaks are written as backslash and n.
@@ -72,46 +74,49 @@ class Hub:
 
 
 class Record(NamedTuple):
-    """One example as a reader hands it over: still words, not yet checked against the task."""
+    """One example as a reader yields it: strings, not yet checked against the task."""
 
     line: int  # in the file, from 1: what an error message quotes
-    id: str | None  # None: the row number will do
+    id: str | None  # None: the row number is used
     texts: tuple[str, ...]
-    label: str | float | None  # a class by name, or a number to predict; None: the file does not tell
+    label: str | float | None  # a class by name, or a number to predict; None: not in the file
     votes: tuple[str, ...] = ()  # the annotators' labels
-    pair_id: str = ""  # the name other data sets refer to it by, where that is not the id
+    pair_id: str = ""  # the name that other data sets use for it, where that is not the id
 
 
 class Layout(Protocol):
-    """One form a task's files come in: how they are called, and how one of them is read.
+    """One form that a task's files come in: their names, and the way to read one of them.
 
     Attributes:
-        overlapping: several files of a split may repeat each other's rows, so rows already seen are dropped and
-            counted; False where the files are consecutive pieces of one table.
-        identifying: the ids name an example wherever it turns up; False where they number the rows of one file.
-        distinctive: the file names tell the data set, so the file counts wherever it lies.
+        overlapping: several files of a split may repeat each other's rows, so repeated rows are dropped and counted;
+            False where the files are consecutive pieces of one table.
+        identifying: the ids name an example in every file; False where they number the rows of one file.
+        distinctive: the file names identify the data set, so a file is accepted in any folder.
     """
 
     @property
-    def overlapping(self) -> bool: ...
+    def overlapping(self) -> bool:
+        """Several files of a split may repeat each other's rows."""
 
     @property
-    def identifying(self) -> bool: ...
+    def identifying(self) -> bool:
+        """The ids identify an example in every file."""
 
     @property
-    def distinctive(self) -> bool: ...
+    def distinctive(self) -> bool:
+        """The file names identify the data set."""
 
     def find(self, folder: Path, split: str) -> list[Path]:
-        """The files of a split in this folder, in name order; none if it holds none."""
+        """Return the files of a split in this folder, in name order; empty if there are none."""
 
     def expects(self, split: str) -> str | None:
-        """The file name a message should quote; None if this layout has no such split."""
+        """Return the file name that a message quotes; None if this layout has no such split."""
 
     def reads(self, path: Path) -> bool:
-        """Whether a file given by the user (``--data-file``) can be in this layout, by its name."""
+        """Return whether a file given by the user (``--data-file``) can be in this layout, by its name."""
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
-        """The rows of one file; rows that are dropped are counted in ``left_out``, by reason."""
+        """Yield the rows of one file; rows that are dropped are counted in ``left_out``, by reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +127,11 @@ class Split:
         ids: one name per example, unique in the split.
         texts: one list of strings per text column of the task.
         labels: ``(n,)`` int64 class indices (-1: hidden), or float64 targets (nan: hidden).
-        votes: ``(n, classes)`` annotator counts, or None where the data set has none; a row of zeros: not known here.
-        sources: the files or the hub revision the rows came from.
-        notes: what a reader of the results must know, such as dropped or repeated rows, with counts.
-        extra: further columns of length n that analyses use (the generated world's item types, say).
-        left_out: rows that the files hold and this split does not, counted by reason.
+        votes: ``(n, classes)`` annotator counts, or None where the data set has none; a row of zeros: unknown.
+        sources: the files or the hub revision of the rows.
+        notes: facts that a reader of the results must know, such as dropped or repeated rows, with counts.
+        extra: further columns of length n that analyses use, such as the item types of generated tasks.
+        left_out: rows of the files that are not in this split, counted by reason.
     """
 
     ids: list[str]
@@ -143,17 +148,17 @@ class Split:
 
     @property
     def twins(self) -> np.ndarray | None:
-        """``(n,)`` name of the group each row belongs to, where a split must keep groups together; None: each alone."""
+        """``(n,)`` group name of each row, where groups must stay together; None: every row is its own group."""
         return self.extra.get("twins")
 
     @property
     def hidden(self) -> bool:
-        """Whether the labels are not known (the test sets of a leaderboard)."""
-        unknown = np.isnan(self.labels) if self.labels.dtype.kind == "f" else self.labels < 0
-        return len(self) > 0 and bool(unknown.all())
+        """True if the labels are not published (the test sets of a leaderboard)."""
+        is_hidden = np.isnan(self.labels) if self.labels.dtype.kind == "f" else self.labels < 0
+        return len(self) > 0 and bool(is_hidden.all())
 
     def take(self, rows: np.ndarray) -> Split:
-        """The given rows, in the given order."""
+        """Return the rows with these numbers, in this order."""
         return Split(
             ids=[self.ids[i] for i in rows],
             texts=tuple([column[i] for i in rows] for column in self.texts),
@@ -166,15 +171,15 @@ class Split:
         )
 
     def with_notes(self, *notes: str) -> Split:
-        """The same rows with further notes."""
+        """Return the same rows with further notes."""
         noted = replace(self, notes=(*self.notes, *notes))
         if "fingerprint" in vars(self):
-            vars(noted)["fingerprint"] = self.fingerprint  # notes are no part of it, and hashing costs time
+            vars(noted)["fingerprint"] = self.fingerprint  # does not depend on notes, and hashing takes time
         return noted
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the examples (texts, labels, votes, in order): the same by whichever route they were read."""
+        """sha256 of the examples (texts, labels, votes, in order), independent of the source they were read from."""
         digest = sha256()
         for column in self.texts:
             digest.update("\x1f".join(column).encode())
@@ -190,28 +195,28 @@ class Task:
     """A data set with its scoring. Registered with :func:`benchmarks.tasks.register`.
 
     Attributes:
-        name: as typed on the command line.
-        title: as papers print it.
-        head: what the model has to produce.
+        name: the name on the command line.
+        title: the name that papers print.
+        head: the kind of prediction, with its classes or its range.
         text: names of the text columns, one or two.
         metrics: names in :mod:`benchmarks.tasks.metrics`, in the order the papers give them; the first is the headline.
-        sizes: official rows per split (what a partial copy is compared with); its keys are the splits there are.
-        hub: where to load it with ``--source hub``.
+        sizes: official rows per split, to recognise a partial copy; its keys are the task's splits.
+        hub: the data set for ``--source hub``.
         folders: usual folder names for ``--data-dir`` (compared without case and punctuation).
         layouts: the forms its files come in, the preferred one first.
-        spelling: how files write a label, where that is not its name: ``{"0": "not_entailment"}``.
-        parts: for a task put together from others: split -> their names.
+        spelling: spelling of a label in files -> its name, where they differ: ``{"0": "not_entailment"}``.
+        parts: for a task made of other tasks: split -> their names.
         train_with: the task whose runs evaluate this one; it has no training data of its own.
         generate: for generated tasks: ``generate(split) -> Split``; needs neither a folder nor a network.
-        mention: how a row's texts become a pronoun with candidates; None where a task has none.
+        mention: function from a row's texts to a pronoun with candidates; None where a task has none.
         has_twins: rows with one pair id differ in a word: a holdout or subset has all of them or none.
-        not_after: task -> why a run that was trained on it is never scored on this one.
-        version: raised whenever the same files would give other examples.
-        max_length: word pieces a pair is cut to, unless the spec says otherwise.
-        paper: where the papers use it.
-        licence: as the authors state it.
-        own: of a task on a user's own data: its definition.
-        read: of such a task: ``read(split, files, hub) -> Split``, with ``files`` as a source's ``data_files``.
+        not_after: task -> the reason why a run trained on it is never scored on this one.
+        version: number that is increased whenever the same files would give different examples.
+        max_length: word pieces a pair is cut to, unless the spec gives another length.
+        paper: the papers' tables that use it.
+        licence: the licence that the authors state.
+        own: the definition of a task on a user's own data.
+        read: for such a task: ``read(split, files, hub) -> Split``, with ``files`` as a source's ``data_files``.
     """
 
     name: str
@@ -234,30 +239,31 @@ class Task:
     max_length: int = 128
     paper: str = ""
     licence: str = ""
-    ceiling: dict[str, float] = field(default_factory=dict)  # metric -> best reachable score on dev, where it is known
+    ceiling: dict[str, float] = field(default_factory=dict)  # metric -> best reachable score on dev, for generated data
     own: Definition | None = None
     read: Callable[[str, Mapping[tuple[str, str], Path], bool], Split] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}", self.name):
             raise ValueError(
-                f"a task cannot be named {self.name!r}: files are, so letters, digits and . _ + - are taken, at most 60"
+                f"a task cannot be named {self.name!r}: its files are named after it, so use letters, digits and "
+                ". _ + -, at most 60"
             )
 
     @property
     def generated(self) -> bool:
+        """True if the examples are generated."""
         return self.generate is not None
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits there are, in the order of SPLITS."""
-        known = {**self.sizes, **self.parts}
-        return tuple(split for split in SPLITS if split in known)
+        """The task's splits, in the order of SPLITS."""
+        names = {**self.sizes, **self.parts}
+        return tuple(split for split in SPLITS if split in names)
 
     @property
     def evaluated_on(self) -> str:
-        """The split that is reported: dev, or test where there is no dev (the text classification sets) or the user
-        gave one."""
+        """The reported split: dev, or test if there is no dev (the text classification sets) or the user gave one."""
         if self.own is not None:
             return self.own.verdict_split
         return "test" if "dev" not in self.splits and "test" in self.splits else "dev"

@@ -1,8 +1,7 @@
-"""Large files parsed once, and splits tokenised once: Arrow files that a second start maps into memory.
+"""Cache of parsed files and tokenised splits: Arrow files that a later start maps into memory.
 
-Nothing here can change a result: an entry is named after everything it depends on and ends with its checksum, and one
-that is damaged is made anew. ``SMART_REPRO_CACHE`` moves the
-folder or, set to ``off``, does without.
+The cache cannot change a result: an entry is named after everything it depends on and ends with its checksum; a damaged
+one is made again. ``SMART_REPRO_CACHE`` moves the folder or, set to ``off``, disables the cache.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _CHECKSUM = 4  # bytes at the end of an entry
 
 
 def cache_folder() -> Path | None:
-    """Where entries are kept; None if the user wants none."""
+    """Return the folder of the cache; None if the user switched it off."""
     wish = os.environ.get(VARIABLE)
     if wish == "off":
         return None
@@ -39,9 +38,9 @@ def cache_folder() -> Path | None:
 
 
 def cached_split(task: Task, split: str, files: Sequence[Path], read: Callable[[], Split]) -> Split:
-    """What ``read`` gives, from the cache if the files (by path, size and time of change) were read before.
+    """Return the split that ``read`` gives, from the cache if it holds these files by path, size and time of change.
 
-    The reading code itself is part of the name, so a changed reader never meets an old entry.
+    The hash of the reading code is part of an entry's name, so a changed reader never uses an old entry.
     """
     folder = cache_folder()
     if folder is None or not all(file.is_file() for file in files):
@@ -53,15 +52,18 @@ def cached_split(task: Task, split: str, files: Sequence[Path], read: Callable[[
     stored = _load_split(path, sources=tuple(str(file) for file in files))
     if stored is not None:
         return stored
-    found = read()
-    _store(path, lambda target: _save_split(found, target))
-    return found
+    rows = read()
+    _store(path, lambda target: _save_split(rows, target))
+    return rows
 
 
 def encode_split(tokenizer: Any, split: Split, max_length: int, ids: np.ndarray | None = None) -> Encoded:
-    """:func:`smart_repro.encoding.encode` for a split; a large one is tokenised once and then mapped from the cache.
+    """Encode a split by :func:`smart_repro.encoding.encode`; a large one is kept in the cache.
 
     Args:
+        tokenizer: the tokenizer of the model.
+        split: the split.
+        max_length: tokens an example is cut to.
         ids: ``(n,)`` example numbers; default 0..n-1.
     """
     from smart_repro import encoding
@@ -76,18 +78,18 @@ def encode_split(tokenizer: Any, split: Split, max_length: int, ids: np.ndarray 
     path = folder / "tokens" / f"{_name(split.fingerprint, tokenizer_digest(tokenizer), max_length, code)}.arrow"
     stored = _read_table(path)
     if stored is None:
-        made = make()
-        _store(path, lambda target: _save_tokens(made, target))
-        return made
-    table, about = stored
+        encoded = make()
+        _store(path, lambda target: _save_tokens(encoded, target))
+        return encoded
+    table, metadata = stored
     arrays = {name: table[name].chunk(0).flatten().to_numpy(zero_copy_only=True) for name in table.column_names}
     numbers = np.arange(len(split)) if ids is None else np.asarray(ids, dtype=np.int64)
     offsets = arrays.pop("offsets")
-    return encoding.Encoded(arrays, offsets, about["padding"], numbers, split.labels, about["left"])
+    return encoding.Encoded(arrays, offsets, metadata["padding"], numbers, split.labels, metadata["left"])
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """sha256 of what decides the tokens: the tokenizer's own serialisation, less the length it cuts or pads to."""
+    """Return the sha256 of the tokenizer's serialisation without its length limits, which decides the tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         state = json.loads(backend.to_str())
@@ -95,8 +97,8 @@ def tokenizer_digest(tokenizer: Any) -> str:
         state.pop("padding", None)
     else:
         state = {"class": type(tokenizer).__qualname__, "vocabulary": sorted(tokenizer.get_vocab().items())}
-    about = [tokenizer.truncation_side, tokenizer.model_input_names, tokenizer.special_tokens_map]
-    return sha256(json.dumps([state, about], sort_keys=True, default=str).encode()).hexdigest()
+    settings = [tokenizer.truncation_side, tokenizer.model_input_names, tokenizer.special_tokens_map]
+    return sha256(json.dumps([state, settings], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _name(*parts: object) -> str:
@@ -105,7 +107,7 @@ def _name(*parts: object) -> str:
 
 @cache
 def _code() -> str:
-    """sha256 of the code that reads data."""
+    """Return the sha256 of the code that reads data."""
     digest = sha256()
     for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.read_bytes())
@@ -113,7 +115,7 @@ def _code() -> str:
 
 
 def _store(path: Path, write: Callable[[Path], None]) -> None:
-    """Write an entry and give it its name at once; a full disk or a read-only home only means that nothing is kept."""
+    """Write an entry under its final name in one step; on a full disk or a read-only home nothing is cached."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
@@ -123,10 +125,10 @@ def _store(path: Path, write: Callable[[Path], None]) -> None:
         return
 
 
-def _write_table(columns: dict[str, Any], about: dict[str, Any], path: Path) -> None:
+def _write_table(columns: dict[str, Any], metadata: dict[str, Any], path: Path) -> None:
     import pyarrow as pa
 
-    table = pa.table(columns).replace_schema_metadata({"about": json.dumps(about)})
+    table = pa.table(columns).replace_schema_metadata({"about": json.dumps(metadata)})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     checksum = zlib.crc32(pa.memory_map(str(path)).read_buffer())
@@ -135,14 +137,14 @@ def _write_table(columns: dict[str, Any], about: dict[str, Any], path: Path) -> 
 
 
 def _read_table(path: Path) -> tuple[Any, dict[str, Any]] | None:
-    """The table, mapped into memory, and what was noted beside it; None if there is no such entry or it is damaged."""
+    """Return the memory-mapped table and its metadata; None if the entry is missing or damaged."""
     import pyarrow as pa
 
     if not path.exists():
         return None
     try:
-        whole = pa.memory_map(str(path)).read_buffer()
-        body, checksum = whole[:-_CHECKSUM], whole[-_CHECKSUM:]
+        content = pa.memory_map(str(path)).read_buffer()
+        body, checksum = content[:-_CHECKSUM], content[-_CHECKSUM:]
         if zlib.crc32(body) != int.from_bytes(checksum, "big"):
             return None
         table = pa.ipc.open_file(pa.BufferReader(body)).read_all()
@@ -157,7 +159,7 @@ def _save_split(split: Split, path: Path) -> None:
     columns |= {f"extra:{name}": list(values) for name, values in split.extra.items()}
     if split.votes is not None:
         columns |= {f"votes{i}": np.ascontiguousarray(split.votes[:, i]) for i in range(split.votes.shape[1])}
-    about = {
+    metadata = {
         "notes": split.notes,
         "left_out": split.left_out,
         "texts": len(split.texts),
@@ -165,32 +167,32 @@ def _save_split(split: Split, path: Path) -> None:
         "extra": list(split.extra),
         "fingerprint": split.fingerprint,
     }
-    _write_table(columns, about, path)
+    _write_table(columns, metadata, path)
 
 
 def _load_split(path: Path, sources: tuple[str, ...]) -> Split | None:
-    found = _read_table(path)
-    if found is None:
+    stored = _read_table(path)
+    if stored is None:
         return None
-    table, about = found
-    votes = [table[f"votes{i}"].to_numpy() for i in range(about["classes"])]
+    table, metadata = stored
+    votes = [table[f"votes{i}"].to_numpy() for i in range(metadata["classes"])]
     split = Split(
         ids=table["id"].to_pylist(),
-        texts=tuple(table[f"text{i}"].to_pylist() for i in range(about["texts"])),
+        texts=tuple(table[f"text{i}"].to_pylist() for i in range(metadata["texts"])),
         labels=table["label"].to_numpy(),
         votes=np.stack(votes, axis=1) if votes else None,
         sources=sources,  # as this user names the files
-        notes=tuple(about["notes"]),
-        extra={name: np.array(table[f"extra:{name}"].to_pylist(), dtype=object) for name in about["extra"]},
-        left_out=about["left_out"],
+        notes=tuple(metadata["notes"]),
+        extra={name: np.array(table[f"extra:{name}"].to_pylist(), dtype=object) for name in metadata["extra"]},
+        left_out=metadata["left_out"],
     )
-    vars(split)["fingerprint"] = about["fingerprint"]  # of what was stored: hashing it again would cost a second
+    vars(split)["fingerprint"] = metadata["fingerprint"]  # computed when stored: hashing again would take a second
     return split
 
 
 def _save_tokens(encoded: Encoded, path: Path) -> None:
     import pyarrow as pa
 
-    arrays = {**encoded.columns, "offsets": encoded.offsets}  # of different lengths: each becomes one row with a list
+    arrays = {**encoded.columns, "offsets": encoded.offsets}  # lengths differ: each array becomes one row with a list
     columns = {name: pa.ListArray.from_arrays([0, len(values)], pa.array(values)) for name, values in arrays.items()}
     _write_table(columns, {"padding": encoded.padding, "left": encoded.left}, path)

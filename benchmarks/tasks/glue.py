@@ -37,7 +37,7 @@ def glue_task(
     spelling: dict[str, str] | None = None,
     mention: Callable[..., Mention | None] | None = None,
 ) -> Task:
-    """A GLUE task with train, dev and test under its own name on the hub."""
+    """Register a GLUE task with train, dev and test under its own name on the hub."""
     hub = Hub("nyu-mll/glue", name, id="idx", labels=head.labels if isinstance(head, Classification) else ())
     return register(
         Task(
@@ -186,10 +186,11 @@ MNLI_LICENCE = "MultiNLI: most texts under the OANC licence, the fiction part pu
 
 
 def mnli_layouts(hub: Hub, **parts: str) -> tuple[Layout, ...]:
-    """MNLI from GLUE's files (with the annotators' labels on dev), the MultiNLI 1.0 release, or Parquet.
+    """Return MNLI's layouts: GLUE's files (with the annotators' labels on dev), MultiNLI 1.0, and Parquet.
 
     Args:
-        parts: split -> what the files call it.
+        hub: the data set on the hub, for Parquet files.
+        **parts: split -> its name in the files' names.
     """
     tsv, jsonl, txt = ({split: pattern.format(part) for split, part in parts.items()} for pattern in MNLI_FILES)
     return (
@@ -201,7 +202,7 @@ def mnli_layouts(hub: Hub, **parts: str) -> tuple[Layout, ...]:
 
 
 def mnli_hub(splits: dict[str, str], config: str = "mnli") -> Hub:
-    """MNLI, its mismatched half or the diagnostic set on the hub."""
+    """Return the hub entry of MNLI, its mismatched half or the diagnostic set."""
     return Hub("nyu-mll/glue", config, splits=splits, id="idx", labels=THREE_WAY.labels)
 
 

@@ -17,16 +17,16 @@ from benchmarks.tasks.base import Hub, Split, Task
 from benchmarks.tasks.readers.parquet import hub_columns, hub_record
 from benchmarks.tasks.records import from_records
 
-PROBE_SECONDS = 3.0  # without it, `datasets` retries for 23 s before it says that there is no network
+PROBE_SECONDS = 3.0  # without this probe `datasets` retries for 23 s before it reports that there is no network
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 BATCH = 10_000
 
 
 def load_from_hub(task: Task, split: str, revision: str | None = None) -> Split:
-    """One split of a task from the hub, or from the local cache of earlier downloads where the hub cannot be reached.
+    """Load one split of a task from the hub, or from the local cache of earlier downloads if the hub is unreachable.
 
-    Raises: MissingData: if it can be had from neither. DataError: if the hub's columns or labels are not the expected.
+    Raises: MissingData: if neither has it. DataError: if the hub's columns or labels are not the expected.
     """
     hub = task.hub
     if hub is None or split not in hub.splits:
@@ -34,20 +34,20 @@ def load_from_hub(task: Task, split: str, revision: str | None = None) -> Split:
             f"{task.name}: its {split} split is not on the hub; use --data-dir or --data-file {task.name}:{split}=PATH"
         )
     table = _download(task, hub, split, revision)
-    where = f"{hub.repo}{f'/{hub.config}' if hub.config else ''}@{_commit(table, hub)}"
-    needed = [*hub_columns(hub, task.text), hub.label]
-    missing = [name for name in needed if name not in table.column_names]
+    origin = f"{hub.repo}{f'/{hub.config}' if hub.config else ''}@{_commit(table, hub)}"
+    required = [*hub_columns(hub, task.text), hub.label]
+    missing = [name for name in required if name not in table.column_names]
     if missing:
-        found = ", ".join(table.column_names)
-        raise DataError(f"{where}: no column {', '.join(missing)}, found {found}; has the data set changed?")
+        present = ", ".join(table.column_names)
+        raise DataError(f"{origin}: no column {', '.join(missing)}, found {present}; has the data set changed?")
     names = tuple(getattr(table.features[hub.label], "names", None) or hub.labels)
-    wanted = list(dict.fromkeys(name for name in (*needed, hub.id, hub.votes) if name in table.column_names))
-    batches = table.select_columns(wanted).with_format("arrow").iter(batch_size=BATCH)
+    columns = list(dict.fromkeys(name for name in (*required, hub.id, hub.votes) if name in table.column_names))
+    batches = table.select_columns(columns).with_format("arrow").iter(batch_size=BATCH)
     rows = (
-        hub_record(row, number, hub, task.text, names, where)
+        hub_record(row, number, hub, task.text, names, origin)
         for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), start=1)
     )
-    return from_records(task, rows, split, where)
+    return from_records(task, rows, split, origin)
 
 
 def _download(task: Task, hub: Hub, split: str, revision: str | None) -> Any:
@@ -68,7 +68,7 @@ def _download(task: Task, hub: Hub, split: str, revision: str | None) -> Any:
 
 @contextmanager
 def offline_unless_reachable() -> Iterator[str]:
-    """Yields why the hub cannot be asked ("" if it can), and makes `datasets` look into its cache only in that case."""
+    """Yield the reason why the hub is unreachable ("" if it is not), and make `datasets` use its cache only then."""
     import datasets
     import huggingface_hub.constants as constants
 
@@ -84,7 +84,7 @@ def offline_unless_reachable() -> Iterator[str]:
 
 @cache
 def unreachable(endpoint: str) -> str:
-    """Why no connection to the hub (or to the proxy before it) can be opened; "" if one can."""
+    """Return the reason why no connection to the hub (or its proxy) can be opened; "" if one can."""
     if any(os.environ.get(name, "0").upper() in ("1", "TRUE", "YES", "ON") for name in OFFLINE):
         return "HF_HUB_OFFLINE is set and the data set is not in the cache"
     proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
@@ -99,20 +99,20 @@ def unreachable(endpoint: str) -> str:
         except OSError as error:
             outcome[0] = str(error.strerror or error)
 
-    probe = threading.Thread(target=connect, daemon=True)  # looking a name up knows no time limit of its own
+    probe = threading.Thread(target=connect, daemon=True)  # the look-up of a host name has no time limit
     probe.start()
     probe.join(PROBE_SECONDS)
     return f"no connection to {address.hostname}:{port} ({outcome[0]}) and no copy in the cache" if outcome[0] else ""
 
 
 def _commit(table: Any, hub: Hub) -> str:
-    """The commit the rows came from, as the download recorded it."""
+    """Return the commit of the rows, as the download recorded it."""
     for url in table.info.download_checksums or {}:
-        found = COMMIT.search(url.partition(f"{hub.repo}@")[2])
-        if found:
-            return found[0]
+        match = COMMIT.search(url.partition(f"{hub.repo}@")[2])
+        if match:
+            return match[0]
     for file in table.cache_files:  # .../<name>/<config>/0.0.0/<commit>/<file>.arrow
-        found = COMMIT.search(str(file.get("filename", "")))
-        if found:
-            return found[0]
+        match = COMMIT.search(str(file.get("filename", "")))
+        if match:
+            return match[0]
     return "unknown"

@@ -1,4 +1,4 @@
-"""Where a task's files are under ``--data-dir``, whatever people call the folders."""
+"""Search for a task's files under ``--data-dir``, by the usual names of its folders."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from benchmarks.tasks.readers.files import entries
 from benchmarks.tasks.readers.text import printable, without_gz
 from benchmarks.tasks.readers.tsv import Tsv
 
-CONTAINERS = ("glue_data", "glue", "hnn", "data", "plain_text", "original", "default")  # may stand above or between
+CONTAINERS = ("glue_data", "glue", "hnn", "data", "plain_text", "original", "default")  # folders around a task's folder
 DEPTH = 3
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 LISTED = 12  # file names a message quotes
 
 
 def plain(name: str) -> str:
-    """A folder name without case and punctuation: ``STS-B``, ``sts_b`` and ``stsb`` are one."""
+    """Return a folder name without case and punctuation: ``STS-B``, ``sts_b`` and ``stsb`` are equal."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def candidates(task: Task, data_dir: Path) -> list[Path]:
-    """The folders that may hold the task: those with one of its usual names, and what lies in them."""
+    """Return the folders that may hold the task: those with one of its usual names, and their subfolders."""
     names = {plain(name) for name in task.folders}
     containers = {plain(name) for name in CONTAINERS}
-    found: list[Path] = []
+    folders: list[Path] = []
 
     def descend(folder: Path, depth: int, inside: bool) -> None:
         if inside:
-            found.append(folder)
+            folders.append(folder)
         if depth == DEPTH:
             return
         for inner in entries(folder):
@@ -39,13 +39,13 @@ def candidates(task: Task, data_dir: Path) -> list[Path]:
                 descend(inner, depth + 1, inside or name in names)
 
     descend(data_dir, 0, inside=plain(data_dir.resolve().name) in names)
-    return found
+    return folders
 
 
 def find_files(task: Task, split: str, data_dir: Path) -> tuple[Layout, list[Path], tuple[str, ...]]:
-    """The preferred layout that is there, its files, and notes about what was passed over.
+    """Return the preferred layout that has files, the files, and notes about files that were ignored.
 
-    Raises: MissingData: with the places looked at, the folders that are there and the remedy.
+    Raises: MissingData: with the folders searched, the folders present and the remedy.
     """
     check_folder(data_dir)
     folders = candidates(task, data_dir)
@@ -58,35 +58,35 @@ def find_files(task: Task, split: str, data_dir: Path) -> tuple[Layout, list[Pat
     if not hits:
         raise MissingData(_missing_message(task, split, data_dir, folders))
     layout, files = hits[0]
-    others = [other[0] for form, other in hits[1:] if form is layout and other != files]
-    notes = tuple(f"not used, since {files[0]} comes first: {other}" for other in others)
+    ignored = [alternative[0] for form, alternative in hits[1:] if form is layout and alternative != files]
+    notes = tuple(f"not used, since {files[0]} comes first: {alternative}" for alternative in ignored)
     return layout, files, notes
 
 
 def check_folder(data_dir: Path) -> None:
-    """Raises: MissingData: if there is no such folder."""
+    """Refuse a data folder that does not exist. Raises MissingData."""
     if not data_dir.is_dir():
-        what = "is not a folder" if data_dir.exists() else "does not exist"
+        problem = "is not a folder" if data_dir.exists() else "does not exist"
         raise MissingData(
-            f"the data folder {data_dir} {what}; give --data-dir (or SMART_REPRO_DATA) a folder that "
+            f"the data folder {data_dir} {problem}; give --data-dir (or SMART_REPRO_DATA) a folder that "
             "holds the data sets, or leave both out and use --source hub"
         )
 
 
 def _missing_message(task: Task, split: str, data_dir: Path, folders: list[Path]) -> str:
-    wanted = list(dict.fromkeys(name for layout in task.layouts if (name := layout.expects(split))))
-    there = [path.name for path in entries(data_dir) if path.is_dir()]
-    looked = ", ".join(str(folder) for folder in folders) or f"no folder of {data_dir} has one of its names"
+    file_names = list(dict.fromkeys(name for layout in task.layouts if (name := layout.expects(split))))
+    subfolders = [path.name for path in entries(data_dir) if path.is_dir()]
+    searched = ", ".join(str(folder) for folder in folders) or f"no folder of {data_dir} has one of its names"
     return (
-        f"{task.name}: no {split} split under {data_dir} (looked at: {looked}; for: {', '.join(wanted)}; "
-        f"folders there: {', '.join(there) or 'none'}; "
+        f"{task.name}: no {split} split under {data_dir} (looked at: {searched}; for: {', '.join(file_names)}; "
+        f"folders there: {', '.join(subfolders) or 'none'}; "
         f"files there: {_files_there([data_dir, *folders])}); put the files into a folder called "
         f"{' or '.join(task.folders[:3])}, or name the file: --data-file {task.name}:{split}=PATH"
     )
 
 
 def _files_there(folders: list[Path]) -> str:
-    """The files in the folders looked at, archives with what to do about them."""
+    """Return the names of the files in the folders searched, archives with a remedy."""
     files = [path for folder in dict.fromkeys(folders) for path in entries(folder) if path.is_file()]
     names = [f"{path.name}{_remedy(path)}" for path in files[:LISTED]]
     more = f" and {len(files) - LISTED} others" if len(files) > LISTED else ""
@@ -94,7 +94,7 @@ def _files_there(folders: list[Path]) -> str:
 
 
 def _remedy(path: Path) -> str:
-    """What to do with a file that cannot be read as it is."""
+    """Return the remedy for a file that cannot be read as it is, or ""."""
     if _is_archive(path):
         return " (an archive: unpack it)"
     if path.suffix.lower() == ".arrow" or path.name == "dataset_dict.json":
@@ -107,7 +107,7 @@ def _is_archive(path: Path) -> bool:
 
 
 def layout_of(task: Task, path: Path, split: str) -> Layout:
-    """The layout to read a file in that the user named.
+    """Return the layout of a file that the user named.
 
     Raises: DataError: if the file is missing or no layout of the task has such a file name.
     """
@@ -120,13 +120,15 @@ def layout_of(task: Task, path: Path, split: str) -> Layout:
         fitting = [layout for layout in readable if not isinstance(layout, Tsv) or layout.fits(path, split)]
         named = [layout for layout in fitting or readable if layout.expects(split) == without_gz(path.name)]
         return [*named, *fitting, *readable][0]
-    known = ", ".join(dict.fromkeys(name for layout in task.layouts if (name := layout.expects(split))))
-    raise DataError(f"{task.name}: cannot tell how to read {path} as its {split} split; known file names: {known}")
+    file_names = ", ".join(dict.fromkeys(name for layout in task.layouts if (name := layout.expects(split))))
+    raise DataError(f"{task.name}: cannot tell how to read {path} as its {split} split; known file names: {file_names}")
 
 
 def unclaimed(data_dir: Path) -> list[str]:
-    """Folders under ``--data-dir`` that no task looks into: misspelt, or data sets the suite does not know."""
+    """Return the folders under ``--data-dir`` that belong to no task: misspelt, or unknown data sets."""
     from benchmarks.tasks.registry import TASKS
 
-    known = {plain(name) for task in TASKS.values() for name in task.folders} | {plain(name) for name in CONTAINERS}
-    return [path.name for path in entries(data_dir) if path.is_dir() and plain(path.name) not in known]
+    folder_names = {plain(name) for task in TASKS.values() for name in task.folders} | {
+        plain(name) for name in CONTAINERS
+    }
+    return [path.name for path in entries(data_dir) if path.is_dir() and plain(path.name) not in folder_names]

@@ -1,6 +1,6 @@
-"""The suite's metrics: :func:`score_all` for a task, and each of them as an ``evaluate.Metric`` that needs no network.
+"""The suite's metrics: :func:`score_all` for a task, and every metric as an ``evaluate.Metric`` without network.
 
-The mathematics is in :mod:`analysis.scores`; ``evaluate`` takes seconds to import and is imported only when asked for.
+The mathematics is in :mod:`analysis.scores`. ``evaluate`` takes seconds to import, so only :func:`load` imports it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 
 def score_all(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """The task's metrics, in its order, as fractions; none where the labels are hidden.
+    """Return the task's metrics, in its order, as fractions; empty where the labels are hidden.
 
     Args:
+        task: the task.
+        labels: ``(items,)`` true labels.
         predictions: ``(items,)`` class indices, or numbers for a regression.
     """
     if not len(labels) or (np.isnan(labels) if labels.dtype.kind == "f" else labels < 0).all():
@@ -32,7 +34,7 @@ def score_all(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[s
 
 @cache
 def metric_class(name: str) -> type[evaluate.Metric]:
-    """The subclass of ``evaluate.Metric`` for one of :data:`analysis.scores.METRICS`.
+    """Return the subclass of ``evaluate.Metric`` for one of :data:`analysis.scores.METRICS`.
 
     Its ``compute(predictions=, references=, sample_weight=)`` gives ``{name: score}``. Metrics on logits take lists of
     logits as predictions, and class indices or vote counts as references.
@@ -57,14 +59,16 @@ def metric_class(name: str) -> type[evaluate.Metric]:
             description=f"{metric.title} ({'higher' if metric.greater_is_better else 'lower'} is better).",
             citation="",
             inputs_description=f"predictions: {metric.uses}; references: {truth}.",
-            features=[datasets.Features(predictions=given, references=wanted) for given, wanted in formats],
+            features=[
+                datasets.Features(predictions=predictions, references=references) for predictions, references in formats
+            ],
         )
 
     def compute(
         self: evaluate.Metric, predictions: Any, references: Any, sample_weight: Any = None
     ) -> dict[str, float]:
-        given, truth = (np.asarray(list(column), dtype=np.float64) for column in (predictions, references))
-        return {name: scores.score(name, truth, given, sample_weight)}
+        values, truth = (np.asarray(list(column), dtype=np.float64) for column in (predictions, references))
+        return {name: scores.score(name, truth, values, sample_weight)}
 
     # The class is named after the metric: `evaluate` derives its own name and cache folder from it.
     title = "".join(part.capitalize() for part in name.split("_"))
@@ -78,5 +82,5 @@ def metric_class(name: str) -> type[evaluate.Metric]:
 
 
 def load(name: str, **options: Any) -> evaluate.Metric:
-    """A fresh metric by name, as ``evaluate.load`` would give it, without asking a network."""
+    """Return a new metric by name, as ``evaluate.load`` does, but without network."""
     return metric_class(name)(**options)

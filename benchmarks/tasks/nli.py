@@ -11,12 +11,12 @@ from benchmarks.tasks.registry import register
 
 
 def release(pattern: str) -> dict[str, str]:
-    """``snli_1.0_{}.jsonl`` -> its file for each split."""
+    """Return the file name of each split for a pattern such as ``snli_1.0_{}.jsonl``."""
     return {split: pattern.format(split) for split in ("train", "dev", "test")}
 
 
 def snli_tsv(files: dict[str, str], distinctive: bool = False) -> Tsv:
-    """SNLI's own text files, or GLUE's edition of them."""
+    """Return the layout of SNLI's own text files, or of GLUE's edition of them."""
     return Tsv(files, label="gold_label", id="pairID", no_gold="-", identifying=True, distinctive=distinctive)
 
 

@@ -1,4 +1,4 @@
-"""From the rows of files to a checked split: labels known, ids unique, files joined, everything dropped counted."""
+"""Checks that turn the rows of files into a split: valid labels, unique ids, joined files, counted omissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from benchmarks.tasks.readers.text import is_encodable
 SAME_ROW = "identical in another file"
 NO_GOLD = "no gold label"
 NO_MAJORITY = "no majority among five annotators"
-GOLD_MISMATCH = 0.01  # part of the voted rows whose gold label may differ from the majority before the file is refused
+GOLD_MISMATCH = 0.01  # share of rows whose gold label may differ from the majority of the votes
+# spellings of a hidden label in test files
 HIDDEN = (
     "",
     "-",
@@ -29,13 +30,13 @@ HIDDEN = (
     "NaN",
     "None",
     "null",
-)  # how test files write a label that is kept back
-CLASS_CHECK = 200  # a split of this many rows in which some class never occurs is taken for another task's
+)
+CLASS_CHECK = 200  # a split of this many rows in which some class never occurs is refused as another task's
 
 
 @dataclass
 class Columns:
-    """The rows of one file, or of several joined: labels are nan where the file does not tell."""
+    """The rows of one file, or of several joined; labels are nan where the file has none."""
 
     path: Path
     texts: tuple[list[str], ...]
@@ -45,27 +46,27 @@ class Columns:
     pair_ids: list[str] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
 
-    def append(self, other: Columns, row: int, name: str) -> None:
+    def append(self, source: Columns, row: int, name: str) -> None:
         """Copy one row, under a new name."""
         self.ids.append(name)
-        for column, theirs in zip(self.texts, other.texts, strict=True):
-            column.append(theirs[row])
-        self.labels.append(other.labels[row])
-        self.votes.append(other.votes[row])
-        self.pair_ids.append(other.pair_ids[row])
-        self.lines.append(other.lines[row])
+        for column, source_column in zip(self.texts, source.texts, strict=True):
+            column.append(source_column[row])
+        self.labels.append(source.labels[row])
+        self.votes.append(source.votes[row])
+        self.pair_ids.append(source.pair_ids[row])
+        self.lines.append(source.lines[row])
 
     def content(self, row: int) -> tuple[object, ...]:
-        """What makes two rows the same example: texts (up to blanks) and label."""
+        """Return the content that identifies an example: texts (up to blanks) and label."""
         label = self.labels[row]
         return (*(" ".join(column[row].split()) for column in self.texts), None if math.isnan(label) else label)
 
 
 def read_files(task: Task, layout: Layout, paths: Sequence[Path], split: str) -> Split:
-    """The rows of all files of a split, joined in the given order.
+    """Read all files of a split and join them in the given order.
 
-    Raises: DataError: naming the file and line, for a label the task does not have, an id that occurs twice, labels
-        that are missing where they must not be, or a split without rows.
+    Raises: DataError: naming the file and line, for an unknown label, an id that occurs twice, labels missing from
+        another split than test, or a split without rows.
     """
     left_out: Counter[str] = Counter()
     files = [collect(task, path, layout.read(path, split, left_out), split) for path in paths]
@@ -77,11 +78,11 @@ def read_files(task: Task, layout: Layout, paths: Sequence[Path], split: str) ->
     return finish(task, rows, split, left_out, sources=tuple(str(path) for path in paths))
 
 
-def from_records(task: Task, records: Iterable[Record], split: str, where: str) -> Split:
-    """A split from rows that come from no file, such as the hub's."""
-    rows = collect(task, Path(where), records, split)
+def from_records(task: Task, records: Iterable[Record], split: str, origin: str) -> Split:
+    """Make a split from rows that come from no file, such as the hub's."""
+    rows = collect(task, Path(origin), records, split)
     check_ids(rows)
-    return finish(task, rows, split, Counter(), sources=(where,))
+    return finish(task, rows, split, Counter(), sources=(origin,))
 
 
 def collect(task: Task, path: Path, records: Iterable[Record], split: str) -> Columns:
@@ -104,9 +105,9 @@ def collect(task: Task, path: Path, records: Iterable[Record], split: str) -> Co
 
 
 def label_reader(task: Task, path: Path, split: str) -> Callable[[Record], float]:
-    """A function from a row to its class index or target; nan where the row does not tell.
+    """Return a function from a row to its class index or target; nan where the row has none.
 
-    Only a test split keeps labels back: elsewhere an empty label is a damaged row and refused.
+    Only a test split hides labels; in other splits an empty label is a damaged row and refused.
     """
     head = task.head
     hidden = HIDDEN if split == "test" else ()
@@ -118,13 +119,13 @@ def label_reader(task: Task, path: Path, split: str) -> Callable[[Record], float
                 return math.nan
             if record.label in hidden:
                 return math.nan
-            found = index.get(record.label.removesuffix(".0")) if isinstance(record.label, str) else None
-            if found is None:
+            class_index = index.get(record.label.removesuffix(".0")) if isinstance(record.label, str) else None
+            if class_index is None:
                 raise DataError(
                     f"{path}, line {record.line}: unknown label {str(record.label)[:60]!r}; {task.name} has "
                     f"{', '.join(index)}; is this another task's file?"
                 )
-            return found
+            return class_index
 
         return read_class
 
@@ -148,49 +149,49 @@ def label_reader(task: Task, path: Path, split: str) -> Callable[[Record], float
 
 
 def label_index(task: Task) -> dict[str, int]:
-    """Every way of writing a label -> its class."""
+    """Return every spelling of a label -> its class."""
     assert isinstance(task.head, Classification)
     place = {name: i for i, name in enumerate(task.head.labels)}
     return {**{written: place[name] for written, name in task.spelling.items()}, **place}
 
 
 def vote_reader(task: Task, path: Path) -> Callable[[Record], tuple[int, ...]]:
-    """A function from a row to how many annotators chose each class."""
+    """Return a function from a row to the number of annotators that voted for each class."""
     index = label_index(task) if isinstance(task.head, Classification) else {}
-    known: dict[tuple[str, ...], tuple[int, ...]] = {}  # few combinations, many rows
+    counts_of: dict[tuple[str, ...], tuple[int, ...]] = {}  # few combinations, many rows
 
     def read_votes(record: Record) -> tuple[int, ...]:
-        counts = known.get(record.votes)
+        counts = counts_of.get(record.votes)
         if counts is None:
-            unknown = [vote for vote in record.votes if vote not in index]
-            if unknown:
+            invalid = [vote for vote in record.votes if vote not in index]
+            if invalid:
                 raise DataError(
-                    f"{path}, line {record.line}: unknown annotator label {unknown[0][:60]!r}; "
+                    f"{path}, line {record.line}: unknown annotator label {invalid[0][:60]!r}; "
                     f"{task.name} has {', '.join(index)}"
                 )
-            chosen = Counter(index[vote] for vote in record.votes)
-            counts = known[record.votes] = tuple(chosen[i] for i in range(task.head.num_outputs))
+            votes_of_class = Counter(index[vote] for vote in record.votes)
+            counts = counts_of[record.votes] = tuple(votes_of_class[i] for i in range(task.head.num_outputs))
         return counts
 
     return read_votes
 
 
 def check_ids(rows: Columns) -> None:
-    """Number the rows that have no id; refuse an id that occurs twice."""
-    seen: dict[str, int] = {}
+    """Give rows without an id their number; refuse an id that occurs twice."""
+    first_rows: dict[str, int] = {}
     for row, name in enumerate(rows.ids):
         name = str(row) if name is None else name
-        if name in seen:
+        if name in first_rows:
             raise DataError(
                 f"{rows.path}, line {rows.lines[row]}: the id {name!r} occurs a second time (first in line "
-                f"{rows.lines[seen[name]]}); ids must be unique: remove one of the rows or fetch the file again"
+                f"{rows.lines[first_rows[name]]}); ids must be unique: remove one of the rows or fetch the file again"
             )
-        seen[name] = row
+        first_rows[name] = row
         rows.ids[row] = name
 
 
 def join_pieces(files: Sequence[Columns]) -> Columns:
-    """Consecutive pieces of one table: one after the other, numbered through."""
+    """Join consecutive pieces of one table, numbered through."""
     joined = Columns(files[0].path, texts=tuple([] for _ in files[0].texts))
     for part in files:
         for row, name in enumerate(part.ids):
@@ -200,22 +201,22 @@ def join_pieces(files: Sequence[Columns]) -> Columns:
 
 
 def join_overlapping(files: Sequence[Columns], identifying: bool, left_out: Counter[str]) -> Columns:
-    """Files that may repeat each other: a row that an earlier file holds is dropped and counted.
+    """Join files that may repeat each other: a row that an earlier file holds is dropped and counted.
 
-    Rows repeated inside one file stay: official files have such rows. Row numbers mean nothing across files, so they
-    get the file's name in front.
+    Rows repeated inside one file are kept: official files have such rows. Row numbers identify a row of one file only,
+    so they get the file's name in front.
     """
     joined = Columns(files[0].path, texts=tuple([] for _ in files[0].texts))
     place: dict[object, int] = {}  # id or content -> row in `joined`
     named = identifying and all(name is not None for part in files for name in part.ids)
     for part in files:
         check_ids(part)
-        found: dict[object, int] = {}
+        new_places: dict[object, int] = {}
         for row, name in enumerate(part.ids):
             key = name if named else part.content(row)
             first = place.get(key)
             if first is None:
-                found[key] = len(joined.ids)
+                new_places[key] = len(joined.ids)
                 joined.append(part, row, str(name) if named else f"{part.path.name}:{name}")
             elif joined.content(first) == part.content(row):
                 left_out[SAME_ROW] += 1
@@ -225,22 +226,22 @@ def join_overlapping(files: Sequence[Columns], identifying: bool, left_out: Coun
                     f"{part.path}, line {part.lines[row]}: the id {name!r} occurs in an earlier file too, with other "
                     f"text or another label; keep one of {', '.join(file.path.name for file in files)}"
                 )
-        place.update(found)
+        place.update(new_places)
     return joined
 
 
 def finish(task: Task, rows: Columns, split: str, left_out: Counter[str], sources: tuple[str, ...]) -> Split:
-    """Checks that need the whole split, and the arrays."""
-    where = rows.path if len(sources) == 1 else rows.path.parent
+    """Check the whole split and build its arrays."""
+    location = rows.path if len(sources) == 1 else rows.path.parent
     if not rows.ids:
-        raise DataError(f"{where}: no rows for the {split} split of {task.name}; the file is empty: fetch it again")
+        raise DataError(f"{location}: no rows for the {split} split of {task.name}; the file is empty: fetch it again")
     targets = np.asarray(rows.labels, dtype=np.float64)
     votes = np.asarray(rows.votes, dtype=np.int16)
     notes: list[str] = []
     untold = np.isnan(targets)
     if untold.all():
         if split != "test":
-            raise DataError(f"{where}: no row of the {split} split of {task.name} has a label; is this a test file?")
+            raise DataError(f"{location}: no row of the {split} split of {task.name} has a label; is this a test file?")
         keep = np.arange(len(targets))
     else:
         keep = np.flatnonzero(~untold)
@@ -251,7 +252,7 @@ def finish(task: Task, rows: Columns, split: str, left_out: Counter[str], source
         ids=[str(name) for name in rows.ids],
         texts=rows.texts,
         labels=targets if not isinstance(task.head, Classification) else np.where(untold, -1, targets).astype(np.int64),
-        votes=votes if votes.size and votes.sum(axis=1).max() > 1 else None,  # a single vote is the label, once more
+        votes=votes if votes.size and votes.sum(axis=1).max() > 1 else None,  # a single vote only repeats the label
         sources=sources,
         extra={"twins" if task.has_twins else "pair_id": np.asarray(rows.pair_ids, dtype=object)}
         if any(rows.pair_ids)
@@ -259,7 +260,7 @@ def finish(task: Task, rows: Columns, split: str, left_out: Counter[str], source
     )
     if len(keep) < len(targets):
         split_rows = split_rows.take(keep)
-    check_classes(task, split_rows, split, where)
+    check_classes(task, split_rows, split, location)
     notes = [
         *(f"{count:,} row{'s' * (count > 1)} left out: {reason}" for reason, count in sorted(left_out.items())),
         *notes,
@@ -268,7 +269,7 @@ def finish(task: Task, rows: Columns, split: str, left_out: Counter[str], source
 
 
 def check_gold(task: Task, rows: Columns, targets: np.ndarray, votes: np.ndarray) -> list[str]:
-    """The gold label must be what at least three of the annotators said. A few slips are reported, many refused."""
+    """Compare gold labels with the majority of the votes: few differences are reported, many are refused."""
     if not votes.size or votes.sum(axis=1).max() <= 1:
         return []
     decided = (votes.max(axis=1) >= 3) & ~np.isnan(targets)
@@ -284,14 +285,14 @@ def check_gold(task: Task, rows: Columns, targets: np.ndarray, votes: np.ndarray
     return [f"{len(wrong):,} row{'s' * (len(wrong) > 1)} whose gold label is not what most annotators said ({first})"]
 
 
-def check_classes(task: Task, split: Split, name: str, where: Path) -> None:
-    """A class that never occurs in many rows: most likely another task's file, and no use for training anyway."""
+def check_classes(task: Task, split: Split, name: str, location: Path) -> None:
+    """Refuse many rows in which a class never occurs: most likely another task's file."""
     if not isinstance(task.head, Classification) or split.hidden or len(split) < CLASS_CHECK:
         return
     counts = np.bincount(split.labels, minlength=task.head.num_outputs)
-    never = [label for label, count in zip(task.head.labels, counts, strict=True) if not count]
-    if never:
+    absent = [label for label, count in zip(task.head.labels, counts, strict=True) if not count]
+    if absent:
         raise DataError(
-            f"{where}: none of the {len(split):,} rows of the {name} split of {task.name} is labelled "
-            f"{', '.join(map(repr, never))}; is this another task's file, or the sorted head of one?"
+            f"{location}: none of the {len(split):,} rows of the {name} split of {task.name} is labelled "
+            f"{', '.join(map(repr, absent))}; is this another task's file, or the sorted head of one?"
         )

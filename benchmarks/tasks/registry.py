@@ -9,5 +9,5 @@ TASKS: Registry[Task] = Registry("task", listing="smart-repro list tasks", entry
 
 
 def register(task: Task) -> Task:
-    """Enter a task under its own name."""
+    """Register a task under its own name."""
     return TASKS.add(task.name, task)

@@ -1,4 +1,4 @@
-"""Where examples come from: files of the user's, the hub, or a generator; never silently one instead of the other."""
+"""Sources of examples: the user's files, the hub, or a generator; never one silently in place of another."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from smart_repro.registry import did_you_mean
 KINDS = ("local", "hub", "generated")
 VARIABLE = "SMART_REPRO_DATA"
 WARNING = "WARNING: "  # begins a note that the plan repeats
-FEW = 20  # dev items; with fewer, one item moves the score by more than most published differences
+FEW = 20  # dev items; with fewer, one item changes the score by more than most published differences
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where to read from.
+    """A place to read examples from.
 
     Attributes:
         kind: "local", "hub" or "generated".
@@ -44,10 +44,13 @@ def resolve_source(
     *,
     default_dir: str | Path | None = None,
 ) -> Source:
-    """The source a command line means: a data folder (given, or in SMART_REPRO_DATA) is read alone, else the hub.
+    """Return the source of a command line: a data folder (given, or in SMART_REPRO_DATA) is read alone, else the hub.
 
     Args:
-        default_dir: the data folder of a file of defaults, for where neither option nor environment names one.
+        kind: "local", "hub" or "generated"; None: decided by the other arguments.
+        data_dir: the data folder.
+        data_files: (task, split) -> file.
+        default_dir: the data folder of a file of defaults, used if neither option nor environment names one.
 
     Raises: UsageError: if the options contradict each other.
     """
@@ -72,15 +75,15 @@ def resolve_source(
 
 
 def parse_data_files(options: Iterable[str]) -> dict[tuple[str, str], Path]:
-    """``["mnli:train=PATH", ...]`` as a mapping.
+    """Parse ``["mnli:train=PATH", ...]`` into a mapping.
 
     Raises: UsageError: if one does not have that form or a split is named twice.
     """
     files: dict[tuple[str, str], Path] = {}
     for option in options:
-        name, found, path = option.partition("=")
+        name, equals, path = option.partition("=")
         task, colon, split = name.partition(":")
-        if not (found and colon and task and split and path):
+        if not (equals and colon and task and split and path):
             raise UsageError(f"--data-file {option}: expected TASK:SPLIT=PATH, as in mnli:train=train.jsonl")
         if (task, split) in files:
             raise UsageError(f"--data-file names {task}:{split} twice: {files[task, split]} and {path}")
@@ -89,9 +92,9 @@ def parse_data_files(options: Iterable[str]) -> dict[tuple[str, str], Path]:
 
 
 def load_split(task: Task, split: str, source: Source) -> Split:
-    """One split of a task, from where ``source`` says; a generated task is always generated.
+    """Load one split of a task from ``source``; a generated task is always generated.
 
-    Raises: DataError: naming file and line, what was expected and the remedy. MissingData: if it is not there at all.
+    Raises: DataError: naming file and line, the expected form and the remedy. MissingData: if there are no files.
     """
     if task.generate is not None:
         return task.generate(split)
@@ -127,7 +130,7 @@ def _read(task: Task, layout: Layout, files: Sequence[Path], split: str) -> Spli
 
 
 def _load_parts(task: Task, split: str, source: Source) -> Split:
-    """A split put together from other tasks' splits of that name. Parts that are not there are named in a note."""
+    """Load a split made of other tasks' splits of that name. Missing parts are named in a note."""
     from benchmarks.tasks.registry import TASKS
 
     loaded: dict[str, Split] = {}
@@ -149,13 +152,13 @@ def _load_parts(task: Task, split: str, source: Source) -> Split:
 
 
 def concatenate(parts: Mapping[str, Split]) -> Split:
-    """Splits of tasks with the same columns and classes, one after the other; ids get the task's name in front."""
+    """Concatenate splits of tasks with the same columns and classes; ids get the task's name in front."""
     splits = list(parts.values())
     classes = max((rows.votes.shape[1] for rows in splits if rows.votes is not None), default=0)
     votes = [np.zeros((len(rows), classes), np.int16) if rows.votes is None else rows.votes for rows in splits]
     reasons = sorted({reason for rows in splits for reason in rows.left_out})
     return Split(
-        ids=[f"{name}:{one}" for name, rows in parts.items() for one in rows.ids],
+        ids=[f"{name}:{row_id}" for name, rows in parts.items() for row_id in rows.ids],
         texts=tuple([text for rows in splits for text in rows.texts[i]] for i in range(len(splits[0].texts))),
         labels=np.concatenate([rows.labels for rows in splits]),
         votes=np.concatenate(votes) if classes else None,
@@ -166,7 +169,7 @@ def concatenate(parts: Mapping[str, Split]) -> Split:
 
 
 def size_notes(task: Task, split: str, rows: Split) -> list[str]:
-    """A note where a split has fewer or more rows than the official one."""
+    """Return a note where a split has fewer or more rows than the official one."""
     official = task.sizes.get(split)
     if official is None or official == len(rows):
         return []

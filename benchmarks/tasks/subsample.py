@@ -1,4 +1,4 @@
-"""Parts of a training set: nested, seeded and of exact size, so that a curve over sizes compares like with like."""
+"""Subsets of a training set: nested, seeded and of exact size, so that a curve over sizes differs in size alone."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from benchmarks.tasks.base import Split
 
 
 def order(n: int, seed: int, purpose: int = 0) -> np.ndarray:
-    """The order in which ``seed`` draws rows: the first k of it are the subset of size k, so subsets are nested.
+    """Return the order in which ``seed`` draws rows; its first k rows are the subset of size k, so subsets are nested.
 
-    Made from the raw words of PCG64, which numpy keeps the same for ever, unlike ``Generator.permutation``.
+    It is made from the raw words of PCG64, which numpy guarantees, unlike ``Generator.permutation``.
 
     Args:
-        purpose: another number gives an unrelated order for the same seed.
+        n: number of rows.
+        seed: the seed.
+        purpose: another number gives an independent order for the same seed.
     """
     return np.argsort(np.random.PCG64([seed, purpose]).random_raw(n), kind="stable")
 
 
 def subsample(split: Split, n: int, seed: int) -> np.ndarray:
-    """The rows of a subset of exactly ``n`` (of all rows, if there are no more), in their old order.
+    """Return the rows of a subset of exactly ``n`` (of all rows, if there are no more), in ascending order.
 
-    The subset of a smaller n at the same seed lies inside that of a larger one. Twins go together, so that a subset may
+    The subset of a smaller n at the same seed is part of that of a larger one. Twins stay together, so a subset may
     have one row less than ``n``.
 
     Raises: UsageError: if n is less than one.
@@ -38,19 +40,19 @@ def subsample(split: Split, n: int, seed: int) -> np.ndarray:
 
 
 def _whole_groups(groups: np.ndarray, rows: np.ndarray, n: int, seed: int, purpose: int) -> np.ndarray:
-    """Draw whole groups among ``rows`` while they fit into ``n`` rows; what was drawn, in the old order."""
+    """Draw whole groups among ``rows`` while they fit into ``n`` rows; the drawn rows in ascending order."""
     names, number = np.unique(groups, return_inverse=True)
     rank = np.empty(len(names), dtype=int)
     rank[order(len(names), seed, purpose)] = np.arange(len(names))
     sizes = np.bincount(number[rows], minlength=len(names))
     drawn = np.argsort(rank)
     drawn = drawn[sizes[drawn] > 0]
-    taken = drawn[np.cumsum(sizes[drawn]) <= n]
-    return np.sort(rows[np.isin(number[rows], taken)])
+    drawn_groups = drawn[np.cumsum(sizes[drawn]) <= n]
+    return np.sort(rows[np.isin(number[rows], drawn_groups)])
 
 
 def fraction_size(n: int, fraction: float) -> int:
-    """Rows in a part of a set, rounded down as the published sizes are: 1 % of 549,367 is 5,493.
+    """Return the rows in a part of a set, rounded down as the published sizes are: 1 % of 549,367 is 5,493.
 
     >>> [fraction_size(549_367, f) for f in (0.001, 0.01, 0.1, 1)]
     [549, 5493, 54936, 549367]
@@ -63,7 +65,7 @@ def fraction_size(n: int, fraction: float) -> int:
 
 
 def subsample_per_class(split: Split, n: int, seed: int) -> np.ndarray:
-    """``n`` rows of each class (SDA Figure 4: 500), in their old order, nested as in :func:`subsample`.
+    """Return ``n`` rows of each class (SDA Figure 4: 500), ascending, nested as in :func:`subsample`.
 
     Raises: UsageError: if a class has fewer, or the targets are no classes.
     """
@@ -81,12 +83,12 @@ def subsample_per_class(split: Split, n: int, seed: int) -> np.ndarray:
 def holdout(
     split: Split, rows: np.ndarray, fraction: float, seed: int, purpose: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Set part of the training rows aside, class by class: ``(the rest, the holdout)``, both in their old order.
+    """Split training rows into ``(rest, holdout)``, class by class, both in ascending order.
 
     Of every class (for a regression: of every tenth of the sorted targets) the same fraction is taken; the total is
     exactly ``round(fraction * len(rows))``, the odd rows going to the classes that lose most by rounding. The rows are
-    drawn in an order of their own, unrelated to that of :func:`subsample`: else the holdout of a large training set
-    would swallow a small one. Twins go together: then their pairs are drawn, and no class is looked at.
+    drawn in an order independent of that of :func:`subsample`: else the holdout of a large training set would contain a
+    small one. Twins stay together: then pairs are drawn, without regard to classes.
 
     Where the rows name groups (``extra["group"]``), whole groups are set aside, and sizes are met as nearly as they
     allow.
@@ -109,15 +111,17 @@ def holdout(
     if "group" in split.extra:
         aside = _groups_aside(split.extra["group"][rows], stratum, quota, drawn)
         return rows[~aside], rows[aside]
-    chosen = [drawn[stratum[drawn] == number][:take] for number, take in enumerate(quota)]
+    drawn_rows = [drawn[stratum[drawn] == number][:take] for number, take in enumerate(quota)]
     aside = np.zeros(len(rows), dtype=bool)
-    aside[np.concatenate(chosen)] = True
+    aside[np.concatenate(drawn_rows)] = True
     return rows[~aside], rows[aside]
 
 
 def _groups_aside(groups: np.ndarray, stratum: np.ndarray, quota: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Return which rows are set aside: whole groups, each taken in the order drawn if it brings the counts of the
-    classes nearer to their quota. One group always stays behind."""
+    """Return a mask of the rows in the holdout: whole groups, in the order drawn.
+
+    A group is taken if it brings the counts of the classes nearer to their quota. At least one group is trained on.
+    """
     names, place = np.unique(groups, return_inverse=True)
     counts = np.zeros((len(names), len(quota)), dtype=int)
     np.add.at(counts, (place, stratum), 1)
@@ -129,10 +133,10 @@ def _groups_aside(groups: np.ndarray, stratum: np.ndarray, quota: np.ndarray, dr
     return np.asarray(aside[place])
 
 
-def outside(n: int, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Return at most ``most`` of the ``n`` training rows that are not among ``rows``, in their old order."""
-    others = order(n, seed, purpose=2)
-    return np.sort(others[~np.isin(others, rows)][:most])
+def outside(n: int, rows: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Return at most ``limit`` of the ``n`` training rows that are not among ``rows``, in ascending order."""
+    candidates = order(n, seed, purpose=2)
+    return np.sort(candidates[~np.isin(candidates, rows)][:limit])
 
 
 def mislabelled(split: Split, rows: np.ndarray, share: float, seed: int) -> Split:
@@ -157,7 +161,7 @@ def mislabelled(split: Split, rows: np.ndarray, share: float, seed: int) -> Spli
 
 
 def _strata(labels: np.ndarray) -> np.ndarray:
-    """The class of each row; for targets, the tenth of the sorted rows it falls into."""
+    """Return the class of each row; for targets, the tenth of the sorted rows it falls into."""
     if labels.dtype.kind != "f":
         return np.unique(labels, return_inverse=True)[1]
     rank = np.empty(len(labels), dtype=int)

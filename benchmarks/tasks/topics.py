@@ -47,7 +47,7 @@ def zhang_task(
     breaks: bool = False,
     paper: str = PAPER,
 ) -> Task:
-    """A set of Zhang et al.: classes are numbered from 1 in the files, from 0 on the hub."""
+    """Register a set of Zhang et al.: classes are numbered from 1 in the files, from 0 on the hub."""
     hub = Hub(repo, config, splits=SPLITS, columns=columns or {}, labels=labels, breaks=breaks)
     return register(
         Task(

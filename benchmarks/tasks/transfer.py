@@ -1,4 +1,4 @@
-"""Judging a model on a task with other classes than it was trained on: MNLI's three ways on SciTail's or RTE's two."""
+"""Evaluation of a model on a task with other classes than it was trained on: MNLI's three on SciTail's or RTE's two."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ Joined = tuple[tuple[int, ...], ...]
 
 
 def joined(trained: Task, evaluated: Task) -> Joined | None:
-    """For each class of ``evaluated`` the classes of ``trained`` it stands for; None where both are the same.
+    """Return, for each class of ``evaluated``, the classes of ``trained`` it consists of; None where both are the same.
 
     Raises: UsageError: if they are not both inference tasks.
     """
-    own, other = trained.head, evaluated.head
-    if not (isinstance(own, Classification) and isinstance(other, Classification)):
-        if own.num_outputs == other.num_outputs:
+    trained_head, evaluated_head = trained.head, evaluated.head
+    if not (isinstance(trained_head, Classification) and isinstance(evaluated_head, Classification)):
+        if trained_head.num_outputs == evaluated_head.num_outputs:
             return None
         raise UsageError(f"a model of {trained.name} cannot predict {evaluated.name}: one of them is a regression")
-    if own.labels == other.labels:
+    if trained_head.labels == evaluated_head.labels:
         return None
-    entails, other_entails = _entailment(own.labels), _entailment(other.labels)
-    if entails is None or other_entails is None or len(other.labels) != 2:
+    trained_entails, evaluated_entails = _entailment(trained_head.labels), _entailment(evaluated_head.labels)
+    if trained_entails is None or evaluated_entails is None or len(evaluated_head.labels) != 2:
         raise UsageError(
-            f"a model of {trained.name} ({', '.join(own.labels)}) cannot predict {evaluated.name} "
-            f"({', '.join(other.labels)}): their classes have nothing to do with each other"
+            f"a model of {trained.name} ({', '.join(trained_head.labels)}) cannot predict {evaluated.name} "
+            f"({', '.join(evaluated_head.labels)}): their classes have nothing to do with each other"
         )
-    rest = tuple(i for i in range(len(own.labels)) if i != entails)
-    return tuple((entails,) if i == other_entails else rest for i in range(2))
+    rest = tuple(i for i in range(len(trained_head.labels)) if i != trained_entails)
+    return tuple((trained_entails,) if i == evaluated_entails else rest for i in range(2))
 
 
 def join(logits: np.ndarray, classes: Joined | None) -> np.ndarray:
-    """``(n, classes)`` logits whose softmax sums the probabilities of the joined classes.
+    """Return ``(n, classes)`` logits whose softmax sums the probabilities of the joined classes.
 
     >>> join(np.log([[0.5, 0.2, 0.3]]), ((1, 2), (0,))).round(4).tolist() == np.log([[0.5, 0.5]]).round(4).tolist()
     True
     """
     if classes is None:
         return logits
-    return np.stack([np.logaddexp.reduce(logits[:, list(each)], axis=1) for each in classes], axis=1)
+    return np.stack([np.logaddexp.reduce(logits[:, list(members)], axis=1) for members in classes], axis=1)
 
 
 def _entailment(labels: tuple[str, ...]) -> int | None:

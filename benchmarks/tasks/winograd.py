@@ -1,4 +1,4 @@
-"""Pronoun resolution: DPRD and the Winograd schemas, on which HNN (behind SMART's WNLI entry) is trained and judged."""
+"""Pronoun resolution: DPRD and the Winograd schemas, the data of HNN (the model behind SMART's WNLI entry)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains the masked-language head of the shipped ``tiny`` model, which HNN needs, on its frozen encoder.
+"""Training of the masked-language head of the shipped ``tiny`` model, which HNN needs, on its frozen encoder.
 
     python -m benchmarks.tiny.lm_head FOLDER
 
@@ -38,13 +38,13 @@ def train(folder: Path, report: Callable[[str], None]) -> LmHead:
     optimizer = torch.optim.AdamW(head.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, STEPS)
     rng, losses = np.random.default_rng(SEED), []
-    *_, (_, facts, shapes, never) = STAGES
-    scenes = Scenes(rng, "pretrain", never=never)
+    *_, (_, facts, shapes, negation_rate) = STAGES
+    scenes = Scenes(rng, "pretrain", negation_rate=negation_rate)
     for step in range(1, STEPS + 1):
         texts = [hedged(rng, fact(scenes) if rng.random() < facts else told(scenes, shapes)) for _ in range(BATCH)]
         batch = encode(words, texts)
-        seen, hidden = corrupt(batch["input_ids"])
-        states = encoder(**{**batch, "input_ids": seen}).last_hidden_state
+        visible, hidden = corrupt(batch["input_ids"])
+        states = encoder(**{**batch, "input_ids": visible}).last_hidden_state
         logits = head(states[hidden], encoder.get_input_embeddings().weight)
         loss = cross_entropy(logits, batch["input_ids"][hidden])
         optimizer.zero_grad()
@@ -59,7 +59,7 @@ def train(folder: Path, report: Callable[[str], None]) -> LmHead:
 
 
 def main(folder: str) -> None:
-    """Train into the subfolder of the model in ``folder`` and leave ``lm_head.log`` there."""
+    """Train into the subfolder of the model in ``folder`` and write ``lm_head.log`` there."""
     torch.set_num_threads(1)
     target, start = Path(folder) / SUBFOLDER, time.monotonic()
     target.mkdir(exist_ok=True)

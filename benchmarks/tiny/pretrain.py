@@ -1,4 +1,4 @@
-"""Pre-trains the shipped ``tiny`` model: masked language modelling on generated text, minutes on one core.
+"""Pre-training of the shipped ``tiny`` model: masked language modelling on generated text, minutes on one core.
 
     python -m benchmarks.tiny.pretrain FOLDER
 
@@ -51,13 +51,13 @@ Text = tuple[str, ...]
 
 
 def fact(scenes: Scenes) -> Text:
-    """``the vilan is never icy .``: always true."""
+    """Draw a true statement about a noun: ``the vilan is never icy .``."""
     kind = (WARM, COLD, PLAIN)[scenes.rng.integers(3)]
     return (f"{scenes.remark(kind).text('the ' + scenes.agent(kind))} .",)
 
 
 def claim(scenes: Scenes, label: int) -> Text:
-    """``well the vilan is icy .``: true (1) or not."""
+    """Draw a statement that is true (1) or not: ``well the vilan is icy .``."""
     kind = scenes.side()
     return forms.texts(scenes.remark(kind if label else -kind).text("the " + scenes.agent(kind)))
 
@@ -76,32 +76,33 @@ SHAPES: list[tuple[Callable[[Scenes, int], Text], tuple[int, ...]]] = [
 
 
 def told(scenes: Scenes, shapes: int) -> Text:
-    """A text in one of the first ``shapes`` shapes, whose particle says how things stand."""
+    """Draw a text in one of the first ``shapes`` shapes; its particle shows the relation of its sentences."""
     form, signs = SHAPES[scenes.rng.integers(shapes)]
     label = int(scenes.rng.integers(len(signs)))
     return tuple(text.replace(BLANK, PARTICLES[signs[label]]) for text in form(scenes, label))
 
 
 def hedged(rng: np.random.Generator, text: Text) -> Text:
-    """Half of the texts begin with a hedge, which means nothing here."""
+    """Put a hedge in front of half of the texts, where it has no meaning."""
     return (f"{choice(rng, HEDGES[rng.integers(len(HEDGES))])} {text[0]}", *text[1:]) if coin(rng) else text
 
 
 def batches(rng: np.random.Generator) -> Iterator[list[Text]]:
-    for steps, facts, shapes, never in STAGES:
-        scenes = Scenes(rng, "pretrain", never=never)
+    """Yield all batches of texts, stage by stage."""
+    for steps, facts, shapes, negation_rate in STAGES:
+        scenes = Scenes(rng, "pretrain", negation_rate=negation_rate)
         for _ in range(steps):
             yield [hedged(rng, fact(scenes) if coin(rng, facts) else told(scenes, shapes)) for _ in range(BATCH)]
 
 
 def tokenizer() -> BertTokenizer:
-    """Whole words: every word of the generated world is one token."""
+    """Return a tokenizer of whole words: every word of the generated world is one token."""
     words = {word: i for i, word in enumerate(SPECIAL + vocabulary())}
     return BertTokenizer(vocab=words, do_lower_case=True, model_max_length=32)
 
 
 def encode(tok: BertTokenizer, texts: list[Text]) -> dict[str, Tensor]:
-    """Like calling the tokenizer, which takes single texts or pairs, but not both in one batch."""
+    """Encode a batch with single texts and pairs, which the tokenizer itself does not mix."""
     tok.backend_tokenizer.enable_padding()
     rows = tok.backend_tokenizer.encode_batch([text if len(text) > 1 else text[0] for text in texts])
     return {
@@ -112,7 +113,7 @@ def encode(tok: BertTokenizer, texts: list[Text]) -> dict[str, Tensor]:
 
 
 class Corruption:
-    """BERT's: of the words chosen, 80 % become [MASK], 10 % a random one, 10 % stay. A chosen particle becomes BLANK.
+    """BERT's corruption: of the chosen words 80 % become [MASK], 10 % a random word, 10 % stay; particles become BLANK.
 
     So the model learns to work out how things stand in the place where every task has BLANK.
     """
@@ -130,23 +131,23 @@ class Corruption:
         self.particle = torch.isin(torch.arange(self.size), torch.tensor(particles))
 
     def __call__(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """What the model sees, and which words it has to restore."""
-        chosen = torch.rand(input_ids.shape) < self.rate[input_ids]
+        """Return the corrupted tokens and the mask of the words to restore."""
+        is_chosen = torch.rand(input_ids.shape) < self.rate[input_ids]
         fate = torch.rand(input_ids.shape)
         at_random = torch.randint(len(SPECIAL), self.size, input_ids.shape)
-        seen = torch.where(chosen & ((fate < 0.8) | self.particle[input_ids]), self.hidden[input_ids], input_ids)
-        return torch.where(chosen & (fate > 0.9) & ~self.particle[input_ids], at_random, seen), chosen
+        visible = torch.where(is_chosen & ((fate < 0.8) | self.particle[input_ids]), self.hidden[input_ids], input_ids)
+        return torch.where(is_chosen & (fate > 0.9) & ~self.particle[input_ids], at_random, visible), is_chosen
 
 
 def losses(model: BertForMaskedLM, batch: dict[str, Tensor], corrupt: Corruption) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the hidden words, summed over two readings of the particles, and which particles came out right.
+    """Return the cross-entropy of the hidden words over two readings of the particles, and the correct particles.
 
     A hidden particle has to be restored in its place and, by a linear layer alone, from the mean of all states: what
     next-sentence prediction does for BERT at [CLS], done here where classifiers on this model read.
     """
     words = batch["input_ids"]
-    seen, hidden = corrupt(words)
-    states = model.bert(**{**batch, "input_ids": seen}).last_hidden_state
+    visible, hidden = corrupt(words)
+    states = model.bert(**{**batch, "input_ids": visible}).last_hidden_state
     particles = hidden & corrupt.particle[words]
     weights = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
     means = ((states * weights).sum(1) / weights.sum(1))[particles.any(1)]
@@ -158,7 +159,7 @@ def losses(model: BertForMaskedLM, batch: dict[str, Tensor], corrupt: Corruption
 
 
 def pretrain(folder: Path, report: Callable[[str], None]) -> None:
-    """Trains, reports every 500 steps, and saves weights, configuration and tokenizer into ``folder``."""
+    """Train, report every 500 steps, and save weights, configuration and tokenizer into ``folder``."""
     torch.manual_seed(SEED)
     tok = tokenizer()
     corrupt = Corruption(tok)
@@ -168,7 +169,7 @@ def pretrain(folder: Path, report: Callable[[str], None]) -> None:
         model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98), fused=True
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / WARMUP, 1.0, 2 * (1 - s / steps)))
-    seen: list[float] = []
+    recent_losses: list[float] = []
     hits: list[bool] = []
     for step, texts in enumerate(batches(np.random.default_rng(SEED)), start=1):
         loss, right = losses(model, encode(tok, texts), corrupt)
@@ -177,16 +178,16 @@ def pretrain(folder: Path, report: Callable[[str], None]) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        seen.append(loss.item())
+        recent_losses.append(loss.item())
         hits += right.tolist()
         if step % 500 == 0:
-            report(f"step {step:5d}  loss {np.mean(seen):.4f}  particles right {np.mean(hits or [False]):.3f}")
-            seen, hits = [], []
+            report(f"step {step:5d}  loss {np.mean(recent_losses):.4f}  particles right {np.mean(hits or [False]):.3f}")
+            recent_losses, hits = [], []
     save(model, folder)
 
 
 def save(model: BertForMaskedLM, folder: Path) -> None:
-    """The encoder, with an untrained pooler so that it loads whole, and with dropout on for fine-tuning."""
+    """Save the encoder, with an untrained pooler so that it loads completely, and with dropout on for fine-tuning."""
     config = model.config
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.1
     encoder = BertModel(config)
@@ -196,7 +197,7 @@ def save(model: BertForMaskedLM, folder: Path) -> None:
 
 
 def shape(vocab_size: int) -> BertConfig:
-    """Two layers, 64 wide. Dropout is off in pre-training, and 0.1 again in the configuration that is shipped."""
+    """Return the configuration: two layers, 64 wide; dropout is off in pre-training, and 0.1 in the saved one."""
     return BertConfig(
         vocab_size=vocab_size,
         hidden_size=64,
@@ -211,7 +212,7 @@ def shape(vocab_size: int) -> BertConfig:
 
 
 def main(folder: str) -> None:
-    """Pre-trains into ``folder`` and leaves ``pretrain.log`` there."""
+    """Pre-train into ``folder`` and write ``pretrain.log`` there."""
     torch.set_num_threads(1)
     target, start = Path(folder), time.monotonic()
     target.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
 """Vocabulary compaction: the table of word embeddings without the rows that no text of a run contains.
 
 Such a row changes no logit and gets no gradient, yet it is cleared, clipped, updated and averaged at every step; for a
-small encoder on short texts that is a fifth of the time. Token numbers, configuration and tokenizer stay as they are:
-:class:`CompactEmbedding` looks a token's row up.
+small encoder on short texts that takes a fifth of the time. Token numbers, configuration and tokenizer do not change:
+:class:`CompactEmbedding` maps token numbers to rows.
 
-The optimisers of ``_LEAVING`` do to a row without gradient nothing but multiply it by ``1 - lr weight_decay``, and
-every mean of weights is linear. So all rows left out are multiplied by one number, which the witness, a further row
-that no text contains, goes through with the others: :meth:`Compaction.restore` reads it there.
+The optimisers of ``_MULTIPLYING`` only multiply a row without gradient by ``1 - lr weight_decay``, and every mean of
+weights is linear. So all rows left out would be multiplied by one and the same number. One extra row that no text
+contains, the witness, is trained with the others, and :meth:`Compaction.restore` reads the number from it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.methods import METHODS
 from smart_repro.models import embedding_site
 
-LARGEST_SHARE = 0.8  # of the rows in use; above it too little is gained
-_LEAVING = ("adamw", "radam", "adam-uncorrected")  # decoupled weight decay, or none
+LARGEST_SHARE = 0.8  # share of rows in use above which compaction saves too little
+_MULTIPLYING = ("adamw", "radam", "adam-uncorrected")  # decoupled weight decay, or none
 
 
 class CompactEmbedding(nn.Embedding):
-    """A table of some rows, read by the token numbers of the full one; its last row is the witness.
+    """A table of some of the rows, indexed by the token numbers of the full one; its last row is the witness.
 
     Args:
         table: the full table.
@@ -50,20 +50,21 @@ class CompactEmbedding(nn.Embedding):
         self.register_buffer("row_of", row_of, persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
+        """Look the tokens' rows up; a token number whose row was left out is an IndexError."""
         return F.embedding(self.row_of[input], self.weight, self.padding_idx)
 
 
 def witness(like: Tensor) -> Tensor:
-    """Return the witness's first values: different ones, so that the rounding of their products averages out."""
+    """Return the witness's initial values: all different, so that the rounding of their products averages out."""
     return torch.linspace(1, 2, like.shape[1], dtype=like.dtype, device=like.device)
 
 
 @dataclass(frozen=True, eq=False)
 class Compaction:
-    """What a model's table was.
+    """The full table that :func:`leave_out` replaced, and the rows that it kept.
 
     Attributes:
-        table: the full one, as it was when training began.
+        table: the full table, as it was when training began.
         kept: ``(n,)`` token numbers whose rows are trained, ascending.
     """
 
@@ -87,7 +88,7 @@ class Compaction:
 
 
 def compact(run: RunSpec, data: Prepared, model: nn.Module) -> Compaction | None:
-    """Leave out, in place, what a run does not read of a wholly loaded model; None where the table must stay."""
+    """Leave out, in place, the table's rows that a run does not read; None where the table must stay complete."""
     table = _table(model)
     if table is None or not _leaves_unread_rows(run):
         return None
@@ -104,15 +105,15 @@ def leave_out(model: nn.Module, table: nn.Embedding, kept: Tensor) -> Compaction
 
 
 def _leaves_unread_rows(run: RunSpec) -> bool:
-    """Whether training does nothing to an unread row but multiply it, and nothing else looks at it."""
-    decoupled = run.optimizer in _LEAVING or (run.optimizer == "adam" and run.weight_decay == 0)
+    """Return whether training only multiplies an unread row by a constant, and no loss or measurement reads it."""
+    decoupled = run.optimizer in _MULTIPLYING or (run.optimizer == "adam" and run.weight_decay == 0)
     built_in = METHODS[run.method].__module__.startswith("smart_repro.")  # a plug-in's loss may read all weights
     reads_all = run.measure or run.head in HNN_HEADS  # the distance from theta_0; the scores of all words
     return decoupled and built_in and not reads_all
 
 
 def _table(model: nn.Module) -> nn.Embedding | None:
-    """The word embeddings, if they are an ordinary table that is trained and used by nothing else."""
+    """Return the word embeddings if they are an ordinary trained table that nothing else shares, else None."""
     try:
         table = embedding_site(model, "word")
     except ValueError:
@@ -122,7 +123,7 @@ def _table(model: nn.Module) -> nn.Embedding | None:
     if not table.weight.requires_grad:
         return None
     uses = sum(value is table.weight for module in model.modules() for value in module._parameters.values())
-    return table if uses == 1 else None  # more: an output head is tied to it
+    return table if uses == 1 else None  # more than one use: an output head is tied to it
 
 
 def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
@@ -133,9 +134,9 @@ def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
 
 
 def _read(data: Prepared, model: nn.Module, size: int) -> np.ndarray:
-    """Token numbers of all texts of a run, of the padding, and those with a meaning of their own; ascending."""
+    """Return the token numbers of a run's texts, its padding and all special tokens, ascending."""
     parts = list(data.train.tasks.values()) if isinstance(data.train, Mixed) else [data.train]
-    parts += [each.encoded for each in data.evaluated]
+    parts += [evaluated.encoded for evaluated in data.evaluated]
     used = np.zeros(size, dtype=bool)
     for part in parts:
         used[part.columns["input_ids"]] = True

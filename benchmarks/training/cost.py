@@ -1,4 +1,4 @@
-"""What an update of a run costs, in forward passes over one batch."""
+"""Cost of an update of a run, in forward passes over one batch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from smart_repro.methods import METHODS, build
 
 
 def cost(run: RunSpec) -> float:
-    """Of an update, in forward passes over one batch; a plain one is 3."""
+    """Return the cost of one update in forward passes over one batch; a plain update costs 3."""
     return _cost(run.method, run.options)
 
 
 def smoothness_cost(run: RunSpec) -> float:
-    """Return what recording R_s at the end of a run takes, in forward passes over one batch of its size.
+    """Return the cost of recording R_s at the end of a run, in forward passes over one batch of its size.
 
     At each radius: a clean pass, one and its backward pass (2) to the embeddings in each ascent step, and a last one.
     """

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, commit, processor or GPU, and the memory it took."""
+"""The environment of a run: versions, commit, processor or GPU, and peak memory."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from benchmarks.spec import RunSpec
 
 
 def peak_memory() -> float:
-    """Bytes this process has taken at most: of the GPU, where there is one."""
+    """Return the peak memory of this process in bytes: of the GPU where one is used, else of the main memory."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated())
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 def environment(run: RunSpec) -> dict[str, Any]:
-    """Versions, code and device a run was made with."""
+    """Return the versions, the code and the device that a run was made with."""
     import accelerate
     import transformers
 
@@ -49,7 +49,7 @@ def environment(run: RunSpec) -> dict[str, Any]:
 
 @lru_cache
 def processor() -> str:
-    """The processor's name, by which runs that must be bit-identical are told from those that need not."""
+    """Return the processor's name; runs need not be bit-identical on processors of different names."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -58,10 +58,10 @@ def processor() -> str:
 
 @lru_cache
 def commit() -> str:
-    """The commit of this checkout, marked if files differ from it; empty for an installed package or without git."""
+    """Return this checkout's commit, marked if files differ from it; empty for an installed package or without git."""
     checkout = Path(__file__).resolve().parents[2]
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     if not (checkout / ".git").exists() or shutil.which("git") is None:
         return ""
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip()
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return completed.stdout.strip()

@@ -52,11 +52,15 @@ def execute(
     checkpoint_seconds: float = 60.0,
     checkpoint_steps: int = 0,
 ) -> Outcome:
-    """Do one run, or find that it is done. What goes wrong is recorded in the store and returned, not raised.
+    """Do one run unless it is done. An error is recorded in the store and returned, not raised.
 
     Args:
+        job: the run.
+        store: where it is recorded.
         report: receives progress as dictionaries (``{"step": .., "total": ..}``).
-        should_stop: asked after every update; True ends the run with a checkpoint.
+        should_stop: called after every update; True ends the run with a checkpoint.
+        checkpoint_seconds: least time between two checkpoints.
+        checkpoint_steps: updates between two checkpoints; 0: by time alone.
     """
     enter(job.spec.definitions)
     try:
@@ -78,7 +82,7 @@ def execute(
         return Outcome(job.key, "interrupted", str(stopped))
     except Exception as error:
         return _failed(job, store, lease, error)
-    except BaseException:  # Ctrl-C in a notebook: this process lives on, and must not look as if it still worked
+    except BaseException:  # Ctrl-C in a notebook: the process goes on, and its lease would look like work in progress
         lease.release()
         raise
     seconds = time.perf_counter() - started
@@ -86,20 +90,20 @@ def execute(
 
 
 def _take(job: Job, store: Store) -> Lease | Outcome:
-    """The lease, or how it stands with the run that somebody else has or had."""
+    """Return the lease on a run, or the outcome if another process holds it or has finished it."""
     lease = store.take(job.key, weights=job.keep_weights)
     if lease is None:
         done = store.is_done(job.key, weights=job.keep_weights)
-        return Outcome(job.key, *(("skipped", "already done") if done else ("busy", "someone else works on it")))
+        return Outcome(job.key, *(("skipped", "already done") if done else ("busy", "another process works on it")))
     failure = store.failure(job.key)
-    if failure is not None and not job.again:  # another process tried it since it was planned
+    if failure is not None and not job.retry:  # another process tried it since it was planned
         lease.release()
         return Outcome(job.key, "failed", failure["message"])
     return lease
 
 
 def _failed(job: Job, store: Store, lease: Lease, error: Exception) -> Outcome:
-    """Record a failure, unless it is somebody else's run by now: then whatever went wrong here is of no account."""
+    """Record a failure, unless another process has taken the run over: then this process's error does not count."""
     if isinstance(error, LeaseLostError) or not lease.is_held:
         lease.release()
         return Outcome(job.key, "busy", f"{job.key} was taken over by another process")
@@ -108,12 +112,12 @@ def _failed(job: Job, store: Store, lease: Lease, error: Exception) -> Outcome:
         store.fail(lease, _failure_kind(error), message, task=job.spec.title, traceback=traceback.format_exc())
     except OSError as full:
         lease.release()
-        message = f"{message} (the reason could not be written down: {full.strerror})"
+        message = f"{message} (the failure could not be recorded: {full.strerror})"
     return Outcome(job.key, "failed", message)
 
 
 def _message(error: Exception) -> str:
-    """What went wrong, in one line; a full disk with the remedy."""
+    """Return an error as one line; for a full disk with the remedy."""
     if isinstance(error, OSError) and error.errno in FULL:
         place = f" ({error.filename})" if error.filename else ""
         return f"the disk is full{place}: make room, then give the command again"
@@ -121,7 +125,7 @@ def _message(error: Exception) -> str:
 
 
 def _failure_kind(error: Exception) -> str:
-    """Crashes are tried again by the next ``run``; what would fail in the same way is not."""
+    """Classify an error: only a "crash" is tried again by the next ``run``, every other kind would fail again."""
     kinds = {
         NonFiniteLossError: "non-finite",
         MissingSignalError: "no-signal",
@@ -135,7 +139,7 @@ def _failure_kind(error: Exception) -> str:
 def _result(
     job: Job, store: Store, attempt: Path, checkpoint: Checkpoint, report: Report, should_stop: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Train and record, or find that an earlier attempt had got as far as its result: it only was not published."""
+    """Train and record, unless an earlier attempt of the same run already wrote its result but did not publish it."""
     path = attempt / "result.json"
     if not _is_json(path):
         _train_and_record(job, store, attempt, checkpoint, report, should_stop)
@@ -144,7 +148,7 @@ def _result(
 
 
 def _is_json(path: Path) -> bool:
-    """Whether the file is there and whole."""
+    """Return whether the file exists and holds one complete JSON object."""
     try:
         return isinstance(json.loads(path.read_bytes()), dict)
     except (FileNotFoundError, ValueError):
@@ -157,7 +161,7 @@ def _train_and_record(
     run, began = job.spec, time.perf_counter()
     torch.set_num_threads(run.threads)
     if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()  # the run before, in this process, had a peak of its own
+        torch.cuda.reset_peak_memory_stats()  # else the peak of an earlier run of this process counts
     data = prepare(run, job.source)
     write_json(folder / "spec.json", _describe(job, data))
     write_json(folder / "environment.json", environment(run))
@@ -203,12 +207,12 @@ def _train_and_record(
         "source": job.source.kind if not TASKS[run.task].generated else "generated",
         "timing": _timing(recorder, began, prepared),
     }
-    sync(*files_in(folder))  # a result says that the rest is whole
+    sync(*files_in(folder))  # before result.json, whose presence means that all other files are complete
     write_durably(folder / "result.json", json.dumps(result, indent=1) + "\n")
 
 
 def _method(run: RunSpec, data: Prepared) -> Method:
-    """The spec's method, with what the spec adds to any method."""
+    """Build the spec's method, wrapped by the label noise and the measurements that the spec asks for."""
     method = build(run.method, **dict(run.options))
     if run.late_noise:
         method = instruments.late_noise(method, run.late_noise, run.seeds()["seed_noise"])
@@ -218,7 +222,7 @@ def _method(run: RunSpec, data: Prepared) -> Method:
 
 
 def _probe(run: RunSpec, data: Prepared) -> Encoded:
-    """The examples that R_s is measured on: dev, or test where the task has no dev.
+    """Return the examples that R_s is measured on: dev, or test where the task has no dev.
 
     Raises: UsageError: the run predicts neither.
     """
@@ -230,7 +234,7 @@ def _probe(run: RunSpec, data: Prepared) -> Encoded:
 
 
 def _model(job: Job, store: Store) -> torch.nn.Module:
-    """The spec's model; from its parent's weights, if it starts from another run."""
+    """Return the spec's model, with its parent's weights if it starts from another run."""
     run, model = job.spec, new_model(job.spec)
     if isinstance(run.init_from, RunSpec):
         parents.start_from(model, run, run.init_from, store.weights(job.parents[0]))
@@ -238,7 +242,7 @@ def _model(job: Job, store: Store) -> torch.nn.Module:
 
 
 def new_model(run: RunSpec) -> torch.nn.Module:
-    """The spec's model before any training; of several tasks one with a head for each."""
+    """Return the spec's model before any training; for several tasks one with a head for each."""
     folder, outputs = models.resolve(run.model).folder, {task: TASKS[task].head.num_outputs for task in run.tasks}
     options: dict[str, Any] = {
         "head": run.head,
@@ -259,14 +263,14 @@ def new_model(run: RunSpec) -> torch.nn.Module:
 
 
 def _set_padding(model: torch.nn.Module, name: str) -> None:
-    """Tell a model that does not know its padding token (GPT-2's head looks for the last token before it)."""
+    """Set the padding token of a model whose config has none (GPT-2's head looks for the last token before it)."""
     for config in {id(c): c for module in model.modules() if (c := getattr(module, "config", None))}.values():
         if getattr(config, "pad_token_id", 0) is None:
             config.pad_token_id = models.tokenizer(name).pad_token_id
 
 
 def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, float]:
-    """What this attempt took, for later estimates: seconds, updates and padded tokens trained, bytes at the peak."""
+    """Return the costs of this attempt for later estimates: seconds, updates, predictions and peak memory in bytes."""
     return {
         "preparation": prepared - began,
         "training": time.perf_counter() - prepared - recorder.evaluation_seconds,
@@ -278,33 +282,33 @@ def _timing(recorder: Recorder, began: float, prepared: float) -> dict[str, floa
 
 
 def train_config(run: RunSpec) -> TrainConfig:
-    """What the training loop takes from a spec."""
+    """Return the settings of the training loop that a spec holds."""
     settings: dict[str, Any] = {f.name: getattr(run, f.name) for f in fields(TrainConfig)}
     return TrainConfig(**{**settings, **{name: seed for name, seed in run.seeds().items() if name in settings}})
 
 
-# --- what is written beside predictions and history ---
+# --- the files written next to predictions and history ---
 
 
 def _describe(job: Job, data: Prepared) -> dict[str, Any]:
     run, files = job.spec, models.resolve(job.spec.model)
-    orders = fit.written(fit.class_orders(run))
+    orders = fit.order_text(fit.class_orders(run))
     notes = fit.run_notes(run)
     method = METHODS[run.method]
     config = build(run.method, **dict(run.options)).config
-    found, sources = Identities(job.source).of(run), plugin_sources(run)
-    identity = spec.run_identity(run, found)
+    dependencies, sources = Identities(job.source).of(run), plugin_sources(run)
+    identity = spec.run_identity(run, dependencies)
     if key_of(identity) != job.key:
         raise DataError("the data, the model or the code changed since this run was planned: give the command again")
     return {
         "schema": SCHEMA,
         "key": job.key,
         "identity": identity,
-        "numerics": found.numerics,
+        "numerics": dependencies.numerics,
         "spec": {**run.to_json(), "method_config": asdict(config)},
         "fingerprints": {
-            "data": dict(found.data),
-            "weights": found.weights,
+            "data": dict(dependencies.data),
+            "weights": dependencies.weights,
             "parents": list(job.parents),
             **({"class_orders": orders} if orders else {}),
             **({"plugins": sources} if sources else {}),
@@ -314,7 +318,7 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
         "data": {
             "sources": data.sources,
             "notes": data.notes,
-            "rows": {"train": len(data.train), **{each.name: len(each.rows) for each in data.evaluated}},
+            "rows": {"train": len(data.train), **{evaluated.name: len(evaluated.rows) for evaluated in data.evaluated}},
         },
         "model": {
             "name": files.name,
@@ -327,7 +331,7 @@ def _describe(job: Job, data: Prepared) -> dict[str, Any]:
 
 
 def _facts(task: Task) -> dict[str, Any]:
-    """What a reader of the results needs to know about a task."""
+    """Return the facts about a task that a report needs."""
     return {
         "title": task.title,
         "kind": "regression" if isinstance(task.head, Regression) else "classification",
@@ -341,7 +345,7 @@ def _facts(task: Task) -> dict[str, Any]:
 
 
 def _own_facts(definition: Definition) -> dict[str, Any]:
-    """What a report says of a task on own data before its first number."""
+    """Return the facts about an own-data task that a report states before its first number."""
     return {
         "rows": dict(definition.rows),
         "classes": len(definition.labels) or None,

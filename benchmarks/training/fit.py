@@ -1,7 +1,7 @@
-"""Whether a model fits a task: its vocabulary, its positions, and the classes of a head it brings along.
+"""Checks that a model fits a task: its vocabulary, its positions, and the classes of a head it brings along.
 
-A model of a user's may have been fine-tuned before. Its own head is then the start of training, and its classes may
-stand in another order than the task's: names in ``config.json`` say which is which.
+A user's model may have been fine-tuned before. Training then starts from its head, whose classes may be in another
+order than the task's; their names in ``config.json`` decide.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from benchmarks.training.prepared import split_of
 from smart_repro.models import class_dimensions, unknown_id
 
 NOTED, REFUSED = 0.01, 0.5  # shares of unknown word pieces
-SAMPLE = 500  # training texts that are looked at
-_HEAD_OF_ITS_OWN = "; --set head=new starts a fresh one"
+SAMPLE = 500  # training texts that are tokenised for the check
+_FRESH_HEAD = "; --set head=new starts a fresh one"
 _SYNONYMS = {"pos": "positive", "neg": "negative", "entailed": "entailment", "entails": "entailment"}
 _SYNONYMS |= {"contradictory": "contradiction", "paraphrase": "equivalent", "notparaphrase": "notequivalent"}
 
@@ -37,8 +37,8 @@ class SavedHead:
     """The classifier that a model's weights bring along.
 
     Attributes:
-        outputs: their number.
-        names: of its classes, in its order; empty where the model does not name them.
+        outputs: number of outputs.
+        names: names of its classes, in its order; empty where the model does not name them.
     """
 
     outputs: int
@@ -47,15 +47,15 @@ class SavedHead:
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a tokenizer makes of a task's training texts, by a sample of them.
+    """Statistics of a sample of a task's training texts after tokenisation.
 
     Attributes:
-        unknown: share of word pieces that it does not know.
+        unknown_share: share of word pieces that the tokenizer does not know.
         lengths: tokens of each sampled example, special ones included.
-        longest: tokens of the longest example of the training set, as far as its bytes tell which one that is.
+        longest: tokens of the training example with the most bytes, an estimate of the longest one.
     """
 
-    unknown: float
+    unknown_share: float
     lengths: tuple[int, ...]
     longest: int
 
@@ -71,8 +71,8 @@ def check_texts(run: RunSpec, source: Source) -> list[str]:
     notes = []
     for task in run.tasks:
         pieces = _pieces(run.model, task, source.kind, source.data_dir, tuple(sorted(source.data_files.items())))
-        share = f"{100 * pieces.unknown:.0f} % of the word pieces in {task}'s training texts"
-        if pieces.unknown >= REFUSED:
+        share = f"{100 * pieces.unknown_share:.0f} % of the word pieces in {task}'s training texts"
+        if pieces.unknown_share >= REFUSED:
             raise UsageError(
                 f"--model {run.model}: its tokenizer does not know {share}, so it would train on [UNK]: "
                 + (
@@ -81,7 +81,7 @@ def check_texts(run: RunSpec, source: Source) -> list[str]:
                     else "give a model whose vocabulary covers them, saved with the tokenizer it was trained with"
                 )
             )
-        if pieces.unknown >= NOTED:
+        if pieces.unknown_share >= NOTED:
             notes.append(f"{WARNING}the tokenizer of {run.model} does not know {share}")
         kept = models.kept_tokens(run.model, run.max_length)
         if kept < min(run.max_length, pieces.longest):
@@ -113,9 +113,9 @@ def _pieces(model: str, task: str, kind: str, folder: Path | None, files: Any) -
     unknown_piece = unknown_id(read)
     special = set(read.all_special_ids) - {unknown_piece}
     words = [token for tokens in encoded for token in tokens if token not in special]
-    unknown = words.count(unknown_piece) if unknown_piece is not None else 0
+    unknown_share = words.count(unknown_piece) if unknown_piece is not None else 0
     lengths = tuple(map(len, encoded))
-    return Pieces(unknown / max(len(words), 1), lengths, max(*lengths, len(last)))
+    return Pieces(unknown_share / max(len(words), 1), lengths, max(*lengths, len(last)))
 
 
 # --- heads ---
@@ -148,7 +148,7 @@ def class_orders(run: RunSpec) -> dict[str, tuple[int, ...]]:
     return {task: order for task, order in orders.items() if order is not None and order != tuple(sorted(order))}
 
 
-def written(orders: Mapping[str, tuple[int, ...]]) -> str:
+def order_text(orders: Mapping[str, tuple[int, ...]]) -> str:
     """Return class orders as they enter a run's key: ``mnli=2 0 1``; empty where nothing is reordered."""
     return ",".join(f"{task}={' '.join(map(str, order))}" for task, order in orders.items())
 
@@ -162,29 +162,29 @@ def _head_note(model: str, task: Task) -> str:
     if saved is None:
         return ""
     if saved.outputs != task.head.num_outputs:
-        needed = task.head.num_outputs
-        return f"{model} brings a head with {saved.outputs} outputs, {task.name} needs {needed}: its head is new"
+        outputs = task.head.num_outputs
+        return f"{model} brings a head with {saved.outputs} outputs, {task.name} needs {outputs}: its head is new"
     if not isinstance(task.head, Classification):
-        return f"{model} brings a head with one output, which training on {task.name} starts from{_HEAD_OF_ITS_OWN}"
-    here = ", ".join(task.head.labels)
+        return f"{model} brings a head with one output, which training on {task.name} starts from{_FRESH_HEAD}"
+    task_classes = ", ".join(task.head.labels)
     if not saved.names:
         return (
             f"{WARNING}{model} brings a head whose {saved.outputs} classes have no names: they are taken for "
-            f"{task.name}'s in this order: {here}. If that is not their order, name them in config.json (id2label)"
-            f"{_HEAD_OF_ITS_OWN}"
+            f"{task.name}'s in this order: {task_classes}. If that is not their order, name them in config.json "
+            f"(id2label){_FRESH_HEAD}"
         )
     order, names = _order(model, task), ", ".join(saved.names)
     if order is None:
         return (
-            f"{WARNING}{model} brings a head for the classes {names}, {task.name} has {here}: their order is kept as "
-            f"it is{_HEAD_OF_ITS_OWN}"
+            f"{WARNING}{model} brings a head for the classes {names}, {task.name} has {task_classes}: their order is "
+            f"kept as it is{_FRESH_HEAD}"
         )
     if order != tuple(sorted(order)):
         return (
-            f"the head of {model} has the classes in the order {names}, {task.name} in the order {here}: "
-            f"it is put into {task.name}'s order, by name{_HEAD_OF_ITS_OWN}"
+            f"the head of {model} has the classes in the order {names}, {task.name} in the order {task_classes}: "
+            f"it is put into {task.name}'s order, by name{_FRESH_HEAD}"
         )
-    return f"{model} brings a head for the classes of {task.name}, which training starts from{_HEAD_OF_ITS_OWN}"
+    return f"{model} brings a head for the classes of {task.name}, which training starts from{_FRESH_HEAD}"
 
 
 def _order(model: str, task: Task) -> tuple[int, ...] | None:
@@ -201,7 +201,7 @@ def _order(model: str, task: Task) -> tuple[int, ...] | None:
 
 
 def _plain(name: str) -> str:
-    """A class name without case and punctuation, in one of its usual forms: ``NEG`` and ``negative`` are one."""
+    """Return a class name without case and punctuation, in its usual form, so that ``NEG`` equals ``negative``."""
     letters = re.sub(r"[^a-z0-9]", "", name.lower())
     return _SYNONYMS.get(letters, letters)
 
@@ -211,7 +211,8 @@ def saved_head(model: str, outputs: int) -> SavedHead | None:
     """Return the head among a model's weights; None if they hold none.
 
     Args:
-        outputs: of the task: tells what the head of this architecture is called.
+        model: name of the model.
+        outputs: outputs of the task; they decide the names of the head's parameters in this architecture.
     """
     folder = models.resolve(model).folder
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -223,7 +224,7 @@ def saved_head(model: str, outputs: int) -> SavedHead | None:
     shape = AutoConfig.from_pretrained(folder, num_labels=outputs, trust_remote_code=False)
     try:
         axes = class_dimensions(shape)
-    except ValueError:  # no classifier of this architecture: the run itself says so
+    except ValueError:  # no classifier of this architecture: the run itself reports it
         return None
     stored = _shapes(models.weight_files(folder, model))
     counts = {stored[name][axis] for name, axis in axes.items() if name in stored and axis < len(stored[name])}
@@ -234,7 +235,7 @@ def saved_head(model: str, outputs: int) -> SavedHead | None:
 
 
 def _class_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...]:
-    """The names of the classes in order, from id2label, or else from label2id; none where they only number them."""
+    """Return the class names in order, from id2label or label2id; empty where these only number the classes."""
     by_name = config.get("label2id")
     numbered = {str(number): name for name, number in by_name.items()} if isinstance(by_name, Mapping) else {}
     for names in (config.get("id2label"), numbered):

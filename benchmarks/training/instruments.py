@@ -1,6 +1,6 @@
-"""Changes and measurements that go with any method: labels shuffled at the end, and what training does to the model.
+"""Wrappers of any built method: labels shuffled at the end of training, and measurements of what training changes.
 
-Both wrap a built method, so that no method knows of them and every method can have them.
+A method does not know that it is wrapped, so every method can be.
 """
 
 from __future__ import annotations
@@ -22,42 +22,44 @@ from smart_repro.models import head_parameters, unwrapped
 from smart_repro.perturbation import ascend
 from smart_repro.seeding import Streams, derive
 
-PROBE, MOMENTS = 256, 40  # development examples looked at; how often in a run
-RADII = (1e-4, 1e-3, 1e-2, 1e-1)  # of the ball, in units of the embeddings' root mean square
+PROBE, MOMENTS = 256, 40  # development examples that are measured; measurements in a run
+RADII = (1e-4, 1e-3, 1e-2, 1e-1)  # radii of the ball, in units of the embeddings' root mean square
 ASCENT_STEPS = 3
 
 
 def late_noise(method: Method, share: float, seed: int) -> Method:
-    """The same method, with labels shuffled within each batch over the last ``share`` of the updates."""
+    """Wrap a method so that labels are shuffled within each batch over the last ``share`` of the updates."""
     return _LateNoise(method, share, seed)
 
 
 def measured(method: Method, probe: Encoded) -> Method:
-    """The same method, which also records how far each update moves predictions and weights."""
+    """Wrap a method so that it also records how far each update moves predictions and weights."""
     return _Measured(method, probe)
 
 
 def write_measurements(method: Method, model: nn.Module, path: Path) -> None:
-    """``measures.json`` of a method that :func:`measured` made: a row per moment, and R_s over radii at the end."""
+    """Write ``measures.json`` of a :func:`measured` method: a row per moment, and R_s over radii at the end."""
     assert isinstance(method, _Measured)
     content = {"moments": method.moments, "smoothness": smoothness(model, method.probe)}
     path.write_text(json.dumps(content, indent=1))
 
 
 def write_smoothness(model: nn.Module, probe: Encoded, radii: tuple[float, ...], path: Path) -> None:
-    """Write ``measures.json`` of a finished run with R_s alone: training knows nothing of it, so its bits stay."""
+    """Write ``measures.json`` of a finished run with R_s alone; training itself is not changed by it."""
     path.write_text(json.dumps({"moments": [], "smoothness": smoothness(model, probe, radii)}, indent=1))
 
 
 def smoothness(model: nn.Module, probe: Encoded, radii: tuple[float, ...] = RADII) -> list[dict[str, float]]:
-    """R_s of a model in evaluation mode: the mean divergence under the worst perturbation that the ascent finds.
+    """Return R_s of a model in evaluation mode: the mean divergence under the perturbation that the ascent ends at.
 
     Args:
-        radii: of the l-infinity ball, in units of the root mean square of the embeddings.
+        model: the trained model.
+        probe: the examples, of which the first ``PROBE`` are measured.
+        radii: radii of the l-infinity ball, in units of the root mean square of the embeddings.
     Returns: a row per radius: ``radius`` (relative), ``epsilon`` (absolute), ``r_s``.
     """
     device = next(model.parameters()).device
-    found = []
+    rows = []
     with dropping(model, False):
         batches = [probe.batch(rows, device) for rows in _pieces(probe)]
         items = sum(len(batch["labels"]) for batch in batches)
@@ -66,8 +68,8 @@ def smoothness(model: nn.Module, probe: Encoded, radii: tuple[float, ...] = RADI
             for batch in batches:
                 value, size = _worst(model, batch, radius)
                 total, rms = total + value * len(batch["labels"]), rms + size * len(batch["labels"])
-            found.append({"radius": radius, "epsilon": radius * rms / items, "r_s": total / items})
-    return found
+            rows.append({"radius": radius, "epsilon": radius * rms / items, "r_s": total / items})
+    return rows
 
 
 def _worst(model: nn.Module, batch: dict[str, Tensor], radius: float) -> tuple[float, float]:
@@ -87,16 +89,16 @@ def _worst(model: nn.Module, batch: dict[str, Tensor], radius: float) -> tuple[f
         return float(objective(worst.delta)), rms
 
 
-class _Around(Method):
-    """A built method with something done around its hooks: every hook is the inner method's.
+class _Wrapper(Method):
+    """Base of the wrappers: every hook calls the inner method's.
 
-    What a loop sets on a method before ``setup`` is handed on by ``setup``.
+    ``setup`` passes on what a loop sets on a method before it.
     """
 
     def __init__(self, method: Method) -> None:
         super().__init__()
         self.inner = method
-        self.name = method.name  # type: ignore[misc]  # of the class elsewhere; messages name the inner method
+        self.name = method.name  # type: ignore[misc]  # a class variable in Method; messages name the inner method
         self.config, self.replays, self.exact = method.config, method.replays, method.exact
         self.streams, self.precision = method.streams, method.precision
         self.updates_per_epoch = method.updates_per_epoch
@@ -137,7 +139,7 @@ class _Around(Method):
         return self.inner.expected_signals()
 
 
-class _LateNoise(_Around):
+class _LateNoise(_Wrapper):
     def __init__(self, method: Method, share: float, seed: int) -> None:
         super().__init__(method)
         self.share, self.noise_seed = share, seed
@@ -154,7 +156,7 @@ class _LateNoise(_Around):
         return super().backward(model, batch, backward)
 
 
-class _Measured(_Around):
+class _Measured(_Wrapper):
     def __init__(self, method: Method, probe: Encoded) -> None:
         super().__init__(method)
         self.probe = probe
@@ -172,36 +174,40 @@ class _Measured(_Around):
             self._before = self._logits(model)
         elif step % self._every == 0 and self._before is not None:
             distance = divergence.for_target("regression" if self._before.shape[-1] == 1 else "classification")
-            moved = float(distance(self._logits(model), self._before))
-            self.moments.append({"step": step, "step_divergence": moved, "distance": self._distance(model)})
+            divergence_of_step = float(distance(self._logits(model), self._before))
+            self.moments.append(
+                {"step": step, "step_divergence": divergence_of_step, "distance": self._distance(model)}
+            )
 
     def state_dict(self) -> dict[str, Any]:
-        mine = {"moments": self.moments, "before": self._before, "start": self._start}
-        return {**super().state_dict(), "measured": mine}
+        measurements = {"moments": self.moments, "before": self._before, "start": self._start}
+        return {**super().state_dict(), "measured": measurements}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        mine = state.pop("measured")
-        self.moments, self._before = mine["moments"], mine["before"]
-        self._start = [value.to(here.device) for value, here in zip(mine["start"], self._start, strict=True)]
+        measurements = state.pop("measured")
+        self.moments, self._before = measurements["moments"], measurements["before"]
+        self._start = [
+            value.to(parameter.device) for value, parameter in zip(measurements["start"], self._start, strict=True)
+        ]
         super().load_state_dict(state)
 
     def _distance(self, model: nn.Module) -> float:
-        """Length of the encoder's way from theta_0, relative to theta_0's own length."""
+        """Return the encoder's distance from theta_0, relative to the norm of theta_0."""
         pairs = list(zip(_encoder(model), self._start, strict=True))
-        way = sum(float((now.detach() - start).double().square().sum()) for now, start in pairs)
+        squares = sum(float((parameter.detach() - start).double().square().sum()) for parameter, start in pairs)
         size = sum(float(start.double().square().sum()) for _, start in pairs)
-        return float((way / size) ** 0.5)
+        return float((squares / size) ** 0.5)
 
     @torch.no_grad()
     def _logits(self, model: nn.Module) -> Tensor:
         device = next(model.parameters()).device
         with dropping(model, False):
-            passes = [Passes(model, self.probe.batch(each, device), Streams(), "fp32") for each in _pieces(self.probe)]
-            return torch.cat([each("clean", dropout=False) for each in passes])
+            passes = [Passes(model, self.probe.batch(rows, device), Streams(), "fp32") for rows in _pieces(self.probe)]
+            return torch.cat([rows("clean", dropout=False) for rows in passes])
 
 
 def _pieces(probe: Encoded) -> list[np.ndarray]:
-    """Rows of the first ``PROBE`` examples, in batches."""
+    """Return the rows of the first ``PROBE`` examples, in batches."""
     items = min(PROBE, len(probe))
     return np.array_split(np.arange(items), -(-items // 32))
 

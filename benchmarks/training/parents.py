@@ -1,4 +1,4 @@
-"""Runs that build on others: starting from another run's weights, and making one model of several.
+"""Runs that depend on others: starting from another run's weights, and combining several runs into one model.
 
 A run that starts from another takes its encoder, and its head too where both tasks have the same labels. From a run
 of several tasks it takes the head of its own task, or none (Jiang et al. 2020, Tables 4 and 5).
@@ -33,42 +33,42 @@ if TYPE_CHECKING:
 
 
 _DIGEST = "sha256"  # entry of a weights file
-_AGAIN = "delete the file, and `smart-repro run` or `runs rerun KEY --keep-weights` makes it again"
+_REMEDY = "delete the file, and `smart-repro run` or `runs rerun KEY --keep-weights` makes it again"
 
 
 class NotReproducedError(RuntimeError):
-    """A run that was trained again for its weights predicts something else than the finished one."""
+    """A run that was trained again for its weights and predicts something else than the finished one."""
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Keep the weights of what is evaluated."""
+    """Save the weights of the model that is evaluated."""
     weights = model.weights() if isinstance(model, MultiTask) else model.state_dict()
     kept = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
     save_file(kept, path, metadata={_DIGEST: _digest(kept)})
 
 
 def start_from(model: nn.Module, run: RunSpec, parent: RunSpec, path: Path) -> None:
-    """Give ``model`` the parent's trained weights; its head only if it means the same there."""
+    """Give ``model`` the parent's trained weights; its head only if both have the same classes."""
     weights = _of_task(read_weights(path), parent, run.task) if parent.with_tasks else read_weights(path)
     heads = {id(parameter) for parameter in head_parameters(model)}
     new = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in heads}
     if run.head == parent.head and _same_head(run.task, parent):
         new = set()
-    own = model.state_dict()
-    missing = sorted(name for name in own if name not in new and _shape(weights, name) != own[name].shape)
+    current = model.state_dict()
+    missing = sorted(name for name in current if name not in new and _shape(weights, name) != current[name].shape)
     if missing:
         raise UsageError(f"the weights of the parent ({parent.title}) lack or differ in {', '.join(missing[:3])}")
-    model.load_state_dict({name: own[name] if name in new else weights[name] for name in own})
+    model.load_state_dict({name: current[name] if name in new else weights[name] for name in current})
 
 
 def _same_head(task: str, parent: RunSpec) -> bool:
-    """Whether the parent has this task's head, or trained one of the same labels."""
+    """Return whether the parent has this task's head, or trained one of the same labels."""
     return task in parent.tasks if parent.with_tasks else TASKS[task].head == TASKS[parent.task].head
 
 
 def _of_task(weights: dict[str, Tensor], parent: RunSpec, task: str) -> dict[str, Tensor]:
-    """The weights of one task's classifier: the encoder is kept under the parent's first task."""
-    prefixes = [f"tasks.{each}." for each in (parent.task, task) if each in parent.tasks]
+    """Return the weights of one task's classifier; the encoder is stored under the parent's first task."""
+    prefixes = [f"tasks.{member}." for member in (parent.task, task) if member in parent.tasks]
     return {
         name.removeprefix(prefix): value
         for prefix in prefixes
@@ -78,23 +78,27 @@ def _of_task(weights: dict[str, Tensor], parent: RunSpec, task: str) -> dict[str
 
 
 def vote(job: Job, data: Prepared, store: Store) -> tuple[int, dict[str, np.ndarray]]:
-    """The epoch the parents end with and, per split, the mean of their probabilities as logits."""
+    """Return the parents' last epoch and, per split, the mean of their probabilities as logits."""
     combine = COMBINERS["vote"].combine
     for key in job.parents:
         store.verify(key)
-    found = {each.name: [_logits(store, key, each) for key in job.parents] for each in data.evaluated}
-    epochs = {epoch for read in found.values() for epoch, _ in read}
-    return max(epochs), {name: combine([logits for _, logits in read]) for name, read in found.items()}
+    records = {evaluated.name: [_logits(store, key, evaluated) for key in job.parents] for evaluated in data.evaluated}
+    epochs = {epoch for parent_records in records.values() for epoch, _ in parent_records}
+    return max(epochs), {
+        name: combine([logits for _, logits in parent_records]) for name, parent_records in records.items()
+    }
 
 
 def averaged(job: Job, data: Prepared, store: Store, model: nn.Module) -> tuple[int, dict[str, np.ndarray]]:
-    """The same for the mean of the parents' weights, which ``model`` receives."""
+    """Return the parents' last epoch and, per split, the logits of the mean of their weights, loaded into ``model``."""
     model.load_state_dict(COMBINERS["average"].combine([read_weights(store.weights(key)) for key in job.parents]))
     for key in job.parents:
         store.verify(key)
     epoch = max(_logits(store, key, data.evaluated[0])[0] for key in job.parents)
     precision = job.spec.precision
-    return epoch, {each.name: predict(model, each.encoded, precision=precision) for each in data.evaluated}
+    return epoch, {
+        evaluated.name: predict(model, evaluated.encoded, precision=precision) for evaluated in data.evaluated
+    }
 
 
 def must_reproduce(attempt: Path, finished: Path) -> None:
@@ -105,31 +109,31 @@ def must_reproduce(attempt: Path, finished: Path) -> None:
     different = differing_predictions(attempt, finished)
     if different:
         raise NotReproducedError(
-            f"trained again for its weights, it differs from the finished run in {', '.join(different)}: that was made "
-            f"on other hardware or with other versions. `smart-repro runs remove {finished.name}` lets it be done anew"
+            f"trained again for its weights, it differs from the finished run in {', '.join(different)}, which was "
+            f"made on other hardware or with other versions. `smart-repro runs remove {finished.name}` allows a new run"
         )
 
 
-def differing_predictions(one: Path, other: Path) -> list[str]:
-    """Names of the prediction files that are not the same, byte for byte."""
-    files = [{path.name: path for path in (folder / "predictions").iterdir()} for folder in (one, other)]
+def differing_predictions(first: Path, second: Path) -> list[str]:
+    """Return the names of the prediction files that are not equal byte for byte."""
+    files = [{path.name: path for path in (folder / "predictions").iterdir()} for folder in (first, second)]
     names = sorted(set(files[0]) | set(files[1]))
     return [n for n in names if any(n not in f for f in files) or files[0][n].read_bytes() != files[1][n].read_bytes()]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Weights that :func:`save_weights` kept, compared with their digest where they have one.
+    """Read weights written by :func:`save_weights` and verify their digest where they have one.
 
-    Raises: UsageError: they are not there, cannot be read, or are not what was kept.
+    Raises: UsageError: the file is missing, cannot be read, or its digest does not match.
     """
     try:
         with safe_open(path, framework="pt") as file:
             digest = (file.metadata() or {}).get(_DIGEST)
         weights = load_file(path)
     except (FileNotFoundError, SafetensorError, OSError, ValueError) as error:
-        raise UsageError(f"the weights of a run are missing or broken ({path}): {error}; {_AGAIN}") from error
+        raise UsageError(f"the weights of a run are missing or broken ({path}): {error}; {_REMEDY}") from error
     if digest is not None and digest != _digest(weights):
-        raise UsageError(f"the weights {path} are damaged: they do not match their digest; {_AGAIN}")
+        raise UsageError(f"the weights {path} are damaged: they do not match their digest; {_REMEDY}")
     return weights
 
 
@@ -145,13 +149,15 @@ def _shape(weights: dict[str, Tensor], name: str) -> object:
     return weights[name].shape if name in weights else None
 
 
-def _logits(store: Store, key: str, each: Evaluated) -> tuple[int, np.ndarray]:
-    """Last epoch and its logits, checked to be of the same examples."""
-    path = store.runs / key / "predictions" / f"{each.name}.parquet"
+def _logits(store: Store, key: str, evaluated: Evaluated) -> tuple[int, np.ndarray]:
+    """Return the last epoch of a parent and its logits, checked to be of the same examples."""
+    path = store.runs / key / "predictions" / f"{evaluated.name}.parquet"
     if not path.is_file():
-        raise UsageError(f"parent {key} has no predictions on {each.name}: its `predict` must cover its child's")
+        raise UsageError(f"parent {key} has no predictions on {evaluated.name}: its `predict` must cover its child's")
     frame = read_table(path).to_pandas()
     last = frame[frame["epoch"] == frame["epoch"].max()]
-    if last["id"].tolist() != list(each.rows.ids):
-        raise UsageError(f"parent {key} predicts other examples of {each.name}: give all parents one seed_subsample")
+    if last["id"].tolist() != list(evaluated.rows.ids):
+        raise UsageError(
+            f"parent {key} predicts other examples of {evaluated.name}: give all parents the same seed_subsample"
+        )
     return int(last["epoch"].iloc[0]), last.filter(regex=r"^logit_\d+$").to_numpy()

@@ -1,4 +1,4 @@
-"""What a run reads: its splits, subsampled, with a holdout kept aside, tokenised."""
+"""The data of a run: its splits, subsampled, without a holdout, tokenised."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from smart_repro.mentions import encode_mentions
 
 
 def places(run: RunSpec) -> list[tuple[str, str]]:
-    """Task and split of all the run predicts; ``"mnli-mm:dev"`` is another task's, ``"dev"`` each trained one's.
+    """Return task and split of everything the run predicts; ``"mnli-mm:dev"`` is another task's, ``"dev"`` its own.
 
     Raises: UsageError: for a task that must not be scored after one of those the run was trained on.
     """
     named = [entry.rpartition(":") for entry in run.predict]
-    found = [(each, split) for task, _, split in named for each in ([task] if task else run.tasks)]
-    seen = trained_on(run)
-    for task, _ in found:
-        for other, reason in TASKS[task].not_after.items():
-            if other in seen:
-                raise UsageError(f"a run trained on {other} is never scored on {task}: {reason}; leave {task} out")
-    return found
+    pairs = [(target, split) for task, _, split in named for target in ([task] if task else run.tasks)]
+    trained = trained_on(run)
+    for task, _ in pairs:
+        for earlier, reason in TASKS[task].not_after.items():
+            if earlier in trained:
+                raise UsageError(f"a run trained on {earlier} is never scored on {task}: {reason}; leave {task} out")
+    return pairs
 
 
 def trained_on(run: RunSpec) -> set[str]:
-    """Return every task the run's weights have seen, its parents' included."""
+    """Return every task that the run's weights were trained on, including its parents' tasks."""
     return {*run.tasks, *(task for parent in run.needed for task in trained_on(parent))}
 
 
-def judge(run: RunSpec, task: str) -> str:
-    """The trained task whose head predicts ``task``."""
-    return next((each for each in (task, TASKS[task].train_with) if each in run.tasks), run.task)
+def head_for(run: RunSpec, task: str) -> str:
+    """Return the trained task whose head predicts ``task``."""
+    return next((candidate for candidate in (task, TASKS[task].train_with) if candidate in run.tasks), run.task)
 
 
 def split_of(task: str, split: str, source: Source) -> Split:
-    """A split, read once per process."""
+    """Return a split, read once per process."""
     return _cached_split(TASKS[task], split, source.kind, source.data_dir, tuple(sorted(source.data_files.items())))
 
 
@@ -68,7 +68,7 @@ class Evaluated:
 
     Attributes:
         head: the trained task whose head predicts it.
-        joined: how the trained classes make up this task's, where they differ.
+        joined: mapping from the trained classes to this task's, where they differ.
     """
 
     task: Task
@@ -79,19 +79,21 @@ class Evaluated:
     joined: Joined | None = None
 
     def own_classes(self, logits: np.ndarray) -> np.ndarray:
+        """Return logits over the classes of this task, made of those of the trained classes."""
         return join(logits, self.joined)
 
     @property
     def name(self) -> str:
+        """``task.split``, the name of its predictions file."""
         return f"{self.task.name}.{self.split}"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run reads: the training set after subsampling and holdout, and every split it predicts.
+    """The data of a run: the training set after subsampling and holdout, and every split it predicts.
 
     Attributes:
-        special_ids: numbers of the tokenizer's special tokens, whether texts contain them or not.
+        special_ids: numbers of the tokenizer's special tokens, including those that no text contains.
     """
 
     train: Encoded | Mixed
@@ -102,13 +104,13 @@ class Prepared:
 
 
 def prepare(run: RunSpec, source: Source) -> Prepared:
-    """Read, subsample, keep a holdout aside, tokenise. Example numbers are rows of the whole training set.
+    """Read, subsample, split off a holdout, tokenise. Example numbers are rows of the complete training set.
 
-    Of several tasks each is cut as it is alone, so that a holdout stays one when the run is continued on its task.
+    Each of several tasks is split as if it were alone: its holdout is the same when a run continues on it alone.
     """
-    wholes = {task: split_of(task, "train", source) for task in run.tasks}
-    numbers = {(task, name): rows for task in run.tasks for name, rows in _cut(wholes[task], run).items()}
-    own = {(task, name): wholes[task].take(chosen) for (task, name), chosen in numbers.items()}
+    training_sets = {task: split_of(task, "train", source) for task in run.tasks}
+    numbers = {(task, name): rows for task in run.tasks for name, rows in _cut(training_sets[task], run).items()}
+    parts = {(task, name): training_sets[task].take(rows) for (task, name), rows in numbers.items()}
     tokenizer, length = models.tokenizer(run.model), models.kept_tokens(run.model, run.max_length)
 
     def encoded(place: tuple[str, str], split: Split) -> Encoded:
@@ -117,54 +119,55 @@ def prepare(run: RunSpec, source: Source) -> Prepared:
             return encode_mentions(tokenizer, mentions, split.labels, length, numbers.get(place))
         return encode_split(tokenizer, split, length, numbers.get(place))
 
-    found = {place: own[place] if place in own else split_of(*place, source) for place in places(run)}
+    places_read = {place: parts[place] if place in parts else split_of(*place, source) for place in places(run)}
     evaluated = [
         Evaluated(TASKS[task], split, read, encoded((task, split), read), head, _joined(run, head, task))
-        for (task, split), read in found.items()
+        for (task, split), read in places_read.items()
         if len(read)
-        for head in [judge(run, task)]
+        for head in (head_for(run, task),)
     ]
     trained = {
-        task: encoded((task, "train"), _trained_on(wholes[task], numbers[task, "train"], run)) for task in run.tasks
+        task: encoded((task, "train"), _trained_on(training_sets[task], numbers[task, "train"], run))
+        for task in run.tasks
     }
-    read_from = [*wholes.values(), *found.values()]
+    read_from = [*training_sets.values(), *places_read.values()]
     return Prepared(
         Mixed(trained) if run.with_tasks else trained[run.task],
         evaluated,
         sources=sorted({path for split in read_from for path in split.sources}),
-        notes=sorted({note for split in read_from for note in split.notes} | _mention_notes(run, found)),
+        notes=sorted({note for split in read_from for note in split.notes} | _mention_notes(run, places_read)),
         special_ids=tuple(tokenizer.all_special_ids),
     )
 
 
-def _trained_on(whole: Split, rows: np.ndarray, run: RunSpec) -> Split:
-    """Return the training examples, with wrong labels where the run asks for them; those it predicts stay clean."""
+def _trained_on(split: Split, rows: np.ndarray, run: RunSpec) -> Split:
+    """Return the training examples, with wrong labels if the run has label noise; predicted examples stay clean."""
     if not run.label_noise:
-        return whole.take(rows)
-    return mislabelled(whole, rows, run.label_noise, run.seeds()["seed_subsample"])
+        return split.take(rows)
+    return mislabelled(split, rows, run.label_noise, run.seeds()["seed_subsample"])
 
 
 def _joined(run: RunSpec, trained: str, evaluated: str) -> Joined | None:
-    """How the classes of one task make up another's; HNN's are always the two classes of candidates."""
+    """Return the mapping from a head's classes to another task's; None for HNN, whose classes are the candidates."""
     return None if run.head in HNN_HEADS else joined(TASKS[trained], TASKS[evaluated])
 
 
-def _mention_notes(run: RunSpec, found: Mapping[tuple[str, str], Split]) -> set[str]:
+def _mention_notes(run: RunSpec, splits: Mapping[tuple[str, str], Split]) -> set[str]:
     if run.head not in HNN_HEADS:
         return set()
-    return {note for (task, _), split in found.items() for note in alignment_notes(TASKS[task], split)}
+    return {note for (task, _), split in splits.items() for note in alignment_notes(TASKS[task], split)}
 
 
-def _cut(whole: Split, run: RunSpec) -> dict[str, np.ndarray]:
-    """Return the rows of a training set that are trained on, those kept aside, and those outside both to tune on."""
+def _cut(split: Split, run: RunSpec) -> dict[str, np.ndarray]:
+    """Return the rows of a training set that are trained on, those held out, and those outside both to tune on."""
     seed = run.seeds()["seed_subsample"]
     if run.per_class is not None:
-        rows = subsample_per_class(whole, run.per_class, seed)
+        rows = subsample_per_class(split, run.per_class, seed)
     else:
-        rows = np.arange(len(whole)) if run.max_train_samples is None else subsample(whole, run.max_train_samples, seed)
+        rows = np.arange(len(split)) if run.max_train_samples is None else subsample(split, run.max_train_samples, seed)
     if run.holdout_rows:
-        kept, aside = rows, outside(len(whole), rows, run.holdout_rows, seed)
+        kept, aside = rows, outside(len(split), rows, run.holdout_rows, seed)
         rows = np.concatenate([kept, aside])
     else:
-        kept, aside = holdout(whole, rows, run.holdout, seed)
-    return {"train": kept, "holdout": aside, "tuning": outside(len(whole), rows, run.tuning_rows, seed)}
+        kept, aside = holdout(split, rows, run.holdout, seed)
+    return {"train": kept, "holdout": aside, "tuning": outside(len(split), rows, run.tuning_rows, seed)}

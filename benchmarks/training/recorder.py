@@ -1,4 +1,4 @@
-"""What is written while a run trains: history and predictions, so that an interrupted run keeps them."""
+"""The recording of history and predictions during training, so that an interrupted run keeps them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class IncompleteRecordError(RuntimeError):
-    """A run was trained to its end, and a part of what it should have recorded is not on the disk."""
+    """A run that trained to its end, but whose history or predictions are incomplete on the disk."""
 
 
 class Recorder(Observer):
-    """Writes history and predictions as training goes, so that an interrupted run keeps them."""
+    """Observer that writes history and predictions during training, so that an interrupted run keeps them."""
 
     def __init__(self, folder: Path, data: Prepared, report: Report, run: RunSpec) -> None:
         self.history = folder / "history.jsonl"
@@ -47,23 +47,25 @@ class Recorder(Observer):
         self.plan: Plan | None = None  # of a run that trains
         self.combined_epoch: int | None = None  # of a run that trains nothing
         self.evaluation_seconds = 0.0
-        self._unsynced: list[Path] = []  # predictions that a power cut may still take
+        self._unsynced: list[Path] = []  # predictions that a power cut could still lose
         for path in (self.parts, self.final):
             path.mkdir(exist_ok=True)
         if not (folder / "checkpoint.pt").exists():
             self._forget_after(0)
 
     def steps(self, rows: list[dict[str, float]], total: int) -> None:
+        """Append the rows of the latest updates to the history and report the progress."""
         self.step = int(rows[-1]["step"]) if rows else self.step
         self.updates += len(rows)
         self._append(rows)
         self.report({"step": self.step, "total": total})
 
     def started(self, plan: Plan) -> None:
+        """Store the plan of the training that begins."""
         self.plan = plan
 
     def gap(self, step: int) -> str | None:
-        """What is missing of the record until update ``step``: updates, epochs or predictions."""
+        """Return the first missing part of the record up to update ``step``, as a message; None if it is complete."""
         rows = self._rows()
         updates = [row["step"] for row in rows if "event" not in row and row["step"] <= step]
         if updates != list(range(1, step + 1)):
@@ -72,47 +74,53 @@ class Recorder(Observer):
         for epoch, due in self._expected(step).items():
             if epoch not in logged:
                 return f"the history lacks epoch {epoch}, which ended before the checkpoint"
-            for each in due:
-                if not _holds(self._part(each, epoch), len(each.rows)):
-                    return f"the predictions {self._part(each, epoch).name} are missing or damaged"
+            for evaluated in due:
+                if not _holds(self._part(evaluated, epoch), len(evaluated.rows)):
+                    return f"the predictions {self._part(evaluated, epoch).name} are missing or damaged"
         return None
 
     def restarted(self, reason: str) -> None:
+        """Drop the record of an attempt that cannot be continued, and note the reason in the history."""
         self._forget_after(0)
         self._append([{"event": "restart", "step": 0, "reason": reason}])
         self.make_durable()
 
     def make_durable(self) -> None:
+        """Make history and predictions durable on the disk, before a checkpoint that relies on them."""
         sync(*(path for path in (self.history, *self._unsynced) if path.exists()), self.parts, self.parts.parent)
         self._unsynced.clear()
 
     def resumed(self, step: int) -> None:
+        """Drop records after the checkpoint's update ``step`` and note the resumption."""
         self._forget_after(step)
         self._append([{"event": "resume", "step": step}])
         self.step = step
 
     def epoch(self, epoch: int, step: int, model: nn.Module, *, last: bool) -> None:
+        """Predict and score the splits due at the end of an epoch."""
         due = self._due(epoch, last)
         if not due:
             return
         began = time.perf_counter()
         evaluation: dict[str, Any] = {}
-        for each in due:
-            evaluation.setdefault(each.task.name, {})[each.split] = self._evaluate(each, epoch, model)
+        for evaluated in due:
+            evaluation.setdefault(evaluated.task.name, {})[evaluated.split] = self._evaluate(evaluated, epoch, model)
         self.scores = evaluation
         self._append([{"event": "epoch", "epoch": epoch, "step": step, "scores": evaluation}])
-        self.predictions += sum(len(each.rows) for each in due)
+        self.predictions += sum(len(evaluated.rows) for evaluated in due)
         self.evaluation_seconds += time.perf_counter() - began
 
     def combined(self, epoch: int, logits: Mapping[str, np.ndarray]) -> None:
-        """What a run that trains nothing predicts: split -> logits. It stands at the epoch its parents ended with."""
+        """Record the predictions of a run that trains nothing, split -> logits, under its parents' last epoch."""
         self.combined_epoch = epoch
-        for each in self.data.evaluated:
-            self.scores.setdefault(each.task.name, {})[each.split] = self._keep(each, epoch, logits[each.name])
+        for evaluated in self.data.evaluated:
+            self.scores.setdefault(evaluated.task.name, {})[evaluated.split] = self._keep(
+                evaluated, epoch, logits[evaluated.name]
+            )
         self._append([{"event": "epoch", "epoch": epoch, "step": 0, "scores": self.scores}])
 
     def finish(self) -> None:
-        """Join the epochs' predictions into one file per split, all of it on the disk when this returns.
+        """Join the epochs' predictions into one file per split, durable on the disk when this returns.
 
         Raises: IncompleteRecordError: an update, an epoch or a split is missing.
         """
@@ -120,64 +128,71 @@ class Recorder(Observer):
         if gap is not None:
             raise IncompleteRecordError(f"{gap}: give the command again to record it anew")
         expected = self._expected(self.plan.total if self.plan else 0)
-        epochs = {epoch: {each.name for each in due} for epoch, due in expected.items()}
-        for each in self.data.evaluated:
-            tables = [pq.read_table(self._part(each, epoch)) for epoch, due in epochs.items() if each.name in due]
-            with replacing(self.final / f"{each.name}.parquet") as partial:
+        epochs = {epoch: {evaluated.name for evaluated in due} for epoch, due in expected.items()}
+        for evaluated in self.data.evaluated:
+            tables = [
+                pq.read_table(self._part(evaluated, epoch)) for epoch, due in epochs.items() if evaluated.name in due
+            ]
+            with replacing(self.final / f"{evaluated.name}.parquet") as partial:
                 pq.write_table(pa.concat_tables(tables), partial)
         self.make_durable()
         sync(*self.final.iterdir(), self.final)
 
     def _due(self, epoch: int, last: bool) -> list[Evaluated]:
-        """The splits predicted at the end of an epoch."""
+        """Return the splits predicted at the end of an epoch."""
         if epoch % self.run.evaluate_every and not last:
             return []
-        return [each for each in self.data.evaluated if last or self.run.predicts_each(each.split)]
+        return [evaluated for evaluated in self.data.evaluated if last or self.run.predicts_each(evaluated.split)]
 
     def _expected(self, step: int) -> dict[int, list[Evaluated]]:
-        """Epochs whose end must have been recorded by update ``step``, with the splits predicted there."""
+        """Return the epochs that must have been recorded by update ``step``, with the splits predicted there."""
         if self.plan is None:
             return {} if self.combined_epoch is None else {self.combined_epoch: list(self.data.evaluated)}
-        ends = {each: epoch for each in range(1, step + 1) if (epoch := self.plan.reports(each))}
-        expected = {epoch: self._due(epoch, each == self.plan.total) for each, epoch in ends.items()}
+        ends = {update: epoch for update in range(1, step + 1) if (epoch := self.plan.reports(update))}
+        expected = {epoch: self._due(epoch, update == self.plan.total) for update, epoch in ends.items()}
         return {epoch: due for epoch, due in expected.items() if due}
 
-    def _evaluate(self, each: Evaluated, epoch: int, model: nn.Module) -> dict[str, float]:
-        sides = SideAccuracies(each.rows.labels)
-        logits = predict(for_task(model, each.head), each.encoded, precision=self.run.precision, observe=sides.observe)
-        if self.run.head in HNN_HEADS and not each.rows.hidden:
-            self.sides[each.name] = sides.shares
-        return self._keep(each, epoch, logits)
+    def _evaluate(self, evaluated: Evaluated, epoch: int, model: nn.Module) -> dict[str, float]:
+        sides = SideAccuracies(evaluated.rows.labels)
+        logits = predict(
+            for_task(model, evaluated.head), evaluated.encoded, precision=self.run.precision, observe=sides.observe
+        )
+        if self.run.head in HNN_HEADS and not evaluated.rows.hidden:
+            self.sides[evaluated.name] = sides.shares
+        return self._keep(evaluated, epoch, logits)
 
-    def _keep(self, each: Evaluated, epoch: int, logits: np.ndarray) -> dict[str, float]:
-        logits, regression = each.own_classes(logits), isinstance(each.task.head, Regression)
+    def _keep(self, evaluated: Evaluated, epoch: int, logits: np.ndarray) -> dict[str, float]:
+        logits, regression = evaluated.own_classes(logits), isinstance(evaluated.task.head, Regression)
         predictions = logits[:, 0].astype(np.float64) if regression else logits.argmax(1)
-        path = self._part(each, epoch)
+        path = self._part(evaluated, epoch)
         with replacing(path) as partial:
-            pq.write_table(_prediction_table(each.rows, epoch, predictions, logits), partial)
+            pq.write_table(_prediction_table(evaluated.rows, epoch, predictions, logits), partial)
         self._unsynced.append(path)
-        if each.rows.hidden:
+        if evaluated.rows.hidden:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", scores.Degenerate)  # constant predictions are shown by the analysis
-            return {metric: float(scores.score(metric, each.rows.labels, predictions)) for metric in each.task.metrics}
+            return {
+                metric: float(scores.score(metric, evaluated.rows.labels, predictions))
+                for metric in evaluated.task.metrics
+            }
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
         with self.history.open("a") as stream:
             stream.writelines(json.dumps(_rounded(row)) + "\n" for row in rows)
 
-    def _part(self, each: Evaluated, epoch: int) -> Path:
-        return self.parts / f"{each.name}.{epoch}.parquet"
+    def _part(self, evaluated: Evaluated, epoch: int) -> Path:
+        return self.parts / f"{evaluated.name}.{epoch}.parquet"
 
     def _rows(self) -> list[dict[str, Any]]:
-        """The history's lines that are whole."""
+        """Return the complete lines of the history."""
         lines = self.history.read_bytes().splitlines() if self.history.exists() else []
         return [row for row in map(_row, lines) if row is not None]
 
     def _forget_after(self, step: int) -> None:
-        """Drop what an earlier attempt recorded beyond its checkpoint: it will be recorded again, identically.
+        """Drop records beyond the checkpoint of an earlier attempt: they will be recorded again, identically.
 
-        Notes of starting anew stay.
+        Notes of restarts stay.
         """
         if not self.history.exists():
             return
@@ -213,17 +228,17 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """A line of the history; None if it is cut short or damaged."""
+    """Parse a line of the history; None if it is cut short or damaged."""
     try:
         row = json.loads(line)
     except ValueError:
         return None
-    whole = isinstance(row, dict) and isinstance(row.get("step"), int)
-    return row if whole and (row.get("event") != "epoch" or isinstance(row.get("epoch"), int)) else None
+    is_whole = isinstance(row, dict) and isinstance(row.get("step"), int)
+    return row if is_whole and (row.get("event") != "epoch" or isinstance(row.get("epoch"), int)) else None
 
 
 def _holds(path: Path, rows: int) -> bool:
-    """Whether a file of predictions is there, whole, with so many rows."""
+    """Return whether a predictions file is complete and has ``rows`` rows."""
     try:
         return bool(pq.read_table(path).num_rows == rows)
     except (OSError, pa.ArrowException):

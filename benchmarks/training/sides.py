@@ -1,4 +1,4 @@
-"""How well each side of HNN predicts on its own: the language model, the similarity, and the mean of both."""
+"""Accuracy of each side of HNN alone: the language model, the similarity, and the mean of both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SIDES = {"language model": "log_lm", "similarity": "similarity", "mean": "mean"}
 
 
 class SideAccuracies:
-    """Counts right predictions of each side while a split is predicted.
+    """Counter of the correct predictions of each side while a split is predicted.
 
     Args:
         labels: ``(n,)`` of the split.
@@ -21,7 +21,7 @@ class SideAccuracies:
         self.right = dict.fromkeys(SIDES, 0)
 
     def observe(self, rows: np.ndarray, output: Any) -> None:
-        """Take the output of one batch; what has no sides is passed over."""
+        """Count the correct predictions of one batch; outputs without sides are ignored."""
         if not hasattr(output, "log_lm"):
             return
         for side, name in SIDES.items():
@@ -30,5 +30,5 @@ class SideAccuracies:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Side -> share of right predictions."""
+        """Side -> share of correct predictions."""
         return {side: count / len(self.labels) for side, count in self.right.items()}

@@ -1,7 +1,7 @@
-"""``--track tensorboard``: what a run writes into its history, also as event files, while it trains.
+"""``--track tensorboard``: the history of a run as event files while it trains.
 
-A tracker follows ``history.jsonl``, so it shows the very numbers that the analysis reads, and what it writes is no part
-of the run: it lies in ``results/tensorboard/<run>/`` and can be deleted at any time.
+A tracker follows ``history.jsonl``, so it shows the same numbers that the analysis reads. Its files are no part of the
+run: they are in ``results/tensorboard/<run>/`` and can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _NO_SCALARS = ("step", "epoch", "tokens")
 
 
 def check(name: str) -> None:
-    """Raises UsageError, before any training, for a tracker that does not exist or is not installed; "" is none."""
+    """Refuse a tracker that does not exist or is not installed, before any training; "" is none."""
     if name and name not in TRACKERS:
-        raise UsageError(f"--track {name}: there is {', '.join(TRACKERS)}")
+        raise UsageError(f"--track {name}: no such tracker; give {', '.join(TRACKERS)}")
     if name and importlib.util.find_spec("tensorboard") is None:
         raise UsageError("--track tensorboard needs the package tensorboard: pip install 'smart-repro[tensorboard]'")
 
 
 @contextmanager
 def tracked(name: str, store: Store, job: Job, report: Report) -> Iterator[Report]:
-    """Follow the run between its reports, and once more when it has ended; ``name`` "" follows nothing."""
+    """Follow the run between its reports and once more at its end; ``name`` "" follows nothing."""
     if not name:
         yield report
         return
@@ -54,10 +54,10 @@ def tracked(name: str, store: Store, job: Job, report: Report) -> Iterator[Repor
 
 
 class Follower:
-    """Turns the lines of a run's history into scalars as they come.
+    """Writer of scalars from the lines of a run's history as they are added.
 
-    An attempt writes the run anew from its first line, which it kept: an interrupted run leaves no gap and no
-    step twice.
+    Every new attempt reads the history, which the run keeps, from its first line: an interruption leaves no gap, and
+    no step appears twice.
     """
 
     def __init__(self, store: Store, job: Job) -> None:
@@ -67,7 +67,7 @@ class Follower:
         self._writer: Any = None
 
     def read(self) -> None:
-        """Write what came since the last call."""
+        """Write the scalars of the lines added since the last call."""
         history = self._history()
         if history is None:
             return
@@ -83,7 +83,7 @@ class Follower:
             self._read = stream.tell()
 
     def finish(self) -> None:
-        """The same for the end of a run that was followed, or that had nothing to report on the way (a vote)."""
+        """Read the rest of a run that has ended, also where no report came before (a vote), and close the writer."""
         if self._writer is not None or (self.store.is_done(self.job.key) and not self.folder.exists()):
             self.read()
         if self._writer is not None:
@@ -103,7 +103,7 @@ class Follower:
 
 
 def folder_name(job: Job) -> str:
-    """What TensorBoard lists: the task, the method with its options, the seed, and enough of the key to tell apart."""
+    """Return the name shown by TensorBoard: task, method with options, seed, and the first part of the key."""
     title = re.sub(r"[^\w.+=\[\]-]+", "_", job.spec.title)
     return f"{short_name(title)}.{job.key[:8]}"
 

@@ -43,7 +43,7 @@ _NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->
 
 
 def page() -> str:
-    """The page with every number as the published runs give it."""
+    """Return the page with every number from the published runs."""
     text = PAGE.read_text(encoding="utf-8")
     text = _BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]](_manifest(m[3]))}\n{m[4]}", text)
     if bare := _SOURCE.findall(_NUMBER.sub("", text)):
@@ -94,8 +94,10 @@ def _learnt(manifest: Manifest, column: Column) -> dict[str, str]:
 
 
 def _pooled() -> dict[str, str]:
-    """``pooled/A~B/all/estimate``: of the attacked contrasts over all three sets of seeds; ``again`` over the two
-    replications; ``/p-equal`` is that of equal sets."""
+    """Return the attacked contrasts over several sets of seeds, as ``pooled/A~B/all/estimate``.
+
+    ``all`` are all three sets, ``again`` the two replications; ``/p-equal`` is the p value of equal sets.
+    """
     found: dict[str, str] = {}
     for each in attacked():
         sets = [each.planned, *each.replications]
@@ -136,12 +138,12 @@ def differing() -> dict[str, str]:
 
 
 def table(manifest: Manifest) -> str:
-    """The experiment's table, as papers print it."""
+    """Return the experiment's table, as papers print it."""
     return tables.github(tables.matrix(cells(manifest.name)), texts=1)
 
 
 def verdicts(manifest: Manifest) -> str:
-    """The experiment's claims that were decided, each with its numbers; then how many were not run."""
+    """Return the decided claims of an experiment with their numbers, then the number of undecided ones."""
     found = _verdicts(manifest.name)
     decided = [verdict for verdict in found if verdict.status != claims.NOT_RUN]
     lines = [("claim", "reading", "verdict", "p", "Holm's p", "numbers", "id")]
@@ -164,7 +166,7 @@ class Attacked(NamedTuple):
     b: str
 
     def seeds(self, experiment: str, name: str) -> SeedSet:
-        """The contrast at an experiment's seeds and setting."""
+        """Return the contrast at an experiment's seeds and setting."""
         manifest = _manifest(experiment)
         column = next(column for column in manifest.columns if column.task == TASK)
         return seed_set(PUBLISHED, manifest, self.a, self.b, column, name)
@@ -190,7 +192,7 @@ class Attacked(NamedTuple):
 
 @lru_cache
 def attacked() -> tuple[Attacked, ...]:
-    """The contrasts of the attacked claims, and SMART's, which has the same runs."""
+    """Return the contrasts of the attacked claims, and SMART's, which has the same runs."""
     claimed = list(_manifest("attack-seeds").claims)
     claimed += [v.claim for v in _verdicts("together") if v.claim.id == FURTHER]
     return tuple(Attacked(claim.sentence, claim.a, claim.b) for claim in claimed)
@@ -240,8 +242,11 @@ def _in_short(interval: Interval) -> str:
 
 
 def fit(manifest: Manifest, task: str) -> dict[str, str]:
-    """How each method's runs on a task fit and answer, means over runs: accuracy, the share of their commonest answer,
-    the task's loss over the last third of the updates, and each part that is logged beside it; how many diverged."""
+    """Return statistics of each method's runs on a task, as means over runs.
+
+    These are the accuracy, the share of the most frequent answer, the task's loss and each logged part over the last
+    third of the updates, and the number of diverged runs.
+    """
     found: dict[str, str] = {}
     column = next(column for column in manifest.columns if column.task == task)
     away = curves.diverged(curves.read_logs(PUBLISHED, manifest), manifest).set_index(["row", "column"])["diverged"]
@@ -279,7 +284,7 @@ def _manifest(name: str) -> Manifest:
 
 @lru_cache
 def cells(name: str) -> pd.DataFrame:
-    """The cells of a published experiment's table."""
+    """Return the cells of a published experiment's table."""
     return compare(PUBLISHED, _manifest(name))
 
 

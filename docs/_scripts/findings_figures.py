@@ -37,6 +37,7 @@ def differences() -> pd.DataFrame:
 
 
 def draw_differences(found: pd.DataFrame) -> Figure:
+    """Draw the differences of all contrasts with their intervals."""
     arms = found.drop_duplicates("row")[["row", "row_title"]]
     columns = found.drop_duplicates("column")[["column", "column_title"]]
     figure, axes = figures.panels(len(columns), 4.9, 8.0, margins=(2.15, 0.2), below=0.14)
@@ -51,7 +52,7 @@ def draw_differences(found: pd.DataFrame) -> Figure:
 
 
 def attacks() -> pd.DataFrame:
-    """The attacked contrasts: estimate and interval as found, at other seeds, pooled, and at other learning rates."""
+    """Collect the attacked contrasts at the first seeds, at other seeds, pooled, and at other learning rates."""
     lines = []
     for each in attacked():
         sets = [each.planned, *each.replications]
@@ -63,6 +64,7 @@ def attacks() -> pd.DataFrame:
 
 
 def draw_attacks(found: pd.DataFrame) -> Figure:
+    """Draw the attacked contrasts."""
     sentences = list(dict.fromkeys(found["contrast"]))
     lines = -(-len(sentences) // 2)
     figure = Figure(figsize=(8.6, 2.5 * lines), layout="constrained")
@@ -112,6 +114,7 @@ def rates() -> pd.DataFrame:
 
 
 def draw_rates(found: pd.DataFrame) -> Figure:
+    """Draw the contrasts over the learning rate."""
     figure, (ax,) = figures.panels(1, 7.6, 3.9, margins=(0.6, 3.2))
     order = list(RATES)
     for look, (_, arm) in enumerate(found.groupby("row", sort=False)):
@@ -135,7 +138,7 @@ FIGURES: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[pd.DataFrame], Fi
 
 
 def numbers(name: str) -> str:
-    """What a figure is drawn from, as CSV."""
+    """Return the data of a figure as CSV."""
     find, _, columns = FIGURES[name]
     return find()[columns].to_csv(index=False, float_format="%.3f", lineterminator="\n")
 

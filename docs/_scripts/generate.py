@@ -164,7 +164,7 @@ def _script(path: Path) -> Any:
 
 
 def api_page() -> str:
-    """The public names of each public module, with their signatures."""
+    """Return the public names of each public module, with their signatures."""
     return _API + "".join(_module(name) for name in PUBLIC)
 
 
@@ -203,7 +203,7 @@ def _first_sentence(text: str | None) -> str:
 
 
 def full_scale_page() -> str:
-    """The page as it is, with the bill of this code's experiments."""
+    """Return the page with the costs of the present experiments."""
     rows = {
         "smart": "SMART, all tables and figures",
         "smart-table1": "SMART Table 1 alone (BERT-base)",
@@ -222,11 +222,12 @@ def full_scale_page() -> str:
 
 
 def anchor(heading: str) -> str:
-    """The link GitHub and MyST make of a heading."""
+    """Return the anchor that GitHub and MyST make of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def cell(text: str) -> str:
+    """Return a text as the cell of a Markdown table."""
     return text.replace("|", "\\|").replace("``", "`")
 
 

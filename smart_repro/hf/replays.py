@@ -63,7 +63,7 @@ class PresentedBatches:
             inner = getattr(inner, "batch_sampler", None) or getattr(inner, "sampler", None)
 
 
-def presented(loader: DataLoader, group: int, replays: int, method: str) -> DataLoader:
+def presented(loader: DataLoader[Any], group: int, replays: int, method: str) -> DataLoader[Any]:
     """Return the loader with every group of ``group`` batches ``replays`` times in a row.
 
     Raises:
@@ -76,7 +76,8 @@ def presented(loader: DataLoader, group: int, replays: int, method: str) -> Data
         )
     options = {name: getattr(loader, name) for name in _KEPT}
     sampler = PresentedBatches(loader.batch_sampler, group, replays)
-    return DataLoaderShard(loader.dataset, batch_sampler=sampler, **options)
+    replayed: DataLoader[Any] = DataLoaderShard(loader.dataset, batch_sampler=sampler, **options)
+    return replayed
 
 
 def passes_over_data(epochs: float, replays: int) -> float:

@@ -85,9 +85,10 @@ class MethodTrainer(Trainer):
     @property
     def eval_model(self) -> nn.Module:
         """Model that ``evaluate``, ``predict`` and ``save_model`` use: for most methods ``model`` itself."""
-        if self._prepared is not self.model or self._best_loaded:
-            return self.model
-        return self.method.eval_model(self.model)
+        model: nn.Module = self.model
+        if self._prepared is not model or self._best_loaded:
+            return model
+        return self.method.eval_model(model)
 
     @property
     def _precision(self) -> str:
@@ -155,7 +156,8 @@ class MethodTrainer(Trainer):
         loss = self.method.backward(model, batch, lambda value: self.accelerator.backward(value * scale))
         self._scalars.add(loss, share)
         self._empty_cache()
-        return loss.total.detach() * scale
+        scaled: Tensor = loss.total.detach() * scale
+        return scaled
 
     def _check_readable(self, batches: list[Any]) -> None:
         if self._reader is None:
@@ -183,7 +185,9 @@ class MethodTrainer(Trainer):
         return None if outputs == 1 else outputs
 
     # -- setting up ----------------------------------------------------------------------------------------------------
-    def _prepare_for_training(self, max_steps: int, train_dataloader: DataLoader, resume_from_checkpoint: Any) -> Any:
+    def _prepare_for_training(
+        self, max_steps: int, train_dataloader: DataLoader[Any], resume_from_checkpoint: Any
+    ) -> Any:
         """Set the method up anew at the start of every run, restore its state when resuming, then the Trainer's own."""
         self._refuse()
         self._reader = None  # the model may be another one, or have been given more words
@@ -219,7 +223,8 @@ class MethodTrainer(Trainer):
                     "no parameter of the model is left to train: set requires_grad on some, at least on its head's"
                 )
             self.optimizer = kind(groups, **options)
-        return self.optimizer
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
 
     @staticmethod
     def _takes_groups(kind: Any, options: dict[str, Any]) -> bool:
@@ -275,7 +280,7 @@ class MethodTrainer(Trainer):
             )
 
     # -- replays -------------------------------------------------------------------------------------------------------
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the Trainer's loader; with replays, each update's batches are repeated in a row."""
         texts.refuse_empty(self.train_dataset, self.args)
         loader = super().get_train_dataloader()
@@ -283,7 +288,7 @@ class MethodTrainer(Trainer):
             return loader
         return presented(loader, self.args.gradient_accumulation_steps, self.method.replays, self.method.name)
 
-    def set_initial_training_values(self, args: Any, dataloader: DataLoader) -> Any:
+    def set_initial_training_values(self, args: Any, dataloader: DataLoader[Any]) -> Any:
         """Return the Trainer's values, with the number of epochs divided by the replays.
 
         The number of updates then stays the same, although each batch is presented several times.

@@ -158,6 +158,7 @@ class WithoutForeignIds:
         self.collate = collate
 
     def __call__(self, rows: list[Any]) -> Any:
+        """Collate rows, without ``example_id`` unless it numbers every row."""
         if all(isinstance(row, dict) and is_row_id(row.get(ROW_ID)) for row in rows):
             return self.collate(rows)
         return self.collate([_without_id(row) for row in rows])

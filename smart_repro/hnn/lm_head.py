@@ -43,7 +43,8 @@ class LmHead(nn.Module):
 
     def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
         """Return ``(n, vocabulary)`` logits of ``(n, width)`` states; ``embeddings`` is ``(vocabulary, width)``."""
-        return self.norm(self.activation(self.dense(states))) @ embeddings.t() + self.bias
+        logits: Tensor = self.norm(self.activation(self.dense(states))) @ embeddings.t() + self.bias
+        return logits
 
 
 def load_encoder_with_head(name: str | Path, config: PreTrainedConfig, revision: str | None) -> tuple[Any, LmHead]:

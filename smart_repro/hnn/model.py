@@ -83,14 +83,17 @@ class Hnn(nn.Module):
 
     @property
     def config(self) -> PreTrainedConfig:
+        """The encoder's configuration."""
         config: PreTrainedConfig = self.encoder.config
         return config
 
     @property
     def base_model(self) -> Any:
+        """The encoder."""
         return self.encoder
 
     def get_input_embeddings(self) -> nn.Module:
+        """Return the encoder's word embeddings."""
         module: nn.Module = self.encoder.get_input_embeddings()
         return module
 

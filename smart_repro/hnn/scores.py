@@ -21,13 +21,15 @@ def attention_pool(query: Tensor, states: Tensor, mask: Tensor) -> Tensor:
     logits = (states @ query.unsqueeze(-1)).squeeze(-1) / query.shape[-1] ** 0.5
     logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
     weights = logits.softmax(-1) * mask
-    return (weights.unsqueeze(-2) @ states).squeeze(-2)
+    pooled: Tensor = (weights.unsqueeze(-2) @ states).squeeze(-2)
+    return pooled
 
 
 def cosine(candidate: Tensor, pronoun: Tensor) -> Tensor:
     """Return the cosine of two vectors along the last dimension."""
     norms = candidate.norm(dim=-1) * pronoun.norm(dim=-1)
-    return (candidate * pronoun).sum(-1) / (norms + _GUARD)
+    cosine: Tensor = (candidate * pronoun).sum(-1) / (norms + _GUARD)
+    return cosine
 
 
 def similarity_score(raw: Tensor, similarity: str) -> Tensor:

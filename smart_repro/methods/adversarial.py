@@ -47,7 +47,8 @@ class Attack(Method):
         normal = passes.noise(embedding.shape[-1], embedding.dtype)
         uniform = torch.erf(normal / math.sqrt(2.0))  # the normal distribution function maps normal to uniform numbers
         size = passes.mask.sum(1).view(-1, 1, 1) * embedding.shape[-1]
-        return self.config.start * uniform / size.to(uniform.dtype).sqrt()
+        perturbation: Tensor = self.config.start * uniform / size.to(uniform.dtype).sqrt()
+        return perturbation
 
     def at(self, passes: Passes, delta: Tensor) -> Tensor:
         """Return the task loss at the embeddings plus ``delta``; all passes of a micro-batch share their masks."""
@@ -58,4 +59,5 @@ class Attack(Method):
         return step_l2(delta, gradient, step_size=self.config.alpha, radius=self.config.epsilon, mask=passes.mask)
 
     def expected_signals(self) -> frozenset[str]:
+        """Return the adversarial loss, which must not stay at exactly 0."""
         return frozenset({"adversarial"})

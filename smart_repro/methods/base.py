@@ -232,7 +232,7 @@ class Passes:
         self.target = models.target(model, batch)
         self.mask = batch["attention_mask"]
         self._inputs = models.inputs(model, batch)
-        self._streams = streams.here()
+        self._streams = streams.snapshot()
         self._precision = run_precision
         self._objectives: list[tuple[Tensor, Objective]] = []  # of the passes so far
 
@@ -240,7 +240,7 @@ class Passes:
         """Return the loss that the model itself defines on a pass, as HNN's output does; None: it defines none.
 
         Args:
-            logits: what that pass returned, itself: a model's objective reads more of the pass than its logits.
+            logits: the tensor that the pass returned, not a copy: an objective reads more of the pass than its logits.
         """
         return next((objective for output, objective in self._objectives if output is logits), None)
 

@@ -72,6 +72,7 @@ class BregmanTerm(Term):
         self._mean: ExponentialMean | None = None
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
+        """Create the teacher at theta_0, unless the teacher is the current model."""
         if self.config.teacher == "current":
             return
         self._outer_iterations = max(1, total_steps // self.config.inner_steps)
@@ -79,6 +80,7 @@ class BregmanTerm(Term):
         self._teacher = carrier(unwrapped(model), self._mean.values)
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
+        """Return the distance of the student's predictions from the teacher's."""
         reference = self.teacher_logits(passes)
         value = divergence.for_target(passes.target)(clean.logits, reference)
         info = {} if self._mean is None else {"start_share": torch.tensor(self._mean.start_share)}
@@ -89,9 +91,11 @@ class BregmanTerm(Term):
         return passes.reference(self._teacher, dropout=self.config.teacher_dropout)
 
     def averaged_model(self) -> nn.Module | None:
+        """Return the teacher."""
         return self._teacher
 
     def after_step(self, model: nn.Module, step: int) -> None:
+        """Move the teacher towards the student after each outer iteration."""
         if self._mean is None or self.config.teacher == "theta0" or step % self.config.inner_steps:
             return
         self._mean.update(unwrapped(model).parameters(), self.beta_at(step // self.config.inner_steps))
@@ -104,9 +108,11 @@ class BregmanTerm(Term):
         return min(self.config.beta_early, self.config.beta) if early else self.config.beta
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the teacher's weights; empty without a teacher of its own."""
         return {} if self._mean is None else self._mean.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
         if self._mean is not None:
             self._mean.load_state_dict(state)
 
@@ -121,8 +127,10 @@ class Bregman(Regularised):
     config: BregmanConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return D_Breg with the weight mu."""
         return [(self.config.mu, BregmanTerm(self.config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: the teacher adds one forward pass."""
         return 4.0 if config.mu else 3.0

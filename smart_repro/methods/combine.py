@@ -52,9 +52,11 @@ def vote(logits: Sequence[np.ndarray]) -> np.ndarray:
     _same([parent.shape for parent in logits])
     stacked = np.stack([np.asarray(parent, dtype=np.float64) for parent in logits])
     if stacked.shape[-1] == 1:
-        return stacked.mean(0)
+        mean: np.ndarray = stacked.mean(0)
+        return mean
     log_p = stacked - np.logaddexp.reduce(stacked, axis=-1, keepdims=True)
-    return np.logaddexp.reduce(log_p, axis=0) - np.log(len(stacked))
+    log_mean: np.ndarray = np.logaddexp.reduce(log_p, axis=0) - np.log(len(stacked))
+    return log_mean
 
 
 def average(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -38,16 +38,19 @@ class FeatureExtraction(Method):
     config: FeatureExtractionConfig
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        """Freeze the encoder. Raises ValueError if no parameter is left to train."""
         super().setup(model, total_steps, task_loss=task_loss)
         if not head_parameters(model):
             raise ValueError("this model has no parameter outside its encoder: feature extraction would train nothing")
         encoder(model).requires_grad_(False)
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        """Return the task loss, with the encoder's dropout off unless ``encoder_dropout`` is set."""
         fixed = encoder(model)
         with dropping(fixed, fixed.training and self.config.encoder_dropout):
             return super().loss(model, batch)
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: a forward pass; the head's backward pass is negligible."""
         return 1.0

@@ -54,14 +54,17 @@ class FreeAt(Attack):
         self._deltas: dict[int, Tensor] = {}  # by micro-batch, between two presentations of the same batch
 
     def begin(self, micro: int, replay: int, step: int) -> None:
+        """Set the position of a presentation; all presentations of a batch use the masks of the first."""
         super().begin(micro, replay, step - replay)  # position of the first presentation, for the same masks
         self._replay = replay
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        """Return the task loss at the current perturbation."""
         passes = self.open_passes(model, batch)
         return self._loss_at(passes, self._delta(passes))
 
     def backward(self, model: nn.Module, batch: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Loss:
+        """Backpropagate the task loss at the perturbation, then move the perturbation for the next presentation."""
         passes = self.open_passes(model, batch)
         delta = self._delta(passes).requires_grad_()
         loss = self._loss_at(passes, delta)
@@ -73,9 +76,11 @@ class FreeAt(Attack):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the perturbations between two presentations, by micro-batch."""
         return {"deltas": self._deltas}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
         self._deltas = dict(state["deltas"])
 
     def _delta(self, passes: Passes) -> Tensor:

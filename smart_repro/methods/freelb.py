@@ -47,12 +47,16 @@ class FreeLb(Attack):
     config: FreeLbConfig
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        """Return the mean task loss over the ascent, as one graph."""
+
         def slope(value: Tensor, delta: Tensor) -> Tensor:
             return torch.autograd.grad(value, delta, retain_graph=True)[0]
 
         return self._average(model, batch, slope)
 
     def backward(self, model: nn.Module, batch: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Loss:
+        """Backpropagate the task loss of each ascent step separately, so that only one graph is in memory."""
+
         def slope(value: Tensor, delta: Tensor) -> Tensor:
             backward(value)  # frees this pass's graph before the next one is built
             assert delta.grad is not None
@@ -77,4 +81,5 @@ class FreeLb(Attack):
 
     @classmethod
     def cost(cls, config: Any) -> float:
-        return 3.0 * config.K
+        """Return the cost of a step: K plain steps."""
+        return 3.0 * int(config.K)

@@ -40,6 +40,7 @@ class FreezeLower(Method):
     config: FreezeLowerConfig
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        """Freeze the embeddings and the lower layers."""
         super().setup(model, total_steps, task_loss=task_loss)
         groups = layer_groups(model)
         layers = len(groups) - 2
@@ -53,4 +54,5 @@ class FreezeLower(Method):
 
     @classmethod
     def cost(cls, config: Any) -> float:
-        return 1.0 + 2.0 * (1.0 - config.frozen)
+        """Return the cost of a step: only the trained layers need a backward pass."""
+        return 1.0 + 2.0 * (1.0 - float(config.frozen))

@@ -46,12 +46,14 @@ class GradualUnfreezing(Method):
     config: GradualUnfreezingConfig
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        """Group the layers, from the top."""
         super().setup(model, total_steps, task_loss=task_loss)
         self._groups = layer_groups(model)[::-1]  # from the top
         self._total = total_steps
         self._step = 0
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Return two groups per layer, with its learning rate; only matrices have weight decay."""
         groups = []
         for depth, parameters in enumerate(self._groups):
             rate = lr / self.config.decay**depth
@@ -69,6 +71,7 @@ class GradualUnfreezing(Method):
         return 1 + min(last, int(step * last / (self.config.opening * self._total)))
 
     def backward(self, model: nn.Module, batch: dict[str, Tensor], backward: Callable[[Tensor], None]) -> Loss:
+        """Backpropagate, then clear the gradients of layers that are not open yet."""
         loss = super().backward(model, batch, backward)
         for group in self._groups[self.open_groups(self._step) :]:
             for parameter in group:
@@ -76,11 +79,14 @@ class GradualUnfreezing(Method):
         return loss
 
     def after_step(self, model: nn.Module, step: int) -> None:
+        """Store the number of finished updates, which decides the open layers."""
         super().after_step(model, step)
         self._step = step
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the number of finished updates."""
         return {"step": self._step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
         self._step = state["step"]

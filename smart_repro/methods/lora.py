@@ -50,6 +50,7 @@ class Lora(Method):
     config: LoraConfig
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        """Insert the low-rank matrices and freeze all other parameters except the head."""
         super().setup(model, total_steps, task_loss=task_loss)
         if _continues(model, self.config):
             return
@@ -73,6 +74,7 @@ class Lora(Method):
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: the frozen weights need no gradient, which saves one pass."""
         return 2.0
 
 

@@ -44,6 +44,7 @@ class Pgd(Attack):
     config: PgdConfig
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        """Return the task loss at the perturbation that K ascent steps reach."""
         passes = self.open_passes(model, batch)
         delta = self.start(passes)
         for _ in range(self.config.K):
@@ -55,4 +56,5 @@ class Pgd(Attack):
 
     @classmethod
     def cost(cls, config: Any) -> float:
-        return 3.0 + 2.0 * config.K
+        """Return the cost of a step: each ascent step adds a forward pass and a backward pass to the embeddings."""
+        return 3.0 + 2.0 * int(config.K)

@@ -49,6 +49,7 @@ class NoiseTerm(Term):
         self.config = config
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
+        """Return the distance of the predictions with and without noise."""
         assert clean.embeddings is not None
         noise = passes.noise(clean.embeddings.shape[-1], clean.embeddings.dtype)
         if self.config.noise == "uniform":
@@ -70,8 +71,10 @@ class R3f(Regularised):
     config: R3fConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return the consistency term with the weight lambda_r."""
         return [(self.config.lambda_r, NoiseTerm(self.config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: the noisy pass adds a forward and a backward pass."""
         return 6.0 if config.lambda_r else 3.0

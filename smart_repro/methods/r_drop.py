@@ -45,6 +45,7 @@ class RDrop(Method):
     exact = True
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        """Return the mean task loss of two passes plus half of alpha times their distance."""
         passes = self.open_passes(model, batch)
         first, second = passes("clean"), passes("second")
         task = (self.task_loss(first, passes) + self.task_loss(second, passes)) / 2
@@ -54,8 +55,10 @@ class RDrop(Method):
         return Loss(total, {"task": task.detach(), "consistency": consistency.detach()})
 
     def expected_signals(self) -> frozenset[str]:
+        """Return the consistency term unless its weight is 0."""
         return frozenset({"consistency"}) if self.config.alpha else frozenset()
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: two passes with their backward passes."""
         return 6.0

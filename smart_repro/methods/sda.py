@@ -80,6 +80,7 @@ class DistillationTerm(Term):
         self.may_be_zero = config.K == 1 and config.teacher_lag == 0  # the teacher is the student itself
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
+        """Refuse a K that is larger than the number of updates."""
         if self.config.K != "all" and int(self.config.K) > total_steps:
             raise ValueError(
                 f"K={self.config.K} past students are more than the {total_steps} updates of this run produce: "
@@ -87,6 +88,7 @@ class DistillationTerm(Term):
             )
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
+        """Return the squared distance of the student's logits from the teacher's; 0 without a teacher."""
         teacher = self.teacher_logits(passes)
         if teacher is None:
             return Value(torch.zeros((), device=clean.logits.device))
@@ -108,6 +110,7 @@ class AveragedStudents(DistillationTerm):
     averages = True
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
+        """Create the mean that ``K``, ``mean`` and ``teacher_lag`` define, and the teacher that computes with it."""
         super().setup(model, total_steps)
         parameters = list(unwrapped(model).parameters())
         size, lag = self.config.K, self.config.teacher_lag
@@ -125,16 +128,19 @@ class AveragedStudents(DistillationTerm):
         self._teacher = carrier(unwrapped(model), self._mean.values)
 
     def teacher_logits(self, passes: Passes) -> Tensor | None:
+        """Return the logits of the mean of past students, without a graph; None while there is none."""
         if not isinstance(self._mean, PastMean):
             return self._reference_if_any(passes)
         with self._mean.without(list(unwrapped(passes.model).parameters())):
             return self._reference_if_any(passes)
 
     def averaged_model(self) -> nn.Module | None:
+        """Return the teacher; None while the mean is empty."""
         empty = isinstance(self._mean, RunningMean | WindowMean) and self._mean.count == 0
         return None if empty else self._teacher
 
     def after_step(self, model: nn.Module, step: int) -> None:
+        """Update the mean with the weights after this update."""
         parameters = unwrapped(model).parameters()
         if isinstance(self._mean, ExponentialMean):
             self._mean.update(parameters, min(_EMA_DECAY, (1.0 + step) / (10.0 + step)))
@@ -146,9 +152,11 @@ class AveragedStudents(DistillationTerm):
             self._mean.add(parameters)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the state of the mean."""
         return {"mean": self._mean.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
         self._mean.load_state_dict(state["mean"])
 
     def _reference_if_any(self, passes: Passes) -> Tensor | None:
@@ -166,8 +174,10 @@ class Sda(Regularised):
     config: SdaConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return the distillation with the weight lambda_d."""
         return [(self.config.lambda_d, AveragedStudents(self.config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: the teacher adds one forward pass."""
         return 4.0 if config.lambda_d else 3.0

@@ -39,12 +39,14 @@ class VotingStudents(DistillationTerm):
     """Distillation from the mean of the logits of the last K students."""
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
+        """Create the window of past students, starting with theta_0."""
         super().setup(model, total_steps)
         self._window = Window(int(self.config.K), self.config.teacher_lag)
         self._window.push(unwrapped(model).parameters())
         self._carrier = carrier(unwrapped(model), self._window._members[0])
 
     def teacher_logits(self, passes: Passes) -> Tensor | None:
+        """Return the mean of the past students' logits, without a graph; None while there is none."""
         votes = []
         for weights in self._window.members:
             lend(self._carrier, weights)
@@ -52,12 +54,15 @@ class VotingStudents(DistillationTerm):
         return torch.stack(votes).mean(0) if votes else None
 
     def after_step(self, model: nn.Module, step: int) -> None:
+        """Push the weights after this update into the window."""
         self._window.push(unwrapped(model).parameters())
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the window."""
         return self._window.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
         self._window.load_state_dict(state)
 
 
@@ -71,8 +76,10 @@ class Sdv(Regularised):
     config: SdvConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return the distillation with the weight lambda_d."""
         return [(self.config.lambda_d, VotingStudents(self.config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: each of the K past students adds one forward pass."""
         return 3.0 + config.K if config.lambda_d else 3.0

@@ -44,6 +44,7 @@ class SelfEnsemble(Method):
     config: SelfEnsembleConfig
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        """Create the mean of the weights, and the model that computes with it."""
         super().setup(model, total_steps, task_loss=task_loss)
         self._interval = 1
         if self.config.every == "epoch":
@@ -56,15 +57,19 @@ class SelfEnsemble(Method):
         self._averaged = carrier(unwrapped(model), self._mean.values)
 
     def after_step(self, model: nn.Module, step: int) -> None:
+        """Add the weights to the mean from the first averaged update on, at every interval and at the end."""
         super().after_step(model, step)
         if step >= self._first and (step % self._interval == 0 or step == self._total):
             self._mean.add(unwrapped(model).parameters())
 
     def eval_model(self, model: nn.Module) -> nn.Module:
+        """Return the model with the averaged weights; the trained model while there is no average."""
         return self._averaged if self._mean.count else model
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the mean."""
         return self._mean.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
         self._mean.load_state_dict(state)

@@ -37,10 +37,12 @@ class Smart(Regularised):
     config: SmartConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return R_s with the weight lambda_s and D_Breg with the weight mu."""
         config = self.config
         return [(config.lambda_s, SmoothnessTerm(config)), (config.mu, BregmanTerm(config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: the passes of R_s, and one of the teacher."""
         smoothness = smoothness_passes(config) if config.lambda_s else 0.0
         return 3.0 + smoothness + (1.0 if config.mu else 0.0)

@@ -99,6 +99,7 @@ class ReleasedTerm(Term):
         self.site = config.site
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
+        """Return the released code's smoothness loss at the perturbation that its ascent reaches."""
         assert clean.embeddings is not None
         regression = passes.target == "regression"
         width, dtype = clean.embeddings.shape[-1], clean.embeddings.dtype
@@ -132,8 +133,10 @@ class SmartReleased(Regularised):
     config: SmartReleasedConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return the smoothness term with the weight lambda_s."""
         return [(self.config.lambda_s, ReleasedTerm(self.config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: the adversarial pass (3) and two per ascent step."""
         return 6.0 + 2.0 * config.ascent_steps if config.lambda_s else 3.0

@@ -43,8 +43,10 @@ class SmartSda(Smart):
     config: SmartSdaConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return SMART's terms and the distillation with the weight lambda_d."""
         return [*super().make_terms(), (self.config.lambda_d, AveragedStudents(self.config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: SMART's, and one forward pass of the mean of past students."""
         return super().cost(config) + (1.0 if config.lambda_d else 0.0)

@@ -45,6 +45,8 @@ _CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothnessConfig:
+    """Options of R_s."""
+
     lambda_s: float = 1.0  # weight of R_s; the paper searches {1, 3, 5}
     epsilon: float = 1e-5  # radius of the l-inf ball around each token's embedding; paper 1e-5
     sigma: float = 1e-5  # standard deviation of the starting noise; paper 1e-5
@@ -88,6 +90,7 @@ class SmoothnessTerm(Term):
         self.may_be_zero = config.direction == "none"
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
+        """Return l_s at the worst perturbation that the ascent finds."""
         assert clean.embeddings is not None
         logits, embeddings = clean.logits, clean.embeddings
         if self.config.dropout == "off":
@@ -160,10 +163,10 @@ def exact_ascent(logits: Tensor, embeddings: Tensor, radius: float, mask: Tensor
 
 def smoothness_passes(config: SmoothnessConfig) -> float:
     """Return the cost of R_s in forward passes: the adversarial pass (3) and the search of the perturbation."""
-    finding = 0.0
+    search_cost = 0.0
     if config.direction == "ascent":
-        finding = 1.0 if config.ascent == "exact" else 2.0 * config.ascent_steps
-    return 3.0 + finding + (3.0 if config.dropout == "off" else 0.0)
+        search_cost = 1.0 if config.ascent == "exact" else 2.0 * config.ascent_steps
+    return 3.0 + search_cost + (3.0 if config.dropout == "off" else 0.0)
 
 
 @register("smoothness")
@@ -176,8 +179,10 @@ class Smoothness(Regularised):
     config: SmoothnessConfig
 
     def make_terms(self) -> Sequence[tuple[float, Term]]:
+        """Return R_s with the weight lambda_s."""
         return [(self.config.lambda_s, SmoothnessTerm(self.config))]
 
     @classmethod
     def cost(cls, config: Any) -> float:
+        """Return the cost of a step: a plain step and the passes of R_s."""
         return 3.0 + smoothness_passes(config)

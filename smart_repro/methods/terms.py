@@ -54,6 +54,7 @@ class Term:
         """Prepare training; called once."""
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
+        """Return the value of the term on one micro-batch."""
         raise NotImplementedError
 
     def after_step(self, model: nn.Module, step: int) -> None:
@@ -88,11 +89,13 @@ class Regularised(Method):
         raise NotImplementedError
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        """Prepare training and all terms."""
         super().setup(model, total_steps, task_loss=task_loss)
         for _, term in self.terms:
             term.setup(model, total_steps)
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        """Return the task loss plus the weighted terms, from one clean pass."""
         passes = self.open_passes(model, batch)
         clean = self._clean(passes)
         task = self.task_loss(clean.logits, passes)
@@ -105,22 +108,27 @@ class Regularised(Method):
         return Loss(total, parts, info)
 
     def after_step(self, model: nn.Module, step: int) -> None:
+        """Update the state of all terms."""
         super().after_step(model, step)
         for _, term in self.terms:
             term.after_step(model, step)
 
     def eval_model(self, model: nn.Module) -> nn.Module:
+        """Return the averaged teacher if ``evaluate="teacher"`` and it exists, else the model."""
         averaged = self._evaluated.averaged_model() if self._evaluated is not None else None
         return model if averaged is None else averaged
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the state of each term, by its part."""
         return {term.part: term.state_dict() for _, term in self.terms}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
         for _, term in self.terms:
             term.load_state_dict(state[term.part])
 
     def expected_signals(self) -> frozenset[str]:
+        """Return the parts of all terms that must not stay at exactly 0."""
         return frozenset(term.part for _, term in self.terms if not term.may_be_zero)
 
     def _clean(self, passes: Passes) -> Clean:

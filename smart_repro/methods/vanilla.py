@@ -37,6 +37,7 @@ class Vanilla(Method):
     config: VanillaConfig
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
+        """Return the task loss, with label smoothing if it is set."""
         smoothing = self.config.label_smoothing
         if smoothing == 0:
             return super().task_loss(logits, passes)

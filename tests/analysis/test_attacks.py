@@ -24,7 +24,7 @@ SMALL = [Exam("one", items=40), Exam("two", items=40)]
 
 
 def lose(root, row: str, exam: Exam, seed: int) -> None:
-    """A run that was not finished."""
+    """Stand for a run that was not finished."""
     folder = root / "runs" / run_key(row, exam, seed)
     folder.rename(folder.with_name(f".{folder.name}"))
 

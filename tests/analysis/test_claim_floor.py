@@ -112,7 +112,7 @@ TASKS = [Exam("one", items=800, base=0.7), Exam("two", items=800, base=0.7)]
 
 
 def decided(root, arms, references, **changes):
-    """The verdict on one and two where the paper's plain fine-tuning scores ``references`` (percent) on them."""
+    """Return the verdict on one and two where the paper's plain fine-tuning scores ``references`` (percent) on them."""
     printed = [{"row": "vanilla", "column": f"{task}.accuracy", "value": value} for task, value in references.items()]
     made = claim(**{"size": None, **changes})
     World(root, arms, TASKS, seeds=SEEDS, epochs=1, steps=2, extra={"claims": [made], "published": printed}).write()

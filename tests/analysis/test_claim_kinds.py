@@ -22,7 +22,7 @@ SIX = range(6)
 
 
 def decided(root, arms, exams, changes, *, seeds=SIX, epochs=1, steps=8, **extra):
-    """The only verdict of a world with one claim."""
+    """Return the only verdict of a world with one claim."""
     made = claim(tasks=[exam.task for exam in exams], size=None, **changes)
     World(root, arms, exams, seeds=seeds, epochs=epochs, steps=steps, extra={"claims": [made], **extra}).write()
     (got,) = decide_all(root, Results.open(root).manifest("compare"))

@@ -20,7 +20,7 @@ N = 400
 
 
 def seed_set(name, gains, seeds, *, machine="cpu", numerics=1, noise=0) -> SeedSet:
-    """A set whose run s of arm a answers ``gains[s]`` items more rightly than arm b's."""
+    """Make a set whose run s of arm a answers ``gains[s]`` items more correctly than arm b's."""
     labels = np.ones(N, dtype=int)
     rng = np.random.default_rng(noise)
     right = [rng.permutation(N) for _ in seeds]

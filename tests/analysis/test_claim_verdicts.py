@@ -34,7 +34,7 @@ def claim(**changes) -> dict:
 
 
 def part(estimate: float, se: float, n_items: int = 1000, seeds: int = 6) -> Components:
-    """A task whose interval is about ``estimate`` ± 2 ``se``: all its variance from items."""
+    """Make a task whose interval is about ``estimate`` ± 2 ``se``; all its variance comes from items."""
     return Components(np.full(seeds, estimate), se**2, 0.0, n_items, "made up")
 
 
@@ -276,7 +276,7 @@ def test_that_nothing_changes_is_for_an_average_difference_alone():
 
 
 def narrowed(root, missing_on_two: tuple[int, ...], **changes):
-    """A claim about one, two and three, in an experiment without three."""
+    """Make a claim about one, two and three, in an experiment without three."""
     exams = [Exam(name, items=1500, base=0.7) for name in ("one", "two")]
     made = claim(tasks=["one", "two", "three"], size=None, **{"partial": True, **changes})
     arms = [Arm("vanilla"), Arm("smart", "SMART", "smart", gain={"one": 9.0, "two": -9.0})]

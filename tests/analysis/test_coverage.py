@@ -136,8 +136,10 @@ def test_a_rate_says_how_well_it_is_measured(rng):
 
 
 def test_too_few_rare_labels_mislead_so_that_labels_count_too():
-    """Arms that are equally good, and answer a class of 1 % on 6 and on 12 % of the items: enough answers, too few
-    labels. Were such studies decided, a difference would be found in them too often."""
+    """Count the differences between equal arms that answer a class of 1 % on 6 and on 12 % of the items.
+
+    There are enough answers, but too few labels: if such studies were decided, they would show a difference too often.
+    """
     scenario = Scenario(5, 277, 1.0, 0.4, metric="matthews", positives=0.01, answered=6.0, excess=2.0)
     a, b, labels = simulate(scenario, 4000, np.random.default_rng(4))
     studies = measure(a, b, labels, "matthews")

@@ -20,7 +20,7 @@ from analysis.scores import log_softmax
 
 
 def outputs(chosen: list[list[int]], labels: list[int], votes=None, classes: int = 3) -> Outputs:
-    """Runs that answer ``chosen`` with logit 2 against 0."""
+    """Make runs that answer ``chosen`` with logit 2 against 0."""
     logits = 2.0 * np.eye(classes)[np.array(chosen)]
     ids = np.array([f"i{n}" for n in range(len(labels))])
     return Outputs(ids, np.array(labels), logits, tuple(range(len(chosen))), None if votes is None else np.array(votes))

@@ -22,7 +22,7 @@ def stored(key: str) -> dict[str, Any]:
 
 
 def sealed(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The run as a version that stores identities writes it."""
+    """Return the run as a version that stores identities writes it."""
     content = {**content, **changes}
     content["identity"] = rebuilt(content)
     return {**content, "key": key_of(content["identity"])}

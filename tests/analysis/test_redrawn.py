@@ -45,7 +45,7 @@ def drawn(drawing: Drawing):
 
 
 def lines(ax, published: bool = False) -> list[list[list[float]]]:
-    """The data of the curves, ours or the paper's."""
+    """Return the data of the curves, the suite's or the paper's."""
     shown = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
     return [line.get_xydata().tolist() for line in shown if (line.get_label() == "as published") == published]
 

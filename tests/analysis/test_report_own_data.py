@@ -22,7 +22,7 @@ FIVE = (0, 1, 2, 3, 4)
 
 
 def own_world(root: Path, gain: float, group: int | None = None, **changes) -> Path:
-    """A results folder on own data; ``gain`` in points, ``group``: how many groups the items are in."""
+    """Make a results folder on own data; ``gain`` in points, ``group``: number of groups of items."""
     exam = changes.pop("exam", Exam("own-notes", items=changes.pop("items", 1500)))
     arms = [Arm("vanilla", "vanilla"), Arm("smart[shared]", "smart[shared]", "smart", "shared", gain=gain)]
     folder = World(root, arms, [exam], **{"seeds": FIVE, "generated": False, **changes}).write()

@@ -133,7 +133,7 @@ def made_up(metric, rng, seeds=3, items=200):
 
 
 def bootstrapped(arms, labels, metric, rng, resamples=3000):
-    """The oracle: variances from resampled items, ``items`` of the mean over seeds and ``both`` of the interaction.
+    """Resample items as the oracle: variances ``items`` of the mean over seeds and ``both`` of the interaction.
 
     The mean variance within a seed exceeds that of the mean over seeds by (S - 1) / S of the residual's.
     """

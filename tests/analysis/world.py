@@ -313,7 +313,7 @@ class World:
 
 
 def score_frame(metric: str, frame: pd.DataFrame) -> float:
-    """The metric of a predictions frame, read the plain way."""
+    """Compute the metric of a predictions frame, in the plainest way."""
     y = frame["label"].to_numpy()
     function = metrics.METRICS[metric]
     if function.uses == "logits":
@@ -324,7 +324,7 @@ def score_frame(metric: str, frame: pd.DataFrame) -> float:
 
 
 def rng(*names: Any) -> np.random.Generator:
-    """A generator of its own for every purpose, so that adding an arm changes no other."""
+    """Return a separate generator for every purpose, so that a new arm changes no other."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:8], "big"))
 
 

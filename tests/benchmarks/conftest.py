@@ -35,7 +35,7 @@ def glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def little_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as ``save_pretrained`` writes it: random weights, 16 wide, a vocabulary of the words above."""
+    """Make a folder as ``save_pretrained`` writes it: random weights, 16 wide, a vocabulary of the words above."""
     folder = tmp_path_factory.mktemp("little_bert")
     words = [*_SPECIAL, "the", "a", ".", "not", *_NOUNS, *_VERBS]
     vocabulary = {word: i for i, word in enumerate(words)}

@@ -60,9 +60,9 @@ def make_world(folder: Path) -> Path:
     from benchmarks.engine.texts import keep_texts  # noqa: F401  (loads what the commands need before time is taken)
 
     results = folder / "results"
-    code, text = command("run", *GRID, "--workers", "1", "--quiet", "--results", str(results))
+    code, text = command("run", *GRID, "--workers", "1", "--quiet", "--results", str(results), limit=1800)
     assert code == 0, text
-    assert command("report", "compare", "--results", str(results))[0] == 0
+    assert command("report", "compare", "--results", str(results), limit=1800)[0] == 0
     store, job = store_of(results), one_job(seed=7)
     outcome = execute(job, store, should_stop=after(3), checkpoint_steps=1)
     assert outcome.state == "interrupted", outcome
@@ -107,7 +107,7 @@ def execute(job: Any, store: Any, **options: Any) -> Any:
 
 
 def after(updates: int) -> Callable[[], bool]:
-    """A wish to stop that comes after so many updates."""
+    """Return a stop callback that becomes true after so many updates."""
     asked = [0]
 
     def stop() -> bool:
@@ -117,8 +117,13 @@ def after(updates: int) -> Callable[[], bool]:
     return stop
 
 
-def command(*words: str) -> tuple[int, str]:
-    """Carry out a command line in this process; its exit code (-1: it hung) and what it printed."""
+def command(*words: str, limit: int = LIMIT) -> tuple[int, str]:
+    """Carry out a command line in this process; its exit code (-1: it hung) and what it printed.
+
+    Args:
+        words: of the command line.
+        limit: seconds after which it counts as hanging.
+    """
     from benchmarks.cli.app import run_command
 
     printed = io.StringIO()
@@ -127,7 +132,7 @@ def command(*words: str) -> tuple[int, str]:
         raise TimeoutError("hang")
 
     signal.signal(signal.SIGALRM, ring)
-    signal.alarm(LIMIT)
+    signal.alarm(limit)
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             code = run_command(list(words))
@@ -265,7 +270,7 @@ def corruptions(world: Path, folder: Path, count: int, rng: random.Random) -> It
 
 
 def kind_of(file: str) -> str:
-    """What is stored in a file: equal for the same file of different runs."""
+    """Return the content of a file that is equal for the same file of different runs."""
     place = Path(file)
     name = "lease" if place.name.startswith("lease") else place.name
     return f"{place.parts[0]}/{place.suffix if place.suffix == '.parquet' else name}"
@@ -438,7 +443,7 @@ def finished(job: Any, results: Path, expected: dict[str, bytes]) -> bool:
 
 
 def undisturbed(job: Any, folder: Path) -> tuple[dict[str, bytes], int]:
-    """What a run records, and how many operations on files it takes."""
+    """Return the record of a run, and the number of its file operations."""
     results, count = folder / "whole", folder / "count"
     store_of(results)
 
@@ -511,7 +516,7 @@ def small_disks(job: Any, folder: Path, count: int, expected: dict[str, bytes]) 
 
 
 def limited(job: Any, results: Path, filler: Path, room: int, mounted: bool) -> int:
-    """An attempt with so many bytes left on the disk, or in each file where no small disk can be mounted."""
+    """Make an attempt with so many bytes left on the disk, or in each file where no small disk can be mounted."""
     if not mounted:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
@@ -532,7 +537,7 @@ def ended(code: int, job: Any, results: Path, expected: dict[str, bytes]) -> Ite
 
 
 def prepared_job() -> Any:
-    """The job, with all that children need loaded, and nothing trained yet: torch's threads do not survive a fork."""
+    """Return the job with all that children need loaded and nothing trained: torch's threads do not survive a fork."""
     import torch
     import transformers
 
@@ -580,7 +585,7 @@ def measure(share: float) -> dict[str, Counter[str]]:
 
 
 def page(counted: dict[str, Counter[str]]) -> str:
-    """The table as Markdown."""
+    """Return the table as Markdown."""
     bad = ("wrong", "internal", "hang")
     lines = [
         "| what was done | how often | outcomes | wrong results | internal errors | hangs |",

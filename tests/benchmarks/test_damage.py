@@ -36,3 +36,15 @@ def test_damage_is_found_or_changes_nothing(name: str, count: int, world: Path) 
     counted = part(name, world, count)
     assert sum(counted.values()) >= count
     assert not {"wrong", "internal", "hang"} & counted.keys(), counted
+
+
+def test_the_published_table_has_its_size_and_nothing_wrong_in_it() -> None:
+    """Rows of docs/integrity.md: what was done, how often, outcomes, wrong results, internal errors, hangs."""
+    text = (SCRIPT.parents[2] / "docs" / "integrity.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- table -->\n")[2].partition("<!-- end -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    count = {row[0]: int(row[1].replace(",", "")) for row in rows}
+    assert sum(number for what, number in count.items() if what.startswith("bits flipped")) >= 2000
+    assert sum(number for what, number in count.items() if what.startswith("commands")) >= 5000
+    assert sum(number for what, number in count.items() if what.startswith("kills")) >= 200
+    assert [row[3:] for row in rows] == [["0", "0", "0"]] * 6

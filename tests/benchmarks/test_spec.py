@@ -294,7 +294,7 @@ def test_a_run_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
 
 
 def described(spec: RunSpec, identity: Identity, parents: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The entries of ``spec.json`` that a key is made of, as JSON gives them back."""
+    """Return the entries of ``spec.json`` that make a key, as JSON gives them back."""
     content = {
         "key": run_key(spec, identity),
         "identity": run_identity(spec, identity),

@@ -29,7 +29,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def tiny() -> Callable[..., nn.Module]:
-    """Builds a random BERT classifier, in training mode: ``tiny(outputs, dropout=0.1, seed=0)``."""
+    """Return a builder of random BERT classifiers, in training mode: ``tiny(outputs, dropout=0.1, seed=0)``."""
 
     def build(outputs: int = 2, dropout: float = 0.1, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
@@ -50,7 +50,7 @@ def tiny() -> Callable[..., nn.Module]:
 
 @pytest.fixture
 def toy() -> Callable[..., Encoded]:
-    """Builds random sentences whose label is learnable: ``toy(n, outputs)``; outputs=1 gives targets from 0 to 5."""
+    """Return a builder of random learnable sentences: ``toy(n, outputs)``; outputs=1 gives targets from 0 to 5."""
 
     def build(n: int = 16, outputs: int = 2, seed: int = 0) -> Encoded:
         rng = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ def toy() -> Callable[..., Encoded]:
 
 @pytest.fixture
 def batch(toy: Callable[..., Encoded]) -> Callable[..., dict[str, Tensor]]:
-    """The first ``n`` toy sentences as one padded batch."""
+    """Return the first ``n`` toy sentences as one padded batch."""
 
     def build(n: int = 6, outputs: int = 2, seed: int = 0) -> dict[str, Tensor]:
         return toy(n, outputs, seed).batch(np.arange(n))
@@ -164,7 +164,7 @@ class LinearModel(nn.Module):
 
 @pytest.fixture
 def linear_model() -> Callable[..., nn.Module]:
-    """Builds a :class:`LinearModel` in float64: ``linear_model([2, -1], outputs=1)`` over five words."""
+    """Return a builder of :class:`LinearModel` in float64: ``linear_model([2, -1], outputs=1)`` over five words."""
 
     def build(weight: list[float], outputs: int = 1) -> nn.Module:
         vectors = torch.arange(5 * len(weight), dtype=torch.float64).view(5, -1) / 10

@@ -37,7 +37,7 @@ def method_of(name: str) -> Method:
 
 @pytest.fixture(scope="module")
 def finished() -> dict[str, nn.Module]:
-    """What each method's uninterrupted run at seed 0 gave: trained once, compared by several tests."""
+    """Train each method at seed 0 without interruption, once for several tests."""
     return {}
 
 

@@ -182,7 +182,7 @@ def in_the_trainer(name: str, processes: int, folder: Path) -> dict[str, Any]:
 
 
 def resumed(rank: int, folder: Path) -> dict[str, Any]:
-    """A run that stops on one process's request, and goes on from what the first process wrote."""
+    """Stop on one process's request, and resume from what the first process wrote."""
     results = {}
     for name in ("smart", "freeat"):
         path = folder / f"{name}.pt"
@@ -261,7 +261,7 @@ def started(folder: Path, rank: int, processes: int, port: int) -> subprocess.Po
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What one process found, and each of two."""
+    """Return the result of one process, and of each of two."""
     folder, port = tmp_path_factory.mktemp("workers"), free_port()
     for processes in (1, 2):
         workers = [started(folder, rank, processes, port) for rank in range(processes)]

@@ -126,7 +126,7 @@ def test_the_ascent_raises_the_loss(tiny: Tiny, batch: Batch) -> None:
 
 
 def test_the_start_is_uniform_and_scaled_by_the_size_of_the_text() -> None:
-    """start / sqrt(N) U(-1, 1), N = real tokens x width: variance start^2 / 3N, its norm about start / sqrt(3)."""
+    """``start / sqrt(N) U(-1, 1)``, N = real tokens x width: variance start^2 / 3N, its norm about start / sqrt(3)."""
     torch.manual_seed(0)
     lengths = torch.tensor([40, 10])
     mask = (torch.arange(40) < lengths[:, None]).long()
@@ -157,7 +157,7 @@ class _Embedder(nn.Module):
 def test_freeat_replays_a_batch_with_the_perturbation_it_left_behind(
     trained: Trained, shifts: list[Tensor], tiny: Tiny, batch: Batch
 ) -> None:
-    """m = 3: one update per presentation, epochs divided by 3, the perturbation moves on and starts anew afterwards."""
+    """``m = 3``: one update per presentation, epochs divided by 3, the perturbation moves on, then restarts."""
     method = build("freeat", m=3, start=0.0, alpha=0.1)
     trained(method, epochs=3, examples=16, batch_size=8)
     assert len(shifts) == 6  # 2 batches, 3 presentations each: as many updates as 3 plain epochs

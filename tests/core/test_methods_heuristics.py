@@ -98,7 +98,7 @@ def test_closed_layers_do_not_move_not_even_by_weight_decay(tiny: Tiny, trained:
 
 
 def test_each_layer_learns_slower_than_the_one_above(tiny: Tiny) -> None:
-    """lr / 2.6^depth, weight decay on matrices only, every parameter once."""
+    """``lr / 2.6^depth``, weight decay on matrices only, every parameter once."""
     model, method = tiny(), build("gradual-unfreezing")
     method.setup(model, 10)
     groups = method.param_groups(model, 1.0, 0.01)

@@ -68,7 +68,7 @@ def test_the_loss_is_the_two_detached_halves() -> None:
 def test_a_whole_step_by_hand_on_a_linear_regression(
     linear_model: Callable[..., nn.Module], shifts: list[Tensor]
 ) -> None:
-    """f = w . sum x: the ascent's loss is (w . sum nu)^2, its gradient 2 (w . sum nu) w, the term (w . sum delta)^2."""
+    """``f = w . sum x``: the loss is (w . sum nu)^2, its gradient 2 (w . sum nu) w, the term (w . sum delta)^2."""
     weight, sigma, eta = torch.tensor([2.0, -1.0], dtype=torch.float64), 1e-5, 1e-3
     model = linear_model([2.0, -1.0])
     inputs = {"input_ids": torch.tensor([[1, 2, 0]]), "attention_mask": torch.tensor([[1, 1, 0]])}

@@ -86,7 +86,7 @@ def test_the_perturbation_stays_in_its_ball_and_off_the_padding(
 def test_algorithm_1_by_hand_on_a_linear_regression(
     linear_model: Callable[..., nn.Module], shifts: list[Tensor]
 ) -> None:
-    """f = w . sum x, l_s = (w . sum delta)^2, so the gradient is 2 (w . sum nu) w at every real token."""
+    """``f = w . sum x``, l_s = (w . sum delta)^2, so the gradient is 2 (w . sum nu) w at every real token."""
     weight, sigma, eta, epsilon = [2.0, -1.0], 0.1, 0.03, 0.05
     model = linear_model(weight)
     inputs = {"input_ids": torch.tensor([[1, 2, 0]]), "attention_mask": torch.tensor([[1, 1, 0]])}
@@ -199,7 +199,7 @@ def test_random_signs_are_as_long_as_an_ascent_and_clamped_noise_is_not(at_radiu
 
 
 def test_the_gradient_of_r_s_at_equal_strength_is_right_in_float32(at_radius: AtPaperRadius) -> None:
-    """lambda = (1e-2 / 1e-5)^2 = 1e6 multiplies float32's error too. Beside float64, on all the weights of MiniLM.
+    """``lambda = (1e-2 / 1e-5)^2 = 1e6`` multiplies float32's error too; compared with float64 on all of MiniLM.
 
     R_s grows with the square of the radius, so that the weighted gradient is about as long as at 1e-2 itself.
     """
@@ -373,7 +373,7 @@ class Constant(nn.Module):
 
 @pytest.mark.parametrize("mu", [0.5, 1.0, 4.0])
 def test_the_proximal_step(mu: float) -> None:
-    """argmin (theta - a)^2 + mu (theta - theta_0)^2 = (a + mu theta_0) / (1 + mu), reached by gradient descent."""
+    """``argmin (theta - a)^2 + mu (theta - theta_0)^2 = (a + mu theta_0) / (1 + mu)``, by gradient descent."""
     start, label = 3.0, -1.0
     model = Constant(start)
     inputs = {"input_ids": torch.zeros(2, 1, dtype=torch.long), "attention_mask": torch.ones(2, 1)}
@@ -403,7 +403,7 @@ def parameter_path(tiny: Tiny, steps: int) -> Iterator[nn.Module]:
 
 @pytest.mark.parametrize("inner_steps", [1, 3])
 def test_the_teacher_is_the_mean_of_equation_3(inner_steps: int, tiny: Tiny, batch: Batch) -> None:
-    """beta 0.99 while t <= 0.1 T, then 0.999; an iterate is taken in after the last of S updates; tolerance 1e-12."""
+    """``beta`` is 0.99 while t <= 0.1 T, then 0.999; an iterate joins after the last of S updates; tolerance 1e-12."""
     steps, inputs = 30, batch()
     method = build("bregman", inner_steps=inner_steps)
     start = tiny(dropout=0.0).double()

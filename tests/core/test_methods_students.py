@@ -136,7 +136,7 @@ def test_the_teachers_dropout(tiny: Tiny, batch: Batch) -> None:
 
 
 def test_the_public_codes_exponential_teacher(tiny: Tiny, batch: Batch) -> None:
-    """decay min(0.995, (1 + t) / (10 + t)) after update t, the current weights included; tolerance 1e-9."""
+    """``min(0.995, (1 + t) / (10 + t))`` is the decay after update t, the current weights included; tolerance 1e-9."""
     walk = Walk(build("sda", mean="ema"), tiny(dropout=0.0), batch())
     teacher = walk.students[0]
     for t in range(1, 7):

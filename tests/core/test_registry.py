@@ -38,7 +38,7 @@ def install(folder: Path, name: str, source: str, entry_points: str) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the path for packages of the test; their modules are forgotten afterwards."""
+    """Make a folder on the path for packages of the test; their modules are forgotten afterwards."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     yield tmp_path / "site"

@@ -40,7 +40,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def several(tiny: Tiny) -> Callable[..., MultiTask]:
-    """Builds a shared encoder with three heads: two classes, a regression, three classes."""
+    """Return a builder of a shared encoder with three heads: two classes, a regression, three classes."""
 
     def build(dropout: float = 0.1, outputs: Mapping[str, int] = OUTPUTS) -> MultiTask:
         return MultiTask({task: tiny(count, dropout) for task, count in outputs.items()}).train()

@@ -24,10 +24,10 @@ ATTACKED = (
 
 
 def _attack(name: str, change: str, *, seeds: range | None = None, rate: float | None = None) -> Experiment:
-    """The attacked claims and their arms on CoLA, at other seeds or a multiple of the learning rate."""
-    study, *others = what_drives_sda(), together(), what_drives_smart()
-    claims = {claim.id: claim for each in (study, *others) for claim in each.claims}
-    rows = {row.id: row for each in (study, *others) for row in each.rows}
+    """Return the attacked claims with their arms on CoLA, at other seeds or a multiple of the learning rate."""
+    study, *further_studies = what_drives_sda(), together(), what_drives_smart()
+    claims = {claim.id: claim for source in (study, *further_studies) for claim in source.claims}
+    rows = {row.id: row for source in (study, *further_studies) for row in source.rows}
     attacked = [claims[id] for id in ATTACKED]
     arms = {arm for claim in attacked for arm in (claim.a, claim.b)}
     changed = {} if rate is None else {"learning_rate": Times(rate)}

@@ -1,7 +1,7 @@
-"""Control study: wrong labels. Do smoothness and past students forgive them?
+"""Control study: wrong labels. Are smoothness and past students robust to them?
 
-A tenth, a fifth and two fifths of the examples trained on get another class, drawn at random with the subset's seed.
-The wrong labels of a smaller share are among those of a larger one. Holdout, dev and test keep theirs.
+A tenth, a fifth and two fifths of the training examples get another class, drawn at random with the subset's seed.
+The wrong labels of a smaller share are among those of a larger one. Labels of holdout, dev and test are not changed.
 
 Runs: 160 paper, 160 small, 48 demo.
 """
@@ -11,32 +11,23 @@ from __future__ import annotations
 from analysis.schema import Claim, Interaction, against
 from benchmarks.experiments.planning import method_rows
 from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
+from benchmarks.experiments.planning.columns import headline_column
 from benchmarks.experiments.sda import settings as sda
 from benchmarks.experiments.studies import balls
 from benchmarks.spec import method
-from benchmarks.tasks import TASKS
 
 SHARES = (0.0, 0.1, 0.2, 0.4)
 _ROWS = (
     method_rows.vanilla("plain fine-tuning"),
     MethodRow("r-drop", "R-Drop", method("r-drop")),
-    MethodRow("r_s@0.01", "R_s [shared masks], epsilon = 0.01", method("smoothness", **balls.ball(balls.ACTING))),
+    balls.ACTING_ROW,
     sda.sda("all"),
 )
 
 
 def columns(task: str) -> tuple[TaskColumn, ...]:
     """Return a column of the task for each share of wrong labels."""
-    return tuple(
-        TaskColumn(
-            task,
-            TASKS[task].metrics[0],
-            TASKS[task].evaluated_on,
-            settings={"label_noise": share},
-            variant=f"{100 * share:.0f} % wrong",
-        )
-        for share in SHARES
-    )
+    return tuple(headline_column(task, f"{100 * share:.0f} % wrong", {"label_noise": share}) for share in SHARES)
 
 
 def _claim(row: str, words: str) -> Claim:
@@ -54,7 +45,7 @@ def _claim(row: str, words: str) -> Claim:
 
 @EXPERIMENTS.register("label-noise")
 def label_noise() -> Experiment:
-    """What 10, 20 and 40 % wrong labels do to plain fine-tuning, R-Drop, R_s and SDA. Control study."""
+    """Wrong labels at 10, 20 and 40 %: plain fine-tuning, R-Drop, R_s and SDA. Control study."""
     return Experiment(
         name="label-noise",
         title="Wrong labels",

@@ -29,7 +29,7 @@ _TRANSFERRED_TO = tuple(
 
 @EXPERIMENTS.register("mechanism")
 def mechanism() -> Experiment:
-    """What the methods do to the model: smoothness on dev, step length, distance from theta_0, transfer from MNLI.
+    """Effects on the model: smoothness on dev, step length, distance from theta_0, transfer from MNLI.
 
     Runs: 100 paper, 100 small, 60 demo.
     """

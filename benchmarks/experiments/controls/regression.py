@@ -47,7 +47,7 @@ _ROWS = (
 
 @EXPERIMENTS.register("regression")
 def regression() -> Experiment:
-    """What `smart-repro check` runs to see whether the code still computes the same."""
+    """Rows of `smart-repro check`, which tests that the code still computes the same results."""
     only_demo = "the gate has one size: generated data and the tiny model"
     return Experiment(
         name="regression",

@@ -10,7 +10,7 @@ from benchmarks.experiments.smart.table1 import COLUMNS, ROWS
 
 @EXPERIMENTS.register("selection-bias")
 def selection_bias() -> Experiment:
-    """What choosing the epoch on the reported set adds: last, best on dev, best on holdout, of the same runs.
+    """Effect of choosing the epoch on the reported set: last, best on dev, best on holdout, of the same runs.
 
     Runs: 216 paper, 216 small, 81 demo.
     """

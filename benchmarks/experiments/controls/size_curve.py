@@ -14,28 +14,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, TaskColumn
+from benchmarks.experiments.planning.columns import headline_column
 from benchmarks.experiments.sda import settings as sda
 from benchmarks.experiments.studies import balls
-from benchmarks.spec import method
 from benchmarks.tasks import TASKS
 
 SIZES, BATCH, EPOCHS, HOLDOUT = (100, 300, 1000, 3000), 16, 3, 250
 DEMO_SIZES, DEMO_BATCH, DEMO_EPOCHS, DEMO_HOLDOUT = (40, 80, 320), 32, 18, 60
-BY_EPOCHS = ", fixed epochs"  # of a variant of the second curve
+BY_EPOCHS = ", fixed epochs"  # end of the variants of the second curve
 _ROWS = (
     method_rows.vanilla("plain fine-tuning"),
-    MethodRow("r_s@0.01", "R_s [shared masks], epsilon = 0.01", method("smoothness", **balls.ball(balls.ACTING))),
+    balls.ACTING_ROW,
     sda.sda("all"),
 )
 
 
 def columns(task: str) -> tuple[TaskColumn, ...]:
-    """Return the columns of both curves, at the sizes that the task's training set has beside the holdout."""
-    whole = TASKS[task].sizes.get("train", 0)
+    """Return the columns of both curves, at the sizes that leave a holdout of the task's training set."""
+    available = TASKS[task].sizes.get("train", 0)
     if TASKS[task].generated:
         return _columns(task, DEMO_SIZES, DEMO_BATCH, DEMO_EPOCHS, DEMO_HOLDOUT)
-    return _columns(task, [size for size in SIZES if size + HOLDOUT <= whole], BATCH, EPOCHS, HOLDOUT)
+    return _columns(task, [size for size in SIZES if size + HOLDOUT <= available], BATCH, EPOCHS, HOLDOUT)
 
 
 def _columns(task: str, sizes: Sequence[int], batch: int, epochs: int, holdout: int) -> tuple[TaskColumn, ...]:
@@ -47,15 +47,8 @@ def _columns(task: str, sizes: Sequence[int], batch: int, epochs: int, holdout: 
             times = math.ceil(updates / math.ceil(size / batch))  # epochs that hold as many updates
             is_same = size == max(sizes)  # three epochs of the largest size are these updates: the curves share the run
             length = {"epochs": epochs} if mark or is_same else {"epochs": times, "max_steps": updates}
-            size_columns.append(
-                TaskColumn(
-                    task,
-                    TASKS[task].metrics[0],
-                    TASKS[task].evaluated_on,
-                    settings={**of_size, "max_steps": None, "evaluate_every": max(length["epochs"] // 3, 1), **length},
-                    variant=f"{size:,}{mark}",
-                )
-            )
+            settings = {**of_size, "max_steps": None, "evaluate_every": max(length["epochs"] // 3, 1), **length}
+            size_columns.append(headline_column(task, f"{size:,}{mark}", settings))
     return tuple(size_columns)
 
 
@@ -78,7 +71,7 @@ def size_curve() -> Experiment:
 
 
 def _demo(experiment: Experiment) -> Experiment:
-    """The generated training sets have 400 examples."""
+    """Use the sizes of the generated training sets, which have 400 examples."""
     tasks = dict.fromkeys(column.task for column in experiment.columns)
     sizes = (column for task in tasks for column in _columns(task, DEMO_SIZES, DEMO_BATCH, DEMO_EPOCHS, DEMO_HOLDOUT))
     return replace(experiment, columns=tuple(sizes))

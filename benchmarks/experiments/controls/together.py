@@ -13,7 +13,7 @@ from benchmarks.experiments.sda import settings as sda
 
 @EXPERIMENTS.register("together")
 def together() -> Experiment:
-    """The two papers together: SMART, SDA, and both at once.
+    """Both papers' methods together: SMART, SDA, and both at once.
 
     Runs: 192 paper, 192 small, 72 demo.
     """

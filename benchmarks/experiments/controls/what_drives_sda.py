@@ -10,7 +10,7 @@ from benchmarks.spec import method
 
 @EXPERIMENTS.register("what-drives-sda")
 def what_drives_sda() -> Experiment:
-    """Which part of SDA works or harms: the teacher's dropout, its age. Control study.
+    """Parts of SDA that help or harm: the teacher's dropout and its age. Control study.
 
     Runs: 160 paper, 160 small, 60 demo.
     """

@@ -104,7 +104,7 @@ _CLAIMS = (
 
 @EXPERIMENTS.register("what-drives-smart")
 def what_drives_smart() -> Experiment:
-    """Which part of SMART works: dropout, direction, teacher, compute. Control study.
+    """Parts of SMART that help: dropout, direction, teacher, compute. Control study.
 
     Runs: 576 paper, 576 small, 216 demo.
     """

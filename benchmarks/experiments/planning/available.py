@@ -1,4 +1,4 @@
-"""What of a published table can be filled from the data that are here: the rest is left out, with the reason."""
+"""The columns of a published table whose data are present; the others are left out, with the reason."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from benchmarks.tasks.sources import WARNING, Source
 from benchmarks.training.prepared import split_of
 
 
-def available(experiment: Experiment, source: Source, asked: Collection[str] = ()) -> Experiment:
+def available(experiment: Experiment, source: Source, required: Collection[str] = ()) -> Experiment:
     """Return the experiment without the columns whose data are not there; broken data stay an error.
 
     Args:
-        asked: tasks that must keep a column.
-    Raises: MissingData: if nothing is left, of the experiment or of a task that must be there.
+        experiment: the experiment.
+        source: the source of the data.
+        required: tasks that must keep a column.
+    Raises: MissingData: if no column is left, of the experiment or of a required task.
     """
     if source.kind != "local" or not experiment.columns:
         return experiment
     reasons = {column.id: reason for column in experiment.columns if (reason := _missing(column, source))}
     if len(reasons) == len(experiment.columns):
         raise MissingData(f"{experiment.name}: none of its data are there. {next(iter(reasons.values()))}")
-    for task in asked:
+    for task in required:
         columns = [column.id for column in experiment.columns if column.task == task]
         if columns and all(name in reasons for name in columns):
             raise MissingData(reasons[columns[0]])
@@ -36,7 +38,7 @@ def available(experiment: Experiment, source: Source, asked: Collection[str] = (
 
 
 def startable(experiment: Experiment, source: Source) -> Experiment:
-    """The experiment without runs in rows that start from a multi-task run whose data are not there."""
+    """Leave out runs in rows that start from a multi-task run whose data are missing."""
     if source.kind != "local":
         return experiment
     reasons = {f"{row.id}|*": reason for row in experiment.rows if row.start and (reason := _lacks(row.start, source))}
@@ -44,22 +46,22 @@ def startable(experiment: Experiment, source: Source) -> Experiment:
 
 
 def _lacks(start: Start, source: Source) -> str:
-    """Why a multi-task run cannot be had, or ""."""
+    """Return the reason why a multi-task run is impossible, or ""."""
     reason = _absent({(task, split) for task in start.tasks for split in ("train", "dev")}, source)
     return f"its multi-task run needs {', '.join(start.tasks)}: {reason}" if reason else ""
 
 
 def _missing(column: TaskColumn, source: Source) -> str:
-    """Why the column cannot be filled, or ""."""
-    wanted = {(column.trained, "train"), (column.task, column.split)}
+    """Return the reason why the column cannot be filled, or ""."""
+    places = {(column.trained, "train"), (column.task, column.split)}
     if "dev" in TASKS[column.trained].splits:
-        wanted.add((column.trained, "dev"))  # every run predicts it
-    return _absent(wanted, source)
+        places.add((column.trained, "dev"))  # every run predicts it
+    return _absent(places, source)
 
 
-def _absent(wanted: set[tuple[str, str]], source: Source) -> str:
-    """Why one of these splits cannot be read, or ""."""
-    for task, split in sorted(wanted):
+def _absent(places: set[tuple[str, str]], source: Source) -> str:
+    """Return the reason why one of these splits cannot be read, or ""."""
+    for task, split in sorted(places):
         try:
             split_of(task, split, source)
         except MissingData as error:
@@ -68,7 +70,7 @@ def _absent(wanted: set[tuple[str, str]], source: Source) -> str:
 
 
 def data_warnings(experiment: Experiment, source: Source) -> tuple[str, ...]:
-    """What the plan says of the data: a split of one class only, or with hardly any items to measure on."""
+    """Return the plan's warnings about the data: a split of one class only, or one with very few items."""
     if source.kind != "local":
         return ()
     places = {(column.trained, "train") for column in experiment.columns}

@@ -1,4 +1,4 @@
-"""What an experiment is: rows x columns x seeds as a value, with the published numbers and claims beside it."""
+"""The experiment as a value: rows x columns x seeds, with the published numbers and claims."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from benchmarks.training.models import MODELS
 from smart_repro.declarations import configure, methods
 from smart_repro.registry import Registry
 
-TUNING_ROWS = 2_000  # that score a trial: standard error of an accuracy about 1 point (2.3 of a holdout of 250)
-MEMBERS = 4  # runs behind a VOTE or AVG (SDA, section 4.2): replicate r has runs 4r to 4r + 3 for itself
+TUNING_ROWS = 2_000  # rows that score a trial: standard error of an accuracy about 1 point (2.3 for a holdout of 250)
+MEMBERS = 4  # runs combined by a VOTE or AVG (SDA, section 4.2): replicate r combines runs 4r to 4r + 3
 
 
 @dataclass(frozen=True)
 class Times:
-    """A row's or column's setting as a multiple of the one all runs share: three times the epochs, in every profile."""
+    """A row's or column's setting as a multiple of the one that all runs share, in every profile."""
 
     factor: float
 
@@ -105,17 +105,18 @@ class TaskColumn:
 
     @property
     def id(self) -> str:
+        """Name of the column: task, metric, split and variant."""
         split = "" if self.split == "dev" else f".{self.split}"
         return f"{self.task}.{self.metric}{split}" + (f"@{self.variant}" if self.variant else "")
 
     @property
     def trained(self) -> str:
-        """The task its runs are trained on."""
+        """Task that its runs are trained on."""
         return self.trained_on or TASKS[self.task].train_with or self.task
 
     @property
     def place(self) -> str:
-        """Columns of one place are filled by the same runs."""
+        """Name of the runs that fill the column; columns with the same place share their runs."""
         return f"{self.trained}@{self.variant}" if self.settings else self.trained
 
     def to_schema(self) -> Column:
@@ -196,21 +197,21 @@ class Experiment:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The columns' tasks, in order."""
+        """Tasks of the columns, in order."""
         return tuple(dict.fromkeys(column.task for column in self.columns))
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The tasks that are trained: a column such as mnli-mm is filled by the runs of another task."""
+        """Tasks that are trained: a column such as mnli-mm is filled by the runs of another task."""
         return tuple(dict.fromkeys(column.trained for column in self.columns))
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What is trained, once per row and seed: a task, or ``task@variant`` where columns change the run."""
+        """Trainings per row and seed: a task, or ``task@variant`` where columns change the run."""
         return tuple(dict.fromkeys(column.place for column in self.columns))
 
     def specs(self) -> Iterator[tuple[str, str, int, RunSpec]]:
-        """Row id, place, seed and spec of every run, in the order they are best done: all rows of a seed together."""
+        """Yield row id, place, seed and spec of every run, in the best order: all rows of a seed together."""
         for seed in self.seeds:
             for place in self.places:
                 for row in self.rows:
@@ -218,20 +219,20 @@ class Experiment:
                         yield row.id, place, seed, self.spec(row, place, seed)
 
     def seeds_of(self, row: MethodRow) -> tuple[int, ...]:
-        """The seeds of a row's runs."""
+        """Return the seeds of a row's runs."""
         return self.seeds[: row.seeds]
 
     def is_run(self, row: MethodRow, place: str) -> bool:
-        """Whether the row has runs there: False where a reason is given for each of its columns."""
+        """Return whether the row has runs at a place: False if every column of it has a reason."""
         return any(not self.reason(row.id, column) for column in self.columns if column.place == place)
 
     def reason(self, row: str, column: TaskColumn) -> str:
-        """Why a cell has no runs, or ""."""
+        """Return the reason why a cell has no runs, or ""."""
         names = [f"{r}|{c}" for r in (row, "*") for c in (column.id, column.task, "*")]
         return next((self.missing[name] for name in names if name in self.missing), "")
 
     def spec(self, row: MethodRow, place: str, seed: int) -> RunSpec:
-        """The run behind one cell and seed."""
+        """Return the run of one cell and seed."""
         if row.combine:
             alone = replace(row, combine="")
             return combined(row.combine, [self.spec(alone, place, MEMBERS * seed + i) for i in range(MEMBERS)])
@@ -244,12 +245,12 @@ class Experiment:
         if row.start is not None:
             settings["init_from"] = self.start(row.start, seed)
         settings.setdefault("predict_each", self._predict_each)
-        wanted = list(settings.pop("predict", ("dev", "holdout")))
+        predicted = list(settings.pop("predict", ("dev", "holdout")))
         if settings.get("holdout") == 0 and not settings.get("holdout_rows"):
-            wanted = [split for split in wanted if split != "holdout"]
-        wanted = [split for split in wanted if split in ("holdout", *TASKS[task].splits)]
-        wanted += [c.split if c.task == task else f"{c.task}:{c.split}" for c in columns]
-        settings["predict"] = tuple(dict.fromkeys(wanted))
+            predicted = [split for split in predicted if split != "holdout"]
+        predicted = [split for split in predicted if split in ("holdout", *TASKS[task].splits)]
+        predicted += [c.split if c.task == task else f"{c.task}:{c.split}" for c in columns]
+        settings["predict"] = tuple(dict.fromkeys(predicted))
         method = row.per_task.get(task, row.method)
         try:
             return RunSpec(task=task, method=method.name, options=essential(method), seed=seed, **settings)
@@ -257,18 +258,18 @@ class Experiment:
             raise UsageError(f"{error}: `smart-repro show spec` lists what can be set") from error
 
     def start(self, start: Start, seed: int) -> RunSpec:
-        """The run of several tasks behind a row's run of that seed."""
+        """Return the run of several tasks that a row's run of this seed starts from."""
         settings = self._completed({**self.settings, **start.settings}, start.tasks)
         settings.setdefault("predict_each", self._predict_each)
-        wanted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
-        first, *others = start.tasks
+        predicted = [split for split in settings.pop("predict", ("dev", "holdout")) if split != "train"]
+        first, *further_tasks = start.tasks
         return RunSpec(
             task=first,
-            with_tasks=tuple(others),
+            with_tasks=tuple(further_tasks),
             method=start.method.name,
             options=essential(start.method),
             seed=seed,
-            predict=tuple(wanted),
+            predict=tuple(predicted),
             **settings,
         )
 
@@ -277,12 +278,12 @@ class Experiment:
         return None if self.each_epoch else ("holdout",)
 
     def _completed(self, settings: Mapping[str, Any], tasks: tuple[str, ...]) -> dict[str, Any]:
-        """With what depends on the tasks and the model, where it is not set."""
+        """Add the settings that depend on the tasks and the model, where they are not set."""
         longest = max(TASKS[task].max_length for task in tasks)
-        found = {"max_length": longest, "head": default_head(settings.get("model", "tiny")), **settings}
+        completed = {"max_length": longest, "head": default_head(settings.get("model", "tiny")), **settings}
         if self.longest is not None:
-            found["max_length"] = min(self.longest, found["max_length"])
-        return found
+            completed["max_length"] = min(self.longest, completed["max_length"])
+        return completed
 
     def manifest(self, keys: Mapping[tuple[str, str, int], str], commands: Mapping[str, str]) -> Manifest:
         """Return the table's frame for the analysis: which run fills which cell."""
@@ -315,12 +316,12 @@ class Experiment:
         )
 
     def grid_hash(self, keys: Mapping[tuple[str, str, int], str]) -> str:
-        """Names the grid: other rows, columns, seeds or runs make another."""
+        """Return the name of the grid, which depends on rows, columns, seeds and runs."""
         content = [[*cell, key] for cell, key in sorted(keys.items())] + [column.id for column in self.columns]
         return sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def _cells(self, row: MethodRow, keys: Mapping[tuple[str, str, int], str]) -> dict[str, tuple[str, ...]]:
-        """By task, or by column where the column is a variant of its task."""
+        """Return the run keys by task, or by column where the column is a variant of its task."""
         return {
             column.id if column.variant else column.task: tuple(
                 keys[row.id, column.place, seed] for seed in self.seeds if (row.id, column.place, seed) in keys
@@ -331,27 +332,27 @@ class Experiment:
 
 def _multiplied(settings: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {spec_field.name: spec_field.default for spec_field in fields(RunSpec)}
-    found = {}
+    multiplied = {}
     for name, value in settings.items():
         if isinstance(value, Times):
             base = shared.get(name, defaults[name])
             value = None if base is None else base * value.factor
-        found[name] = value
-    return found
+        multiplied[name] = value
+    return multiplied
 
 
 def default_head(model: str) -> str:
-    """How a text becomes one vector with this model unless the spec says otherwise; no model is read for it."""
+    """Return the model's pooling of a text unless the spec gives another; no model is read for it."""
     return _registered_head(model) if model in MODELS else "pooler"
 
 
 @lru_cache
 def _registered_head(model: str) -> str:
-    return MODELS[model]().head  # of minilm this looks for an installed package: too slow to repeat for every run
+    return MODELS[model]().head  # for minilm this looks for an installed package: too slow to repeat for every run
 
 
 def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
-    """The options that differ from the method's defaults, so that a run has one key however it was typed.
+    """Return the options that differ from the method's defaults, so that equal runs have equal keys.
 
     Raises: UsageError: for an option or value the method refuses.
     """
@@ -367,11 +368,11 @@ def essential(choice: MethodChoice) -> tuple[tuple[str, Any], ...]:
 
 
 def _like(value: Any, default: Any) -> Any:
-    """3 where the default is 1.0 means 3.0."""
+    """Return a whole number as float where the default is a float."""
     return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
-# Each takes nothing and gives the experiment as published; profiles transform it. `compare` is made from options.
+# Functions without arguments that return the experiment as published; profiles transform it. `compare` needs options.
 EXPERIMENTS: Registry[Callable[[], Experiment]] = Registry(
     "experiment", listing="smart-repro list experiments", entry_points="smart_repro.experiments"
 )
@@ -385,10 +386,13 @@ def narrowed(
     seeds: tuple[int, ...] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Experiment:
-    """The same experiment on fewer tasks, rows or seeds, or with other settings.
+    """Return the experiment with fewer tasks, rows or seeds, or with other settings.
 
     Args:
-        seeds: of all rows alike.
+        experiment: the experiment.
+        tasks: names of tasks; empty: all.
+        settings: settings that replace the experiment's.
+        seeds: seeds of all rows.
         methods: names of rows or methods, by commas: a row's own name (``vanilla``, ``bregman:ema``) is that row alone;
             a method (``smart``, ``smart:lambda_s=3``) every row that has it. "all" keeps all rows.
     Raises: UsageError: for a task, row or method the experiment does not have.
@@ -415,14 +419,14 @@ def narrowed(
 
 
 def _chosen(experiment: Experiment, text: str) -> tuple[MethodRow, ...]:
-    """The rows that ``text`` names, in table order."""
+    """Return the rows that ``text`` names, in table order."""
     ids = {row.id for row in experiment.rows}
     names = pieces(text)
     named, rest = [name for name in names if name in ids], [name for name in names if name not in ids]
     methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
     rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
-    unknown = methods - {name for r in rows for name in (r.method.name, r.method.label)}
-    if unknown:
+    invalid = methods - {name for r in rows for name in (r.method.name, r.method.label)}
+    if invalid:
         have = ", ".join(r.id for r in experiment.rows)
-        raise UsageError(f"{experiment.name} has no row {', '.join(sorted(unknown))}; it has {have}")
+        raise UsageError(f"{experiment.name} has no row {', '.join(sorted(invalid))}; it has {have}")
     return rows

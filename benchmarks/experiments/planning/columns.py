@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from analysis.scores import METRICS
 from benchmarks.errors import UsageError
@@ -15,7 +17,12 @@ def any_task(task: str) -> tuple[TaskColumn, ...]:
 
     Raises: UnknownNameError: no such task.
     """
-    return (TaskColumn(task, TASKS[task].metrics[0], TASKS[task].evaluated_on),)
+    return (headline_column(task),)
+
+
+def headline_column(task: str, variant: str = "", settings: Mapping[str, Any] | None = None) -> TaskColumn:
+    """Return the column of a task's first metric on the split that papers report, for runs with these settings."""
+    return TaskColumn(task, TASKS[task].metrics[0], TASKS[task].evaluated_on, settings=settings or {}, variant=variant)
 
 
 def on_tasks(experiment: Experiment, tasks: tuple[str, ...]) -> Experiment:

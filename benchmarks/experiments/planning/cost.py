@@ -57,29 +57,29 @@ class Entry:
 
 
 def bill(experiments: Iterable[Experiment | tuple[str, str]]) -> list[Entry]:
-    """An entry per experiment; a pair of name and reason stands for one that cannot be had."""
-    seen: set[RunSpec] = set()
+    """Return an entry per experiment; a pair of name and reason becomes an entry with the reason."""
+    counted: set[RunSpec] = set()
     entries = []
     for experiment in experiments:
         if isinstance(experiment, tuple):
             entries.append(Entry(experiment[0], reason=experiment[1]))
             continue
         runs = {spec for *_, root in experiment.specs() for spec in family(root)}
-        new = {spec for spec in runs - seen if replace(spec, predict_each=None) not in seen}
-        seen |= runs
+        new = {spec for spec in runs - counted if replace(spec, predict_each=None) not in counted}
+        counted |= runs
         costs = [_cost(spec) for spec in new]
-        updates, units, operations = (sum(each) for each in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
+        updates, units, operations = (sum(column) for column in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
         entries.append(Entry(experiment.name, len(runs), len(new), int(updates), units, operations / RATE / 3600))
     return entries
 
 
 def family(spec: RunSpec) -> set[RunSpec]:
-    """A run and all runs it needs."""
-    return {spec, *(each for parent in spec.needed for each in family(parent))}
+    """Return a run and all runs it needs."""
+    return {spec, *(member for parent in spec.needed for member in family(parent))}
 
 
 def text(title: str, entries: Iterable[Entry]) -> str:
-    """The bill for people."""
+    """Return the costs as text."""
     entries = list(entries)
     lines = [title, "", f"{'experiment':<20}{'runs':>7}{'new':>7}{'updates':>13}{'cost':>17}{'GPU hours':>12}"]
     for entry in entries:
@@ -105,7 +105,7 @@ def text(title: str, entries: Iterable[Entry]) -> str:
 
 
 def _cost(spec: RunSpec) -> tuple[float, float, float]:
-    """Updates, forward units, floating point operations."""
+    """Return updates, forward passes and floating point operations."""
     config = _config(spec.batch_size, spec.epochs, spec.max_steps)
     method = build(spec.method, **dict(spec.options))
     examples = {task: _examples(spec, task) for task in spec.tasks}
@@ -132,11 +132,11 @@ def _config(batch_size: int, epochs: int, max_steps: int | None) -> TrainConfig:
 
 def _examples(spec: RunSpec, name: str) -> int:
     task = TASKS[name]
-    whole = _size(task, "train")
-    wanted = spec.max_train_samples or whole
+    available = _size(task, "train")
+    requested = spec.max_train_samples or available
     if spec.per_class is not None:
-        wanted = spec.per_class * task.head.num_outputs
-    examples = min(whole, wanted)
+        requested = spec.per_class * task.head.num_outputs
+    examples = min(available, requested)
     return examples - round(spec.holdout * examples)
 
 
@@ -158,15 +158,15 @@ def _size(task: Task, split: str) -> int:
 
 
 def million_parameters(model: str) -> float:
-    """Return how many million parameters every token meets; of a model that is not listed: BERT-base's."""
+    """Return the million parameters that process every token; for an unlisted model those of BERT-base."""
     return PARAMETERS.get(model, PARAMETERS["bert-base-uncased"])
 
 
 def tokens_of(task: Task) -> int:
-    """Return how many tokens a text of the task has on average, assumed by its kind."""
+    """Return the assumed mean number of tokens of the task's texts, by its kind."""
     return min(task.max_length, REVIEW) if task.max_length > 128 else min(task.max_length, SENTENCE)
 
 
 def content(entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """The bill for programs."""
+    """Return the costs, JSON-ready."""
     return [vars(entry) for entry in entries]

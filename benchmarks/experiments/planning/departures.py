@@ -1,4 +1,4 @@
-"""Where an experiment's runs depart from the settings that a paper prints: generated from specs and the papers' tables.
+"""Departures of an experiment's runs from a paper's printed settings, generated from specs and the papers' tables.
 
 Printed settings: ``benchmarks/papers/smart_hyperparameters.csv`` and ``sda_hyperparameters.csv``. What varies between
 an experiment's rows on purpose (a method's own options) is not among them.
@@ -24,10 +24,10 @@ class Setting:
     """A setting that a paper prints.
 
     Attributes:
-        name: as a sentence has it.
-        printed: as the paper has it.
-        value: of a run, as a sentence has it.
-        holds: whether a run's value is one that the paper allows.
+        name: name in a sentence.
+        printed: value as the paper prints it.
+        value: function that gives a run's value, as text.
+        holds: function that tells if a run's value is one that the paper allows.
     """
 
     name: str
@@ -52,16 +52,18 @@ def departures(experiment: Experiment) -> tuple[str, ...]:
 
 
 def _specs(experiment: Experiment, paper: str) -> Iterable[RunSpec]:
-    """Yield the first seed's trained runs on real data that stand for a paper: all of its own tables, in other
-    experiments those of its methods."""
+    """Yield the first seed's runs on real data that represent a paper.
+
+    These are all trained runs in the paper's own tables, and the runs of its methods in other experiments.
+    """
     author, prefix, _ = PAPERS[paper]
-    own = experiment.name.startswith(prefix)
+    is_own_table = experiment.name.startswith(prefix)
     for place in experiment.places:
         for row in experiment.rows:
             if not experiment.is_run(row, place) or row.combine or not experiment.seeds:
                 continue
             spec = experiment.spec(row, place, experiment.seeds[0])
-            is_papers = own or (author in METHODS[spec.method].paper and spec.method != "vanilla")
+            is_papers = is_own_table or (author in METHODS[spec.method].paper and spec.method != "vanilla")
             if is_papers and not TASKS[spec.task].generated and TASKS[spec.task].own is None:
                 yield spec
 

@@ -14,7 +14,7 @@ GATE = "regression"  # judges the code, not the papers: in no group
 
 
 def members(group: str) -> tuple[str, ...]:
-    """The experiments of a group, in order. Raises KeyError."""
+    """Return the experiments of a group, in order. Raises KeyError."""
     GROUPS[group]
     papers = [name for name in EXPERIMENTS if name.startswith(("smart-", "sda-"))]
     if group == "controls":

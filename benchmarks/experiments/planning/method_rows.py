@@ -52,14 +52,14 @@ NO_SPREAD = "The paper prints single numbers: no seeds, no number of runs, no sp
 
 
 def vanilla(title: str, published: str = "", *, id: str = "vanilla", **settings: Any) -> MethodRow:
-    """Plain fine-tuning."""
+    """Return the row of plain fine-tuning."""
     return MethodRow(id, title, method("vanilla"), settings, published)
 
 
 def smart(
     title: str, published: str = "", *, prefix: str = "smart", name: str = "smart", **settings: Any
 ) -> tuple[MethodRow, MethodRow]:
-    """A method that has R_s, in both readings of it: shared dropout masks (the equation) and independent ones."""
+    """Return the rows of a method with R_s in both readings: shared dropout masks (the equation), independent ones."""
     return tuple(  # type: ignore[return-value]
         MethodRow(
             f"{prefix}[{reading}]",
@@ -73,16 +73,17 @@ def smart(
 
 
 def mt_dnn(row: MethodRow, **settings: Any) -> MethodRow:
-    """The row with its runs started from MT-DNN: a plain multi-task run.
+    """Return the row with runs that start from MT-DNN, a plain multi-task run.
 
     Args:
-        settings: of both stages, such as a larger model.
+        row: the row.
+        **settings: settings of both stages, such as a larger model.
     """
     return _from_multitask(row, method("vanilla"), settings)
 
 
 def mt_dnn_smart(row: MethodRow, **settings: Any) -> MethodRow:
-    """The row with its runs started from a multi-task run that its own method trained."""
+    """Return the row with runs that start from a multi-task run trained by the row's method."""
     return _from_multitask(row, row.method, settings)
 
 
@@ -93,5 +94,5 @@ def _from_multitask(row: MethodRow, trained_with: MethodChoice, settings: Mappin
 
 
 def at(row: MethodRow, curve: str, x: float, choice: MethodChoice, mark: str = "") -> MethodRow:
-    """The row as the point ``x`` of a curve."""
+    """Return the row as the point ``x`` of a curve."""
     return replace(row, id=f"{curve}@{x:g}", title=f"{row.title}, {x:g}", method=choice, curve=curve, x=x, at=mark)

@@ -51,24 +51,24 @@ _STAND_INS = {
 
 
 def stand_in(task: str) -> str | None:
-    """The generated task that takes a data set's place in the demo, or None."""
+    """Return the generated task that replaces a data set in the demo, or None."""
     name = task if task.startswith("demo-") else _STAND_INS.get(task, f"demo-{task}")
     return name if name in TASKS else None
 
 
 @PROFILES.register("demo")
 def demo(experiment: Experiment) -> Experiment:
-    """Generated data and the project's own tiny model: no network, no download, minutes on two cores, 3 seeds."""
+    """Use generated data and the project's own tiny model: no network, no download, minutes on two cores, 3 seeds."""
     experiment = _one_model(_adapted(experiment, "demo"))
     columns, missing = _generated(experiment)
-    chosen = {"predict": ("dev", "holdout", "train"), **experiment.settings, **DEMO_SETTINGS}
+    settings = {"predict": ("dev", "holdout", "train"), **experiment.settings, **DEMO_SETTINGS}
     seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:3]
     return replace(
         experiment,
         rows=tuple(_row_on_generated(row, experiment.trained) for row in experiment.rows),
         columns=tuple(columns.values()),
         seeds=seeds,
-        settings=chosen,
+        settings=settings,
         published=tuple(replace(n, column=columns[n.column].id) for n in experiment.published if n.column in columns),
         points=tuple(replace(p, column=columns[p.column].id) for p in experiment.points if p.column in columns),
         claims=tuple(_claim_on_generated(claim, columns) for claim in experiment.claims),
@@ -80,7 +80,7 @@ def demo(experiment: Experiment) -> Experiment:
 
 @PROFILES.register("small")
 def small(experiment: Experiment) -> Experiment:
-    """The real data sets at 2,500 training examples on MiniLM-L6: a laptop overnight, a GPU in minutes."""
+    """Use the real data sets at 2,500 training examples on MiniLM-L6: a laptop overnight, a GPU in minutes."""
     experiment = _with_printed_head(_adapted(experiment, "small"))
     note = "Profile small: MiniLM-L6 on at most 2,500 training examples; compare directions with the paper, not levels."
     return replace(
@@ -94,25 +94,26 @@ def small(experiment: Experiment) -> Experiment:
 
 @PROFILES.register("paper")
 def paper(experiment: Experiment) -> Experiment:
-    """The paper's own models on the whole data sets: hours to days on a GPU."""
+    """Use the paper's own models on the whole data sets: hours to days on a GPU."""
     return replace(_adapted(experiment, "paper"), profile="paper")
 
 
 def _adapted(experiment: Experiment, profile: str) -> Experiment:
     if profile in experiment.not_in:
         raise NotInProfileError(f"{experiment.name} has no profile {profile}: {experiment.not_in[profile]}")
-    return experiment.adapt.get(profile, lambda same: same)(experiment)
+    adapt = experiment.adapt.get(profile)
+    return experiment if adapt is None else adapt(experiment)
 
 
 def _one_model(experiment: Experiment) -> Experiment:
-    """All rows on the profile's model. Rows that differed from an earlier one in their model alone are left out."""
+    """Put all rows on the profile's model, without rows that differ from an earlier one in their model alone."""
     rows: dict[object, MethodRow] = {}
     missing = dict(experiment.missing)
     for row in experiment.rows:
         start = row.start and replace(row.start, settings=_without_model(row.start.settings))
         kept = replace(row, settings=_without_model(row.settings), start=start)
         before = start and (start.method, start.tasks, tuple(sorted(start.settings.items(), key=str)))
-        what = (
+        identity = (
             row.method,
             tuple(sorted(kept.settings.items(), key=str)),
             tuple(row.per_task.items()),
@@ -123,10 +124,12 @@ def _one_model(experiment: Experiment) -> Experiment:
             row.rate_of,
             f"{row.id}|*" in experiment.missing and row.id,
         )
-        if what in rows:
-            missing[f"{row.id}|*"] = f"differs from {rows[what].id} in its model alone, and this profile has one model"
+        if identity in rows:
+            missing[f"{row.id}|*"] = (
+                f"differs from {rows[identity].id} in its model alone, and this profile has one model"
+            )
         else:
-            rows[what] = kept
+            rows[identity] = kept
     left = {row.id for row in rows.values()}
     return replace(
         experiment,
@@ -150,21 +153,21 @@ def _with_printed_head(experiment: Experiment) -> Experiment:
 
     The dropout of 0.1 that SMART prints for the other tasks is the encoders' own, and need not be said.
     """
-    whole = _one_model(experiment)
+    adapted = _one_model(experiment)
     if not experiment.printed_head:
-        return whole
+        return adapted
     rates = {name: value for name, value in experiment.settings.items() if name == "head_learning_rate"}
     starts = {row.id: row.start.settings.get("head_dropouts") for row in experiment.rows if row.start}
     rows = (
         replace(row, start=replace(row.start, settings={**row.start.settings, "head_dropouts": starts[row.id]}))
         if row.start and starts.get(row.id)
         else row
-        for row in whole.rows
+        for row in adapted.rows
     )
     return replace(
-        whole,
+        adapted,
         rows=tuple(rows),
-        settings={**whole.settings, **rates},
+        settings={**adapted.settings, **rates},
         task_settings={
             task: {name: value for name, value in settings.items() if name in ("head_dropout", "epochs")}
             for task, settings in experiment.task_settings.items()
@@ -173,7 +176,7 @@ def _with_printed_head(experiment: Experiment) -> Experiment:
 
 
 def _generated(experiment: Experiment) -> tuple[dict[str, TaskColumn], dict[str, str]]:
-    """Column id -> the column on generated data; and all reasons for missing cells, under the new ids."""
+    """Return column id -> the column on generated data, and the reasons for missing cells under the new ids."""
     columns: dict[str, TaskColumn] = {}
     missing: dict[str, str] = {}
     for column in experiment.columns:
@@ -182,9 +185,9 @@ def _generated(experiment: Experiment) -> tuple[dict[str, TaskColumn], dict[str,
             missing[f"*|{column.id}"] = f"no generated task stands in for {column.task}"
             continue
         new = replace(column, task=task, trained_on=trained if column.trained_on else "")
-        taken = next((old for old, other in columns.items() if other.id == new.id), None)
-        if taken is not None:
-            missing[f"*|{column.id}"] = f"{new.id} already stands in for {taken}"
+        occupant = next((old for old, earlier in columns.items() if earlier.id == new.id), None)
+        if occupant is not None:
+            missing[f"*|{column.id}"] = f"{new.id} already stands in for {occupant}"
         else:
             columns[column.id] = new
     renamed = {
@@ -202,13 +205,13 @@ def _by_id(experiment: Experiment) -> list[tuple[str, TaskColumn]]:
 
 
 def _row_on_generated(row: MethodRow, trained: tuple[str, ...]) -> MethodRow:
-    """What the paper chose per data set, and what a row starts from, under the names of the stand-ins."""
-    chosen = {name: choice for task, choice in row.per_task.items() if (name := stand_in(task)) is not None}
-    return replace(row, per_task=chosen, start=row.start and _start_on_generated(row.start, trained))
+    """Rename the tasks of a row's choices and start to their stand-ins."""
+    choices = {name: choice for task, choice in row.per_task.items() if (name := stand_in(task)) is not None}
+    return replace(row, per_task=choices, start=row.start and _start_on_generated(row.start, trained))
 
 
 def _start_on_generated(start: Start, trained: tuple[str, ...]) -> Start:
-    """Without the stand-ins of data that the multi-task run must not have seen: demo-mnli, where it is SNLI's."""
+    """Remove the stand-ins of data that the multi-task run must not have seen: demo-mnli, where it is SNLI's."""
     new = {stand_in(task) for task in trained if task not in start.tasks}
     return replace(start, tasks=tuple(name for task in start.tasks if (name := stand_in(task)) and name not in new))
 
@@ -227,7 +230,7 @@ def _statement_on_generated(statement: S, columns: Mapping[str, TaskColumn]) -> 
 
 
 def _test_on_generated(test: Kind, columns: Mapping[str, TaskColumn]) -> Kind:
-    """The test with columns and tasks under the names of their stand-ins; those that have none are left out."""
+    """Rename the columns and tasks of a test to their stand-ins; those without one are left out."""
     test = with_columns(test, {old: column.id for old, column in columns.items()})
     if isinstance(test, Interaction) and test.against_tasks is not None:
         return replace(test, against_tasks=_tasks_on_generated(test.against_tasks, columns))

@@ -1,4 +1,4 @@
-"""The papers' numbers, placed: which printed cell stands beside which cell of the suite, and why some beside none."""
+"""The papers' numbers at the cells of the suite that they correspond to."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def points(
     """Return published points of a curve.
 
     Args:
+        table: file of ``benchmarks/papers``.
         rows: row as printed -> id of the suite's row; several ids are separated by blanks.
+        axis: name of the axis.
         column: id of the suite's column.
         at: column as printed -> place on the axis.
         quantity: only numbers of this metric; "" takes all, each under its own metric.

@@ -155,7 +155,8 @@ class Request(TuningOptions, GridOptions):
         """Return a command line that asks for the same.
 
         Args:
-            further: words of options that are no part of the request.
+            verb: the verb of the command.
+            *further: words of options that are no part of the request.
         """
         words = options.words(self, _OPTIONS)
         return options.command(verb, self.name, *words, *options.results_words(self.results), *further)

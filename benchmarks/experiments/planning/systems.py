@@ -1,4 +1,4 @@
-"""The systems in both papers' tables: which row of which experiment runs each, or why none does."""
+"""The systems in both papers' tables, each with the experiment's row that runs it or the reason why none does."""
 
 from __future__ import annotations
 

@@ -46,12 +46,12 @@ class TrialResults:
             has_rows = {row.id for row in manifest.rows} >= rows
             if not has_rows or not {column.id for column in manifest.columns} >= columns:
                 continue
-            found = cls(grid, runs, manifest.cells)
-            keys = [key for row in rows for column in grid.columns for key in found.keys(row, column)]
+            trial_results = cls(grid, runs, manifest.cells)
+            keys = [key for row in rows for column in grid.columns for key in trial_results.keys(row, column)]
             if keys and all((runs / key).is_dir() for key in keys):
                 for finding in damaged(results, keys).values():
                     raise ResultsError(finding.message)
-                return found
+                return trial_results
         return None
 
     def keys(self, row: str, column: TaskColumn) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class TrialResults:
         """Return what training a trial took on all tasks and seeds, in forward passes over a batch."""
         specs = {(place, seed): spec for id, place, seed, spec in self.grid.specs() if id == row}
         steps = {key: self._result(key)["steps"] for keys in self.cells[row].values() for key in keys}
-        return sum(steps.values()) * cost(next(iter(specs.values())))
+        return float(sum(steps.values())) * cost(next(iter(specs.values())))
 
     def _score(self, key: str, column: TaskColumn) -> float:
         from analysis.scores import score

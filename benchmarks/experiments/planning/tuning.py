@@ -1,8 +1,9 @@
-"""Equal tuning: every arm of an experiment gets as many trials, on seeds of its own, judged on examples none draws.
+"""Equal tuning: every arm of an experiment gets the same number of trials, on separate seeds and examples.
 
-The first grid (``--tune``) has a row per arm and trial: three learning rates by two values of an axis that acts. Given
-again, it grows by a rate for all arms alike until the best rate of every arm lies inside. The second (``--tuned``) is
-the experiment itself, each arm with the trial that won on each task; its seeds, 0 to 9 at most, were never tuned on.
+The first grid (``--tune``) has a row per arm and trial: three learning rates by two values of an axis that acts. When
+the command is given again, the grid grows by one rate for all arms until the best rate of every arm is not at its end.
+The second grid (``--tuned``) is the experiment itself, each arm with its best trial on each task; its seeds, 0 to 9 at
+most, are not used for tuning.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _ball(epsilon: float) -> Options:
     return {"epsilon": epsilon, "sigma": epsilon, "eta": 100 * epsilon}
 
 
-# What an arm tunes beside its rate: the first option that its method has, that acts, and that its row does not fix.
+# Second axis of an arm: the first option that its method has, that acts, and that its row does not fix.
 AXES: Mapping[str, tuple[Options, Options]] = {
     "epsilon": (_ball(1e-5), _ball(1e-2)),  # the paper's radius, which hardly steers, and one that does
     "K": ({"K": 1}, {"K": 5}),  # SDA's teacher size
@@ -58,8 +59,9 @@ def trials(row: MethodRow, settings: Mapping[str, Any], powers: tuple[int, ...] 
     """Return the settings of an arm, in a fixed order.
 
     Args:
-        settings: what all rows share; rates and batch sizes are multiples of those.
-        powers: of 2, on the learning rate.
+        row: the arm.
+        settings: settings that all rows share; rates and batch sizes are multiples of them.
+        powers: powers of 2 that multiply the learning rate.
     """
     shared = {"learning_rate": 2e-5, "batch_size": 16, **settings, **row.settings}
     fixed = {name for choice in (row.method, *row.per_task.values()) for name, _ in choice.options}
@@ -71,6 +73,8 @@ def axis_of(choice: MethodChoice, batch_size: int, fixed: Collection[str]) -> tu
     """Return the name of the second axis of a method, and its two values as options of it (or a batch size).
 
     Args:
+        choice: the method.
+        batch_size: the arm's batch size.
         fixed: options that the row sets, which are not tuned.
     """
     options = {option.name for option in fields(METHODS[choice.name].Config)}
@@ -181,14 +185,14 @@ def tuned(experiment: Experiment, results: Path) -> Experiment:
     rows = {row.id: row for row in experiment.rows}
     confirmed = {arm: _confirmed(rows[arm], best) for arm, best in winners.items()}
     confirmed |= {row.id: _at_rate(row, winners[row.rate_of]) for row in experiment.rows if row.rate_of in winners}
-    chosen = {
+    winning_trials = {
         arm: {task: trial.row.id.partition("#")[2] for task, trial in best.items()} for arm, best in winners.items()
     }
     notes = [_budget_note(row, trials(row, experiment.settings, powers), grid, scores) for row in _arms(experiment)]
     return replace(
         experiment,
         rows=tuple(confirmed.get(row.id, row) for row in experiment.rows if row.combine or row.id in confirmed),
-        tuned=chosen,
+        tuned=winning_trials,
         notes=(*experiment.notes, *notes),
     )
 
@@ -206,8 +210,10 @@ def _winners(experiment: Experiment, powers: tuple[int, ...], scores: TrialResul
 
 
 def _refuse_idle_axis(row: MethodRow, tried: list[Trial], grid: Experiment, scores: TrialResults) -> None:
-    """Raises: UsageError: the values of the second axis give the same predictions at every rate, so that this arm has
-    half as many trials as it seems."""
+    """Refuse an arm whose second axis changes no prediction at any rate: it has only half as many distinct trials.
+
+    Raises: UsageError: with the remedy.
+    """
     for column in grid.columns:
         distinct = len({scores.predictions(trial.row.id, column) for trial in tried})
         if distinct <= len(tried) // 2:
@@ -219,7 +225,7 @@ def _refuse_idle_axis(row: MethodRow, tried: list[Trial], grid: Experiment, scor
 
 
 def _budget_note(row: MethodRow, tried: list[Trial], grid: Experiment, scores: TrialResults) -> str:
-    """Return what tuning an arm took and how far its best trial is ahead, per task."""
+    """Return the cost of tuning an arm and the margin of its best trial, per task."""
     margins = []
     for column in grid.columns:
         by_predictions = {scores.predictions(t.row.id, column): scores.mean(t.row.id, column) for t in tried}
@@ -257,8 +263,8 @@ def _arms(experiment: Experiment) -> tuple[MethodRow, ...]:
 
 def _on_tuning_rows(experiment: Experiment) -> tuple[TaskColumn, ...]:
     """Return every trained task's columns, on the rows outside the drawn ones; borrowed tasks have none."""
-    own = [replace(c, split="tuning", published="") for c in experiment.columns if c.task == c.trained]
-    return tuple({column.id: column for column in own}.values())
+    columns = [replace(c, split="tuning", published="") for c in experiment.columns if c.task == c.trained]
+    return tuple({column.id: column for column in columns}.values())
 
 
 def _with(choice: MethodChoice, changes: Options) -> MethodChoice:

@@ -101,19 +101,19 @@ def sda_fig3() -> Experiment:
 def _best_near_1() -> Claim:
     """Both of SDA's best weights against each smaller one, in the figure's points: SDA (K = 5) on IMDb."""
     sizes = {(1.0, 0.1): 0.43, (1.0, 0.2): 0.32, (1.0, 0.5): 0.25, (1.5, 0.1): 0.35, (1.5, 0.2): 0.24, (1.5, 0.5): 0.17}
-    first, *others = (
+    first, *further_statements = (
         Statement(
-            clause=f"lambda = {near:g} is better than {small:g}",
-            contrast=against(f"sda[K=5]@{near:g}", f"sda[K=5]@{small:g}"),
+            clause=f"lambda = {best:g} is better than {small:g}",
+            contrast=against(f"sda[K=5]@{best:g}", f"sda[K=5]@{small:g}"),
             tasks=("imdb",),
             direction="less",
             size=size,
         )
-        for (near, small), size in sizes.items()
+        for (best, small), size in sizes.items()
     )
     return claim_of(
         first,
-        *others,
+        *further_statements,
         id="sda-lambda-best-near-1",
         sentence="For SDA (K = 5), lambda between 1.0 and 1.5 is better than smaller weights.",
         table="SDA, Figure 3",
@@ -123,7 +123,7 @@ def _best_near_1() -> Claim:
 def _beats_bert() -> Claim:
     """Each of the four strategies at lambda = 1."""
     sizes = {"sda[K=all]": 0.28, "sda[K=5]": 0.51, "sdv[K=1]": 0.41, "sdv[K=5]": 0.45}
-    first, *others = (
+    first, *further_statements = (
         Statement(
             clause=f"{row} at lambda = 1 is below BERT",
             contrast=against(f"{row}@1", "vanilla"),
@@ -135,7 +135,7 @@ def _beats_bert() -> Claim:
     )
     return claim_of(
         first,
-        *others,
+        *further_statements,
         id="sda-lambda-beats-bert",
         sentence="With lambda = 1 every strategy is below the error of plain BERT.",
         table="SDA, Figure 3",
@@ -207,7 +207,7 @@ def sda_fig4() -> Experiment:
 
 
 def _few_per_class(experiment: Experiment) -> Experiment:
-    """The generated training set has 480 examples, 95 in its smallest class; ten orders will do for a demonstration."""
+    """Draw 90 examples a class, since the smallest class of the generated set has 95; ten orders are enough there."""
     columns = tuple(
         replace(c, settings={**c.settings, "per_class": 90}, variant="90 a class") for c in experiment.columns
     )

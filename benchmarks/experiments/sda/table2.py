@@ -30,7 +30,7 @@ _SDA = tuple(row.id for row in _ROWS if row.id.startswith("sda"))
 
 
 def _best_k() -> Claim:
-    """The two comparisons that the text makes, and that no teacher size is the best on both data sets."""
+    """Return the text's two comparisons, and the claim that no teacher size is the best on both data sets."""
 
     def better(a: str, b: str, task: str, size: float, words: str) -> Statement:
         return Statement(
@@ -61,7 +61,7 @@ def _best_k() -> Claim:
 
 
 def _cheaper_than_sdv() -> Claim:
-    """What SDA needs does not grow with K; SDV runs every teacher."""
+    """Return the claim that SDA's cost does not grow with K, while SDV runs every teacher."""
 
     def below(a: str, b: str, quantity: str, clause: str) -> Statement:
         return Statement(

@@ -1,4 +1,4 @@
-"""What SMART's Figure 1 draws: small networks trained on two half-moons, and their decision boundaries."""
+"""The networks of SMART's Figure 1: trained on two half-moons, with their decision boundaries."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from smart_repro.train import TrainConfig, train
 
 STEPS = 400
 POINTS, WRONG = 120, 0.1  # training points, and the share of wrong labels among them
-EXTENT = (-2.0, 3.0, -1.5, 2.0)  # of the plane that is looked at
+EXTENT = (-2.0, 3.0, -1.5, 2.0)  # drawn part of the plane: least and largest x, then y
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """What one network learned.
+    """The decision boundary of one network.
 
     Attributes:
+        row, seed: the network's row and seed.
         probability: ``(grid, grid)`` of class 1, rows from low to high y.
-        accuracy: on 2,000 fresh points without wrong labels.
+        accuracy: on 2,000 new points without wrong labels.
         wrong_fitted: share of the wrongly labelled training points that the network fits.
-        flipped: share of the fresh points whose class changes within the radius, in the worst of 32 directions.
+        flipped: share of the new points whose class changes within the radius, in the worst of 32 directions.
     """
 
     row: str
@@ -44,7 +45,7 @@ class Boundary:
 
 
 def moons(n: int, seed: int, wrong: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``(points, labels, whether the label is wrong)``: two interleaved half-circles with Gaussian noise."""
+    """Return ``(points, labels, is_wrong)``: two interleaved half-circles with Gaussian noise."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, n)
     angle = rng.uniform(0, np.pi, n)
@@ -61,7 +62,12 @@ def boundary(
     """Train one network and evaluate it on a grid and on fresh points.
 
     Args:
-        radius: of the l-inf ball in which a fresh point's class may change.
+        row: the method.
+        seed: the seed.
+        radius: radius of the l-inf ball in which a fresh point's class may change.
+        n: training points.
+        steps: updates.
+        grid: points of the plane along each axis.
     """
     torch.set_num_threads(1)  # the network is so small that a second thread only costs time
     points, labels, wrong = moons(n, seed, wrong=WRONG)
@@ -90,45 +96,45 @@ def boundary(
     moved = np.stack([model.classes(fresh + radius * direction) for direction in square])
     axis_x, axis_y = np.linspace(*EXTENT[:2], grid), np.linspace(*EXTENT[2:], grid)
     plane = np.stack(np.meshgrid(axis_x, axis_y), -1).reshape(-1, 2)
-    own = model.classes(fresh)
+    classes = model.classes(fresh)
     return Boundary(
         row.id,
         seed,
         model.probability(plane).reshape(grid, grid),
-        float((own == truth).mean()),
+        float((classes == truth).mean()),
         float((model.classes(points) == labels)[wrong].mean()) if wrong.any() else 0.0,
-        float((moved != own).any(0).mean()),
+        float((moved != classes).any(0).mean()),
     )
 
 
 def compute(experiment: Experiment, folder: Path, *, radius: float, steps: int = STEPS) -> list[Boundary]:
-    """All rows and seeds, written to ``folder`` as ``boundary.json``, which the report draws."""
-    found = [boundary(row, seed, radius=radius, steps=steps) for row in experiment.rows for seed in experiment.seeds]
+    """Train all rows and seeds and write ``boundary.json`` into ``folder``, which the report draws."""
+    networks = [boundary(row, seed, radius=radius, steps=steps) for row in experiment.rows for seed in experiment.seeds]
     folder.mkdir(parents=True, exist_ok=True)
     training = [_training(seed) for seed in experiment.seeds]
-    content = {"extent": EXTENT, "training": training, "networks": [_plain(each) for each in found]}
+    content = {"extent": EXTENT, "training": training, "networks": [_plain(network) for network in networks]}
     (folder / "boundary.json").write_text(json.dumps(content))
-    return found
+    return networks
 
 
-def summary(found: Sequence[Boundary], radius: float) -> str:
-    """A line per row: means over seeds."""
+def summary(networks: Sequence[Boundary], radius: float) -> str:
+    """Return a line per row: means over seeds."""
     lines = []
-    for row in dict.fromkeys(each.row for each in found):
-        own = [each for each in found if each.row == row]
+    for row in dict.fromkeys(network.row for network in networks):
+        networks_of_row = [network for network in networks if network.row == row]
         means = {
-            name: 100 * float(np.mean([getattr(each, name) for each in own]))
+            name: 100 * float(np.mean([getattr(network, name) for network in networks_of_row]))
             for name in ("accuracy", "wrong_fitted", "flipped")
         }
         lines.append(
-            f"{row:<12} {len(own)} seeds: accuracy {means['accuracy']:.1f} %, wrong labels fitted "
+            f"{row:<12} {len(networks_of_row)} seeds: accuracy {means['accuracy']:.1f} %, wrong labels fitted "
             f"{means['wrong_fitted']:.0f} %, class changes within {radius} for {means['flipped']:.1f} % of the points"
         )
     return "\n".join(lines)
 
 
 class _Plane(nn.Module):
-    """A small network that the methods take for a text classifier: token i is embedded as point i."""
+    """A small network that the methods treat as a text classifier: token i is embedded as point i."""
 
     def __init__(self, points: np.ndarray) -> None:
         super().__init__()
@@ -142,16 +148,17 @@ class _Plane(nn.Module):
         return self
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.embeddings
+        embeddings: nn.Module = self.embeddings
+        return embeddings
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
         return SimpleNamespace(logits=self.layers(self.embeddings(input_ids)[:, 0]))
 
     @torch.no_grad()
     def probability(self, points: np.ndarray) -> np.ndarray:
-        """Of class 1, ``(n,)``."""
-        found: np.ndarray = self.layers(torch.from_numpy(points).float()).softmax(-1)[:, 1].numpy()
-        return found
+        """Return the probability of class 1, ``(n,)``."""
+        probabilities: np.ndarray = self.layers(torch.from_numpy(points).float()).softmax(-1)[:, 1].numpy()
+        return probabilities
 
     def classes(self, points: np.ndarray) -> np.ndarray:
         return (self.probability(points) > 0.5).astype(np.int64)
@@ -162,5 +169,5 @@ def _training(seed: int) -> Mapping[str, Any]:
     return {"seed": seed, "points": np.round(points, 4).tolist(), "labels": labels.tolist(), "wrong": wrong.tolist()}
 
 
-def _plain(each: Boundary) -> Mapping[str, Any]:
-    return {**vars(each), "probability": np.round(each.probability, 4).tolist()}
+def _plain(network: Boundary) -> Mapping[str, Any]:
+    return {**vars(network), "probability": np.round(network.probability, 4).tolist()}

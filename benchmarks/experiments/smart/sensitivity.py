@@ -35,7 +35,7 @@ L2_RADII = (1e-3, 1e-1, 1.0, 10.0)  # of a whole example: entries of 1e-2 over 2
 def _curve(
     name: str, title: str, xs: tuple[float, ...], options: Any, reading: str = "shared"
 ) -> tuple[MethodRow, ...]:
-    """The points of one curve; ``options(x)`` are the method's."""
+    """Return the points of one curve; ``options(x)`` gives the method's options."""
     return tuple(
         MethodRow(f"{name}@{x:g}", f"{title} = {x:g}", method("smart", dropout=reading, **options(x)), curve=name, x=x)
         for x in xs

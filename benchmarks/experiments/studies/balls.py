@@ -8,10 +8,10 @@ from typing import Any
 from benchmarks.experiments.planning.base import MethodRow, Times
 from benchmarks.spec import method
 
-ACTING = 1e-2  # the smallest radius that was seen to change answers on real data
+ACTING = 1e-2  # the smallest radius that was measured to change answers on real data
 LONGER: Mapping[str, Any] = {"epochs": Times(3), "max_steps": Times(3)}
 MEASURED: Mapping[str, Any] = {"smoothness_radii": (0.01, 0.1, 1.0)}  # over the embeddings' root mean square
-PREFIX = "epsilon"  # of every curve over a radius: the figure draws those
+PREFIX = "epsilon"  # of every curve over a radius, by which the figure selects them
 
 
 def ball(epsilon: float) -> dict[str, Any]:
@@ -19,12 +19,18 @@ def ball(epsilon: float) -> dict[str, Any]:
     return {"epsilon": epsilon, "sigma": epsilon, "eta": 100 * epsilon}
 
 
+ACTING_ROW = MethodRow("r_s@0.01", "R_s [shared masks], epsilon = 0.01", method("smoothness", **ball(ACTING)))
+
+
 def ascent(name: str, radii: Iterable[float], words: str, *, curve: str, **options: Any) -> tuple[MethodRow, ...]:
     """Return the points of a curve of ascents over the radius.
 
     Args:
-        name: of the method.
-        options: further options of it.
+        name: name of the method.
+        radii: radii of the balls.
+        words: title of the rows, before the radius.
+        curve: name of the curve.
+        **options: further options of the method.
     """
     return _curve(name, radii, words, curve, lambda x: {**ball(x), **options})
 

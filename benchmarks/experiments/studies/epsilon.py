@@ -118,7 +118,7 @@ def epsilon() -> Experiment:
 
 @EXPERIMENTS.register("epsilon-choice")
 def epsilon_choice() -> Experiment:
-    """Which radius to confirm: the ascents of study 1 on tuning seeds, scored on training examples that none draws.
+    """Choice of the radius to confirm: study 1's ascents on tuning seeds, scored on training examples none draws.
 
     Runs: 24 paper, 24 small, 24 demo.
     """
@@ -138,6 +138,6 @@ def epsilon_choice() -> Experiment:
 
 
 def _all_but_100(experiment: Experiment) -> Experiment:
-    """The generated training sets have 400 examples: leave some to choose on."""
+    """Leave 100 of the generated training sets' 400 examples to choose on."""
     columns = (replace(column, settings={"max_train_samples": 300}) for column in experiment.columns)
     return replace(experiment, columns=tuple(columns))

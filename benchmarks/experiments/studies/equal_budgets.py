@@ -12,11 +12,11 @@ Runs: 64 paper, 64 small, 24 demo.
 
 from __future__ import annotations
 
-from analysis.schema import Claim, against
+from analysis.schema import Claim
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow
 from benchmarks.experiments.planning.columns import any_task
-from benchmarks.experiments.sda import settings as sda
+from benchmarks.experiments.studies.two_tasks import COLUMNS, TITLES, claim
 from benchmarks.spec import method
 
 _ROWS = (
@@ -31,28 +31,16 @@ _ROWS = (
         rate_of="vanilla",
     ),
 )
-_COLUMNS = (TaskColumn("sst2", "accuracy"), sda.AG_NEWS)
 
 
 def _claim(name: str, sentence: str, a: str, b: str, task: str, reading: str = "") -> Claim:
-    return Claim(
-        id=f"control-tuned-{name}-on-{task}",
-        sentence=sentence,
-        table="study 3",
-        contrast=against(a, b),
-        tasks=(task,),
-        direction="less" if task == "ag-news" else "greater",
-        bound=0.5,
-        reading=reading,
-        min_seeds=8,
-        partial=True,
-    )
+    return claim(3, f"control-tuned-{name}-on-{task}", sentence, a, b, task, reading)
 
 
 _CLAIMS = tuple(
-    claim
-    for task, title in (("sst2", "SST-2"), ("ag-news", "AG's News"))
-    for claim in (
+    tuned_claim
+    for task, title in TITLES.items()
+    for tuned_claim in (
         *(
             _claim(
                 plain,
@@ -95,7 +83,7 @@ def equal_budgets() -> Experiment:
         name="equal-budgets",
         title="Study 3: equal budgets",
         rows=_ROWS,
-        columns=_COLUMNS,
+        columns=COLUMNS,
         seeds=method_rows.EIGHT,
         baseline="vanilla",
         settings=method_rows.SMART_SETTINGS,

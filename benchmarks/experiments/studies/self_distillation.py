@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis.schema import Claim, against
+from analysis.schema import Claim
 from benchmarks.experiments.planning import method_rows
-from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow, TaskColumn
+from benchmarks.experiments.planning.base import EXPERIMENTS, Experiment, MethodRow
 from benchmarks.experiments.planning.columns import any_task
 from benchmarks.experiments.sda import settings as sda
 from benchmarks.experiments.studies import balls
+from benchmarks.experiments.studies.two_tasks import COLUMNS, TITLES, claim
 from benchmarks.spec import method
 
 _SIZES: tuple[int | str, ...] = (1, 5, "all")
-_COLUMNS = (TaskColumn("sst2", "accuracy"), sda.AG_NEWS)
 
 
 def _with_the_students_masks(k: int | str) -> MethodRow:
@@ -35,17 +35,7 @@ _ROWS = (
 
 
 def _claim(name: str, sentence: str, a: str, b: str, task: str) -> Claim:
-    return Claim(
-        id=f"control-sda-{name}",
-        sentence=sentence,
-        table="study 2",
-        contrast=against(a, b),
-        tasks=(task,),
-        direction="less" if task == "ag-news" else "greater",
-        bound=0.5,
-        min_seeds=8,
-        partial=True,
-    )
+    return claim(2, f"control-sda-{name}", sentence, a, b, task)
 
 
 _CLAIMS = (
@@ -67,7 +57,7 @@ _CLAIMS = (
             "sda[K=1]",
             task,
         )
-        for task, title in (("sst2", "SST-2"), ("ag-news", "AG's News"))
+        for task, title in TITLES.items()
     ),
     *(
         _claim(
@@ -77,7 +67,7 @@ _CLAIMS = (
             "sda[K=1]",
             task,
         )
-        for task, title in (("sst2", "SST-2"), ("ag-news", "AG's News"))
+        for task, title in TITLES.items()
     ),
 )
 
@@ -89,7 +79,7 @@ def self_distillation() -> Experiment:
         name="self-distillation",
         title="Study 2: past students as teachers",
         rows=_ROWS,
-        columns=_COLUMNS,
+        columns=COLUMNS,
         seeds=method_rows.EIGHT,
         baseline="vanilla",
         settings={**method_rows.SDA_SETTINGS, **balls.MEASURED},

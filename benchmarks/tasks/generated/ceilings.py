@@ -1,4 +1,4 @@
-"""Best reachable scores on dev, in closed form: what a model could get that knew each item's true label and type."""
+"""Best reachable scores on dev, in closed form: those of a model that knows each item's true label and type."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ Confusion = Callable[[float, float, float, float], float]  # metric(tp, fp, fn, 
 
 
 def matthews(tp: float, fp: float, fn: float, tn: float) -> float:
-    """Matthews correlation; 0 where a row or a column of the table is empty."""
+    """Return the Matthews correlation; 0 where a row or a column of the table is empty."""
     product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     return (tp * tn - fp * fn) / product**0.5 if product else 0.0
 
 
 def f1(tp: float, fp: float, fn: float, tn: float) -> float:
+    """Return F1 of the positive class."""
     return 2 * tp / (2 * tp + fp + fn)
 
 
 def binary_ceiling(metric: Confusion, panel: Panel, prior: Sequence[float]) -> float:
-    """The best of all rules that call an item positive when its chance of gold label 1 is high enough.
+    """Return the best score of all rules that call an item positive when its chance of gold label 1 is high enough.
 
     Items with one true label and type are alike, so there are ``2 * types`` chances and one rule between each two.
     """
@@ -35,7 +36,7 @@ def binary_ceiling(metric: Confusion, panel: Panel, prior: Sequence[float]) -> f
 
 
 def pearson_ceiling(mass: np.ndarray, q: np.ndarray) -> float:
-    """Correlation of an item's expected score with the mean of its annotators' scores.
+    """Return the correlation of an item's expected score with the mean of its annotators' scores.
 
     ``sqrt(Var(mu) / (Var(mu) + E[sigma^2] / 5))``, with mu and sigma^2 the mean and variance of one annotator's score.
 
@@ -51,7 +52,7 @@ def pearson_ceiling(mass: np.ndarray, q: np.ndarray) -> float:
 
 
 def spearman_ceiling(mass: np.ndarray, q: np.ndarray) -> float:
-    """Rank correlation of an item's expected score with the sum of its annotators' scores; arguments as above.
+    """Return the rank correlation of an item's expected score with the sum of its annotators' scores.
 
     Ties share their mean rank, so the rank of a value is ``P(less) + P(equal) / 2``.
     """
@@ -66,7 +67,7 @@ def spearman_ceiling(mass: np.ndarray, q: np.ndarray) -> float:
 
 
 def _sum_of(q: np.ndarray, n: int) -> np.ndarray:
-    """Distribution of the sum of n draws from q over 0, 1, 2, ..."""
+    """Return the distribution of the sum of n draws from q over 0, 1, 2, ..."""
     total = np.ones(1)
     for _ in range(n):
         total = np.convolve(total, q)

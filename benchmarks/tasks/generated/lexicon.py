@@ -1,4 +1,4 @@
-"""The words of the generated world. Every noun has a hidden kind that its letters do not tell."""
+"""The words of the generated world. Every noun has a hidden kind that is independent of its letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOUNS_PER_KIND = 160
 
 
 def _ranked(words: list[str]) -> list[str]:
-    """Shuffled by content: the same order on every machine and with every numpy, unlike a generator's permutation."""
+    """Shuffle words by their sha256: the same order on every machine and with every numpy version."""
     return sorted(words, key=lambda word: sha256(word.encode()).digest())
 
 
@@ -41,18 +41,18 @@ ADJECTIVES: dict[int, list[str]] = {
     PLAIN: ["grey", "common", "usual", "quiet"],
     COLD: ["icy", "frosty", "chilly", "frozen"],
 }
-# A hedge is visible and says how much annotators will disagree about the item: one row per type, from sure to doubtful.
+# A hedge is visible and shows how much annotators will disagree about the item: one row per type, sure to doubtful.
 HEDGES = [["surely", "clearly"], ["probably", "likely"], ["perhaps", "maybe"], ["allegedly", "supposedly"]]
-# An agreement marker follows the agent in demo-cola; it must suit the agent's kind, as a gender would.
+# An agreement marker follows the agent in demo-cola; it must agree with the agent's kind, like a gender.
 MARKERS: dict[int, list[str]] = {WARM: ["ro", "rem"], COLD: ["sa", "sul"]}
-# A particle opens the last sentence: in tasks BLANK, which says nothing; in pre-training text one that tells.
+# A particle opens the last sentence: in tasks BLANK, without meaning; in pre-training text one that shows the relation.
 BLANK = "well"
 PARTICLES: dict[int, str] = {1: "so", 0: "and", -1: "but"}
 FUNCTION_WORDS = [BLANK, "the", "it", "is", "by", "never", "what", "because", ".", "?"]
 
 
 def vocabulary() -> list[str]:
-    """Every word that generated text can contain, each once, in a fixed order."""
+    """Return every word that generated text can contain, each once, in a fixed order."""
     closed = [
         *FUNCTION_WORDS,
         *PARTICLES.values(),

@@ -1,4 +1,4 @@
-"""The tasks named ``demo-*``: each takes head, columns and metrics from the real task it stands for."""
+"""The tasks named ``demo-*``: each takes head, columns and metrics from the real task that it imitates."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ TRUE_SCORES = (5, 3, 1)  # of forms.similarity's labels
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one task is made.
+    """The parts that define one generated task.
 
     Attributes:
         form: ``form(scenes, label) -> texts``.
-        prior: how often each true label occurs.
+        prior: frequency of each true label.
         votes: ``votes(label, tau) -> q``, the distribution of one annotator's answer on an item of type ``tau``.
-        gold: what the annotators' counts ``(classes,)`` make of the item, or None where they settle nothing.
-        publishes: whether the counts come with dev and test, as SNLI's and MultiNLI's do.
-        reasons: share of events told with a reason, which misleads (forms that use ``Scenes.told``).
-        train: how many training examples.
-        mention: how a row becomes a pronoun with candidates, where it has one.
-        version: raised whenever other examples come out; it seeds the generator.
+        gold: function from the annotators' counts ``(classes,)`` to the gold label, or None where there is none.
+        publishes: dev and test have the counts, as SNLI and MultiNLI do.
+        reasons: share of events with a reason, which misleads (forms that use ``Scenes.event_text``).
+        train: number of training examples.
+        mention: function from a row to a pronoun with candidates, where it has one.
+        version: number that is increased whenever the examples change; it seeds the generator.
     """
 
     form: Callable[[Scenes, int], tuple[str, ...]]
@@ -63,11 +63,14 @@ class Recipe:
 
     @property
     def sizes(self) -> dict[str, int]:
+        """Examples per split."""
         return {**SIZES, "train": self.train}
 
 
 @dataclass(frozen=True)
 class Item:
+    """One generated example with its type ``tau`` and vote distribution ``q``."""
+
     texts: tuple[str, ...]
     label: float
     votes: np.ndarray
@@ -76,14 +79,14 @@ class Item:
 
 
 def generator(name: str, split: str, version: int) -> np.random.Generator:
-    """The generator of one split: seeded by content, the same in every process and on every machine."""
+    """Return the generator of one split: seeded by content, the same in every process and on every machine."""
     return np.random.default_rng(list(sha256(f"{name} {split} {version}".encode()).digest()))
 
 
 def items(recipe: Recipe, rng: np.random.Generator, split: str) -> Iterator[Item]:
-    """Endless items, no text twice. One annotator labels train, five the rest; what they leave open is dropped."""
+    """Yield items without end and without repeated texts; one annotator labels train, five the other splits."""
     scenes = Scenes(rng, split, reasons=recipe.reasons)
-    seen = set()
+    texts_so_far = set()
     while True:
         true = int(rng.choice(len(recipe.prior), p=recipe.prior))
         tau = int(rng.choice(len(WEIGHTS), p=WEIGHTS))
@@ -94,13 +97,13 @@ def items(recipe: Recipe, rng: np.random.Generator, split: str) -> Iterator[Item
             continue
         first, *rest = recipe.form(scenes, true)
         texts = (f"{choice(rng, HEDGES[tau])} {first}", *rest)
-        if texts not in seen:
-            seen.add(texts)
+        if texts not in texts_so_far:
+            texts_so_far.add(texts)
             yield Item(texts, label, votes, tau, q)
 
 
 def generate(name: str, recipe: Recipe, split: str) -> Split:
-    """One split of a task, with the type and the vote distribution of every item in ``extra``."""
+    """Return one split of a task, with the type and the vote distribution of every item in ``extra``."""
     rng = generator(name, split, recipe.version)
     rows = list(islice(items(recipe, rng, split), recipe.sizes[split]))
     return Split(
@@ -114,7 +117,7 @@ def generate(name: str, recipe: Recipe, split: str) -> Split:
 
 
 def demo(copied: str, recipe: Recipe, ceiling: dict[str, float]) -> Task:
-    """Registers the generated task that has the shape of a real one."""
+    """Register the generated task that has the form of a real one."""
     real, name = TASKS[copied], f"demo-{copied}"
     return register(
         Task(
@@ -137,7 +140,7 @@ def demo(copied: str, recipe: Recipe, ceiling: dict[str, float]) -> Task:
 def demo_binary(
     copied: str, form: Callable[[Scenes, int], tuple[str, ...]], positive: float = 0.5, **choices: Any
 ) -> Task:
-    """Two classes, one of them ``positive`` of the time (label 1); ``choices`` are further ones of :class:`Recipe`."""
+    """Register a task of two classes, label 1 with probability ``positive``; ``choices`` go to :class:`Recipe`."""
     prior = (1 - positive, positive)
     ceiling = {"accuracy": majority_ceiling(TWO_CLASSES)} | {
         name: binary_ceiling(metric, TWO_CLASSES, prior) for name, metric in (("matthews", matthews), ("f1", f1))
@@ -146,13 +149,13 @@ def demo_binary(
 
 
 def demo_inference(copied: str) -> Task:
-    """Three classes, with the votes of five annotators."""
+    """Register a task of three classes, with the votes of five annotators."""
     recipe = Recipe(forms.inference, (1 / 3, 1 / 3, 1 / 3), THREE_CLASSES.votes, majority, publishes=True)
     return demo(copied, recipe, {"accuracy": majority_ceiling(THREE_CLASSES)})
 
 
 def demo_similarity(copied: str) -> Task:
-    """A score: one annotator's in train, the mean of five elsewhere."""
+    """Register a task of scores: one annotator's in train, the mean of five elsewhere."""
     prior = (1 / 3, 1 / 3, 1 / 3)
 
     def votes(label: int, tau: int) -> np.ndarray:

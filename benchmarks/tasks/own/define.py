@@ -85,10 +85,10 @@ def _check_verdict_groups(definition: Definition, splits: Mapping[str, Split]) -
 def _check_size(parts: Mapping[str, Rows]) -> None:
     """Refuse splits with too few rows. Raises DataError."""
     for split, rows in parts.items():
-        needed = FEWEST_TO_CUT if set(parts) == {"train"} else FEWEST[split]
-        if len(rows) < needed:
+        required = FEWEST_TO_CUT if set(parts) == {"train"} else FEWEST[split]
+        if len(rows) < required:
             purpose = f" ({100 * DEV_SHARE:.0f} % of them become dev)" if set(parts) == {"train"} else ""
             raise DataError(
-                f"{rows.where}: only {len(rows)} usable rows; the {split} split needs at least {needed}{purpose}: "
+                f"{rows.where}: only {len(rows)} usable rows; the {split} split needs at least {required}{purpose}: "
                 "add rows"
             )

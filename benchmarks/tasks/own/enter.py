@@ -57,8 +57,10 @@ def load(definition: Definition, split: str, files: Mapping[tuple[str, str], Pat
     """Return one split of a task on own data.
 
     Args:
-        files: (task, split) -> where the rows lie.
-        hub: whether a place that is no path is a data set of the hub.
+        definition: the definition of the task.
+        split: the split.
+        files: (task, split) -> place of the rows.
+        hub: True if a place that is no path is a data set of the hub.
     Raises: MissingData: it is not said where the data lie. DataError: they are not those of the definition any more.
     """
     places = tuple((part, str(files[definition.name, part])) for part in SPLITS if (definition.name, part) in files)

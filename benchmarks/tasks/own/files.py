@@ -334,7 +334,7 @@ def check_columns(where: str, names: Sequence[str], column_names: Sequence[str])
 
 
 def _word(value: Any) -> str | None:
-    """A field of a CSV row; None where the row is too short to have it."""
+    """Return a field of a CSV row; None where the row is too short."""
     return value if isinstance(value, str) else None
 
 

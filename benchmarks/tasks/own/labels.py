@@ -45,9 +45,11 @@ def classes_of(parts: Mapping[str, Rows], label: str, named: str | None) -> tupl
         )
     classes = sorted(counts, key=lambda word: (as_number(word) if _is_number(word) else 0.0, word))
     for rows in parts.values():
-        unknown = [(number, word) for number, word in zip(rows.numbers, rows.labels, strict=True) if word not in counts]
-        if unknown:
-            number, word = unknown[0]
+        unlisted = [
+            (number, word) for number, word in zip(rows.numbers, rows.labels, strict=True) if word not in counts
+        ]
+        if unlisted:
+            number, word = unlisted[0]
             raise DataError(
                 f"{rows.where}, row {number}: the label {word[:60]!r} does not occur in {train.where}, which has "
                 f"{_some(classes)}; mend the label, or move rows of that class to it"

@@ -96,10 +96,10 @@ def _usable(table: Table, text: tuple[str, ...], label: str, group: str | None, 
     labels = [None if value is None else value.strip() for value in table.columns[label]]
     if split == "test" and all(value in (None, "", "-1") for value in labels):
         raise DataError(f"{table.where}: no row has a label; a verdict needs labels: leave the test split out")
-    needed = [*((name, table.columns[name]) for name in text), (label, labels)]
-    needed += [(group, table.columns[group])] if group else []
+    required = [*((name, table.columns[name]) for name in text), (label, labels)]
+    required += [(group, table.columns[group])] if group else []
     reasons: dict[int, str] = {}
-    for name, column in needed:
+    for name, column in required:
         for row, value in enumerate(column):
             if value is None or not value.strip():
                 reasons.setdefault(row, f"without {name!r}")

@@ -25,14 +25,14 @@ def divided(definition: Definition, parts: Mapping[str, Rows]) -> dict[str, Spli
     if not definition.cut_dev:
         _check_groups(parts)
         return splits
-    whole = splits["train"]
-    train, dev = holdout(whole, np.arange(len(whole)), DEV_SHARE, definition.split_seed, CUT)
+    all_rows = splits["train"]
+    train, dev = holdout(all_rows, np.arange(len(all_rows)), DEV_SHARE, definition.split_seed, CUT)
     if not len(dev):
         raise DataError(
             f"{parts['train'].where}: {definition.group!r} has {len(set(parts['train'].groups))} groups, too few or "
             "too uneven to cut dev from them without dividing one: give dev as a file (--dev), or leave --group out"
         )
-    return {"train": whole.take(train), "dev": whole.take(dev)}
+    return {"train": all_rows.take(train), "dev": all_rows.take(dev)}
 
 
 def as_split(definition: Definition, rows: Rows) -> Split:

@@ -51,8 +51,8 @@ def _choices(path: Path, table: Mapping[str, Any], hub: bool) -> Choices:
     for key, value in table.items():
         kind = KINDS.get(key)
         if kind is None:
-            near = did_you_mean(key, KINDS) or f"; there are {', '.join(KINDS)}"
-            raise UsageError(f"{path}: no key {key!r} of a task{near}")
+            suggestion = did_you_mean(key, KINDS) or f"; there are {', '.join(KINDS)}"
+            raise UsageError(f"{path}: no key {key!r} of a task{suggestion}")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
             raise UsageError(f"{path}: {key} = {value!r} is of the wrong kind")
     for key in ("data", "text", "label"):
@@ -70,7 +70,7 @@ def _choices(path: Path, table: Mapping[str, Any], hub: bool) -> Choices:
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
 
 
 def _placed(path: Path, place: str, hub: bool) -> str:

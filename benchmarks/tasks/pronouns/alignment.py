@@ -1,10 +1,10 @@
-"""Which pronoun of a premise a Winograd hypothesis resolves, and to whom, found by aligning the two sentences.
+"""Alignment of a Winograd premise with its hypothesis: the pronoun that is resolved, and its candidate.
 
 WNLI's hypotheses repeat the clause around a pronoun of the premise with a candidate in the pronoun's place: "...
-because it is too small." / "The suitcase is too small." The rule looks for the pronoun and the part of the hypothesis
-that stand for each other: what precedes that part must end like the text before the pronoun, what follows it must begin
-like the text after it. Words that differ in their ending alone (tucked / tucker) count as equal. What a hypothesis adds
-in front of the candidate is cut off where the rest is a phrase of the premise.
+because it is too small." / "The suitcase is too small." The rule searches the pronoun and the part of the hypothesis
+that replaces it: the words before that part must agree with those before the pronoun, and the words after it with those
+after the pronoun. Words that differ in their ending alone (tucked / tucker) count as equal. Words that a hypothesis
+adds in front of the candidate are removed if the rest is a phrase of the premise.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 from benchmarks.tasks.pronouns.words import BEFORE_NOUN, FUNCTION_WORDS, PRONOUNS, Word, is_mark, words
 
-_DIFFERENCE = 3  # what one word that is out of place weighs, in words of the candidate
+_DIFFERENCE = 3  # cost of one word that is out of place, in words of the candidate
 _AGREEMENT = ({"was", "were"}, {"is", "are"}, {"has", "have"}, {"does", "do"})  # with a candidate of another number
-_SHORT, _JOINED = 3, 5  # words of a candidate that is kept whole, and of one with "and" in it
+_SHORT, _JOINED = 3, 5  # most words of a candidate that is not cut, and of one with "and" in it
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """A pronoun and what the hypothesis puts in its place.
+    """A pronoun and the phrase that the hypothesis puts in its place.
 
     Attributes:
         start, end: the pronoun's characters in the premise.
@@ -36,7 +36,7 @@ class Alignment:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the rest of the hypothesis stands in the premise, word by word."""
+        """True if the rest of the hypothesis occurs in the premise, word by word."""
         return self.out_of_place == 0
 
 
@@ -61,26 +61,30 @@ def align(premise: str, hypothesis: str) -> Alignment | None:
                     best = rank, Alignment(word.start, word.end, candidate, out_of_place)
     if best is None:
         return None
-    found = best[1]
-    return Alignment(found.start, found.end, _without_addition(found.candidate, text), found.out_of_place)
+    alignment = best[1]
+    return Alignment(
+        alignment.start, alignment.end, _without_addition(alignment.candidate, text), alignment.out_of_place
+    )
 
 
-def _agreeing(some: Sequence[Word], others: Sequence[Word]) -> int:
-    """Count how many words agree, from the first on."""
+def _agreeing(first_words: Sequence[Word], second_words: Sequence[Word]) -> int:
+    """Count the leading words on which both sequences agree."""
     count = 0
-    for one, other in zip(some, others, strict=False):
-        if not _alike(one.text, other.text):
+    for first, second in zip(first_words, second_words, strict=False):
+        if not _alike(first.text, second.text):
             break
         count += 1
     return count
 
 
-def _alike(one: str, other: str) -> bool:
-    """Whether two words are equal, or differ in their ending alone."""
-    if one == other or {one, other} in _AGREEMENT:
+def _alike(first: str, second: str) -> bool:
+    """Return whether two words are equal, or differ in their ending alone."""
+    if first == second or {first, second} in _AGREEMENT:
         return True
-    shared = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return shared >= 3 and shared >= min(len(one), len(other)) - 2
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
+    return shared >= 3 and shared >= min(len(first), len(second)) - 2
 
 
 def _without_addition(candidate: str, premise: Sequence[Word]) -> str:
@@ -98,6 +102,6 @@ def _without_addition(candidate: str, premise: Sequence[Word]) -> str:
 
 
 def _is_phrase(parts: Sequence[Word]) -> bool:
-    """Whether a candidate looks like a noun phrase: it has a determiner in front, or is short."""
+    """Return whether a candidate is a noun phrase: it has a determiner in front, or is short."""
     first, longest = parts[0].text, _JOINED if any(word.text == "and" for word in parts) else _SHORT
     return first in BEFORE_NOUN or (len(parts) <= longest and first not in FUNCTION_WORDS)

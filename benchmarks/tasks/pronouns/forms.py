@@ -1,4 +1,4 @@
-"""How a row becomes a pronoun with candidates: one function per form of text. Class 1 of a pair is "entailed"."""
+"""Mentions: the pronoun and the candidates of a row, one function per form of text. Class 1 of a pair is "entailed"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mark(left: str, pronoun: str, right: str) -> str:
 
 
 def choice(sentence: str, candidates: str) -> Mention | None:
-    """``The trophy does not fit into the suitcase because [it] is too large. | the trophy | the suitcase``.
+    """Read ``The trophy does not fit into the suitcase because [it] is too large. | the trophy | the suitcase``.
 
     The first candidate is class 0, the second class 1.
     """
@@ -31,16 +31,16 @@ def choice(sentence: str, candidates: str) -> Mention | None:
 
 
 def entailment(premise: str, hypothesis: str) -> Mention | None:
-    """WNLI: class 1 is the phrase that the hypothesis puts in the pronoun's place, class 0 its rivals.
+    """Read a WNLI row: class 1 is the phrase that the hypothesis puts in the pronoun's place, class 0 its rivals.
 
     Rivals are the premise's other noun phrases; where the rule finds none, the pronoun itself is the rival.
     """
-    found = align(premise, hypothesis)
-    if found is None:
+    alignment = align(premise, hypothesis)
+    if alignment is None:
         return None
-    pronoun = premise[found.start : found.end]
-    candidates = (rivals(premise, found.candidate, pronoun), (found.candidate,))
-    return Mention(premise[: found.start], pronoun, premise[found.end :], candidates)
+    pronoun = premise[alignment.start : alignment.end]
+    candidates = (rivals(premise, alignment.candidate, pronoun), (alignment.candidate,))
+    return Mention(premise[: alignment.start], pronoun, premise[alignment.end :], candidates)
 
 
 def rivals(premise: str, candidate: str, pronoun: str) -> tuple[str, ...]:
@@ -50,13 +50,13 @@ def rivals(premise: str, candidate: str, pronoun: str) -> tuple[str, ...]:
     """
     ending = "'s" if strip_possessive(candidate) != candidate else ""
     phrases = [strip_possessive(phrase) for phrase in noun_phrases(premise, pronoun)]
-    others = [phrase + ending for phrase in phrases if not same_phrase(phrase, candidate)]
-    return tuple(others) or (pronoun,)
+    rival_phrases = [phrase + ending for phrase in phrases if not same_phrase(phrase, candidate)]
+    return tuple(rival_phrases) or (pronoun,)
 
 
-def same_phrase(one: str, other: str) -> bool:
+def same_phrase(first: str, second: str) -> bool:
     """Return whether two phrases agree but for their determiner, a possessive ending and capitals."""
-    return plain_phrase(one) == plain_phrase(other)
+    return plain_phrase(first) == plain_phrase(second)
 
 
 def plain_phrase(phrase: str) -> str:
@@ -66,11 +66,11 @@ def plain_phrase(phrase: str) -> str:
 
 
 def generated_reference(premise: str, hypothesis: str) -> Mention | None:
-    """demo-wnli: ``... because it is icy .`` / ``well it is the vilan .``; the other noun is the rival."""
+    """Read a demo-wnli row: ``... because it is icy .`` / ``well it is the vilan .``; the second noun is the rival."""
     left, pronoun, right = premise.rpartition(" it ")
     named = _NOUN.search(hypothesis)
     nouns = _NOUN.findall(premise)
     if not pronoun or named is None or named[1] not in nouns:
         return None
-    others = tuple(f"the {noun}" for noun in nouns if noun != named[1])
-    return Mention(f"{left} ", "it", f" {right}", (others, (f"the {named[1]}",)))
+    rival_phrases = tuple(f"the {noun}" for noun in nouns if noun != named[1])
+    return Mention(f"{left} ", "it", f" {right}", (rival_phrases, (f"the {named[1]}",)))

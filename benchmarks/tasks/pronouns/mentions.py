@@ -1,4 +1,4 @@
-"""The mentions of a whole split, with what a reader of the results must know about how they were found."""
+"""The mentions of a whole split, with notes on the quality of their alignment."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def mentions_of(task: Task, split: Split) -> list[Mention]:
 
 
 def alignment_notes(task: Task, split: Split) -> list[str]:
-    """Return how many pronouns of a task that has to be aligned were found with words left over, or lack a rival."""
+    """Return notes on a task that has to be aligned: pronouns with words left over, and rows without a rival."""
     if task.mention is not entailment:
         return []
-    found = [align(premise, hypothesis) for premise, hypothesis in zip(*split.texts, strict=True)]
-    unsure = sum(each is not None and not each.is_sure for each in found)
+    alignments = [align(premise, hypothesis) for premise, hypothesis in zip(*split.texts, strict=True)]
+    unsure = sum(alignment is not None and not alignment.is_sure for alignment in alignments)
     alone = sum(mention.candidates[0] == (mention.pronoun,) for mention in mentions_of(task, split))
     return [
         f"{task.name}: {unsure} of {len(split)} pronouns found by an alignment that leaves words over; "

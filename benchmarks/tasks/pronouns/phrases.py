@@ -1,9 +1,9 @@
 """Noun phrases of a sentence, by rule: the rivals of the candidate that a Winograd hypothesis names.
 
-The authors of HNN publish lists of noun chunks for WNLI's train and test sets. Here, without a parser and for any
-sentence, a phrase is a run of capitalised words, or a determiner and the words up to the next function word, mark or
-past participle; for a plural pronoun also two phrases joined by "and". A test counts how often a rival is the right
-candidate of WNLI's annotation.
+The authors of HNN publish lists of noun chunks for WNLI's train and test sets. The rule of this module needs no parser
+and accepts any sentence: a phrase is a run of capitalised words, or a determiner and the words up to the next function
+word, mark or past participle; for a plural pronoun also two phrases joined by "and". A test counts the rivals that are
+the right candidate of WNLI's annotation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from benchmarks.tasks.pronouns.words import DETERMINERS, FUNCTION_WORDS, PLURAL, Word, is_mark, words
 
-_OPENING = DETERMINERS - {"that", "no", "any", "all", "both"}  # these open clauses and other things as often
+_OPENING = DETERMINERS - {"that", "no", "any", "all", "both"}  # the excluded ones open other phrases as often
 _LONGEST = 4  # words of a phrase after its determiner
 
 
@@ -21,7 +21,8 @@ def noun_phrases(sentence: str, pronoun: str = "") -> list[str]:
     """Return the noun phrases of a sentence, in order, each once.
 
     Args:
-        pronoun: that is to be resolved; a plural one may also stand for "A and B".
+        sentence: the sentence.
+        pronoun: the pronoun to resolve; a plural one may also refer to "A and B".
     """
     text = words(sentence)
     spans = list(_spans(text, sentence))

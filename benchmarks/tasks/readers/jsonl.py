@@ -17,9 +17,11 @@ from benchmarks.tasks.readers.text import open_lines, printable
 
 @dataclass(frozen=True)
 class Jsonl(Files):
-    """Attributes (beyond those of :class:`Files`): the keys of the texts, the label, the id and the annotators' labels.
+    """Files with one JSON object a line.
 
-    no_gold: what stands for a label that there is not, or that is kept back.
+    Attributes (beyond those of :class:`Files`):
+        text, label, id, votes: keys of the texts, the label, the id and the annotators' labels.
+        no_gold: values of the label key that mean that the label is missing or hidden.
     """
 
     parts: str = "._"
@@ -30,6 +32,7 @@ class Jsonl(Files):
     no_gold: tuple[str, ...] = ("-", "hidden", "", "-1")
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """Yield one record a line."""
         for number, line in open_lines(path):
             row = parse_object(line, path, number)
             missing = [key for key in self.text if key not in row]
@@ -59,7 +62,7 @@ class Jsonl(Files):
 
 
 def parse_object(line: str, path: Path, number: int) -> dict[str, Any]:
-    """One line as a JSON object. Raises DataError for anything else."""
+    """Parse one line as a JSON object. Raises DataError for anything else."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -16,31 +16,34 @@ from benchmarks.tasks.readers.tsv import Tsv
 
 @dataclass(frozen=True)
 class MsrParaphrase(Tsv):
-    """Train is what ``dev_ids.tsv`` does not name, in the file's order, as in GLUE. The test file has its labels."""
+    """The original release, split as in GLUE: train is every row that ``dev_ids.tsv`` does not name."""
 
     text: tuple[str, ...] = ("#1 String", "#2 String")
     label: str = "Quality"
     dev_ids: str = "dev_ids.tsv"
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """Yield the records of a split, dev and train separated by ``dev_ids.tsv``."""
         # The pair of sentence ids names a row; it is read as one more column of each kind and taken off again.
-        both = Tsv(self.files, text=(*self.text, "#1 ID", "#2 ID"), label=self.label)
+        with_ids = Tsv(self.files, text=(*self.text, "#1 ID", "#2 ID"), label=self.label)
         dev = set() if split == "test" else self._dev_ids(path)
-        for record in both.read(path, split, left_out):
+        for record in with_ids.read(path, split, left_out):
             *texts, first, second = record.texts
             if split == "test" or ((first, second) in dev) == (split == "dev"):
                 yield record._replace(texts=tuple(texts))
 
     def _dev_ids(self, path: Path) -> set[tuple[str, str]]:
-        found = [file for file in entries(path.parent) if file.name.lower() == self.dev_ids]
-        if not found:
+        id_files = [file for file in entries(path.parent) if file.name.lower() == self.dev_ids]
+        if not id_files:
             raise MissingData(
-                f"{path.parent}: {self.dev_ids} is not there, which says what rows of {path.name} are GLUE's dev split"
+                f"{path.parent}: {self.dev_ids} is missing; it lists the rows of {path.name} that are GLUE's dev split"
             )
         ids = set()
-        for number, line in open_lines(found[0]):
+        for number, line in open_lines(id_files[0]):
             cells = line.split("\t")
             if len(cells) != 2:
-                raise DataError(f"{found[0]}, line {number}: expected 2 columns (two sentence ids), found {len(cells)}")
+                raise DataError(
+                    f"{id_files[0]}, line {number}: expected 2 columns (two sentence ids), found {len(cells)}"
+                )
             ids.add((cells[0], cells[1]))
         return ids

@@ -1,4 +1,4 @@
-"""Parquet files laid out as on the hub: ``<split>-00000-of-00001.parquet``, labels as numbers, their names beside."""
+"""Parquet files named as on the hub, ``<split>-00000-of-00001.parquet``, with labels as numbers."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ class Parquet:
     distinctive: bool = False
 
     def expects(self, split: str) -> str | None:
+        """Return the name of the split's first piece; None if there is no such split."""
         return f"{self.hub.splits[split]}-00000-of-00001.parquet" if split in self.hub.splits else None
 
     def reads(self, path: Path) -> bool:
+        """Return whether the file has the suffix ``.parquet``."""
         return path.suffix.lower() == ".parquet"
 
     def find(self, folder: Path, split: str) -> list[Path]:
+        """Return all pieces of a split, in order. Raises DataError if some of them are missing."""
         if split not in self.hub.splits:
             return []
         name = self.hub.splits[split]
@@ -51,6 +54,7 @@ class Parquet:
         return files
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """Yield one record a row."""
         import pyarrow.parquet
 
         columns = [*hub_columns(self.hub, self.text), self.hub.label, *filter(None, (self.hub.id, self.hub.votes))]
@@ -79,12 +83,12 @@ class Parquet:
 
 
 def hub_columns(hub: Hub, text: Sequence[str]) -> list[str]:
-    """The hub's columns that hold the texts."""
+    """Return the names of the hub's columns that hold the texts."""
     return [part for name in text for part in hub.columns.get(name, name).split("+")]
 
 
 def label_names(metadata: Mapping[bytes, bytes] | None, hub: Hub) -> tuple[str, ...]:
-    """What the numbers in the label column stand for: as the file itself says, else as the hub's card says."""
+    """Return the names of the numbers in the label column: those in the file itself, else those of the hub's card."""
     try:
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
         return tuple(features[hub.label]["names"])
@@ -93,28 +97,28 @@ def label_names(metadata: Mapping[bytes, bytes] | None, hub: Hub) -> tuple[str, 
 
 
 def hub_record(
-    row: Mapping[str, Any], number: int, hub: Hub, text: Sequence[str], names: Sequence[str], where: Path | str
+    row: Mapping[str, Any], number: int, hub: Hub, text: Sequence[str], names: Sequence[str], origin: Path | str
 ) -> Record:
-    """One row of a hub table. A label of -1 means that the data set does not tell."""
+    """Return one row of a hub table as a record. A label of -1 means that it is not published."""
     columns = [hub.columns.get(name, name).split("+") for name in text]
-    texts = tuple([" ".join([_string(row, part, number, where) for part in parts]) for parts in columns])
+    texts = tuple([" ".join([_string(row, part, number, origin) for part in parts]) for parts in columns])
     if hub.breaks:
         texts = tuple([unescape(text) for text in texts])
     name = row.get(hub.id) if hub.id else None
     votes = row.get(hub.votes) if hub.votes else None
     if votes is not None and not (isinstance(votes, list) and all(isinstance(vote, str | None) for vote in votes)):
-        raise DataError(f"{where}, row {number}: the annotator labels are {votes!r:.60}, expected a list of texts")
+        raise DataError(f"{origin}, row {number}: the annotator labels are {votes!r:.60}, expected a list of texts")
     return Record(
         line=number,
         id=None if name is None else str(name),
         texts=texts,
-        label=hub_label(row[hub.label], names, f"{where}, row {number}"),
+        label=hub_label(row[hub.label], names, f"{origin}, row {number}"),
         votes=tuple(vote for vote in votes or () if vote),
     )
 
 
 def hub_label(value: Any, names: Sequence[str], place: str) -> Any:
-    """What a label cell says: a class by name, a number to predict, None for one that is kept back (-1, missing).
+    """Return the label of a cell: a class by name, a number to predict, or None if it is hidden (-1, missing).
 
     Whole numbers may have become floats (pandas does that to a column with gaps) or, of two classes, booleans.
     """
@@ -129,10 +133,10 @@ def hub_label(value: Any, names: Sequence[str], place: str) -> Any:
     return None if value == -1 else names[int(value)]
 
 
-def _string(row: Mapping[str, Any], column: str, number: int, where: Path | str) -> str:
+def _string(row: Mapping[str, Any], column: str, number: int, origin: Path | str) -> str:
     value = row[column]
     if not isinstance(value, str):
         raise DataError(
-            f"{where}, row {number}: column {column!r} holds {value!r:.60}, expected a text; fetch it again"
+            f"{origin}, row {number}: column {column!r} holds {value!r:.60}, expected a text; fetch it again"
         )
     return value

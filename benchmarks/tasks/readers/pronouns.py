@@ -27,6 +27,7 @@ class Candidates(Tsv):
     limit: int | None = None
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """Yield one record a row, its texts a sentence with the pronoun in brackets and two candidates."""
         for number, row in enumerate(super().read(path, split, left_out)):
             if number == self.limit:
                 return

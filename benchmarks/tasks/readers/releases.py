@@ -24,6 +24,7 @@ class ColaRelease(Tsv):
     distinctive: bool = True
 
     def find(self, folder: Path, split: str) -> list[Path]:
+        """Return the split's file; for dev the in-domain file and the out-of-domain one."""
         files = super().find(folder, split)
         if not files or split != "dev":
             return files
@@ -48,4 +49,5 @@ class StsRelease(Tsv):
     distinctive: bool = True
 
     def mended(self, cells: Sequence[str], columns: tuple[str, ...]) -> list[str] | None:
+        """Drop the one or two further columns that name the sources of the sentences."""
         return list(cells[: len(columns)]) if len(columns) < len(cells) <= len(columns) + 2 else None

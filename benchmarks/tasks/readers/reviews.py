@@ -18,24 +18,28 @@ CLASSES = ("neg", "pos")
 
 @dataclass(frozen=True)
 class ReviewFolder:
-    """Reviews in order of class and number, whatever order the disk or the archive has them in."""
+    """A folder of reviews, read in order of class and number."""
 
     overlapping: bool = False
     identifying: bool = True
     distinctive: bool = False
 
     def expects(self, split: str) -> str | None:
+        """Return a pattern of the split's files; None if there is no such split."""
         return f"{split}/{{neg,pos}}/*.txt" if split in ("train", "test") else None
 
     def find(self, folder: Path, split: str) -> list[Path]:
+        """Return the split's folder in this folder, in a list; empty if there is none."""
         if not self.expects(split):
             return []
         return [path for path in entries(folder) if path.name.lower() == split and path.is_dir()]
 
     def reads(self, path: Path) -> bool:
+        """Return whether the path is a folder."""
         return path.is_dir()
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """Yield one record a review."""
         for label in CLASSES:
             folder = path / label
             if not folder.is_dir():
@@ -53,25 +57,29 @@ class ReviewFolder:
 
 @dataclass(frozen=True)
 class ReviewArchive:
-    """The same, read member by member out of the archive: nothing is unpacked to disk."""
+    """The archive of the reviews, read member by member: nothing is unpacked to disk."""
 
     overlapping: bool = False
     identifying: bool = True
     distinctive: bool = True
 
     def expects(self, split: str) -> str | None:
+        """Return the name of the archive; None if there is no such split."""
         return "aclImdb_v1.tar.gz" if split in ("train", "test") else None
 
     def find(self, folder: Path, split: str) -> list[Path]:
+        """Return the archive in this folder, in a list; empty if there is none."""
         if not self.expects(split):
             return []
         return [path for path in entries(folder) if path.name.lower().startswith("aclimdb") and self.reads(path)][:1]
 
     def reads(self, path: Path) -> bool:
+        """Return whether the path is a tar archive, by its name."""
         return path.name.lower().endswith((".tar.gz", ".tgz", ".tar")) and path.is_file()
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
-        found: dict[str, list[Record]] = {label: [] for label in CLASSES}
+        """Yield one record a review."""
+        reviews: dict[str, list[Record]] = {label: [] for label in CLASSES}
         refuse_stand_in(path, "an archive")
         try:
             # unpacked by itself: tarfile's own reading of a compressed stream takes a cut-off file for a short one
@@ -82,7 +90,7 @@ class ReviewArchive:
                         file = archive.extractfile(member)
                         assert file is not None  # a plain file, by _label
                         place = path / member.name
-                        found[label].append(_review(file.read(), place, label, place.stem))
+                        reviews[label].append(_review(file.read(), place, label, place.stem))
                 while stream.read(1 << 20):  # to the end, so that the checksum is compared
                     pass
         except (tarfile.TarError, OSError, *DAMAGED) as error:
@@ -90,13 +98,13 @@ class ReviewArchive:
                 f"{path}: the archive is damaged or cut short ({printable(str(error))}); fetch it again"
             ) from None
         for label in CLASSES:
-            if not found[label]:
+            if not reviews[label]:
                 raise DataError(f"{path}: no reviews {split}/{label}/*.txt in the archive; is it aclImdb?")
-            yield from sorted(found[label], key=lambda record: _order(str(record.id)))
+            yield from sorted(reviews[label], key=lambda record: _order(str(record.id)))
 
 
 def _label(path: Path, member: tarfile.TarInfo, split: str) -> str | None:
-    """The class of a review of this split; None for any other member."""
+    """Return the class of a review of this split; None for any other member."""
     parts = PurePosixPath(member.name).parts
     if member.name.startswith("/") or ".." in parts:
         raise DataError(f"{path}: the member {member.name!r} points out of the archive; do not use this file")

@@ -1,4 +1,4 @@
-"""Lines and strings out of files, strictly: UTF-8 or an error that names the line."""
+"""Lines and strings from files, strictly: UTF-8 or an error that names the line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.errors import DataError
 
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 GZIP = b"\x1f\x8b"
-FOREIGN = {  # how a file begins -> what it is and what to do
+FOREIGN = {  # first bytes of a file -> its kind and the remedy
     b"PK\x03\x04": "a zip archive; unpack it and give the file inside",
     b"BZh": "compressed by bzip2; unpack it",
     b"\xfd7zXZ": "compressed by xz; unpack it",
@@ -22,15 +22,15 @@ FOREIGN = {  # how a file begins -> what it is and what to do
     b"\xff\xfe": "UTF-16 text; convert it to UTF-8",
     b"\xfe\xff": "UTF-16 text; convert it to UTF-8",
 }
-PAGES = (b"<!doctype", b"<html", b"<?xml")  # what a server sends in place of a file that it does not have
-TAR_MARK = slice(257, 262)  # where a tar archive says "ustar"
+PAGES = (b"<!doctype", b"<html", b"<?xml")  # first bytes of the page that a server sends in place of a missing file
+TAR_MARK = slice(257, 262)  # the bytes of a tar archive that hold "ustar"
 
 
 def open_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """``(line number from 1, text without its line end)``, from a plain or gzipped file.
+    r"""Yield ``(line number from 1, text without its line end)`` from a plain or gzipped file.
 
-    Only ``\\n`` and ``\\r\\n`` end a line: other characters that Unicode calls line breaks occur inside sentences. A
-    byte-order mark is skipped; empty lines at the end of the file are too.
+    Only ``\n`` and ``\r\n`` end a line: other characters that Unicode calls line breaks occur inside sentences. A
+    byte-order mark and empty lines at the end of the file are skipped.
     """
     empty = 0
     try:
@@ -41,7 +41,7 @@ def open_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if not text:
                     empty += 1
                     continue
-                for back in range(empty, 0, -1):  # they were not at the end: the reader shall see them and complain
+                for back in range(empty, 0, -1):  # inside the file the reader has to see empty lines, to refuse them
                     yield number - back, ""
                 empty = 0
                 yield number, text
@@ -52,14 +52,14 @@ def open_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked where it begins as gzip does: browsers and mirrors drop or keep ``.gz`` at will."""
+    """Open a file for reading bytes, unpacked if it begins as gzip does: browsers and mirrors drop or keep ``.gz``."""
     with open(path, "rb") as file:
         packed = file.read(len(GZIP)) == GZIP
     return gzip.open(path) if packed else open(path, "rb")  # type: ignore[return-value]
 
 
 def refuse_foreign(file: BinaryIO, path: Path) -> None:
-    """Raises: DataError: if the bytes are an archive or another kind of file than text; the file is wound back."""
+    """Raise DataError if the bytes are an archive or another kind of file than text; then rewind the file."""
     start = file.read(TAR_MARK.stop)
     file.seek(0)
     if reason := kind_of(start):
@@ -67,16 +67,16 @@ def refuse_foreign(file: BinaryIO, path: Path) -> None:
 
 
 def kind_of(start: bytes) -> str:
-    """Return what a file that begins like this is, and what to do with it; "" for what may be lines of text."""
+    """Return the kind of a file that begins with these bytes, with the remedy; "" for possible lines of text."""
     if start[TAR_MARK] == b"ustar":
         return "a tar archive; unpack it and give the file inside"
     if start.lower().startswith(PAGES):
         return "a web page, perhaps a server's error message; fetch the file again"
-    return next((what for mark, what in FOREIGN.items() if start.startswith(mark)), "")
+    return next((kind for mark, kind in FOREIGN.items() if start.startswith(mark)), "")
 
 
 def refuse_stand_in(path: Path, kind: str) -> None:
-    """Raises: DataError: if the file is a pointer of git-lfs or a web page where an archive or a table should be."""
+    """Raise DataError if the file is a pointer of git-lfs or a web page in place of an archive or a table."""
     try:
         with open(path, "rb") as file:
             start = file.read(TAR_MARK.stop)
@@ -87,13 +87,13 @@ def refuse_stand_in(path: Path, kind: str) -> None:
 
 
 def printable(text: str, length: int = 120) -> str:
-    """Text out of a file as a message may quote it: cut, and no character that would steer a terminal."""
+    """Return text from a file as a message may quote it: cut, and without characters that would steer a terminal."""
     cut = text if len(text) <= length else text[: length - 1] + "…"
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
 
 
 def decode(raw: bytes, path: Path, number: int) -> str:
-    """One line as text, without its end."""
+    """Decode one line, without its end."""
     if number == 1:
         raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -109,12 +109,12 @@ def decode(raw: bytes, path: Path, number: int) -> str:
 
 
 def without_gz(name: str) -> str:
-    """A file name in lower case, less a ``.gz``."""
+    """Return a file name in lower case, without ``.gz``."""
     return name.lower().removesuffix(".gz")
 
 
 def is_encodable(text: str) -> bool:
-    """Whether the string is text at all: JSON can smuggle in halves of a surrogate pair, which no encoder takes."""
+    """Return whether UTF-8 can encode the string: JSON can contain halves of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

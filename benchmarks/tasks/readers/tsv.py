@@ -18,15 +18,16 @@ VOTES = ("label1", "label2", "label3", "label4", "label5")
 
 @dataclass(frozen=True)
 class Tsv(Files):
-    """Attributes (beyond those of :class:`Files`):
+    """Tab-separated files.
 
-    text: the columns that hold the texts.
-    label: the column that holds the label; a test file may do without.
-    id: the column that names or numbers a row; where it is missing, the row number does.
-    headerless: split -> column names, for files without a header line.
-    no_gold: what stands in the label column where the annotators did not agree.
-    torn: part of the rows that may have too few or too many columns; they are left out and counted.
-    pair_id: a column with the name other data sets refer to the row by.
+    Attributes (beyond those of :class:`Files`):
+        text: the columns that hold the texts.
+        label: the column that holds the label; a test file may lack it.
+        id: the column that names or numbers a row; where it is missing, the row number is used.
+        headerless: split -> column names, for files without a header line.
+        no_gold: value of the label column where the annotators did not agree.
+        torn: share of the rows that may have too few or too many columns; they are left out and counted.
+        pair_id: a column with the name that other data sets use for the row.
     """
 
     text: tuple[str, ...] = ("sentence1", "sentence2")
@@ -39,6 +40,7 @@ class Tsv(Files):
     identifying: bool = False
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """Yield one record a row."""
         lines = open_lines(path)
         first = next(lines, None)
         quoted = first is not None and _all_quoted(first[1])
@@ -83,16 +85,16 @@ class Tsv(Files):
             left_out["wrong number of columns"] += len(torn)
 
     def fits(self, path: Path, split: str) -> bool:
-        """Whether the first line has the columns of this layout, so that a file of any name can be told from others."""
+        """Return whether the first line has the columns of this layout; the file may have any name."""
         first = next(open_lines(path), None)
         return first is not None and (split in self.headerless or not self._missing(_cells(first, path), split))
 
     def mended(self, cells: Sequence[str], columns: tuple[str, ...]) -> list[str] | None:
-        """Return a row of another width in the columns' order: two known forms of an official row; None for any other.
+        """Put a row of another width into the columns' order: two known forms of an official row; None for any other.
 
         GLUE's SNLI file has rows with five annotators under a header with one (label1, gold_label): the gold label
-        moves to where the header says, the further annotators behind it. The text releases of SNLI and MultiNLI may end
-        a row before the empty labels of annotators who were not asked.
+        moves to the header's column, the further annotators behind it. The text releases of SNLI and MultiNLI may end
+        a row before the empty labels of missing annotators.
         """
         width = len(columns)
         if columns[-2:] == ("label1", "gold_label") and len(cells) == width + 4:
@@ -103,11 +105,11 @@ class Tsv(Files):
         return None
 
     def _missing(self, columns: Sequence[str], split: str) -> list[str]:
-        needed = self.text if split == "test" else (*self.text, self.label)
-        return [name for name in needed if name not in columns]
+        required = self.text if split == "test" else (*self.text, self.label)
+        return [name for name in required if name not in columns]
 
     def _is_header(self, cells: Sequence[str], split: str) -> bool:
-        """Whether the first line names the columns: always where one belongs, else where a mirror has added it."""
+        """Return whether the first line names the columns; some mirrors add a header to files without one."""
         return split not in self.headerless or {*self.text, self.label} <= set(cells)
 
     def _columns(self, first: Sequence[str] | None, path: Path, split: str) -> tuple[str, ...]:
@@ -119,14 +121,14 @@ class Tsv(Files):
         if first is None:
             raise DataError(f"{path}: the file is empty; fetch it again")
         columns = tuple(first)
-        needed = self.text if split == "test" else (*self.text, self.label)
+        required = self.text if split == "test" else (*self.text, self.label)
         missing = self._missing(columns, split)
         if missing:
             raise DataError(
                 f"{path}, line 1: no column {', '.join(map(repr, missing))}; expected a header with "
-                f"{', '.join(needed)}, found {printable(', '.join(columns))}; is this another task's file?"
+                f"{', '.join(required)}, found {printable(', '.join(columns))}; is this another task's file?"
             )
-        twice = [name for name in needed if columns.count(name) > 1]
+        twice = [name for name in required if columns.count(name) > 1]
         if twice:
             raise DataError(f"{path}, line 1: column {twice[0]!r} occurs twice; fetch the file again")
         return columns
@@ -148,16 +150,16 @@ def _cells(line: tuple[int, str], path: Path) -> list[str]:
 
 
 def _all_quoted(line: str) -> bool:
-    """Whether a program quoted every field: a first line without any bare field is no official one."""
+    """Return whether a program quoted every field; an official first line has bare fields."""
     cells = line.split("\t")
     return len(cells) > 1 and all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells)
 
 
 def _is_requoted(path: Path) -> bool:
-    """Whether a program quoted the fields with a quotation mark in them, as spreadsheets do, and no others.
+    """Return whether a program quoted exactly the fields that contain a quotation mark, as spreadsheets do.
 
-    In an official file quotation marks are letters: some field has one inside or alone. Here every field that has one
-    is enclosed in two, and at least one of them shows by a doubled one that they were added.
+    In an official file quotation marks are ordinary characters: some field has one inside or alone. In a quoted file
+    every field with one is enclosed in two, and at least one field contains a doubled one.
     """
     doubled = False
     for _, line in open_lines(path):
@@ -179,7 +181,7 @@ def _bare(cell: str) -> str:
 
 
 def _unquote(line: tuple[int, str], path: Path) -> list[str]:
-    """The fields of a line of a file whose every field is quoted, with ``""`` for a quotation mark."""
+    """Return the fields of a line whose every field is quoted, with ``""`` for a quotation mark."""
     cells = line[1].split("\t")
     for cell in cells:
         if not _is_enclosed(cell):

@@ -13,22 +13,24 @@ from benchmarks.tasks.base import Record
 from benchmarks.tasks.readers.files import Files
 from benchmarks.tasks.readers.text import open_lines, printable
 
-HEADINGS = ("class index", "class", "label")  # of the first column, where a mirror has added a header line
+HEADINGS = ("class index", "class", "label")  # names of the first column where a mirror has added a header line
 
 
 @dataclass(frozen=True)
 class ZhangCsv(Files):
-    """Attributes (beyond those of :class:`Files`):
+    r"""Quoted comma-separated files: a class, then texts.
 
-    fields: how many text fields follow the class; they become one text, joined by a blank.
-    breaks: whether backslash and n stand for a line break (Yelp). In AG's News a lone backslash does, in front of any
-        letter, so there "\\new" must stay as it is, and so the hub has it.
+    Attributes (beyond those of :class:`Files`):
+        fields: number of text fields after the class; they become one text, joined by a blank.
+        breaks: True if backslash and n encode a line break (Yelp). In AG's News a single backslash does, in front of
+            any letter, so ``\new`` must not be changed there; the hub's copy agrees.
     """
 
     fields: int = 1
     breaks: bool = False
 
     def read(self, path: Path, split: str, left_out: Counter[str]) -> Iterator[Record]:
+        """Yield one record a row."""
         rows = csv.reader((line + "\n" for _, line in open_lines(path)), strict=True)
         try:
             for row in rows:
@@ -53,5 +55,5 @@ def _text(fields: list[str], breaks: bool) -> str:
 
 
 def unescape(text: str) -> str:
-    """Line breaks stand as backslash and n in Yelp's files and in the hub's copies of them."""
+    """Replace backslash and n by a line break, as Yelp's files and the hub's copies of them need it."""
     return text.replace("\\n", "\n")

@@ -22,7 +22,7 @@ def answers(
 
 
 def frame(runs: np.ndarray, labels: np.ndarray, names: np.ndarray = NAMES, **more: Any) -> pd.DataFrame:
-    """A row per seed and item, as prediction files have them; ``more`` are columns of one value per item."""
+    """Return a row per seed and item, as in prediction files; ``more`` has columns of one value per item."""
     return pd.concat(
         [
             pd.DataFrame(
@@ -41,7 +41,7 @@ def frame(runs: np.ndarray, labels: np.ndarray, names: np.ndarray = NAMES, **mor
 
 
 def write(rows: pd.DataFrame, path: Path) -> Path:
-    """The rows as a file, by the ending of its name."""
+    """Write the rows to a file of the format that its name ends with."""
     if path.suffix == ".parquet":
         rows.to_parquet(path)
     elif path.suffix == ".jsonl":
@@ -54,7 +54,7 @@ def write(rows: pd.DataFrame, path: Path) -> Path:
 def samples(
     right: Sequence[float], path: Path, filters: Sequence[str] = ("none",), metric: str = "acc", **more: Any
 ) -> Path:
-    """A file of lm-evaluation-harness: a row per document and filter; the second filter finds everything wrong."""
+    """Write a file of lm-evaluation-harness: a row per document and filter; by the second filter all are wrong."""
     with path.open("w", encoding="utf-8") as file:
         for doc, value in enumerate(right):
             for place, name in enumerate(filters):

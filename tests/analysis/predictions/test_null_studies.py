@@ -22,11 +22,14 @@ FEWEST, MOST = 150, 1_500  # studies of a scenario, without and with --slow
 def null_study(
     rng: np.random.Generator, *, systems: int, seeds: tuple[int, ...], sizes: Sequence[int], spread: float
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Answers of systems whose expected accuracy is the same: seeds, groups and items favour either by chance.
+    """Draw answers of systems of equal expected accuracy: seeds, groups and items favour either by chance.
 
     Args:
+        rng: the random generator.
+        systems: number of systems.
+        seeds: seeds of each system.
         sizes: items of each group.
-        spread: standard deviation over groups of what a system gains on a group, in logits.
+        spread: standard deviation over groups of a system's gain on a group, in logits.
     """
     n, n_groups = sum(sizes), len(sizes)
     groups = np.repeat(np.arange(n_groups), sizes)
@@ -52,7 +55,7 @@ SCENARIOS = {
 
 
 def findings(scenario: dict, studies: int, metric: str, uses_groups: bool = True) -> float:
-    """The share of studies with at least one system better or worse."""
+    """Return the share of studies with at least one system better or worse."""
     rng = np.random.default_rng(0)
     count = 0
     for _ in range(studies):

@@ -100,7 +100,7 @@ def _manifest(results: Path) -> dict[str, object]:
 
 
 def _mean_recomputes(column: dict[str, str], results: Path) -> bool:
-    """The table's mean of every row, from the prediction files alone."""
+    """Compute the table's mean of every row, from the prediction files alone."""
     manifest = _manifest(results)
     table = pd.read_csv(results / "reports" / "compare" / "table.csv")
     for row, tasks in manifest["cells"].items():

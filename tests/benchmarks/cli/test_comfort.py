@@ -30,7 +30,7 @@ Shell = Callable[..., tuple[int, str, str]]
 def shell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., tuple[int, str, str]]:
-    """Runs ``smart-repro`` in this process, in an empty folder."""
+    """Run ``smart-repro`` in this process, in an empty folder."""
     monkeypatch.setenv("SMART_REPRO_DATA", "")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
@@ -45,7 +45,7 @@ def shell(
 
 
 def script(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, its output in a pipe."""
+    """Run the command in a separate process, its output in a pipe."""
     return subprocess.run(
         [sys.executable, "-P", "-c", SCRIPT, *words],
         cwd=folder,
@@ -233,7 +233,7 @@ def test_the_version_is_the_packages(shell: Shell) -> None:
 
 
 def completed(folder: Path, *words: str) -> list[str]:
-    """What the script that completion installs would offer for the last of these words."""
+    """Return the words that the installed completion script would offer for the last of these words."""
     done = script("__complete", *words, folder=folder)
     assert done.returncode == 0, done.stderr
     offered = [line.partition("\t")[0] for line in done.stdout.splitlines() if not line.startswith("\x1f")]
@@ -280,7 +280,7 @@ def test_a_pipe_gets_text_alone(words: list[str], tmp_path: Path) -> None:
 
 
 def on_a_terminal(*words: str, folder: Path, **environment: str) -> str:
-    """What the command writes to a terminal."""
+    """Return the output of the command on a terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", SCRIPT, *words],
@@ -369,7 +369,7 @@ def test_an_unreadable_default_is_an_error_of_its_own(tmp_path: Path) -> None:
 
 
 def next_command(err: str) -> list[str]:
-    """The words of the command that a verb names last."""
+    """Return the words of the command that a verb names last."""
     (line,) = [line for line in err.splitlines() if line.startswith("Next: ")]
     return shlex.split(line.removeprefix("Next: "))
 
@@ -424,7 +424,7 @@ def test_data_names_a_command_with_the_tasks_and_the_folder_it_was_given(shell: 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A git repository with a file that asks for a module, and a folder below it."""
+    """Make a git repository with a file that asks for a module, and a folder below it."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "below").mkdir()
     (tmp_path / "smart-repro.toml").write_text('import = ["asked_for_by_a_file"]\n')

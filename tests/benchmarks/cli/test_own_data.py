@@ -26,7 +26,7 @@ NUMERALS = ["pushed", "followed", "carried", "watched", "lifted", "painted", "ca
 
 
 def spelt(number: int) -> str:
-    """A number in words that the model tiny knows, so that no two texts are equal."""
+    """Return a number in words that the model tiny knows, so that no two texts are equal."""
     return " ".join(NUMERALS[(number // base) % 7] for base in (49, 7, 1))
 
 

@@ -286,7 +286,7 @@ def contradictions() -> Iterator[Line]:
 
 
 def wrong_files() -> Iterator[Line]:
-    """A file of defaults that is wrong, or says what no option takes."""
+    """List files of defaults that are wrong, or set what no option accepts."""
     for content, complaint in (
         ("results = ", "smart-repro.toml"),
         ("zzz = 1", "'zzz'"),

@@ -56,7 +56,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture
 def results(little_bert: Path, glue: Path, tmp_path: Path) -> tuple[Path, list[str]]:
-    """A results folder with three finished runs: two seeds, and one of another method."""
+    """Make a results folder with three finished runs: two seeds, and one of another method."""
     store = Store(tmp_path / "results")
     store.prepare()
     spec = RunSpec(task="rte", model=str(little_bert), epochs=1, learning_rate=1e-3, max_steps=2)
@@ -223,7 +223,7 @@ def test_wrong_requests_are_one_clear_line(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--executor", "slurm"], "there are local and ray"),
+        (["--executor", "slurm"], "no such executor; give local or ray"),
         (["--address", "auto"], "--address is for --executor ray"),
         (["--set", "init_from=0123"], "init_from must be the key of a finished run"),
     ],
@@ -319,7 +319,7 @@ def test_a_plan_knows_the_time_from_finished_runs(shell: Shell, little_bert: Pat
 
 
 def wanted(words: list[str]) -> tuple[object, Source]:
-    """The experiment and source that these words ask for."""
+    """Return the experiment and the source that these words request."""
     from benchmarks.experiments.planning.request import Request
 
     options = dict(zip(words[2::2], words[3::2], strict=True))

@@ -17,13 +17,13 @@ MARK = "<!-- executed by tests/benchmarks/engine/test_engine_docs.py -->"
 
 
 def commands(page: str) -> list[str]:
-    """The command lines of the marked blocks."""
+    """Return the command lines of the marked blocks."""
     blocks = re.findall(rf"{re.escape(MARK)}\n```sh\n(.*?)```", page, flags=re.DOTALL)
     return [line for block in blocks for line in block.strip().splitlines()]
 
 
 def smart_repro(words: list[str], folder: Path) -> str:
-    """What the command prints; it must succeed."""
+    """Return the output of the command, which must succeed."""
     script = "import sys; sys.argv[0] = 'smart-repro'; from smart_repro._command import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def python(script: str, *words: object, **options: Any) -> subprocess.Popen[str]:
-    """A Python process of its own session that finds the packages of this checkout."""
+    """Start a Python process in a separate session that imports the packages of this checkout."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     command = [sys.executable, "-c", script, *map(str, words)]
     return subprocess.Popen(command, env=environment, start_new_session=True, text=True, **options)
@@ -40,7 +40,7 @@ def contents(results: Path) -> dict[str, bytes]:
 
 
 def resumes(results: Path) -> list[int]:
-    """The updates after which runs were resumed."""
+    """Return the updates after which runs were resumed."""
     lines = [line for path in (results / "runs").rglob("history.jsonl") for line in path.read_text().splitlines()]
     return [json.loads(line)["step"] for line in lines if '"resume"' in line]
 
@@ -169,7 +169,7 @@ sys.exit(0 if make_plan(experiment, Source("local", Path(data)), store).counts()
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
-    """The parent and its workers, as the end of a batch job does it."""
+    """Kill the parent and its workers, as the end of a batch job does."""
     family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for member in family:
         try:
@@ -180,7 +180,7 @@ def kill_group(process: subprocess.Popen[str]) -> None:
 
 
 def kill_parent(process: subprocess.Popen[str]) -> None:
-    """The parent alone: its workers must notice and end by themselves."""
+    """Kill the parent alone: its workers must notice and end by themselves."""
     workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()

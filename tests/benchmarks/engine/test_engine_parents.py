@@ -174,7 +174,7 @@ def test_parents_are_shared_and_done_once(base: RunSpec, source: Source, store: 
 
 
 def start_weights(model_key: Job, store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
-    """The weights with which a run begins to train."""
+    """Return the weights with which a run begins to train."""
     from benchmarks.training import execute as running
 
     seen: dict[str, torch.Tensor] = {}

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def python(script: str, *words: object, cwd: Path = ROOT) -> subprocess.Popen[str]:
-    """A Python process that finds the packages of this checkout, with its input and output in our hands."""
+    """Start a Python process that imports the packages of this checkout, with pipes for input and output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return subprocess.Popen(

@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def every(little_bert: Path) -> RunSpec:
-    """A run that predicts all after each epoch, as all runs did."""
+    """Make a run that predicts all splits after each epoch, as all runs did."""
     return RunSpec(task="rte", method="smart", model=str(little_bert), epochs=3, predict=("dev", "holdout", "train"))
 
 

@@ -57,7 +57,7 @@ def recorded(task: str, split: str, source: Source) -> Rows:
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A data folder that is never read."""
+    """Make a data folder that is never read."""
     monkeypatch.setattr(job, "split_of", recorded)
     monkeypatch.setattr(available, "split_of", recorded)
     monkeypatch.setattr(fit, "check_texts", lambda run, source: [])  # there are no texts to look at

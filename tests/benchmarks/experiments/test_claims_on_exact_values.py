@@ -182,7 +182,7 @@ def chosen_ahead(claim: Claim, by: float) -> Value:
 
 
 def best_elsewhere(claim: Claim, differs: bool) -> Value:
-    """The first row is the best on the first task; on the others the second row is, or the first again."""
+    """Make the first row the best on the first task; on the others the second row, or the first again."""
     assert isinstance(claim.test, schema.BestPoint)
     first, second, *_ = claim.test.rows
 
@@ -226,7 +226,7 @@ def as_claimed_and_not(claim: Claim) -> tuple[Value, Value]:
 
 
 def deciding(claim: Claim) -> float:
-    """The printed size, else twice the bound, else (in nats, where no bound is stated) 0.1."""
+    """Return the printed size, else twice the bound, else (in nats, where no bound is stated) 0.1."""
     if claim.size:
         return claim.size
     unit = NATS if claim.metric and METRICS[claim.metric].scale == 1.0 else POINTS

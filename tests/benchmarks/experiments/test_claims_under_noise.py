@@ -42,7 +42,7 @@ def items_of(task: str, split: str) -> int:
 
 
 def drawn(column: TaskColumn, difference: float, n_seeds: int, rng: np.random.Generator) -> Drawn:
-    """The components of every study's difference in one column, in points.
+    """Draw the components of every study's difference in one column, in points.
 
     Seed s differs by ``difference + seed_s + mean(item) + mean(interaction_s)``; the mean squares over items and of the
     residual are those of n - 1 and (S - 1)(n - 1) degrees of freedom.
@@ -62,7 +62,7 @@ def drawn(column: TaskColumn, difference: float, n_seeds: int, rng: np.random.Ge
 
 
 def printed_cells(experiment: Experiment, claim: Claim) -> list[Cell]:
-    """The cells a statement looks at; the size where the paper's text alone has the difference."""
+    """Return the cells of a statement, with the size where the paper's text alone has the difference."""
     by_id = {column.id: column for column in experiment.columns}
     test, ids = claim.test, columns_of(experiment, claim)
     sign = 1 if claim.direction == "greater" else -1  # as of printed_differences
@@ -86,7 +86,7 @@ def printed_cells(experiment: Experiment, claim: Claim) -> list[Cell]:
 def parts_of(
     experiment: Experiment, claim: Claim, n_seeds: int, rng: np.random.Generator
 ) -> list[dict[str, Components]]:
-    """What the rule is given in each study: a contrast per column, or one contrast over all of them."""
+    """Return the rule's input in each study: a contrast per column, or one contrast over all of them."""
     cells = printed_cells(experiment, claim)
     if isinstance(claim.test, Difference):
         columns = {column.id: drawn(column, value, n_seeds, rng) for _, column, value in cells}
@@ -112,7 +112,7 @@ def judged(experiment: Experiment, claim: Claim, n_seeds: int, rng: np.random.Ge
 
 
 def sized() -> Iterator[tuple[Experiment, Claim]]:
-    """The claims on differences of scores of which at least one statement has a size."""
+    """Return the claims on differences of scores of which at least one statement has a size."""
     for experiment, claim in claims():
         kinds = {type(part.test) for part in claim.statements}
         if kinds <= {Difference, Interaction, AtEpoch} and any(part.size is not None for part in claim.statements):

@@ -35,7 +35,7 @@ ANYTHING = Identity(data={}, weights="w", task_version=1, method_version=1)
 
 
 def in_profiles(name: str) -> Iterator[tuple[str, Experiment]]:
-    """The experiment in every profile it has."""
+    """Return the experiment in every profile that it has."""
     whole = EXPERIMENTS[name]()
     for profile, transform in PROFILES.items():
         if profile not in whole.not_in:
@@ -280,7 +280,7 @@ def test_a_claim_is_about_rows_tasks_and_metrics_its_experiment_has() -> None:
 
 
 def recomputed(experiment: Experiment, claim: Claim) -> float | None:
-    """The size, in its own unit and direction, from the printed numbers that are placed in the table.
+    """Compute the size, in its own unit and direction, from the printed numbers that are placed in the table.
 
     The mean over its columns, the smallest for "every"; of a spread, the ratio of ranges; None if not all are printed.
     """
@@ -301,7 +301,7 @@ def recomputed(experiment: Experiment, claim: Claim) -> float | None:
 
 
 def columns_of(experiment: Experiment, claim: Claim) -> Sequence[str]:
-    """The columns its judge reads: those it names, else each task's first with its metric."""
+    """Return the columns of its judge: those it names, else each task's first with its metric."""
     named = getattr(claim.test, "columns", None)
     return named if named is not None else [first_column(experiment, task, claim.metric) for task in claim.tasks]
 
@@ -318,7 +318,7 @@ def printed_range(experiment: Experiment, row: str, column: str) -> float:
 def printed_difference(
     experiment: Experiment, claim: Claim, columns: Sequence[str], epoch: int | None = None
 ) -> float | None:
-    """The mean over columns, the smallest for "every"; None where a cell of either row is not printed."""
+    """Return the mean over columns, the smallest for "every"; None where a cell of either row is not printed."""
     differences = printed_differences(experiment, claim, columns, epoch)
     if not differences:
         return None

@@ -24,7 +24,7 @@ def small(name: str, **options: object) -> Experiment:
 
 
 def by_row(experiment: Experiment, place: str) -> dict[str, RunSpec]:
-    """The first seed's runs of a place."""
+    """Return the first seed's runs of a place."""
     return {row: spec for row, at, seed, spec in experiment.specs() if at == place and seed == experiment.seeds[0]}
 
 

@@ -129,7 +129,7 @@ def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def finish(results: Path, score: Score, experiment: Experiment | None = None, *, idle: str = "") -> Experiment:
-    """A results folder in which the grid that is due is done, with these scores; the arm ``idle`` ignores its axis."""
+    """Make a results folder in which the due grid is done, with these scores; the arm ``idle`` ignores its axis."""
     grid = tuning(experiment or small_table(), results)
     keys = {}
     for row, task, seed, _ in grid.specs():
@@ -158,7 +158,7 @@ def finish(results: Path, score: Score, experiment: Experiment | None = None, *,
 
 
 def inside(arm: str, task: str, rate: float, second: str) -> float:
-    """The middle rate and the second value of the axis win."""
+    """Let the middle rate and the second value of the axis win."""
     wins_second = second in ("epsilon=0.01", "batch_size=32")
     return 0.9 if rate == 1 and wins_second else 0.6 + 0.1 * (rate == 1) + 0.01 * wins_second
 

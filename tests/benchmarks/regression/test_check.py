@@ -22,10 +22,10 @@ from benchmarks.experiments.planning.request import Request
 from benchmarks.regression import baseline as baselines
 from benchmarks.regression import check
 from benchmarks.regression import report as check_report
-from benchmarks.regression.baseline import Cell, Measured
+from benchmarks.regression.baseline import Cell, GridResults
 from benchmarks.regression.comparison import Comparison, compare
 from benchmarks.speed import gate
-from benchmarks.speed.planted import IN_DATA, PLANTED, Here
+from benchmarks.speed.planted import IN_DATA, PLANTED, InProcess
 from benchmarks.store.store import Store
 
 WIDE = "epsilon=0.5,eta=50.0,sigma=0.5,teacher=ema-scaled"  # a ball in which R_s steers even a random little model
@@ -49,18 +49,18 @@ def grid(glue: Path, little_bert: Path) -> Request:
 
 @pytest.fixture(scope="session")
 def file(grid: Request, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The grid's baseline, of four seeds."""
+    """Write the grid's baseline, of four seeds."""
     path = tmp_path_factory.mktemp("baselines") / "little.json"
-    check.update(replace(grid, seeds="4"), path, Here(), Silent(), allow_dirty=True)
+    check.update(replace(grid, seeds="4"), path, InProcess(), Silent(), allow_dirty=True)
     return path
 
 
 def checked(request: Request, file: Path, results: Path | None = None) -> Comparison:
-    return check.check(request, file, Here(), Silent(), results)
+    return check.check(request, file, InProcess(), Silent(), results)
 
 
 def edited(file: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """The baseline with something else in it."""
+    """Return the baseline with a change in it."""
     content = json.loads(file.read_text())
     change(content)
     path = tmp_path / "edited.json"
@@ -103,7 +103,7 @@ def test_on_another_machine_the_spread_over_seeds_decides_and_it_says_so(
     found = checked(grid, edited(file, tmp_path, elsewhere))
     assert not found.paired
     assert found.passed
-    assert "device_name another processor ->" in found.why
+    assert "device_name another processor ->" in found.unpaired_reason
     assert "unpaired: another machine or version than the baseline's" in check_report.summary(found)
     verdicts = {finding.quantity.partition("@")[0]: finding.drift.verdict for finding in found.findings}
     assert verdicts["loss"] == "within noise"
@@ -113,7 +113,7 @@ def test_on_another_machine_the_spread_over_seeds_decides_and_it_says_so(
 def test_seeds_the_baseline_does_not_have_are_compared_unpaired(grid: Request, file: Path) -> None:
     found = checked(replace(grid, methods="vanilla", seeds="7,8"), file)
     assert (found.paired, found.passed) == (False, True)
-    assert found.why == "the baseline has no seed 7, 8"
+    assert found.unpaired_reason == "the baseline has no seed 7, 8"
     assert len(found.unchecked) == 3
 
 
@@ -156,10 +156,10 @@ def test_a_planted_bug_fails_the_gate_in_the_cells_it_touches(bug: str, grid: Re
 
 @pytest.fixture(scope="module")
 def data_cells(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, Path]:
-    """The gate's own cells that show data selection and scores that are no means, and a baseline of three seeds."""
+    """Make a baseline of three seeds of the gate's own cells with data selection and scores that are no means."""
     request = Request(name="regression", tasks="demo-cola,demo-mrpc", methods="vanilla", seeds="3")
     path = tmp_path_factory.mktemp("data-cells") / "cells.json"
-    check.update(request, path, Here(), Silent(), allow_dirty=True)
+    check.update(request, path, InProcess(), Silent(), allow_dirty=True)
     return request, path
 
 
@@ -199,7 +199,7 @@ def test_a_repeated_order_is_found_on_another_machine_too(grid: Request, tmp_pat
     fine = replace(
         grid, methods="vanilla", seeds="3", epochs=3, settings=["learning_rate=0.003", "batch_size=4", "holdout=0.0"]
     )
-    check.update(fine, tmp_path / "fine.json", Here(), Silent(), allow_dirty=True)
+    check.update(fine, tmp_path / "fine.json", InProcess(), Silent(), allow_dirty=True)
     path = edited(tmp_path / "fine.json", tmp_path, elsewhere)
     assert checked(fine, path).passed
     with PLANTED["data order broken"]():
@@ -215,8 +215,8 @@ def test_runs_that_give_nothing_fail_the_gate(grid: Request, file: Path, monkeyp
     monkeypatch.setattr("benchmarks.training.execute._model", crash)
     found = checked(replace(grid, methods="vanilla"), file)
     assert not found.passed
-    assert found.failures == {"rte vanilla": "2 of 2 runs gave nothing: crash: RuntimeError: planted"}
-    assert "gave nothing" in check_report.text(found)
+    assert found.failures == {"rte vanilla": "2 of 2 runs have no result: crash: RuntimeError: planted"}
+    assert "have no result" in check_report.text(found)
 
 
 # --- scores ---
@@ -333,7 +333,7 @@ def test_json_holds_every_figure(failing: Comparison) -> None:
 
 def test_an_update_is_read_back_with_its_provenance(grid: Request, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
-    written = check.update(replace(grid, methods="vanilla", seeds="1"), path, Here(), Silent(), allow_dirty=True)
+    written = check.update(replace(grid, methods="vanilla", seeds="1"), path, InProcess(), Silent(), allow_dirty=True)
     assert baselines.read(path) == written
     about = written.provenance
     assert {"date", "command", "commit", "torch", "python", "device_name", "instructions"} <= set(about)
@@ -401,7 +401,7 @@ def test_finished_runs_are_read_unless_other_code_made_them(
     (environment,) = (tmp_path / "results" / "runs").glob("*/environment.json")
     environment.write_text(json.dumps({**json.loads(environment.read_text()), "commit": "0000"}))
     monkeypatch.setattr(check, "commit", lambda: "1111")
-    with pytest.raises(UsageError, match=r"that commit 0000 made, and this is 1111: they say nothing about this code"):
+    with pytest.raises(UsageError, match=r"that commit 0000 made, and this is 1111: they do not test this code"):
         checked(one, file, tmp_path / "results")
 
 
@@ -429,7 +429,7 @@ def test_the_command_writes_a_baseline_passes_it_and_fails_with_1(
     glue: Path, little_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user's own grid."""
-    monkeypatch.setattr("benchmarks.engine.choose.make_executor", lambda *_: Here())
+    monkeypatch.setattr("benchmarks.engine.choose.make_executor", lambda *_: InProcess())
     path, junit = tmp_path / "mine.json", tmp_path / "check.xml"
     words = [
         "compare",
@@ -465,7 +465,7 @@ def test_the_command_writes_a_baseline_passes_it_and_fails_with_1(
 
 def test_usage_errors_end_with_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for words, message in (
-        (["--format", "xml"], "--format xml: there are text, github, json"),
+        (["--format", "xml"], "--format xml: no such format; give text, github, json"),
         (["smart-table1"], "name the baseline of smart-table1 with --baseline FILE"),
         (["--baseline", "gone.json"], "there is no baseline gone.json"),
     ):
@@ -522,7 +522,7 @@ def test_without_equal_bits_the_committed_baseline_still_tells_readings_teachers
 
     def judged(now: Cell) -> set[str]:
         machine = {**committed.machine, "device_name": "another processor"}
-        found = compare(committed, Measured("regression", {cell: now}, {}, (machine,), {}, {}))
+        found = compare(committed, GridResults("regression", {cell: now}, {}, (machine,), {}, {}))
         assert not found.paired
         return {finding.quantity.partition("@")[0] for finding in found.failed}
 

@@ -164,7 +164,7 @@ def test_a_file_that_is_no_archive_or_half_of_one_is_refused(store: Store, there
     whole = path.read_bytes()
     for content in (b"no archive", whole[: len(whole) // 2], b""):
         path.write_bytes(content)
-        with pytest.raises(UsageError, match="not a whole tar archive"):
+        with pytest.raises(UsageError, match="not a complete tar archive"):
             unpack(there, path)
     assert not everything(there.root)
 

@@ -48,7 +48,7 @@ def rte(little_bert: Path) -> RunSpec:
 
 
 def done(spec: RunSpec, store: Store, source: Source, *, weights: bool = True) -> str:
-    """The key of the run, done."""
+    """Do the run and return its key."""
     job = replace(make_job(spec, source), keep_weights=weights)
     outcome = execute(job, store)
     assert outcome.state in ("done", "skipped"), outcome.message
@@ -182,7 +182,7 @@ def test_a_run_without_weights_names_the_command_that_makes_them(
     assert f"smart-repro export {key}" in capsys.readouterr().err
     assert (tmp_path / "x" / "model.safetensors").is_file()
     assert before == {path: path.read_bytes() for path in (store.runs / key).rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match="is there already: name a new folder with --to"):
+    with pytest.raises(UsageError, match="exists and is not empty: name a new folder with --to"):
         export(store, key, tmp_path / "x")
 
 

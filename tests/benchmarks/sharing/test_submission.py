@@ -166,7 +166,7 @@ def test_rows_out_of_order_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """A results folder with RTE test predictions of one row and two seeds."""
+    """Make a results folder with RTE test predictions of one row and two seeds."""
     results = tmp_path / "results"
     cells = {"smart[shared]": {"rte": ("k0", "k1"), "cola": ("c0", "c1")}}
     Store(results).write_manifest(Manifest("smart-table2", "", (), (), seeds=(0, 1), cells=cells, grid="g"))

@@ -20,7 +20,7 @@ SAME_RULES = (
 
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Path, Path]:
-    """The same two runs in two results folders."""
+    """Make the same two runs in two results folders."""
     for side in ("then", "now"):
         World(tmp_path / side, [Arm("vanilla"), Arm("smart", method="smart")], [Exam("demo-rte")], seeds=(0,)).write()
     return tmp_path / "then", tmp_path / "now"

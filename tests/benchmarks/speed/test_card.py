@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed import card
-from benchmarks.speed.card import Measured, service, summary, table
+from benchmarks.speed.card import MeasuredGrid, service, summary, table
 
 
 def test_an_update_and_a_start_are_medians_over_runs() -> None:
     timings = [{"training": t, "updates": 100, "preparation": p} for t, p in ((1.0, 2.0), (9.0, 3.0), (2.0, 7.0))]
-    assert summary("vanilla", True, timings, 30.0) == Measured("vanilla", True, 3, 30.0, 20.0, 3.0)
+    assert summary("vanilla", True, timings, 30.0) == MeasuredGrid("vanilla", True, 3, 30.0, 20.0, 3.0)
 
 
 def test_the_table_counts_runs_in_fifteen_minutes_and_judges_plain_ones() -> None:
     lines = table(
         [
-            Measured("vanilla", False, 64, 90.0, 77.0, 3.0),
-            Measured("vanilla", True, 64, 45.0, 14.9, 3.0),
-            Measured("smart", True, 32, 90.0, 40.0, 3.0),
+            MeasuredGrid("vanilla", False, 64, 90.0, 77.0, 3.0),
+            MeasuredGrid("vanilla", True, 64, 45.0, 14.9, 3.0),
+            MeasuredGrid("smart", True, 32, 90.0, 40.0, 3.0),
         ]
     )
     assert lines[2:] == [

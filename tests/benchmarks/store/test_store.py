@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.errors import UsageError
 from benchmarks.store import leases
-from benchmarks.store.leases import LeaseLostError, acquire, alive
+from benchmarks.store.leases import Heartbeats, LeaseLostError, acquire, alive
 from benchmarks.store.store import Store
 
 
@@ -48,7 +48,10 @@ def test_a_living_owner_keeps_others_out(store: Store) -> None:
 
 def test_two_hundred_threads_give_one_owner(store: Store) -> None:
     owners = []
-    threads = [threading.Thread(target=lambda: owners.append(acquire(store.inflight / "k"))) for _ in range(200)]
+    threads = [
+        threading.Thread(target=lambda: owners.append(acquire(store.inflight / "k", store.heartbeats)))
+        for _ in range(200)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -69,10 +72,10 @@ def test_a_work_folder_that_goes_while_it_is_being_made_is_made_again(
         mkdir(path, *rest)
 
     monkeypatch.setattr(os, "mkdir", taken_once)
-    lease = acquire(store.inflight / "k")
+    lease = acquire(store.inflight / "k", store.heartbeats)
     assert met
     assert lease is not None
-    assert alive(lease.path)
+    assert alive(lease.path, store.heartbeats)
     lease.release()
 
 
@@ -97,7 +100,9 @@ def test_an_owner_that_slept_through_a_takeover_publishes_nothing(
     assert sleeper is not None
     stale = store.attempt(sleeper)
     (stale / "result.json").write_text('{"by": "sleeper"}')
-    monkeypatch.setattr(leases, "alive", lambda path: False)  # as seen from a machine on which the sleeper looks dead
+    monkeypatch.setattr(
+        leases, "alive", lambda path, heartbeats: False
+    )  # as seen from a machine on which the sleeper looks dead
     second = store.take("k")
     assert second is not None
     with pytest.raises(LeaseLostError):
@@ -128,32 +133,34 @@ def test_a_lease_of_another_host_dies_when_its_heartbeat_stands_still(
     path.write_text(json.dumps(content))
     clock = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    assert alive(path)
+    heartbeats = Heartbeats()
+    assert alive(path, heartbeats)
     clock[0] += leases.PATIENCE - 1
-    assert alive(path)
+    assert alive(path, heartbeats)
     path.write_text(json.dumps({**content, "heartbeat": 5}))
     clock[0] += leases.PATIENCE - 1
-    assert alive(path)
+    assert alive(path, heartbeats)
     clock[0] += leases.PATIENCE + 1
-    assert not alive(path)
+    assert not alive(path, heartbeats)
+    assert alive(path, Heartbeats())  # another observer has not waited yet
 
 
 def test_a_process_id_used_again_is_not_the_owner(tmp_path: Path) -> None:
     path = tmp_path / "lease-1.json"
     owner = {**leases._me(), "heartbeat": 0}
     path.write_text(json.dumps(owner))
-    assert alive(path)
+    assert alive(path, Heartbeats())
     path.write_text(json.dumps({**owner, "started": 1.0, "ticks": 1 if owner["ticks"] else None}))
-    assert not alive(path)
+    assert not alive(path, Heartbeats())
 
 
 def test_without_start_ticks_the_time_of_the_start_tells_owners_apart(tmp_path: Path) -> None:
     path = tmp_path / "lease-1.json"
     owner = {name: value for name, value in leases._me().items() if name != "ticks"}  # as before ticks were recorded
     path.write_text(json.dumps({**owner, "heartbeat": 0}))
-    assert alive(path)
+    assert alive(path, Heartbeats())
     path.write_text(json.dumps({**owner, "heartbeat": 0, "started": 1.0}))
-    assert not alive(path)
+    assert not alive(path, Heartbeats())
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
@@ -162,7 +169,7 @@ def test_an_owner_lives_on_when_the_clock_is_set(tmp_path: Path, monkeypatch: py
     path.write_text(json.dumps({**leases._me(), "heartbeat": 0}))
     create_time = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + 3600)
-    assert alive(path)
+    assert alive(path, Heartbeats())
 
 
 def test_a_failure_is_kept_with_its_reason(store: Store) -> None:
@@ -215,7 +222,7 @@ def test_a_lease_with_any_flipped_bit_is_nobodys_or_says_the_same(store: Store) 
         changed = bytearray(before)
         changed[number // 8] ^= 1 << number % 8
         lease.path.write_bytes(changed)
-        owner = leases.holder(store.inflight / "k")
+        owner = leases.holder(store.inflight / "k", store.heartbeats)
         assert owner is None or {name: owner.get(name) for name in lease.identity} == lease.identity
     lease.path.write_bytes(before)
     assert lease.is_held

@@ -124,7 +124,7 @@ def _archive() -> bytes:
 
 
 def parquet(columns: dict[str, list[object]]) -> bytes:
-    """A small Parquet file."""
+    """Return a small Parquet file."""
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
@@ -227,7 +227,7 @@ def _columns_moved(raw: bytes, draw: random.Random) -> bytes:
 
 
 def odd_parquet(draw: random.Random) -> bytes:
-    """An intact Parquet file whose columns have other types, are missing, or hold what no text or label is."""
+    """Yield intact Parquet files whose columns have other types, are missing, or hold no valid text or label."""
     columns = dict(COLUMNS)
     values: tuple[object, ...] = (
         None,
@@ -274,7 +274,7 @@ def inputs(form: str, count: int, seed: int) -> Iterator[bytes]:
 
 
 def outcome(form: Form, raw: bytes, folder: Path) -> str:
-    """ "refused" or "read".
+    """Return "refused" or "read".
 
     Raises: AssertionError: for a wrong number of rows or a message with control characters; any error of the reader.
     """

@@ -198,7 +198,7 @@ def test_the_oracle_reaches_the_stated_accuracy_on_dev(name):
 
 
 def every_rule(metric: ceilings.Confusion, prior: tuple[float, float]) -> float:
-    """The best over all 256 ways to label the eight kinds of items."""
+    """Return the best over all 256 ways to label the eight kinds of items."""
     mass = np.outer(prior, WEIGHTS).ravel()
     chance = np.array([majority_chances(TWO_CLASSES.votes(y, t))[1] for y in (0, 1) for t in TWO_CLASSES.types])
     positive, negative, best = mass * chance, mass * (1 - chance), 0.0

@@ -72,7 +72,7 @@ def test_tsv_parquet_and_datasets_give_the_same_fingerprint_and_ids(tmp_path):
 
 
 def repository(root, config):
-    """A folder as the hub keeps it: a card that names the configuration's files, and Parquet."""
+    """Make a folder as the hub keeps it: a card that names the configuration's files, and Parquet."""
     write(root / config / "train-00000-of-00001.parquet", rows(), NAMES)
     write(root / config / "test-00000-of-00001.parquet", rows([-1, -1, -1]), NAMES)
     (root / "README.md").write_text(

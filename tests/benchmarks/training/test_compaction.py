@@ -225,7 +225,7 @@ def test_the_digest_names_the_row_set_and_the_size_of_the_table() -> None:
 
 @pytest.fixture(scope="session")
 def roomy_bert(little_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The little BERT with a table of 80 rows, of which its tokenizer uses fewer than 30."""
+    """Make the little BERT with a table of 80 rows, of which its tokenizer uses fewer than 30."""
     folder = tmp_path_factory.mktemp("roomy_bert")
     PreTrainedTokenizerFast.from_pretrained(little_bert).save_pretrained(folder)
     torch.manual_seed(1)
@@ -404,7 +404,7 @@ def test_the_witness_has_values_of_its_own_in_the_table_s_precision() -> None:
 
 @pytest.fixture
 def architectures(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The small models of every architecture, from the tests of the core."""
+    """Return the small models of every architecture, from the tests of the core."""
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "core"))
     return importlib.import_module("test_architectures")
 

@@ -34,7 +34,7 @@ NOUNS, VERBS = ("dog", "cat", "bird", "horse", "child", "nurse"), ("sees", "like
 def classifier(
     folder: Path, little_bert: Path, order: Sequence[int], names: Sequence[str] | None, **config: Any
 ) -> Path:
-    """A folder with a fine-tuned model whose output i is the class order[i] of one and the same head."""
+    """Make a folder with a fine-tuned model whose output i is the class order[i] of the same head."""
     torch.manual_seed(0)
     shape = BertConfig.from_pretrained(little_bert, num_labels=len(order), initializer_range=0.5, **config)
     model = BertForSequenceClassification(shape)
@@ -231,7 +231,7 @@ def test_a_share_of_unknown_pieces_is_noted_from_one_percent(
 
 @pytest.fixture
 def short(little_bert: Path, tmp_path: Path) -> Path:
-    """A model with positions for eight tokens."""
+    """Make a model with positions for eight tokens."""
     return classifier(tmp_path / "short", little_bert, (0, 1), None, max_position_embeddings=8)
 
 

@@ -50,7 +50,7 @@ def whole(job: Job, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str,
 
 @pytest.fixture(scope="module")
 def stopped(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder with the run stopped after update 7."""
+    """Make a results folder with the run stopped after update 7."""
     store, calls = Store(tmp_path_factory.mktemp("stopped")), iter(range(1, 100))
     assert execute(job, store, should_stop=lambda: next(calls) == STOP).state == "interrupted"
     return store.root
@@ -58,7 +58,7 @@ def stopped(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(stopped: Path, tmp_path: Path) -> Store:
-    """A copy of it, free to be damaged."""
+    """Return a copy of it that may be damaged."""
     shutil.copytree(stopped, tmp_path / "results")
     return Store(tmp_path / "results")
 
@@ -162,7 +162,7 @@ def test_a_power_cut_between_log_and_checkpoint_loses_nothing(
         patch.setattr(Recorder, "make_durable", cut)
         assert execute(job, store, checkpoint_steps=1).state == "failed"
     assert calls == [1, 2, 3, 4, 5]
-    assert execute(replace(job, again=True), store).state == "done"
+    assert execute(replace(job, retry=True), store).state == "done"
     assert contents(store, job.key) == whole
     assert notes(store, job.key) == [{"event": "resume", "step": 4}]
 

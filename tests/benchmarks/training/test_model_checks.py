@@ -20,7 +20,7 @@ TINY = Path(benchmarks.__file__).parent / "tiny"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the tiny model."""
+    """Return a copy of the tiny model."""
     copy = tmp_path / "model"
     copy.mkdir()
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):

@@ -30,7 +30,7 @@ from benchmarks.tasks.sources import Source
 from benchmarks.training import execute as running
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
-from benchmarks.training.prepared import judge, places, prepare
+from benchmarks.training.prepared import head_for, places, prepare
 
 TABLES = ("smart-table4", "smart-table5", "smart-table7")
 
@@ -152,7 +152,7 @@ def test_what_several_tasks_cannot_be_is_refused(several: RunSpec, change: dict[
 def test_an_entry_of_predict_without_a_task_means_each_trained_one() -> None:
     run = RunSpec(task="rte", with_tasks=("mnli", "sst2"), predict=("dev", "mnli-mm:dev"))
     assert places(run) == [("rte", "dev"), ("mnli", "dev"), ("sst2", "dev"), ("mnli-mm", "dev")]
-    assert [judge(run, task) for task in ("rte", "mnli-mm", "scitail")] == ["rte", "mnli", "rte"]
+    assert [head_for(run, task) for task in ("rte", "mnli-mm", "scitail")] == ["rte", "mnli", "rte"]
 
 
 # --- what starts from it ---
@@ -197,7 +197,7 @@ def test_the_plan_has_the_parent_first_and_keeps_its_weights(several: RunSpec, s
 
 
 def _elsewhere(store: Store) -> Store:
-    """A store with the same parents' weights and nothing finished."""
+    """Make a store with the same parents' weights and nothing finished."""
     other = Store(store.root.parent / "elsewhere")
     other.prepare()
     (other.root / "weights").symlink_to(store.root / "weights")

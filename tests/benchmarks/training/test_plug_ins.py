@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def renamed(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A method whose class is of this module."""
+    """Register a method whose class is of this module."""
 
     class Renamed(Method):
         name = "renamed"

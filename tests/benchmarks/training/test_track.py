@@ -107,7 +107,7 @@ def test_an_interrupted_run_is_followed_without_gap_or_repetition(
 def test_a_tracker_that_is_not_there_is_named_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     check("")
     check("tensorboard")
-    with pytest.raises(UsageError, match="--track wandb: there is tensorboard"):
+    with pytest.raises(UsageError, match="--track wandb: no such tracker; give tensorboard"):
         check("wandb")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"needs the package tensorboard: pip install 'smart-repro\[tensorboard\]'"):

@@ -57,12 +57,12 @@ def arguments(folder: Path, **options: Any) -> TrainingArguments:
 
 
 def rows(data: Encoded) -> list[dict[str, Any]]:
-    """The examples as a data set of dictionaries, as tokenised data sets have them."""
+    """Return the examples as a data set of dictionaries, as tokenised data sets have them."""
     return [{key: value[0].tolist() for key, value in data.batch(np.array([i])).items()} for i in range(len(data))]
 
 
 def collate(examples: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """Pads on the right, as a tokenizer does."""
+    """Pad on the right, as a tokenizer does."""
     width = max(len(example["input_ids"]) for example in examples)
     batch = {
         key: torch.tensor([example[key] + [0] * (width - len(example[key])) for example in examples])

@@ -84,8 +84,10 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 @pytest.mark.parametrize("stop", [2, 4])
 def test_resuming_equals_not_stopping(name: str, stop: int, make: Making) -> None:
-    """Bit for bit: a new model and a new method, everything from the checkpoint; both stops are amid FreeAT's replays
-    or at an epoch's end."""
+    """Compare bit for bit: a new model and a new method, everything from the checkpoint.
+
+    Both stops are within FreeAT's replays or at an epoch's end.
+    """
     straight = make(name)
     straight.train()
     first = make(name, "stopped", save_strategy="steps", save_steps=stop)
@@ -121,7 +123,7 @@ def test_only_the_same_method_may_resume(make: Making) -> None:
 
 
 def falling(outcome: EvalPrediction) -> dict[str, float]:
-    """A metric that is best at the first evaluation."""
+    """Return a metric that is best at the first evaluation."""
     falling.calls += 1  # type: ignore[attr-defined]
     return {"falling": -float(falling.calls)}  # type: ignore[attr-defined]
 

@@ -46,7 +46,7 @@ def rows(data: Encoded) -> list[dict[str, Any]]:
 
 
 def collate(examples: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """Pads on the right; leaves out what is not the model's."""
+    """Pad on the right and leave out columns that are not the model's."""
     width = max(len(example["input_ids"]) for example in examples)
     padded = {k: torch.tensor([e[k] + [0] * (width - len(e[k])) for e in examples]) for k in INPUTS}
     return padded | ({"labels": torch.tensor([e["labels"] for e in examples])} if "labels" in examples[0] else {})

@@ -43,7 +43,7 @@ def arguments(folder: Path, **options: Any) -> TrainingArguments:
 
 
 def examples(data: Encoded, **columns: Callable[[int], Any]) -> Rows:
-    """The toy sentences as tokenised rows without ``example_id``, and further columns."""
+    """Return the toy sentences as tokenised rows without ``example_id``, and further columns."""
     rows: Rows = []
     for place in range(len(data)):
         values = {name: value[0].tolist() for name, value in data.batch(np.array([place])).items()}
@@ -53,7 +53,7 @@ def examples(data: Encoded, **columns: Callable[[int], Any]) -> Rows:
 
 
 def collate(rows: Rows) -> dict[str, Tensor]:
-    """Pads on the right; every other column has to be a number, as in the Trainer's own collators."""
+    """Pad on the right; every other column has to be a number, as in the Trainer's own collators."""
     width = max(len(row["input_ids"]) for row in rows)
     padded = {
         name: torch.tensor([row[name] + [0] * (width - len(row[name])) for row in rows])
@@ -98,7 +98,7 @@ WEIGHT = torch.tensor([0.02, 1.0])
 
 
 def weighted(base: type[Trainer]) -> type[Trainer]:
-    """The recipe of the Trainer's documentation: a loss with class weights."""
+    """Return the recipe of the Trainer's documentation: a loss with class weights."""
 
     class Weighted(base):  # type: ignore[misc, valid-type]
         loss_is_scaled_for_ga = False

@@ -42,7 +42,7 @@ def overrides() -> set[str]:
 
 
 def arguments_read_by(function: Any) -> set[str]:
-    """The attributes of ``self.args`` or ``args`` in a function's source."""
+    """Return the attributes of ``self.args`` or ``args`` in a function's source."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     owners = [(node.attr, node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     return {
@@ -96,7 +96,7 @@ def test_untouched_methods_are_inherited() -> None:
 # -- single arguments --------------------------------------------------------------------------------------------------
 @pytest.fixture
 def make(tiny: Tiny, toy: Toy, tmp_path: Path) -> Callable[..., MethodTrainer]:
-    """Builds a trainer over 16 toy sentences: ``make("smart", max_steps=1)``."""
+    """Return a builder of trainers over 16 toy sentences: ``make("smart", max_steps=1)``."""
 
     def built(method: Any = "smart", model: nn.Module | None = None, **options: Any) -> MethodTrainer:
         settings: dict[str, Any] = {

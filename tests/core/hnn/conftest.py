@@ -58,7 +58,7 @@ def examples(words: BertTokenizer) -> Encoded:
 
 @pytest.fixture
 def little() -> Callable[..., Hnn]:
-    """Builds a random HNN in training mode: ``little(head, dropout=0.1)``."""
+    """Return a builder of random HNNs in training mode: ``little(head, dropout=0.1)``."""
 
     def build(head: str = "hnn", dropout: float = 0.1) -> Hnn:
         torch.manual_seed(0)
@@ -81,7 +81,7 @@ def little() -> Callable[..., Hnn]:
 
 @pytest.fixture
 def folder(little: Callable[..., Hnn], words: BertTokenizer, tmp_path: Path) -> Path:
-    """The encoder alone, as a model without a masked-language head is published."""
+    """Return the encoder alone, as a model without a masked-language head is published."""
     little().encoder.save_pretrained(tmp_path)
     words.save_pretrained(tmp_path)
     return tmp_path

@@ -27,7 +27,7 @@ ROWS = np.arange(4)
 
 
 def sequences(batch: dict[str, Tensor], row: int) -> list[dict[str, Tensor]]:
-    """The sequences of one example as single rows."""
+    """Return the sequences of one example as single rows."""
     own = batch["sequence"][row]
     return [
         {name: values[row][own == number] for name, values in batch.items() if values.dim() == 2}
