@@ -121,10 +121,14 @@ def to_svg(figure: Figure, index: int = 0, foot: float = 0.0) -> str:
     text, undated = io.StringIO(), {"Date": None, "Creator": None}
     for n, ax in enumerate(figure.axes):
         ax.set_visible(n == index)
+    for legend in figure.legends:
+        legend.set_visible(False)  # the page has one of its own
     with style():
         figure.savefig(text, format="svg", metadata=undated, bbox_inches=_cut_out(figure, index, foot))
     for ax in figure.axes:
         ax.set_visible(True)
+    for legend in figure.legends:
+        legend.set_visible(True)
     svg = text.getvalue()
     svg = _with_marks(svg[svg.index("<svg") :])
     return re.sub("|".join(variables()), lambda match: f"var(--{variables()[match[0]]}, {match[0]})", svg)

@@ -52,7 +52,9 @@ def plot_differences(cells: pd.DataFrame, ax: Axes, reach: float | None = None) 
     return ax
 
 
-def plot_forest(frame: pd.DataFrame, ax: Axes, titles: dict[str, str], *, xlabel: str) -> Axes:
+def plot_forest(
+    frame: pd.DataFrame, ax: Axes, titles: dict[str, str], *, xlabel: str, rows: Sequence[str] = ()
+) -> Axes:
     """Draw a contrast on each task with its interval, all on one scale, and the mean over tasks at the bottom.
 
     Args:
@@ -61,9 +63,10 @@ def plot_forest(frame: pd.DataFrame, ax: Axes, titles: dict[str, str], *, xlabel
         ax: axes to draw on.
         titles: title of each series, in order; several have a legend.
         xlabel: label of the axis, with its unit.
+        rows: all rows of the experiment, so that a series looks as in the other figures; (): the series alone.
     """
     places = list(dict.fromkeys(frame["place"]))
-    look = looks(titles)
+    look = looks([*rows, *(series for series in titles if series not in rows)])
     reach = reach_of(frame.rename(columns={"published": "published_difference"}))
     ax.axvline(0, color=SOFT, lw=1)
     step = 0.56 / max(1, len(titles))

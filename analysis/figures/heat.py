@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DIVERGING = sns.diverging_palette(
     25, 245, s=75, l=48, center="light", as_cmap=True
 )  # orange to blue: colour-blind safe
+LABEL_BELOW = 0.36  # inches from the map to its label: names of columns take two lines
 SEQUENTIAL = sns.light_palette("#0072b2", as_cmap=True)
 
 
@@ -79,5 +80,8 @@ def _labelled(ax: Axes, frame: pd.DataFrame, label: str) -> Axes:
     ax.set_yticks(np.arange(frame.shape[0]) + 0.5, [short(str(name)) for name in frame.index], rotation=0)
     ax.tick_params(length=0, labelcolor=INK, labelsize=8)
     ax.set(xlabel=label, ylabel="")
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    ax.xaxis.set_label_coords(0.5, -LABEL_BELOW / (ax.get_position().height * figure.get_figheight()))
     ax.xaxis.label.set_color(SOFT)
     return ax

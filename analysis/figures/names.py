@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LEGEND: Any = {"loc": "upper center", "ncols": 2, "fontsize": 7.5, "handletextpad": 0.5, "columnspacing": 0.8}
 LINE_OF_LEGEND = 0.16  # inches
-LABEL_OF_AXIS = 0.2  # inches that tick labels and an axis label of one line need
-LINE_OF_LABEL = 0.125  # inches of each further line of the axis label
+LABEL_OF_AXIS = 0.27  # inches that the tick labels need
+LINE_OF_LABEL = 0.145  # inches of each line of the axis label
 FEWEST_TICKS = 3
 
 
@@ -34,7 +34,7 @@ def room_for(names: Sequence[str]) -> float:
 
 def room_below(count: int) -> float:
     """Return the inches that a legend of this many names needs below the axis label."""
-    return 0.05 + LINE_OF_LEGEND * -(-count // LEGEND["ncols"])
+    return 0.1 + LINE_OF_LEGEND * -(-count // LEGEND["ncols"])
 
 
 def short(name: str, width: int = 26) -> str:

@@ -298,7 +298,9 @@ def _lines(manifest: Manifest, cells: pd.DataFrame, verdict: Verdict) -> Iterato
         undecided = verdict.excluded.get(task, "") or (verdict.reason if verdict.status == "no verdict" else "")
         yield _line(place, claim.a, value, verdict.unit, undecided, _papers(manifest, verdict, column))
     if len(verdict.per_task) > 1 and claim.quantifier == "average" and verdict.interval is not None:
-        n_deciding = len([task for task in verdict.per_task if task not in verdict.excluded])
+        n_deciding = len([task for task in verdict.per_task if task not in verdict.excluded]) or len(verdict.per_task)
+        if n_deciding == 1:
+            return
         size = claim.sign * claim.size if claim.size and not claim.within and verdict.unit == POINTS else math.nan
         published = math.nan if manifest.is_generated else size
         mean = _line(f"mean of {n_deciding} tasks", claim.a, verdict.interval, verdict.unit, verdict.reason, published)

@@ -169,7 +169,13 @@ def answer_sheets(manifest: Manifest, cells: pd.DataFrame, question: Sequence[Ve
         names = list(frame["place"])
         tall = 0.62 + 0.2 + max(0.3, 0.17 * len(titles)) * frame["place"].nunique()
         below = figures.room_below(len(titles) + 1) + (0.14 if (frame["undecided"] != "").any() else 0.0)
-        draw = partial(figures.plot_forest, frame, titles=titles, xlabel=f"difference in {unit}")
+        draw = partial(
+            figures.plot_forest,
+            frame,
+            titles=titles,
+            xlabel=f"difference in {unit}",
+            rows=[row.id for row in manifest.rows],
+        )
         panel = Panel("Effect on each task", alt_of(frame, titles), draw)
         yield _drawn("answer", "answer", [panel], tall + below, (figures.room_for(names), 0.15), below, width=ANSWER)
 
@@ -239,13 +245,13 @@ def _heat_map(manifest: Manifest, frames: Sequence[pd.DataFrame]) -> Iterator[Sh
     order = [row.title for row in rows]
     table = pd.DataFrame.from_dict(values, orient="index").reindex(columns=order)
     words = pd.DataFrame.from_dict(texts, orient="index").reindex(columns=order).fillna("")
-    label = "difference in points (* the interval leaves out 0)"
+    label = "difference in points\n* the interval leaves out 0"
     draw = partial(figures.plot_heat, table, words, label=label)
     alt = f"Differences to the baseline by task and method: {table.round(1).to_dict('index')}."
     width = figures.room_for(list(table.index)) + 0.95 * len(order) + 0.2
     margins = figures.room_for(list(table.index)), 0.15
     panel = Panel("Difference to the baseline, all tasks", alt, draw)
-    yield _drawn("heat", "heat", [panel], 0.3 * len(table) + 0.85, margins, 0.12, width=max(width, PANEL))
+    yield _drawn("heat", "heat", [panel], 0.3 * len(table) + 1.2, margins, 0.4, width=max(width, PANEL))
 
 
 def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
@@ -261,7 +267,9 @@ def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
             alt = f"{title_of(column)} after each epoch, by method, with the range over seeds."
             panels.append(Panel(title_of(column), alt, draw))
     if panels:
-        yield _with_legend(_drawn("epochs", "epochs", panels, 2.3, (0.5, 0.15), foot=_foot(titles)), titles)
+        yield _with_legend(
+            _drawn("epochs", "epochs", panels, 2.3, (0.5, 0.15), foot=_foot(titles, len(panels))), titles
+        )
 
 
 def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterator[Sheet]:
@@ -274,7 +282,7 @@ def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterato
             for part, curve in logged[column.id].groupby("part", sort=False)
         ]
         if panels:
-            sheet = _drawn(f"loss-parts-{plain(name)}", "", panels, 2.5, (0.6, 0.15), foot=_foot(titles))
+            sheet = _drawn(f"loss-parts-{plain(name)}", "", panels, 2.5, (0.6, 0.15), foot=_foot(titles, len(panels)))
             yield _with_legend(sheet, titles)
 
 
@@ -285,9 +293,9 @@ def _draw_part(curve: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes
     return figures.plot_curves(curve, ax, titles, x="step", ylabel=ylabel, log=True, legend=False)
 
 
-def _foot(titles: Mapping[str, str]) -> float:
+def _foot(titles: Mapping[str, str], n_panels: int) -> float:
     """Return the inches that the legend of a whole figure needs."""
-    return 0.1 + 0.18 * -(-len(titles) // figures.ACROSS)
+    return 0.12 + 0.19 * -(-len(titles) // min(figures.ACROSS, n_panels))
 
 
 def _with_legend(sheet: Sheet, titles: Mapping[str, str]) -> Sheet:
