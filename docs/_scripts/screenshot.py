@@ -16,7 +16,7 @@ from analysis.report import write_report
 from analysis.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
-STUDY = "together"
+STUDY = "what-drives-smart"
 PICTURE = ROOT / "docs" / "images" / "report.png"
 SCREEN = {"width": 1280, "height": 800}
 
