@@ -355,10 +355,8 @@ def _log_ratio(x: Array, y: Array, runs: int = 0) -> Array:
     """Return log ratios of the spread of each row: standard deviations, or expected ranges of ``runs`` runs."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if runs:
-            log_ratio: np.ndarray = np.log(expected_range(x, runs) / expected_range(y, runs))
-            return log_ratio
-        log_ratio: np.ndarray = np.log(x.std(axis=1, ddof=1) / y.std(axis=1, ddof=1))
-        return log_ratio
+            return np.asarray(np.log(expected_range(x, runs) / expected_range(y, runs)))
+        return np.asarray(np.log(x.std(axis=1, ddof=1) / y.std(axis=1, ddof=1)))
 
 
 def expected_range(values: ArrayLike, runs: int) -> Array:

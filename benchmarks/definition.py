@@ -1,4 +1,4 @@
-"""What a task on a user's own data is: a value that a run's settings hold, so that any process can build the task."""
+"""Definition of a task on a user's own data: part of a run's settings, from which any process builds the task."""
 
 from __future__ import annotations
 

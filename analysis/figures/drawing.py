@@ -1,4 +1,4 @@
-"""What the figures of an experiment are made from: its cells and logs, and panels as values."""
+"""Parts of an experiment's figures: its cells and logs, and panels as values."""
 
 from __future__ import annotations
 

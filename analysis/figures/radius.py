@@ -1,4 +1,4 @@
-"""What the radius of R_s does: score, R_s and changed answers, over the radius in units of the embeddings' size."""
+"""Figure of R_s's radius: score, R_s and changed answers, over the radius in units of the embeddings' size."""
 
 from __future__ import annotations
 

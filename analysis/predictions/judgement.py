@@ -1,4 +1,4 @@
-"""What :func:`analysis.judge` returns: an outcome that a notebook shows and that can be written as files."""
+"""Result of :func:`analysis.judge`: an outcome that a notebook shows and that can be written as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison of systems says: in words, as a table and as JSON."""
+"""Outcome of a comparison of systems: in words, as a table and as JSON."""
 
 from __future__ import annotations
 

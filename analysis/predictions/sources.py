@@ -1,4 +1,4 @@
-"""What is compared, by name: files, folders, frames and arrays as systems."""
+"""Systems to compare, by name: files, folders, frames and arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the verbs of the command line do with their options: plan, run, report, print."""
+"""Actions of the command line's verbs: plan, run, report, print."""
 
 from __future__ import annotations
 

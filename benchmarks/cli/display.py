@@ -1,4 +1,4 @@
-"""How a running grid looks: bars on a terminal, one line a run elsewhere, nothing with ``--quiet``."""
+"""Displays of a running grid: bars on a terminal, one line a run elsewhere, nothing with ``--quiet``."""
 
 from __future__ import annotations
 

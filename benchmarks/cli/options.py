@@ -68,7 +68,9 @@ class ExecutionOptions:
             completer=completion.words("local", "ray"),
         ),
     ] = "local"
-    address: Annotated[str | None, Parameter(help="of a Ray cluster that runs already; default: one of our own")] = None
+    address: Annotated[
+        str | None, Parameter(help="of a running Ray cluster; default: Ray is started on this machine")
+    ] = None
     retry_failed: Annotated[bool, Parameter(help="also try again what failed for a reason that may not go away")] = (
         False
     )

@@ -1,1 +1,1 @@
-"""What a step, the engine and the gate cost, and what other commits compute; run by hand, not part of the wheel."""
+"""Measurements of the project itself: steps, the engine, the gate, other commits; run by hand, not in the wheel."""

@@ -1,4 +1,4 @@
-"""What is timed: whole training steps, each with its own model, optimiser and method."""
+"""Timed contenders: whole training steps, each with its own model, optimiser and method."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether a model can read a batch, and whether data and model mean the same by a class: said before training goes on.
+"""Checks of texts before training: the model can read a batch, and data and model agree on the classes.
 
-Without it a token or a position that the model has no vector for ends in an index error somewhere inside the model, on
-a GPU after the fact; unknown words and swapped classes end in a score that is merely bad.
+Without these checks a token or a position without a vector leads to an index error inside the model, on a GPU with a
+delay; unknown words and swapped classes lead to a bad score without any error.
 """
 
 from __future__ import annotations

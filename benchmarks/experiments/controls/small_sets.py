@@ -1,4 +1,4 @@
-"""What control studies share: four small data sets, eight seeds, SMART's settings, and the form of their claims."""
+"""Common parts of control studies: four small data sets, eight seeds, SMART's settings, the form of their claims."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What an experiment is, and how a request becomes one: rows, columns, profiles, costs, tuning."""
+"""Experiments as values, and requests for them: rows, columns, profiles, costs, tuning."""

@@ -31,12 +31,12 @@ class Times:
 
 @dataclass(frozen=True)
 class Start:
-    """A run of several tasks that a row's runs start from: run s of the row from run s of it.
+    """A run of several tasks that a row's runs start from; the row's run with seed s starts from its run with seed s.
 
     Attributes:
-        method: what it is trained with.
-        tasks: what it is trained on.
-        settings: fields of its spec that differ from those all rows share; a column's or row's do not reach it.
+        method: method of its training.
+        tasks: tasks of its training.
+        settings: fields of its spec that differ from those all rows share; settings of columns and rows do not apply.
     """
 
     method: MethodChoice
@@ -46,18 +46,23 @@ class Start:
 
 @dataclass(frozen=True)
 class MethodRow:
-    """A line of the table: a method, and what it changes in the run beside the method.
+    """A row of the table: a method, and further settings of its runs.
 
     Attributes:
-        published: the row's name in the paper's table.
-        at: what the paper's column names add for this row (``" lambda=0.5"``).
-        per_task: trained task -> the method there, where the paper chose it by data set.
-        by_task: trained task -> settings there, over all others.
-        curve: the curve the row is a point of, with ``x`` its place on it.
+        id: name of the row.
+        title: name in tables.
+        method: the method of its runs.
+        settings: fields of the spec that its runs change, values or :class:`Times`.
+        published: name of the row in the paper's table.
+        at: suffix of the paper's column names for this row (``" lambda=0.5"``).
+        per_task: trained task -> its method, where the paper chose the method by data set.
+        by_task: trained task -> its settings, which override all others.
+        curve: name of the curve that the row is a point of, at ``x``.
+        x: place on the curve.
         combine: "vote" or "average": each run combines ``MEMBERS`` finished runs of the row's method.
-        start: the multi-task run its runs start from, where they do not start from the pre-trained weights.
-        seeds: how many of the experiment's first seeds it has; None: all of them.
-        rate_of: id of the row whose tuned learning rate it takes; it is not tuned itself.
+        start: the multi-task run that its runs start from; None: they start from the pre-trained weights.
+        seeds: number of the experiment's first seeds that it has; None: all of them.
+        rate_of: id of the row whose tuned learning rate it uses; it is not tuned itself.
     """
 
     id: str
@@ -87,10 +92,11 @@ class TaskColumn:
     """A number per row: a task's metric on a split.
 
     Attributes:
-        published, published_metric, published_split: what the paper calls them, where that differs.
+        task, metric, split: the scored task, the metric, and the split.
+        published, published_metric, published_split: the paper's names for them, where they differ.
         trained_on: the task whose runs fill the column; default the task itself, or its ``train_with``.
-        settings: fields of the spec its runs change, a value or :class:`Times`.
-        variant: tells two columns of one task, metric and split apart (``"1 %"``).
+        settings: fields of the spec that its runs change, values or :class:`Times`.
+        variant: mark that distinguishes two columns of one task, metric and split (``"1 %"``).
     """
 
     task: str
@@ -140,29 +146,38 @@ class Experiment:
     """A table to be filled.
 
     Attributes:
-        settings: fields of :class:`RunSpec` all runs share.
-        task_settings: trained task -> fields that differ there, for all rows alike.
-        missing: "row|column" (either may be ``*``) -> why there is no run.
-        unscored: the same for cells that have runs but no score here (hidden test labels).
-        notes: what a reader must know; shown with every table.
-        tables: the published tables (``benchmarks/papers``) it accounts for, by ``published``, ``points`` or
-            ``omitted``.
+        name, title: name on the command line, and title of the table.
+        rows, columns, seeds: the axes of the table.
+        baseline: id of the row that the others are compared with.
+        settings: fields of :class:`RunSpec` that all runs share.
+        task_settings: trained task -> fields that differ there, for all rows.
+        published: published numbers at cells of the table.
         points: published points of a curve, bar or box that are not cells of the table.
-        layout: how the paper shows it: methods-by-tasks, sweep, epochs, losses, box, agreement, selection, data-sets,
+        omitted: published numbers without a cell, with the reason.
+        tables: the published tables (``benchmarks/papers``) whose numbers are in ``published``, ``points`` or
+            ``omitted``.
+        claims: the claims that it decides.
+        missing: "row|column" (either may be ``*``) -> the reason why there is no run.
+        unscored: "row|column" -> the reason why a cell has runs but no score (hidden test labels).
+        notes: facts that a reader must know; shown with every table.
+        profile: the profile that the experiment was adapted to.
+        layout: form in the paper: methods-by-tasks, sweep, epochs, losses, box, agreement, selection, data-sets,
             boundary, mechanism.
         selections: the ways to choose the epoch that its figure compares.
         facts: counts of data sets, where the experiment is their comparison.
         tuned: row id -> task -> the trial that tuning chose, such as ``1x,epsilon=0.01``.
-        longest: cuts every task's length in word pieces.
-        each_epoch: whether a claim or figure needs every split's predictions after each epoch. Elsewhere runs predict
-            the holdout after each epoch and all else after the last: predicting was up to 60 % of a plain run.
-        not_in: profile -> why the experiment has no such form.
-        adapt: profile -> what changes in the experiment before the profile's own rules.
-        printed_head: whether profile small keeps what the papers print of the task layer (its learning rate, its
-            dropout on CoLA and MNLI) and of IMDb's epochs. Control studies whose runs were made without go on without.
-        columns_for: makes the columns of a task; then ``--tasks`` takes any classification task.
-        has_portable_claims: whether its claims name no task, and can be asked of such tasks.
-        compute: for what is no fine-tuning run: does it, writes into a folder and says what came out.
+        longest: most word pieces of an example on any task.
+        each_epoch: True if a claim or figure needs every split's predictions after each epoch. Otherwise runs predict
+            the holdout after each epoch and all other splits after the last one: predictions took up to 60 % of a
+            plain run.
+        not_in: profile -> the reason why the experiment does not exist in it.
+        adapt: profile -> function that changes the experiment before the profile's own rules.
+        printed_head: True if profile small keeps the papers' printed settings of the task layer (learning rate, dropout
+            on CoLA and MNLI) and of IMDb's epochs. It is False for control studies whose runs were made without them.
+        columns_for: function that makes the columns of a task; with it ``--tasks`` accepts any classification task.
+        has_portable_claims: True if its claims name no task, so that they apply to such tasks.
+        compute: for an experiment without fine-tuning runs: function that does it, writes into a folder and returns a
+            text for the terminal.
     """
 
     name: str

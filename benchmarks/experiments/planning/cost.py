@@ -1,6 +1,6 @@
-"""What a whole paper costs, from the official sizes of its data sets alone: no data, no model and no network is needed.
+"""Cost of a whole paper, from the official sizes of its data sets alone, without data, model or network.
 
-``smart-repro plan NAME`` on one experiment reads the data and says more.
+``smart-repro plan NAME`` on one experiment reads the data and gives more details.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a command line asks for, as a value: from options to an experiment and a data source, and back to a command."""
+"""A command line as a value: from options to an experiment and a data source, and back to a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user says about own data, as a value: place, columns and metrics, not yet held against the data."""
+"""Choices of a user for own data: place, columns and metrics, before they are compared with the data."""
 
 from __future__ import annotations
 

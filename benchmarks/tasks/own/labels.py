@@ -1,4 +1,4 @@
-"""What the strings of a label column are: classes or numbers; inferred from all rows, and said aloud."""
+"""Meaning of a label column: classes or numbers, inferred from all rows and reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader of results on own data must know: columns and types as read, splits, classes, rows left out."""
+"""Remarks for a reader of results on own data: columns and types as read, splits, classes, rows left out."""
 
 from __future__ import annotations
 
