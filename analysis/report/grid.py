@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.answer import chip
+from analysis.report.answer import chip, plural
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.tables import digits_of, heading, interval, number, records
@@ -77,7 +77,7 @@ def grid_of(manifest: Manifest, cells: pd.DataFrame) -> Grid:
     by_place = {(cell.row, cell.column): cell for cell in records(cells)}
     rows, columns = [row.id for row in manifest.rows], [column.id for column in manifest.columns]
     counts = [cell.n_seeds for cell in by_place.values() if cell.n_seeds]
-    usual = max(set(counts), key=counts.count, default=0)
+    usual = max(sorted(set(counts), reverse=True), key=counts.count, default=0)
     notes: dict[str, str] = {}
     titles = {row.id: row.title for row in manifest.rows}
     headings = {c: heading(by_place[(rows[0], c)]) for c in columns}
@@ -99,7 +99,7 @@ def grid_of(manifest: Manifest, cells: pd.DataFrame) -> Grid:
     across = [titles[row] for row in rows] if turned else [headings[column] for column in columns]
     if turned and len(lines[0][1]) > len(across):
         across.append("best reachable")
-    n = f"n = {usual} seeds a cell" + (", except where a note says otherwise" if len(set(counts)) > 1 else "")
+    n = f"n = {plural(usual, 'seed')} a cell" + (", except where a note says otherwise" if len(set(counts)) > 1 else "")
     return Grid(
         "task" if turned else "method",
         tuple(across),
