@@ -100,8 +100,8 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
     if metric is None:
         raise ResultsError(f"no metric named {column.metric!r}; there are: {', '.join(METRICS)}")
     numerics = results.same_numerics(key for _, key in done)
-    own = results.run(done[0][1]).task.get("own")
-    group = ["group"] if own and own.get("group") else []
+    own_facts = results.run(done[0][1]).task.get("own")
+    group = ["group"] if own_facts and own_facts.get("group") else []
     names = None if metric.uses == "logits" else ["id", "label", "prediction", *group]
     frames = [results.predictions(key, column.task, column.split, epoch, names) for _, key in done]
     first = frames[0]
@@ -128,7 +128,7 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
         collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in predictions]),
         numerics=numerics,
-        is_own=bool(own),
+        is_own=bool(own_facts),
         groups=first["group"].to_numpy() if group else None,
     )
 

@@ -23,6 +23,8 @@ ITEMS_ONLY = "items only (one seed)"
 FEWEST_GROUPS = 20  # groups of items that an interval needs (docs/statistics.md)
 # An influence function is trusted only if this many answers, and this many labels, differ from the most frequent one.
 FEWEST_MINORITY = 5
+OVER_CLASSES = ("macro_f1", "balanced_accuracy")  # metrics that are a mean over classes, however rare each of them is
+RARE_CLASS = "too few labels of a class"
 SMALLEST_SPREAD = 0.05  # sd of a regression's answers over the labels' sd below which it is called near-constant
 
 
@@ -420,10 +422,26 @@ def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
     return is_kept
 
 
+def rare_class(labels: Array, metric: Metric, n_classes: int = 0) -> str:
+    """Return the reason why a mean over classes allows no verdict: a class with fewer than 5 labels; "" where it does.
+
+    Args:
+        labels: ``(items,)`` class numbers.
+        metric: the metric.
+        n_classes: number of classes, where some may have no label; 0: those that the labels have.
+    """
+    if metric.name not in OVER_CLASSES:
+        return ""
+    counts = np.bincount(labels, minlength=n_classes) if n_classes else np.unique(labels, return_counts=True)[1]
+    return f"{RARE_CLASS}: {counts.min()} of {FEWEST_MINORITY}" if counts.min() < FEWEST_MINORITY else ""
+
+
 def _near_constant(labels: Array, runs: Array, metric: Metric) -> str:
     """Return the reason why ``(arms, seeds, items)`` runs allow no verdict, or ""."""
     if has_few_minority_answers(labels):
         return f"near-constant: fewer than {FEWEST_MINORITY} labels differ from the most frequent one"
+    if rare := rare_class(labels, metric):
+        return rare
     pairs = int(is_near_constant(labels, runs, metric).any(0).sum())
     rule = f"fewer than {FEWEST_MINORITY} answers beside its most frequent one"
     if metric.is_regression:

@@ -5,6 +5,7 @@ Each file is read once. What was read does not change: open the folder again to 
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -211,7 +212,9 @@ class Results:
             grids = self.grids_of(name)
             if not grids:
                 names = self.experiments()
-                remedy = f"there are: {', '.join(names)}" if names else f"none; `smart-repro run {name}` makes it"
+                matches = difflib.get_close_matches(name, names, n=1)
+                remedy = f"there are: {', '.join(names)}" if names else "none; `smart-repro run` makes some"
+                remedy = f"did you mean {matches[0]!r}? {remedy}" if matches else remedy
                 raise ResultsError(f"no experiment named {name!r} in {self.root / 'experiments'}: {remedy}")
             self._manifests[name] = load_manifest(grids[-1])
         return self._manifests[name]

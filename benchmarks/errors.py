@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class UsageError(Exception):
     """A request that cannot be carried out as given: the message says what, where and what to do."""
+
+
+class Mistakes(UsageError):  # noqa: N818  (several errors at once)
+    """Several mistakes of one file: each has a line of its own, which the command line prints."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__("; ".join(self.lines))
 
 
 class DataError(UsageError):

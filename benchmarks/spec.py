@@ -54,6 +54,35 @@ class GridPoint:
     curve: MethodChoice | None = None
 
 
+@dataclass(frozen=True)
+class MethodGrid:
+    """A method whose options have one value or several: every combination of them is a method.
+
+    Attributes:
+        options: each option with its values, in the order they were given.
+    """
+
+    name: str
+    options: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def points(self) -> list[GridPoint]:
+        """Return every combination of the options' values, the last option running fastest.
+
+        The last option that has several values, all numbers, is the axis of the curves.
+        """
+        axes = [option for option, values in self.options if len(values) > 1 and all(map(_is_number, values))]
+        points = []
+        for values in product(*(values for _, values in self.options)):
+            combination = dict(zip((option for option, _ in self.options), values, strict=True))
+            choice = method(self.name, **combination)
+            if not axes:
+                points.append(GridPoint(choice))
+                continue
+            x = float(combination.pop(axes[-1]))
+            points.append(GridPoint(choice, axes[-1], x, method(self.name, **combination)))
+        return points
+
+
 def parse_methods(text: str) -> list[MethodChoice]:
     """``"smart:lambda_s=3,mu=2,vanilla"`` is two methods: a piece with ``=`` continues the options before it.
 
@@ -67,8 +96,13 @@ def parse_methods(text: str) -> list[MethodChoice]:
 def parse_grid(text: str) -> list[GridPoint]:
     """Read methods as :func:`parse_methods` does, each with its place on a curve.
 
-    Of several options with values in brackets every combination is a method; the last one that has numbers alone is the
-    axis of the curves.
+    Raises: UsageError: for text of another form.
+    """
+    return [point for grid in parse_grids(text) for point in grid.points()]
+
+
+def parse_grids(text: str) -> list[MethodGrid]:
+    """Read methods as :func:`parse_methods` does, with all values of their options.
 
     Raises: UsageError: for text of another form.
     """
@@ -89,7 +123,7 @@ def parse_grid(text: str) -> list[GridPoint]:
             parsed[-1][1][name.strip()] = _values(value.strip(), text)
     if not parsed:
         raise UsageError("--methods is empty: name at least one, such as vanilla,smart")
-    return [point for name, options in parsed for point in _points(name, options)]
+    return [MethodGrid(name, tuple(options.items())) for name, options in parsed]
 
 
 def pieces(text: str) -> list[str]:
@@ -119,21 +153,6 @@ def _values(value: str, text: str) -> tuple[Any, ...]:
     if not values or len(set(values)) < len(values):
         raise UsageError(f"--methods {text!r}: {value} must name values, each once")
     return values
-
-
-def _points(name: str, options: Mapping[str, tuple[Any, ...]]) -> list[GridPoint]:
-    """Return every combination of the options' values, the last option varying fastest."""
-    axes = [option for option, values in options.items() if len(values) > 1 and all(map(_is_number, values))]
-    points = []
-    for values in product(*options.values()):
-        point_options = dict(zip(options, values, strict=True))
-        choice = method(name, **point_options)
-        if not axes:
-            points.append(GridPoint(choice))
-            continue
-        x = float(point_options.pop(axes[-1]))
-        points.append(GridPoint(choice, axes[-1], x, method(name, **point_options)))
-    return points
 
 
 def _is_number(value: Any) -> bool:

@@ -107,7 +107,7 @@ def load(
             return Hnn(*load_encoder_with_head(name, config, revision), PRESETS[head]).float()
     if head not in POOLINGS:
         _set_dropout(config, _HEAD_DROPOUT_FIELDS, head_dropout, "head dropout")
-    factory = AutoModel if head in POOLINGS else AutoModelForSequenceClassification
+    factory: Any = AutoModel if head in POOLINGS else AutoModelForSequenceClassification
     with seeded(seed, torch.device("cpu")):
         model = factory.from_config(config) if random_weights else _pretrained(factory, config, name, revision)
         if head == "new" and not random_weights:

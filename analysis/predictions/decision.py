@@ -25,7 +25,7 @@ from analysis.claims.floor import of_baseline
 from analysis.claims.rule import Measure, after_holm, bound_of, decide_by
 from analysis.comparison import contrast, scored_cell, with_interval, with_undecided
 from analysis.contrasts import Arm, identical_share, unpaired
-from analysis.crossed import FEWEST_MINORITY, few_groups
+from analysis.crossed import RARE_CLASS, few_groups, rare_class
 from analysis.descriptive import holm
 from analysis.interval import Interval
 from analysis.predictions.judgement import Judgement
@@ -33,7 +33,7 @@ from analysis.predictions.outcome import BETTER, ITEMS_ONLY, NO_VERDICT, OPEN, S
 from analysis.predictions.study import Study
 from analysis.schema import Claim, Column, Contrast, Manifest, Published, Row
 from analysis.table_cell import TableCell
-from analysis.tables import digits_of, number
+from analysis.tables import digits_of, kind_of, number
 
 TASK = "items"
 WORDS = {SUPPORTED: BETTER, CONTRADICTED: WORSE, NO_EFFECT: SAME, INCONCLUSIVE: OPEN, WITHHELD: NO_VERDICT}
@@ -136,23 +136,23 @@ def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: V
         return ""
     if cell.n_pairs == 1 and not cell.undecided.startswith(INERT):
         return f"{ITEMS_ONLY}: of one seed the interval is of these very systems on other items, not of new runs"
+    rare = _rare_class(study)
     if cell.undecided:
-        return cell.undecided
-    if rare := _rare_class(study):
+        return rare if kind_of(cell.undecided) == RARE_CLASS else cell.undecided
+    if rare:
         return rare
     groups = next(iter(study.runs.values())).groups
     return (few_groups(groups) if groups is not None else "") or verdict.reason
 
 
 def _rare_class(study: Study) -> str:
-    """Return the reason why an average over classes cannot be judged: a class with too few labels; "" where it can."""
-    if study.metric.name not in ("macro_f1", "balanced_accuracy"):
+    """Return the reason why an average over classes cannot be judged, with the class; "" where it can."""
+    labels = next(iter(study.runs.values())).labels
+    reason = rare_class(labels, study.metric, study.n_classes)
+    if not reason:
         return ""
-    counts = np.bincount(next(iter(study.runs.values())).labels, minlength=study.n_classes)[: study.n_classes]
-    if counts.min() >= FEWEST_MINORITY:
-        return ""
-    name = study.classes[int(counts.argmin())]
-    return f"too few labels of a class: {counts.min()} of {FEWEST_MINORITY} ({name})"
+    counts = np.bincount(labels, minlength=study.n_classes)
+    return f"{reason} ({study.classes[int(counts.argmin())]})"
 
 
 def _comparison(

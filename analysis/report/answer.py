@@ -238,7 +238,8 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
         names = ", ".join(dict.fromkeys(column["column_title"]))
         yield f"{names}: {floor}. No method is judged on it, so it has no mark; its numbers are a description."
     for title, arm in present[present["collapsed"] > 0].groupby("row_title", sort=False):
-        places = ", ".join(f"{c.column_title} ({c.collapsed} of {plural(c.n_seeds, 'run')})" for c in records(arm))
+        counts = (f"{c.column_title} ({c.collapsed} of {plural(c.n_seeds, 'run')})" for c in records(arm))
+        places = ", ".join(dict.fromkeys(counts))  # a task once: its metrics are columns of the same runs
         yield f"Collapsed runs of {title} predict the same for every item, and are in the mean: {places}."
     missing = cells[cells["missing"] > 0]
     if len(missing):

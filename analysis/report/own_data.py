@@ -30,7 +30,7 @@ EQUIVALENCE = 0.90  # level of the interval that excludes a difference
 
 @dataclass(frozen=True)
 class OwnAnswer:
-    """What was found on one own task for one method.
+    """The answer on one own task for one method.
 
     Attributes:
         verdict: helps, hurts, no difference that matters, or not decided.

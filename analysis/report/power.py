@@ -34,9 +34,9 @@ def power_table(cells: pd.DataFrame) -> FactTable:
         lines.append(
             (heading(cell), cell.row_title, str(cell.n_pairs), f"{cell.n_items:,}", detectable, printed, seeds)
         )
-    shown = len(HEADINGS) if any(line[5] for line in lines) else 5  # the last two are about the paper's difference
-    table = tuple(line[:shown] for line in lines)
-    return FactTable("power", "Detectable differences (80 % power)", HEADINGS[:shown], table)
+    n_columns = len(HEADINGS) if any(line[5] for line in lines) else 5  # the last two are about the paper's difference
+    table = tuple(line[:n_columns] for line in lines)
+    return FactTable("power", "Detectable differences (80 % power)", HEADINGS[:n_columns], table)
 
 
 def _seeds(count: float) -> str:

@@ -44,8 +44,8 @@ def cost_in_words(
 ) -> str:
     """Return what a run of a method takes, beside one of the baseline; "" where either has no timed run."""
     method, base = (
-        [float(run.result["seconds"]) for run in runs if run.key in some and run.result.get("seconds")]
-        for some in (keys, baseline_keys)
+        [float(run.result["seconds"]) for run in runs if run.key in arm_keys and run.result.get("seconds")]
+        for arm_keys in (keys, baseline_keys)
     )
     if not method or not base:
         return ""

@@ -32,6 +32,28 @@ def make_request(experiment: str, results: Path | None, *parts: GridOptions | Tu
     return Request(name=experiment, results=results, **options)
 
 
+def save_study(request: Request, path: Path | None) -> None:
+    """Write the request's grid as a study file, where one is asked for. Raises UsageError."""
+    if path is None:
+        return
+    from benchmarks.experiments.planning.study_file import ENDING
+    from benchmarks.experiments.planning.study_text import write_study
+
+    if path.suffix != ENDING:
+        raise UsageError(f"--save-study {path}: a study file's name ends in {ENDING}")
+    write_study(request.study(), path, request.plugins or ())
+    print(f"Study: {path}", file=sys.stderr)
+
+
+def stored_name(name: str | None) -> str | None:
+    """Return the name under which results are kept, of an experiment or of a study file."""
+    if name is None or not name.endswith(".toml"):
+        return name
+    from benchmarks.experiments.planning import study_file
+
+    return study_file.stored_name(name)
+
+
 def planned_of(request: Request, results: Path) -> Plan:
     """Return the plan of the requested experiment."""
     from benchmarks.engine.plan import make_plan
@@ -192,7 +214,7 @@ def write_report_of(results: Path, name: str, look: str = "paper") -> int:
     write_index(results)
     print(f"Report: {page}")
     print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")
-    hint(False, shlex.join(["open", str(page)]))
+    hint(False, shlex.join(["open" if sys.platform == "darwin" else "xdg-open", str(page)]))
     return _damage(opened.damaged)
 
 

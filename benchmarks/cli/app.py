@@ -35,8 +35,10 @@ from benchmarks.cli.actions import (
     print_verdicts,
     report_each,
     run_each,
+    save_study,
     show_bill,
     show_plan,
+    stored_name,
     write_report_of,
     write_site,
 )
@@ -53,11 +55,12 @@ from benchmarks.cli.options import (
     Own,
     Quiet,
     StoredName,
+    StudyOut,
     Tuning,
 )
 from benchmarks.cli.runs import runs_app
 from benchmarks.cli.terminal import guarded
-from benchmarks.errors import UsageError
+from benchmarks.errors import Mistakes, UsageError
 from benchmarks.libraries import NO_PROGRESS_BARS, set_defaults
 from benchmarks.options import (
     RESULTS,
@@ -131,7 +134,13 @@ def list_(
     *,
     experiment: Annotated[
         str | None,
-        Parameter(help="claims of this experiment alone", completer=lambda context: completion.experiments()),
+        Parameter(
+            help="claims of this experiment, or paper (smart, sda), alone",
+            completer=lambda context: completion.experiments(),
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, Parameter(help="claims about this task alone", completer=lambda context: completion.tasks())
     ] = None,
     plugins: Plugins = None,
     as_json: Json = False,
@@ -143,20 +152,26 @@ def list_(
     from benchmarks.cli import catalogue
 
     import_plugins(plugins)
-    rows = catalogue.listing(kind, experiment)
+    rows = catalogue.listing(kind, experiment, task)
     if as_json:
         print_json(rows)
-    else:
+    elif rows:
         print_table(catalogue.shown(kind, rows))
+    else:
+        print(f"no {kind} are left by these filters", file=sys.stderr)
     if rows:
-        hint(as_json, command("show", f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"))
+        name = f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"
+        hint(as_json, command("show", name, *words(GridOptions(plugins=plugins))))
 
 
 @app.command
 def show(
     name: Annotated[
         str,
-        Parameter(help="NAME or KIND:NAME, such as smart, task:rte, spec, or a run's key", completer=completion.cards),
+        Parameter(
+            help="NAME or KIND:NAME, such as smart, task:rte, spec, study, a study file, or a run's key",
+            completer=completion.cards,
+        ),
     ],
     /,
     *,
@@ -185,6 +200,7 @@ def plan(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     workers: Workers = None,
     calibrate: Annotated[bool, Parameter(help="time a few updates of each kind of run on this machine")] = False,
@@ -198,6 +214,7 @@ def plan(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     if len(request.each()) > 1:
         show_bill(request, as_json)
     else:
@@ -212,6 +229,7 @@ def run(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
 ) -> int:
@@ -221,6 +239,7 @@ def run(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     code = run_each(request, results, execution)
     if not execution.dry_run:
         hint(execution.quiet, command("report", request.each()[0].title, *results_words(results)))
@@ -234,6 +253,7 @@ def reproduce(
     *,
     grid: Grid = GridOptions(),  # noqa: B008 (frozen)
     tuning: Tuning = TuningOptions(),  # noqa: B008 (frozen)
+    study_out: StudyOut = None,
     results: Results = RESULTS,
     execution: Execution = ExecutionOptions(),  # noqa: B008 (frozen)
 ) -> int:
@@ -243,6 +263,7 @@ def reproduce(
     """
     import_plugins(grid.plugins)
     request = make_request(experiment, results, grid, tuning)
+    save_study(request, study_out)
     report = None if execution.dry_run else (lambda title: write_report_of(results, title))
     return run_each(request, results, execution, report)
 
@@ -262,6 +283,7 @@ def status(
     """
     from benchmarks.engine import status as status_module
 
+    experiment = stored_name(experiment)
     if watch:
         status_module.watch(results, experiment)
         return
@@ -294,7 +316,7 @@ def report(
     Example: smart-repro report smart-table1
     """
     write = partial(write_report_of, look=look)
-    code = report_each(results, experiment, print_verdicts if claims else write)
+    code = report_each(results, stored_name(experiment), print_verdicts if claims else write)
     if site:
         write_site(results)
     return code
@@ -415,13 +437,56 @@ def check(
     if update:
         written = check_module.update(request, file, executor, display, results, allow_dirty=allow_dirty)
         print(f"Baseline: {file} ({len(written.cells)} cells)")
-        hint(quiet, request.command("check", *(["--baseline", str(baseline)] if baseline else [])))
+        options = ["--baseline", str(baseline)] if baseline else []
+        hint(quiet, request.command("check", *options, *words(ExecutionOptions(workers=workers))))
         return DONE
     outcome = check_module.check(request, file, executor, display, results)
     print(check_report.text(outcome, form))
     if junit is not None:
         check_report.write_junit(outcome, junit)
     return DONE if outcome.passed else CHECK_FAILED
+
+
+@app.command
+def check_plugin(
+    name: Annotated[
+        str,
+        Parameter(
+            help="NAME or KIND:NAME of a method (smart:lambda_s=3), task or experiment", completer=completion.cards
+        ),
+    ],
+    /,
+    *,
+    data_options: Data = DataOptions(),  # noqa: B008 (frozen)
+    plugins: Plugins = None,
+    as_json: Json = False,
+) -> int:
+    """Check that a method, task or experiment of another package keeps what the built-in ones keep; exit 1 if not.
+
+    Example: smart-repro check-plugin confidence-penalty --import penalty
+    """
+    import_plugins(plugins)
+    from benchmarks.engine.worker import prepare
+    from benchmarks.regression.plugins import check_plugin as results_of
+    from benchmarks.tasks.sources import parse_data_files, resolve_source
+
+    prepare([])
+    files = parse_data_files(data_options.data_file or [])
+    source = resolve_source(
+        data_options.source, data_options.data_dir, files, default_dir=data_options.default_data_dir
+    )
+    results = []
+    for result in results_of(name, source):
+        results.append(result)
+        if not as_json:
+            print(
+                f"{'BROKEN' if result.problem else 'kept  '}  {result.promise}{result.problem and ': '}{result.problem}"
+            )
+    if as_json:
+        print_json([vars(result) for result in results])
+    broken = sum(bool(result.problem) for result in results)
+    hint(as_json or bool(broken), command("show", name.partition("[")[0], *words(GridOptions(plugins=plugins))))
+    return CHECK_FAILED if broken else DONE
 
 
 @app.command
@@ -443,6 +508,7 @@ def submit(
     """
     from benchmarks.sharing import submission
 
+    experiment = stored_name(experiment) or experiment
     if benchmark != "glue":
         raise UsageError(f"submit {benchmark}: only glue has a server that takes predictions")
     names = [name for name in (tasks or "").split(",") if name]
@@ -526,7 +592,7 @@ def doctor(
         print_json([vars(check) for check in checks])
     else:
         print(doctor_module.text(checks))
-    hint(as_json, command("reproduce", "smart-table1"))
+    hint(as_json, command("reproduce", "smart-table1", *results_words(results)))
     return CHECK_FAILED if any(check.state == "bad" for check in checks) else DONE
 
 
@@ -557,6 +623,8 @@ def _carried_out(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except Mistakes as error:
+        return max(map(_refuse, error.lines))
     except (UsageError, UnknownNameError) as error:
         return _refuse(str(error))
     except Exception as error:

@@ -6,35 +6,36 @@ Built-in names are listed without torch: it takes seconds to import, and nothing
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.records import read_json
 from benchmarks.errors import UsageError
-from smart_repro.registry import Registry, UnknownNameError
+from smart_repro.registry import Registry, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
+    from benchmarks.experiments import Experiment
     from benchmarks.tasks import Task
 
 SHORT = 100  # characters of a value that stays on its own line in a card
 
 
-def listing(kind: str, experiment: str | None = None) -> list[dict[str, Any]]:
+def listing(kind: str, experiment: str | None = None, task: str | None = None) -> list[dict[str, Any]]:
     """Return one row for each thing of a kind.
 
     Args:
         kind: the kind: methods, tasks, experiments and so on.
-        experiment: name of the experiment whose claims are listed; None: all.
-    Raises: UnknownNameError: for another kind or experiment. UsageError: if ``experiment`` is given for another kind.
+        experiment: name of the experiment, or of the group of them (a paper), whose claims are listed; None: all.
+        task: name of the task whose claims are listed; None: all.
+    Raises: UnknownNameError: for another kind, experiment or task. UsageError: if a filter is given for another kind.
     """
-    if kind == "claims" and experiment is not None:
-        return _claims_of(experiment)
-    if experiment is not None:
-        raise UsageError(f"--experiment is for `list claims`, got `list {kind}`: leave it out")
+    if kind == "claims":
+        return _claims_of(experiment, task)
+    for option, value in (("--experiment", experiment), ("--task", task)):
+        if value is not None and kind in _LISTINGS:
+            raise UsageError(f"{option} is for `list claims`, got `list {kind}`: leave it out")
     return _LISTINGS[kind]()
 
 
@@ -47,22 +48,38 @@ def shown(kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def card(name: str, results: Path) -> tuple[str, Any]:
     """Return text and JSON-ready content about ``NAME`` or ``KIND:NAME``: of the first kind that has the name.
 
+    ``spec`` and ``study`` are what a run and a study file may hold; the path of a study file is that study. Finished
+    runs of ``results`` are named by their key, or its beginning.
+
     Raises: UnknownNameError: for a name its kind does not have. UsageError: if no kind has the name.
     """
     if name == "spec":
         return _spec_card()
-    run = results / "runs" / name
-    if re.fullmatch(r"[0-9a-f]{32}", name) and run.is_dir():
-        return _run_card(run)
+    if name == "study":
+        return _study_format()
     kind, colon, rest = name.partition(":")
+    if kind == "run" or re.fullmatch(r"[0-9a-f]{4,32}", name):
+        runs = sorted((results / "runs").glob(f"{rest if colon else name}*"))
+        if len(runs) == 1:
+            return _run_card(runs[0])
+        if runs or colon:
+            raise UsageError(
+                f"{len(runs) or 'no'} runs begin with {rest or name!r} in {results}: `smart-repro runs list` shows them"
+            )
     if colon:
         return _CARDS[kind](rest)
+    if _is_study_file(name):
+        return _experiment_card(name)
     for build in _CARDS.values():
         try:
             return build(name)
         except UnknownNameError:
             continue
-    raise UsageError(f"nothing is called {name!r}: `smart-repro list` with {', '.join(_LISTINGS)} shows the names")
+    names = [entry for kind in _LISTINGS for row in listing(kind) for entry in list(row.values())[:1]]
+    suggestion = did_you_mean(name, names) or ":"
+    raise UsageError(
+        f"nothing is called {name!r}{suggestion} `smart-repro list` with {', '.join(_LISTINGS)} shows the names"
+    )
 
 
 # --- listings ---
@@ -146,12 +163,17 @@ def _systems() -> list[dict[str, Any]]:
 
 @_LISTINGS.register("claims")
 def _claims() -> list[dict[str, Any]]:
-    return _claims_of(None)
+    return _claims_of()
 
 
-def _claims_of(experiment: str | None) -> list[dict[str, Any]]:
-    from benchmarks.experiments import EXPERIMENTS
+def _claims_of(experiment: str | None = None, task: str | None = None) -> list[dict[str, Any]]:
+    from benchmarks.experiments import EXPERIMENTS, GROUPS
+    from benchmarks.experiments.planning.groups import members
+    from benchmarks.tasks import TASKS
 
+    if task is not None:
+        TASKS[task]  # an unknown name is refused, with the most similar one
+    names = EXPERIMENTS if experiment is None else members(experiment) if experiment in GROUPS else [experiment]
     return [
         {
             "id": claim.id,
@@ -161,8 +183,9 @@ def _claims_of(experiment: str | None) -> list[dict[str, Any]]:
             "size": "" if claim.size is None else f"{claim.size:g}",
             "reading": claim.reading,
         }
-        for name in (EXPERIMENTS if experiment is None else [experiment])
-        for claim in EXPERIMENTS[name]().claims
+        for name in names
+        for claim in _experiment_named(name).claims
+        if task is None or any(task in statement.tasks for statement in claim.statements)
     ]
 
 
@@ -227,7 +250,7 @@ def _task_content(task: Task) -> dict[str, Any]:
 def _experiment_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
 
-    experiment = EXPERIMENTS[name]()
+    experiment = _experiment_named(name)
     content = {
         "rows": {row.id: row.title for row in experiment.rows},
         "columns": [column.id for column in experiment.columns],
@@ -242,21 +265,57 @@ def _experiment_card(name: str) -> tuple[str, Any]:
         "claims": {claim.id: claim.sentence for claim in experiment.claims},
         "notes": list(experiment.notes),
     }
+    if _is_study_file(name):
+        return _text(
+            f"Study {name}: {experiment.title}", {**content, "settings by task": _by_task(experiment)}
+        ), content
     document = inspect.cleandoc(inspect.getmodule(EXPERIMENTS[name]).__doc__ or "")
     return f"{document}\n\n{_text(f'Experiment {name}: {experiment.title}', content)}", content
+
+
+def _experiment_named(name: str) -> Experiment:
+    """Return an experiment by its name, or the one of a study file. Raises UnknownNameError, UsageError."""
+    from benchmarks.experiments import EXPERIMENTS
+
+    if not _is_study_file(name):
+        return EXPERIMENTS[name]()
+    from benchmarks.experiments.planning.request import Request  # imports torch, which other cards do without
+
+    return Request(name=name).experiment()
+
+
+def _is_study_file(name: str) -> bool:
+    return name.endswith(".toml")
+
+
+def _by_task(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings of single tasks; own data by their rows, without the definitions' fingerprints."""
+    settings = {}
+    for task, changes in experiment.task_settings.items():
+        row_counts = {
+            f"rows of {split}": rows for definition in changes.get("definitions", ()) for split, rows in definition.rows
+        }
+        settings[task] = {**row_counts, **{name: value for name, value in changes.items() if name != "definitions"}}
+    return settings
 
 
 @_CARDS.register("claim")
 def _claim_card(name: str) -> tuple[str, Any]:
     from benchmarks.experiments import EXPERIMENTS
+    from benchmarks.experiments.planning.profiles import PROFILES
 
     claims: Registry[tuple[str, Any]] = Registry("claim", listing="smart-repro list claims")
     for experiment, build in EXPERIMENTS.items():
-        for claim in build().claims:
+        published = build()
+        is_demo = name.startswith("demo-") and "demo" not in published.not_in  # claims on generated data are not listed
+        for claim in (PROFILES["demo"](published) if is_demo else published).claims:
             claims.add(claim.id, (experiment, claim))
     experiment, claim = claims[name]
     content = {"experiment": experiment, **claim.to_json()}
-    return _text(f"Claim {name}", {**content, "kind": f"{claim.kind}: {_summary(type(claim.test).__doc__)}"}), content
+    first = {"sentence": claim.sentence, "kind": f"{claim.kind}: {_summary(type(claim.test).__doc__)}"}
+    return _text(
+        f"Claim {name}", {**first, **{key: content[key] for key in content if key not in ("id", *first)}}
+    ), content
 
 
 @_CARDS.register("profile")
@@ -304,17 +363,24 @@ def _system_card(name: str) -> tuple[str, Any]:
 
 
 def _run_card(folder: Path) -> tuple[str, Any]:
-    parts = ("spec", "environment", "result")
-    content = {part: read_json(folder / f"{part}.json") for part in parts}
-    return json.dumps(content, indent=1), content
+    from benchmarks.cli.run_card import run_content, run_entries
+
+    content = run_content(folder)
+    return _text(*run_entries(content)), content
 
 
 def _spec_card() -> tuple[str, Any]:
-    from benchmarks import spec
+    from benchmarks.cli.run_card import settings_entries, settings_text
 
-    source = inspect.getsource(spec.RunSpec)
-    lines = [line.strip() for line in source.splitlines() if re.match(r"    \w+: ", line)]
-    return "Settings of a run (--set NAME=VALUE), with their defaults:\n\n" + "\n".join(lines), lines
+    rows = settings_entries()
+    return settings_text(rows), rows
+
+
+def _study_format() -> tuple[str, Any]:
+    from benchmarks.experiments.planning import study_file
+
+    text = study_file.format_text()
+    return text, text.splitlines()
 
 
 # --- data ---

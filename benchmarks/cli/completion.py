@@ -54,7 +54,7 @@ def keys(context: CompletionContext) -> list[str]:
 
 def cards(context: CompletionContext) -> list[str]:
     """Offer what ``show`` takes without a kind in front."""
-    return [*methods(), *tasks(), *experiments()]
+    return [*methods(), *tasks(), *experiments(), *keys(context)]
 
 
 def _results(context: CompletionContext) -> Path:

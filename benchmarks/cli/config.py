@@ -91,6 +91,10 @@ class Config:
         if commands[:1] == ("check",):
             return {name: value for name, value in values.items() if name not in _NOT_CHECKED | _OWN_TASK}
         experiment = next((argument.tokens[0].value for argument in arguments if _is_name(argument)), "")
+        if experiment.endswith(".toml"):  # a study file says itself what is run
+            return {
+                name: value for name, value in values.items() if name not in (_NOT_CHECKED - {"results"}) | _OWN_TASK
+            }
         unfit = "profile" if experiment == "compare" else "name"  # each belongs to the other kind of grid alone
         if experiment != "compare" or "tasks" in typed or "data" not in typed | values.keys():
             values = {name: value for name, value in values.items() if name not in _OWN_TASK}

@@ -34,16 +34,21 @@ Own = Annotated[OwnOptions, FLAT]
 Name = Annotated[
     str,
     Parameter(
-        help="an experiment (`smart-repro list experiments`), a paper (smart, sda: all of it), controls, or compare "
-        "for a grid of your own",
+        help="an experiment (`smart-repro list experiments`), a paper (smart, sda: all of it), controls, or for a grid "
+        "of your own compare or a study file (study.toml)",
         completer=lambda context: completion.experiments(),
     ),
 ]
 StoredName = Annotated[
     str | None,
     Parameter(
-        help="an experiment that was run; default: all in the results folder", completer=completion.stored_experiments
+        help="an experiment that was run, or its study file; default: all in the results folder",
+        completer=completion.stored_experiments,
     ),
+]
+StudyOut = Annotated[
+    Path | None,
+    Parameter(name="--save-study", help="also write a grid of your own as a study file, to be edited and run again"),
 ]
 Key = Annotated[
     str,

@@ -52,7 +52,7 @@ def list_(
 
 
 @runs_app.command
-def show(key: Key, /, *, results: Results = RESULTS) -> None:
+def show(key: Key, /, *, results: Results = RESULTS, as_json: Json = False) -> None:
     """Show a run: settings, versions and scores, or where it stands and why.
 
     Example: smart-repro runs show 3fa9
@@ -64,14 +64,13 @@ def show(key: Key, /, *, results: Results = RESULTS) -> None:
     run_key = runs.find(store, key)
     if store.is_done(run_key):
         store.verify(run_key)
-        print(catalogue.card(run_key, results)[0])
-        return
-    state = store.states([run_key])[run_key]
-    print(
-        json.dumps(
-            {"key": run_key, "state": state.state, "detail": state.detail, **(store.failure(run_key) or {})}, indent=1
-        )
-    )
+        text, content = catalogue.card(run_key, results)
+    else:
+        state = store.states([run_key])[run_key]
+        content = {"key": run_key, "state": state.state, "detail": state.detail, **(store.failure(run_key) or {})}
+        lines = [f"{name}: {value}" for name, value in content.items() if name not in ("key", "state")]
+        text = "\n".join([f"Run {run_key}: {state.state}", "", *lines])
+    print(json.dumps(content, indent=2) if as_json else text)
 
 
 @runs_app.command

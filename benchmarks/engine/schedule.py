@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks.engine import forecast as estimate
 from benchmarks.engine.executor import Executor, Finished, Progress, Settings
@@ -22,8 +22,8 @@ from benchmarks.training.job import Job, Outcome
 _PATIENCE = 0.5  # seconds between two checks of runs that other processes work on
 
 
-class Display(Protocol):
-    """A display of a grid's progress."""
+class Display:
+    """A display of a grid's progress; this one shows nothing."""
 
     def start(self, plan: Plan, jobs: list[Job]) -> None:
         """Show the start of a grid with the jobs to do."""

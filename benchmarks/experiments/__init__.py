@@ -1,4 +1,4 @@
-"""All experiments, by name. Adding one: its file, and one line here."""
+"""All experiments by name, and what one is made of: rows, columns, claims. Adding one: its file, and one line here."""
 
 # ruff: noqa: F401, I001  (imported to be registered; their order is the order of every listing)
 from benchmarks.experiments.smart import table1 as smart_table1
@@ -32,7 +32,20 @@ from benchmarks.experiments.studies import self_distillation
 from benchmarks.experiments.studies import equal_budgets
 from benchmarks.experiments.controls import attacks
 from benchmarks.experiments.controls import regression
+from analysis.schema import Claim, Contrast
 from benchmarks.experiments.planning.base import EXPERIMENTS, TaskColumn, Experiment, MethodRow, narrowed
 from benchmarks.experiments.planning.groups import GROUPS
+from benchmarks.spec import MethodChoice, method
 
-__all__ = ["EXPERIMENTS", "GROUPS", "Experiment", "MethodRow", "TaskColumn", "narrowed"]
+__all__ = [
+    "EXPERIMENTS",
+    "GROUPS",
+    "Claim",
+    "Contrast",
+    "Experiment",
+    "MethodChoice",
+    "MethodRow",
+    "TaskColumn",
+    "method",
+    "narrowed",
+]

@@ -1,10 +1,12 @@
 """The suite's metrics: :func:`score_all` for a task, and every metric as an ``evaluate.Metric`` without network.
 
-The mathematics is in :mod:`analysis.scores`. ``evaluate`` takes seconds to import, so only :func:`load` imports it.
+The mathematics is in :mod:`analysis.scores`, so that the analysis recomputes every stored score to the last digit.
+``evaluate`` takes most of a second to import: it is imported with the first score, which a worker computes.
 """
 
 from __future__ import annotations
 
+import importlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def score_all(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """Return the task's metrics, in its order, as fractions; empty where the labels are hidden.
+    """Compute the task's metrics, in its order, as fractions; empty where the labels are hidden.
 
     Args:
         task: the task.
@@ -29,7 +31,15 @@ def score_all(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[s
     """
     if not len(labels) or (np.isnan(labels) if labels.dtype.kind == "f" else labels < 0).all():
         return {}
-    return {name: scores.score(name, labels, predictions) for name in task.metrics}
+    computed = _combined(task.metrics).compute(predictions=predictions, references=labels)
+    return {name: float(computed[name]) for name in task.metrics}
+
+
+@cache
+def _combined(names: tuple[str, ...]) -> evaluate.CombinedEvaluations:
+    """Return these metrics as one module, which keeps what it is given in memory."""
+    metrics = [load(name, keep_in_memory=True) for name in names]
+    return importlib.import_module("evaluate").combine(metrics)
 
 
 @cache
@@ -70,11 +80,16 @@ def metric_class(name: str) -> type[evaluate.Metric]:
         values, truth = (np.asarray(list(column), dtype=np.float64) for column in (predictions, references))
         return {name: scores.score(name, truth, values, sample_weight)}
 
+    def build_data_dir(self: evaluate.Metric) -> str:
+        """Return the folder for batches; none is made where they stay in memory."""
+        return "" if self.keep_in_memory else str(evaluate.Metric._build_data_dir(self))
+
     # The class is named after the metric: `evaluate` derives its own name and cache folder from it.
     title = "".join(part.capitalize() for part in name.split("_"))
     body = {
         "_info": info,
         "_compute": compute,
+        "_build_data_dir": build_data_dir,
         "__module__": __name__,
         "__doc__": f"{metric.title} as an evaluate.Metric.",
     }

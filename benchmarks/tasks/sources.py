@@ -44,7 +44,10 @@ def resolve_source(
     *,
     default_dir: str | Path | None = None,
 ) -> Source:
-    """Return the source of a command line: a data folder (given, or in SMART_REPRO_DATA) is read alone, else the hub.
+    """Return the source that a command line means; the hub only where it is named.
+
+    A data folder (given, or in SMART_REPRO_DATA) is read alone. Without one only generated tasks and named files can be
+    read: :func:`load_split` says how to name the rest.
 
     Args:
         kind: "local", "hub" or "generated"; None: decided by the other arguments.
@@ -71,7 +74,7 @@ def resolve_source(
         return Source("local", Path(folder), files)
     if kind == "local" and not files:
         raise UsageError(f"--source local needs --data-dir, {VARIABLE} or --data-file")
-    return Source("local" if kind == "local" else "hub", None, files)
+    return Source("local", None, files)
 
 
 def parse_data_files(options: Iterable[str]) -> dict[tuple[str, str], Path]:
@@ -119,7 +122,10 @@ def _load_one(task: Task, split: str, source: Source) -> Split:
 
         return load_from_hub(task, split)
     if source.data_dir is None:
-        raise MissingData(f"{task.name}: no --data-dir and no --data-file {task.name}:{split}=PATH")
+        raise MissingData(
+            f"{task.name} {split}: nothing says where its data are; give --data-dir FOLDER (or set {VARIABLE}), "
+            f"--data-file {task.name}:{split}=PATH, or --source hub"
+        )
     layout, files, notes = find_files(task, split, source.data_dir)
     rows = _read(task, layout, files, split)
     return rows.with_notes(*notes)

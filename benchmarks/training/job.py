@@ -66,7 +66,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended.
+    """The result of one job: its state, scores and costs.
 
     Attributes:
         state: done, skipped (it was done already), busy (another process works on it), failed or interrupted.

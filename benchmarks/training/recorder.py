@@ -18,6 +18,7 @@ from analysis import scores
 from benchmarks.spec import RunSpec
 from benchmarks.store.files import replacing, sync, write_durably
 from benchmarks.tasks import Regression, Split
+from benchmarks.tasks.metrics import score_all
 from benchmarks.training.prepared import Evaluated, Prepared
 from benchmarks.training.sides import SideAccuracies
 from smart_repro.evaluation import predict
@@ -172,10 +173,7 @@ class Recorder(Observer):
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", scores.Degenerate)  # constant predictions are shown by the analysis
-            return {
-                metric: float(scores.score(metric, evaluated.rows.labels, predictions))
-                for metric in evaluated.task.metrics
-            }
+            return score_all(evaluated.task, evaluated.rows.labels, predictions)
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
         with self.history.open("a") as stream:

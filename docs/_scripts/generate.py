@@ -33,6 +33,8 @@ PUBLIC = (
     "smart_repro.evaluation",
     "smart_repro.train",
     "smart_repro.scalars",
+    "benchmarks.tasks",
+    "benchmarks.experiments",
     "analysis",
     "analysis.predictions",
     "analysis.frames",
@@ -92,13 +94,14 @@ def methods_page() -> str:
 
 
 def tasks_page() -> str:
-    """All task cards on one page."""
+    """All task cards on one page; of the suite, whatever own data this process knows besides."""
+    suite_tasks = {name: task for name, task in TASKS.items() if task.own is None}
     table = "".join(
         f"| [`{name}`](#{anchor(name)}) | {cell(task.title)} | {_size(task, 'train')} | {_size(task, 'dev')} | "
         f"{_size(task, 'test')} | {', '.join(task.metrics)} |\n"
-        for name, task in TASKS.items()
+        for name, task in suite_tasks.items()
     )
-    return _TASKS + table + "\n" + "\n".join(task_card(task) for task in TASKS.values())
+    return _TASKS + table + "\n" + "\n".join(task_card(task) for task in suite_tasks.values())
 
 
 def task_card(task: Task) -> str:

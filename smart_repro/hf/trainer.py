@@ -198,7 +198,9 @@ class MethodTrainer(Trainer):
         self._best_loaded = False
         if "create_optimizer_and_scheduler" in self._overridden:  # which the Trainer no longer calls by itself
             self.create_optimizer_and_scheduler(max_steps)
-        prepared = super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
+        prepared = super()._prepare_for_training(  # type: ignore[no-untyped-call]
+            max_steps, train_dataloader, resume_from_checkpoint
+        )
         for name in ("forward", "_original_forward"):  # accelerate's autocast, which a pass could not turn off
             vars(self.model).pop(name, None)
         self._check_optimizer()

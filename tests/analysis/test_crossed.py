@@ -61,6 +61,16 @@ def test_labels_with_fewer_than_five_of_the_rarer_class_allow_no_verdict(metric,
     assert ("fewer than 5 labels" in got.withheld) == is_withheld
 
 
+@pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "accuracy"])
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_mean_over_classes_needs_five_labels_of_each(metric, count, rng):
+    _, a, b = two_arms(rng)
+    labels = rng.permutation(np.repeat([0, 1, 2], [40, 40 - count, count]))
+    reason = f"too few labels of a class: {count} of 5"
+    expected = reason if metric != "accuracy" and count < 5 else ""
+    assert crossed_interval(a, b, metric=metric, labels=labels).withheld == expected
+
+
 @pytest.mark.parametrize("metric", ["pearson", "spearman"])
 @pytest.mark.parametrize(("spread", "is_withheld"), [(0.04, True), (0.06, False)])
 def test_a_regression_that_hardly_varies_is_near_constant(metric, spread, is_withheld, rng):

@@ -153,3 +153,24 @@ def test_other_data_get_no_such_sentence(tmp_path):
     cells = compare(results, manifest)
     assert own_answers(results, manifest, cells, results.finished(manifest)) == []
     assert np.isfinite(cells["difference"].iloc[1])
+
+
+def test_a_mean_over_classes_with_a_rare_one_is_not_decided(tmp_path):
+    """As `judge` has it: fewer than five labels of a class are no sample of it."""
+    folder = own_world(tmp_path, 6.0, exam=Exam("own-notes", "macro_f1", items=400, classes=3))
+    for path in folder.glob("runs/*/predictions/*.parquet"):
+        frame = pd.read_parquet(path)
+        frame[["label", "prediction"]] = frame[["label", "prediction"]].replace(2, 0)
+        frame.loc[frame["id"].isin(frame["id"].unique()[:4]), "label"] = 2  # in every epoch
+        frame.to_parquet(path, index=False)
+    found = answer(folder)
+    assert (found.verdict, found.chip) == ("not decided", "inconclusive")
+    assert found.sentence.endswith(": not decided, too few labels of a class: 4 of 5.")
+
+
+def test_a_task_with_two_metrics_is_named_once_among_collapsed_runs(tmp_path):
+    arms = [Arm("vanilla"), Arm("smart", "SMART", "smart", collapsed=(1, 4))]
+    exams = [Exam("own-notes", items=400), Exam("own-notes", "macro_f1", items=400)]
+    page = write_report(Results.open(World(tmp_path, arms, exams, seeds=FIVE).write()), "compare").read_text()
+    assert page.count("Collapsed runs of SMART predict the same for every item, and are in the mean: ") == 1
+    assert "in the mean: own-notes (2 of 5 runs)." in page

@@ -85,7 +85,7 @@ def test_the_newest_manifest_counts_and_an_unknown_name_is_answered_with_the_nam
     assert opened.manifest("compare").title == "Newer"
     with pytest.raises(ResultsError, match=r"no experiment named 'other' .*there are: compare"):
         opened.manifest("other")
-    with pytest.raises(ResultsError, match="none; `smart-repro run other` makes it"):
+    with pytest.raises(ResultsError, match="none; `smart-repro run` makes some"):
         Results.open(root / "nowhere").manifest("other")
 
 

@@ -13,7 +13,7 @@ from analysis.integrity import identity_of, rebuilt, verify_key
 from analysis.run_fields import DEFAULTS, ELSEWHERE
 from benchmarks.definition import Definition
 from benchmarks.errors import UsageError
-from benchmarks.experiments.planning.request import parse_seeds, parse_settings
+from benchmarks.experiments.planning.typed import parse_seeds, parse_settings
 from benchmarks.spec import (
     GridPoint,
     Identity,

@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import BertConfig, BertForSequenceClassification
 
+from smart_repro.contract import random_encoder, toy_sentences
 from smart_repro.encoding import Encoded
 from smart_repro.methods import Method, base
 from smart_repro.models import load
 from smart_repro.train import TrainConfig, train
-
-VOCABULARY = 60
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -30,44 +28,13 @@ def _one_thread() -> None:
 @pytest.fixture
 def tiny() -> Callable[..., nn.Module]:
     """Return a builder of random BERT classifiers, in training mode: ``tiny(outputs, dropout=0.1, seed=0)``."""
-
-    def build(outputs: int = 2, dropout: float = 0.1, seed: int = 0) -> nn.Module:
-        torch.manual_seed(seed)
-        shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-        rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-        config = BertConfig(
-            vocab_size=VOCABULARY,
-            max_position_embeddings=32,
-            num_labels=outputs,
-            initializer_range=0.2,
-            **shape,
-            **rates,
-        )
-        return BertForSequenceClassification(config).train()
-
-    return build
+    return random_encoder
 
 
 @pytest.fixture
 def toy() -> Callable[..., Encoded]:
     """Return a builder of random learnable sentences: ``toy(n, outputs)``; outputs=1 gives targets from 0 to 5."""
-
-    def build(n: int = 16, outputs: int = 2, seed: int = 0) -> Encoded:
-        rng = np.random.default_rng(seed)
-        lengths = rng.integers(4, 11, n)
-        labels = rng.uniform(0, 5, n) if outputs == 1 else rng.integers(0, outputs, n)
-        tokens = [rng.integers(5, VOCABULARY, length) for length in lengths]
-        for words, label in zip(tokens, labels, strict=True):
-            words[1] = 5 + int(label)
-        return Encoded(
-            columns={"input_ids": np.concatenate(tokens).astype(np.int32)},
-            offsets=np.concatenate([[0], np.cumsum(lengths)]),
-            padding={"input_ids": 0},
-            ids=np.arange(n),
-            labels=labels,
-        )
-
-    return build
+    return toy_sentences
 
 
 @pytest.fixture

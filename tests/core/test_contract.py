@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from smart_repro import precision
-from smart_repro.checkpoint import Checkpoint
-from smart_repro.methods import METHODS, build
-from smart_repro.methods.base import PARTS, Method, Passes
+from smart_repro.contract import PROMISES, ContractError, MethodContract, are_equal
+from smart_repro.methods import METHODS, Loss, Method, build
+from smart_repro.methods.base import Passes
 from smart_repro.seeding import Streams
-from smart_repro.train import Interrupted, MissingSignalError
+from smart_repro.train import MissingSignalError
 
 Tiny = Callable[..., nn.Module]
 Batch = Callable[..., dict[str, Tensor]]
@@ -36,117 +35,61 @@ def method_of(name: str) -> Method:
 
 
 @pytest.fixture(scope="module")
-def finished() -> dict[str, nn.Module]:
-    """Train each method at seed 0 without interruption, once for several tests."""
-    return {}
+def contracts() -> dict[str, MethodContract]:
+    """Return a contract for each method, whose uninterrupted run is trained once."""
+    return {
+        name: MethodContract(partial(method_of, name), is_silent_without_dropout=name in SILENT_WITHOUT_DROPOUT)
+        for name in METHODS
+    }
 
 
-@pytest.fixture
-def straight(finished: dict[str, nn.Module], trained: Trained) -> Callable[[str], nn.Module]:
-    def get(name: str) -> nn.Module:
-        if name not in finished:
-            finished[name] = trained(method_of(name))
-        return finished[name]
-
-    return get
-
-
-def equal(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
-
-
-@pytest.mark.parametrize("outputs", [1, 2, 3])
-def test_losses_and_gradients_are_finite_and_named(name: str, outputs: int, tiny: Tiny, batch: Batch) -> None:
-    """Regression, two classes, more classes: two updates each."""
-    model, method = tiny(outputs), method_of(name)
-    method.setup(model, 2)
-    groups = [group for group in method.param_groups(model, 1e-3, 0.01) if group["params"]]
-    optimizer = torch.optim.AdamW(groups)
-    listed = [id(parameter) for group in groups for parameter in group["params"]]
-    own = {id(parameter) for parameter in model.parameters()}
-    assert len(set(listed)) == len(listed)
-    assert set(listed) <= own  # no teacher in the optimiser
-    for step in range(2):
-        method.begin(0, step % method.replays, step)
-        loss = method.backward(model, batch(outputs=outputs), torch.Tensor.backward)
-        assert torch.isfinite(loss.total)
-        assert set(loss.parts) <= set(PARTS)
-        assert loss.parts
-        assert all(not part.requires_grad and part.dim() == 0 and torch.isfinite(part) for part in loss.parts.values())
-        assert all(value.dim() == 0 and torch.isfinite(value) for value in loss.info.values())
-        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-        assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
-        optimizer.step()
-        optimizer.zero_grad()
-        method.after_step(model, step + 1)
-    assert method.expected_signals() <= set(PARTS)
-    assert model.training
-
-
-def test_only_open_parameters_move(name: str, tiny: Tiny, trained: Trained) -> None:
-    model, method = tiny(), method_of(name)
-    result = trained(method, model=model, max_steps=3)
-    fresh = tiny()
-    method_of(name).setup(fresh, 6)
-    for (key, old), (_, new) in zip(fresh.named_parameters(), model.named_parameters(), strict=True):
-        assert old.requires_grad == new.requires_grad, key
-        if not new.requires_grad:
-            assert torch.equal(old, new), key
-    assert not equal(fresh, model)
-    assert isinstance(result, nn.Module)
-
-
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(
-    name: str, straight: Callable[[str], nn.Module], trained: Trained
-) -> None:
-    first = straight(name)
-    torch.manual_seed(99)
-    assert equal(first, trained(method_of(name)))
-    assert not equal(first, trained(method_of(name), seed_order=5, seed_dropout=5, seed_noise=5))
-
-
-def test_it_does_something_that_plain_fine_tuning_does_not(name: str, straight: Callable[[str], nn.Module]) -> None:
-    """What is evaluated after 6 updates has other weights than after plain fine-tuning."""
-    if name == "vanilla":
+@pytest.mark.parametrize("promise", PROMISES)
+def test_a_registered_method_keeps_its_promises(name: str, promise: str, contracts: dict[str, MethodContract]) -> None:
+    if name == "vanilla" and promise == "it does something that plain fine-tuning does not":
         pytest.skip("this is plain fine-tuning")
-    plain, result = (
-        {key.replace(".base_layer", ""): value for key, value in straight(which).state_dict().items()}
-        for which in ("vanilla", name)
-    )
-    assert any(not torch.equal(plain[key], result[key]) for key in plain)
+    PROMISES[promise](contracts[name])
 
 
-def test_stopping_and_resuming_equals_not_stopping(
-    name: str, straight: Callable[[str], nn.Module], trained: Trained, tmp_path: Path
-) -> None:
-    """Bit for bit: new model, new method, all from a checkpoint after 2 updates, amid a replayed batch of FreeAT."""
-    checkpoint = Checkpoint(tmp_path / "state.pt")
-    asked = iter(range(1, 100))
-    with pytest.raises(Interrupted):
-        trained(method_of(name), train_args={"checkpoint": checkpoint, "should_stop": lambda: next(asked) == 2})
-    torch.manual_seed(123)
-    assert equal(straight(name), trained(method_of(name), train_args={"checkpoint": checkpoint}))
+class _SumOfLosses(Method):
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        whole = super().loss(model, batch)
+        return Loss(whole.total * len(batch["labels"]) ** 2, whole.parts)
 
 
-def test_accumulating_two_halves_equals_one_batch(name: str, tiny: Tiny, trained: Trained) -> None:
-    """2 x 4 = 1 x 8 without dropout, 4 updates of Adam; float64, absolute tolerance 1e-7.
+class _Forgetful(Method):
+    calls = 0
 
-    In float32 some gradients that are 0 in theory (attention's key bias) are rounding noise, which Adam scales up.
-    """
-    results = []
-    for accumulation in (1, 2):
-        model = tiny(dropout=0.0).double()
-        silent: tuple[type[Exception], ...] = (MissingSignalError,) if name in SILENT_WITHOUT_DROPOUT else ()
-        with suppress(*silent):
-            trained(method_of(name), model=model, accumulation=accumulation, max_steps=4)
-        results.append(model)
-    for (key, a), b in zip(results[0].named_parameters(), results[1].parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-7, msg=lambda m, key=key: f"{key}: {m}")
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        whole = super().loss(model, batch)
+        self.calls += 1
+        return Loss(whole.total * self.calls, whole.parts)
 
 
-def test_bf16_trains(name: str, trained: Trained) -> None:
-    result = trained(method_of(name), precision="bf16", max_steps=3)
-    assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in result.parameters())
+class _NamelessPart(Method):
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        whole = super().loss(model, batch)
+        return Loss(whole.total, {"penalty": whole.parts["task"]})
+
+
+class _AttachedPart(Method):
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Loss:
+        whole = super().loss(model, batch)
+        return Loss(whole.total, {"task": whole.total})
+
+
+@pytest.mark.parametrize(
+    ("method", "promise", "message"),
+    [
+        (_Forgetful, "stopping and resuming equals not stopping", r"keep what it needs in state_dict"),
+        (_NamelessPart, "finite losses and gradients with two classes", "loss parts are called task.*got penalty"),
+        (_AttachedPart, "finite losses and gradients with two classes", "the part task must be detached"),
+        (Method, "it does something that plain fine-tuning does not", "what plain fine-tuning gives"),
+        (_SumOfLosses, "parts of a batch equal the batch", "the loss is no mean over the examples"),
+    ],
+)
+def test_a_broken_promise_is_seen(method: type[Method], promise: str, message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        PROMISES[promise](MethodContract(method))
 
 
 def test_all_passes_of_a_micro_batch_have_one_precision(
@@ -237,7 +180,9 @@ def test_a_method_registers_by_its_decorator_alone(trained: Trained) -> None:
 
     try:
         assert "half-loss" in METHODS
-        assert not equal(trained(build("half-loss"), optimizer="adamw", clip=None), trained(build("smart"), clip=None))
+        assert not are_equal(
+            trained(build("half-loss"), optimizer="adamw", clip=None), trained(build("smart"), clip=None)
+        )
         assert card("half-loss").cost == 3
         with pytest.raises(ValueError, match="'half-loss' is already registered"):
             register("half-loss")(build("smart").__class__)

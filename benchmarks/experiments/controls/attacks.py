@@ -56,7 +56,7 @@ def _attack(name: str, change: str, *, seeds: range | None = None, rate: float |
 def attack_seeds() -> Experiment:
     """Do the strongest findings hold at seeds 10 to 17? Control study.
 
-    Runs: 48 paper, 48 small, 18 demo.
+    Runs: 48 paper, 48 small, 30 demo.
     """
     return _attack("attack-seeds", "other seeds", seeds=range(10, 18))
 
@@ -65,7 +65,7 @@ def attack_seeds() -> Experiment:
 def attack_half_rate() -> Experiment:
     """Do the strongest findings hold at half the learning rate? Control study.
 
-    Runs: 48 paper, 48 small, 18 demo.
+    Runs: 48 paper, 48 small, 30 demo.
     """
     return _attack("attack-half-rate", "half the learning rate", rate=0.5)
 
@@ -74,7 +74,7 @@ def attack_half_rate() -> Experiment:
 def attack_double_rate() -> Experiment:
     """Do the strongest findings hold at double the learning rate? Control study.
 
-    Runs: 48 paper, 48 small, 18 demo.
+    Runs: 48 paper, 48 small, 30 demo.
     """
     return _attack("attack-double-rate", "double the learning rate", rate=2)
 
@@ -83,6 +83,6 @@ def attack_double_rate() -> Experiment:
 def attack_slice() -> Experiment:
     """Do the strongest findings hold on a second draw of examples (seeds 20 to 27)? Control study.
 
-    Runs: 48 paper, 48 small, 18 demo.
+    Runs: 48 paper, 48 small, 30 demo.
     """
     return _attack("attack-slice", "other examples", seeds=range(20, 28))

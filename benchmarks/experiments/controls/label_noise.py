@@ -3,7 +3,7 @@
 A tenth, a fifth and two fifths of the training examples get another class, drawn at random with the subset's seed.
 The wrong labels of a smaller share are among those of a larger one. Labels of holdout, dev and test are not changed.
 
-Runs: 160 paper, 160 small, 48 demo.
+Runs: 160 paper, 160 small, 80 demo.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _ROWS = tuple(variant for row in _CLEAN for variant in (row, _noisy(row)))
 def last_batch_noise() -> Experiment:
     """Labels of the last 5 % of the updates shuffled: do averages of students forgive it?
 
-    Runs: 128 paper, 128 small, 48 demo.
+    Runs: 128 paper, 128 small, 80 demo.
     """
     return Experiment(
         name="last-batch-noise",

@@ -31,7 +31,7 @@ _TRANSFERRED_TO = tuple(
 def mechanism() -> Experiment:
     """Effects on the model: smoothness on dev, step length, distance from theta_0, transfer from MNLI.
 
-    Runs: 100 paper, 100 small, 60 demo.
+    Runs: 100 paper, 100 small, 100 demo.
     """
     mnli, rte = _MEASURED_ON
     return Experiment(

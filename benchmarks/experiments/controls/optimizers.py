@@ -3,7 +3,7 @@
 "Adam and RAdam", without weight decay and without saying which task had which; at most six epochs. All other tables use
 AdamW with a decay of 0.01 for three epochs.
 
-Runs: 160 paper, 160 small, 96 demo.
+Runs: 160 paper, 160 small, 160 demo.
 """
 
 from __future__ import annotations

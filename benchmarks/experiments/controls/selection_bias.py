@@ -12,7 +12,7 @@ from benchmarks.experiments.smart.table1 import COLUMNS, ROWS
 def selection_bias() -> Experiment:
     """Effect of choosing the epoch on the reported set: last, best on dev, best on holdout, of the same runs.
 
-    Runs: 216 paper, 216 small, 81 demo.
+    Runs: 216 paper, 216 small, 135 demo.
     """
     return Experiment(
         name="selection-bias",

@@ -4,7 +4,7 @@ At three epochs 100 examples are 21 updates: such a curve mixes little data with
 trained for as many updates as three epochs of the largest, 564 of 16 examples; three epochs of each size are a second
 curve. The holdout lies outside the n examples, and smaller sets inside larger ones.
 
-Runs: 105 paper, 105 small, 45 demo.
+Runs: 105 paper, 105 small, 75 demo.
 """
 
 from __future__ import annotations

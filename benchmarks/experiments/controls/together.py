@@ -15,7 +15,7 @@ from benchmarks.experiments.sda import settings as sda
 def together() -> Experiment:
     """Both papers' methods together: SMART, SDA, and both at once.
 
-    Runs: 192 paper, 192 small, 72 demo.
+    Runs: 192 paper, 192 small, 120 demo.
     """
     rows = (
         small_sets.VANILLA,

@@ -12,7 +12,7 @@ from benchmarks.spec import method
 def what_drives_sda() -> Experiment:
     """Parts of SDA that help or harm: the teacher's dropout and its age. Control study.
 
-    Runs: 160 paper, 160 small, 60 demo.
+    Runs: 160 paper, 160 small, 100 demo.
     """
     return small_sets.study(
         name="what-drives-sda",

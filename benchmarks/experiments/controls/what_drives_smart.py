@@ -106,7 +106,7 @@ _CLAIMS = (
 def what_drives_smart() -> Experiment:
     """Parts of SMART that help: dropout, direction, teacher, compute. Control study.
 
-    Runs: 576 paper, 576 small, 216 demo.
+    Runs: 576 paper, 576 small, 360 demo.
     """
     return small_sets.study(
         name="what-drives-smart",

@@ -406,7 +406,7 @@ def narrowed(
     Args:
         experiment: the experiment.
         tasks: names of tasks; empty: all.
-        settings: settings that replace the experiment's.
+        settings: settings that replace those of the experiment and of its tasks, but not what a row or column is about.
         seeds: seeds of all rows.
         methods: names of rows or methods, by commas: a row's own name (``vanilla``, ``bregman:ema``) is that row alone;
             a method (``smart``, ``smart:lambda_s=3``) every row that has it. "all" keeps all rows.
@@ -423,12 +423,18 @@ def narrowed(
     if seeds:
         rows = tuple(replace(row, seeds=None) for row in rows)
     baseline = experiment.baseline if experiment.baseline in {r.id for r in rows} else next((r.id for r in rows), "")
+    changed = settings or {}
     return replace(
         experiment,
         rows=rows,
         columns=columns,
         seeds=seeds or experiment.seeds,
-        settings={**experiment.settings, **(settings or {})},
+        settings={**experiment.settings, **changed},
+        task_settings={
+            task: {name: value for name, value in task_changes.items() if name not in changed}
+            for task, task_changes in experiment.task_settings.items()
+        },
+        longest=None if "max_length" in changed else experiment.longest,
         baseline=baseline,
     )
 

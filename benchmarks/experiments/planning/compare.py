@@ -10,7 +10,7 @@ from analysis.schema.constants import OVER
 from benchmarks.experiments.planning.base import Experiment, MethodRow, TaskColumn, essential
 from benchmarks.spec import GridPoint, MethodChoice
 from benchmarks.tasks import TASKS
-from smart_repro.methods import METHODS
+from smart_repro.declarations import methods as declared_methods
 
 
 def compare(
@@ -27,35 +27,57 @@ def compare(
 
     Raises: UnknownNameError, UsageError: for names or options that do not exist.
     """
-    rows = []
-    for point in _distinct(methods):
-        essential(point.choice)  # a wrong option should be an error now, not in every run
-        label = _label(point.choice)
-        curve = "" if point.curve is None else f"{_label(point.curve)}{OVER}{point.axis}"
-        rows.append(MethodRow(label, label, point.choice, curve=curve, x=point.x))
     columns = tuple(
         TaskColumn(task, metric, TASKS[task].evaluated_on)
         for task in dict.fromkeys(tasks)
         for metric in TASKS[task].metrics
     )
+    rows = tuple(method_row(point) for point in _distinct(methods))
+    return grid_of(name=name, rows=rows, columns=columns, seeds=seeds, settings=settings)
+
+
+def grid_of(
+    *,
+    name: str,
+    rows: tuple[MethodRow, ...],
+    columns: tuple[TaskColumn, ...],
+    seeds: tuple[int, ...],
+    settings: Mapping[str, Any],
+    title: str = "",
+) -> Experiment:
+    """Return a grid whose first row is the baseline; tasks on own data bring their definitions into its runs."""
+    tasks = tuple(dict.fromkeys(column.task for column in columns))
     return Experiment(
         name=name,
-        title="Comparison: " + ", ".join(row.title for row in rows) + " on " + ", ".join(dict.fromkeys(tasks)),
-        rows=tuple(rows),
+        title=title or "Comparison: " + ", ".join(row.title for row in rows) + " on " + ", ".join(tasks),
+        rows=rows,
         columns=columns,
         seeds=seeds,
         baseline=rows[0].id,
         settings=settings,
-        task_settings={task: {"definitions": (own,)} for task in tasks if (own := TASKS[task].own) is not None},
+        task_settings={
+            task: {"definitions": (definition,)} for task in tasks if (definition := TASKS[task].own) is not None
+        },
         layout="sweep" if any(row.curve for row in rows) else "methods-by-tasks",
     )
+
+
+def method_row(point: GridPoint) -> MethodRow:
+    """Return the row of a method, named as it is typed. Raises UnknownNameError, UsageError: no such method or option.
+
+    A wrong option is an error at once, not in every run.
+    """
+    essential(point.choice)
+    label = _label(point.choice)
+    curve = "" if point.curve is None else f"{_label(point.curve)}{OVER}{point.axis}"
+    return MethodRow(label, label, point.choice, curve=curve, x=point.x)
 
 
 def _distinct(methods: Iterable[MethodChoice | GridPoint]) -> list[GridPoint]:
     """Each method once, in the order of the first time; a point of a curve rather than the same method by itself."""
     points: dict[MethodChoice, GridPoint] = {}
-    for each in methods:
-        point = each if isinstance(each, GridPoint) else GridPoint(each)
+    for entry in methods:
+        point = entry if isinstance(entry, GridPoint) else GridPoint(entry)
         if point.choice not in points or point.curve is not None:
             points[point.choice] = point
     return list(points.values())
@@ -63,7 +85,7 @@ def _distinct(methods: Iterable[MethodChoice | GridPoint]) -> list[GridPoint]:
 
 def _label(choice: MethodChoice) -> str:
     """As typed, with the dropout reading always shown where the method has one: a verdict names its reading."""
-    defaults = {option.name: option.default for option in fields(METHODS[choice.name].Config)}
+    defaults = {option.name: option.default for option in fields(declared_methods()[choice.name].Config)}
     if "lambda_s" in defaults and defaults.get("dropout") and "dropout" not in dict(choice.options):
         return MethodChoice(choice.name, (*choice.options, ("dropout", defaults["dropout"]))).label
     return choice.label

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +45,21 @@ def own_tasks(request: GridOptions) -> tuple[OwnTask, ...]:
             raise UsageError(f"{option} says something of own data: name them with --data FILE")
         return ()
     _check_other_sources(request, getattr(request, "tasks", None))
-    tasks = tuple(map(define, _choices(request)))
+    return entered(choices(request), request.data)
+
+
+def entered(described: Iterable[Choices], origin: str) -> tuple[OwnTask, ...]:
+    """Return the tasks that are described, known by their names from here on.
+
+    Args:
+        described: own data, not yet read.
+        origin: what describes them, for messages.
+    Raises: UsageError, DataError.
+    """
+    tasks = tuple(map(define, described))
     names = [task.name for task in tasks]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UsageError(f"{request.data}: two tasks are called {twice}: give each a name of its own")
+        raise UsageError(f"{origin}: two tasks are called {twice}: give each a name of its own")
     enter(task.definition for task in tasks)
     return tasks
 
@@ -63,9 +74,9 @@ def locations(request: DataOptions, task: str) -> Source:
     hub = request.source == "hub"
     if _is_task_file(request.data):
         tasks = read_task_file(Path(request.data), hub)
-        described = next((each for each in tasks if each.task_name == task), None)
+        described = next((task_choices for task_choices in tasks if task_choices.task_name == task), None)
         if described is None:
-            names = ", ".join(each.task_name for each in tasks)
+            names = ", ".join(task_choices.task_name for task_choices in tasks)
             raise UsageError(f"{request.data} describes {names}, and no task called {task}, which the run is on")
         places = described.locations
     else:
@@ -90,6 +101,11 @@ def source(tasks: Iterable[OwnTask]) -> Source:
     listed = list(tasks)
     files = {place: path for task in listed for place, path in task.files.items()}
     return Source("hub" if any(task.hub for task in listed) else "local", None, files)
+
+
+def beside(suite_source: Source, tasks: Iterable[OwnTask]) -> Source:
+    """Return where the suite's data and own data lie, for a grid that has both."""
+    return replace(suite_source, data_files={**suite_source.data_files, **source(tasks).data_files})
 
 
 def settings(model: str | None) -> Mapping[str, Any]:
@@ -133,7 +149,8 @@ def _cut_texts(name: str, splits: Mapping[str, Split], model: str, max_length: i
         yield f"{name}: texts cut at {max_length} word pieces: {', '.join(counts)} (--set max_length=... reads more)."
 
 
-def _choices(request: GridOptions) -> tuple[Choices, ...]:
+def choices(request: GridOptions) -> tuple[Choices, ...]:
+    """Return own data as the options describe them. Raises UsageError, MissingData."""
     assert request.data is not None
     hub = request.source == "hub"
     if _is_task_file(request.data):

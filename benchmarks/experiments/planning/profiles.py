@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from analysis.schema import Claim, Interaction, Kind, Statement, with_columns
 from benchmarks.errors import NotInProfileError
 from benchmarks.experiments.planning.base import Experiment, MethodRow, Start, TaskColumn
+from benchmarks.experiments.planning.demonstration import demonstrated
 from benchmarks.tasks import TASKS
 from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.registry import Registry
@@ -58,24 +59,24 @@ def stand_in(task: str) -> str | None:
 
 @PROFILES.register("demo")
 def demo(experiment: Experiment) -> Experiment:
-    """Use generated data and the project's own tiny model: no network, no download, minutes on two cores, 3 seeds."""
+    """Use generated data and the project's own tiny model: no network, no download, minutes on two cores, 5 seeds."""
     experiment = _one_model(_adapted(experiment, "demo"))
     columns, missing = _generated(experiment)
     settings = {"predict": ("dev", "holdout", "train"), **experiment.settings, **DEMO_SETTINGS}
-    seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:3]
-    return replace(
+    seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:5]
+    on_generated = replace(
         experiment,
         rows=tuple(_row_on_generated(row, experiment.trained) for row in experiment.rows),
         columns=tuple(columns.values()),
         seeds=seeds,
         settings=settings,
-        published=tuple(replace(n, column=columns[n.column].id) for n in experiment.published if n.column in columns),
-        points=tuple(replace(p, column=columns[p.column].id) for p in experiment.points if p.column in columns),
         claims=tuple(_claim_on_generated(claim, columns) for claim in experiment.claims),
         missing=missing,
         unscored={},  # the generated test sets have labels
         profile="demo",
     )
+    is_own = bool(experiment.columns) and all(TASKS[column.task].generated for column in experiment.columns)
+    return on_generated if is_own else demonstrated(on_generated)  # an experiment on generated tasks speaks for itself
 
 
 @PROFILES.register("small")
@@ -96,6 +97,33 @@ def small(experiment: Experiment) -> Experiment:
 def paper(experiment: Experiment) -> Experiment:
     """Use the paper's own models on the whole data sets: hours to days on a GPU."""
     return replace(_adapted(experiment, "paper"), profile="paper")
+
+
+def as_written(experiment: Experiment, profile: str | None) -> Experiment:
+    """Return an experiment of a user's own under a profile: its tasks, rows, seeds and settings stay as they are.
+
+    A profile that is named gives settings that the experiment leaves open; its own form of the profile (``adapt``), if
+    it has one, comes first.
+    """
+    if profile is None:
+        return experiment
+    adapted = _adapted(experiment, profile)
+    return replace(adapted, settings=filled(profile, adapted.settings), profile=profile)
+
+
+def filled(profile: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a user's settings with those of a profile that they leave open; no limit of updates cuts their epochs."""
+    usual = dict({"demo": DEMO_SETTINGS, "small": SMALL_SETTINGS}.get(profile or "", {}))
+    if "epochs" in settings:
+        usual.pop("max_steps", None)
+    return {**usual, **settings}
+
+
+def without_cut(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that a user gives over a profile's: where they name epochs, its limit of updates goes."""
+    if "epochs" in settings and "max_steps" not in settings and usual.get("max_steps") == DEMO_SETTINGS["max_steps"]:
+        return {"max_steps": None, **settings}
+    return dict(settings)
 
 
 def _adapted(experiment: Experiment, profile: str) -> Experiment:
@@ -243,4 +271,15 @@ def _tasks_on_generated(tasks: Iterable[str], columns: Mapping[str, TaskColumn])
     return tuple(dict.fromkeys(name for name in names if name is not None and name in generated))
 
 
-__all__ = ["DEMO_SETTINGS", "PROFILES", "SMALL_SETTINGS", "demo", "paper", "small", "stand_in"]
+__all__ = [
+    "DEMO_SETTINGS",
+    "PROFILES",
+    "SMALL_SETTINGS",
+    "as_written",
+    "demo",
+    "filled",
+    "paper",
+    "small",
+    "stand_in",
+    "without_cut",
+]

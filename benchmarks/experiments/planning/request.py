@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.schema import SPLITS
 from benchmarks import options
 from benchmarks.errors import UsageError
 from benchmarks.experiments import EXPERIMENTS, GROUPS, Experiment, narrowed
 from benchmarks.experiments.planning import own_data, tuning
 from benchmarks.experiments.planning.available import available, data_warnings, startable
 from benchmarks.experiments.planning.columns import on_tasks
-from benchmarks.experiments.planning.compare import compare
+from benchmarks.experiments.planning.demonstration import renewed
 from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
-from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
+from benchmarks.experiments.planning.profiles import PROFILES, as_written, filled, stand_in, without_cut
+from benchmarks.experiments.planning.study import DEFAULT_SEEDS, Study, StudyColumn, StudyRow, usual_settings
+from benchmarks.experiments.planning.study_file import NAME, is_study_file, read_study, stored_name
+from benchmarks.experiments.planning.typed import names_in, parse_seeds, parse_settings
 from benchmarks.options import GridOptions, TuningOptions
-from benchmarks.spec import MethodChoice, parse_grid, parse_value
-from benchmarks.spec_checks import LARGEST_SEED, SETTINGS, field_problem
+from benchmarks.spec import MethodGrid, parse_grids
+from benchmarks.spec_checks import field_problem
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.own import OwnTask
 from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
 from benchmarks.training import models
 from smart_repro.methods import METHODS
-from smart_repro.registry import did_you_mean
 
 _OF_A_RUN = ("data", "dev", "test", "source", "data_dir", "data_file", "plugins")  # what `runs rerun` needs to know
 _NAMED = ("model", "layers", "max_train_samples", "epochs")  # settings of a run with options of their own
 _OPTIONS = tuple(field.name for field in (*fields(GridOptions), *fields(TuningOptions)))
-SEEDS_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,30 +49,64 @@ class Request(TuningOptions, GridOptions):
     @property
     def title(self) -> str:
         """The name under which results are kept."""
-        return f"{self.name}-tuning" if self.tune else self.grid_name or self.name
+        name = self.grid_name or stored_name(self.name) or ""
+        return f"{name}-tuning" if self.tune else name
+
+    def study(self) -> Study:
+        """Return the user's own grid as a value. Raises UsageError, also for a request that is none."""
+        if is_study_file(self.name):
+            return self._of_file()
+        if self.name == "compare":
+            return self._compare()
+        raise UsageError(f"{self.name} is no grid of your own: only compare and study files are studies")
 
     def experiment(self) -> Experiment:
         """Return the experiment asked for. Raises UsageError or UnknownNameError with what to do."""
         if self.name == "compare":
-            return self._compare()
+            return self.study().experiment()
+        if is_study_file(self.name):
+            return narrowed(
+                self.study().experiment(),
+                tasks=names_in(self.tasks),
+                methods=self.methods,
+                seeds=() if self.seeds is None else parse_seeds(self.seeds),
+            )
         self._check_name()
         if option := own_data.first_option(self):
             raise UsageError(f"{option} is for a comparison on own data: smart-repro run compare {option} ...")
+        if is_plug_in(self.name):
+            return self._plug_in()
         profile = self.profile or "demo"
         if profile == "demo" and self.data_dir:
             raise UsageError(
                 "--data-dir contradicts the profile demo, whose data are generated; use --profile small or paper"
             )
         published = EXPERIMENTS[self.name]()
-        if published.columns_for is not None and (tasks := _names(self.tasks)):
+        if published.columns_for is not None and (tasks := names_in(self.tasks)):
             published = on_tasks(published, _real_names(tasks, published, profile))
-        whole = PROFILES[profile](published)
-        return narrowed(
-            whole,
-            tasks=self._tasks_of(published, whole, profile),
+        profiled_experiment = PROFILES[profile](published)
+        selection = narrowed(
+            profiled_experiment,
+            tasks=self._tasks_of(published, profiled_experiment, profile),
             methods=self.methods,
             seeds=() if self.seeds is None else parse_seeds(self.seeds),
-            settings=self.changed(),
+            settings=without_cut(self.changed(), profiled_experiment.settings),
+        )
+        return renewed(selection) if profile == "demo" else selection
+
+    def _plug_in(self) -> Experiment:
+        """Return an experiment of another package as it was written: a profile fills only what it leaves open."""
+        if self.profile is not None:
+            PROFILES[self.profile]
+        experiment = as_written(EXPERIMENTS[self.name](), self.profile)
+        if experiment.columns_for is not None and (tasks := names_in(self.tasks)):
+            experiment = on_tasks(experiment, tasks)
+        return narrowed(
+            experiment,
+            tasks=names_in(self.tasks),
+            methods=self.methods,
+            seeds=() if self.seeds is None else parse_seeds(self.seeds),
+            settings=without_cut(self.changed(), experiment.settings),
         )
 
     def checked_experiment(self) -> Experiment:
@@ -103,8 +136,8 @@ class Request(TuningOptions, GridOptions):
         """
         experiment = self.checked_experiment()
         source = self.where(experiment)
-        asked = experiment.tasks if self.tasks is not None else ()
-        experiment = startable(available(experiment, source, asked), source)
+        required_tasks = experiment.tasks if self.tasks is not None else ()
+        experiment = startable(available(experiment, source, required_tasks), source)
         if self.tune and self.tuned:
             raise UsageError("--tune makes the trials, --tuned uses them: give one after the other")
         if self.tune:
@@ -121,22 +154,25 @@ class Request(TuningOptions, GridOptions):
 
     def where(self, experiment: Experiment) -> Source:
         """Return where the experiment's data come from. Raises UsageError if the options contradict each other."""
-        if own := self.own_tasks():
-            return own_data.source(own)
+        own_tasks = self.own_tasks()
+        suite_tasks = [task for task in experiment.trained if TASKS[task].own is None and not TASKS[task].generated]
+        if own_tasks and not suite_tasks:
+            return own_data.source(own_tasks)
         files = parse_data_files(self.data_file or [])
         _check_files(files)
         if all(TASKS[task].generated for task in experiment.trained):
             return resolve_source(
                 "generated" if self.source is None and not self.data_dir else self.source, self.data_dir
             )
-        return resolve_source(self.source, self.data_dir, files, default_dir=self.default_data_dir)
+        source = resolve_source(self.source, self.data_dir, files, default_dir=self.default_data_dir)
+        return own_data.beside(source, own_tasks) if own_tasks else source
 
     def own_tasks(self) -> tuple[OwnTask, ...]:
         """Return the tasks on own data that the options describe, known by their names from here on.
 
         Raises: UsageError, DataError: naming the option, or the file and row, what is wrong and the remedy.
         """
-        return own_data.own_tasks(self)
+        return self.study().own_tasks() if is_study_file(self.name) else own_data.own_tasks(self)
 
     def changed(self) -> dict[str, Any]:
         """Return the settings of a run that the options name. Raises UsageError for a value that no run can have."""
@@ -163,7 +199,9 @@ class Request(TuningOptions, GridOptions):
 
     def rerun(self) -> str:
         """Return a command line that does one finished run again, ``KEY``, and compares predictions byte for byte."""
-        words = options.words(self, _OF_A_RUN)
+        words = [*options.words(self, _OF_A_RUN)]
+        if is_study_file(self.name) and all(column.choices for column in self.study().columns):
+            words = ["--data", self.name, *words]
         return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 
     def _check_name(self) -> None:
@@ -173,7 +211,7 @@ class Request(TuningOptions, GridOptions):
     def _tasks_of(self, published: Experiment, experiment: Experiment, profile: str) -> tuple[str, ...]:
         """Return the tasks to keep, in the profile's names; they may be typed in the paper's."""
         tasks = []
-        for typed in _names(self.tasks):
+        for typed in names_in(self.tasks):
             task = stand_in(typed) or typed if profile == "demo" else typed
             if task not in experiment.tasks:
                 pairs = {task: stand_in(task) for task in published.tasks} if profile == "demo" else {}
@@ -184,107 +222,66 @@ class Request(TuningOptions, GridOptions):
             tasks.append(task)
         return tuple(tasks)
 
-    def _compare(self) -> Experiment:
+    def _of_file(self) -> Study:
+        """Return the study of a file; settings that are typed stand in place of the file's."""
+        if option := own_data.first_option(self):
+            raise UsageError(f"{option} stands beside {self.name}, which describes its data whole: write it there")
+        if self.profile is not None:
+            PROFILES[self.profile]
+        study = read_study(Path(self.name), hub=self.source == "hub")
+        typed = self.changed()
+        columns = (
+            replace(column, settings={name: value for name, value in column.settings.items() if name not in typed})
+            for column in study.columns
+        )
+        return replace(
+            study,
+            name=self._own_name(study.name),
+            columns=tuple(columns),
+            settings=filled(self.profile, {**study.settings, **typed}),
+        )
+
+    def _compare(self) -> Study:
         if self.profile is not None:
             raise UsageError("compare takes no --profile: name --tasks, --methods and --model yourself")
-        own = self.own_tasks()
-        if not (self.tasks or own) or not self.methods:
+        own_tasks = self.own_tasks()
+        if not (self.tasks or own_tasks) or not self.methods:
             raise UsageError(
                 "compare needs --tasks (or --data, for own data) and --methods, for example --tasks rte,cola --methods "
                 "vanilla,smart"
             )
-        tasks = tuple(task.name for task in own) or _names(self.tasks)
-        if self.grid_name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", self.grid_name):
+        tasks = tuple(task.name for task in own_tasks) or names_in(self.tasks)
+        described = own_data.choices(self) if own_tasks else ()
+        columns = tuple(StudyColumn(task=choices.task_name, choices=choices) for choices in described)
+        typed = self.changed()
+        return Study(
+            name=self._own_name("compare"),
+            rows=tuple(StudyRow(methods=grid) for grid in self._method_grids()),
+            columns=columns or tuple(StudyColumn(task=TASKS[task].name) for task in tasks),
+            seeds=DEFAULT_SEEDS if self.seeds is None else parse_seeds(self.seeds),
+            settings={**usual_settings(tasks, bool(own_tasks), typed), **typed},
+        )
+
+    def _method_grids(self) -> list[MethodGrid]:
+        assert self.methods is not None
+        return [MethodGrid(name) for name in METHODS] if self.methods == "all" else parse_grids(self.methods)
+
+    def _own_name(self, name: str) -> str:
+        """Return the name of a user's own grid. Raises UsageError: it names no folder, or an experiment's."""
+        if self.grid_name is None:
+            return name
+        if not NAME.fullmatch(self.grid_name):
             raise UsageError(
                 f"--name {self.grid_name}: give letters, digits, dots, dashes and underscores: a folder is named so"
             )
         if self.grid_name in {*EXPERIMENTS, *GROUPS}:
             raise UsageError(f"--name {self.grid_name}: that is a published experiment; give your grid another name")
-        demo = all(TASKS[task].generated for task in tasks)
-        base = {**DEMO_SETTINGS} if demo and (self.model or "tiny") == "tiny" else {}
-        base |= own_data.settings(self.model) if own else {}
-        return compare(
-            tasks=tasks,
-            methods=tuple(map(MethodChoice, METHODS)) if self.methods == "all" else tuple(parse_grid(self.methods)),
-            seeds=parse_seeds("5" if self.seeds is None else self.seeds),
-            settings={**base, **({} if demo else {"model": "minilm"}), **self.changed()},
-            name=self.title,
-        )
+        return self.grid_name
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds of ``"5"`` (five, from 0), ``"3,7"`` (these) or ``"10-19"`` (a range).
-
-    Raises: UsageError: for another form, and for more or larger seeds than a grid can have.
-    """
-    text = text.strip()
-    if re.fullmatch(r"[0-9]+", text):
-        return _range(text, 0, int(text) - 1)
-    seeds: list[int] = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
-        if match is None:
-            raise UsageError(f"--seeds {text}: expected a number of seeds (5), a list (3,7) or a range (10-19)")
-        seeds += _range(text, int(match[1]), int(match[2] or match[1]))
-    if not seeds:
-        raise UsageError(f"--seeds {text}: there is no seed in it; give a number of seeds (5) or a list (3,7)")
-    return tuple(dict.fromkeys(seeds))
-
-
-def _range(text: str, first: int, last: int) -> tuple[int, ...]:
-    if last < first:
-        raise UsageError(f"--seeds {text}: at least one seed is needed, and a range goes upwards (10-19)")
-    if last - first >= SEEDS_AT_MOST:
-        raise UsageError(f"--seeds {text}: more than {SEEDS_AT_MOST:,} seeds; give fewer")
-    if last > LARGEST_SEED:
-        raise UsageError(f"--seeds {text}: a seed is at most {LARGEST_SEED:,}; give a smaller one")
-    return tuple(range(first, last + 1))
-
-
-def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """Return ``["batch_size=32"]`` as fields of a run.
-
-    Raises: UsageError: for another form, an unknown field, a field named twice, or a value that no run can have.
-    """
-    settings: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or name not in SETTINGS:
-            near = did_you_mean(name, SETTINGS)
-            raise UsageError(f"--set {text}: expected NAME=VALUE with one of {', '.join(sorted(SETTINGS))}{near}")
-        if name in settings:
-            raise UsageError(f"--set {text}: {name} is set twice; leave one of them out")
-        settings[name] = _setting(name, value)
-        if problem := field_problem({name: settings[name]}):
-            raise UsageError(f"--set {text}: {problem}")
-    return settings
-
-
-def _setting(name: str, text: str) -> Any:
-    if name in ("predict", "predict_each"):
-        return _splits(text)
-    if name in ("model", "init_from"):  # a name or a key, even where it is spelled with digits alone
-        return text.strip()
-    value = parse_value(text)
-    if name == "with_tasks":
-        return value if isinstance(value, tuple) else _names(str(value))
-    return value
-
-
-def _splits(text: str) -> tuple[str, ...] | None:
-    """Return ``"dev,train"``, ``"('dev', 'train')"`` or ``"none"`` as splits. Raises UsageError for other names."""
-    value = parse_value(text)
-    if value is None:
-        return None
-    splits = value if isinstance(value, tuple) else _names(str(value))
-    for split in splits:
-        if str(split).rpartition(":")[2] not in SPLITS:
-            raise UsageError(f"--set predict={text}: {split!r} is no split: give some of {', '.join(SPLITS)}")
-    return tuple(map(str, splits))
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+def is_plug_in(name: str) -> bool:
+    """Return True if an experiment comes from another package. Raises UnknownNameError: there is none."""
+    return not EXPERIMENTS.origin(name).startswith("benchmarks.")
 
 
 def _real_names(tasks: tuple[str, ...], experiment: Experiment, profile: str) -> tuple[str, ...]:

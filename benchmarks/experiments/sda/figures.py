@@ -47,7 +47,7 @@ _ROW_IDS = {
 def sda_fig3() -> Experiment:
     """SDA Figure 3: IMDb test error over the distillation weight lambda.
 
-    Runs: 185 paper, 185 small, 111 demo.
+    Runs: 185 paper, 185 small, 185 demo.
     """
     lines = tuple(
         MethodRow(
@@ -225,7 +225,7 @@ def _few_per_class(experiment: Experiment) -> Experiment:
 def sda_fig5() -> Experiment:
     """SDA Figure 5: IMDb test error after each of six epochs. Done before Table 2, its runs serve there.
 
-    Runs: 20 paper, 20 small, 12 demo.
+    Runs: 20 paper, 20 small, 20 demo.
     """
     rows = (sda.VANILLA, sda.sdv(5), sda.sda(5), sda.sda("all"))
     at = {f"IMDb epoch {epoch}": float(epoch) for epoch in range(1, 7)}
@@ -288,7 +288,7 @@ def sda_fig5() -> Experiment:
 def sda_fig6() -> Experiment:
     """SDA Figure 6: cross-entropy and mean squared error while SDA (K = 1) trains on IMDb. The runs are Table 2's.
 
-    Runs: 5 paper, 5 small, 3 demo.
+    Runs: 5 paper, 5 small, 5 demo.
     """
     rows = (sda.sda(1),)
     steps = {n.column: float(re.findall(r"\d+", n.column)[0]) for n in published(FIG6)}

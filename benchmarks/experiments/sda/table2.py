@@ -3,7 +3,7 @@
 With K = 1 the teacher is the previous step's student, and SDA is SDV: one run in the paper; here both are run, and must
 agree.
 
-Runs: 180 paper, 180 small, 108 demo.
+Runs: 180 paper, 180 small, 180 demo.
 """
 
 from __future__ import annotations

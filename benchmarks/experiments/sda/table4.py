@@ -1,6 +1,6 @@
 """SDA, Table 4: BERT-large.
 
-Runs: 45 paper, 45 small, 27 demo.
+Runs: 45 paper, 45 small, 45 demo.
 """
 
 from __future__ import annotations

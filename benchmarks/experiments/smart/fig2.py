@@ -2,7 +2,7 @@
 
 SNLI is not in the figure: its development set has five labels for every item, so all four groups are whole there.
 
-Runs: 30 paper, 30 small, 9 demo.
+Runs: 30 paper, 30 small, 15 demo.
 """
 
 from __future__ import annotations

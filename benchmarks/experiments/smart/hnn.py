@@ -3,7 +3,7 @@
 Trained on DPRD alone, as the released code does for WSC and WNLI; its official test set, the Winograd schemas and
 WNLI's dev set are judged by the same runs.
 
-Runs: 40 paper, 40 small, 15 demo.
+Runs: 40 paper, 40 small, 25 demo.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ on beyond the paper's range until R_s reaches what dropout alone makes of it, an
 random signs of equal norm, weights scaled to equal strength, no perturbation, three times the updates, and the l2 ball
 that the paper compares with. ``--tasks`` takes any classification task.
 
-Runs: 855 paper, 855 small, 513 demo.
+Runs: 855 paper, 855 small, 855 demo.
 """
 
 from __future__ import annotations

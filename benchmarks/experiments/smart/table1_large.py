@@ -2,7 +2,7 @@
 
 Where a profile has one model for all, the plain and the SMART rows are the runs of smart-table1.
 
-Runs: 240 paper, 240 small, 144 demo.
+Runs: 240 paper, 240 small, 240 demo.
 """
 
 from __future__ import annotations

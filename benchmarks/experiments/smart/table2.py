@@ -4,7 +4,7 @@
 
 The paper's WNLI entry is HNN, trained on DPRD: its rows fill a WNLI column of their own.
 
-Runs: 150 paper, 150 small, 90 demo.
+Runs: 150 paper, 150 small, 150 demo.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SMART, Table 3: the ablation. Without R_s (D_Breg alone), without D_Breg (R_s alone), with both, with neither.
 
-Runs: 150 paper, 150 small, 90 demo.
+Runs: 150 paper, 150 small, 150 demo.
 """
 
 from __future__ import annotations

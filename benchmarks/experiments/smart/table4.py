@@ -3,7 +3,7 @@
 MT-DNN-SMART_v0 is SMART fine-tuning that starts from a plain multi-task run; MT-DNN-SMART uses SMART in the multi-task
 run as well. Seed s starts from multi-task run s.
 
-Runs: 215 paper, 215 small, 129 demo. Of them 15, 15 and 9 are multi-task.
+Runs: 215 paper, 215 small, 215 demo. Of them 15, 15 and 15 are multi-task.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SMART, Table 7: SNLI and SciTail in full, base and large models.
 
-Runs: 160 paper, 95 small, 57 demo. Of them 20, 15 and 9 are multi-task.
+Runs: 160 paper, 95 small, 95 demo. Of them 20, 15 and 15 are multi-task.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ The radius that practice should take is chosen by ``epsilon-choice``, on seeds a
 with ``smart-repro run epsilon --methods vanilla,epsilon-ascent@RADIUS --seeds 10-17``. All arms train at the rate that
 plain fine-tuning was tuned to (``equal-budgets --tune``): ``--set learning_rate=RATE``.
 
-Runs: 123 paper, 123 small, 63 demo.
+Runs: 123 paper, 123 small, 105 demo.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ each arm on each task at eight fresh seeds, and published SMART at the rate that
 
 Untuned, as published, two of its rows are the same runs; tuned there are 80.
 
-Runs: 64 paper, 64 small, 24 demo.
+Runs: 64 paper, 64 small, 40 demo.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 K = 1, 5 and all (T - 1) by a teacher without dropout and one with the student's masks, beside plain fine-tuning, on a
 sentiment and a topic task. The softmax layer learns at 1e-3 in every arm, as the paper has it.
 
-Runs: 112 paper, 112 small, 42 demo.
+Runs: 112 paper, 112 small, 70 demo.
 """
 
 from __future__ import annotations

@@ -3,6 +3,6 @@
 from benchmarks.tasks.own.choices import Choices
 from benchmarks.tasks.own.define import OwnTask, define
 from benchmarks.tasks.own.enter import enter
-from benchmarks.tasks.own.task_file import read_task_file
+from benchmarks.tasks.own.task_file import described, read_task_file
 
-__all__ = ["Choices", "OwnTask", "define", "enter", "read_task_file"]
+__all__ = ["Choices", "OwnTask", "define", "described", "enter", "read_task_file"]

@@ -89,6 +89,6 @@ def _check_size(parts: Mapping[str, Rows]) -> None:
         if len(rows) < required:
             purpose = f" ({100 * DEV_SHARE:.0f} % of them become dev)" if set(parts) == {"train"} else ""
             raise DataError(
-                f"{rows.where}: only {len(rows)} usable rows; the {split} split needs at least {required}{purpose}: "
+                f"{rows.place}: only {len(rows)} usable rows; the {split} split needs at least {required}{purpose}: "
                 "add rows"
             )

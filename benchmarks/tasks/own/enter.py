@@ -81,7 +81,7 @@ def load(definition: Definition, split: str, files: Mapping[tuple[str, str], Pat
             raise MissingData(f"{definition.name}: its {part} split is not at {places[0][1]}: add --{part} FILE")
         if parts[part].fingerprint != fingerprint:
             raise DataError(
-                f"{parts[part].where}: not the {part} rows that {definition.name} was defined by; they have changed: "
+                f"{parts[part].place}: not the {part} rows that {definition.name} was defined by; they have changed: "
                 "give the rows of that time, or run the comparison anew"
             )
     splits = divided(definition, {part: parts[part] for part, _ in definition.fingerprints})

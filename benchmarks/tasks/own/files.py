@@ -34,9 +34,9 @@ Strings = list[str | None]
 
 @dataclass(frozen=True)
 class Table:
-    """Chosen columns of one split: ``where`` is its name in messages; rows are numbered from 1."""
+    """Chosen columns of one split: ``place`` is its name in messages; rows are numbered from 1."""
 
-    where: str
+    place: str
     columns: Mapping[str, Strings]
 
     def __len__(self) -> int:
@@ -114,8 +114,8 @@ def read_csv(path: Path, column_names: Sequence[str]) -> Table:
     text = decoded(path)
     header = text.splitlines()[0] if text.strip() else ""
     names = {separator: _header(header, separator) for separator in SEPARATORS}
-    most = max(SEPARATORS, key=lambda separator: len(names[separator]))
-    separator = next((s for s in SEPARATORS if set(column_names) <= set(names[s])), most)
+    likeliest_separator = max(SEPARATORS, key=lambda separator: len(names[separator]))
+    separator = next((s for s in SEPARATORS if set(column_names) <= set(names[s])), likeliest_separator)
     return _parsed(path, text, names[separator], column_names, separator)
 
 
@@ -241,14 +241,14 @@ def _classes(schema: pa.Schema) -> dict[str, list[str]]:
     }
 
 
-def _from_arrow(where: str, table: pa.Table, classes: Mapping[str, Sequence[str]]) -> Table:
+def _from_arrow(place: str, table: pa.Table, classes: Mapping[str, Sequence[str]]) -> Table:
     columns: dict[str, Strings] = {}
     for name in table.column_names:
         values, names = table[name].to_pylist(), classes.get(name)
         if names is not None:
             values = [None if value is None or value < 0 else names[value] for value in values]
-        columns[name] = [_value(value, where, name, row) for row, value in enumerate(values, start=1)]
-    return Table(where, columns)
+        columns[name] = [_value(value, place, name, row) for row, value in enumerate(values, start=1)]
+    return Table(place, columns)
 
 
 # --- folders and the hub ---
@@ -301,36 +301,38 @@ def _read_hub(place: str, column_names: Sequence[str]) -> dict[str, Table]:
     return _from_datasets(place, loaded, column_names)
 
 
-def _from_datasets(where: str, loaded: Any, column_names: Sequence[str]) -> dict[str, Table]:
+def _from_datasets(place: str, loaded: Any, column_names: Sequence[str]) -> dict[str, Table]:
     """Return the splits of a ``Dataset`` or ``DatasetDict`` under our names; others are not read."""
     named = loaded if isinstance(loaded, Mapping) else {"train": loaded}
     names_by_split = {split: name for split, names in ALIASES.items() for name in names if name in named}
     if "train" not in names_by_split:
-        raise DataError(f"{where} has the splits {', '.join(named)}, and none called train; save one under that name")
+        raise DataError(f"{place} has the splits {', '.join(named)}, and none called train; save one under that name")
     tables = {}
     for split, name in names_by_split.items():
-        part, place = named[name], f"{where}, split {name}"
-        check_columns(place, part.column_names, column_names)
+        part, split_place = named[name], f"{place}, split {name}"
+        check_columns(split_place, part.column_names, column_names)
         if not len(part):
-            raise DataError(f"{place} has no rows: leave it out or fill it")
+            raise DataError(f"{split_place} has no rows: leave it out or fill it")
         classes = {c: list(part.features[c].names) for c in column_names if hasattr(part.features[c], "names")}
-        tables[split] = _from_arrow(place, part.select_columns(list(column_names)).with_format("arrow")[:], classes)
+        tables[split] = _from_arrow(
+            split_place, part.select_columns(list(column_names)).with_format("arrow")[:], classes
+        )
     return tables
 
 
 # --- values ---
 
 
-def check_columns(where: str, names: Sequence[str], column_names: Sequence[str]) -> None:
+def check_columns(place: str, names: Sequence[str], column_names: Sequence[str]) -> None:
     """Refuse a column that is not there, with those there are. Raises DataError."""
     for name in column_names:
         if name not in names:
-            folded = {each.strip().casefold(): each for each in names}
-            near = folded.get(name.strip().casefold())
-            hint = f"; did you mean {near!r}?" if near is not None else did_you_mean(name, names)
+            folded = {present_name.strip().casefold(): present_name for present_name in names}
+            similar_name = folded.get(name.strip().casefold())
+            hint = f"; did you mean {similar_name!r}?" if similar_name is not None else did_you_mean(name, names)
             more = f" and {len(names) - LISTED} others" if len(names) > LISTED else ""
-            listed = ", ".join(str(each)[:60] for each in names[:LISTED])
-            raise DataError(f"{where} has no column {name!r}{f'{hint} It has' if hint else '; it has'} {listed}{more}")
+            listed = ", ".join(str(present_name)[:60] for present_name in names[:LISTED])
+            raise DataError(f"{place} has no column {name!r}{f'{hint} It has' if hint else '; it has'} {listed}{more}")
 
 
 def _word(value: Any) -> str | None:
@@ -338,7 +340,7 @@ def _word(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _value(value: Any, where: str, name: str, row: int) -> str | None:
+def _value(value: Any, place: str, name: str, row: int) -> str | None:
     """Return a value as its string. Raises DataError: a list or an object."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -349,7 +351,7 @@ def _value(value: Any, where: str, name: str, row: int) -> str | None:
     if isinstance(value, int | float):
         return repr(value)
     raise DataError(
-        f"{where}, row {row}: column {name!r} holds a {type(value).__name__}, not a text or a number; "
+        f"{place}, row {row}: column {name!r} holds a {type(value).__name__}, not a text or a number; "
         "choose another column"
     )
 

@@ -35,11 +35,11 @@ def classes_of(parts: Mapping[str, Rows], label: str, named: str | None) -> tupl
     if len(counts) == 1:
         only = next(iter(counts))
         raise DataError(
-            f"{train.where}: every row has the label {only!r} in {label!r}: at least two classes are needed"
+            f"{train.place}: every row has the label {only!r} in {label!r}: at least two classes are needed"
         )
     if len(counts) > MOST_CLASSES or len(counts) * FEWEST_PER_CLASS > len(train):
         raise DataError(
-            f"{train.where}: {label!r} has {len(counts):,} different values in {len(train):,} rows: is it an id or a "
+            f"{train.place}: {label!r} has {len(counts):,} different values in {len(train):,} rows: is it an id or a "
             f"text? a label has at most {MOST_CLASSES:,} classes and {FEWEST_PER_CLASS} rows of each on average; give "
             "another --label"
         )
@@ -51,7 +51,7 @@ def classes_of(parts: Mapping[str, Rows], label: str, named: str | None) -> tupl
         if unlisted:
             number, word = unlisted[0]
             raise DataError(
-                f"{rows.where}, row {number}: the label {word[:60]!r} does not occur in {train.where}, which has "
+                f"{rows.place}, row {number}: the label {word[:60]!r} does not occur in {train.place}, which has "
                 f"{_some(classes)}; mend the label, or move rows of that class to it"
             )
     return _with_named(classes, named, train, label)
@@ -61,7 +61,7 @@ def _with_named(classes: list[str], named: str | None, train: Rows, label: str) 
     if named is None:
         return tuple(classes)
     if named not in classes:
-        raise UsageError(f"--metric f1:{named}: {label!r} has no class of that name in {train.where}: {_some(classes)}")
+        raise UsageError(f"--metric f1:{named}: {label!r} has no class of that name in {train.place}: {_some(classes)}")
     remaining = [name for name in classes if name != named]
     return (remaining[0], named, *remaining[1:])
 
@@ -75,7 +75,7 @@ def numbers_of(parts: Mapping[str, Rows], label: str) -> tuple[float, float]:
         for number, word in zip(rows.numbers, rows.labels, strict=True):
             if math.isnan(as_number(word)):
                 raise DataError(
-                    f"{rows.where}, row {number}: {word[:60]!r} in {label!r} is no finite number; mend it, or leave "
+                    f"{rows.place}, row {number}: {word[:60]!r} in {label!r} is no finite number; mend it, or leave "
                     "--regression out"
                 )
     values = [as_number(word) for rows in parts.values() for word in rows.labels]
@@ -92,18 +92,18 @@ def _check_kinds(train: Rows, label: str) -> None:
         words = [word for word in counts if not _is_number(word)]
         row = train.numbers[train.labels.index(words[0])]
         raise DataError(
-            f"{train.where}: {label!r} mixes numbers ({_some(numeric)}) and words ({words[0][:60]!r} in row {row}); "
+            f"{train.place}: {label!r} mixes numbers ({_some(numeric)}) and words ({words[0][:60]!r} in row {row}); "
             "give every class one spelling"
         )
     if len(numeric) > MANY_NUMBERS or any(as_number(word) % 1 for word in numeric):
         raise UsageError(
-            f"{train.where}: {label!r} has {len(numeric):,} different numbers ({_some(numeric)}): add --regression to "
+            f"{train.place}: {label!r} has {len(numeric):,} different numbers ({_some(numeric)}): add --regression to "
             "predict the number; for classes write them as words"
         )
     values = Counter(as_number(word) for word in numeric)
     if twice := [word for word in numeric if values[as_number(word)] > 1]:
         raise DataError(
-            f"{train.where}: {label!r} writes one number in two ways ({_some(twice)}): give it one spelling"
+            f"{train.place}: {label!r} writes one number in two ways ({_some(twice)}): give it one spelling"
         )
 
 

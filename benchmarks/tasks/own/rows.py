@@ -22,7 +22,7 @@ class Rows:
     """The usable rows of one split as the user gave it.
 
     Attributes:
-        where: its name in messages.
+        place: its name in messages.
         numbers: of the rows, from 1, as the user's file has them.
         texts: one list per text column.
         labels: as written, without blanks around them.
@@ -30,7 +30,7 @@ class Rows:
         left_out: rows that are not here, counted by reason.
     """
 
-    where: str
+    place: str
     numbers: list[int]
     texts: tuple[list[str], ...]
     labels: list[str]
@@ -95,7 +95,7 @@ def _usable(table: Table, text: tuple[str, ...], label: str, group: str | None, 
     """Return the rows with every text, a label and a group. Raises DataError, unless bad rows are to be dropped."""
     labels = [None if value is None else value.strip() for value in table.columns[label]]
     if split == "test" and all(value in (None, "", "-1") for value in labels):
-        raise DataError(f"{table.where}: no row has a label; a verdict needs labels: leave the test split out")
+        raise DataError(f"{table.place}: no row has a label; a verdict needs labels: leave the test split out")
     required = [*((name, table.columns[name]) for name in text), (label, labels)]
     required += [(group, table.columns[group])] if group else []
     reasons: dict[int, str] = {}
@@ -109,18 +109,18 @@ def _usable(table: Table, text: tuple[str, ...], label: str, group: str | None, 
     if reasons and bad_rows == "error":
         first = ", ".join(f"{row + 1} ({reason})" for row, reason in sorted(reasons.items())[:FIRST])
         raise DataError(
-            f"{table.where}: {len(reasons):,} of {len(table):,} rows cannot be used: row {first}"
+            f"{table.place}: {len(reasons):,} of {len(table):,} rows cannot be used: row {first}"
             f"{' ...' if len(reasons) > FIRST else ''}; mend them, or leave them out with --bad-rows drop"
         )
     kept = [row for row in range(len(table)) if row not in reasons]
     if not kept:
-        raise DataError(f"{table.where}: no row can be used: {', '.join(counts)}; are these the right columns?")
+        raise DataError(f"{table.place}: no row can be used: {', '.join(counts)}; are these the right columns?")
 
     def kept_values(values: Sequence[str | None]) -> list[str]:
         return [value for row in kept if (value := values[row]) is not None]
 
     return Rows(
-        table.where,
+        table.place,
         [row + 1 for row in kept],
         tuple(kept_values(table.columns[name]) for name in text),
         kept_values(labels),

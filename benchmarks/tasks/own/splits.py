@@ -29,7 +29,7 @@ def divided(definition: Definition, parts: Mapping[str, Rows]) -> dict[str, Spli
     train, dev = holdout(all_rows, np.arange(len(all_rows)), DEV_SHARE, definition.split_seed, CUT)
     if not len(dev):
         raise DataError(
-            f"{parts['train'].where}: {definition.group!r} has {len(set(parts['train'].groups))} groups, too few or "
+            f"{parts['train'].place}: {definition.group!r} has {len(set(parts['train'].groups))} groups, too few or "
             "too uneven to cut dev from them without dividing one: give dev as a file (--dev), or leave --group out"
         )
     return {"train": all_rows.take(train), "dev": all_rows.take(dev)}
@@ -46,7 +46,7 @@ def as_split(definition: Definition, rows: Rows) -> Split:
         ids=[str(number) for number in rows.numbers],
         texts=rows.texts,
         labels=labels,
-        sources=(rows.where,),
+        sources=(rows.place,),
         extra={"group": np.asarray(rows.groups, dtype=object)} if rows.groups else {},
         left_out=dict(rows.left_out),
     )
@@ -60,7 +60,7 @@ def _check_groups(parts: Mapping[str, Rows]) -> None:
         if shared:
             names = ", ".join(repr(group[:40]) for group in shared[:5])
             raise DataError(
-                f"{rows.where}: {len(shared):,} groups stand in {owner[shared[0]]} too ({names}): a group belongs to "
+                f"{rows.place}: {len(shared):,} groups stand in {owner[shared[0]]} too ({names}): a group belongs to "
                 "one split; move its rows together, or leave --group out"
             )
         owner |= dict.fromkeys(rows.groups, split)

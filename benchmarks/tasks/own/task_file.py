@@ -24,6 +24,12 @@ KINDS: Mapping[str, type | tuple[type, ...]] = {
     "regression": bool,
     "metric": (str, list),
 }
+_KIND_WORDS: Mapping[type | tuple[type, ...], str] = {
+    str: "a text",
+    (str, list): "a text or a list of texts",
+    int: "a whole number",
+    bool: "true or false",
+}
 
 
 def read_task_file(path: Path, hub: bool) -> tuple[Choices, ...]:
@@ -37,43 +43,61 @@ def read_task_file(path: Path, hub: bool) -> tuple[Choices, ...]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}; correct it") from error
+    if "column" in content:  # a study file, whose columns may be tasks on own data
+        columns = [column for column in content["column"] if isinstance(column, dict) and "data" in column]
+        if not columns:
+            raise UsageError(f"{path}: a study without own data; run it with smart-repro run {path}")
+        tables = [{key: value for key, value in column.items() if key in KINDS} for column in columns]
+        return tuple(described(f"{path}", path.parent, table, hub) for table in tables)
     tables = content.pop("task", None)
     if tables is None:
-        return (_choices(path, content, hub),)
+        return (described(f"{path}", path.parent, content, hub),)
     if content:
         raise UsageError(f"{path}: {next(iter(content))} stands outside [[task]]: move it into one of them")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{path}: task must be a list of tables, each headed [[task]]")
-    return tuple(_choices(path, table, hub) for table in tables)
+    return tuple(described(f"{path}", path.parent, table, hub) for table in tables)
 
 
-def _choices(path: Path, table: Mapping[str, Any], hub: bool) -> Choices:
+def described(place: str, folder: Path, table: Mapping[str, Any], hub: bool) -> Choices:
+    """Return own data as a table of a file describes them.
+
+    Args:
+        place: the file and its table, for messages.
+        folder: what paths in the table are relative to.
+        table: the keys and values.
+        hub: whether a place that is no path is a data set of the hub.
+    Raises: UsageError: naming the key or value that is wrong.
+    """
     for key, value in table.items():
         kind = KINDS.get(key)
         if kind is None:
             suggestion = did_you_mean(key, KINDS) or f"; there are {', '.join(KINDS)}"
-            raise UsageError(f"{path}: no key {key!r} of a task{suggestion}")
+            raise UsageError(f"{place}: no key {key!r} of a task{suggestion}")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-            raise UsageError(f"{path}: {key} = {value!r} is of the wrong kind")
+            raise UsageError(f"{place}: {key} = {value!r} is of the wrong kind: give {_KIND_WORDS[kind]}")
     for key in ("data", "text", "label"):
         if key not in table:
-            raise UsageError(f"{path}: a task needs {key}")
-    places: dict[str, Any] = {key: _placed(path, table[key], hub) for key in ("data", "dev", "test") if key in table}
-    return Choices(
-        text=_words(table["text"]),
-        label=table["label"],
-        metrics=_words(table.get("metric", ())),
-        hub=hub,
-        **{key: table[key] for key in ("group", "name", "bad_rows", "split_seed", "regression") if key in table},
-        **places,
-    )
+            raise UsageError(f"{place}: a task needs {key}")
+    places: dict[str, Any] = {key: _placed(folder, table[key], hub) for key in ("data", "dev", "test") if key in table}
+    try:
+        return Choices(
+            text=_words(table["text"]),
+            label=table["label"],
+            metrics=_words(table.get("metric", ())),
+            hub=hub,
+            **{key: table[key] for key in ("group", "name", "bad_rows", "split_seed", "regression") if key in table},
+            **places,
+        )
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from error
 
 
 def _words(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
 
 
-def _placed(path: Path, place: str, hub: bool) -> str:
-    """Return a path as seen from the file; a hub id stays one where no such path exists."""
-    local = path.parent / Path(place).expanduser()
+def _placed(folder: Path, place: str, hub: bool) -> str:
+    """Return a path as seen from the folder; a hub id stays one where no such path exists."""
+    local = folder / Path(place).expanduser()
     return place if hub and not local.exists() else str(local)

@@ -15,6 +15,7 @@ import pytest
 
 from analysis import scores
 from benchmarks.cli import app as cli
+from benchmarks.spec_checks import SETTINGS
 from benchmarks.training.prepared import _cached_split
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -138,9 +139,11 @@ def test_a_plan_as_json_counts_runs_updates_and_cost(
 def test_a_plan_says_what_its_seeds_and_items_can_show(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("plan", "sda-table4", "--seeds", "5", "--results", str(tmp_path))
     assert code == 0
-    line = next(line for line in out.splitlines() if line.startswith("  sda-large-snli:"))
+    line = next(line for line in out.splitlines() if line.startswith("  demo-sda-large-nli:"))
     assert "5 seeds × 2,000 items show differences from about" in line
-    assert line.endswith("too few for the claimed 0.6")
+    assert line.endswith("points (80 % power)")  # no size of the paper's stands beside generated data
+    assert "claimed" not in out
+    assert "demo-sda-large-nli: 3 of 5 seeds: cannot be decided" in shell("plan", "sda-table4", "--seeds", "3")[1]
     assert "can see" not in shell("plan", "sda-table4", "--seeds", "1", "--results", str(tmp_path))[1]
 
 
@@ -154,11 +157,47 @@ def test_listings_print_every_name(shell: Shell, kind: str) -> None:
     assert all(name in out for name in names)
 
 
-@pytest.mark.parametrize("name", ["smart", "task:rte", "smart-table1", "demo", "model:tiny", "spec"])
+@pytest.mark.parametrize(
+    "name", ["smart", "task:rte", "smart-table1", "demo", "model:tiny", "spec", "claim:demo-smart-mnli-shared"]
+)
 def test_cards_name_their_subject(shell: Shell, name: str) -> None:
     code, out, _ = shell("show", name)
     assert code == 0
     assert name.partition(":")[2] in out or "learning_rate" in out
+
+
+def test_the_card_of_a_run_is_read_from_its_folder(shell: Shell) -> None:
+    root = Path(__file__).resolve().parents[3] / "results" / "published"
+    key = sorted(path.name for path in (root / "runs").iterdir())[0]
+    stored = json.loads((root / "runs" / key / "result.json").read_text())
+    for name in (key, key[:12], f"run:{key[:12]}"):
+        code, out, _ = shell("show", name, "--results", root)
+        assert code == 0
+        assert out.startswith(f"Run {key}: ")
+        assert f"{100 * stored['scores']['cola']['dev']['matthews']:.2f}" in out
+        assert "{" not in out
+    assert shell("show", "run:0", "--results", root)[2].count("runs begin with '0'") == 1
+    assert json.loads(shell("show", key, "--results", root, "--json")[1])["result"] == stored
+
+
+def test_the_settings_of_a_run_are_listed_with_default_and_meaning(shell: Shell) -> None:
+    rows = {row["setting"]: row for row in json.loads(shell("show", "spec", "--json")[1])}
+    assert set(rows) == set(SETTINGS)
+    assert rows["learning_rate"]["default"] == "2e-05"
+    assert rows["holdout"]["meaning"] == "share of the training set kept aside for selection"
+    assert "tuple[" not in shell("show", "spec")[1]
+
+
+def test_claims_are_filtered_by_experiment_paper_and_task(shell: Shell) -> None:
+    def ids(*words: str) -> list[str]:
+        return [row["id"] for row in json.loads(shell("list", "claims", *words, "--json")[1])]
+
+    assert set(ids("--experiment", "smart-table1")) < set(ids("--experiment", "smart")) < set(ids())
+    assert ids("--experiment", "smart-table1", "--task", "mnli-mm") == [
+        "smart-mnli-mm-shared",
+        "smart-mnli-mm-independent",
+    ]
+    assert shell("list", "claims", "--experiment", "sda", "--task", "ax")[2] == "no claims are left by these filters\n"
 
 
 # --- bad input: one line, exit code 2, no traceback, nothing that looks finished ---

@@ -194,6 +194,31 @@ def test_the_file_takes_every_option_of_every_verb() -> None:
             assert all(name[2:].replace("-", "_") in names for name in shown), path
 
 
+# --- where data come from ---
+
+
+def test_the_hub_is_asked_only_where_it_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The FAQ says so: nothing but --source hub (or a hub id as the model) leads to the network."""
+    from benchmarks.errors import MissingData
+    from benchmarks.tasks import hub
+
+    asked: list[str] = []
+
+    def load_from_hub(task: Any, split: str) -> Any:
+        asked.append(f"{task.name} {split}")
+        raise MissingData("the hub was asked")
+
+    monkeypatch.setattr(hub, "load_from_hub", load_from_hub)
+    grid = ("plan", "compare", "--tasks", "rte", "--methods", "vanilla", "--model", "tiny")
+    for words in (grid, ("data", "rte"), ("plan", "smart-table3", "--profile", "small"), ("data", "demo-rte")):
+        code, out, err = shell(*words)
+        assert code == (0 if "demo-rte" in words else 2), (words, err)
+        assert "--source hub" in out + err or "demo-rte" in words
+    assert asked == []
+    assert shell(*grid, "--source", "hub")[0] == 2
+    assert asked
+
+
 # --- help and completion ---
 
 
@@ -232,6 +257,44 @@ def test_the_version_is_the_packages(shell: Shell) -> None:
     assert shell("--version") == (0, f"{smart_repro.__version__}\n", "")
 
 
+def test_the_next_command_can_be_pasted_and_keeps_every_option(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "plug_in.py").write_text("")
+    grid = (
+        "compare",
+        "--tasks",
+        "demo-rte",
+        "--methods",
+        "smart[shared]:lambda_s=3",
+        "--seeds",
+        "3,7",
+        "--name",
+        "a.b",
+    )
+    more = ("--set", "clip=none", "--import", "plug_in", "--results", "kept here", "--workers", "1")
+    lines = {
+        words: shell(*words)[2]
+        for words in (
+            ("plan", *grid, *more),
+            ("list", "methods", "--import", "plug_in"),
+            ("list", "claims", "--experiment", "smart-table1"),
+            ("data", "demo-rte", "--import", "plug_in"),
+            ("doctor", "--results", "kept here"),
+        )
+    }
+    for words, err in lines.items():
+        (line,) = re.findall(r"(?m)^Next: (smart-repro .*?)(?:  #.*)?$", err)
+        pasted = shlex.split(line)[1:]
+        cli.app.config = ()
+        _, bound, _ = cli.app.parse_args(pasted)
+        assert bound.arguments, line
+        for option in ("--import", "--results"):
+            values = [words[place + 1] for place, word in enumerate(words) if word == option]
+            assert [pasted[place + 1] for place, word in enumerate(pasted) if word == option] == values, line
+    run = shlex.split(lines["plan", *grid, *more].strip().removeprefix("Next: smart-repro "))
+    assert run[0] == "run"
+    assert set(run[1:]) == {*grid, *more}
+
+
 def completed(folder: Path, *words: str) -> list[str]:
     """Return the words that the installed completion script would offer for the last of these words."""
     done = script("__complete", *words, folder=folder)
@@ -249,7 +312,8 @@ def test_the_shell_completes_experiments_tasks_methods_and_keys(tmp_path: Path) 
     assert completed(tmp_path, "plan", "compare", "--set", "batch") == ["batch_size="]
     assert completed(tmp_path, "show", "smoot") == ["smoothness"]
     (tmp_path / "kept" / "runs" / ("3fa9" + "0" * 28)).mkdir(parents=True)
-    assert completed(tmp_path, "runs", "show", "--results", "kept", "3f") == ["3fa9" + "0" * 28]
+    for words in (("runs", "show"), ("show",)):
+        assert completed(tmp_path, *words, "--results", "kept", "3f") == ["3fa9" + "0" * 28]
 
 
 def test_the_installed_script_knows_verbs_and_options() -> None:

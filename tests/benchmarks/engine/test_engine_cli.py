@@ -89,12 +89,13 @@ def test_runs_are_listed_and_chosen_by_what_they_are(shell: Shell, results: tupl
 def test_a_run_is_shown_by_the_beginning_of_its_key(shell: Shell, results: tuple[Path, list[str]]) -> None:
     root, keys = results
     code, out, _ = shell("runs", "show", keys[0][:12], "--results", root)
-    assert code == 0
-    assert json.loads(out)["result"]["key"] == keys[0]
+    assert (code, out.split(":")[0]) == (0, f"Run {keys[0]}")
+    code, out, _ = shell("runs", "show", keys[0][:12], "--json", "--results", root)
+    assert (code, json.loads(out)["result"]["key"]) == (0, keys[0])
     lease = Store(root).take("f" * 32)
     assert lease is not None
     Store(root).fail(lease, "crash", "out of memory")
-    _, out, _ = shell("runs", "show", "ffff", "--results", root)
+    _, out, _ = shell("runs", "show", "ffff", "--json", "--results", root)
     assert (json.loads(out)["state"], json.loads(out)["message"]) == ("failed", "out of memory")
 
 

@@ -208,7 +208,7 @@ def test_a_run_that_was_taken_over_in_mid_training_publishes_nothing(
 
     def steal() -> bool:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(leases, "alive", lambda path: False)
+            patch.setattr(leases, "alive", lambda path, heartbeats: False)
             thief = store.take(job.key)
             assert thief is not None
             (store.attempt(thief) / "mine").write_text("")

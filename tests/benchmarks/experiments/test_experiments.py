@@ -25,6 +25,7 @@ from benchmarks.experiments.planning.cost import bill, family
 from benchmarks.experiments.planning.groups import GATE, GROUPS, members
 from benchmarks.experiments.planning.profiles import PROFILES, stand_in
 from benchmarks.experiments.planning.published import cell
+from benchmarks.experiments.planning.request import Request
 from benchmarks.experiments.sda.table3 import CLASSIFICATION, COLUMNS
 from benchmarks.papers import PrintedNumber, printed, published
 from benchmarks.spec import Identity, RunSpec, method, parse_grid, run_key
@@ -446,11 +447,46 @@ def test_every_row_can_be_asked_for_by_its_name(name: str) -> None:
     assert [each.id for each in narrowed(whole, methods=both).rows] == [row.id for row in whole.rows[:2]]
 
 
-def test_claims_speak_about_the_generated_tasks_in_the_demo() -> None:
-    experiment = dict(in_profiles("sda-table3"))["demo"]
-    by_id = {claim.id: claim for claim in experiment.claims}
-    assert by_id["sda-beats-bert-classification"].tasks == ("demo-sst2", "demo-cola")
-    assert [part.tasks for part in by_id["sda-below-sdv-on-nli"].parts] == [("demo-sst2", "demo-cola")]
+PAPERS_MODELS = re.compile(r"BERT|MT-DNN|GLUE|SNLI|SciTail|IMDb|AG's")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "regression"])
+def test_the_demo_claims_what_its_own_runs_decide_and_shows_nothing_of_the_papers(name: str) -> None:
+    experiment = dict(in_profiles(name)).get("demo")
+    if experiment is None:
+        return
+    assert (experiment.published, experiment.points, experiment.omitted) == ((), (), ())
+    texts = [experiment.title, *experiment.notes, *(row.title for row in experiment.rows)]
+    rows, columns = {row.id for row in experiment.rows}, {column.id for column in experiment.columns}
+    for claim in experiment.claims:
+        texts += [claim.id.replace("beats", ""), claim.sentence, claim.table, claim.untested]
+        assert (claim.min_seeds, claim.model, claim.partial) == (5, "", False)
+        for part in claim.statements:
+            assert part.size is None
+            assert set(part.tasks) <= set(experiment.tasks)
+            assert {part.a, part.b} <= rows
+            assert set(getattr(part.test, "columns", None) or ()) <= columns
+            assert part.kind not in ("constant", "loss-between")  # they need a printed value
+    assert not [text for text in texts if PAPERS_MODELS.search(text)]
+    assert len({claim.sentence for claim in experiment.claims}) == len(experiment.claims)
+
+
+def test_claims_of_the_demo_are_about_the_tasks_that_are_run() -> None:
+    whole = Request(name="smart-table1").experiment()
+    first = whole.claims[0]
+    assert first.sentence == (
+        "SMART [shared masks] scores higher than plain fine-tuning on average over the nine generated tasks."
+    )
+    assert first.tasks == whole.tasks
+    assert len({spec for *_, spec in whole.specs()}) == 135
+    fewer = Request(name="smart-table1", tasks="rte,cola", methods="vanilla,smart[shared]").experiment()
+    assert {claim.tasks for claim in fewer.claims} == {("demo-rte", "demo-cola")}
+    assert [claim.sentence for claim in fewer.claims] == [
+        f"SMART [shared masks] scores higher than plain fine-tuning {where} demo-rte and demo-cola."
+        for where in ("on average over", "on each of")
+    ]
+    parts = {claim.id: claim.parts for claim in dict(in_profiles("sda-table3"))["demo"].claims}
+    assert [part.tasks for part in parts["demo-sda-below-sdv-on-nli"]] == [("demo-sst2", "demo-cola")]
 
 
 def test_a_claim_that_cannot_be_is_refused() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.spatial import distance
 
-from analysis.scores import METRICS, Degenerate
+from analysis.scores import METRICS, Degenerate, score
 from benchmarks.errors import UsageError
 from benchmarks.tasks import TASKS, metrics
 
@@ -102,6 +105,31 @@ def test_all_metrics_of_a_task_in_its_order():
     assert list(found) == ["accuracy", "f1"]
     assert found["f1"] == pytest.approx(CASES["f1"][2])
     assert list(metrics.score_all(TASKS["stsb"], TARGETS, SCORES)) == ["pearson", "spearman"]
+
+
+@pytest.mark.parametrize("task", ["rte", "mrpc", "cola", "mnli", "stsb", "ag-news"])
+@pytest.mark.filterwarnings("ignore::analysis.scores.Degenerate")
+def test_what_a_run_stores_is_what_the_analysis_computes_to_the_last_digit(task):
+    for n in (1, 2, 7, 60, 277):
+        if task == "stsb":
+            labels, predictions = RNG.uniform(0, 5, n), RNG.normal(2, 1, n).astype(np.float32).astype(np.float64)
+        else:
+            classes = TASKS[task].head.num_outputs
+            labels, predictions = RNG.integers(0, classes, n), RNG.integers(0, classes, n)
+        stored = metrics.score_all(TASKS[task], labels, predictions)
+        assert stored == {name: score(name, labels, predictions) for name in TASKS[task].metrics}
+
+
+def test_scoring_writes_nothing_outside_memory(tmp_path):
+    metrics.score_all(TASKS["mrpc"], LABELS, PREDICTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_workers_import_evaluate():
+    """Planning, running and reporting are the driver's: they start half a second sooner without it."""
+    modules = "benchmarks.cli.app, benchmarks.cli.actions, benchmarks.engine.local, benchmarks.experiments, analysis"
+    check = f"import sys, {modules}; sys.exit('evaluate' in sys.modules or 'datasets' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
 
 
 def test_hidden_labels_have_no_score():

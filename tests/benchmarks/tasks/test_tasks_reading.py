@@ -119,7 +119,7 @@ def test_mrpc_from_the_original_release_equals_the_glue_files(tmp_path):
 
 def test_mrpc_without_dev_ids_cannot_be_split(tmp_path):
     put(tmp_path, "MRPC/msr_paraphrase_train.txt", MSR + "1\t10\t11\tOne .\tOne !\n")
-    refused(tmp_path, "mrpc", "train", "dev_ids.tsv is not there")
+    refused(tmp_path, "mrpc", "train", "dev_ids.tsv is missing")
 
 
 def test_qqp_leaves_out_its_few_torn_rows_and_counts_them(tmp_path):
@@ -583,7 +583,7 @@ def test_unclaimed_folders_are_listed(tmp_path):
 
 
 def test_a_data_folder_means_local_files_only(tmp_path, monkeypatch):
-    assert resolve_source() == Source("hub")
+    assert resolve_source() == Source("local")  # the hub is asked only where it is named
     assert resolve_source(data_dir=tmp_path) == Source("local", tmp_path)
     monkeypatch.setenv("SMART_REPRO_DATA", str(tmp_path))
     assert resolve_source() == Source("local", tmp_path)
