@@ -178,10 +178,8 @@ def plot_expected_best(frame: pd.DataFrame, ax: Axes, titles: Mapping[str, str],
     """
     look = looks(titles)
     for row, curve in frame.groupby("row", sort=False):
-        style = look[str(row)]
-        (line,) = ax.plot(
-            curve["n"], curve["expected"], color=style.colour, ls=style.dash, marker=style.marker, ms=4, mew=0
-        )
+        style: Any = {"color": look[str(row)].colour, "ls": look[str(row)].dash, "marker": look[str(row)].marker}
+        (line,) = ax.plot(curve["n"], curve["expected"], ms=4, mew=0, label=titles[str(row)], **style)
         mark(
             line, str(row), *(f"{titles[str(row)]}: best of {r.n} trials {r.expected:.2f}" for r in curve.itertuples())
         )

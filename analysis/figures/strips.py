@@ -220,23 +220,15 @@ def plot_groups(
         positions = [names.index(name) + offset for name in members[x]]
         colour = look[row].colour
         ax.vlines(positions, members["low"], members["high"], color=colour, lw=2, alpha=0.45)
-        sns.scatterplot(
-            x=positions,
-            y=members["mean"].to_numpy(),
-            marker=look[row].marker,
-            color=colour,
-            s=30,
-            lw=0,
-            zorder=3,
-            ax=ax,
-        )
-        mark(ax.collections[-1], row, *(_group_tip(titles[row], line, x) for line in members.to_dict("records")))
+        style: Any = {"ls": "none", "color": colour, "ms": 5.5, "mew": 0, "zorder": 3, "label": titles[row]}
+        (marks,) = ax.plot(positions, members["mean"], look[row].marker, **style)
+        mark(marks, row, *(_group_tip(titles[row], line, x) for line in members.to_dict("records")))
         paper = published[(published["row"] == row) & published[x].isin(names)] if published is not None else groups[:0]
         if len(paper):
             has_published = True
             places = [names.index(name) + offset for name in paper[x]]
-            style: Any = {"ls": "none", "color": colour, "mfc": "none", "ms": 4.5, "label": "as published"}
-            ax.plot(places, paper["value"], "D", **style)
+            hollow: Any = {"ls": "none", "color": colour, "mfc": "none", "ms": 4.5, "label": "as published"}
+            ax.plot(places, paper["value"], "D", **hollow)
     ax.set_xticks(range(len(names)), names)
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set(xlabel="", ylabel=ylabel)
