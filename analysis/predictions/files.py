@@ -56,7 +56,7 @@ def read_system(
             frame["seed"] = _seed_of(file, is_alone=len(files) == 1)
         frames.append(frame)
         names.append(name)
-    columns = {tuple(sorted(frame)) for frame in frames}
+    columns = {frozenset(frame) for frame in frames}
     if len(columns) > 1 or len(set(names)) > 1:
         raise ResultsError(f"{path}: its files have different columns or metrics: give one file, or files of one kind")
     rows = pd.concat(frames, ignore_index=True)
@@ -143,7 +143,7 @@ def _separated(file: Path, required: str) -> pd.DataFrame:
         if not header:
             raise ResultsError(f"{file} is empty: it has no header")
         _require(header, file, required)
-        frame = pd.read_csv(file, usecols=[name for name in header if _is_read(name)], **options)
+        frame: pd.DataFrame = pd.read_csv(file, usecols=[name for name in header if _is_read(name)], **options)
         frame.attrs["names"] = header
         return frame
     except pd.errors.EmptyDataError:
