@@ -8,7 +8,7 @@ import numpy as np
 import seaborn as sns
 
 from analysis.figures.names import short
-from analysis.figures.palette import INK, SOFT
+from analysis.figures.palette import INK, ON_COLOUR, SOFT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ DIVERGING = sns.diverging_palette(
 )  # orange to blue: colour-blind safe
 LABEL_BELOW = 0.36  # inches from the map to its label: names of columns take two lines
 SEQUENTIAL = sns.light_palette("#0072b2", as_cmap=True)
+ROOM = 1.4  # times the largest value where the colours end: keeps the darkest cell light enough for dark text
 
 
 def plot_heat(values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str) -> Axes:
@@ -36,12 +37,12 @@ def plot_heat(values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str
         annot=texts.to_numpy(),
         fmt="",
         cmap=DIVERGING,
-        vmin=-reach,
-        vmax=reach,
+        vmin=-ROOM * reach,
+        vmax=ROOM * reach,
         cbar=False,
         linewidths=1.5,
         linecolor="white",
-        annot_kws={"fontsize": 8, "color": INK},
+        annot_kws={"fontsize": 8, "color": ON_COLOUR},
         ax=ax,
     )
     return _labelled(ax, values, label)
@@ -65,18 +66,19 @@ def plot_confusion(counts: pd.DataFrame, ax: Axes) -> Axes:
         fmt="",
         cmap=SEQUENTIAL,
         vmin=0,
-        vmax=1.4,  # keeps the darkest cell light enough for dark text
+        vmax=ROOM,
         cbar=False,
         linewidths=1.5,
         linecolor="white",
-        annot_kws={"fontsize": 7.5, "color": INK},
+        annot_kws={"fontsize": 7.5, "color": ON_COLOUR},
         ax=ax,
     )
     return _labelled(ax, shares, "answer")
 
 
 def _labelled(ax: Axes, frame: pd.DataFrame, label: str) -> Axes:
-    ax.set_xticks(np.arange(frame.shape[1]) + 0.5, [short(str(name), 14) for name in frame.columns], rotation=0)
+    headings = [short(str(name).replace(" masks]", "]"), 14) for name in frame.columns]
+    ax.set_xticks(np.arange(frame.shape[1]) + 0.5, headings, rotation=0)
     ax.set_yticks(np.arange(frame.shape[0]) + 0.5, [short(str(name)) for name in frame.index], rotation=0)
     ax.tick_params(length=0, labelcolor=INK, labelsize=8)
     ax.set(xlabel=label, ylabel="")

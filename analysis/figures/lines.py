@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def _draw_lines(curves: pd.DataFrame, ax: Axes, titles: Mapping[str, str], rows:
         mark(ax.lines[-1], row, *(tips if few else tips[-1:]))
 
 
-def _tip(title: str, x: str, line: Mapping[str, Any]) -> str:
+def _tip(title: str, x: str, line: Mapping[Hashable, Any]) -> str:
     n = f", n = {line['n']} seeds" if "n" in line else ""
     return f"{title}, {x} {line[x]:g}: {line['mean']:.4g} ({line['low']:.4g} to {line['high']:.4g}{n})"
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.axis import XAxis
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-LEGEND: Any = {"loc": "upper center", "ncols": 2, "fontsize": 7.5, "handletextpad": 0.5, "columnspacing": 0.8}
+LEGEND_COLUMNS = 2
+LEGEND: Any = {
+    "loc": "upper center",
+    "ncols": LEGEND_COLUMNS,
+    "fontsize": 7.5,
+    "handletextpad": 0.5,
+    "columnspacing": 0.8,
+}
 LINE_OF_LEGEND = 0.16  # inches
 LABEL_OF_AXIS = 0.27  # inches that the tick labels need
 LINE_OF_LABEL = 0.145  # inches of each line of the axis label
@@ -34,7 +42,7 @@ def room_for(names: Sequence[str]) -> float:
 
 def room_below(count: int) -> float:
     """Return the inches that a legend of this many names needs below the axis label."""
-    return 0.1 + LINE_OF_LEGEND * -(-count // LEGEND["ncols"])
+    return 0.1 + LINE_OF_LEGEND * -(-count // LEGEND_COLUMNS)
 
 
 def short(name: str, width: int = 26) -> str:
@@ -123,7 +131,7 @@ def log_axis(axis: Axis, low: float, high: float) -> None:
     Where it holds fewer than three powers of ten, their multiples by 2 and 5 are labelled too. Matplotlib would parse a
     formula again for every format, which is slow.
     """
-    set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
+    set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("log")
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

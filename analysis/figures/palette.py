@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 INK, SOFT, GRID = "#1c2128", "#5b6470", "#d5dae1"
+ON_COLOUR = "#101418"  # of text on coloured cells: dark on a dark page too, as the cells keep their colours
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#4aa3d8", "#7f6bb3", "#8c564b")
 MARKERS = "os^vPXph8*"  # of methods; the hollow diamond "D" is the paper's
 # Dashes, so that a line stays visible below another one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,7 +237,7 @@ def plot_groups(
     return ax
 
 
-def _group_tip(title: str, line: Mapping[str, Any], x: str) -> str:
+def _group_tip(title: str, line: Mapping[Hashable, Any], x: str) -> str:
     n = f", n = {line['n']} seeds" if "n" in line else ""
     return f"{title}, {line[x]}: {line['mean']:.4g} ({line['low']:.4g} to {line['high']:.4g}{n})"
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from matplotlib.collections import Collection
+import numpy as np
+from matplotlib.collections import Collection, PathCollection
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
@@ -68,7 +69,8 @@ RC: Any = {
 @contextmanager
 def style() -> Iterator[None]:
     """Apply the style of all figures inside a ``with``; nothing outside it changes."""
-    with mpl.rc_context({**_context(), **RC, "font.sans-serif": _installed()}):
+    settings: Any = {**_context(), **RC, "font.sans-serif": _installed()}
+    with mpl.rc_context(settings):
         yield
 
 
@@ -113,12 +115,12 @@ def _enlarge(figure: Figure, factor: float) -> None:
     figure.set_size_inches(*(factor * side for side in figure.get_size_inches()))
     for artist in figure.findobj():
         if isinstance(artist, Text):
-            artist.set_fontsize(factor * artist.get_fontsize())
+            artist.set_fontsize(factor * float(artist.get_fontsize()))
         elif isinstance(artist, Line2D):
             artist.set(lw=factor * artist.get_linewidth(), ms=factor * artist.get_markersize())
         elif isinstance(artist, Collection):
-            artist.set_linewidth([factor * width for width in artist.get_linewidth()])
-            if hasattr(artist, "set_sizes"):
+            artist.set_linewidth([factor * width for width in np.atleast_1d(artist.get_linewidth())])
+            if isinstance(artist, PathCollection):
                 artist.set_sizes([factor**2 * size for size in artist.get_sizes()])
         elif isinstance(artist, Patch):
             artist.set_linewidth(factor * artist.get_linewidth())

@@ -16,7 +16,7 @@ from analysis.figures import redrawn
 from analysis.figures.drawing import Study
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
-from analysis.report.card import Card, card_of, found, question_of
+from analysis.report.card import Card, card_of, found, question_of, titles_of
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
@@ -158,6 +158,7 @@ def render(
         "sources": data_sources(runs),
         "verdicts": verdicts,
         "titles": titles,
+        "names": titles_of(manifest),
         "headline": answer.headline(verdicts, runs),
         "agreements": items.agreements,
         "mistakes": items.mistakes,

@@ -112,8 +112,18 @@ def question_of(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return list({v.claim.reading: v for v in reversed(same)}.values())[::-1]
 
 
+def titles_of(manifest: Manifest) -> dict[str, str]:
+    """Return the title of each task and of each row, by its id."""
+    return {c.task: c.title or c.task for c in manifest.columns} | {row.id: row.title for row in manifest.rows}
+
+
 def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
-    """Return what was found, in one sentence about the two rows that the claim compares."""
+    """Return what was found, in one sentence about the two rows that the claim compares.
+
+    Args:
+        verdict: the verdict.
+        titles: :func:`titles_of` its experiment.
+    """
     if verdict.parts:
         return " ".join(f"{part.claim.clause}: {found(part, titles)}" for part in verdict.parts)
     if not verdict.per_task:
@@ -123,13 +133,14 @@ def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
         text = f"{a} against {b}: {interval_text(verdict.estimand, verdict.interval, verdict.unit)}"
     elif verdict.interval is not None and len(verdict.per_task) > 1 and verdict.claim.quantifier == "average":
         deciding = [task for task in verdict.per_task if task not in verdict.excluded] or list(verdict.per_task)
-        place = f"on average over {len(deciding)} tasks" if len(deciding) > 1 else f"on {deciding[0]}"
+        names = [titles.get(task, task) for task in deciding]
+        place = f"on average over {len(names)} tasks" if len(names) > 1 else f"on {names[0]}"
         text = f"{a} is {_relation(verdict.interval, verdict.unit)} {b} {place} ({_sure(verdict, verdict.interval)})"
     elif len(verdict.per_task) == 1:
         ((task, only),) = verdict.per_task.items()
-        text = f"{a} is {_relation(only, verdict.unit)} {b} on {task} ({_sure(verdict, only)})"
+        text = f"{a} is {_relation(only, verdict.unit)} {b} on {titles.get(task, task)} ({_sure(verdict, only)})"
     else:
-        text = f"{a} against {b}: {_per_task(verdict)} ({count(verdict.n_seeds, 'seed')} a task)"
+        text = f"{a} against {b}: {_per_task(verdict, titles)} ({count(verdict.n_seeds, 'seed')} a task)"
     reasons = list(dict.fromkeys([verdict.reason, *verdict.excluded.values()]))
     return answer.sentence_of(text, *(reason for reason in reasons if reason))
 
@@ -187,13 +198,12 @@ def basis_of(manifest: Manifest, runs: Sequence[Run]) -> str:
 
 
 def _reading(results: Results, manifest: Manifest, verdict: Verdict, named: bool) -> Reading:
-    titles = {row.id: row.title for row in manifest.rows}
     name = READINGS.get(verdict.claim.reading, verdict.claim.reading) if named else ""
     return Reading(
         name,
         verdict.words,
         answer.chip_of(verdict),
-        found(verdict, titles),
+        found(verdict, titles_of(manifest)),
         remedy_of(results, manifest, verdict),
     )
 
@@ -265,12 +275,12 @@ def _sure(verdict: Verdict, value: Interval) -> str:
     return "; ".join(filter(None, [_ends(value, verdict.unit), p, f"{count(verdict.n_seeds, 'seed')}{items}"]))
 
 
-def _per_task(verdict: Verdict) -> str:
+def _per_task(verdict: Verdict, titles: Mapping[str, str]) -> str:
     """Return the effect on each task, or on how many tasks it is above and below 0 where there are many."""
     digits, unit = DIGITS.get(verdict.unit, 1), verdict.unit
     if len(verdict.per_task) <= MOST_LISTED:
         return "; ".join(
-            f"{number(value.estimate, digits, signed=True)} {unit} on {task} ({_ends(value, unit)})"
+            f"{number(value.estimate, digits, signed=True)} {unit} on {titles.get(task, task)} ({_ends(value, unit)})"
             for task, value in verdict.per_task.items()
         )
     above = sum(value.low > 0 for value in verdict.per_task.values())
@@ -383,7 +393,8 @@ def _undecided(verdicts: Sequence[Verdict], question: Sequence[Verdict]) -> Iter
     }
     for word, some in groups.items():
         if some:
-            reasons = list(dict.fromkeys(kind_of(v.reason) for v in some if v.reason))
+            kinds = (kind_of(v.reason) for v in some if v.reason)
+            reasons = list(dict.fromkeys(answer.OUTSIDE.get(kind, kind) for kind in kinds))
             yield f"{count(len(some), 'further claim')} {word}{f' ({reasons[0]})' if len(reasons) == 1 else ''}."
 
 

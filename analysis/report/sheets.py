@@ -152,9 +152,9 @@ def _of_confusion(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[
         ]
         if panels:
             counts = next(iter(task_mistakes.confusions.values()))
-            tall = 0.42 * len(counts) + 0.75
+            tall, labels = 0.42 * len(counts) + 0.75, [str(label) for label in counts.index]
             stem = f"confusion-{plain(task_mistakes.task)}"
-            yield _drawn(stem, f"confusion {task_mistakes.task}", panels, tall, (figures.room_for(counts.index), 0.15))
+            yield _drawn(stem, f"confusion {task_mistakes.task}", panels, tall, (figures.room_for(labels), 0.15))
 
 
 def answer_sheets(manifest: Manifest, cells: pd.DataFrame, question: Sequence[Verdict]) -> Iterator[Sheet]:
@@ -248,8 +248,8 @@ def _heat_map(manifest: Manifest, frames: Sequence[pd.DataFrame]) -> Iterator[Sh
     label = "difference in points\n* the interval leaves out 0"
     draw = partial(figures.plot_heat, table, words, label=label)
     alt = f"Differences to the baseline by task and method: {table.round(1).to_dict('index')}."
-    width = figures.room_for(list(table.index)) + 0.95 * len(order) + 0.2
-    margins = figures.room_for(list(table.index)), 0.15
+    margins = figures.room_for(list(values)), 0.15
+    width = margins[0] + 0.95 * len(order) + 0.2
     panel = Panel("Difference to the baseline, all tasks", alt, draw)
     yield _drawn("heat", "heat", [panel], 0.3 * len(table) + 1.2, margins, 0.4, width=max(width, PANEL))
 

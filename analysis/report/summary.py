@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.claims import Verdict
 from analysis.records import ResultsError, read_json
 from analysis.report.answer import chip, chip_of
-from analysis.report.card import Card, found
+from analysis.report.card import Card, found, titles_of
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.tables import digits_of, heading, interval, kind_of, mean_and_spread, number, records
@@ -57,7 +57,7 @@ class Summary:
         cls, manifest: Manifest, cells: pd.DataFrame, verdicts: Sequence[Verdict], runs: Sequence[Run], card: Card
     ) -> Summary:
         """Return the summary of a report from what its page shows."""
-        titles = {row.id: row.title for row in manifest.rows}
+        titles = titles_of(manifest)
         counts: dict[str, Any] = {}
         for verdict in verdicts:
             before = counts.get(verdict.counted_as, {"n": 0})["n"]

@@ -318,7 +318,7 @@ def report(
     write = partial(write_report_of, look=look)
     code = report_each(results, stored_name(experiment), print_verdicts if claims else write)
     if site:
-        write_site(results)
+        print(f"Site: {write_site(results)}")
     return code
 
 

@@ -243,6 +243,7 @@ def test_the_front_page_leads_to_the_report(browser, results):
 
 
 # Text against the nearest background behind it: WCAG's 4.5, or 3 for large or bold text.
+# Heat maps, whose cells lie behind their texts, have a test of their own.
 CONTRAST = """() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055)
@@ -252,7 +253,8 @@ CONTRAST = """() => {
   (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; }; const bad = [];
   for (const e of document.querySelectorAll('body *')) {
     if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility() ||
-    e.closest('script')) continue; const style = getComputedStyle(e), inSvg = e instanceof SVGElement;
+    e.closest('script, .heat, .confusion')) continue;
+    const style = getComputedStyle(e), inSvg = e instanceof SVGElement;
     const a = light(rgb(inSvg ? style.fill : style.color)), b = light(behind(inSvg ? e.ownerSVGElement.parentElement
     : e)); const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.6 && +style.fontWeight >= 700);

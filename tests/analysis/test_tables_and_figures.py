@@ -11,7 +11,7 @@ from shutil import which
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
 from analysis import curves, figures, tables
 from analysis.cells import read_cell, read_runs
@@ -306,16 +306,19 @@ def test_families_share_a_hue_and_every_row_has_a_look_of_its_own():
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_colour_of_a_method_stands_out_from_the_page(dark):
-    def light(colour: str) -> float:
-        red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-        linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in (red, green, blue)]
-        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
-
     page = "#12161c" if dark else "#ffffff"
     for colour, name in palette.variables().items():
         if name not in ("ink", "soft", "grid") and not name.startswith("c"):
-            pair = sorted((light(palette.on_dark(colour) if dark else colour), light(page)))
-            assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 3, (name, colour)
+            assert contrast_ratio(palette.on_dark(colour) if dark else colour, page) >= 3, (name, colour)
+
+
+def contrast_ratio(*colours: str) -> float:
+    """Return the contrast of two colours by WCAG."""
+    lights = []
+    for rgb in map(to_rgb, colours):
+        linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+        lights.append(float(np.dot((0.2126, 0.7152, 0.0722), linear)))
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
 
 
 def test_a_forest_draws_each_contrast_on_one_scale_and_the_mean_at_the_bottom(ax):
@@ -346,13 +349,23 @@ def test_a_map_shows_the_numbers_of_its_tasks_and_methods(ax):
     figures.plot_heat(values, values.map(lambda value: f"{value:+.1f}"), ax, label="difference")
     assert ax.collections[0].get_array().ravel().tolist() == values.to_numpy().ravel().tolist()
     assert [text.get_text() for text in ax.texts] == ["+1.2", "+0.0", "-0.4", "+2.0"]
-    assert ax.collections[0].get_clim() == (-2.0, 2.0)
+    low, high = ax.collections[0].get_clim()
+    assert low == -high <= -2.0
+    assert min(contrast_of(text, ax.collections[0]) for text in ax.texts) >= 4.5
+
+
+def contrast_of(text, cells) -> float:
+    """Return the contrast of a text and the cell below it."""
+    column, row = (int(position) for position in text.get_position())
+    value = cells.get_array().reshape(2, 2)[row, column]
+    return contrast_ratio(text.get_color(), to_hex(cells.get_cmap()(cells.norm(value))))
 
 
 def test_confusions_are_shares_of_each_label(ax):
     figures.plot_confusion(pd.DataFrame([[30.0, 10.0], [5.0, 5.0]], index=["no", "yes"], columns=["no", "yes"]), ax)
     assert ax.collections[0].get_array().ravel().tolist() == [0.75, 0.25, 0.5, 0.5]
     assert ax.texts[0].get_text() == "75 %\n30"
+    assert min(contrast_of(text, ax.collections[0]) for text in ax.texts) >= 4.5
 
 
 def test_looks_for_slides_and_dark_pages_change_size_and_colours_alone(tmp_path):
