@@ -14,7 +14,7 @@ from analysis.errors import Outputs
 from analysis.report.facts import FactTable
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
-from analysis.tables import number
+from analysis.tables import heading, number, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,10 +109,11 @@ def bins_of(arms: Mapping[str, Outputs]) -> pd.DataFrame:
 
 def collapsed_table(cells: pd.DataFrame, titles: Mapping[str, str]) -> list[FactTable]:
     """Return the cells with collapsed runs and the mean without them; empty where no run collapsed."""
+    names = {cell.column: heading(cell) for cell in records(cells)}
     lines = tuple(
         (
             titles[c["row"]],
-            str(c["column"]),
+            names[c["column"]],
             f"{c['collapsed']} of {c['n_seeds']}",
             number(c["mean"]),
             number(c["mean_without"]),

@@ -95,6 +95,10 @@ def test_filters_leave_what_matches(page):
     page.locator("summary", has_text="one line per task").click()
     page.locator("input[data-filters='long-table']").fill("cola sda")
     assert column(page, "long-table", 1) == ["SDA"]
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.locator("input[data-filters='matrix']").fill("sda")
+    assert [row.is_visible() for row in page.locator("#matrix tbody tr").all()] == [False, False, True]
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_text("18 runs", exact=True).click()
     page.locator("#runs-filter").fill("demo-rte sda")
     assert page.locator("#runs-count").text_content() == "3 of 3 runs"
