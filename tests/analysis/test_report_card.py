@@ -134,7 +134,7 @@ def test_no_number_of_a_paper_stands_beside_generated_data(tmp_path, generated):
     for text in ("71.5", "66.1", "63.2", "paper's is +2.4"):
         assert (text in words) != generated, text
     assert ("71.5" in table) != generated
-    assert page.index("What was found") < page.index("SMART helps.") < page.index("<svg ") < page.index('id="caveats"')
+    assert page.index("What was found") < page.index("SMART helps.") < page.index("<svg ") < page.index('id="claims"')
 
 
 def test_many_tasks_are_the_lines_of_the_table(tmp_path):
