@@ -29,6 +29,10 @@ HELPS, HURTS, EXCLUDED, OPEN = "helps", "hurts", "no difference that matters", "
 CHIPS = {HELPS: "better", HURTS: "worse", EXCLUDED: "none", OPEN: "inconclusive"}
 MOST_ITEMS = 1_000_000
 EQUIVALENCE = 0.90  # level of the interval that excludes a difference
+UNLEARNT = (
+    "the baseline has not learnt the task, so nothing can be said of a method on it: train longer (--epochs) or at a "
+    "higher rate (--set learning_rate=...), or give more rows"
+)
 TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
 
 
@@ -126,7 +130,9 @@ def _verdict(study: _Study) -> tuple[str, str]:
     interval, cell = study.interval, study.cell
     sign = 1 if study.metric.greater_is_better else -1
     if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
-        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}"
+        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}: {UNLEARNT}"
+    if cell.floor:
+        return OPEN, f"not decided, {cell.floor}: {UNLEARNT}"
     if cell.undecided:
         return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
     if interval.low > 0 or interval.high < 0:
