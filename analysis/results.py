@@ -30,6 +30,7 @@ from analysis.schema import Manifest, SchemaError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 KEPT_BYTES = 256 * 2**20  # of predictions and histories; runs and manifests are small and all kept
 _PARSED = 4  # bytes in memory of one byte of a history
@@ -318,14 +319,20 @@ def _read_predictions(path: Path, epoch: int | str, columns: list[str] | None) -
         stored = ", ".join(sorted(p.stem for p in path.parent.glob("*.parquet"))) or "no predictions"
         raise ResultsError(f"{path} does not exist: the run stored {stored}")
     table = read_table(path, None if columns is None else list(dict.fromkeys(["epoch", *columns])))
-    if epoch == "all":
-        return table.to_pandas()
+    if epoch != "all":
+        table = _of_epoch(table, epoch, path)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _of_epoch(table: pa.Table, epoch: int | str, path: Path) -> pa.Table:
+    """Return the rows of one epoch: filtered here, since converting ids is slow."""
     epochs = table["epoch"].to_numpy()
     at = epochs.max() if epoch == "last" else int(epoch)
     mask = epochs == at
     if not mask.any():
         raise ResultsError(f"{path} has no epoch {at}; it has {sorted(set(epochs.tolist()))}")
-    return (table if mask.all() else table.filter(mask)).to_pandas()  # filter first: converting ids is slow
+    return table if mask.all() else table.filter(mask)
 
 
 def _read_log(path: Path) -> Log:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from analysis.figures import MARKERS, PALETTE, SOFT
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 FEWEST_DECIDED = 200  # rates of fewer studies are not drawn, because their error bars would fill the panel
 
@@ -57,7 +57,7 @@ def plot_rare(rates: pd.DataFrame, ax: Axes) -> Axes:
     """
     rows = rates[(rates["test"] == DECIDES) & (rates["positives"] != 0.5)].copy()
     rows["majority"] = rows["positives"].where(rows["positives"] > 0.5, 1 - rows["positives"]).round(6)
-    groups = list(rows.groupby(["items", "majority"]).groups)
+    groups = sorted(set(zip(rows["items"], rows["majority"], strict=True)))
     kinds = {
         "all runs vary": (rows["constant"] == 0) & (rows["excess"] == 1),
         "30 % constant runs": rows["constant"] > 0,
@@ -77,7 +77,7 @@ def plot_rare(rates: pd.DataFrame, ax: Axes) -> Axes:
     return _rate_axis(ax)
 
 
-def _dots(ax: Axes, x: Sequence[float], rates: pd.DataFrame, style: int, label: str) -> None:
+def _dots(ax: Axes, x: ArrayLike, rates: pd.DataFrame, style: int, label: str) -> None:
     ax.errorbar(
         x,
         100 * rates["rate"],

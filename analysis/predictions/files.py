@@ -60,7 +60,7 @@ def read_system(
             frame["seed"] = _seed_of(file, is_alone=len(files) == 1)
         frames.append(frame)
         names.append(name)
-    columns = {tuple(sorted(frame)) for frame in frames}
+    columns = {frozenset(frame) for frame in frames}
     if len(columns) > 1 or len(set(names)) > 1:
         raise ResultsError(f"{path}: its files have different columns or metrics: give one file, or files of one kind")
     rows = pd.concat(frames, ignore_index=True)

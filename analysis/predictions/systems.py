@@ -139,10 +139,9 @@ def of_frame(name: str, frame: pd.DataFrame, score_name: str, labels: Labels | N
         pairs = (f"{row} (seed {seed})" for row, seed in zip(twice["id"], twice["seed"], strict=True))
         raise ResultsError(f"{name}: {len(twice):,} rows repeat an id and seed: {examples(pairs)}")
     seeds = tuple(sorted(int(seed) for seed in frame["seed"].unique()))
-    by_seed = dict(tuple(frame.groupby("seed", sort=False)))
-    ids = by_seed[seeds[0]]["id"].to_numpy(dtype=object)
-    runs = {seed: _in_order(name, rows, ids, seed, seeds[0]) for seed, rows in by_seed.items()}
-    ordered = [runs[seed] for seed in seeds]
+    by_seed = frame.groupby("seed", sort=False)
+    ids = by_seed.get_group(seeds[0])["id"].to_numpy(dtype=object)
+    ordered = [_in_order(name, by_seed.get_group(seed), ids, seed, seeds[0]) for seed in seeds]
     outputs = tuple(str(column).removeprefix(LOGIT) for column in frame if str(column).startswith(LOGIT))
     has_logits = bool(outputs) and "prediction" not in frame and "score" not in frame
     if has_logits and (len(outputs) < 2 or "" in outputs):

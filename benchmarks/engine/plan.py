@@ -18,7 +18,7 @@ from benchmarks.training import fit, models
 from benchmarks.training.cost import cost, smoothness_cost
 from benchmarks.training.execute import train_config
 from benchmarks.training.job import Identities, Job, make_job
-from benchmarks.training.prepared import places
+from benchmarks.training.prepared import DRAWN, places
 from smart_repro.methods import COMBINERS, build
 from smart_repro.train import plan as training_plan
 
@@ -120,7 +120,7 @@ def _items(experiment: Experiment, places_run: set[str], identities: Identities)
     return {
         column.id: identities.rows(column.task, column.split)
         for column in experiment.columns
-        if column.place in places_run and column.split not in ("holdout", "train", "tuning")
+        if column.place in places_run and column.split not in (*DRAWN, "train")
     }
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from analysis.records import read_texts
 from benchmarks.store.files import replacing
-from benchmarks.training.prepared import split_of
+from benchmarks.training.prepared import DRAWN, split_of
 
 if TYPE_CHECKING:
     from benchmarks.experiments.planning.base import Experiment
@@ -33,7 +33,7 @@ def keep_texts(results: Path, experiment: Experiment, source: Source) -> list[Pa
     """
     written = []
     for task, split in dict.fromkeys((column.task, column.split) for column in experiment.columns):
-        if split in ("holdout", "tuning"):
+        if split in DRAWN:
             continue
         read = split_of(task, split, source)
         path = results / "texts" / f"{task}.{split}.parquet"

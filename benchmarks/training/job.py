@@ -17,7 +17,7 @@ from benchmarks.tasks import TASKS
 from benchmarks.tasks.own import enter
 from benchmarks.tasks.sources import Source
 from benchmarks.training import fit, models
-from benchmarks.training.prepared import places, split_of
+from benchmarks.training.prepared import DRAWN, places, split_of
 from smart_repro.methods import METHODS
 from smart_repro.numerics import NUMERICS
 
@@ -98,7 +98,7 @@ class Identities:
         """Return a run's identity; the data are read and the weights hashed at the first call for them."""
         inputs = (run.tasks, run.predict, run.model, run.method, run.head, run.random_weights, run.combine)
         if inputs not in self._identities:
-            predicted = {(task, split) for task, split in places(run) if split not in ("holdout", "tuning")}
+            predicted = {(task, split) for task, split in places(run) if split not in DRAWN}
             places_read = predicted | {(task, "train") for task in run.tasks}
             versions = ",".join(f"{task}={TASKS[task].version}" for task in run.with_tasks)
             orders = fit.order_text(fit.class_orders(run))

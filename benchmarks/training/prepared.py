@@ -23,6 +23,8 @@ from smart_repro.encoding import Encoded, Mixed
 from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.mentions import encode_mentions
 
+DRAWN = ("holdout", "tuning")  # splits that a run draws from its task's training rows: no file holds them
+
 
 def places(run: RunSpec) -> list[tuple[str, str]]:
     """Return task and split of everything the run predicts; ``"mnli-mm:dev"`` is another task's, ``"dev"`` its own.

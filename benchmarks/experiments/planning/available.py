@@ -9,7 +9,7 @@ from benchmarks.errors import MissingData
 from benchmarks.experiments.planning.base import Experiment, Start, TaskColumn
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import WARNING, Source
-from benchmarks.training.prepared import split_of
+from benchmarks.training.prepared import DRAWN, split_of
 
 
 def available(experiment: Experiment, source: Source, required: Collection[str] = ()) -> Experiment:
@@ -53,10 +53,15 @@ def _lacks(start: Start, source: Source) -> str:
 
 def _missing(column: TaskColumn, source: Source) -> str:
     """Return the reason why the column cannot be filled, or ""."""
-    places = {(column.trained, "train"), (column.task, column.split)}
+    places = {(column.trained, "train"), _place_read(column)}
     if "dev" in TASKS[column.trained].splits:
         places.add((column.trained, "dev"))  # every run predicts it
     return _absent(places, source)
+
+
+def _place_read(column: TaskColumn) -> tuple[str, str]:
+    """Return the task and split of the data that a column is scored on; drawn rows come from the training set."""
+    return column.task, "train" if column.split in DRAWN else column.split
 
 
 def _absent(places: set[tuple[str, str]], source: Source) -> str:
@@ -74,6 +79,6 @@ def data_warnings(experiment: Experiment, source: Source) -> tuple[str, ...]:
     if source.kind != "local":
         return ()
     places = {(column.trained, "train") for column in experiment.columns}
-    places |= {(column.task, column.split) for column in experiment.columns}
+    places |= {_place_read(column) for column in experiment.columns}
     notes = [note for place in sorted(places) for note in split_of(*place, source).notes]
     return tuple(dict.fromkeys(note for note in notes if note.startswith(WARNING)))

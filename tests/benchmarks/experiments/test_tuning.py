@@ -245,3 +245,16 @@ def test_the_options_reach_the_experiment() -> None:
     experiment, _ = request.found()
     assert experiment.name == request.title == "smart-table1-tuning"
     assert request.command("run").endswith("--tune")
+
+
+@pytest.mark.parametrize(("name", "tune"), [("equal-budgets", True), ("epsilon-choice", False)])
+def test_rows_to_tune_on_are_planned_where_the_data_are_files(name: str, tune: bool, tmp_path: Path) -> None:
+    rows = "".join(f"a good film {number}\t1\na bad film {number}\t0\n" for number in range(200))
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.tsv").write_text("sentence\tlabel\n" + rows)
+    files = tuple(f"sst2:{split}={tmp_path / split}.tsv" for split in ("train", "dev"))
+    request = Request(name=name, tasks="sst2", tune=tune, profile="small", max_train_samples=200, data_file=files)
+    experiment, source = request.found()
+    assert {column.split for column in experiment.columns} == {"tuning"}
+    plan = make_plan(experiment, source, Store(tmp_path / "results"))
+    assert len(plan.jobs) == len(experiment.rows) * len(experiment.seeds)
