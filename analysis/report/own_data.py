@@ -17,6 +17,7 @@ from analysis.crossed import Components, combine
 from analysis.interval import Interval
 from analysis.power import Noise, noise_of, power, seeds_needed
 from analysis.records import ResultsError
+from analysis.report.larger_study import larger_study
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
@@ -29,10 +30,6 @@ HELPS, HURTS, EXCLUDED, OPEN = "helps", "hurts", "no difference that matters", "
 CHIPS = {HELPS: "better", HURTS: "worse", EXCLUDED: "none", OPEN: "inconclusive"}
 MOST_ITEMS = 1_000_000
 EQUIVALENCE = 0.90  # level of the interval that excludes a difference
-UNLEARNT = (
-    "the baseline has not learnt the task, so nothing can be said of a method on it: train longer (--epochs) or at a "
-    "higher rate (--set learning_rate=...), or give more rows"
-)
 TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
 
 
@@ -125,6 +122,12 @@ def _data(cell: Any, facts: dict[str, Any]) -> str:
     return f"{cell.task}: n = {cell.n_items:,} {cell.split} items{groups}, {kind}"
 
 
+UNLEARNT = (
+    "the baseline has not learnt the task, so nothing can be said of a method on it: train longer (--epochs) or at a "
+    "higher rate (--set learning_rate=...), or give more rows"
+)
+
+
 def _verdict(study: _Study) -> tuple[str, str]:
     """Return the verdict and its words, from the contrast that the statistics decide."""
     interval, cell = study.interval, study.cell
@@ -175,7 +178,10 @@ def _remedy(study: _Study) -> str:
         options.append(f"{items - n_items:,} {unit}")
     size_text = f"{number(size, digits)} {study.metric.unit}"
     if not options:
-        return f"; neither more seeds nor more items alone would show {size_text}"
+        together = larger_study(study.part, size, max(len(study.seeds), study.fewest))
+        unit = f"groups of {study.facts['group']!r}" if study.facts["group"] else f"{study.cell.split} items"
+        would = f"; about {together[0]:,} seeds with {together[1]:,} {unit} would, with 80 % chance" if together else ""
+        return f"; neither more seeds nor more items alone would show {size_text}{would}"
     return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"
 
 
