@@ -133,7 +133,7 @@ def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
             place = source([task])
             splits = {split: split_of(task.name, split, place) for split in task.definition.splits}
             lines += _cut_texts(task.name, splits, spec.model, spec.max_length)
-            lines += _short_training(task.name, spec)
+            lines += short_training(task.name, spec)
     if any(spec.model == "tiny" for *_, spec in experiment.specs()) and lines:
         lines.append(
             f"{WARNING}the model tiny knows a few hundred invented words: it shows that the command works, not what a "
@@ -142,7 +142,7 @@ def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _short_training(name: str, spec: RunSpec) -> Iterable[str]:
+def short_training(name: str, spec: RunSpec) -> Iterable[str]:
     """Yield that runs are short: Adam moves a weight by about the learning rate in an update, and by no more."""
     count = cost.updates(spec)
     if spec.model != "tiny" and count * spec.learning_rate < SHORTEST:

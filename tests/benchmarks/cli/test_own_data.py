@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 
 from analysis.results import Results
 from benchmarks.cli import app as cli
+from benchmarks.experiments.planning.own_data import short_training
+from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 
 WORDS = {
@@ -120,6 +123,15 @@ def test_a_plan_says_what_was_read_and_repeats_the_options(shell):
     assert "2 seeds × 24 items show differences from about" in printed
     assert "Departures" not in printed
     assert "--data notes.csv --text note --label mood --bad-rows drop" in error
+
+
+def test_short_training_is_a_warning_of_the_plan():
+    spec = RunSpec(task="rte", model="minilm", max_steps=40, learning_rate=5e-5)
+    (warning,) = short_training("own-notes", spec)
+    assert warning.startswith("WARNING: own-notes: a run makes 40 updates at a learning rate of 5e-05, few to learn a")
+    assert "raise --epochs or --set learning_rate=" in warning
+    for longer in (replace(spec, max_steps=90), replace(spec, learning_rate=2e-4), replace(spec, model="tiny")):
+        assert not list(short_training("own-notes", longer))
 
 
 def test_several_tasks_of_a_file_are_columns_of_one_table(shell):
