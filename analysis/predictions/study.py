@@ -237,7 +237,7 @@ def _as_numbers(noun: str, system: System, texts: Array) -> Array:
 def _of_classes(
     systems: Sequence[System], metric: Metric, classes: Sequence[str] | None, positive: str | None
 ) -> Study:
-    _refuse_widths(systems)
+    _refuse_widths(systems, classes)
     texts = {system.name: _answers(system, classes) for system in systems}
     labels = _named(_comparable(systems[0].labels), classes)
     missing = np.flatnonzero([label.lower() in MISSING and label not in (classes or ()) for label in labels])
@@ -260,15 +260,16 @@ def _of_classes(
     return Study(metric, runs, (*names, *extra), len(names), positive=positive or "")
 
 
-def _refuse_widths(systems: Sequence[System]) -> None:
+def _refuse_widths(systems: Sequence[System], classes: Sequence[str] | None) -> None:
     """Refuse systems whose logits are of different classes. Raises ResultsError."""
-    with_logits = [system for system in systems if system.logits is not None]
-    for system in with_logits[1:]:
-        if set(system.outputs) != set(with_logits[0].outputs):
-            widths = (
-                f"{each.name} {len(each.outputs)} ({examples(each.outputs)})" for each in (with_logits[0], system)
-            )
-            raise ResultsError(f"logits of different classes: {' and '.join(widths)}; give logits of the same classes")
+    names = {
+        system.name: list(_named(_comparable(np.array(system.outputs, dtype=object)), classes))
+        for system in systems
+        if system.logits is not None
+    }
+    widths = [f"{name} {len(outputs)} ({examples(outputs)})" for name, outputs in names.items()]
+    if len({frozenset(outputs) for outputs in names.values()}) > 1:
+        raise ResultsError(f"logits of different classes: {' and '.join(widths)}; give logits of the same classes")
 
 
 def _answers(system: System, classes: Sequence[str] | None) -> Array:

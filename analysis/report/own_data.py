@@ -178,10 +178,10 @@ def _remedy(study: _Study) -> str:
         options.append(f"{items - n_items:,} {unit}")
     size_text = f"{number(size, digits)} {study.metric.unit}"
     if not options:
-        together = larger_study(study.part, size, max(len(study.seeds), study.fewest))
+        larger = larger_study(study.part, size, max(len(study.seeds), study.fewest))
         unit = f"groups of {study.facts['group']!r}" if study.facts["group"] else f"{study.cell.split} items"
-        would = f"; about {together[0]:,} seeds with {together[1]:,} {unit} would, with 80 % chance" if together else ""
-        return f"; neither more seeds nor more items alone would show {size_text}{would}"
+        offer = f"; about {larger[0]:,} seeds with {larger[1]:,} {unit} would, with 80 % chance" if larger else ""
+        return f"; neither more seeds nor more items alone would show {size_text}{offer}"
     return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"
 
 

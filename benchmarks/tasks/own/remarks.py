@@ -96,11 +96,11 @@ def _labels(definition: Definition, splits: Mapping[str, Split]) -> Iterator[str
 
 def _spellings(definition: Definition) -> Iterator[str]:
     """Yield which classes may be one class in two spellings, or no class at all."""
-    alike: dict[str, list[str]] = {}
+    spellings: dict[str, list[str]] = {}
     for name in definition.labels:
         visible = "".join(character for character in unicodedata.normalize("NFKC", name) if character.isprintable())
-        alike.setdefault(" ".join(visible.casefold().split()), []).append(name)
-    for names in [names for names in alike.values() if len(names) > 1][:SHOWN]:
+        spellings.setdefault(" ".join(visible.casefold().split()), []).append(name)
+    for names in [names for names in spellings.values() if len(names) > 1][:SHOWN]:
         yield (
             f"{WARNING}{definition.name}: {' and '.join(map(ascii, names))} are different classes here, which their "
             "spelling alone tells apart; if they are one, give it one spelling"
