@@ -123,8 +123,8 @@ def _data(cell: Any, facts: dict[str, Any]) -> str:
 
 
 UNLEARNT = (
-    "the baseline has not learnt the task, so nothing can be said of a method on it: train longer (--epochs) or at a "
-    "higher rate (--set learning_rate=...), or give more rows"
+    "the baseline has not learnt the task, so nothing can be said of a method on it. Train longer (--epochs), at a "
+    "higher rate (--set learning_rate=...) or on more rows"
 )
 
 
@@ -133,9 +133,9 @@ def _verdict(study: _Study) -> tuple[str, str]:
     interval, cell = study.interval, study.cell
     sign = 1 if study.metric.greater_is_better else -1
     if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
-        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}: {UNLEARNT}"
+        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}; {UNLEARNT}"
     if cell.floor:
-        return OPEN, f"not decided, {cell.floor}: {UNLEARNT}"
+        return OPEN, f"not decided, {cell.floor}; {UNLEARNT}"
     if cell.undecided:
         return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
     if interval.low > 0 or interval.high < 0:

@@ -141,7 +141,7 @@ def test_a_baseline_that_does_not_beat_a_constant_answer_allows_no_verdict(tmp_p
     assert "pilot at the floor: vanilla scores" in found.sentence
     assert "the best constant answer" in found.sentence
     assert "the baseline has not learnt the task" in found.sentence
-    assert "train longer (--epochs) or at a higher rate" in found.sentence
+    assert "Train longer (--epochs), at a higher rate" in found.sentence
 
 
 def test_seeds_are_not_offered_where_the_baseline_has_learnt_nothing(tmp_path):
