@@ -59,7 +59,7 @@ def fewest_seeds(manifest: Manifest, row: str) -> int:
 
 
 def scored_cell(manifest: Manifest, row: Row, column: Column, scored: Scored, level: float = 0.95) -> TableCell:
-    """Return the cell of these runs, without a difference; the baseline's says whether its task is at the floor."""
+    """Return the cell of these runs, without a difference; the baseline's cell has the mark of a task at the floor."""
     return _cell(manifest, row, column, scored, "", [], level)
 
 

@@ -145,11 +145,11 @@ def _relative_error(arms: Sequence[Arm], seeds: Sequence[int]) -> np.ndarray:
     metrics = {arm.column.metric for arm in arms}
     if not metrics <= {"accuracy", "error_rate"}:
         raise ResultsError(f"a relative error needs accuracy or error rate, not {', '.join(sorted(metrics))}")
-    wrong = [(_at(arm.scored, seeds) != arm.scored.labels).astype(np.float64) for arm in arms]
-    error_a, error_b = wrong[0].mean(), wrong[1].mean()
+    mistakes = [(_at(arm.scored, seeds) != arm.scored.labels).astype(np.float64) for arm in arms]
+    error_a, error_b = mistakes[0].mean(), mistakes[1].mean()
     if error_b == 0:
         raise ResultsError(f"{arms[1].column.task}: no error to reduce")
-    return np.asarray(100 * (1 - error_a / error_b - (wrong[0] - error_a / error_b * wrong[1]) / error_b))
+    return np.asarray(100 * (1 - error_a / error_b - (mistakes[0] - error_a / error_b * mistakes[1]) / error_b))
 
 
 def _on_shared_items(arms: Sequence[Arm], seeds: Sequence[int], items: np.ndarray | None) -> Components:

@@ -81,12 +81,12 @@ class Components:
         """
         if not self.constant_seeds or not self._is_decidable_without_constant:
             return None
-        kept = np.setdiff1d(np.arange(len(self.differences)), self.constant_seeds)
-        covariance = self._full_covariance()[np.ix_(kept, kept)]
+        varying_seeds = np.setdiff1d(np.arange(len(self.differences)), self.constant_seeds)
+        covariance = self._full_covariance()[np.ix_(varying_seeds, varying_seeds)]
         items, interaction = split(covariance)
         return replace(
             self,
-            differences=self.differences[kept],
+            differences=self.differences[varying_seeds],
             items=float(items),
             interaction=float(interaction),
             covariance=covariance,
@@ -326,12 +326,11 @@ def unpaired_interval(a: Sample, b: Sample, *, groups: Array | None = None, leve
     if fewest == 1:
         return t_interval(estimate, items, n_items - 1, 1, n_items, ITEMS_ONLY, level)
     seeds = [float(arm.scores.var(ddof=1)) / len(arm.scores) for arm in (a, b)]
-    both = [float(split(item_covariance(values))[1]) for values in (x, y)]
+    interactions = [float(split(item_covariance(values))[1]) for values in (x, y)]
     dfs = [len(x) - 1, len(y) - 1]
     seed_df = _welch(seeds, dfs)
-    variance, df = _satterthwaite(
-        sum(seeds), items, sum(both), seed_df, n_items - 1, _welch(both, [df * (n_items - 1) for df in dfs])
-    )
+    interaction_df = _welch(interactions, [df * (n_items - 1) for df in dfs])
+    variance, df = _satterthwaite(sum(seeds), items, sum(interactions), seed_df, n_items - 1, interaction_df)
     return t_interval(estimate, float(variance), float(df), fewest, n_items, UNPAIRED, level)
 
 

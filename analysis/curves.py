@@ -1,6 +1,7 @@
-"""Curves over training: logged values or scores, summarised over seeds. Frames in, frames out.
+"""Curves over training or over a setting: logged quantities and scores, summarised over seeds.
 
-The module ``figures`` draws them.
+The functions return frames, which :mod:`analysis.figures` draws. In all of them ``low`` and ``high`` are the smallest
+and the largest value over seeds, and ``n`` is the number of seeds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from analysis.scores import displayed
 if TYPE_CHECKING:
     import pandas as pd
 
-LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")
+LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")  # quantities of a log that have curves
 
 
 def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
@@ -24,10 +25,16 @@ def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
 
 
 def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:
-    """Return logged parts of the column's runs over the finished seeds of each row: ``row part step mean low high n``.
+    """Return logged quantities of the column's runs over the finished seeds: ``row part step mean low high n``.
 
-    Neighbouring updates are first averaged within each run, to at most :data:`CURVE_POINTS` points; ``step`` is the
-    last of them. Parts that no run logged are left out; the others come in the order of ``parts``.
+    Within each run, neighbouring updates are first averaged into at most :data:`CURVE_POINTS` bins; ``step`` is the end
+    of the bin, see :func:`binned`. Quantities that no run logged are left out.
+
+    Args:
+        logs: run key -> log, of :func:`read_logs`.
+        manifest: the experiment's table.
+        column: the column whose runs are read.
+        parts: names of the logged quantities, in the order of the result.
     """
     import pandas as pd
 
@@ -40,20 +47,24 @@ def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: S
 
 
 def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.DataFrame:
-    """Return the column's score after each epoch, over the finished seeds: ``row epoch mean low high n``."""
+    """Return the column's score after each epoch, over the finished seeds: ``row epoch mean low high n``.
+
+    Scores are on the scale of the tables (mostly percent).
+    """
     import pandas as pd
 
     scale, records = displayed(column.metric).scale, []
     for row in manifest.rows:
-        runs = [_scored(logs[key], column, scale) for key in manifest.keys(row.id, column) if key in logs]
+        runs = [_epoch_scores(logs[key], column, scale) for key in manifest.keys(row.id, column) if key in logs]
         records += [{"row": row.id, **point} for point in _over_seeds([run for run in runs if run], "epoch")]
     return pd.DataFrame.from_records(records, columns=["row", "epoch", "mean", "low", "high", "n"])
 
 
 def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
-    """Return the cells with runs whose training loss of the task ends above its start: ``row column diverged n_runs``.
+    """Return the cells with diverged runs and their number: ``row column diverged n_runs``.
 
-    Start and end are the means over the first and the last tenth of the updates (at least one update).
+    A run has diverged if its task loss on the training data is larger at the end than at the start, or NaN. Start and
+    end are the means over the first and the last tenth of the updates (at least one update).
     """
     import pandas as pd
 
@@ -69,13 +80,14 @@ def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
 def _has_diverged(log: Log) -> bool:
     losses = [float(step["task"]) for step in log.steps if step.get("task") is not None]
     tenth = max(1, len(losses) // 10)
-    return len(losses) > 1 and not sum(losses[-tenth:]) <= sum(losses[:tenth])  # NaN counts as diverged
+    return len(losses) > 1 and not sum(losses[-tenth:]) <= sum(losses[:tenth])  # "not <=" is also true for NaN
 
 
 def binned(log: Log, part: str) -> dict[int, float]:
-    """Return one logged part of one run: last update of each bin -> mean of the bin.
+    """Return a logged quantity of one run: end of each bin (a number of updates) -> mean over the bin.
 
-    Empty where the run did not log the part.
+    All bins have the same width, so the last one may end after the last update. The result is empty where the run did
+    not log the quantity.
     """
     width = -(-len(log.steps) // CURVE_POINTS) or 1
     sums: dict[int, list[float]] = {}
@@ -85,8 +97,8 @@ def binned(log: Log, part: str) -> dict[int, float]:
     return {end: sum(values) / len(values) for end, values in sums.items()}
 
 
-def _scored(log: Log, column: Column, scale: float) -> dict[int, float]:
-    """Return epoch -> score; the error rate is computed from accuracy where a run logged only that."""
+def _epoch_scores(log: Log, column: Column, scale: float) -> dict[int, float]:
+    """Return epoch -> score times ``scale``; where a run logged only the accuracy, its error rate is computed."""
     scores: dict[int, float] = {}
     for line in log.epochs:
         if (line["task"], line["split"]) == (column.task, column.split):
@@ -98,6 +110,7 @@ def _scored(log: Log, column: Column, scale: float) -> dict[int, float]:
 
 
 def _over_seeds(runs: Sequence[Mapping[int, float]], x: str = "step") -> Iterator[dict[str, float]]:
+    """Yield ``mean low high n`` over the runs (position -> value) at each position, which is stored under ``x``."""
     for position in sorted({position for run in runs for position in run}):
         values = [run[position] for run in runs if position in run]
         yield {
@@ -110,12 +123,14 @@ def _over_seeds(runs: Sequence[Mapping[int, float]], x: str = "step") -> Iterato
 
 
 def sweep(frame: pd.DataFrame, x: str, by: str = "method") -> pd.DataFrame:
-    """Return a score over a setting, mean and range over seeds, in percent: ``row``, ``x``, ``mean low high n``.
+    """Return a score as a function of a setting, over seeds: ``row``, ``x``, ``mean low high n``.
+
+    Scores are on the scale of the tables (mostly percent).
 
     Args:
         frame: rows of :func:`analysis.load` with one task, split and metric.
-        x: the setting's column: ``config.lambda_s``, ``config.epsilon``, ``max_train_samples``...
-        by: the column that distinguishes the curves.
+        x: column of the setting, such as ``config.lambda_s``, ``config.epsilon`` or ``max_train_samples``.
+        by: column with the name of the curve that a run belongs to.
 
     Raises:
         ValueError: the frame mixes tasks, splits or metrics, or lacks a column.
@@ -123,27 +138,33 @@ def sweep(frame: pd.DataFrame, x: str, by: str = "method") -> pd.DataFrame:
     mixed = [name for name in ("task", "split", "metric") if frame[name].nunique() > 1]
     if mixed or x not in frame or by not in frame:
         raise ValueError(
-            f"a sweep needs one {mixed[0]}" if mixed else f"the frame has no column {x if x not in frame else by}"
+            f"a sweep needs one {mixed[0]}, the frame has several: select one with query()"
+            if mixed
+            else f"the frame has no column {x if x not in frame else by}"
         )
     scale = displayed(str(frame["metric"].iloc[0])).scale
-    scored = frame.dropna(subset=[x]).assign(value=frame["score"] * scale, row=frame[by])
-    summary = scored.groupby(["row", x], sort=True)["value"].agg(mean="mean", low="min", high="max", n="size")
+    displayed_scores = frame.dropna(subset=[x]).assign(value=frame["score"] * scale, row=frame[by])
+    summary = displayed_scores.groupby(["row", x], sort=True)["value"].agg(mean="mean", low="min", high="max", n="size")
     return summary.reset_index()
 
 
 def expected_best(scores: Sequence[float], greater_is_better: bool = True) -> pd.DataFrame:
-    """Return the expected best of N trials, ``n expected``, with N from 1 to the number of scores.
+    """Return the expected best score of N trials, ``n expected``, with N from 1 to the number m of scores.
 
-    Trials are drawn from ``scores`` with replacement (Dodge et al., 2019): the best of N is the i-th smallest score
-    with probability (i/m)^N - ((i-1)/m)^N. A method that was tuned longer looks better by this amount without being
-    better.
+    Trials are drawn from ``scores`` with replacement (Dodge et al., 2019): the best of N is the i-th worst score with
+    probability (i/m)^N - ((i-1)/m)^N. The curve rises with N, so two methods must be compared at the same number of
+    trials.
+
+    Args:
+        scores: ``(m,)`` scores of the trials of one method, m >= 1.
+        greater_is_better: False for losses and error rates; the curve then falls.
     """
     import numpy as np
     import pandas as pd
 
-    ordered = np.sort(np.asarray(scores, dtype=float))
+    worst_first = np.sort(np.asarray(scores, dtype=float))
     if not greater_is_better:
-        ordered = ordered[::-1]
-    share = np.arange(len(ordered) + 1) / len(ordered)
-    n_trials = np.arange(1, len(ordered) + 1)
-    return pd.DataFrame({"n": n_trials, "expected": [float(np.diff(share**n) @ ordered) for n in n_trials]})
+        worst_first = worst_first[::-1]
+    quantiles = np.arange(len(worst_first) + 1) / len(worst_first)  # i/m
+    n_trials = np.arange(1, len(worst_first) + 1)
+    return pd.DataFrame({"n": n_trials, "expected": [float(np.diff(quantiles**n) @ worst_first) for n in n_trials]})

@@ -88,7 +88,7 @@ def paired_score(
         half = _quantile(0.5 + level / 2, len(d) - 1) * float(d.std(ddof=1)) / math.sqrt(len(d))
     else:
         half = _quantile(0.5 + level / 2, math.inf) * math.sqrt(2) * spread
-    return _scored(b.mean(), x.mean(), half, greater_is_better)
+    return _score_drift(b.mean(), x.mean(), half, greater_is_better)
 
 
 def unpaired_part(before: Sequence[float], after: Sequence[float], *, alarm: float, floor: float) -> Drift:
@@ -111,10 +111,10 @@ def unpaired_part(before: Sequence[float], after: Sequence[float], *, alarm: flo
         verdict = "within noise" if abs(x.mean() - b.mean()) <= half else "shifted"
         return _drift(b.mean(), x.mean(), x.mean() - b.mean(), half, verdict)
     half = max(_margin(np.log(b), len(x), alarm / 2), floor)
-    middle, new = float(np.exp(np.log(b).mean())), float(np.exp(np.log(x).mean()))
-    verdict = "within noise" if abs(math.log(new / middle)) <= half else "shifted"
-    low, high = new - middle * math.exp(half), new - middle * math.exp(-half)
-    return Drift(middle, new, new - middle, low, high, verdict)
+    baseline_mean, new_mean = float(np.exp(np.log(b).mean())), float(np.exp(np.log(x).mean()))
+    verdict = "within noise" if abs(math.log(new_mean / baseline_mean)) <= half else "shifted"
+    low, high = new_mean - baseline_mean * math.exp(half), new_mean - baseline_mean * math.exp(-half)
+    return Drift(baseline_mean, new_mean, new_mean - baseline_mean, low, high, verdict)
 
 
 def unpaired_score(
@@ -135,7 +135,7 @@ def unpaired_score(
     b, x = np.asarray(before, float), np.asarray(after, float)
     new_spread = float(x.std(ddof=1)) if len(x) > 1 else 0.0
     half = _margin(b, len(x), alarm, smallest_spread=max(spread, new_spread))
-    return _scored(b.mean(), x.mean(), half, greater_is_better)
+    return _score_drift(b.mean(), x.mean(), half, greater_is_better)
 
 
 def pooled_spread(groups: Sequence[Sequence[float]]) -> float:
@@ -145,7 +145,7 @@ def pooled_spread(groups: Sequence[Sequence[float]]) -> float:
 
 
 def _margin(before: np.ndarray, n_after: int, tail: float, smallest_spread: float = 0.0) -> float:
-    """Return half the prediction interval for the mean of ``n_now`` new seeds.
+    """Return half the width of the prediction interval for the mean of ``n_after`` new seeds.
 
     For loss parts the spread is that of the baseline only: a fault that also scatters the new runs must not hide
     itself.
@@ -155,7 +155,8 @@ def _margin(before: np.ndarray, n_after: int, tail: float, smallest_spread: floa
     return _quantile(1 - tail, n - 1) * spread * math.sqrt(1 / n + 1 / n_after)
 
 
-def _scored(before: float, after: float, half: float, greater_is_better: bool) -> Drift:
+def _score_drift(before: float, after: float, half: float, greater_is_better: bool) -> Drift:
+    """Return the drift of a score whose change is noise while it is smaller than ``half``."""
     difference = after - before
     gain = difference if greater_is_better else -difference
     verdict = "better" if gain > half else "worse" if gain < -half else "within noise"

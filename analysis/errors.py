@@ -136,6 +136,9 @@ def by_agreement(arms: Mapping[str, Outputs], holdout: Mapping[str, Holdouts] | 
     them, so each method in ``holdout`` appears again as "<row>, temperature-scaled", with its logits divided by the
     temperature that fits its holdout. Items without a majority are left out; their number is in
     ``frame.attrs["no_majority"]``.
+
+    Raises:
+        ResultsError: the predictions of a method hold no annotator votes.
     """
     import pandas as pd
 

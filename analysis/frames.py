@@ -88,8 +88,8 @@ def experiment(runs: pd.DataFrame, by: str | Sequence[str] = "method", baseline:
     )
     if baseline is not None and baseline not in set(arms):
         raise ResultsError(f"no arm named {baseline!r}; there are: {', '.join(dict.fromkeys(arms))}")
-    ordered = dict.fromkeys([*([] if baseline is None else [baseline]), *arms])
-    cells: dict[str, dict[str, tuple[str, ...]]] = {arm: {} for arm in ordered}
+    ordered_arms = dict.fromkeys([*([] if baseline is None else [baseline]), *arms])
+    cells: dict[str, dict[str, tuple[str, ...]]] = {arm: {} for arm in ordered_arms}
     for (arm, task, split, metric), rows in runs.groupby([arms, "task", "split", "metric"], sort=False):
         cells[str(arm)][f"{task}.{split}.{metric}"] = tuple(key for _, key in _seeds(rows))
     return Manifest(

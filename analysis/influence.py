@@ -69,8 +69,8 @@ def macro_f1_influence(labels: Array, runs: Array) -> Array:
     def of_pairs(shares: Array) -> Array:
         total = shares.sum(-1) + shares.sum(-2)  # (..., classes)
         is_class = total > 0
-        hit = np.diagonal(shares, axis1=-2, axis2=-1)
-        f1 = np.divide(2 * hit, total, out=np.zeros_like(total), where=is_class)
+        correct_share = np.diagonal(shares, axis1=-2, axis2=-1)
+        f1 = np.divide(2 * correct_share, total, out=np.zeros_like(total), where=is_class)
         per_answer = np.divide(f1, total, out=np.zeros_like(total), where=is_class)
         per_hit = np.divide(2.0, total, out=np.zeros_like(total), where=is_class)
         n_classes = is_class.sum(-1)[..., None, None]

@@ -87,7 +87,11 @@ def of_mean(n_items: Sequence[int], noises: Sequence[Noise]) -> Noise:
 
 
 def standard_error(n_seeds: int, n_items: int, noise: Noise) -> tuple[float, float]:
-    """Return the standard error of a difference and its expected degrees of freedom (Satterthwaite, at least S - 1)."""
+    """Return the standard error of a difference and its expected degrees of freedom (Satterthwaite, at least S - 1).
+
+    Raises:
+        ValueError: there are fewer than two seeds or two items.
+    """
     if n_seeds < 2 or n_items < 2:
         raise ValueError(f"a standard error needs at least two seeds and two items; got {n_seeds} and {n_items}")
     interaction = noise.interaction**2 / (n_seeds * n_items)

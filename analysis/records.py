@@ -1,8 +1,8 @@
 """Readers of stored files: each parses a file and checks its form; an error names the file, the fault and the remedy.
 
-A form is written as an example: ``{"step": int, "loss?": float}`` is an object with an integer ``step`` and an optional
-number ``loss``; ``{str: float}`` maps any names to numbers; ``[str]`` is a list of texts; a tuple lists alternatives.
-Entries that a form does not name are allowed.
+A form (the type ``Form``) describes the expected types by example: ``{"step": int, "loss?": float}`` is an object with
+an integer ``step`` and an optional number ``loss``; ``{str: float}`` is an object with any keys and numbers as values;
+``[str]`` is a list of strings; a tuple lists alternatives. An object may have more keys than its form names.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA = 1
-SEAL = "integrity.json"
-# objects of a run folder; it also holds the history and predictions/*.parquet
+SEAL = "integrity.json"  # digests of a finished run's files: see analysis/integrity
+# JSON objects of a run folder; the folder also holds history.jsonl and predictions/*.parquet
 OBJECTS = ("spec.json", "environment.json", "result.json", "measures.json")
 NEEDED = ("spec.json", "environment.json", "history.jsonl", "result.json")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]{0,99}")  # of an experiment: it names folders
-NAME_BYTES = 120  # of a file's name; a hidden name for writing it and an ending keep that below 200
-DIGEST = "digest"  # the entry of a file that says what the rest of it is
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]{0,99}")  # of an experiment, and of its folder
+NAME_BYTES = 120  # longest file name; with the affixes of a temporary file it stays below 200
+DIGEST = "digest"  # key of the sha256 of all other entries of a JSON object
 
 Form = Any
 Lines = list[dict[str, Any]]
@@ -37,11 +37,11 @@ class ResultsError(ValueError):
 
 
 class DamagedError(ResultsError):
-    """A stored file that differs from what was written.
+    """A stored file that is missing, cannot be parsed, or differs from what was written.
 
     Attributes:
-        file: its path.
-        reason: the fault.
+        file: path of the file.
+        reason: the fault, as the predicate of a sentence: "is not JSON".
     """
 
     def __init__(self, file: Path, reason: str, remedy: str = "") -> None:
@@ -50,7 +50,7 @@ class DamagedError(ResultsError):
 
 
 def remedy_for(file: Path) -> str:
-    """Return the remedy for a damaged file of a run, or for any other damaged file."""
+    """Return the remedy for a damaged file: remove its run, or restore the file if it belongs to no run."""
     folder = file.parent.parent if file.parent.name == "predictions" else file.parent
     if folder.parent.name == "runs":
         return f"`smart-repro runs remove {folder.name}`, then run the experiment again"
@@ -61,8 +61,8 @@ def short_name(name: str) -> str:
     """Return a file name of at most :data:`NAME_BYTES`; a longer name is cut and made unique by a digest."""
     if len(name.encode()) <= NAME_BYTES:
         return name
-    kept = name.encode()[: NAME_BYTES - 9].decode(errors="ignore")
-    return f"{kept}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    prefix = name.encode()[: NAME_BYTES - 9].decode(errors="ignore")
+    return f"{prefix}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 # --- forms ---
@@ -141,20 +141,27 @@ _TIMING: Form = {
 
 
 def problem(value: Any, form: Form, place: str = "") -> str | None:
-    """Return the first contradiction between a value and a form, or None."""
+    """Return the first fault of a value, or None if it has the form.
+
+    Args:
+        value: parsed JSON.
+        form: the expected types.
+        place: path of the value within the file, such as ``spec.seed``; "" for the whole file.
+    Returns: the predicate of a sentence about the file: "lacks spec.seed".
+    """
     if isinstance(form, tuple):
         return (
             None
             if any(problem(value, alternative) is None for alternative in form)
-            else f"has another {place or 'content'}"
+            else f"has {_shown(value)} as {place or 'content'}"
         )
     if form is None or isinstance(form, type):
-        return None if _is(value, form) else f"has {_shown(value)} as {place or 'content'}"
+        return None if _has_type(value, form) else f"has {_shown(value)} as {place or 'content'}"
     if isinstance(form, list):
         if not isinstance(value, list):
             return f"has no list as {place or 'content'}"
         problems = (problem(item, form[0], f"{place}[{number}]") for number, item in enumerate(value))
-        return next((alternative for alternative in problems if alternative), None)
+        return next((fault for fault in problems if fault), None)
     if not isinstance(value, dict):
         return f"holds a {type(value).__name__}, not an object" if not place else f"has no object as {place}"
     return _entry_problem(value, form, place)
@@ -163,29 +170,34 @@ def problem(value: Any, form: Form, place: str = "") -> str | None:
 def _entry_problem(value: dict[str, Any], form: Mapping[Any, Form], place: str) -> str | None:
     if str in form:
         problems = (problem(item, form[str], f"{place}.{name}".strip(".")) for name, item in value.items())
-        return next((first for first in problems if first), None)
+        return next((fault for fault in problems if fault), None)
     for entry, expected in form.items():
         name, path = entry.rstrip("?"), f"{place}.{entry.rstrip('?')}".strip(".")
         if name not in value:
             if entry.endswith("?"):
                 continue
             return f"lacks {path}"
-        if wrong := problem(value[name], expected, path):
-            return wrong
+        if fault := problem(value[name], expected, path):
+            return fault
     return None
 
 
-def _is(value: Any, kind: Any) -> bool:
-    if kind is None:
+def _has_type(value: Any, expected: Any) -> bool:
+    """Return True if a JSON value has the expected type; a float may be an integer or NaN, a bool is no number.
+
+    Numbers that would overflow in numpy are refused.
+    """
+    if expected is None:
         return value is None
-    if kind is float:
+    if expected is float:
         return (isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300) or value != value
-    if kind is int:
+    if expected is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return isinstance(value, kind)
+    return isinstance(value, expected)
 
 
 def _shown(value: Any) -> str:
+    """Return a value for a message, at most 40 characters."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
@@ -194,19 +206,19 @@ def _shown(value: Any) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a run folder and check the form that belongs to its name.
+    """Read a JSON object of a run folder and check it against the form for its file name.
 
     Raises:
-        ResultsError: the file is damaged, or has a newer schema; the message names it.
+        ResultsError: the file is missing or damaged, or has a newer schema; the message names it.
     """
     value = read_object(path)
     schema = value.get("schema", SCHEMA)
-    if not _is(schema, int):
+    if not _has_type(schema, int):
         raise DamagedError(path, f"has {_shown(schema)} as schema")
     if schema > SCHEMA:
         raise ResultsError(f"{path} has schema {schema}, this version reads up to {SCHEMA}: update smart-repro")
-    if wrong := problem(value, _OBJECT_FORMS.get(path.name, {})):
-        raise DamagedError(path, wrong)
+    if fault := problem(value, _OBJECT_FORMS.get(path.name, {})):
+        raise DamagedError(path, fault)
     return value
 
 
@@ -214,7 +226,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        ResultsError: the file holds none; the message names it.
+        ResultsError: the file is missing, or holds no JSON object; the message names it.
     """
     value = _parsed(path, read_bytes(path))
     if not isinstance(value, dict):
@@ -236,11 +248,12 @@ def read_bytes(path: Path) -> bytes:
         raise DamagedError(path, f"cannot be read ({error.strerror or error})") from error
 
 
-def _parsed(path: Path, data: bytes, place: str = "is") -> Any:
+def _parsed(path: Path, data: bytes, subject: str = "is") -> Any:
+    """Parse JSON; ``subject`` begins the fault "... not JSON", such as ", line 3, is". Raises DamagedError."""
     try:
         return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedError(path, f"{place} not JSON ({error})") from error
+        raise DamagedError(path, f"{subject} not JSON ({error})") from error
 
 
 def read_lines(path: Path) -> Lines:
@@ -259,17 +272,17 @@ def parse_lines(path: Path, data: bytes) -> Lines:
         if not line.strip():
             continue
         row = _parsed(path, line, f", line {number}, is")
-        wrong = problem(row, _LINE)
-        if wrong is None and "event" not in row and not set(map(type, row.values())) <= {int, float}:
-            wrong = "has an entry that is no number"
-        if wrong is not None:
-            raise DamagedError(path, f", line {number}, {wrong}")
+        fault = problem(row, _LINE)
+        if fault is None and "event" not in row and not set(map(type, row.values())) <= {int, float}:
+            fault = "has an entry that is no number"
+        if fault is not None:
+            raise DamagedError(path, f", line {number}, {fault}")
         lines.append(row)
     return lines
 
 
 def read_timings(path: Path) -> Lines:
-    """Read the intact lines of ``timings.jsonl``; damaged ones are skipped, as it is a cache, not a result."""
+    """Read the intact lines of ``timings.jsonl``; damaged lines are skipped, because the file is only a cache."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -285,43 +298,44 @@ def _timing(line: bytes) -> dict[str, Any] | None:
     return row if problem(row, _TIMING) is None else None
 
 
-# --- files that say what they hold ---
+# --- files with a digest of their content ---
 
 
 def canonical(content: Any) -> str:
-    """Return JSON with sorted names and without spaces; numbers keep their form, so that 0 and 0.0 differ."""
+    """Return JSON with sorted keys and without spaces; integers and floats stay different: 0 and 0.0."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 def digest_of(content: Any) -> str:
-    """Return the sha256 of content as canonical JSON."""
+    """Return the sha256 of the content's canonical JSON, in hexadecimal."""
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content with an additional entry: the digest of all other entries."""
-    plain = {name: value for name, value in content.items() if name != DIGEST}
-    return {**plain, DIGEST: digest_of(json.loads(json.dumps(plain)))}
+    other_entries = {name: value for name, value in content.items() if name != DIGEST}
+    as_read = json.loads(json.dumps(other_entries))  # the digest is verified after reading: tuples are lists then
+    return {**other_entries, DIGEST: digest_of(as_read)}
 
 
 def without_digest(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content without its digest, after comparing both; files of earlier versions have no digest.
+    """Return the content without its digest, after verifying it; files of earlier versions have no digest.
 
     Raises:
-        DamagedError: they differ.
+        DamagedError: the content does not have the stored digest.
     """
-    plain = {name: value for name, value in content.items() if name != DIGEST}
-    if DIGEST in content and content[DIGEST] != digest_of(plain):
+    other_entries = {name: value for name, value in content.items() if name != DIGEST}
+    if DIGEST in content and content[DIGEST] != digest_of(other_entries):
         raise DamagedError(path, "does not match the digest in it")
-    return plain
+    return other_entries
 
 
 def read_lease(path: Path) -> dict[str, Any]:
     """Read a lease.
 
     Raises:
-        ResultsError: the lease is damaged, so that nobody owns it.
-        FileNotFoundError: there is none.
+        ResultsError: the lease is damaged, so its owner is unknown.
+        FileNotFoundError: there is no lease.
     """
     return _read_digested(path, _LEASE)
 
@@ -331,7 +345,7 @@ def read_failure(path: Path) -> dict[str, Any]:
 
     Raises:
         ResultsError: the record is damaged.
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no record.
     """
     return _read_digested(path, _FAILURE)
 
@@ -340,13 +354,15 @@ def read_seal(path: Path) -> dict[str, Any]:
     """Read ``integrity.json`` of a run, with its digest.
 
     Raises:
-        ResultsError: it is damaged, or has a newer schema.
+        ResultsError: the file is missing or damaged, or has a newer schema.
     """
     content = read_object(path)
-    if wrong := problem(content, _SEAL):
-        raise DamagedError(path, wrong)
+    if fault := problem(content, _SEAL):
+        raise DamagedError(path, fault)
     if content["schema"] > SCHEMA:
-        raise ResultsError(f"{path} has schema {content['schema']}, this version reads up to {SCHEMA}: update it")
+        raise ResultsError(
+            f"{path} has schema {content['schema']}, this version reads up to {SCHEMA}: update smart-repro"
+        )
     return {**without_digest(path, content), DIGEST: content[DIGEST]}
 
 
@@ -354,13 +370,13 @@ def _read_digested(path: Path, form: Form) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(path)
     content = without_digest(path, read_object(path))
-    if wrong := problem(content, form):
-        raise DamagedError(path, wrong)
+    if fault := problem(content, form):
+        raise DamagedError(path, fault)
     return content
 
 
 def read_cells(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the cells of a cache file; none if it is damaged or of an earlier version."""
+    """Return name -> cell of a cache file; empty if the file is missing, damaged or of an earlier version."""
     try:
         content = read_object(path)
         cells = without_digest(path, content) if DIGEST in content else {}
@@ -376,7 +392,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a table of predictions.
 
     Raises:
-        ResultsError: the file cannot be read, or lacks a column.
+        ResultsError: the file cannot be read, has no rows, lacks a column, or a column has a wrong type or nulls.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -386,8 +402,8 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         table = pq.ParquetFile(pa.BufferReader(data)).read(columns=columns)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, MemoryError, KeyError, TypeError) as error:
-        line = (str(error).splitlines() or [""])[0]
-        raise DamagedError(path, f"cannot be read ({line})") from error
+        first_line = (str(error).splitlines() or [""])[0]
+        raise DamagedError(path, f"cannot be read ({first_line})") from error
     missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
     if missing or not table.num_rows:
         raise DamagedError(path, f"has no {', '.join(sorted(missing)) or 'rows'}")
@@ -406,7 +422,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def read_texts(path: Path) -> tuple[pa.Table | None, str]:
-    """Read a table of texts (``id text_0 [text_1]``) and the fingerprint of its split; None if it is unreadable."""
+    """Read a table of texts (``id text_0 [text_1]``) and the fingerprint of its split; None and "" if unreadable."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

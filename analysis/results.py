@@ -111,19 +111,19 @@ class Results:
         return sorted(self._done)
 
     def leave_out_damaged(self, keys: Iterable[str]) -> dict[str, str]:
-        """Verify these runs, and the parents they name; the damaged ones count as not finished from now on.
+        """Verify these runs and all their parents; damaged ones count as not finished from now on.
 
-        Returns: key -> what is wrong and what to do.
+        Returns: key -> fault and remedy, of each damaged run.
         """
-        open_ = [key for key in dict.fromkeys(keys) if self.is_done(key)]
+        unverified = [key for key in dict.fromkeys(keys) if self.is_done(key)]
         checked: set[str] = set()
-        while open_:
-            findings = damaged(self.root, open_)
+        while unverified:
+            findings = damaged(self.root, unverified)
             self.damaged |= {key: finding.message for key, finding in findings.items()}
-            checked.update(open_)
-            sound = [key for key in open_ if key not in findings]
-            parents = [parent for key in sound for parent in self.run(key).fingerprints.get("parents") or ()]
-            open_ = [key for key in dict.fromkeys(parents) if key not in checked and self.is_done(key)]
+            checked.update(unverified)
+            intact = [key for key in unverified if key not in findings]
+            parents = [parent for key in intact for parent in self.run(key).fingerprints.get("parents") or ()]
+            unverified = [key for key in dict.fromkeys(parents) if key not in checked and self.is_done(key)]
         self.__dict__["_done"] = self._done - self.damaged.keys()
         return self.damaged
 
@@ -160,8 +160,8 @@ class Results:
             if self.is_done(key):
                 example_runs.setdefault(self.run(key).numerics, key)
         if len(example_runs) > 1:
-            made = ", ".join(f"run {key[:12]} with numerics {number}" for number, key in sorted(example_runs.items()))
-            raise ResultsError(f"runs of different numerics are not compared or pooled ({made}): run the older again")
+            names = ", ".join(f"run {key[:12]} with numerics {number}" for number, key in sorted(example_runs.items()))
+            raise ResultsError(f"runs of different numerics are not compared or pooled ({names}): run the older again")
         return next(iter(example_runs), 1)
 
     def measures(self, key: str) -> dict[str, Any]:

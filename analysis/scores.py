@@ -198,6 +198,9 @@ def distribution(labels: Array, classes: int) -> Array:
     """Return ``(items, classes)`` probabilities.
 
     Class indices become one-hot rows; vote counts are divided by their sum.
+
+    Raises:
+        ValueError: the votes have another number of classes, or a row of them is empty.
     """
     if labels.ndim == 1:
         return np.eye(classes)[labels.astype(np.int64)]

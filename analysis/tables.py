@@ -190,12 +190,12 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
     They need the packages booktabs and graphicx; the latter shrinks tables that are wider than the page.
     """
     body: list[str] = []
-    before = None
+    previous_task = None
     for n, line in enumerate(lines(table)):
-        new = line[0] != before or n % LATEX_LINES == 0
-        rule = "\\midrule\n" if new and body else ""
-        body.append(rule + _latex_line([line[0] if new else "", *line[1:]]))
-        before = line[0]
+        is_first_line = line[0] != previous_task or n % LATEX_LINES == 0
+        rule = "\\midrule\n" if is_first_line and body else ""
+        body.append(rule + _latex_line([line[0] if is_first_line else "", *line[1:]]))
+        previous_task = line[0]
     comments = [LATEX_HEAD, *map(comment, notes or [])]
     long = _latex_tables("ll" + "r" * (len(HEADINGS) - 2), HEADINGS, body, caption)
     return "\n".join([*comments, *_latex_matrix(table, caption), *long])

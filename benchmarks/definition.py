@@ -11,7 +11,7 @@ DEV_SHARE = 0.2  # of the rows, cut off as dev where the user names neither --de
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A task on own data, without any path: where the data lie is said anew whenever they are read.
+    """A task on own data, without any path: the location of the data is given again whenever they are read.
 
     Attributes:
         name: of the task.
@@ -59,18 +59,24 @@ class Definition:
         """The split that the verdict is on: test where the user gave one, else dev."""
         return "test" if "test" in self.splits else "dev"
 
+    @property
+    def place_options(self) -> str:
+        """The options that say where the data lie: ``--data FILE``, and those of further splits that the user gave."""
+        given = dict(self.fingerprints)
+        return " ".join(["--data FILE", *(f"--{split} FILE" for split in ("dev", "test") if split in given)])
+
     def to_json(self) -> dict[str, Any]:
         """Return all fields, JSON-ready; :meth:`from_json` reads them back."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {**plain, "rows": dict(self.rows), "fingerprints": dict(self.fingerprints)}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**values, "rows": dict(self.rows), "fingerprints": dict(self.fingerprints)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Definition:
         """Read a definition. Raises TypeError for an unknown or missing field."""
         names = {field.name for field in fields(cls)}
-        plain: dict[str, Any] = {
+        values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) and name in names else value
             for name, value in content.items()
         }
         pairs: dict[str, Any] = {name: tuple(dict(content[name]).items()) for name in ("rows", "fingerprints")}
-        return cls(**{**plain, **pairs})
+        return cls(**{**values, **pairs})

@@ -18,12 +18,12 @@ class Mistakes(UsageError):  # noqa: N818  (several errors at once)
 
 
 class DataError(UsageError):
-    """Data that cannot be read as what it claims to be: names the file, the line, what was expected and the remedy."""
+    """Data in another form than expected; the message names the file, the line, the expected form and the remedy."""
 
 
 class NotInProfileError(UsageError):
-    """An experiment that a profile does not have; in a group it is left out, and nothing has failed."""
+    """An experiment that a profile does not have; in a group it is left out, which is not a failure."""
 
 
-class MissingData(DataError):  # noqa: N818  (it reads as what it is; it ends up in no other package)
+class MissingData(DataError):  # noqa: N818  (the name describes the state)
     """Data that do not exist, as opposed to data that exist and are damaged."""

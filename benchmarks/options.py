@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from cyclopts.completion import CompletionContext
 
 Completer = Callable[["CompletionContext"], Iterable[str]]
-# Kind -> its names, for completion. The command line enters them; this module comes below what it would have to import.
+# Kind -> its names, for completion. The command line fills it, because this module must not import the registries.
 CANDIDATES: dict[str, Callable[[], Iterable[str]]] = {}
 RESULTS = Path("results")
 WORKERS_AT_MOST = 4096
 
 
 def whole(kind: Any, tokens: Sequence[Token]) -> int:
-    """Parse a whole number as it is written; the parser's own reading of ``2.5`` would be 2."""
+    """Parse a whole number; the command line's parser would accept ``2.5`` as 2."""
     text = tokens[0].value
     if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
         raise ValueError(f"{text!r} is no whole number below 10^19")

@@ -29,8 +29,8 @@ class MethodChoice:
         """The text that :func:`parse_methods` reads back; the dropout reading is in brackets, as in tables."""
         options = dict(self.options)
         reading = f"[{options.pop('dropout')}]" if "dropout" in options else ""
-        rest = ",".join(f"{name}={value}" for name, value in options.items())
-        return f"{self.name}{reading}" + (f":{rest}" if rest else "")
+        other_options = ",".join(f"{name}={value}" for name, value in options.items())
+        return f"{self.name}{reading}" + (f":{other_options}" if other_options else "")
 
 
 def method(name: str, **options: Any) -> MethodChoice:
@@ -293,7 +293,7 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields, JSON-ready; :meth:`from_json` reads them back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_PARENTS, "definitions")}
+        plain_fields = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_PARENTS, "definitions")}
         start = self.init_from.to_json() if isinstance(self.init_from, RunSpec) else self.init_from
         parents = {
             "init_from": start,
@@ -308,7 +308,7 @@ class RunSpec:
         }
         definitions = [definition.to_json() for definition in self.definitions]
         own_data = {"definitions": definitions} if definitions else {}
-        return {**plain, "options": dict(self.options), **own_data, **splits, **parent_fields}
+        return {**plain_fields, "options": dict(self.options), **own_data, **splits, **parent_fields}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
@@ -366,6 +366,8 @@ def combined(way: str, parents: Sequence[RunSpec]) -> RunSpec:
 
     Everything else is its first parent's: task, model, and the splits to predict, except those on which parents of
     different ``seed_subsample`` have no examples in common.
+
+    Raises: UsageError: there are no parents.
     """
     if not parents:
         raise UsageError(f"{way}: there is nothing to combine; give at least two parents")
@@ -408,7 +410,7 @@ def _problem(spec: RunSpec) -> str | None:
         "a run can only start from one of the same model and layers": not isinstance(spec.init_from, RunSpec)
         or (spec.init_from.model, spec.init_from.layers) == (spec.model, spec.layers),
     }
-    return next((problem for problem, fine in checks.items() if not fine), None)
+    return next((problem for problem, is_met in checks.items() if not is_met), None)
 
 
 def _fits(child: RunSpec, parent: RunSpec) -> bool:

@@ -17,13 +17,15 @@ exclude_patterns = ["_build"]
 def _adapted(app: Any, name: str, source: list[str]) -> None:
     """Adapt a page of the checkout to the site.
 
-    Links to the README, which is no page of the site, become text. The sidebar has the pages that index.md links to, in
-    its order; GitHub would show a directive in the page as code.
+    Links to the README, which is no page of the site, become text. The sidebar has a group for each section of index.md
+    that lists pages in a table, in its order; GitHub would show a directive in the page as code.
     """
     source[0] = re.sub(r"\[([^\]]*)\]\(\.\./README\.md\)", r"\1", source[0])
     if name == root_doc:
-        pages = dict.fromkeys(re.findall(r"\]\(([\w-]+)\.md[)#]", source[0]))
-        source[0] += "\n```{toctree}\n:hidden:\n\n" + "\n".join(pages) + "\n```\n"
+        for section in source[0].split("\n## ")[1:]:
+            if pages := re.findall(r"^\| \[[\w.-]+\]\(([\w-]+)\.md\)", section, re.MULTILINE):
+                caption = section.partition("\n")[0]
+                source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"
 
 
 def setup(app: Any) -> None:

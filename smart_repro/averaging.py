@@ -1,6 +1,7 @@
-"""Averages of weights over training: the exponential one of SMART, the window and the running mean of the second paper.
+"""Averages of weights over training: exponential (SMART), over a window and over the whole run (Xu et al. 2020).
 
-Each works on a list of tensors it owns (never views of a model's) and lends them to a model that carries them.
+An average is a list of tensors, one per parameter, which share no storage with the trained model. :func:`carrier` makes
+a model that computes with these tensors. An iterate is the list of the parameters after one optimiser update.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 
 def clones(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """Detached copies that share no storage with the originals."""
+    """Return detached copies that share no storage with the originals."""
     return [parameter.detach().clone() for parameter in parameters]
 
 
@@ -24,7 +25,7 @@ class ExponentialMean:
 
     Attributes:
         values: the averaged tensors.
-        start_share: the weight theta_0 still has in the mean; the rest belongs to later iterates.
+        start_share: weight of theta_0 in the mean, in [0, 1]; later iterates have the remaining weight.
     """
 
     def __init__(self, start: Iterable[Tensor]) -> None:
@@ -33,7 +34,7 @@ class ExponentialMean:
 
     @torch.no_grad()
     def update(self, parameters: Iterable[Tensor], beta: float) -> None:
-        """Take one more iterate in; ``beta`` is the share that the old mean keeps."""
+        """Update the mean with the next iterate; ``beta`` is the weight of the old mean."""
         torch._foreach_lerp_(self.values, list(parameters), 1.0 - beta)
         self.start_share *= beta
 
@@ -48,11 +49,14 @@ class ExponentialMean:
 
 
 class RunningMean:
-    """Arithmetic mean of all iterates taken in so far, in the memory of one (Self-Ensemble, equation 4).
+    """Arithmetic mean of all iterates added so far (Self-Ensemble, equation 4); it stores one copy of the parameters.
+
+    Args:
+        like: tensors with the shapes, types and devices of an iterate; their values are not used.
 
     Attributes:
-        values: the mean; zeros while ``count`` is 0.
-        count: iterates in it.
+        values: the mean; without meaning while ``count`` is 0.
+        count: number of iterates in the mean.
     """
 
     def __init__(self, like: Iterable[Tensor]) -> None:
@@ -61,15 +65,15 @@ class RunningMean:
 
     @torch.no_grad()
     def add(self, parameters: Iterable[Tensor]) -> None:
-        """Take one more iterate in."""
+        """Add an iterate to the mean."""
         self.count += 1
         torch._foreach_lerp_(self.values, list(parameters), 1.0 / self.count)
 
     @torch.no_grad()
     def remove(self, parameters: Iterable[Tensor]) -> None:
-        """Undo :meth:`add` of the same iterate, up to rounding."""
+        """Remove an iterate that :meth:`add` has added; the mean is restored up to rounding."""
         self.count -= 1
-        if self.count:
+        if self.count:  # an empty mean keeps its old values: the next add replaces them
             torch._foreach_lerp_(self.values, list(parameters), -1.0 / self.count)
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,10 +87,11 @@ class RunningMean:
 
 
 class PastMean(RunningMean):
-    """Arithmetic mean of all iterates before the current one, in the memory of one (Self-Distillation, ``K = T - 1``).
+    """Arithmetic mean of all iterates before the current one (Self-Distillation, ``K = T - 1``).
 
-    The optimiser overwrites the current iterate, so it is added before that, at the end of each :meth:`without`. A
-    second :meth:`without` at the same iterate removes it first.
+    It stores one copy of the parameters. The optimiser overwrites the current iterate in place, so the iterate must be
+    added before the update: each :meth:`without` adds it at its end. A second :meth:`without` at the same iterate
+    (another micro-batch of the update) removes it first.
 
     Attributes:
         holds_current: True if the current iterate is in the mean.
@@ -102,12 +107,12 @@ class PastMean(RunningMean):
         if self.holds_current:
             self.remove(current)
             self.holds_current = False
-        yield
+        yield  # without try/finally: after an error the iterate stays outside, and holds_current is still correct
         self.add(current)
         self.holds_current = True
 
     def move_on(self) -> None:
-        """Record that the optimiser has produced a new current iterate."""
+        """Record that the optimiser has updated the weights: the current iterate is now a past one."""
         self.holds_current = False
 
     def state_dict(self) -> dict[str, Any]:
@@ -133,22 +138,22 @@ class Window:
         self._members: list[list[Tensor]] = []  # newest first
 
     def push(self, parameters: Iterable[Tensor]) -> None:
-        """Take the newest iterate in; the oldest one leaves when the window is full."""
+        """Store the newest iterate; a full window drops its oldest one."""
         if len(self._members) < self.size + self.lag:
             self._members.insert(0, clones(parameters))
             return
-        leaving = self._members.pop()  # its memory is used again: a new allocation of this size costs as much as a copy
+        oldest = self._members.pop()  # overwritten: allocating tensors of this size takes as long as copying them
         with torch.no_grad():
-            torch._foreach_copy_(leaving, list(parameters))
-        self._members.insert(0, leaving)
+            torch._foreach_copy_(oldest, list(parameters))
+        self._members.insert(0, oldest)
 
     def entering(self, newest: list[Tensor]) -> list[Tensor]:
-        """Return the iterate that :meth:`push` of ``newest`` would bring into the window: an older one if it lags."""
+        """Return the iterate that enters the window when ``newest`` is pushed: with lag 1, the one pushed before."""
         return self._members[self.lag - 1] if self.lag else newest
 
     @property
     def members(self) -> list[list[Tensor]]:
-        """The iterates in the window, newest first; fewer than ``size`` at the beginning, none at first."""
+        """The iterates in the window, newest first: none at the start, later up to ``size``."""
         return self._members[self.lag :]
 
     def state_dict(self) -> dict[str, Any]:
@@ -156,10 +161,13 @@ class Window:
         return {"members": self._members}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`; the tensors are copied, because the window overwrites them."""
-        like = self._members[0]
-        self._members = [  # copies, for they are written over in time
-            [value.to(old.device, copy=True) for value, old in zip(member, like, strict=True)]
+        """Restore :meth:`state_dict`, after at least one :meth:`push`.
+
+        The tensors are copied to the devices of the stored iterates, because the window overwrites them later.
+        """
+        template = self._members[0]
+        self._members = [
+            [value.to(tensor.device, copy=True) for value, tensor in zip(member, template, strict=True)]
             for member in state["members"]
         ]
 
@@ -167,7 +175,14 @@ class Window:
 class WindowMean:
     """Mean of a :class:`Window`, updated by adding the iterate that enters and subtracting the one that leaves.
 
-    Every ``size`` updates it is computed from all members, so that rounding errors cannot accumulate.
+    Every ``size`` updates the mean is recomputed from all members, so that rounding errors cannot accumulate.
+
+    Args:
+        window: the window; only :meth:`push` of this class may change it.
+        like: tensors with the shapes, types and devices of an iterate; their values are not used.
+
+    Attributes:
+        values: the mean; zeros while ``count`` is 0.
     """
 
     def __init__(self, window: Window, like: Iterable[Tensor]) -> None:
@@ -177,7 +192,7 @@ class WindowMean:
 
     @property
     def count(self) -> int:
-        """Iterates in the mean."""
+        """Number of iterates in the mean."""
         return len(self.window.members)
 
     @torch.no_grad()
@@ -188,7 +203,7 @@ class WindowMean:
         if self.count < size or self._updates % size == 0:
             self.window.push(newest)
             self._recompute(self.window.members)
-        else:  # before the window moves: it writes the newest iterate over the one that leaves
+        else:  # before the push, which overwrites the memory of the iterate that leaves
             torch._foreach_add_(self.values, self.window.entering(newest), alpha=1.0 / size)
             torch._foreach_sub_(self.values, self.window.members[-1], alpha=1.0 / size)
             self.window.push(newest)
@@ -215,21 +230,32 @@ class WindowMean:
 
 @torch.no_grad()
 def copy_into(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    """Overwrite ``targets`` with ``values``, in place."""
-    moved = [value.to(target.device) for target, value in zip(targets, values, strict=True)]
-    torch._foreach_copy_(list(targets), moved)
+    """Overwrite ``targets`` with ``values``, in place.
+
+    Raises:
+        ValueError: the lists have different lengths.
+    """
+    on_device = [value.to(target.device) for target, value in zip(targets, values, strict=True)]
+    torch._foreach_copy_(list(targets), on_device)
 
 
 def carrier(model: nn.Module, values: Sequence[Tensor] | None = None) -> nn.Module:
-    """Return a frozen copy of ``model`` that computes with the tensors ``values`` themselves; they may change later."""
-    copied = copy.deepcopy(model).requires_grad_(False)
+    """Return a frozen copy of ``model`` whose parameters are the tensors ``values``, not copies of them.
+
+    The model therefore follows every later in-place change of ``values``. None keeps copies of the model's parameters.
+    """
+    frozen_model = copy.deepcopy(model).requires_grad_(False)
     if values is not None:
-        lend(copied, values)
-    return copied
+        lend(frozen_model, values)
+    return frozen_model
 
 
 def lend(model: nn.Module, values: Sequence[Tensor]) -> None:
-    """Let a :func:`carrier` compute with ``values``, without copying them."""
+    """Make ``values`` the parameters of a :func:`carrier`, without copying them.
+
+    Raises:
+        ValueError: there is not one tensor per parameter.
+    """
     for parameter, value in zip(model.parameters(), values, strict=True):
         parameter.data = value
 

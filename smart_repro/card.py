@@ -42,7 +42,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Card:
-    """Everything ``smart-repro show`` prints about a method.
+    """The content of ``smart-repro show`` for a method.
 
     Attributes:
         name: registered name.
@@ -74,9 +74,11 @@ def card(name: str) -> Card:
         UnknownNameError: there is no such method; the message suggests a name.
     """
     method = methods()[name]
-    title, text, deviations = _described(method)
+    title, text, deviations = _title_text_deviations(method)
     deviations += tuple(
-        f"{name_of_other}: {item}" for name_of_other in _referred(method) for item in card(name_of_other).deviations
+        f"{name_of_other}: {item}"
+        for name_of_other in _methods_named_by(method)
+        for item in card(name_of_other).deviations
     )
     comments = option_comments(method.Config)
     options = tuple(
@@ -138,7 +140,7 @@ def _comments_in(config: type) -> dict[str, str]:
     (definition,) = ast.parse(text).body
     assert isinstance(definition, ast.ClassDef)
     return {
-        node.target.id: _gathered(comments, node.end_lineno or node.lineno)
+        node.target.id: _comment_at(comments, node.end_lineno or node.lineno)
         for node in definition.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
@@ -156,7 +158,7 @@ def _module_text(method: type[Declaration]) -> str:
     return source.document(method.__module__) if module is None else inspect.getdoc(module) or ""
 
 
-def _gathered(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
+def _comment_at(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
     """Return the comment at the end of ``line``, with the lines below it that hold only a comment."""
     words: list[str] = []
     while line in comments and (not words or not comments[line].line[: comments[line].start[1]].strip()):
@@ -165,7 +167,7 @@ def _gathered(comments: dict[int, tokenize.TokenInfo], line: int) -> str:
     return " ".join(words)
 
 
-def _described(method: type[Declaration]) -> tuple[str, str, tuple[str, ...]]:
+def _title_text_deviations(method: type[Declaration]) -> tuple[str, str, tuple[str, ...]]:
     """Return title, text and listed deviations from the docstring of the method's module, or of the method itself."""
     document = _module_text(method) or inspect.getdoc(method) or method.name
     title, *paragraphs = [paragraph.strip() for paragraph in document.split("\n\n")]
@@ -182,7 +184,7 @@ def _described(method: type[Declaration]) -> tuple[str, str, tuple[str, ...]]:
     return " ".join(title.split()), "\n\n".join(text), tuple(deviations)
 
 
-def _referred(method: type[Declaration]) -> list[str]:
+def _methods_named_by(method: type[Declaration]) -> list[str]:
     """Return the methods whose modules this method's docstring names; their deviations apply to it as well."""
     modules = re.findall(r":mod:`([\w.]+)`", _module_text(method))
     return [

@@ -59,7 +59,7 @@ class Checkpoint:
         try:
             with partial.open("wb") as stream:
                 _write({**state, "belongs_to": self.belongs_to}, stream)
-            os.replace(partial, self.path)  # as benchmarks.store.files does, which the core must not import
+            os.replace(partial, self.path)  # not by benchmarks.store.files, which the core must not import
         finally:
             partial.unlink(missing_ok=True)
         self._last = time.monotonic()
@@ -77,8 +77,8 @@ class Checkpoint:
             _verify(self.path)
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            line = (str(error).splitlines() or [""])[0]
-            raise DamagedCheckpointError(f"the checkpoint cannot be read ({type(error).__name__}: {line})") from error
+            reason = (str(error).splitlines() or [""])[0]
+            raise DamagedCheckpointError(f"the checkpoint cannot be read ({type(error).__name__}: {reason})") from error
         if state.pop("belongs_to", "") != self.belongs_to:
             raise DamagedCheckpointError("the checkpoint is of a model with other rows of word embeddings")
         return state
@@ -92,14 +92,14 @@ def _write(state: dict[str, Any], stream: BinaryIO) -> None:
     """Write a state and its digest, on the disk when this returns. Raises OSError, as of a full disk."""
     hashing = _Hashing(stream)
     try:
-        torch.save(state, cast(IO[bytes], hashing))  # all that torch asks of it is write and flush
+        torch.save(state, cast(IO[bytes], hashing))  # torch.save calls only write and flush
     except Exception:
-        if hashing.error is not None:  # torch tells of a failed write in words of its own
+        if hashing.error is not None:  # torch.save raises another error after a failed write: raise the cause
             raise hashing.error from None
         raise
     stream.write(_trailer(hashing.digest))
     stream.flush()
-    os.fsync(stream.fileno())  # or a power cut could leave an empty file under the new name
+    os.fsync(stream.fileno())  # otherwise a power cut after the rename could leave an empty file
 
 
 class _Hashing:

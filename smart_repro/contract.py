@@ -1,6 +1,6 @@
-"""What every method promises, as checks that any method can be put to: on a small random encoder, in the real loop.
+"""Contract of the methods: promises that every method keeps, each checked by training a small random encoder.
 
-The tests put all registered methods to them, ``smart-repro check-plugin`` a method of another package.
+The tests check all registered methods; ``smart-repro check-plugin`` checks a method of another package.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONFIG = TrainConfig(epochs=3, batch_size=8, learning_rate=1e-3, warmup=0.0)
 
 
 class ContractError(AssertionError):
-    """A promise that a method does not keep; the message says what was seen and what to look at."""
+    """A promise that a method does not keep; the message gives the observation and the place to look at."""
 
 
 def random_encoder(outputs: int = 2, dropout: float = 0.1, seed: int = 0) -> nn.Module:
@@ -79,8 +79,9 @@ class MethodContract:
     """The promises of one method; each check raises :class:`ContractError` where one is broken.
 
     Args:
-        build: returns the method anew, configured.
-        is_silent_without_dropout: whether a loss term of it is exactly 0 without dropout, which the loop reports.
+        build: function that returns a new, configured instance of the method.
+        is_silent_without_dropout: True if a loss term of the method is exactly 0 without dropout; the loop refuses such
+            a run.
     """
 
     def __init__(self, build: Callable[[], Method], *, is_silent_without_dropout: bool = False) -> None:
@@ -89,18 +90,18 @@ class MethodContract:
 
     @cached_property
     def straight(self) -> nn.Module:
-        """The model that an uninterrupted run of 6 updates at seed 0 gives."""
+        """Model of an uninterrupted run of 6 updates at seed 0."""
         return self.trained()
 
     def trained(
         self, model: nn.Module | None = None, *, loop: Mapping[str, Any] | None = None, **config: Any
     ) -> nn.Module:
-        """Train on the CPU; return what the method wants evaluated."""
+        """Train on the CPU and return the model that the method evaluates."""
         model = random_encoder() if model is None else model
         return train(model, self.build(), toy_sentences(), replace(CONFIG, **config), cpu=True, **(loop or {}))
 
     def check_losses(self, outputs: int) -> None:
-        """Check in two updates that loss, parts and gradients are finite, and parts have names that reports know."""
+        """Check in two updates that loss, parts and gradients are finite, and that the names of parts are in PARTS."""
         model, method = random_encoder(outputs), self.build()
         method.setup(model, 2)
         groups = [group for group in method.param_groups(model, 1e-3, 0.01) if group["params"]]
@@ -121,17 +122,17 @@ class MethodContract:
         _require(model.training, "the model is left in evaluation mode: put it back with model.train()")
 
     def check_frozen(self) -> None:
-        """Check that what setup froze has not moved after three updates, and something else has."""
+        """Check that parameters frozen by setup are unchanged after three updates, and that others have changed."""
         model, fresh = random_encoder(), random_encoder()
         self.trained(model, max_steps=3)
         self.build().setup(fresh, 6)
-        for (name, old), (_, new) in zip(fresh.named_parameters(), model.named_parameters(), strict=True):
-            _require(old.requires_grad == new.requires_grad, f"requires_grad of {name} changes after setup")
-            _require(new.requires_grad or torch.equal(old, new), f"{name} is frozen and moves all the same")
+        for (name, initial), (_, trained) in zip(fresh.named_parameters(), model.named_parameters(), strict=True):
+            _require(initial.requires_grad == trained.requires_grad, f"requires_grad of {name} changes after setup")
+            _require(trained.requires_grad or torch.equal(initial, trained), f"{name} is frozen and moves all the same")
         _require(not are_equal(fresh, model), "no parameter moves in three updates")
 
     def check_seeds(self) -> None:
-        """Check that equal seeds give equal weights, whatever the global generators hold, and others give others."""
+        """Check that weights depend on the run's seeds, and not on the state of the global generators."""
         first = self.straight
         torch.manual_seed(99)
         _require(are_equal(first, self.trained()), "two runs of the same seeds have different weights")
@@ -139,16 +140,16 @@ class MethodContract:
         _require(not are_equal(first, reseeded_model), "runs of other seeds have the same weights")
 
     def check_difference(self) -> None:
-        """Check that other weights are evaluated after 6 updates than after plain fine-tuning."""
-        plain, result = (
+        """Check that the evaluated weights differ from those of plain fine-tuning after 6 updates."""
+        plain_weights, weights = (
             {name.replace(".base_layer", ""): value for name, value in model.state_dict().items()}
             for model in (MethodContract(Method).straight, self.straight)
         )
-        differs = any(not torch.equal(plain[name], result[name]) for name in plain)
+        differs = any(not torch.equal(plain_weights[name], weights[name]) for name in plain_weights)
         _require(differs, "it gives what plain fine-tuning gives, bit for bit: is its loss, or its model, used?")
 
     def check_resuming(self) -> None:
-        """Check that stopping after 2 updates and going on from the checkpoint equals not stopping, bit for bit."""
+        """Check that a run stopped after 2 updates and resumed equals an uninterrupted one, bit for bit."""
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Checkpoint(Path(folder) / "state.pt")
             stop_checks = iter(range(1, 100))
@@ -163,10 +164,11 @@ class MethodContract:
         _require(are_equal(self.straight, resumed), message)
 
     def check_accumulation(self) -> None:
-        """Check that micro-batches of 3, 3 and 2 equal one of 8 without dropout: 4 updates in float64.
+        """Check that micro-batches of 3, 3 and 2 give the same weights as batches of 8, after 4 updates in float64.
 
-        Parts of one size would not show a loss that is a sum: Adam and clipping take no notice of a common factor.
-        In float32 some gradients that are 0 in theory (attention's key bias) are rounding noise, which Adam scales up.
+        Dropout is off. The sizes differ in order to detect a loss that is a sum: with equal sizes the sum is a multiple
+        of the mean, and Adam and clipping cancel the factor. In float32 some gradients that are 0 in theory (those of
+        attention's key bias) are rounding noise, which Adam scales up.
         """
         results = []
         for accumulation in (1, 3):

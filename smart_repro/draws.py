@@ -1,8 +1,8 @@
-"""The global random generators while a method's hooks run: what a hook draws from them depends on its place in the run.
+"""Seeds of the global random generators, set before each hook of a method.
 
-Built-in methods draw from generators of their own (:mod:`smart_repro.seeding`). A method from elsewhere may call
-``torch.rand`` or ``random.random``; seeded before each hook, it draws the same in every run of the same seed, and in a
-run that was interrupted and gone on with.
+Built-in methods have their own counter-based generators (:mod:`smart_repro.seeding`). A method of another package may
+call ``torch.rand`` or ``random.random``. Because the global generators are seeded before each hook, its draws are the
+same in every run of the same seed, also after an interruption.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from smart_repro.seeding import derive
 
 
 class GlobalDraws:
-    """Seeds the generators of torch (of the CPU and of one device), numpy and the standard library.
+    """Global generators of torch (of the CPU and of one device), numpy and the standard library.
 
     Args:
-        seed: of the run's dropout masks.
-        device: where the model is.
+        seed: seed of the run's dropout masks.
+        device: device of the model.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -29,14 +29,20 @@ class GlobalDraws:
         self._generators = [torch.default_generator]
         if device.type == "cuda":
             self._generators.append(torch.cuda.default_generators[device.index or 0])
-        self._before: tuple[Any, ...] = (
+        self._initial_states: tuple[Any, ...] = (
             [generator.get_state() for generator in self._generators],
             np.random.get_state(),  # noqa: NPY002  (the global generator is what is meant)
             random.getstate(),
         )
 
     def seed(self, hook: str, update: int, micro: int = 0) -> None:
-        """Before a hook: ``update`` counts finished updates, ``micro`` micro-batches over all processes."""
+        """Seed all generators before a hook.
+
+        Args:
+            hook: name of the hook.
+            update: number of finished updates.
+            micro: number of the micro-batch within the update, over all processes.
+        """
         number = derive(self._seed, "plug-in", hook, update, micro)
         for generator in self._generators:
             generator.manual_seed(number)
@@ -44,9 +50,9 @@ class GlobalDraws:
         random.seed(number)
 
     def restore(self) -> None:
-        """Leave the generators as they were."""
-        of_torch, of_numpy, of_python = self._before
-        for generator, state in zip(self._generators, of_torch, strict=True):
+        """Restore the states that the generators had when this object was created."""
+        torch_states, numpy_state, python_state = self._initial_states
+        for generator, state in zip(self._generators, torch_states, strict=True):
             generator.set_state(state)
-        np.random.set_state(of_numpy)  # noqa: NPY002
-        random.setstate(of_python)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)

@@ -1,9 +1,9 @@
-"""Dropout whose masks are cheap on a CPU: 16 random bits an entry.
+"""Dropout with masks that are fast to draw on a CPU: 16 random bits per entry.
 
-torch's Bernoulli numbers take 8 to 10 ns each on a CPU, which is 5 to 8 % of a plain update of a small encoder. Four
-masks' entries from each 64-bit number of the same generator take an eighth of that. Masks stay a function of the
-generator's state alone: equal seeds give equal masks, and recomputing an activation with a restored state gives its
-mask again.
+torch's Bernoulli numbers take 8 to 10 ns each on a CPU, which is 5 to 8 % of a plain update of a small encoder. Here
+each 64-bit number of the same generator gives four entries of a mask, in an eighth of that time. Masks depend only on
+the generator's state: equal seeds give equal masks, and an activation that is recomputed with the restored state has
+the same mask.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_VALUES = 2**16  # of the random numbers that are compared with the rate
+_VALUES = 2**16  # number of values of a 16-bit random number, which is compared with the rate
 _LOWEST = -(2**63)
 
 

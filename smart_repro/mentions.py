@@ -26,7 +26,14 @@ _SHORTEST_CONTEXT = 2  # pieces that a candidate must leave for the sentence
 
 @dataclass(frozen=True)
 class _Tokens:
-    """One sequence: pieces, with what the model has to know of each."""
+    """One sequence of tokens.
+
+    Attributes:
+        pieces: numbers of the word pieces.
+        types: token type of each piece.
+        roles: role of each piece: pronoun, candidate or none.
+        targets: number of the word piece that is right at a mask token, else a negative number.
+    """
 
     pieces: list[int]
     types: list[int]
@@ -108,9 +115,9 @@ def _masked(tokenizer: Any, left: list[int], right: list[int], candidate: list[i
     """Build the sentence with a mask token for each piece of the candidate."""
     masks = [tokenizer.mask_token_id] * len(candidate)
     pieces = [tokenizer.cls_token_id, *left, *masks, *right, tokenizer.sep_token_id]
-    plain = [0] * len(pieces)
+    zeros = [0] * len(pieces)
     targets = [NO_TARGET] * (1 + len(left)) + candidate + [NO_TARGET] * (len(right) + 1)
-    return _Tokens(pieces, plain, plain, targets)
+    return _Tokens(pieces, zeros, zeros, targets)
 
 
 def _paired(tokenizer: Any, left: list[int], pronoun: list[int], right: list[int], candidate: list[int]) -> _Tokens:

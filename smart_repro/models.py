@@ -193,11 +193,11 @@ def class_dimensions(config: Any) -> dict[str, int]:
         with torch.device("meta"):
             model = AutoModelForSequenceClassification.from_config(changed, trust_remote_code=False)
         shapes.append({name: parameter.shape for name, parameter in model.named_parameters()})
-    one, more = shapes
+    shapes_of_n, shapes_of_n_plus_1 = shapes
     return {
         name: axis
-        for name, shape in one.items()
-        for axis, sizes in enumerate(zip(shape, more[name], strict=True))
+        for name, shape in shapes_of_n.items()
+        for axis, sizes in enumerate(zip(shape, shapes_of_n_plus_1[name], strict=True))
         if sizes[0] != sizes[1]
     }
 

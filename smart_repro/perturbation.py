@@ -143,8 +143,9 @@ def _parts(output: Any) -> tuple[Tensor, tuple[Any, ...]]:
     return (output[0], output[1:]) if isinstance(output, tuple) else (output, ())
 
 
-def _joined(vectors: Tensor, rest: tuple[Any, ...]) -> Any:
-    return (vectors, *rest) if rest else vectors
+def _joined(vectors: Tensor, further_outputs: tuple[Any, ...]) -> Any:
+    """Undo :func:`_parts`."""
+    return (vectors, *further_outputs) if further_outputs else vectors
 
 
 @contextmanager
@@ -163,7 +164,7 @@ def observed(module: nn.Module, *, time_first: bool = False, length: int | None 
     outputs: list[Tensor] = []
 
     def collect(_module: nn.Module, _args: object, output: Any) -> Any:
-        vectors, rest = _parts(output)
+        vectors, further_outputs = _parts(output)
         if torch.is_grad_enabled() and not vectors.requires_grad:
             vectors.requires_grad_()
         batch_first = vectors.transpose(0, 1) if time_first else vectors
@@ -171,7 +172,7 @@ def observed(module: nn.Module, *, time_first: bool = False, length: int | None 
         outputs.append(batch_first[:, :length] if longer else batch_first)
         # The collected tensor must be part of the model's computation, otherwise no gradient would reach it.
         used = torch.cat([outputs[-1], batch_first[:, length:]], 1) if longer else outputs[-1]
-        return _joined(used.transpose(0, 1) if time_first else used, rest)
+        return _joined(used.transpose(0, 1) if time_first else used, further_outputs)
 
     handle = module.register_forward_hook(collect)
     try:
@@ -199,10 +200,10 @@ def shifted(module: nn.Module, delta: Tensor, *, time_first: bool = False) -> It
         if not first:
             return output
         first = False
-        vectors, rest = _parts(output)
+        vectors, further_outputs = _parts(output)
         appended = vectors.shape[0 if time_first else 1] - delta.shape[1]
         offset = nn.functional.pad(delta, (0, 0, 0, appended)) if appended > 0 else delta
-        return _joined(vectors + (offset.transpose(0, 1) if time_first else offset), rest)
+        return _joined(vectors + (offset.transpose(0, 1) if time_first else offset), further_outputs)
 
     handle = module.register_forward_hook(add)
     try:

@@ -49,10 +49,10 @@ def compute_in(precision: str, device: torch.device) -> Iterator[None]:
         with torch.autocast(device.type, dtype=_AUTOCAST[precision]):
             yield
         return
-    before = torch.get_float32_matmul_precision()
+    previous_precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(previous_precision)

@@ -102,25 +102,25 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:
-            if name not in self._waiting:
+            if name not in self._pending:
                 raise UnknownNameError(self._unknown(name))
             self._load(name)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries or name in self._waiting
+        return name in self._entries or name in self._pending
 
     def __iter__(self) -> Iterator[str]:
-        for name in self._entries.keys() & self._waiting.keys():
+        for name in self._entries.keys() & self._pending.keys():
             self._load(name)
-        return iter([*self._entries, *self._waiting])
+        return iter([*self._entries, *self._pending])
 
     def __len__(self) -> int:
-        return len(self._entries.keys() | self._waiting.keys())
+        return len(self._entries.keys() | self._pending.keys())
 
     @cached_property
-    def _waiting(self) -> dict[str, metadata.EntryPoint]:
-        """Entry points of the group that were not imported yet."""
+    def _pending(self) -> dict[str, metadata.EntryPoint]:
+        """Name -> entry point of the group, for those that were not imported yet."""
         return plugins(self.group) if self.group else {}
 
     def _load(self, name: str) -> None:
@@ -129,7 +129,7 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises:
             PluginError: the import fails, or the entry point does not register ``name``.
         """
-        entry_point, existing = self._waiting[name], self._entries.get(name)
+        entry_point, existing = self._pending[name], self._entries.get(name)
         offer = f"the package {_package(entry_point)} offers the {self.kind} {name!r}"
         try:
             loaded = entry_point.load()
@@ -155,7 +155,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._entries[name] = entry
         if not isinstance(entry, type):
             self._origins.setdefault(name, entry_point.module)
-        del self._waiting[name]
+        del self._pending[name]
 
     def _unknown(self, name: str) -> str:
         hint = did_you_mean(name, self) or ";"

@@ -1,7 +1,7 @@
-"""Counter-based randomness: every draw is a function of (seed, purpose, position), so nothing about it needs saving.
+"""Counter-based random numbers: every draw is a function of seed, purpose and position in the run.
 
-A run that is resumed, two methods that share a seed, and two passes that share a dropout mask all follow from naming
-the draw, not from the order in which draws happen.
+A draw does not depend on the order of draws. A resumed run therefore needs no saved generator state, methods with the
+same seed draw the same numbers, and passes with the same name share their dropout masks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def derive(*parts: int | str) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from ``seed`` inside, on the CPU and on ``device``, and leave the global generators as they were.
+    """Seed the global generators of the CPU and of ``device`` inside the context; restore their states afterwards.
 
     On CPU and CUDA each generator is seeded separately: ``torch.manual_seed`` seeds every kind of device and formats a
     stack trace for each missing one, which takes 80 times as long as this function.
@@ -38,13 +38,13 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
             yield
         return
     generators = _generators(device)
-    before = [generator.get_state() for generator in generators]
+    previous_states = [generator.get_state() for generator in generators]
     for generator in generators:
         generator.manual_seed(seed)
     try:
         yield
     finally:
-        for generator, state in zip(generators, before, strict=True):
+        for generator, state in zip(generators, previous_states, strict=True):
             generator.set_state(state)
 
 

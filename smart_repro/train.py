@@ -173,7 +173,7 @@ def train(
 
 
 def _accelerator(cpu: bool) -> Accelerator:
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # heads of other tasks, say
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # such as the heads of other tasks
     return Accelerator(mixed_precision="no", cpu=cpu, kwargs_handlers=[unused])
 
 
@@ -216,7 +216,7 @@ class _Loop:
             self._update()
             last = self.step == self.plan.total
             epoch = self.plan.reports(self.step)
-            stopping, saving = self._agreed(*self._wishes(should_stop, last))
+            stopping, saving = self._agreed(*self._requests(should_stop, last))
             if len(self.scalars) == FLUSH or epoch or saving or stopping:
                 self._flush()
             if epoch:
@@ -226,21 +226,20 @@ class _Loop:
             if stopping:
                 raise Interrupted(f"stopped after update {self.step} of {self.plan.total}")
 
-    def _wishes(self, should_stop: Callable[[], bool], last: bool) -> tuple[bool, bool]:
-        """Return whether to stop, and whether to save, as this process wants it."""
+    def _requests(self, should_stop: Callable[[], bool], last: bool) -> tuple[bool, bool]:
+        """Return whether this process would stop, and whether it would save a checkpoint, after the present update."""
         stopping = self._asked_to_stop = self._asked_to_stop or should_stop()
         saving = self.checkpoint is not None and (stopping or self.checkpoint.due(self.step))
         replaying = self.accelerator.num_processes > 1 and self.step % self.method.replays != 0
-        ready = (
-            not last and not replaying
-        )  # between replays each process has its own perturbations, which are not saved
-        return stopping and ready, saving and ready
+        # Between replays each process has its own perturbations, which are not saved.
+        is_resumable = not last and not replaying
+        return stopping and is_resumable, saving and is_resumable
 
-    def _agreed(self, *wishes: bool) -> list[bool]:
-        """Return the wishes of the first process in all processes; clocks and signals may differ between them."""
+    def _agreed(self, *requests: bool) -> list[bool]:
+        """Return the first process's requests in all processes, because clocks and signals may differ between them."""
         if self.accelerator.num_processes == 1:
-            return list(wishes)
-        decisions: list[bool] = broadcast(torch.tensor(wishes, device=self.accelerator.device)).tolist()
+            return list(requests)
+        decisions: list[bool] = broadcast(torch.tensor(requests, device=self.accelerator.device)).tolist()
         return decisions
 
     def _update(self) -> None:
@@ -332,7 +331,7 @@ class _Loop:
     def _saved_state(self) -> dict[str, Any] | None:
         """Return the state to resume from, or None to start from the beginning.
 
-        If there is a checkpoint that cannot be used, the observer is told the reason and the file is deleted.
+        A checkpoint that cannot be used is deleted, and the reason is reported to the observer.
         """
         if self.checkpoint is None:
             return None

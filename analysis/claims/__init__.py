@@ -57,7 +57,7 @@ JUDGES: dict[type[Kind], Judge] = {
     schema.Changed: changed,
 }
 
-# Kinds whose verdict needs learnt tasks and whose judges do not look at the floor of each task themselves.
+# Kinds whose verdict needs learnt tasks, but whose judges do not check themselves whether a task is at the floor.
 SCORED = (schema.Interaction, schema.Agreement, schema.Variance, schema.Sweep, schema.BestPoint, schema.Selection)
 
 

@@ -25,11 +25,11 @@ def changed(case: Case, test: Changed) -> Verdict:
         raise ResultsError(f"shares of changed answers are decided on one task, not on {', '.join(claim.tasks)}")
     (column,) = case.columns()
     a, b = (read_cell(case.results, case.manifest, row, column) for row in (claim.a, claim.b))
-    common = [seed for seed in case.manifest.seeds if seed in a.seeds and seed in b.seeds]
-    case.enough(len(common))
+    common_seeds = [seed for seed in case.manifest.seeds if seed in a.seeds and seed in b.seeds]
+    case.enough(len(common_seeds))
     interval = over_seeds(1 - identical_shares(a, b, column.metric))
     status = rule.inside(interval, -1.0, test.share)
-    items = len(common) * len(a.labels)
+    items = len(common_seeds) * len(a.labels)
     estimand = f"share of {items:,} answers that differ, claimed below {100 * test.share:g} %"
     p = rule.p_of_shift(interval, test.share)
     return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, estimand=estimand, p=p)

@@ -80,16 +80,16 @@ class Case:
         seeds decide.
 
         Raises:
-            ResultsError: no task is complete and one is not in the experiment; the message lists what each lacks.
+            ResultsError: no task is complete and one is not in the experiment; the message lists what is missing.
         """
-        lacking = {task: self._lacks(task) for task in self.claim.tasks} if self.claim.partial else {}
-        complete = [task for task, lack in lacking.items() if not lack]
+        missing_runs = {task: self._lacks(task) for task in self.claim.tasks} if self.claim.partial else {}
+        complete = [task for task, missing in missing_runs.items() if not missing]
         present = {column.task for column in self.manifest.columns}
         if complete:
             return replace(self, claim=replace(self.claim, tasks=tuple(complete)))
-        if lacking.keys() <= present:
+        if missing_runs.keys() <= present:
             return self
-        raise ResultsError(f"none of its tasks is complete: {'; '.join(lacking.values())}")
+        raise ResultsError(f"none of its tasks is complete: {'; '.join(missing_runs.values())}")
 
     def _lacks(self, task: str) -> str:
         """Return what is missing from the runs of a task, or ""."""
@@ -258,10 +258,10 @@ def _at_common_seeds(case: Case, pairs: dict[str, _Pair]) -> dict[str, _Pair]:
         ResultsError: there are fewer seeds than the claim needs.
     """
     sides = [side for pair in pairs.values() for side in (pair.a, pair.b)]
-    common = [s for s in case.manifest.seeds if all(s in side.seeds for side in sides)]
-    case.enough(len(common))
+    common_seeds = [s for s in case.manifest.seeds if all(s in side.seeds for side in sides)]
+    case.enough(len(common_seeds))
     return {
-        task: replace(pair, a=errors.at_seeds(pair.a, common), b=errors.at_seeds(pair.b, common))
+        task: replace(pair, a=errors.at_seeds(pair.a, common_seeds), b=errors.at_seeds(pair.b, common_seeds))
         for task, pair in pairs.items()
     }
 
@@ -297,7 +297,11 @@ def _against_scaled(case: Case, test: Agreement, pairs: dict[str, _Pair], metric
 
 
 def sweep(case: Case, test: Sweep) -> Verdict:
-    """Decide that a setting hardly matters: for all pairs of rows, of points of a curve, or for a and b."""
+    """Decide that a setting hardly matters: for all pairs of rows, of points of a curve, or for a and b.
+
+    Raises:
+        ResultsError: fewer than two of the rows are in the experiment.
+    """
     claim, rows = case.claim, list(test.rows or (case.claim.a, case.claim.b))
     if test.between is not None:
         low, high = test.between
@@ -335,6 +339,9 @@ def best_point(case: Case, test: BestPoint) -> Verdict:
 
     Supported: every row is beaten on some task (Holm over the row's comparisons; no correction over rows, because all
     rows must be beaten). Contradicted: one row beats every other row on every task (Bonferroni over rows).
+
+    Raises:
+        ResultsError: the experiment has fewer than two of the rows, or of the tasks.
     """
     columns = case.columns()
     ids = {row.id for row in case.manifest.rows}
@@ -425,8 +432,8 @@ def selection(case: Case, test: Selection) -> Verdict:
     status, _ = rule.settle("every", gain_difference, list(parts.values()), measure)
     if status == SUPPORTED and gain_difference.low <= 0 <= gain_difference.high:
         status = CONTRADICTED if rule.flat([gain_difference], margin) == SUPPORTED else INCONCLUSIVE
-    named = {f"{row} ({test.best} over {test.reference})": interval for row, interval in parts.items()}
-    verdict = rule.verdict(replace(claim, quantifier="every", partial=False), gain_difference, named, status)
+    named_parts = {f"{row} ({test.best} over {test.reference})": interval for row, interval in parts.items()}
+    verdict = rule.verdict(replace(claim, quantifier="every", partial=False), gain_difference, named_parts, status)
     text = interval_text("between the methods", gain_difference, POINTS)
     return replace(verdict, remark=f"The two gains differ by {text}.")
 
@@ -451,8 +458,8 @@ def _gain(column: Column) -> float:
 
 def _name(column: Column, columns: Sequence[Column]) -> str:
     """Return a column's short name: its task, or its title where the claim covers several columns of a task."""
-    same = [candidate for candidate in columns if candidate.task == column.task]
-    return column.task if len(same) == 1 else column.title or column.id
+    columns_of_task = [candidate for candidate in columns if candidate.task == column.task]
+    return column.task if len(columns_of_task) == 1 else column.title or column.id
 
 
 def _unit(arms: dict[str, list[Arm]]) -> str:

@@ -43,6 +43,9 @@ def variance(case: Case, test: Variance) -> Verdict:
 
     The ratio is the spread of the row that is claimed to vary more over that of the other row. Ratios below the square
     root of the paper's ratio are irrelevant.
+
+    Raises:
+        ResultsError: the permutation test is not defined, as with fewer than three scores per arm.
     """
     claim = case.claim
     (column,) = case.columns(test.columns)
@@ -148,7 +151,11 @@ WORDS = {
 
 
 def loss_between(case: Case, test: LossBetween) -> Verdict:
-    """Decide whether a loss part of row a, averaged over the last updates, lies between two values."""
+    """Decide whether a loss part of row a, averaged over the last updates, lies between two values.
+
+    Raises:
+        ResultsError: a run did not log the part.
+    """
     claim = case.claim
     (column,) = case.columns()
     means = []
@@ -167,7 +174,11 @@ def loss_between(case: Case, test: LossBetween) -> Verdict:
 
 
 def over_seeds(values: np.ndarray) -> Interval:
-    """Return Student's interval of a mean over seeds ``(seeds,)``: for new seeds on the same items."""
+    """Return Student's interval of a mean over seeds ``(seeds,)``: for new seeds on the same items.
+
+    Raises:
+        ResultsError: there are fewer than two seeds.
+    """
     n = len(values)
     if n < 2:
         raise ResultsError(f"an interval over seeds needs at least two seeds, has {n}")
@@ -196,9 +207,9 @@ def _done(case: Case, row: str, column: Column) -> list[tuple[int, str]]:
 def _common_seeds(case: Case, columns: Sequence[Column]) -> list[int]:
     """Return the seeds finished in both rows on every task, because each seed gives a mean over tasks."""
     runs_by_cell = [dict(_done(case, row, column)) for row in (case.claim.a, case.claim.b) for column in columns]
-    common = [seed for seed in case.manifest.seeds if all(seed in keys for keys in runs_by_cell)]
-    case.enough(len(common))
-    return common
+    common_seeds = [seed for seed in case.manifest.seeds if all(seed in keys for keys in runs_by_cell)]
+    case.enough(len(common_seeds))
+    return common_seeds
 
 
 def _cost_ratios(case: Case, column: Column, quantity: str, seeds: Sequence[int]) -> np.ndarray:

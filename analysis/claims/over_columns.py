@@ -66,9 +66,9 @@ def judge_columns(
 def _excluded(results: Results, manifest: Manifest, claim: Claim, arms: Arms) -> dict[str, str]:
     """Return the columns that decide nothing, with the reason for each."""
     excluded = floor.floors(results, manifest, {name: contrast[0].column for name, contrast in arms.items()})
-    same = {name: inert.words(contrast) for name, contrast in arms.items() if inert.is_inert(contrast)}
-    if claim.is_project_claim or same.keys() == arms.keys():
-        excluded |= same
+    inert_columns = {name: inert.words(contrast) for name, contrast in arms.items() if inert.is_inert(contrast)}
+    if claim.is_project_claim or inert_columns.keys() == arms.keys():
+        excluded |= inert_columns
     return excluded
 
 

@@ -102,8 +102,8 @@ def _remarks(verdict: Verdict) -> list[str]:
         remarks.append(f"{kind}: p {_equals(verdict.holm)} after Holm over {verdict.family}.")
     if verdict.shares:
         shares = ", ".join(f"{task} {percent(share)}" for task, share in verdict.shares.items())
-        mostly = dominant(verdict.shares)
-        remarks.append(f"{f'Mostly {mostly}. ' if mostly else ''}Shares of the average's variance: {shares}.")
+        main_task = dominant(verdict.shares)
+        remarks.append(f"{f'Mostly {main_task}. ' if main_task else ''}Shares of the average's variance: {shares}.")
     if verdict.collapsed:
         remarks.append(f"Collapsed, with (almost) one answer to all items: {', '.join(verdict.collapsed)}.")
     return [*remarks, verdict.remark] if verdict.remark else remarks

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.coverage.rates import ALLOWED, DECIDES
+from analysis.coverage.rates import ALLOWED_RATE, DECIDING_TEST
 from analysis.figures import MARKERS, PALETTE, SOFT
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def plot_rates(rates: pd.DataFrame, ax: Axes) -> Axes:
 
     Each scenario is a dot with two standard errors; lines mark the nominal 5 % and the allowed rate.
     """
-    rows = rates[(rates["test"] == DECIDES) & (rates["metric"] == "accuracy")]
+    rows = rates[(rates["test"] == DECIDING_TEST) & (rates["metric"] == "accuracy")]
     sizes = sorted(
         {(s, n) for s, n in zip(rows["seeds"], rows["items"], strict=True)}, key=lambda size: (size[1], size[0])
     )
@@ -36,7 +36,7 @@ def plot_rates(rates: pd.DataFrame, ax: Axes) -> Axes:
 
 def plot_metrics(rates: pd.DataFrame, ax: Axes) -> Axes:
     """Draw the same for metrics that are not means over items: a group per metric, a colour per number of items."""
-    rows = rates[(rates["test"] == DECIDES) & (rates["metric"] != "accuracy") & (rates["positives"] == 0.5)]
+    rows = rates[(rates["test"] == DECIDING_TEST) & (rates["metric"] != "accuracy") & (rates["positives"] == 0.5)]
     metrics = list(dict.fromkeys(rows["metric"]))
     sizes = sorted(rows["items"].unique())
     for style, items in enumerate(sizes):
@@ -55,7 +55,7 @@ def plot_rare(rates: pd.DataFrame, ax: Axes) -> Axes:
     A group is a number of items and a share of the frequent class; its label gives the share of studies without a
     verdict.
     """
-    rows = rates[(rates["test"] == DECIDES) & (rates["positives"] != 0.5)].copy()
+    rows = rates[(rates["test"] == DECIDING_TEST) & (rates["positives"] != 0.5)].copy()
     rows["majority"] = rows["positives"].where(rows["positives"] > 0.5, 1 - rows["positives"]).round(6)
     groups = sorted(set(zip(rows["items"], rows["majority"], strict=True)))
     kinds = {
@@ -93,7 +93,7 @@ def _dots(ax: Axes, x: ArrayLike, rates: pd.DataFrame, style: int, label: str) -
 
 def _rate_axis(ax: Axes) -> Axes:
     ax.axhline(5, color=SOFT, lw=1)
-    ax.axhline(100 * ALLOWED, color=SOFT, lw=1, ls=(0, (3, 3)))
+    ax.axhline(100 * ALLOWED_RATE, color=SOFT, lw=1, ls=(0, (3, 3)))
     ax.set_ylabel("false positives (%)")
     ax.set_ylim(0, 8)
     ax.legend(loc="upper left", ncols=3)

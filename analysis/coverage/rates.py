@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
-DECIDES = "deciding interval"
-ALLOWED = 0.06  # largest rate of false positives of the deciding interval, in every scenario
+DECIDING_TEST = "deciding interval"
+ALLOWED_RATE = 0.06  # largest rate of false positives of the deciding interval, in every scenario
 STUDIES = 10_000  # per scenario: the standard error of a rate of 5 % is 0.2 points
 BATCH = 50_000  # answers simulated at once: half a megabyte, which fits into the processor's cache
 
@@ -39,7 +39,7 @@ class Rate:
 
 
 def deciding_rate(scenario: Scenario, studies: int, rng: np.random.Generator) -> Rate:
-    """Return the rate of the deciding interval."""
+    """Return the rate at which the deciding interval finds a difference."""
     size = max(1, BATCH // (2 * scenario.seeds * scenario.items))
     sizes = [size] * (studies // size) + [studies % size] * (studies % size > 0)
     batches = [measure(*simulate(scenario, size, rng), scenario.metric) for size in sizes]
@@ -81,11 +81,11 @@ TESTS: dict[str, Callable[..., float]] = {
 
 
 def rates(
-    scenario: Scenario, studies: int, rng: np.random.Generator, tests: Sequence[str] = (DECIDES,)
+    scenario: Scenario, studies: int, rng: np.random.Generator, tests: Sequence[str] = (DECIDING_TEST,)
 ) -> dict[str, Rate]:
     """Return the rate at which each test finds a difference at 5 % in simulated studies."""
-    if DECIDES in tests:
-        return {DECIDES: deciding_rate(scenario, studies, rng)}
+    if DECIDING_TEST in tests:
+        return {DECIDING_TEST: deciding_rate(scenario, studies, rng)}
     is_significant = {name: np.zeros(studies, dtype=bool) for name in tests}
     for number in range(studies):
         (a,), (b,), (labels,) = simulate(scenario, 1, rng)
@@ -97,20 +97,20 @@ def rates(
 def published_grid() -> Iterator[tuple[Scenario, int, tuple[str, ...]]]:
     """Yield scenario, number of studies and tests of the grid in docs/statistics.md."""
     for seeds, items, points, quirk in product((5, 8, 10), (277, 1_000, 10_000), (0.0, 0.5, 1.0), (0.05, 0.4)):
-        yield Scenario(seeds, items, points, quirk), STUDIES, (DECIDES,)
+        yield Scenario(seeds, items, points, quirk), STUDIES, (DECIDING_TEST,)
     for items, points in product((277, 1_000), (0.0, 1.0)):
-        yield Scenario(8, items, points), STUDIES, (DECIDES,)
+        yield Scenario(8, items, points), STUDIES, (DECIDING_TEST,)
         yield Scenario(8, items, points), 600, tuple(TESTS)
     for metric in ("matthews", "f1", "pearson", "spearman"):
         for seeds, items, points in product((5, 8), (277, 1_500), (0.0, 1.0)):
-            yield Scenario(seeds, items, points, 0.4, metric=metric), STUDIES, (DECIDES,)
-        yield Scenario(5, 10_000, 1.0, 0.4, metric=metric), STUDIES, (DECIDES,)
+            yield Scenario(seeds, items, points, 0.4, metric=metric), STUDIES, (DECIDING_TEST,)
+        yield Scenario(5, 10_000, 1.0, 0.4, metric=metric), STUDIES, (DECIDING_TEST,)
     for metric, items, rarity in product(("matthews", "f1"), (71, 277, 408), (0.10, 0.03, 0.01)):
         for seeds, constant, excess in ((5, 0.0, 1.0), (8, 0.0, 1.0), (5, 0.3, 1.0), (5, 0.0, 2.0)):
             rare = Scenario(seeds, items, 1.0, 0.4, metric=metric, positives=rarity, constant=constant, excess=excess)
-            yield rare, STUDIES, (DECIDES,)
+            yield rare, STUDIES, (DECIDING_TEST,)
     for items, majority in product((71, 277, 408), (0.90, 0.97, 0.99)):
-        yield Scenario(5, items, 1.0, 0.4, metric="f1", positives=majority), STUDIES, (DECIDES,)
+        yield Scenario(5, items, 1.0, 0.4, metric="f1", positives=majority), STUDIES, (DECIDING_TEST,)
 
 
 def run(cases: Sequence[tuple[Scenario, int, tuple[str, ...]]], seed: int = 0) -> pd.DataFrame:
@@ -126,6 +126,6 @@ def run(cases: Sequence[tuple[Scenario, int, tuple[str, ...]]], seed: int = 0) -
 
 
 def failures(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the scenarios in which the deciding interval errs too often: its rate minus two errors exceeds 6 %."""
-    deciding = table[table["test"] == DECIDES]
-    return deciding[deciding["rate"] - 2 * deciding["error"] > ALLOWED]
+    """Return the rows of the deciding interval whose rate minus two standard errors exceeds ``ALLOWED_RATE``."""
+    deciding = table[table["test"] == DECIDING_TEST]
+    return deciding[deciding["rate"] - 2 * deciding["error"] > ALLOWED_RATE]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.predictions.outcome import HEADINGS, Outcome
+from analysis.records import ResultsError
 from analysis.tables import number, write_plain
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ TEMPLATE = Path(__file__).with_name("judge.html")
 
 
 def write(outcome: Outcome, folder: Path) -> Path:
-    """Write page, JSON, tables and figures into a folder; return the page."""
+    """Write page, JSON, tables and figures into a folder; return the page. Raises ResultsError: there can be none."""
     from analysis import figures
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"{folder} cannot be made a folder ({error.strerror}): give another place") from None
     text = json.dumps(outcome.to_json(), indent=1, ensure_ascii=False)
     (folder / "judge.json").write_text(text + "\n", encoding="utf-8")
     write_plain(HEADINGS, outcome.lines, folder / "table", outcome.basis)

@@ -188,8 +188,7 @@ def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[
     total = sum(decided.values())
     if total == 1 and not outside:
         return f"{title} is {IN_SUMMARY[next(iter(decided))]} {baseline} on {cells[0].column_title}."
-    words = {word: text.rpartition(" ")[0] for word, text in IN_SUMMARY.items()}  # without "than", "with" and "from"
-    parts = ", ".join(f"{words[word]} on {count}" for word, count in decided.items())
+    parts = ", ".join(f"{IN_SUMMARY[word].rpartition(' ')[0]} on {count}" for word, count in decided.items())
     summary = f"{parts} of {plural(total, 'comparison')}" if total else "no comparison can be decided"
     return f"{title} against {baseline}: {summary}{f' (not counted: {outside})' if outside else ''}."
 

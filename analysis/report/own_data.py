@@ -14,6 +14,7 @@ from analysis.contrasts import Arm
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
 from analysis.records import ResultsError
+from analysis.report.larger_study import larger_study
 from analysis.report.remedy import cost_in_words, count, deciding_items, deciding_seeds
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
@@ -117,12 +118,20 @@ def _data(cell: Any, facts: dict[str, Any]) -> str:
     return f"{cell.task}: n = {cell.n_items:,} {cell.split} items{groups}, {kind}"
 
 
+UNLEARNT = (
+    "the baseline has not learnt the task, so nothing can be said of a method on it. Train longer (--epochs), at a "
+    "higher rate (--set learning_rate=...) or on more rows"
+)
+
+
 def _verdict(study: _Study) -> tuple[str, str]:
     """Return the verdict and its words, from the contrast that the statistics decide."""
     interval, cell = study.interval, study.cell
     sign = 1 if study.metric.greater_is_better else -1
     if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
-        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}"
+        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}; {UNLEARNT}"
+    if cell.floor:
+        return OPEN, f"not decided, {cell.floor}; {UNLEARNT}"
     if cell.undecided:
         return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
     if interval.low > 0 or interval.high < 0:
@@ -165,7 +174,10 @@ def _remedy(study: _Study) -> str:
         options.append(f"{items - n_items:,} {unit}")
     size_text = f"{number(size, digits)} {study.metric.unit}"
     if not options:
-        return f"; neither more seeds nor more items alone would show {size_text}"
+        larger = larger_study(study.part, size, max(len(study.seeds), study.fewest))
+        unit = f"groups of {study.facts['group']!r}" if study.facts["group"] else f"{study.cell.split} items"
+        offer = f"; about {larger[0]:,} seeds with {larger[1]:,} {unit} would, with 80 % chance" if larger else ""
+        return f"; neither more seeds nor more items alone would show {size_text}{offer}"
     return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"
 
 

@@ -31,17 +31,21 @@ def migrated(content: Mapping[str, Any]) -> Content:
 
 
 def from_1(content: Content) -> Content:
-    """Merge the two lists of claims, and replace the untyped ``about`` of claims and manifest by typed fields."""
+    """Merge the two lists of claims, and replace the untyped ``about`` of claims and manifest by typed fields.
+
+    Raises:
+        SchemaError: ``about`` has an unknown key.
+    """
     current = {key: value for key, value in content.items() if value is not None or key in ("baseline_row", "profile")}
     extras = current.pop("about", {})
     claims = [*current.pop("claims", ()), *current.pop("further_claims", ())]
     current["claims"] = [claim_from_1(claim) for claim in claims]
     facts = [_fact_from_1(fact) for fact in extras.get("facts", ())]
-    kept = {name: extras[name] for name in ("selections", "tuned") if name in extras}
+    typed_fields = {name: extras[name] for name in ("selections", "tuned") if name in extras}
     unknown_keys = sorted(set(extras) - {"facts", "selections", "tuned"})
     if unknown_keys:
         raise SchemaError(f"manifest.about has the unknown key {unknown_keys[0]!r}: it has facts, selections, tuned")
-    return {**current, **kept, **({"facts": facts} if facts else {})}
+    return {**current, **typed_fields, **({"facts": facts} if facts else {})}
 
 
 STEPS: Mapping[int, Callable[[Content], Content]] = {1: from_1}
@@ -53,7 +57,11 @@ def _fact_from_1(fact: Content) -> Content:
 
 
 def claim_from_1(claim: Content) -> Content:
-    """Replace ``kind`` and ``about`` of a claim by a typed ``test``; give claims of sameness a margin."""
+    """Replace ``kind`` and ``about`` of a claim by a typed ``test``; give claims of sameness a margin.
+
+    Raises:
+        SchemaError: the claim is of an unknown kind.
+    """
     current = {key: value for key, value in claim.items() if value is not None}
     kind, details = current.pop("kind", "difference"), dict(current.pop("about", {}))
     if kind == "history":
@@ -100,8 +108,8 @@ def _selection_from_1(details: Content) -> Content:
 
 def _loss_from_1(details: Content) -> Content:
     low, high = details["between"]
-    kept = {"after": details["after"]} if "after" in details else {}
-    return {"part": details["quantity"], "low": low, "high": high, **kept}
+    optional_fields = {"after": details["after"]} if "after" in details else {}
+    return {"part": details["quantity"], "low": low, "high": high, **optional_fields}
 
 
 _TESTS_FROM_1: Mapping[str, Callable[[Content], Content]] = {

@@ -136,7 +136,7 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     if execution.dry_run:
         print(plan_text.plan_text(planned, engine.forecast(planned, store, executor)))
         return DONE
-    store.prepare()  # a folder that cannot be written is the first thing to say
+    store.prepare()  # first, so that a folder without write permission is reported before the notes
     if not execution.quiet:
         for note in planned.experiment.notes:
             print(f"note: {note}", file=sys.stderr)
@@ -160,8 +160,8 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     if summary.interrupted:
         print(f"Interrupted; finished work is kept. Go on with:\n  {request.command('run')}", file=sys.stderr)
         return INTERRUPTED
-    left = make_plan(experiment, request.where(experiment), store).counts()
-    return SOME_FAILED if summary.of("failed") or left["failed"] else DONE
+    counts = make_plan(experiment, request.where(experiment), store).counts()
+    return SOME_FAILED if summary.of("failed") or counts["failed"] else DONE
 
 
 def reportable(results: Path, name: str | None) -> list[tuple[Path, str]]:
@@ -249,7 +249,7 @@ def import_plugins(plugins: list[str] | None) -> None:
     import importlib
 
     if plugins:
-        sys.path.append(os.getcwd())  # last, so that nothing lying about there can hide a real package
+        sys.path.append(os.getcwd())  # last, so that no file of this folder can hide an installed package
     for module in plugins or []:
         try:
             importlib.import_module(module)
@@ -271,7 +271,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="" if os.environ.get("NO_COLOR") else "bold")
     for number, column in enumerate(rows[0] if rows else []):
-        width = max(len(str(row[column])) for row in rows) if number == 0 else None  # a name is copied: never broken
+        # No line breaks in the first column, so that a name can be copied.
+        width = max(len(str(row[column])) for row in rows) if number == 0 else None
         table.add_column(column, overflow="fold", no_wrap=number == 0, min_width=width)
     for row in rows:
         table.add_row(*(visible(str(value)) for value in row.values()))

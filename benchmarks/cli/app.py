@@ -79,6 +79,12 @@ from benchmarks.options import (
 from smart_repro.registry import UnknownNameError
 
 _RIGHTS = "make room, or give yourself the rights; then give the command again"
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES), _RIGHTS),
+    **dict.fromkeys(
+        (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG), "name another file or folder"
+    ),
+}
 
 app = App(
     name="smart-repro",
@@ -630,8 +636,9 @@ def _carried_out(arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, ValueError) and type(error).__name__ in ("ResultsError", "DamagedError"):
             return _refuse(str(error))
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            return _refuse(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}; {_RIGHTS}")
+        if isinstance(error, OSError) and error.errno in _REMEDIES:
+            remedy = _REMEDIES[error.errno]
+            return _refuse(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}; {remedy}")
         import traceback
 
         traceback.print_exc()

@@ -57,17 +57,18 @@ def card(name: str, results: Path) -> tuple[str, Any]:
         return _spec_card()
     if name == "study":
         return _study_format()
-    kind, colon, rest = name.partition(":")
+    kind, colon, name_in_kind = name.partition(":")
     if kind == "run" or re.fullmatch(r"[0-9a-f]{4,32}", name):
-        runs = sorted((results / "runs").glob(f"{rest if colon else name}*"))
+        runs = sorted((results / "runs").glob(f"{name_in_kind if colon else name}*"))
         if len(runs) == 1:
             return _run_card(runs[0])
         if runs or colon:
             raise UsageError(
-                f"{len(runs) or 'no'} runs begin with {rest or name!r} in {results}: `smart-repro runs list` shows them"
+                f"{len(runs) or 'no'} runs begin with {name_in_kind or name!r} in {results}: "
+                "`smart-repro runs list` shows them"
             )
     if colon:
-        return _CARDS[kind](rest)
+        return _CARDS[kind](name_in_kind)
     if _is_study_file(name):
         return _experiment_card(name)
     for build in _CARDS.values():

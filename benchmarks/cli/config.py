@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 NAME = "smart-repro.toml"
 _OWN = ("data", "dev", "test")  # own data, which replace the suite's
-_SOURCES = ("source", "data_dir", "data_file", *_OWN)  # together they say where data come from
-# `check` has runs of its own, which today's code must do: no file of defaults may change what is compared.
+_SOURCES = ("source", "data_dir", "data_file", *_OWN)  # each of them determines where data come from
+# `check` compares fixed runs with a baseline: no file of defaults may change these runs or reuse stored ones.
 _NOT_CHECKED = frozenset(
     ["results", "profile", "tasks", "methods", "seeds", "model", "layers", "max_train_samples", "epochs", "set", "name"]
 )
-# What describes own data: for `compare` alone, and only where the command line names no other tasks.
+# Options that describe own data: applied to `compare` only, and only if the command line names no other tasks.
 _OWN_TASK = frozenset([*_OWN, "text", "label", "group", "task_name", "bad_rows", "split_seed", "regression", "metric"])
 _NO_OPTIONS = ("config", "default_data_dir", "help", "version")
-_LISTS = ("tasks", "methods")  # typed with commas; a list in the file
+_LISTS = ("tasks", "methods")  # comma-separated on the command line, a list in the file
 
 
 @dataclass(frozen=True)
 class Config:
-    """A file of defaults: where it lies (None: there is none) and what it says."""
+    """A file of defaults: its path (None: there is no file) and its values."""
 
     path: Path | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -74,10 +74,11 @@ class Config:
     def _applicable(
         self, values: dict[str, Any], commands: tuple[str, ...], arguments: ArgumentCollection
     ) -> dict[str, Any]:
-        """Return the values that this command line leaves open.
+        """Return the values of options that this command line does not set.
 
-        Where data come from is one question: if the command line or the environment says anything about it, the file
-        is not asked. Its ``data_dir`` is a default of a lower rank, which does not stand in the way of generated data.
+        The options in ``_SOURCES`` belong together: if the command line or the environment sets one of them, the file's
+        values for all of them are ignored. The file's ``data_dir`` has a lower rank, so it does not exclude generated
+        data.
         """
         from benchmarks.tasks.sources import VARIABLE
 
@@ -91,16 +92,16 @@ class Config:
         if commands[:1] == ("check",):
             return {name: value for name, value in values.items() if name not in _NOT_CHECKED | _OWN_TASK}
         experiment = next((argument.tokens[0].value for argument in arguments if _is_name(argument)), "")
-        if experiment.endswith(".toml"):  # a study file says itself what is run
+        if experiment.endswith(".toml"):  # a study file defines its runs itself
             return {
                 name: value for name, value in values.items() if name not in (_NOT_CHECKED - {"results"}) | _OWN_TASK
             }
-        unfit = "profile" if experiment == "compare" else "name"  # each belongs to the other kind of grid alone
+        inapplicable = "profile" if experiment == "compare" else "name"  # an option of the other kind of grid
         if experiment != "compare" or "tasks" in typed or "data" not in typed | values.keys():
             values = {name: value for name, value in values.items() if name not in _OWN_TASK}
         elif "data" in values:
             values.pop("tasks", None)
-        return {name: value for name, value in values.items() if name != unfit}
+        return {name: value for name, value in values.items() if name != inapplicable}
 
     def _with_import(self, values: dict[str, Any], arguments: ArgumentCollection) -> dict[str, Any]:
         """Return the values, without ``import`` if the file is not trusted to run code; print which modules and why."""

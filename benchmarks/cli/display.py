@@ -45,9 +45,9 @@ class Lines(Silent):
     def finished(self, event: executors.Finished) -> None:
         """Print the outcome of a run and the time left."""
         self._done += 1
-        left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
-        going_on = self._done < self._total and event.outcome.state != "interrupted"
-        remaining = f", about {duration(left)} left" if going_on else ""
+        seconds_left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
+        is_unfinished = self._done < self._total and event.outcome.state != "interrupted"
+        remaining = f", about {duration(seconds_left)} left" if is_unfinished else ""
         print(
             f"[{self._done}/{self._total}] {self._titles[event.job.key]}: {result(event.outcome)}{remaining}",
             flush=True,

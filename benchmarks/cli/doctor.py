@@ -69,8 +69,9 @@ def text(checks_done: list[Check]) -> str:
 
 def _python() -> Check:
     version = platform.python_version()
-    fine = sys.version_info >= (3, 11)
-    return Check("python", "ok" if fine else "bad", version, "" if fine else "smart-repro needs Python 3.11 or newer")
+    is_supported = sys.version_info >= (3, 11)
+    remedy = "" if is_supported else "smart-repro needs Python 3.11 or newer"
+    return Check("python", "ok" if is_supported else "bad", version, remedy)
 
 
 def _packages() -> Iterator[Check]:
@@ -190,9 +191,11 @@ def _cache() -> Check:
     if folder is None:
         return Check("cache", "ok", f"off ({VARIABLE}=off)")
     nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    fine = nearest.is_dir() and os.access(nearest, os.W_OK)
-    remedy = "" if fine else f"it cannot be written, so large files are parsed each time: set {VARIABLE} to a folder"
-    return Check("cache", "ok" if fine else "note", str(folder), remedy)
+    is_writable = nearest.is_dir() and os.access(nearest, os.W_OK)
+    if is_writable:
+        return Check("cache", "ok", str(folder))
+    remedy = f"it cannot be written, so large files are parsed each time: set {VARIABLE} to a folder"
+    return Check("cache", "note", str(folder), remedy)
 
 
 def _data() -> Iterator[Check]:

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 def plan_content(plan: Plan, expected: Forecast) -> dict[str, Any]:
     """Return a plan, JSON-ready."""
     counts = plan.counts()
-    left = [job.key for job in plan.to_do()]
+    keys_to_do = [job.key for job in plan.to_do()]
     return {
         "experiment": plan.experiment.name,
         "title": plan.experiment.title,
         "profile": plan.experiment.profile,
         "runs": len(plan.jobs),
         **{state: counts.get(state, 0) for state in ("done", "running", "failed", "todo")},
-        "updates": sum(plan.updates[key] for key in left),
-        "forward_units": sum(plan.forward_passes(key) for key in left),
-        "prediction_units": sum(plan.prediction_passes(key) for key in left),
+        "updates": sum(plan.updates[key] for key in keys_to_do),
+        "forward_units": sum(plan.forward_passes(key) for key in keys_to_do),
+        "prediction_units": sum(plan.prediction_passes(key) for key in keys_to_do),
         "forecast": asdict(expected),
         "warnings": list(plan.experiment.notes),
         "missing": dict(plan.experiment.missing),
@@ -54,16 +54,16 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
             updates = sum(plan.updates[key] for key in keys)
             units = sum(plan.forward_passes(key) for key in keys)
             lines.append(f"{row.id:<34}{task:<16}{len(keys):>5}{done:>6}{updates:>9,}{units:>11,.0f}F")
-    left = plan.to_do()
+    jobs_to_do = plan.to_do()
     training, predicting = (
-        sum(passes(job.key) for job in left) for passes in (plan.forward_passes, plan.prediction_passes)
+        sum(passes(job.key) for job in jobs_to_do) for passes in (plan.forward_passes, plan.prediction_passes)
     )
     lines += [
         "",
-        f"To do: {len(left)} runs, {training:,.0f} F of training and {predicting:,.0f} F of predictions "
+        f"To do: {len(jobs_to_do)} runs, {training:,.0f} F of training and {predicting:,.0f} F of predictions "
         "(F = one forward pass over a batch; a plain update is 3 F)",
     ]
-    lines += forecast_lines(expected) if left else []
+    lines += forecast_lines(expected) if jobs_to_do else []
     lines += claim_lines(plan)
     lines += [
         f"failed: {plan.titles[key]}: {plan.states[key].detail}"
@@ -88,10 +88,10 @@ def forecast_lines(expected: Forecast) -> list[str]:
         took = f"{duration(expected.seconds)} on this machine, {workers}, {100 * share:.0f} % of it for predictions"
         return [f"Takes about {took}; {needs}"]
     methods = f"How long it takes ({workers}) is not known: nothing was timed here of {', '.join(expected.untimed[:3])}"
-    more = f" and {len(expected.untimed) - 3} others" if len(expected.untimed) > 3 else ""
+    other_methods = f" and {len(expected.untimed) - 3} others" if len(expected.untimed) > 3 else ""
     training, predicting = (f"{hours:,.2g}" for hours in (expected.training_hours, expected.prediction_hours))
     hours = f"{training} core-hours of training and {predicting} of predictions"
-    return [f"{methods}{more}; add --calibrate", f"By rule of thumb {hours} on a CPU", f"Needs about {needs}"]
+    return [f"{methods}{other_methods}; add --calibrate", f"By rule of thumb {hours} on a CPU", f"Needs about {needs}"]
 
 
 def summary_text(plan: Plan, summary: Summary) -> str:
@@ -99,8 +99,10 @@ def summary_text(plan: Plan, summary: Summary) -> str:
     from benchmarks.cli.display import duration
 
     done, failed = summary.of("done"), summary.of("failed")
-    earlier = len(plan.jobs) - len(summary.outcomes) if not summary.interrupted else plan.counts()["done"]
-    text = f"{plan.experiment.name}: {len(done)} runs done in {duration(summary.seconds)}, {earlier} were done before"
+    done_before = len(plan.jobs) - len(summary.outcomes) if not summary.interrupted else plan.counts()["done"]
+    text = (
+        f"{plan.experiment.name}: {len(done)} runs done in {duration(summary.seconds)}, {done_before} were done before"
+    )
     if failed:
         text += f", {len(failed)} failed"
     if summary.error is not None and summary.expected is not None:

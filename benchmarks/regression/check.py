@@ -42,7 +42,10 @@ UPDATE_SEEDS = 10  # seeds of a new baseline, which estimate the spread
 
 
 def file_of(name: str, file: Path | None) -> Path:
-    """Return the baseline file of an experiment: the file that was named, or the project's own for its own grid."""
+    """Return the baseline file of an experiment: ``file``, or the committed one where the experiment is ``GATE``.
+
+    Raises: UsageError: another experiment without a file.
+    """
     if file is None and name != GATE:
         raise UsageError(f"name the baseline of {name} with --baseline FILE (and write it first with --update)")
     return file or FOLDER / f"{GATE}.json"
@@ -58,8 +61,8 @@ def check(
         file: the baseline.
         executor: the executor of the runs.
         display: the display of the progress.
-        results: folder of the runs, whose finished ones are reused; None: a temporary folder, so that the present code
-            does every run.
+        results: folder of the runs; finished runs in it are reused. None: a temporary folder, so that every run is done
+            by the present code.
     Raises: UsageError: no such baseline, a grid it does not have, or runs of other code in ``results``.
     """
     baseline = read(file)
@@ -67,7 +70,7 @@ def check(
         plan = _plan(request, store)
         settings_of_cells = {name: settings(plan.jobs[min(runs.values())].spec) for name, _, runs in _by_cell(plan)}
         must_fit(baseline, settings_of_cells, file)
-        return compare(baseline, _measure(request, plan, store, executor, display))
+        return compare(baseline, _measure_request(request, plan, store, executor, display))
 
 
 def update(
@@ -85,26 +88,26 @@ def update(
     """
     refuse_dirty(commit(), allow_dirty)
     if file.parent == FOLDER and not commit():
-        raise UsageError("this is an installed package, whose own baseline is not changed: name a file with --baseline")
+        raise UsageError("an installed package's own baseline cannot be updated: name another file with --baseline")
     request = replace(request, seeds=request.seeds or str(UPDATE_SEEDS))
     with _store(results) as store:
         plan = _plan(request, store)
         if file.exists() and (request.tasks or request.methods):
-            _keeps_all(read(file), plan, file)
-        measured = _measure(request, plan, store, executor, display)
+            _refuse_loss(read(file), plan, file)
+        measured = _measure_request(request, plan, store, executor, display)
     command = f"{replace(request, results=None).command('check')} --baseline {file.name} --update"
     baseline = new_baseline(measured, command, allow_dirty=allow_dirty)
     baseline.write(file)
     return baseline
 
 
-def _keeps_all(before: Baseline, plan: Plan, file: Path) -> None:
-    """Refuse an update of some cells that would drop other cells of a baseline. Raises UsageError."""
-    lost = before.cells.keys() - {name for name, _, _ in _by_cell(plan)}
-    if lost:
+def _refuse_loss(baseline: Baseline, plan: Plan, file: Path) -> None:
+    """Refuse an update that would drop cells of the baseline, because the plan lacks them. Raises UsageError."""
+    dropped = baseline.cells.keys() - {name for name, _, _ in _by_cell(plan)}
+    if dropped:
         raise UsageError(
-            f"{file} also has {', '.join(sorted(lost))}, which this update would drop: update all of it, name another "
-            "file, or delete it first"
+            f"{file} also has {', '.join(sorted(dropped))}, which this update would drop: update all of it, name "
+            "another file, or delete it first"
         )
 
 
@@ -119,14 +122,14 @@ def _store(results: Path | None) -> Iterator[Store]:
 
 def _plan(request: Request, store: Store) -> Plan:
     if request.name in GROUPS:
-        raise UsageError(f"check takes one experiment, and {request.name} is several")
+        raise UsageError(f"check takes one experiment, and {request.name} is several: choose one of them")
     plan = make_plan(*request.found(), store)
     if not plan.cells:
         raise UsageError(f"{request.name} has no runs, so there is nothing to check")
     return plan
 
 
-def _measure(request: Request, plan: Plan, store: Store, executor: Executor, display: Display) -> GridResults:
+def _measure_request(request: Request, plan: Plan, store: Store, executor: Executor, display: Display) -> GridResults:
     return measure(plan, store, executor, display, tuple(request.plugins or ()), request.command("check"))
 
 
@@ -136,11 +139,18 @@ def _measure(request: Request, plan: Plan, store: Store, executor: Executor, dis
 def measure(
     plan: Plan, store: Store, executor: Executor, display: Display, plugins: tuple[str, ...] = (), command: str = ""
 ) -> GridResults:
-    """Do the runs of the grid that are not done, and read their results.
+    """Do the runs of the grid that are not done, and read the results of all its runs.
 
-    Raises: UsageError: if the folder holds runs that other code made.
+    Args:
+        plan: the runs of the grid.
+        store: folder of the runs.
+        executor: the executor of the runs.
+        display: the display of the progress.
+        plugins: plug-ins that the workers import.
+        command: the command that repeats the check, for messages.
+    Raises: UsageError: if the folder holds runs of another commit.
     """
-    notes = _reused(plan, store, plugins)
+    notes = _notes_on_reuse(plan, store, plugins)
     commands = {"run": command}
     summary = engine.run(plan, store, executor, display, retry_failed=True, plugins=plugins, commands=commands)
     if summary.interrupted:
@@ -149,7 +159,7 @@ def measure(
 
 
 def observe(plan: Plan, store: Store) -> GridResults:
-    """Return the results of the grid's finished runs in the store; all other runs count as failed."""
+    """Return the results of the cells whose runs are all finished; every other cell counts as failed, with a reason."""
     cells, failures, seconds = dict[str, Cell](), dict[str, str](), dict[str, float]()
     environments: dict[str, dict[str, Any]] = {}
     results = Results(store.root)
@@ -168,12 +178,12 @@ def observe(plan: Plan, store: Store) -> GridResults:
             environment = results.run(key).environment
             environments[json.dumps(environment, sort_keys=True)] = environment
     machines = {json.dumps(machine := _machine(environment)): machine for environment in environments.values()}
-    last = next(iter(environments.values()), {})
-    return GridResults(plan.experiment.name, cells, failures, tuple(machines.values()), seconds, last)
+    first_environment = next(iter(environments.values()), {})
+    return GridResults(plan.experiment.name, cells, failures, tuple(machines.values()), seconds, first_environment)
 
 
 def _by_cell(plan: Plan) -> list[tuple[str, str, dict[int, str]]]:
-    """Return name, place, and seed -> run key of every cell."""
+    """Return for every cell its name ``place row``, the place (:attr:`TaskColumn.place`), and seed -> run key."""
     runs_of_cell: dict[tuple[str, str], dict[int, str]] = {}
     for (row, place, seed), key in plan.cells.items():
         runs_of_cell.setdefault((place, row), {})[seed] = key
@@ -191,27 +201,30 @@ def _cell(plan: Plan, results: Results, place: str, runs: Mapping[int, str]) -> 
                 scores.setdefault(f"{column.task}.{column.split}.{column.metric}", []).append(value)
         for name, value in means(results.log(key).steps).items():
             parts.setdefault(name, []).append(value)
-    complete = {name: tuple(values) for name, values in parts.items() if len(values) == len(runs)}
-    first = next(iter(runs.values()))
+    logged_by_all = {name: tuple(values) for name, values in parts.items() if len(values) == len(runs)}
+    first_key = next(iter(runs.values()))
     return Cell(
-        settings(plan.jobs[first].spec),
+        settings(plan.jobs[first_key].spec),
         tuple(runs),
         tuple(runs.values()),
         {name: tuple(values) for name, values in scores.items()},
-        complete,
+        logged_by_all,
     )
 
 
 def means(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return ``name@share`` -> mean of each logged quantity over the first 10, 50 and 100 % of the updates.
 
-    The share of theta_0 in the teacher is not averaged: its value after the last of these updates counts.
+    ``start_share`` is a state, not a loss: its last value in these updates is returned instead of a mean.
+
+    Args:
+        steps: the logged updates, in order: name of a quantity -> value.
     """
     averages = {}
     for share in SHARES:
-        window = steps[: math.ceil(share * len(steps))]
+        first_steps = steps[: math.ceil(share * len(steps))]
         for name in LOGGED:
-            values = [float(step[name]) for step in window if name in step]
+            values = [float(step[name]) for step in first_steps if name in step]
             if values:
                 value = values[-1] if name == "start_share" else math.fsum(values) / len(values)
                 averages[f"{name}@{share:.0%}"] = value
@@ -228,21 +241,26 @@ def _machine(environment: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(environment.get(name, "unknown")) for name in MACHINE}
 
 
-def _reused(plan: Plan, store: Store, plugins: tuple[str, ...]) -> tuple[str, ...]:
-    """Return notes on runs that exist already. Their keys do not contain the code, so their commit must be this one."""
+def _notes_on_reuse(plan: Plan, store: Store, plugins: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a note on the runs that exist already, or nothing.
+
+    A run's key does not depend on the code, so the commit that made the run must be compared.
+
+    Raises: UsageError: a run was made by another commit.
+    """
     done = [key for key, state in plan.states.items() if state.state == "done"]
-    made = {str(read_json(store.runs / key / "environment.json").get("commit", "")) for key in done}
+    commits = {str(read_json(store.runs / key / "environment.json").get("commit", "")) for key in done}
     if not done:
         return ()
-    other_commits = sorted(made - {commit()})
+    other_commits = sorted(commits - {commit()})
     if other_commits and commit():
         raise UsageError(
             f"{store.root} holds runs of this grid that commit {', '.join(other_commits) or 'unknown'} made, and this "
             f"is {commit()}: they do not test this code. Leave --results out, or name an empty folder"
         )
-    certain = commit() and not commit().endswith("-dirty") and not plugins
-    doubt = "" if certain else "; it is unknown whether the present code made them"
-    return (f"{len(done)} of {len(plan.jobs)} runs were in {store.root} already{doubt}",)
+    is_known_code = commit() and not commit().endswith("-dirty") and not plugins
+    caveat = "" if is_known_code else "; it is unknown whether the present code made them"
+    return (f"{len(done)} of {len(plan.jobs)} runs were in {store.root} already{caveat}",)
 
 
 # --- a new baseline ---
@@ -267,7 +285,7 @@ def new_baseline(measured: GridResults, command: str, *, allow_dirty: bool = Fal
 
 
 def refuse_dirty(made_by: str, allow_dirty: bool = False) -> None:
-    """Refuse a baseline from files that differ from their commit. Raises UsageError."""
+    """Refuse a baseline that code with uncommitted changes would write. Raises UsageError."""
     if made_by.endswith("-dirty") and not allow_dirty:
         raise UsageError(
             "no baseline is written from code that differs from its commit: commit it first, or give --allow-dirty"

@@ -91,11 +91,13 @@ def must_fit(baseline: Baseline, settings_of_cells: Mapping[str, Mapping[str, An
                 f"{path} has no cell {name!r} (it has {have}, ...): choose among those with --tasks and --methods, or "
                 "write a new baseline with --update"
             )
-        before = baseline.cells[name].settings
-        different = sorted(key for key in {*settings, *before} if settings.get(key) != before.get(key))
+        baseline_settings = baseline.cells[name].settings
+        different = sorted(
+            key for key in {*settings, *baseline_settings} if settings.get(key) != baseline_settings.get(key)
+        )
         if different:
             changes = "; ".join(
-                f"{key} {before.get(key, 'default')} -> {settings.get(key, 'default')}" for key in different
+                f"{key} {baseline_settings.get(key, 'default')} -> {settings.get(key, 'default')}" for key in different
             )
             raise UsageError(
                 f"{name} has other settings than in {path}: {changes}. Give the baseline's, or write a new one with "
@@ -160,44 +162,53 @@ def _changed_inputs(baseline: Baseline, measured: GridResults) -> Iterator[str]:
         and set(cell.seeds) <= set(baseline.cells[name].seeds)
     ]
     if changed:
-        more = f" and {len(changed) - 1} more cells" if len(changed) > 1 else ""
-        yield f"data, weights or a version number changed since the baseline was written ({changed[0]}{more})"
+        other_cells = f" and {len(changed) - 1} more cells" if len(changed) > 1 else ""
+        yield f"data, weights or a version number changed since the baseline was written ({changed[0]}{other_cells})"
 
 
 def _by_seed(cell: Cell) -> dict[int, str]:
     return dict(zip(cell.seeds, cell.keys, strict=True))
 
 
-def _figures(name: str, before: Cell, after: Cell) -> Iterator[tuple[str, str, bool]]:
-    for part, tables in ((False, (before.scores, after.scores)), (True, (before.parts, after.parts))):
-        for quantity in dict.fromkeys([*tables[0], *tables[1]]):
-            yield name, quantity, part
+def _figures(name: str, baseline_cell: Cell, measured_cell: Cell) -> Iterator[tuple[str, str, bool]]:
+    """Yield cell, quantity, and whether it is a loss part, of each figure that at least one of the cells has."""
+    for quantity in dict.fromkeys([*baseline_cell.scores, *measured_cell.scores]):
+        yield name, quantity, False
+    for quantity in dict.fromkeys([*baseline_cell.parts, *measured_cell.parts]):
+        yield name, quantity, True
 
 
 def _judged(
     cell: str, quantity: str, part: bool, *, baseline: Baseline, measured: GridResults, alarm: float | None
 ) -> Drift:
-    before, after = baseline.cells[cell], measured.cells[cell]
-    tables = (before.parts, after.parts) if part else (before.scores, after.scores)
+    """Return the drift of a figure; ``alarm`` is None in a paired comparison, else the probability of a false alarm."""
+    baseline_cell, measured_cell = baseline.cells[cell], measured.cells[cell]
+    tables = (baseline_cell.parts, measured_cell.parts) if part else (baseline_cell.scores, measured_cell.scores)
     if quantity not in tables[0] or quantity not in tables[1]:
         return _one_sided(*(table.get(quantity) for table in tables))
-    b, x = tables[0][quantity], tables[1][quantity]
-    common = [seed for seed in after.seeds if seed in before.seeds]
-    exact = alarm is not None and quantity.partition("@")[0] in EXACT and len(common) == len(after.seeds)
+    baseline_values, values = tables[0][quantity], tables[1][quantity]
+    common_seeds = [seed for seed in measured_cell.seeds if seed in baseline_cell.seeds]
+    exact = alarm is not None and quantity.partition("@")[0] in EXACT and len(common_seeds) == len(measured_cell.seeds)
     if alarm is None or exact:
-        b = tuple(b[before.seeds.index(seed)] for seed in after.seeds)
+        baseline_values = tuple(baseline_values[baseline_cell.seeds.index(seed)] for seed in measured_cell.seeds)
         if part:
-            return drift.paired_part(b, x, TOLERANCE)
+            return drift.paired_part(baseline_values, values, TOLERANCE)
         return drift.paired_score(
-            b, x, spread=_spread(baseline, quantity), tolerance=EQUAL, greater_is_better=_up(quantity)
+            baseline_values,
+            values,
+            spread=_spread(baseline, quantity),
+            tolerance=EQUAL,
+            greater_is_better=_up(quantity),
         )
     if part:
-        return drift.unpaired_part(b, x, alarm=alarm, floor=FLOOR)
-    return drift.unpaired_score(b, x, alarm=alarm, spread=_spread(baseline, quantity), greater_is_better=_up(quantity))
+        return drift.unpaired_part(baseline_values, values, alarm=alarm, floor=FLOOR)
+    return drift.unpaired_score(
+        baseline_values, values, alarm=alarm, spread=_spread(baseline, quantity), greater_is_better=_up(quantity)
+    )
 
 
 def _one_sided(before: Sequence[float] | None, after: Sequence[float] | None) -> Drift:
-    """Return the verdict on a quantity that one side lacks: a missing one is a failure, a new one is not."""
+    """Return the verdict on a quantity that one side lacks: "gone", which is a failure, or "new", which is none."""
     b, x = (math.nan if side is None else math.fsum(side) / len(side) for side in (before, after))
     return Drift(b, x, math.nan, math.nan, math.nan, "new" if before is None else "gone")
 

@@ -1,6 +1,6 @@
-"""What a method, task or experiment of another package must keep to be used like a built-in one, as checks of it.
+"""Checks of a method, task or experiment of another package: the promises that built-in ones keep.
 
-A method is put to the promises of :mod:`smart_repro.contract`; a task and an experiment to those below.
+The promises of a method are in :mod:`smart_repro.contract`; those of a task and of an experiment are below.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Check = Callable[[], None]
 
 
 class BrokenError(Exception):
-    """A promise that is not kept; the message says what was seen and what to do."""
+    """A promise that is not kept; the message gives the observation and the remedy."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One check: what is promised, and why the promise is not kept ("": it is)."""
+    """Result of one check: the promise, and the reason why it is not kept, or "" if it is kept."""
 
     promise: str
     problem: str = ""
@@ -47,9 +47,9 @@ def check_plugin(name: str, source: Source) -> Iterator[Result]:
     """Yield the result of every check of ``NAME``, ``KIND:NAME`` or, of a method, ``NAME:option=value``.
 
     Args:
-        name: of what is checked.
-        source: where the data of a task lie.
-    Raises: UsageError: nothing has that name. MissingData: the data of a task are not there.
+        name: name of the method, task or experiment.
+        source: source of a task's data.
+    Raises: UsageError: nothing has that name. MissingData: the data of a task are missing.
     """
     for promise, check in _checks(name, source):
         try:
@@ -64,8 +64,8 @@ def check_plugin(name: str, source: Source) -> Iterator[Result]:
 
 
 def _checks(name: str, source: Source) -> Iterable[tuple[str, Check]]:
-    kind, colon, rest = name.partition(":")
-    kinds, bare = ((kind,), rest) if colon and kind in KINDS else (KINDS, name)
+    kind, colon, name_in_kind = name.partition(":")
+    kinds, bare = ((kind,), name_in_kind) if colon and kind in KINDS else (KINDS, name)
     if "method" in kinds and bare.partition(":")[0].partition("[")[0] in METHODS:
         (choice,) = parse_methods(bare)
         contract = MethodContract(partial(build, choice.name, **dict(choice.options)))
@@ -164,8 +164,8 @@ def _check_run(task: Task, source: Source) -> None:
         outcome = execute(make_job(spec, source), store)
     _require(outcome.state == "done", outcome.message)
     scores = (outcome.scores or {})[task.name][task.evaluated_on]
-    wrong = [name for name, value in scores.items() if not np.isfinite(value)]
-    _require(not wrong, f"{', '.join(wrong)} of {task.evaluated_on} is no finite number")
+    not_finite = [name for name, value in scores.items() if not np.isfinite(value)]
+    _require(not not_finite, f"{', '.join(not_finite)} of {task.evaluated_on} is no finite number")
 
 
 # --- experiments ---
@@ -193,8 +193,8 @@ def _check_function(name: str) -> None:
 
 
 def _check_name(name: str) -> None:
-    made = EXPERIMENTS[name]().name
-    _require(made == name, f"its name is {made!r}, registered is {name!r}: reports are kept under the first")
+    own_name = EXPERIMENTS[name]().name
+    _require(own_name == name, f"its name is {own_name!r}, registered is {name!r}: reports are kept under the first")
 
 
 def _check_names(experiment: Experiment) -> None:
@@ -203,8 +203,8 @@ def _check_names(experiment: Experiment) -> None:
         ("column", [column.id for column in experiment.columns]),
         ("claim", [claim.id for claim in experiment.claims]),
     ):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        _require(not twice, f"two {noun}s are called {', '.join(twice)}")
+        repeated_names = sorted({name for name in names if names.count(name) > 1})
+        _require(not repeated_names, f"two {noun}s are called {', '.join(repeated_names)}")
     rows = [row.id for row in experiment.rows]
     _require(
         experiment.baseline in rows, f"the baseline {experiment.baseline!r} is no row; there are {', '.join(rows)}"
@@ -222,10 +222,12 @@ def _check_references(experiment: Experiment) -> None:
     rows, columns = {row.id for row in experiment.rows}, {column.id for column in experiment.columns}
     for claim in experiment.claims:
         for statement in claim.statements:
-            strange = sorted({statement.a, statement.b} - rows)
-            _require(not strange, f"the claim {claim.id} is about {', '.join(strange)}, which is no row")
-            absent = sorted(set(statement.tasks) - set(experiment.tasks))
-            _require(not absent, f"the claim {claim.id} is about {', '.join(absent)}, which is no task of it")
+            unknown_rows = sorted({statement.a, statement.b} - rows)
+            _require(not unknown_rows, f"the claim {claim.id} is about {', '.join(unknown_rows)}, which is no row")
+            unknown_tasks = sorted(set(statement.tasks) - set(experiment.tasks))
+            _require(
+                not unknown_tasks, f"the claim {claim.id} is about {', '.join(unknown_tasks)}, which is no task of it"
+            )
     for cell in experiment.published:
         fits = cell.row in rows and cell.column in columns
         _require(fits, f"a published number is in {cell.row} | {cell.column}, which is no cell")

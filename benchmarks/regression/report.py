@@ -158,12 +158,12 @@ def _problems(comparison: Comparison, cell: str) -> list[str]:
 
 def write_junit(comparison: Comparison, path: Path) -> None:
     """Write one suite with one case per cell: failed figures are failures, runs without a result are errors."""
-    moved = {finding.cell for finding in comparison.failed}
+    failed_cells = {finding.cell for finding in comparison.failed}
     suite = ET.Element(
         "testsuite",
         name=f"smart-repro check {comparison.name}",
         tests=str(len(comparison.cells)),
-        failures=str(len(moved)),
+        failures=str(len(failed_cells)),
         errors=str(len(comparison.failures)),
         skipped="0",
         time=f"{sum(comparison.seconds.values()):.3f}",

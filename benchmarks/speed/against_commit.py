@@ -150,8 +150,8 @@ def content(run: Path) -> dict[str, bytes]:
     """Return the results of a run: every file of predictions, the history without times, the scores."""
     files = {path.name: path.read_bytes() for path in sorted((run / "predictions").glob("*.parquet"))}
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
-    plain = [{name: value for name, value in line.items() if name not in _CLOCK} for line in lines]
-    files["history.jsonl"] = json.dumps(plain).encode()
+    lines_without_times = [{name: value for name, value in line.items() if name not in _CLOCK} for line in lines]
+    files["history.jsonl"] = json.dumps(lines_without_times).encode()
     files["scores"] = json.dumps(_json(run / "result.json")["scores"]).encode()
     return files
 

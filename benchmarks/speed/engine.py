@@ -177,11 +177,11 @@ def workers(options: Any, folder: Path) -> dict[str, Any]:
 
 
 def kills(options: Any, folder: Path) -> dict[str, Any]:
-    """Kill a small grid at random moments and compare its predictions with those of an undisturbed one."""
+    """Kill a small grid at random moments and compare its predictions with those of an uninterrupted one."""
     rng, done, resumed, grids = random.Random(0), 0, list[int](), 0
     _child(options, folder / "whole").wait()
-    undisturbed = _predictions(folder / "whole")
-    assert undisturbed
+    expected_predictions = _predictions(folder / "whole")
+    assert expected_predictions
     while done < options.kills:
         results, grids = folder / f"killed-{grids}", grids + 1
         while done < options.kills:
@@ -194,7 +194,7 @@ def kills(options: Any, folder: Path) -> dict[str, Any]:
             _kill(process, workers_too=bool(done % 2))
             done += 1
         assert _child(options, results).wait() == 0
-        assert _predictions(results) == undisturbed, f"grid {grids} differs"
+        assert _predictions(results) == expected_predictions, f"grid {grids} differs"
         lines = [line for path in results.glob("runs/*/history.jsonl") for line in path.read_text().splitlines()]
         resumed += [json.loads(line)["step"] for line in lines if '"resume"' in line]
     in_mid_run = sum(step > 1 for step in resumed)

@@ -63,9 +63,9 @@ def seeds(options: Any) -> dict[str, Any]:
     """Check seeds that the baseline does not have, unpaired."""
     all_seeds = range(BASE + options.seeds * options.repetitions)
     measured = runs(options, tuple(all_seeds))
-    before = as_baseline(of_seeds(measured, all_seeds[:BASE]))
+    baseline = as_baseline(of_seeds(measured, all_seeds[:BASE]))
     checks = [all_seeds[start : start + options.seeds] for start in range(BASE, len(all_seeds), options.seeds)]
-    return alarm_counts([compare(before, of_seeds(measured, chunk)) for chunk in checks])
+    return alarm_counts([compare(baseline, of_seeds(measured, chunk)) for chunk in checks])
 
 
 def splits(options: Any) -> dict[str, Any]:
@@ -82,20 +82,20 @@ def splits(options: Any) -> dict[str, Any]:
 
 def same(options: Any) -> dict[str, Any]:
     """Repeat the same runs, paired."""
-    before = as_baseline(runs(options, (0,)))
-    return alarm_counts([compare(before, runs(options, (0,))) for _ in range(options.repetitions)])
+    baseline = as_baseline(runs(options, (0,)))
+    return alarm_counts([compare(baseline, runs(options, (0,))) for _ in range(options.repetitions)])
 
 
 def bugs(options: Any) -> dict[str, Any]:
     """Plant each bug and list the figures that fail, paired and unpaired."""
-    before = as_baseline(runs(options, tuple(range(BASE))))
-    other_machine = replace(before, machine={**before.machine, "device_name": OTHER_MACHINE})
+    baseline = as_baseline(runs(options, tuple(range(BASE))))
+    other_machine = replace(baseline, machine={**baseline.machine, "device_name": OTHER_MACHINE})
     failures = {}
     for bug, plant in {**PLANTED, **IN_DATA}.items():
         with plant():
             measured = runs(options, tuple(range(options.seeds)))
         failures[bug] = {
-            way: _failures(compare(base, measured)) for way, base in (("paired", before), ("unpaired", other_machine))
+            way: _failures(compare(base, measured)) for way, base in (("paired", baseline), ("unpaired", other_machine))
         }
     return {"found": failures}
 

@@ -43,8 +43,8 @@ class Arm:
     def row(self) -> str:
         """Return the arm as a line of the table."""
         rate = f"{100 * len(self.failures) / self.runs:.1f} %"
-        named = ", ".join(self.failures) or "none"
-        return f"| {self.name} | {self.runs} | {len(self.failures)} | {rate} | {100 * self.bound:.2f} % | {named} |"
+        names = ", ".join(self.failures) or "none"
+        return f"| {self.name} | {self.runs} | {len(self.failures)} | {rate} | {100 * self.bound:.2f} % | {names} |"
 
 
 def upper_bound(failures: int, runs: int, level: float = 0.95) -> float:

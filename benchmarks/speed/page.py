@@ -16,9 +16,9 @@ def put(text: str, page: Path, part: str) -> None:
         part: module of :mod:`benchmarks.speed` that the markers name.
     """
     begin, end = markers(part)
-    before, marker, rest = page.read_text().partition(begin) if page.exists() else ("", "", "")
+    text_before, marker, text_after = page.read_text().partition(begin) if page.exists() else ("", "", "")
     if marker:
-        text = f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}"
+        text = f"{text_before}{begin}\n\n{text}\n{end}{text_after.partition(end)[2]}"
     page.write_text(text)
 
 

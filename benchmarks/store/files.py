@@ -32,7 +32,7 @@ def partial_path(path: Path) -> Path:
 
 
 def sweep_partials(folder: Path) -> None:
-    """Remove what writers that are gone left half-written in a folder; another machine's stay."""
+    """Remove incomplete files of writers on this machine that no longer run; files of other machines are kept."""
     with suppress(FileNotFoundError, NotADirectoryError):
         for entry in list(os.scandir(folder)):
             match = _PARTIAL.fullmatch(entry.name)

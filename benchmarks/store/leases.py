@@ -36,7 +36,7 @@ class LeaseLostError(RuntimeError):
 
 @dataclass
 class Heartbeats:
-    """Heartbeats of foreign leases, as one observer has seen them: lease file -> counter, and time of its change."""
+    """Heartbeats of leases on other machines, as one process observed them: file -> counter, and time of its change."""
 
     _changes: dict[Path, tuple[int, float]] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class Lease:
         """True if this is still the highest lease; the token distinguishes it from a later one of the same number."""
         try:
             return _highest(self.folder) == self.number and read_lease(self.path).get("token") == self.identity["token"]
-        except (FileNotFoundError, ResultsError):  # a damaged lease is nobody's
+        except (FileNotFoundError, ResultsError):  # a damaged lease is not held
             return False
 
     def check(self) -> None:
@@ -127,7 +127,7 @@ def _acquire(folder: Path, heartbeats: Heartbeats) -> Lease | None:
     number = _highest(folder)
     if number and alive(folder / f"lease-{number}.json", heartbeats):
         return None
-    lease = Lease(folder, number + 1, {**_me(), "token": uuid.uuid4().hex, "heartbeat": 0})
+    lease = Lease(folder, number + 1, {**_own_process(), "token": uuid.uuid4().hex, "heartbeat": 0})
     if not _create_exclusively(lease.path, lease.identity):
         return None
     lease.start_heartbeat()
@@ -135,17 +135,17 @@ def _acquire(folder: Path, heartbeats: Heartbeats) -> Lease | None:
 
 
 def alive(path: Path, heartbeats: Heartbeats) -> bool:
-    """Return True if the holder of the lease is still running, as far as this process can tell."""
+    """Return True if the holder of the lease is still running, or if this process cannot decide it yet."""
     try:
         holder = read_lease(path)
     except (OSError, ResultsError):
         return False
     if holder.get("released"):
         return False
-    me = _me()
-    if holder["host"] == me["host"] and holder["boot"] != me["boot"]:
+    own_process = _own_process()
+    if holder["host"] == own_process["host"] and holder["boot"] != own_process["boot"]:
         return False  # this machine has been restarted since
-    if all(holder.get(name) == me[name] for name in ("host", "boot", "processes")):
+    if all(holder.get(name) == own_process[name] for name in ("host", "boot", "processes")):
         return _process_runs(holder["pid"], holder["started"], holder.get("ticks"))
     return not heartbeats.have_stopped(path, holder["heartbeat"])
 
@@ -164,7 +164,7 @@ def _highest(folder: Path) -> int:
     return max(numbers, default=0)
 
 
-def _me() -> dict[str, Any]:
+def _own_process() -> dict[str, Any]:
     return {
         "host": platform.node(),
         "boot": processes.boot_id(),
@@ -176,17 +176,17 @@ def _me() -> dict[str, Any]:
 
 
 def _process_runs(pid: int, started: float, ticks: int | None) -> bool:
-    """Return True if the process that started then still runs, and not another process with its number.
+    """Return True if the process still runs, and its id does not belong to a later process.
 
     Args:
         pid: process id.
         started: start in seconds since 1970, by the clock of that time; used where ``ticks`` is None.
-        ticks: start of the process by :func:`_start_ticks`.
+        ticks: start of the process by :func:`benchmarks.store.processes.start_ticks`; None if it was not recorded.
     """
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 1 if ticks is None else processes.start_ticks(pid) == ticks
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        is_same = abs(process.create_time() - started) < 1 if ticks is None else processes.start_ticks(pid) == ticks
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError, OverflowError):
         return False
 

@@ -171,7 +171,7 @@ class Store:
         """Return the record of the run's last failure, or None."""
         try:
             return read_failure(self.inflight / key / "failure.json")
-        except (FileNotFoundError, ResultsError):  # a damaged one tells nothing, and the run is tried again
+        except (FileNotFoundError, ResultsError):  # without a readable record the run is tried again
             return None
 
     def verify(self, key: str) -> str:
@@ -184,7 +184,7 @@ class Store:
         return verify(self.runs / key)
 
     def seal(self, key: str) -> Finding:
-        """Give a finished run that has no seal one. What keeps it from being sealed is returned as damage."""
+        """Seal a finished run that has no seal; a reason not to seal it is returned as damage."""
         folder = self.runs / key
         finding = inspect(folder)
         if finding.state == UNVERIFIED:
@@ -223,18 +223,18 @@ class Store:
         The state is copied: a former owner that was only suspended must not write into the files of this attempt.
         """
         own_folder = lease.folder / f"attempt-{lease.number}"
-        earlier = _attempts(lease.folder)
+        earlier_attempts = _attempts(lease.folder)
         for leftover in (own_folder, *lease.folder.glob(".copy-*")):
             shutil.rmtree(leftover, ignore_errors=True)
-        if earlier:
+        if earlier_attempts:
             partial = lease.folder / f".copy-{uuid.uuid4().hex}"
             try:
-                _copy(earlier[-1], partial)
-                sync(*files_in(partial))  # the original goes next
+                _copy(earlier_attempts[-1], partial)
+                sync(*files_in(partial))  # because the original is deleted next
                 os.rename(partial, own_folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-            for folder in earlier:
+            for folder in earlier_attempts:
                 shutil.rmtree(folder, ignore_errors=True)
         else:
             own_folder.mkdir()
@@ -330,15 +330,15 @@ def _attempts(folder: Path) -> list[Path]:
     return sorted(folders, key=lambda entry: int(entry.name.split("-")[1]))
 
 
-def _copy(earlier: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
     """Copy a work folder, the checkpoint first.
 
     All other files are then at least as new as the checkpoint that relies on them.
     """
     target.mkdir()
-    for entry in sorted(earlier.iterdir(), key=lambda entry: entry.name != "checkpoint.pt"):
+    for entry in sorted(source.iterdir(), key=lambda entry: entry.name != "checkpoint.pt"):
         if entry.is_dir():
-            shutil.copytree(entry, target / entry.name, ignore=shutil.ignore_patterns(".*"))  # half-written
+            shutil.copytree(entry, target / entry.name, ignore=shutil.ignore_patterns(".*"))  # hidden: incomplete
         elif not entry.name.startswith(".") and entry.suffix != ".partial":
             shutil.copy2(entry, target / entry.name)
 

@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from transformers import BertModel
 
 from benchmarks.tasks.generated.scenes import Scenes
-from benchmarks.tiny.pretrain import BATCH, SEED, STAGES, Corruption, encode, fact, hedged, tokenizer, told
+from benchmarks.tiny.pretrain import BATCH, SEED, STAGES, Corruption, encode, fact, hedged, related, tokenizer
 from smart_repro.hnn.lm_head import LmHead
 from smart_repro.hnn.options import FILE, SUBFOLDER
 
@@ -41,7 +41,7 @@ def train(folder: Path, report: Callable[[str], None]) -> LmHead:
     *_, (_, facts, shapes, negation_rate) = STAGES
     scenes = Scenes(rng, "pretrain", negation_rate=negation_rate)
     for step in range(1, STEPS + 1):
-        texts = [hedged(rng, fact(scenes) if rng.random() < facts else told(scenes, shapes)) for _ in range(BATCH)]
+        texts = [hedged(rng, fact(scenes) if rng.random() < facts else related(scenes, shapes)) for _ in range(BATCH)]
         batch = encode(words, texts)
         visible, hidden = corrupt(batch["input_ids"])
         states = encoder(**{**batch, "input_ids": visible}).last_hidden_state

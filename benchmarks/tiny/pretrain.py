@@ -2,8 +2,8 @@
 
     python -m benchmarks.tiny.pretrain FOLDER
 
-The text tells the kinds of nouns ("the vilan is frosty ."), and sets sentences beside a particle that says how things
-stand ("so", "and", "but"), which tasks never say. Its pairs of nouns occur in no split of any task.
+The text states the kinds of nouns ("the vilan is frosty ."), and joins sentences by a particle that states their
+relation ("so", "and", "but"), which the texts of tasks never do. Its pairs of nouns occur in no split of any task.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from benchmarks.tasks.generated.scenes import Scenes
 from benchmarks.tasks.generated.sentences import choice, coin
 
 SEED = 0
-# Steps, share of facts, how many of SHAPES besides, how often "never". Without this order, or with BERT's small initial
-# weights, the model learns kinds but never how two of them go together (a plateau of more than 6,000 steps).
+# Steps, share of facts, number of SHAPES in the other texts, share of "never". Without this order, or with BERT's small
+# initial weights, the model learns the kinds but not the relations between two of them (a plateau of over 6,000 steps).
 STAGES = ((600, 1.0, 0, 0.0), (1_000, 0.2, 1, 0.0), (700, 0.1, 3, 0.0), (1_200, 0.05, 8, 0.0), (3_500, 0.05, 8, 0.3))
 BATCH, LEARNING_RATE, WARMUP = 64, 2e-3, 200
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -62,7 +62,7 @@ def claim(scenes: Scenes, label: int) -> Text:
     return forms.texts(scenes.remark(kind if label else -kind).text("the " + scenes.agent(kind)))
 
 
-# Shapes of text, the easiest first, and which particle goes with which label of theirs.
+# Shapes of text, the easiest first, each with the sign of the particle for each of its labels.
 SHAPES: list[tuple[Callable[[Scenes, int], Text], tuple[int, ...]]] = [
     (claim, (-1, 1)),
     (forms.inference, (1, 0, -1)),
@@ -75,7 +75,7 @@ SHAPES: list[tuple[Callable[[Scenes, int], Text], tuple[int, ...]]] = [
 ]
 
 
-def told(scenes: Scenes, shapes: int) -> Text:
+def related(scenes: Scenes, shapes: int) -> Text:
     """Draw a text in one of the first ``shapes`` shapes; its particle shows the relation of its sentences."""
     form, signs = SHAPES[scenes.rng.integers(shapes)]
     label = int(scenes.rng.integers(len(signs)))
@@ -92,7 +92,7 @@ def batches(rng: np.random.Generator) -> Iterator[list[Text]]:
     for steps, facts, shapes, negation_rate in STAGES:
         scenes = Scenes(rng, "pretrain", negation_rate=negation_rate)
         for _ in range(steps):
-            yield [hedged(rng, fact(scenes) if coin(rng, facts) else told(scenes, shapes)) for _ in range(BATCH)]
+            yield [hedged(rng, fact(scenes) if coin(rng, facts) else related(scenes, shapes)) for _ in range(BATCH)]
 
 
 def tokenizer() -> BertTokenizer:

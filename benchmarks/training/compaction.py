@@ -137,13 +137,13 @@ def _read(data: Prepared, model: nn.Module, size: int) -> np.ndarray:
     """Return the token numbers of a run's texts, its padding and all special tokens, ascending."""
     parts = list(data.train.tasks.values()) if isinstance(data.train, Mixed) else [data.train]
     parts += [evaluated.encoded for evaluated in data.evaluated]
-    used = np.zeros(size, dtype=bool)
+    is_used = np.zeros(size, dtype=bool)
     for part in parts:
-        used[part.columns["input_ids"]] = True
-        used[part.padding["input_ids"]] = True
+        is_used[part.columns["input_ids"]] = True
+        is_used[part.padding["input_ids"]] = True
     table: Any = embedding_site(model, "word")
     config = getattr(model, "config", None)
-    named = [value for name, value in vars(config).items() if name.endswith("_token_id")] if config else []
-    special = [*data.special_ids, *named, table.padding_idx]
-    used[[value for value in special if isinstance(value, int) and 0 <= value < size]] = True
-    return np.flatnonzero(used)
+    configured = [value for name, value in vars(config).items() if name.endswith("_token_id")] if config else []
+    special = [*data.special_ids, *configured, table.padding_idx]
+    is_used[[value for value in special if isinstance(value, int) and 0 <= value < size]] = True
+    return np.flatnonzero(is_used)

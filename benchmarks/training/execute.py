@@ -74,7 +74,7 @@ def execute(
         attempt = store.attempt(lease)
         checkpoint = Checkpoint(attempt / "checkpoint.pt", checkpoint_steps, checkpoint_seconds, lease.check)
         result = _result(job, store, attempt, checkpoint, report, should_stop)
-        if store.is_done(job.key):  # trained again for its weights
+        if store.is_done(job.key):  # the run was finished before, but another run needs its weights
             parents.must_reproduce(attempt, store.runs / job.key)
         store.publish(lease, attempt)
     except Interrupted as stopped:
@@ -82,7 +82,7 @@ def execute(
         return Outcome(job.key, "interrupted", str(stopped))
     except Exception as error:
         return _failed(job, store, lease, error)
-    except BaseException:  # Ctrl-C in a notebook: the process goes on, and its lease would look like work in progress
+    except BaseException:  # Ctrl-C in a notebook: the process lives on, so its lease would look alive
         lease.release()
         raise
     seconds = time.perf_counter() - started
@@ -96,7 +96,7 @@ def _take(job: Job, store: Store) -> Lease | Outcome:
         done = store.is_done(job.key, weights=job.keep_weights)
         return Outcome(job.key, *(("skipped", "already done") if done else ("busy", "another process works on it")))
     failure = store.failure(job.key)
-    if failure is not None and not job.retry:  # another process tried it since it was planned
+    if failure is not None and not job.retry:  # another process has failed on it after the planning
         lease.release()
         return Outcome(job.key, "failed", failure["message"])
     return lease

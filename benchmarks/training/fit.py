@@ -83,22 +83,22 @@ def check_texts(run: RunSpec, source: Source) -> list[str]:
             )
         if pieces.unknown_share >= NOTED:
             notes.append(f"{WARNING}the tokenizer of {run.model} does not know {share}")
-        kept = models.kept_tokens(run.model, run.max_length)
-        if kept < min(run.max_length, pieces.longest):
-            longer = np.mean(np.array(pieces.lengths) > kept)
+        length = models.kept_tokens(run.model, run.max_length)
+        if length < min(run.max_length, pieces.longest):
+            longer = np.mean(np.array(pieces.lengths) > length)
             notes.append(
-                f"{run.model} has positions for {kept} tokens, fewer than max_length={run.max_length}: longer texts "
-                f"are cut to {kept} tokens, about {100 * longer:.0f} % of {task}'s training texts (the longest has "
+                f"{run.model} has positions for {length} tokens, fewer than max_length={run.max_length}: longer texts "
+                f"are cut to {length} tokens, about {100 * longer:.0f} % of {task}'s training texts (the longest has "
                 f"{pieces.longest})"
             )
     return notes
 
 
 def run_notes(run: RunSpec) -> list[str]:
-    """Return what the record of a run says of its model: its head, and that it has too few positions for max_length."""
-    kept = models.kept_tokens(run.model, run.max_length)
-    cut = f"texts are cut to {kept} tokens, not to {run.max_length}: {run.model} has no more positions"
-    return [*([cut] if kept < run.max_length else []), *model_notes(run)]
+    """Return notes on a run's model for its record: its head, and too few positions for max_length."""
+    length = models.kept_tokens(run.model, run.max_length)
+    cut = f"texts are cut to {length} tokens, not to {run.max_length}: {run.model} has no more positions"
+    return [*([cut] if length < run.max_length else []), *model_notes(run)]
 
 
 @lru_cache(maxsize=64)
@@ -122,7 +122,7 @@ def _pieces(model: str, task: str, kind: str, folder: Path | None, files: Any) -
 
 
 def model_notes(run: RunSpec) -> list[str]:
-    """Return what a reader must know about a model: the head it brings along, a padding token that is in doubt."""
+    """Return notes on a model: a classifier saved with its weights, or an uncertain padding token."""
     return [*_padding_note(run.model), *_head_notes(run)]
 
 
@@ -188,7 +188,7 @@ def _head_note(model: str, task: Task) -> str:
 
 
 def _order(model: str, task: Task) -> tuple[int, ...] | None:
-    """Return the place of each of the task's classes among those of the saved head; None where names do not tell."""
+    """Return the position of each class of the task in the saved head; None if the names do not determine it."""
     saved = saved_head(model, task.head.num_outputs)
     if saved is None or not saved.names or not isinstance(task.head, Classification):
         return None

@@ -1,6 +1,6 @@
-"""Wrappers of any built method: labels shuffled at the end of training, and measurements of what training changes.
+"""Wrappers for any method: labels shuffled at the end of training, and measurements of the changes by training.
 
-A method does not know that it is wrapped, so every method can be.
+A wrapper uses only the hooks of :class:`Method`, so it fits every method.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ def _worst(model: nn.Module, batch: dict[str, Tensor], radius: float) -> tuple[f
 
 
 class _Wrapper(Method):
-    """Base of the wrappers: every hook calls the inner method's.
+    """Base of the wrappers: every hook calls the same hook of the inner method.
 
-    ``setup`` passes on what a loop sets on a method before it.
+    Values that a loop sets on the wrapper before ``setup``, such as the precision, are copied to the inner method.
     """
 
     def __init__(self, method: Method) -> None:

@@ -30,8 +30,8 @@ class Job:
 
     Attributes:
         parents: keys of the runs it starts from or combines; they must be done first.
-        keep_weights: a child needs them.
-        retry: it may be tried although it has failed before.
+        keep_weights: True if another run needs the trained weights.
+        retry: True if the run is to be tried again after a failure.
     """
 
     key: str

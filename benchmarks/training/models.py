@@ -124,7 +124,10 @@ def layers(name: str) -> int | None:
 
 @lru_cache
 def positions(name: str) -> int | None:
-    """Return the number of tokens that a model has positions for; None if it takes texts of any length."""
+    """Return the number of tokens that a model has positions for; None if it takes texts of any length.
+
+    Raises: UsageError: the model cannot be built from its configuration.
+    """
     import torch
     from transformers import AutoConfig, AutoModel
 

@@ -43,22 +43,27 @@ class NotReproducedError(RuntimeError):
 def save_weights(model: nn.Module, path: Path) -> None:
     """Save the weights of the model that is evaluated."""
     weights = model.weights() if isinstance(model, MultiTask) else model.state_dict()
-    kept = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
-    save_file(kept, path, metadata={_DIGEST: _digest(kept)})
+    stored_weights = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
+    save_file(stored_weights, path, metadata={_DIGEST: _digest(stored_weights)})
 
 
 def start_from(model: nn.Module, run: RunSpec, parent: RunSpec, path: Path) -> None:
-    """Give ``model`` the parent's trained weights; its head only if both have the same classes."""
+    """Give ``model`` the parent's trained weights; its head only if both have the same classes.
+
+    Raises: UsageError: the parent's weights lack a parameter, or have it in another shape.
+    """
     weights = _of_task(read_weights(path), parent, run.task) if parent.with_tasks else read_weights(path)
     heads = {id(parameter) for parameter in head_parameters(model)}
-    new = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in heads}
+    new_parameters = {name for name, value in model.state_dict(keep_vars=True).items() if id(value) in heads}
     if run.head == parent.head and _same_head(run.task, parent):
-        new = set()
+        new_parameters = set()
     current = model.state_dict()
-    missing = sorted(name for name in current if name not in new and _shape(weights, name) != current[name].shape)
+    missing = sorted(
+        name for name in current if name not in new_parameters and _shape(weights, name) != current[name].shape
+    )
     if missing:
         raise UsageError(f"the weights of the parent ({parent.title}) lack or differ in {', '.join(missing[:3])}")
-    model.load_state_dict({name: current[name] if name in new else weights[name] for name in current})
+    model.load_state_dict({name: current[name] if name in new_parameters else weights[name] for name in current})
 
 
 def _same_head(task: str, parent: RunSpec) -> bool:

@@ -31,13 +31,13 @@ def places(run: RunSpec) -> list[tuple[str, str]]:
 
     Raises: UsageError: for a task that must not be scored after one of those the run was trained on.
     """
-    named = [entry.rpartition(":") for entry in run.predict]
-    pairs = [(target, split) for task, _, split in named for target in ([task] if task else run.tasks)]
+    entries = [entry.rpartition(":") for entry in run.predict]
+    pairs = [(target, split) for task, _, split in entries for target in ([task] if task else run.tasks)]
     trained = trained_on(run)
     for task, _ in pairs:
-        for earlier, reason in TASKS[task].not_after.items():
-            if earlier in trained:
-                raise UsageError(f"a run trained on {earlier} is never scored on {task}: {reason}; leave {task} out")
+        for excluded, reason in TASKS[task].not_after.items():
+            if excluded in trained:
+                raise UsageError(f"a run trained on {excluded} is never scored on {task}: {reason}; leave {task} out")
     return pairs
 
 
@@ -168,8 +168,8 @@ def _cut(split: Split, run: RunSpec) -> dict[str, np.ndarray]:
     else:
         rows = np.arange(len(split)) if run.max_train_samples is None else subsample(split, run.max_train_samples, seed)
     if run.holdout_rows:
-        kept, aside = rows, outside(len(split), rows, run.holdout_rows, seed)
-        rows = np.concatenate([kept, aside])
+        trained, held_out = rows, outside(len(split), rows, run.holdout_rows, seed)
+        rows = np.concatenate([trained, held_out])
     else:
-        kept, aside = holdout(split, rows, run.holdout, seed)
-    return {"train": kept, "holdout": aside, "tuning": outside(len(split), rows, run.tuning_rows, seed)}
+        trained, held_out = holdout(split, rows, run.holdout, seed)
+    return {"train": trained, "holdout": held_out, "tuning": outside(len(split), rows, run.tuning_rows, seed)}

@@ -194,9 +194,9 @@ class Recorder(Observer):
         """
         if not self.history.exists():
             return
-        kept = [row for row in self._rows() if row.get("event") == "restart" or 0 < row["step"] <= step]
-        write_durably(self.history, "".join(json.dumps(row) + "\n" for row in kept))
-        epochs = {row["epoch"] for row in kept if row.get("event") == "epoch"}
+        remaining_rows = [row for row in self._rows() if row.get("event") == "restart" or 0 < row["step"] <= step]
+        write_durably(self.history, "".join(json.dumps(row) + "\n" for row in remaining_rows))
+        epochs = {row["epoch"] for row in remaining_rows if row.get("event") == "epoch"}
         for path in self.parts.iterdir():
             if _epoch_of(path) not in epochs:
                 path.unlink()

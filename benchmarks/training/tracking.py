@@ -90,8 +90,8 @@ class Follower:
             self._writer.close()
 
     def _history(self) -> Path | None:
-        work = self.store.inflight / self.job.key
-        attempts = sorted(work.glob("attempt-*"), key=lambda path: int(path.name.split("-")[1]))
+        work_folder = self.store.inflight / self.job.key
+        attempts = sorted(work_folder.glob("attempt-*"), key=lambda path: int(path.name.split("-")[1]))
         places = [*reversed(attempts), self.store.runs / self.job.key]
         return next((path for place in places if (path := place / "history.jsonl").is_file()), None)
 

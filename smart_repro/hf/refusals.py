@@ -24,7 +24,11 @@ _LAYERWISE = {OptimizerNames.LOMO, OptimizerNames.ADALOMO}
 
 
 def resolved(method: Any) -> Method:
-    """Return the configured method for a registered name, a class, or a configured method."""
+    """Return the configured method for a registered name, a class, or a configured method.
+
+    Raises:
+        ValueError: it is none of these.
+    """
     if isinstance(method, str):
         return build(method)
     if isinstance(method, type) and issubclass(method, Method):

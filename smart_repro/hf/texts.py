@@ -110,9 +110,9 @@ def refuse_empty(dataset: Any, args: Any) -> None:
 
 @contextmanager
 def explained_labels() -> Iterator[None]:
-    """Say what is wrong where a collator cannot make numbers of the labels; it asks for truncation instead.
+    """Replace the error of a collator that cannot convert labels to numbers: its message is about truncation.
 
-    Raises: ValueError: for labels that are texts, or missing in some rows.
+    Raises: ValueError: labels are strings, or missing in some rows.
     """
     try:
         yield

@@ -63,7 +63,7 @@ class MethodTrainer(Trainer):
         MissingSignalError: during training, see :mod:`smart_repro.scalars`.
     """
 
-    model: Any  # the Trainer allows None in places where there is always one
+    model: Any  # Any: the Trainer's annotation allows None, but there always is a model
     optimizer: Any
     _signature_columns: Any
 
@@ -134,6 +134,9 @@ class MethodTrainer(Trainer):
         """Run forward and backward passes of one micro-batch, in the method's order.
 
         The gradient of an update is the mean over all its labelled rows, for any split into micro-batches.
+
+        Raises:
+            ValueError: ``get_batch_samples`` did not count the rows of this update.
         """
         if self._overridden & _STEP - {"training_step"}:
             return self._plain_step(model, inputs, num_items_in_batch)
@@ -188,9 +191,9 @@ class MethodTrainer(Trainer):
     def _prepare_for_training(
         self, max_steps: int, train_dataloader: DataLoader[Any], resume_from_checkpoint: Any
     ) -> Any:
-        """Set the method up anew at the start of every run, restore its state when resuming, then the Trainer's own."""
+        """Set up the method at the start of every run and restore its state when resuming, then prepare the Trainer."""
         self._refuse()
-        self._reader = None  # the model may be another one, or have been given more words
+        self._reader = None  # the user may have replaced the model, or resized its embeddings
         texts.warn_of_classes(self.model, self.train_dataset)
         self._set_up(max_steps)
         if resume_from_checkpoint is not None:
@@ -207,7 +210,11 @@ class MethodTrainer(Trainer):
         return prepared
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Build the optimiser over the method's parameter groups."""
+        """Build the optimiser over the method's parameter groups.
+
+        Raises:
+            ValueError: the optimiser makes its own parameter groups, or no parameter is trainable.
+        """
         if self._prepared is not self.model:  # called before train()
             self._set_up(self.set_initial_training_values(self.args, self.get_train_dataloader())[-1])
         if "get_decay_parameter_names" in self._overridden:
@@ -313,9 +320,9 @@ class MethodTrainer(Trainer):
         passes = Passes(model, inputs, self.method.streams, self._precision)
         output = model(**models.inputs(model, inputs))
         logits = models.logits(output)
-        batch, kept = updates.labelled(inputs)
-        if kept is not None:
-            logits, passes = logits[kept], Passes(model, batch, self.method.streams, self._precision)
+        batch, is_labelled = updates.labelled(inputs)
+        if is_labelled is not None:
+            logits, passes = logits[is_labelled], Passes(model, batch, self.method.streams, self._precision)
         loss = self._evaluated_loss(logits.float(), passes, num_items_in_batch)
         return (loss, _with_loss(output, logits, loss)) if return_outputs else loss
 
@@ -367,11 +374,11 @@ class MethodTrainer(Trainer):
 
     def _remove_unused_columns(self, dataset: Any, description: str | None = None) -> Any:
         """Remove unused columns of a ``datasets.Dataset``, and a column ``example_id`` without integers."""
-        kept = super()._remove_unused_columns(dataset, description)
-        foreign = self.args.remove_unused_columns and updates.ROW_ID in kept.column_names and len(kept)
-        return (
-            kept.remove_columns(updates.ROW_ID) if foreign and not updates.is_row_id(kept[0][updates.ROW_ID]) else kept
-        )
+        remaining = super()._remove_unused_columns(dataset, description)
+        has_ids = self.args.remove_unused_columns and updates.ROW_ID in remaining.column_names and len(remaining)
+        if has_ids and not updates.is_row_id(remaining[0][updates.ROW_ID]):
+            return remaining.remove_columns(updates.ROW_ID)
+        return remaining
 
     def _get_collator_with_removed_columns(self, data_collator: Any, description: str | None = None) -> Any:
         """Remove unused columns of any other data set in the collator."""

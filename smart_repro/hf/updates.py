@@ -123,7 +123,7 @@ def labelled(batch: Mapping[str, Any]) -> tuple[Batch, Tensor | None]:
 
 
 def placeholder(batch: Mapping[str, Any]) -> Batch:
-    """Return the first row with a made-up label, for a process that takes part in an update with weight 0."""
+    """Return the first row with the label 0, for a process without examples: its row has weight 0 in the update."""
     row: Batch = _select(batch, torch.arange(1))
     row["labels"] = torch.zeros_like(row["labels"])
     return row
@@ -138,7 +138,7 @@ def _select(batch: Mapping[str, Any], rows: Tensor) -> Batch:
 def numbered(batch: Batch, first: int) -> Batch:
     """Return the batch with a number for each row: its ``example_id``, else its position in the whole update.
 
-    Noise is drawn from that number, so that no cut into micro-batches or processes changes it.
+    The noise of a row depends on this number, and therefore not on the division into micro-batches or processes.
     """
     numbers = batch.get(ROW_ID)
     size = row_count(batch)

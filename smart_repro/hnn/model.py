@@ -4,9 +4,9 @@ An example is a sentence, a pronoun and candidates for what it refers to. Each c
 with as many mask tokens as the candidate has pieces in the pronoun's place, which the masked language model scores, and
 the sentence beside the candidate, in which the pronoun's first piece and the candidate's pooled pieces are compared.
 
-All sequences of an example stand behind each other in one row, each with positions of its own, and attend to
-themselves alone. So a method sees what it sees of any classifier: embeddings ``(batch, length, width)``, whose
-perturbation covers all sequences of the example, and logits ``(batch, 2)``. Readings:
+All sequences of an example are concatenated in one row. Each has its own positions and attends only to itself. For a
+method, HNN therefore has the form of any classifier: embeddings ``(batch, length, width)``, whose perturbation covers
+all sequences of the example, and logits ``(batch, 2)``. Readings:
 
 - The logits are the rank term's ``gamma`` times the mean of both scores: their softmax is the distribution over
   candidates that the rank term trains, less its margin. R_s and D_Breg compare it, SDA compares the logits.
@@ -30,7 +30,7 @@ from smart_repro.hnn.options import HnnOptions
 from smart_repro.hnn.scores import attention_pool, cosine, mean_log_probability, similarity_score
 
 PRONOUN, CANDIDATE = 1, 2  # roles of a token
-NO_TARGET = -100  # of a token that is no mask token
+NO_TARGET = -100  # target of a token that is not a mask token
 CLASSES = 2
 
 
@@ -53,7 +53,7 @@ class HnnOutput:
     options: HnnOptions
 
     def task_loss(self, labels: Tensor) -> Tensor:
-        """Return HNN's loss: what training minimises in place of the cross-entropy of the logits."""
+        """Return HNN's loss, which training minimises instead of the cross-entropy of the logits."""
         return hnn_loss(self.log_lm, self.raw, self.mean, labels, self.options)
 
 

@@ -23,7 +23,7 @@ METHODS: Registry[type[Method]] = Registry(
 )
 
 TaskLoss = Callable[[Tensor, Tensor], Tensor]
-Objective = Callable[[Tensor], Tensor]  # of the labels: a loss that a model's own output defines
+Objective = Callable[[Tensor], Tensor]  # labels -> mean loss, of a model whose output defines its own loss (HNN)
 PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "consistency")
 TEACHER_DROPOUT = ("off", "independent", "shared")  # no dropout / the teacher's own masks / the student's masks
 
@@ -61,32 +61,33 @@ class Method:
 
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
-    version: ClassVar[int] = 1  # raised when the same config would train differently
+    version: ClassVar[int] = 1  # increased when a change of the code changes the results of a config
     paper: ClassVar[str] = ""  # the source, with the equation's number
     equation: ClassVar[str] = "min_theta L(theta)"  # the objective, in the options' names
-    replays: int = 1
-    exact: bool = False  # True if all passes are float32 without TF32 in any run, because their outputs are compared
+    replays: int = 1  # number of times the loop presents each batch in a row (FreeAT's m)
+    exact: bool = False  # True forces float32 without TF32 in all passes, whose small differences rounding would hide
 
     def __init__(self, **config: Any) -> None:
         self.config = configure(type(self), config)
         self.streams = Streams()
-        self.precision = "fp32"  # of the run; set before ``setup``, as is updates_per_epoch
-        self.updates_per_epoch: int | None = None  # None: the loop did not set it
+        self.precision = "fp32"  # of the run; the loop sets it before ``setup``
+        self.updates_per_epoch: int | None = None  # the loop sets it before ``setup``; None: it did not
         self._task_loss: TaskLoss | None = None
         self._has_position = False  # True if the loop calls ``begin``
-        self._watched: nn.Parameter | None = None  # its version shows whether the optimiser has changed the weights
-        self._version: int | None = None  # of the watched parameter, in the passes since the last ``after_step``
+        self._watched: nn.Parameter | None = None  # torch counts its changes: the count shows an optimiser update
+        self._version: int | None = None  # that count at the last pass; None: no pass since the last ``after_step``
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
         """Prepare training: copy a teacher, freeze layers. Called once; ``requires_grad`` never changes afterwards.
 
-        Here the model's dropout modules get cheaper masks (:mod:`smart_repro.dropout`).
+        The model's dropout modules are replaced by ones with cheaper masks (:mod:`smart_repro.dropout`).
 
         Args:
             model: the classifier.
             total_steps: optimiser updates in the whole run.
-            task_loss: replaces cross-entropy or squared error: ``task_loss(logits, labels) -> scalar mean``.
+            task_loss: replacement for cross-entropy or squared error: ``task_loss(logits, labels)`` returns the mean
+                over the batch, a scalar.
         """
         self._task_loss = task_loss
         *_, self._watched = model.parameters()
@@ -104,10 +105,12 @@ class Method:
         ]
 
     def begin(self, micro: int, replay: int, step: int) -> None:
-        """Set the position in training. A loop that does not call it presents every batch as a new one.
+        """Set the position in training, which determines the random numbers.
+
+        A loop need not call it: the method then counts the batches itself and treats each as a new one.
 
         Args:
-            micro: number of the micro-batch within its update, over all processes.
+            micro: number of the micro-batch within its update, from 0, over all processes.
             replay: number of earlier presentations of this batch.
             step: number of finished updates.
         """
@@ -133,11 +136,11 @@ class Method:
         self._version = None
 
     def eval_model(self, model: nn.Module) -> nn.Module:
-        """Return the model that is evaluated and saved: the student, unless the paper says otherwise."""
+        """Return the model that is evaluated and saved: by default the trained one, the student."""
         return model
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that a resumed run needs beyond those of model and optimiser."""
+        """Return the state that a resumed run needs besides the states of model and optimiser."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -149,7 +152,7 @@ class Method:
         self.streams = Streams(dropout, noise)
 
     def open_passes(self, model: nn.Module, batch: dict[str, Tensor]) -> Passes:
-        """Open the forward passes of the next micro-batch; call this once for each.
+        """Return the forward passes of the next micro-batch; call this once per micro-batch.
 
         In a loop that never calls :meth:`begin`, this advances the position of the random numbers.
 
@@ -183,7 +186,18 @@ class Method:
         self._version = version
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
-        """Return cross-entropy, squared error or the model's own objective, averaged over the batch, in float32."""
+        """Return the task loss, averaged over the batch, in float32 or wider.
+
+        It is the ``task_loss`` given to :meth:`setup`, else the loss that the model's output defines, else squared
+        error or cross-entropy (in nats).
+
+        Args:
+            logits: ``(batch, outputs)``.
+            passes: the passes that the logits belong to, with the labels.
+
+        Raises:
+            ValueError: the logits are not two-dimensional.
+        """
         labels = passes.batch["labels"]
         if logits.dim() != 2:
             raise ValueError(
@@ -199,7 +213,7 @@ class Method:
         return F.cross_entropy(logits, labels.view(-1).long())
 
     def expected_signals(self) -> frozenset[str]:
-        """Return the loss parts that must not stay at exactly 0; a control that may be zero omits its part."""
+        """Return the loss parts that must not stay at exactly 0 in a run, without those that may be 0 by design."""
         return frozenset()
 
     @classmethod
@@ -212,10 +226,10 @@ class Method:
 
 
 class Passes:
-    """Forward passes over one micro-batch; each has a name, and passes of equal names share their dropout masks.
+    """Forward passes over one micro-batch; each has a name, and passes with the same name share their dropout masks.
 
-    All of them, a teacher's too, run in one precision, so that the distance of two passes is 0 wherever their weights,
-    masks and inputs agree. A bf16 and a float32 pass with equal weights and masks differ by 1e-4.
+    All passes, including a teacher's, run in the same precision. Two passes with equal weights, masks and inputs then
+    have distance 0; in bf16 and float32 their outputs would differ by 1e-4.
 
     Attributes:
         target: ``"classification"`` or ``"regression"``.
@@ -234,28 +248,34 @@ class Passes:
         self._inputs = models.inputs(model, batch)
         self._streams = streams.snapshot()
         self._precision = run_precision
-        self._objectives: list[tuple[Tensor, Objective]] = []  # of the passes so far
+        self._objectives: list[tuple[Tensor, Objective]] = []  # logits of each pass so far, with the loss it defines
 
     def objective(self, logits: Tensor) -> Objective | None:
-        """Return the loss that the model itself defines on a pass, as HNN's output does; None: it defines none.
+        """Return the loss that the model's output defines on a pass, as HNN's does; None if it defines none.
 
         Args:
-            logits: the tensor that the pass returned, not a copy: an objective reads more of the pass than its logits.
+            logits: the tensor that the pass returned, not a copy: it identifies the pass, and the loss needs further
+                outputs of that pass.
         """
         return next((objective for output, objective in self._objectives if output is logits), None)
 
     def __call__(self, name: str, *, model: nn.Module | None = None, dropout: bool = True) -> Tensor:
-        """Return the logits of the pass ``name``, in float32 or wider.
+        """Return the logits ``(batch, outputs)`` of the pass ``name``, in float32 or wider.
 
         Args:
             name: name of the pass, which determines its dropout masks (together with the position in the run).
-            model: another model for the same input, such as a teacher.
+            model: another model for the same input, such as a teacher; None: the trained model.
             dropout: False turns dropout off for this pass.
         """
         return self._run(name, self.model if model is None else model, self._inputs, dropout=dropout)
 
     def embedded(self, name: str, site: str, *, dropout: bool = True) -> tuple[Tensor, Tensor]:
         """Return logits and the embeddings ``(batch, length, width)`` they were computed from, as part of the graph.
+
+        Args:
+            name: name of the pass, for its dropout masks.
+            site: ``"word"`` or ``"block"``: the embedding module whose output is returned.
+            dropout: False turns dropout off for this pass.
 
         Raises:
             ValueError: the passes are not float32.
@@ -270,6 +290,12 @@ class Passes:
     def perturbed(self, name: str, delta: Tensor, site: str, *, dropout: bool = True) -> Tensor:
         """Return logits with ``delta`` added to the embeddings.
 
+        Args:
+            name: name of the pass, for its dropout masks.
+            delta: the perturbation, ``(batch, length, width)``.
+            site: ``"word"`` or ``"block"``: the embedding module whose output is shifted.
+            dropout: False turns dropout off for this pass.
+
         Raises:
             ValueError: the passes are not float32.
         """
@@ -279,20 +305,24 @@ class Passes:
             return self(name, dropout=dropout)
 
     def reference(self, teacher: nn.Module | None, *, dropout: str) -> Tensor:
-        """Return a teacher's logits, without a graph.
+        """Return a teacher's logits ``(batch, outputs)``, without a graph.
 
         Args:
             teacher: the teacher; None for the student's own weights.
-            dropout: ``"off"``, ``"independent"`` (the teacher's own masks) or ``"shared"`` (the student's masks).
+            dropout: one of ``TEACHER_DROPOUT``; "shared" takes the masks of the pass named ``"clean"``.
         """
         name = "clean" if dropout == "shared" else "teacher"
         model = models.unwrapped(self.model) if teacher is None else teacher
         with torch.inference_mode():
             logits = self(name, model=model, dropout=dropout != "off")
-        return logits.clone()  # outside inference mode, so that autograd can save it for a backward pass
+        return logits.clone()  # autograd cannot save a tensor of inference mode for a backward pass; it can save a copy
 
     def embedded_again(self, name: str, embeddings: Tensor) -> Tensor:
-        """Return logits with ``embeddings`` in place of word embeddings, so that they pass the embedding layer again.
+        """Return logits with ``embeddings`` in place of word embeddings: the whole embedding layer is applied to them.
+
+        Args:
+            name: name of the pass, for its dropout masks.
+            embeddings: ``(batch, length, width)``.
 
         Raises:
             ValueError: the passes are not float32, or the model does not accept embeddings in place of tokens.
@@ -311,7 +341,7 @@ class Passes:
     def noise(self, width: int, dtype: torch.dtype) -> Tensor:
         """Return standard normal noise ``(batch, length, width)``, zero on padding.
 
-        An example gets the same noise in every batch.
+        At one position in training, an example gets the same noise in whatever batch it is.
         """
         return self._streams.normal(self.mask, width, self.batch.get("example_id"), dtype)
 
@@ -324,8 +354,8 @@ class Passes:
             )
 
     def _run(self, name: str, model: nn.Module, inputs: dict[str, Tensor], *, dropout: bool) -> Tensor:
-        computing = precision.compute_in(self._precision, self.mask.device)
-        with self._streams.masks(name, self.mask.device), computing, dropping(model, dropout):
+        autocast = precision.compute_in(self._precision, self.mask.device)
+        with self._streams.masks(name, self.mask.device), autocast, dropping(model, dropout):
             output = model(**inputs)
             logits = models.logits(output)
         logits = logits if logits.dtype == torch.float64 else logits.float()
@@ -336,21 +366,25 @@ class Passes:
 
 @contextmanager
 def dropping(model: nn.Module, dropout: bool) -> Iterator[None]:
-    """Turn dropout on or off inside; afterwards every module is in its former mode."""
+    """Turn dropout on or off inside the context; afterwards every module has its previous mode."""
     if model.training == dropout:
         yield
         return
-    before = [(module, module.training) for module in model.modules()]  # a part may be in another mode than the whole
+    modes = [(module, module.training) for module in model.modules()]  # submodules may differ, such as a frozen encoder
     model.train(dropout)
     try:
         yield
     finally:
-        for module, training in before:
+        for module, training in modes:
             module.training = training
 
 
 def check_choices(config: Any, choices: Mapping[str, Sequence[Any]]) -> None:
-    """Check the options of ``config`` that have a list of ``choices`` (option -> allowed values).
+    """Check options of ``config`` against their allowed values.
+
+    Args:
+        config: the configuration of a method.
+        choices: option -> allowed values.
 
     Raises:
         ValueError: a value is not allowed.
@@ -366,7 +400,7 @@ def build(name: str, **config: Any) -> Method:
 
     Raises:
         UnknownNameError: there is no such method; the message suggests a name.
-        ValueError: an option is unknown or refused.
+        ValueError: an option is unknown, or its value is not allowed.
     """
     return METHODS[name](**config)
 
@@ -374,8 +408,8 @@ def build(name: str, **config: Any) -> Method:
 def register(name: str) -> Callable[[type[Method]], type[Method]]:
     """Return a class decorator that registers a method under ``name``."""
 
-    def enter(method: type[Method]) -> type[Method]:
+    def decorate(method: type[Method]) -> type[Method]:
         method.name = name
         return METHODS.add(name, method)
 
-    return enter
+    return decorate

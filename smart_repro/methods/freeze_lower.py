@@ -40,7 +40,11 @@ class FreezeLower(Method):
     config: FreezeLowerConfig
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
-        """Freeze the embeddings and the lower layers."""
+        """Freeze the embeddings and the lower layers.
+
+        Raises:
+            ValueError: the layers of the model share their weights.
+        """
         super().setup(model, total_steps, task_loss=task_loss)
         groups = layer_groups(model)
         layers = len(groups) - 2

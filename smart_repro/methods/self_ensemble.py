@@ -44,7 +44,11 @@ class SelfEnsemble(Method):
     config: SelfEnsembleConfig
 
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
-        """Create the mean of the weights, and the model that computes with it."""
+        """Create the mean of the weights, and the model that computes with it.
+
+        Raises:
+            ValueError: ``every="epoch"`` and ``updates_per_epoch`` is not set.
+        """
         super().setup(model, total_steps, task_loss=task_loss)
         self._interval = 1
         if self.config.every == "epoch":

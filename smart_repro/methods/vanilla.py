@@ -37,7 +37,11 @@ class Vanilla(Method):
     config: VanillaConfig
 
     def task_loss(self, logits: Tensor, passes: Passes) -> Tensor:
-        """Return the task loss, with label smoothing if it is set."""
+        """Return the task loss, with label smoothing if it is set.
+
+        Raises:
+            ValueError: label smoothing is set and the loss is not cross-entropy.
+        """
         smoothing = self.config.label_smoothing
         if smoothing == 0:
             return super().task_loss(logits, passes)

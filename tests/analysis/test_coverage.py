@@ -13,7 +13,7 @@ import pytest
 
 from analysis.coverage import rates as coverage
 from analysis.coverage.plots import plot_metrics, plot_rare, plot_rates
-from analysis.coverage.rates import ALLOWED, DECIDES, STUDIES, deciding_rate, failures, rates
+from analysis.coverage.rates import ALLOWED_RATE, DECIDING_TEST, STUDIES, deciding_rate, failures, rates
 from analysis.coverage.simulation import Scenario, simulate
 from analysis.coverage.verdicts import decide, measure, p_values
 from analysis.crossed import crossed_interval
@@ -122,7 +122,7 @@ def test_the_deciding_interval_errs_within_its_allowance(number):
     got = deciding_rate(SHARE[number], 1500, np.random.default_rng(number))
     assert got.withheld < 0.5
     assert got.rate > 0
-    assert got.rate - 2 * got.error <= ALLOWED
+    assert got.rate - 2 * got.error <= ALLOWED_RATE
 
 
 def test_a_rate_says_how_well_it_is_measured(rng):
@@ -146,7 +146,7 @@ def test_too_few_rare_labels_mislead_so_that_labels_count_too():
     few_labels, few_answers = labels.sum(-1) < 5, np.minimum(a.sum(-1), b.sum(-1)).min(-1) < 5
     found = p_values(studies.differences, studies.covariance, 277)[few_labels & ~few_answers] <= 0.05
     assert len(found) > 2000
-    assert found.mean() - 2 * np.sqrt(found.mean() * (1 - found.mean()) / len(found)) > ALLOWED
+    assert found.mean() - 2 * np.sqrt(found.mean() * (1 - found.mean()) / len(found)) > ALLOWED_RATE
     _, withheld = decide(studies)
     assert withheld[few_labels].all()
 
@@ -158,7 +158,7 @@ def test_the_published_rates_are_of_the_published_grid_and_within_the_allowance(
     grid = [(*astuple(s), test, studies) for s, studies, tests in coverage.published_grid() for test in tests]
     assert list(table[[*names, "test", "studies"]].itertuples(index=False, name=None)) == grid
     assert failures(table).empty
-    deciding = table[table["test"] == DECIDES]
+    deciding = table[table["test"] == DECIDING_TEST]
     assert (deciding["studies"] >= 10_000).all()
     usual = deciding[deciding["positives"] == 0.5]
     text = " ".join((ROOT / "docs" / "statistics.md").read_text(encoding="utf-8").split())
@@ -187,7 +187,7 @@ def test_what_theory_gives_for_the_others(rng):
 
 
 def test_the_published_grid_covers_what_the_rules_ask():
-    cases = [s for s, _, tests in coverage.published_grid() if tests == (DECIDES,)]
+    cases = [s for s, _, tests in coverage.published_grid() if tests == (DECIDING_TEST,)]
     plain = [s for s in cases if s.metric == "accuracy" and s.quirk != 0.2]
     assert Counter((s.seeds, s.items) for s in plain) == {(s, n): 6 for s in (5, 8, 10) for n in (277, 1000, 10_000)}
     assert {s.seed_points for s in plain} == {0.0, 0.5, 1.0}
@@ -195,13 +195,13 @@ def test_the_published_grid_covers_what_the_rules_ask():
         (s.metric, s.items, round(max(s.positives, 1 - s.positives), 2), s.constant) for s in cases if s.excess == 1
     }
     assert rare >= set(product(("f1", "matthews"), (71, 277, 408), (0.90, 0.97, 0.99), (0.0, 0.3)))
-    assert all(studies >= STUDIES for _, studies, tests in coverage.published_grid() if DECIDES in tests)
+    assert all(studies >= STUDIES for _, studies, tests in coverage.published_grid() if DECIDING_TEST in tests)
 
 
 def test_the_grid_is_reproducible_and_its_plot_shows_its_rates():
     from analysis import figures
 
-    cases = [(Scenario(2, 30, points), 20, (DECIDES,)) for points in (0.0, 1.0)]
+    cases = [(Scenario(2, 30, points), 20, (DECIDING_TEST,)) for points in (0.0, 1.0)]
     table = coverage.run(cases, seed=1)
     pd.testing.assert_frame_equal(table, coverage.run(cases, seed=1))
     _, axes = figures.panels(1, 4, 3)
@@ -213,7 +213,9 @@ def test_the_grid_is_reproducible_and_its_plot_shows_its_rates():
 def test_the_plot_of_other_metrics_shows_their_rates_and_no_other():
     from analysis import figures
 
-    cases = [(Scenario(2, n, 1.0, metric=m), 20, (DECIDES,)) for m in ("f1", "accuracy", "pearson") for n in (30, 40)]
+    cases = [
+        (Scenario(2, n, 1.0, metric=m), 20, (DECIDING_TEST,)) for m in ("f1", "accuracy", "pearson") for n in (30, 40)
+    ]
     table = coverage.run(cases, seed=1)
     _, axes = figures.panels(1, 4, 3)
     plot_metrics(table, axes[0])
@@ -234,7 +236,7 @@ def test_the_plot_of_rare_classes_shows_decided_rates_and_the_share_withheld():
         (Scenario(5, 277, 1.0), 0.05, 0.0),
     ]
     table = pd.DataFrame([dict(zip(names, astuple(s), strict=True)) | {"rate": r, "withheld": w} for s, r, w in rows])
-    table = table.assign(error=0.001, studies=10_000, test=DECIDES)
+    table = table.assign(error=0.001, studies=10_000, test=DECIDING_TEST)
     _, axes = figures.panels(1, 4, 3)
     plot_rare(table, axes[0])
     assert [y for container in axes[0].containers for y in container[0].get_ydata()] == pytest.approx([2.0, 3.0])
@@ -242,6 +244,11 @@ def test_the_plot_of_rare_classes_shows_decided_rates_and_the_share_withheld():
 
 
 def test_failures_are_rates_beyond_two_errors():
-    rows = [(0.064, 0.0025, DECIDES), (0.066, 0.0025, DECIDES), (0.5, 0.001, "sign flips"), (np.nan, np.nan, DECIDES)]
+    rows = [
+        (0.064, 0.0025, DECIDING_TEST),
+        (0.066, 0.0025, DECIDING_TEST),
+        (0.5, 0.001, "sign flips"),
+        (np.nan, np.nan, DECIDING_TEST),
+    ]
     table = pd.DataFrame(rows, columns=["rate", "error", "test"])
     assert failures(table)["rate"].tolist() == [0.066]

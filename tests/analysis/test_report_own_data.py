@@ -15,6 +15,7 @@ from analysis.comparison import compare
 from analysis.crossed import combine
 from analysis.power import noise_of, power
 from analysis.report.build import write_report
+from analysis.report.larger_study import larger_study
 from analysis.report.own_data import own_answers
 from analysis.results import Results
 
@@ -102,6 +103,24 @@ def test_what_would_decide_has_the_power_it_promises(tmp_path):
         assert power(size, 5, 300 + items, noise) >= 0.8
 
 
+def test_where_neither_seeds_nor_items_alone_would_do_both_are_named(tmp_path):
+    folder = own_world(tmp_path, 0.6, items=300, seed_sd=0.6)
+    results = Results.open(folder)
+    manifest = results.manifest("compare")
+    arms = contrasts.difference(results, manifest, "smart[shared]", "vanilla", manifest.columns[0])
+    part = contrasts.measure(arms, FIVE)
+    noise = noise_of(part)
+    found = larger_study(part, 1.0, 5)
+    assert found is not None
+    times = found[0] // 5
+    assert found == (5 * times, 300 * times)
+    assert power(1.0, *found, noise) >= 0.8 > power(1.0, 5 * (times - 1), 300 * (times - 1), noise)
+    assert larger_study(part, 0.001, 5) is None
+    sentence = answer(folder).sentence
+    if "alone would show" in sentence:
+        assert " seeds with " in sentence
+
+
 def test_below_five_seeds_nothing_is_decided_and_the_sentence_counts_them(tmp_path):
     found = answer(own_world(tmp_path, 8.0, seeds=(0, 1, 2)))
     assert found.verdict == "not decided"
@@ -121,6 +140,8 @@ def test_a_baseline_that_does_not_beat_a_constant_answer_allows_no_verdict(tmp_p
     assert found.verdict == "not decided"
     assert "pilot at the floor: vanilla scores" in found.sentence
     assert "the best constant answer" in found.sentence
+    assert "the baseline has not learnt the task" in found.sentence
+    assert "Train longer (--epochs), at a higher rate" in found.sentence
 
 
 def test_seeds_are_not_offered_where_the_baseline_has_learnt_nothing(tmp_path):

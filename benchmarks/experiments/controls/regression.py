@@ -1,4 +1,4 @@
-"""The regression gate's grid: not a result, but a small fixed set of runs that any change of what is computed moves.
+"""The regression gate's grid: a small fixed set of runs whose results change with any change of the computation.
 
 It covers both distances (a classification and a regression task), both readings of R_s at the paper's radius, where it
 hardly steers, and a ball wide enough for it to steer; D_Breg with a teacher that moves; past students as a teacher; and

@@ -55,12 +55,12 @@ def _missing(column: TaskColumn, source: Source) -> str:
     """Return the reason why the column cannot be filled, or ""."""
     places = {(column.trained, "train"), _place_read(column)}
     if "dev" in TASKS[column.trained].splits:
-        places.add((column.trained, "dev"))  # every run predicts it
+        places.add((column.trained, "dev"))  # every run predicts dev
     return _absent(places, source)
 
 
 def _place_read(column: TaskColumn) -> tuple[str, str]:
-    """Return the task and split of the data that a column is scored on; drawn rows come from the training set."""
+    """Return the task and split whose file holds the scored rows: for splits drawn from it, the training set."""
     return column.task, "train" if column.split in DRAWN else column.split
 
 

@@ -24,14 +24,14 @@ MEMBERS = 4  # runs combined by a VOTE or AVG (SDA, section 4.2): replicate r co
 
 @dataclass(frozen=True)
 class Times:
-    """A row's or column's setting as a multiple of the one that all runs share, in every profile."""
+    """A setting of a row or column as a multiple of the experiment's setting, whatever the profile's value of it is."""
 
     factor: float
 
 
 @dataclass(frozen=True)
 class Start:
-    """A run of several tasks that a row's runs start from; the row's run with seed s starts from its run with seed s.
+    """A multi-task run that a row's runs start from; both have the same seed.
 
     Attributes:
         method: method of its training.
@@ -247,10 +247,13 @@ class Experiment:
         return next((self.missing[name] for name in names if name in self.missing), "")
 
     def spec(self, row: MethodRow, place: str, seed: int) -> RunSpec:
-        """Return the run of one cell and seed."""
+        """Return the run of one cell and seed.
+
+        Raises: UsageError: no run can have these settings.
+        """
         if row.combine:
-            alone = replace(row, combine="")
-            return combined(row.combine, [self.spec(alone, place, MEMBERS * seed + i) for i in range(MEMBERS)])
+            member_row = replace(row, combine="")
+            return combined(row.combine, [self.spec(member_row, place, MEMBERS * seed + i) for i in range(MEMBERS)])
         columns = [column for column in self.columns if column.place == place]
         task = columns[0].trained
         shared = {**self.settings, **self.task_settings.get(task, {})}
@@ -443,9 +446,9 @@ def _chosen(experiment: Experiment, text: str) -> tuple[MethodRow, ...]:
     """Return the rows that ``text`` names, in table order."""
     ids = {row.id for row in experiment.rows}
     names = pieces(text)
-    named, rest = [name for name in names if name in ids], [name for name in names if name not in ids]
-    methods = {choice.label for choice in parse_methods(",".join(rest))} if rest or not named else set()
-    rows = tuple(r for r in experiment.rows if r.id in named or {r.method.name, r.method.label} & methods)
+    row_ids, other_names = [name for name in names if name in ids], [name for name in names if name not in ids]
+    methods = {choice.label for choice in parse_methods(",".join(other_names))} if other_names or not row_ids else set()
+    rows = tuple(r for r in experiment.rows if r.id in row_ids or {r.method.name, r.method.label} & methods)
     invalid = methods - {name for r in rows for name in (r.method.name, r.method.label)}
     if invalid:
         have = ", ".join(r.id for r in experiment.rows)

@@ -26,10 +26,10 @@ def headline_column(task: str, variant: str = "", settings: Mapping[str, Any] | 
 
 
 def on_tasks(experiment: Experiment, tasks: tuple[str, ...]) -> Experiment:
-    """Return the experiment on these tasks, with its own columns where it has the task.
+    """Return the experiment on these tasks; it keeps its own columns of tasks that it has.
 
-    A claim that names no task in its sentence is asked of them, if their scores point the same way; others stay where
-    all of their tasks do.
+    Claims whose sentences name no task are applied to these tasks, provided that greater scores are better in all
+    columns or in none. Otherwise a claim is kept if all of its tasks are.
 
     Raises: UsageError: a task that has no classes, or no training data.
     """

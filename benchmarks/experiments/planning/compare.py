@@ -63,9 +63,11 @@ def grid_of(
 
 
 def method_row(point: GridPoint) -> MethodRow:
-    """Return the row of a method, named as it is typed. Raises UnknownNameError, UsageError: no such method or option.
+    """Return the row of a method, with the typed text as its name.
 
-    A wrong option is an error at once, not in every run.
+    The options are checked here, so that a wrong one is reported before any run.
+
+    Raises: UnknownNameError, UsageError: there is no such method or option.
     """
     essential(point.choice)
     label = _label(point.choice)
@@ -74,7 +76,7 @@ def method_row(point: GridPoint) -> MethodRow:
 
 
 def _distinct(methods: Iterable[MethodChoice | GridPoint]) -> list[GridPoint]:
-    """Each method once, in the order of the first time; a point of a curve rather than the same method by itself."""
+    """Return each method once, in order of first occurrence; points of a curve replace equal single methods."""
     points: dict[MethodChoice, GridPoint] = {}
     for entry in methods:
         point = entry if isinstance(entry, GridPoint) else GridPoint(entry)
@@ -84,7 +86,7 @@ def _distinct(methods: Iterable[MethodChoice | GridPoint]) -> list[GridPoint]:
 
 
 def _label(choice: MethodChoice) -> str:
-    """As typed, with the dropout reading always shown where the method has one: a verdict names its reading."""
+    """Return the typed text, completed by the dropout reading if the method has one: verdicts name the reading."""
     defaults = {option.name: option.default for option in fields(declared_methods()[choice.name].Config)}
     if "lambda_s" in defaults and defaults.get("dropout") and "dropout" not in dict(choice.options):
         return MethodChoice(choice.name, (*choice.options, ("dropout", defaults["dropout"]))).label

@@ -36,15 +36,15 @@ RATE = 15e12  # floating point operations a second, assumed: a data-centre GPU i
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment's share of the bill.
+    """Cost of an experiment, a line of the bill.
 
     Attributes:
-        runs: all runs behind it, parents included.
-        new: those no experiment above it in the bill has, or has with more predictions.
-        updates: optimiser updates of the new ones.
-        units: their training in forward passes over one batch (a plain update is 3), evaluation not counted.
-        hours: on one GPU at :data:`RATE`, training and evaluation.
-        reason: why there is no such experiment in this profile.
+        runs: number of its runs, parents included.
+        new: number of its runs that no earlier line of the bill contains.
+        updates: optimiser updates of the new runs.
+        units: training of the new runs in forward passes over one batch (a plain update is 3), without evaluation.
+        hours: hours of the new runs on one GPU at :data:`RATE`, training and evaluation.
+        reason: the reason why the profile does not have the experiment, or "".
     """
 
     name: str
@@ -68,8 +68,8 @@ def bill(experiments: Iterable[Experiment | tuple[str, str]]) -> list[Entry]:
         new = {spec for spec in runs - counted if replace(spec, predict_each=None) not in counted}
         counted |= runs
         costs = [_cost(spec) for spec in new]
-        updates, units, operations = (sum(column) for column in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
-        entries.append(Entry(experiment.name, len(runs), len(new), int(updates), units, operations / RATE / 3600))
+        steps, units, operations = (sum(column) for column in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
+        entries.append(Entry(experiment.name, len(runs), len(new), int(steps), units, operations / RATE / 3600))
     return entries
 
 
@@ -102,6 +102,11 @@ def text(title: str, entries: Iterable[Entry]) -> str:
         "its runs.",
     ]
     return "\n".join(lines)
+
+
+def updates(spec: RunSpec) -> int:
+    """Return how many updates a run makes."""
+    return int(_cost(spec)[0])
 
 
 def _cost(spec: RunSpec) -> tuple[float, float, float]:

@@ -1,8 +1,8 @@
-"""Say what an experiment of the profile demo is about: generated data, whose best reachable scores are known.
+"""Titles and claims of experiments in the profile demo, whose data are generated.
 
-Nothing of the papers stands beside invented data: no published number, no size of a claim, no name of a model. Each
-claim keeps its test, on the tasks that are run, and gets a sentence that its test makes true or false in the generated
-world. Claims that need a printed value, and those none of whose tasks are run, are left out.
+These experiments show no published numbers, no sizes of claims and no names of models, because the papers did not use
+the generated data. Each claim keeps its test, on the tasks that are run, and gets a new sentence about the generated
+data that the test decides. Claims that need a printed value, and claims without a task that is run, are left out.
 """
 
 from __future__ import annotations
@@ -139,9 +139,9 @@ def _on_columns(test: Kind, experiment: Experiment) -> Kind | None:
     present["against_columns"] = present["columns"]
     changes: dict[str, Any] = {}
     for name, ids in present.items():
-        named = getattr(test, name, None)
-        if named is not None:
-            changes[name] = tuple(place for place in named if place in ids)
+        tested_ids = getattr(test, name, None)
+        if tested_ids is not None:
+            changes[name] = tuple(place for place in tested_ids if place in ids)
             if not changes[name]:
                 return None
     return replace(test, **changes)
@@ -153,7 +153,7 @@ def _rows_of(test: Kind) -> set[str]:
 
 
 def _distinct(claims: Iterable[Claim]) -> tuple[Claim, ...]:
-    """Return the claims without those that ask the same as an earlier one: two data sets may have one stand-in."""
+    """Return the claims without duplicates, which arise where one task stands in for two data sets."""
     by_statement: dict[object, Claim] = {}
     for claim in claims:
         by_statement.setdefault(claim.sentence, claim)
@@ -185,11 +185,10 @@ class _Names:
 
     def better(self, statement: Statement) -> str:
         """Return the verb of the claimed direction."""
-        more = "more" if statement.direction == "greater" else "less"
-        noun = METRICS[self.metric].title if self.by_error else ""
+        comparative = "higher" if statement.direction == "greater" else "lower"
         if self.by_error:
-            return f"has {'a higher' if more == 'more' else 'a lower'} {noun} than"
-        return f"scores {'higher' if more == 'more' else 'lower'} than"
+            return f"has a {comparative} {METRICS[self.metric].title} than"
+        return f"scores {comparative} than"
 
     def row(self, name: str) -> str:
         return self.titles[name]
@@ -204,8 +203,8 @@ class _Names:
 
 def listed(words: Iterable[str]) -> str:
     """Return words as a list in a sentence: ``a, b and c``; each word once."""
-    *before, last = dict.fromkeys(words)
-    return f"{', '.join(before)} and {last}" if before else last
+    *other_words, last_word = dict.fromkeys(words)
+    return f"{', '.join(other_words)} and {last_word}" if other_words else last_word
 
 
 def _capital(text: str) -> str:
@@ -263,8 +262,8 @@ def _agreement(statement: Statement, test: Agreement, names: _Names) -> str:
     verb = names.better(statement)
     if test.each:
         return f"{names.a} {verb} {names.b} at every level of annotators' agreement, on {listed(statement.tasks)}"
-    more = f", by more than on items with {' or '.join(test.against_buckets)}" if test.against_buckets else ""
-    return f"{names.a} {verb} {names.b} on {items}, of {listed(statement.tasks)}{more}"
+    reference = f", by more than on items with {' or '.join(test.against_buckets)}" if test.against_buckets else ""
+    return f"{names.a} {verb} {names.b} on {items}, of {listed(statement.tasks)}{reference}"
 
 
 def _variance(statement: Statement, test: Variance, names: _Names) -> str:
@@ -292,9 +291,9 @@ def _best_point(statement: Statement, test: BestPoint, names: _Names) -> str:
 
 
 def _at_epoch(statement: Statement, test: AtEpoch, names: _Names) -> str:
-    more = ", by more than after the last" if test.against_last else ""
+    reference = ", by more than after the last" if test.against_last else ""
     after = f"after {test.epoch} epoch{'s' * (test.epoch != 1)}"
-    return f"{names.a} {names.better(statement)} {names.b} {after}{more}, {_over(statement, names)}"
+    return f"{names.a} {names.better(statement)} {names.b} {after}{reference}, {_over(statement, names)}"
 
 
 def _selection(statement: Statement, test: Selection, names: _Names) -> str:

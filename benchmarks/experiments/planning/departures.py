@@ -27,7 +27,7 @@ class Setting:
         name: name in a sentence.
         printed: value as the paper prints it.
         value: function that gives a run's value, as text.
-        holds: function that tells if a run's value is one that the paper allows.
+        holds: function that returns True if the paper allows a run's value.
     """
 
     name: str

@@ -12,8 +12,8 @@ from benchmarks.spec import MethodChoice, method
 BERT, BERT_LARGE, ROBERTA = "bert-base-uncased", "bert-large-uncased", "roberta-large"
 READINGS = ("shared", "independent")
 
-# SMART, section 4.1: grids for rate, batch and lambda_s, at most 6 epochs, chosen per task on the set that is reported;
-# here one choice out of the grids for all rows, so that they differ in their method alone.
+# SMART, section 4.1, gives grids for learning rate, batch size and lambda_s, and at most 6 epochs; the paper chose per
+# task, on the reported set. Here all rows have the same values out of the grids, so that only the method differs.
 SMART_SETTINGS: Mapping[str, Any] = {
     "model": BERT,
     "batch_size": 32,
@@ -26,7 +26,7 @@ SMART_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mnli": {"head_dropout": 0.3},
     "cola": {"head_dropout": 0.05},
 }
-# SDA, section 4.2. The number of epochs is printed for IMDb alone (Figures 5 and 6: six).
+# SDA, section 4.2. The paper gives the number of epochs only for IMDb (Figures 5 and 6: six).
 SDA_SETTINGS: Mapping[str, Any] = {
     "model": BERT,
     "head": "cls",

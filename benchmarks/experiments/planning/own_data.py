@@ -1,4 +1,4 @@
-"""Own data on the command line: from options to tasks, their source, usual settings, and what a reader must know."""
+"""Own data on the command line: tasks, source and default settings from the options, and notes on the data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import options
 from benchmarks.errors import UsageError
+from benchmarks.experiments.planning import cost
 from benchmarks.experiments.planning.base import Experiment
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, SMALL_SETTINGS
 from benchmarks.options import DataOptions, GridOptions, OwnOptions
 from benchmarks.spec import RunSpec
 from benchmarks.tasks.own import Choices, OwnTask, define, enter, read_task_file
+from benchmarks.tasks.own.task_file import read_toml
 from benchmarks.tasks.sources import WARNING, Source
 from benchmarks.training import models
 from benchmarks.training.prepared import split_of
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
 _PLACES = ("data", "dev", "test")
 _COLUMNS = tuple(field.name for field in fields(OwnOptions))
 _OF_A_MODEL = ("batch_size", "learning_rate", "head_learning_rate")
-MEASURED_ROWS = 5000  # of a split, whose length in word pieces is counted
+SHORTEST = 4e-3  # updates times learning rate; with less, baselines stayed at the score of a constant answer
+MEASURED_ROWS = 5000  # rows of a split whose lengths in word pieces are measured, to count the texts that are cut
 
 
 def first_option(request: DataOptions) -> str:
-    """Return the first option of own data that is request, as typed; "" where there is none."""
+    """Return the flag of the first option on own data that the request sets, or "" if it sets none."""
     for name in (*_PLACES, *_COLUMNS):
         if getattr(request, name, None) not in (None, False):
             return options.flags(GridOptions)[name]
@@ -36,7 +39,7 @@ def first_option(request: DataOptions) -> str:
 
 
 def own_tasks(request: GridOptions) -> tuple[OwnTask, ...]:
-    """Return the tasks on own data that the options describe, known by their names from here on; () without ``data``.
+    """Return the tasks on own data that the options describe, and register them by name; () without ``data``.
 
     Raises: UsageError, DataError.
     """
@@ -49,74 +52,79 @@ def own_tasks(request: GridOptions) -> tuple[OwnTask, ...]:
 
 
 def entered(described: Iterable[Choices], origin: str) -> tuple[OwnTask, ...]:
-    """Return the tasks that are described, known by their names from here on.
+    """Return the described tasks, and register them by name.
 
     Args:
-        described: own data, not yet read.
-        origin: what describes them, for messages.
+        described: descriptions of own data, which are not read yet.
+        origin: the file or option that holds the descriptions, for messages.
     Raises: UsageError, DataError.
     """
     tasks = tuple(map(define, described))
     names = [task.name for task in tasks]
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UsageError(f"{origin}: two tasks are called {twice}: give each a name of its own")
+    if repeated_name := next((name for name in names if names.count(name) > 1), ""):
+        raise UsageError(f"{origin}: two tasks are called {repeated_name}: give each a name of its own")
     enter(task.definition for task in tasks)
     return tasks
 
 
-def locations(request: DataOptions, task: str) -> Source:
-    """Return where the data of a finished run's own task lie, whose definition the run itself holds.
+def source_of_run(request: DataOptions, spec: RunSpec) -> Source | None:
+    """Return where the own data of a finished run lie, which the run itself defines; None: it is on none.
 
-    Raises: UsageError: the options contradict each other, or a task file has no task of that name.
+    A study file may describe own data beside tasks of the suite: it fits runs of both.
+
+    Raises: UsageError: no ``data`` for a run on own data, ``data`` for one that is on none, options that contradict
+        each other, or a file that describes no such task.
     """
-    assert request.data is not None
-    _check_other_sources(request, None)
+    if not spec.definitions:
+        if request.data is not None and not _is_study(request.data):
+            raise UsageError(
+                f"--data {request.data}: the run is on {spec.task}, which is no own data: leave --data out"
+            )
+        return None
+    if request.data is None:
+        options_needed = spec.definitions[0].place_options
+        raise UsageError(f"the run is on own data ({spec.task}): say where they lie: {options_needed}")
+    return _locations(request, request.data, spec.definitions[0].name)
+
+
+def _locations(request: DataOptions, data: str, task: str) -> Source:
+    if not _is_study(data):
+        _check_other_sources(request, None)
     hub = request.source == "hub"
-    if _is_task_file(request.data):
-        tasks = read_task_file(Path(request.data), hub)
+    if _is_task_file(data):
+        tasks = read_task_file(Path(data), hub)
         described = next((task_choices for task_choices in tasks if task_choices.task_name == task), None)
         if described is None:
             names = ", ".join(task_choices.task_name for task_choices in tasks)
-            raise UsageError(f"{request.data} describes {names}, and no task called {task}, which the run is on")
+            raise UsageError(f"{data} describes {names}, and no task called {task}, which the run is on")
         places = described.locations
     else:
-        named = {"train": request.data, "dev": request.dev, "test": request.test}
-        places = tuple((split, place) for split, place in named.items() if place is not None)
+        files = {"train": data, "dev": request.dev, "test": request.test}
+        places = tuple((split, file) for split, file in files.items() if file is not None)
     return Source("hub" if hub else "local", None, {(task, split): Path(place) for split, place in places})
 
 
-def check_rerun(request: DataOptions, spec: RunSpec) -> None:
-    """Refuse a rerun of a run on own data without them, and of another run with them. Raises UsageError."""
-    if spec.definitions and request.data is None:
-        files = " ".join(
-            f"--{split} FILE" for split in ("dev", "test") if split in dict(spec.definitions[0].fingerprints)
-        )
-        raise UsageError(f"the run is on own data ({spec.task}): say where they lie: --data FILE {files}".rstrip())
-    if request.data is not None and not spec.definitions:
-        raise UsageError(f"--data {request.data}: the run is on {spec.task}, which is no own data: leave --data out")
-
-
 def source(tasks: Iterable[OwnTask]) -> Source:
-    """Return where the data of these tasks lie."""
+    """Return the source of these tasks' data: the hub or local files."""
     listed = list(tasks)
     files = {place: path for task in listed for place, path in task.files.items()}
     return Source("hub" if any(task.hub for task in listed) else "local", None, files)
 
 
 def beside(suite_source: Source, tasks: Iterable[OwnTask]) -> Source:
-    """Return where the suite's data and own data lie, for a grid that has both."""
+    """Return the source of a grid that has the suite's tasks and tasks on own data."""
     return replace(suite_source, data_files={**suite_source.data_files, **source(tasks).data_files})
 
 
 def settings(model: str | None) -> Mapping[str, Any]:
-    """Return the settings of runs on own data that fit the model: rates and batch size of the profile that has it."""
+    """Return learning rates and batch size for own data: those of the profile with this model; {} for other models."""
     name = model or "minilm"
     fitting = {"tiny": DEMO_SETTINGS, "minilm": SMALL_SETTINGS}.get(name, {})
     return {field: fitting[field] for field in _OF_A_MODEL if field in fitting}
 
 
 def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
-    """Return what a reader of results on own data must know, for the plan and the report."""
+    """Return notes on own data that belong in the plan and the report, such as texts that are cut."""
     lines: list[str] = []
     for task in tasks:
         lines += task.remarks
@@ -125,6 +133,7 @@ def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
             place = source([task])
             splits = {split: split_of(task.name, split, place) for split in task.definition.splits}
             lines += _cut_texts(task.name, splits, spec.model, spec.max_length)
+            lines += short_training(task.name, spec)
     if any(spec.model == "tiny" for *_, spec in experiment.specs()) and lines:
         lines.append(
             f"{WARNING}the model tiny knows a few hundred invented words: it shows that the command works, not what a "
@@ -133,8 +142,19 @@ def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def short_training(name: str, spec: RunSpec) -> Iterable[str]:
+    """Yield that runs are short: Adam moves a weight by about the learning rate in an update, and by no more."""
+    count = cost.updates(spec)
+    if spec.model != "tiny" and count * spec.learning_rate < SHORTEST:
+        yield (
+            f"{WARNING}{name}: a run makes {count:,} updates at a learning rate of {spec.learning_rate:g}, few to "
+            "learn a task in; where the baseline does not learn it nothing is decided: raise --epochs or --set "
+            "learning_rate=..."
+        )
+
+
 def _cut_texts(name: str, splits: Mapping[str, Split], model: str, max_length: int) -> Iterable[str]:
-    """Yield how many texts are longer than ``max_length``; a model with fewer positions is noted by its own check."""
+    """Yield a note on texts longer than ``max_length``; another check notes a model with fewer positions."""
     if models.kept_tokens(model, max_length) < max_length:
         return
     tokenizer = models.tokenizer(model)
@@ -154,9 +174,9 @@ def choices(request: GridOptions) -> tuple[Choices, ...]:
     assert request.data is not None
     hub = request.source == "hub"
     if _is_task_file(request.data):
-        further = [name for name in ("dev", "test", *_COLUMNS) if getattr(request, name) not in (None, False)]
-        if further:
-            flag = options.flags(GridOptions)[further[0]]
+        other_options = [name for name in ("dev", "test", *_COLUMNS) if getattr(request, name) not in (None, False)]
+        if other_options:
+            flag = options.flags(GridOptions)[other_options[0]]
             raise UsageError(f"{flag} stands beside {request.data}, which describes its tasks whole: write it there")
         return read_task_file(Path(request.data), hub)
     if not request.text or not request.label:
@@ -184,8 +204,13 @@ def _is_task_file(place: str) -> bool:
     return place.endswith(".toml")
 
 
+def _is_study(place: str) -> bool:
+    """Return True if a file describes a grid, which may have tasks of the suite beside those on own data."""
+    return _is_task_file(place) and "column" in read_toml(Path(place))
+
+
 def _check_other_sources(request: DataOptions, tasks: str | None) -> None:
-    """Refuse options that say anything else of where examples come from."""
+    """Refuse other options on the source of the examples beside --data. Raises UsageError."""
     for option, value in (("--data-dir", request.data_dir), ("--data-file", request.data_file), ("--tasks", tasks)):
         if value:
             raise UsageError(

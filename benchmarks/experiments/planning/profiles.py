@@ -28,8 +28,8 @@ DEMO_SETTINGS = {
     "max_steps": 300,
 }
 SMALL_SETTINGS = {"model": "minilm", "batch_size": 16, "learning_rate": 5e-5, "epochs": 3, "max_train_samples": 2500}
-SMALL_LONGEST = 256  # word pieces of a review: on a laptop 512 would be most of the night
-# What fits one model says nothing about another, so a profile with a model of its own drops it.
+SMALL_LONGEST = 256  # word pieces of a review: 512 would take most of a night on a laptop
+# Settings that were chosen for a model: a profile that replaces the model drops them.
 _OF_A_MODEL = (
     "model",
     "head",
@@ -76,7 +76,7 @@ def demo(experiment: Experiment) -> Experiment:
         profile="demo",
     )
     is_own = bool(experiment.columns) and all(TASKS[column.task].generated for column in experiment.columns)
-    return on_generated if is_own else demonstrated(on_generated)  # an experiment on generated tasks speaks for itself
+    return on_generated if is_own else demonstrated(on_generated)  # one written for generated tasks keeps its text
 
 
 @PROFILES.register("small")
@@ -102,8 +102,8 @@ def paper(experiment: Experiment) -> Experiment:
 def as_written(experiment: Experiment, profile: str | None) -> Experiment:
     """Return an experiment of a user's own under a profile: its tasks, rows, seeds and settings stay as they are.
 
-    A profile that is named gives settings that the experiment leaves open; its own form of the profile (``adapt``), if
-    it has one, comes first.
+    The profile, if one is named, gives the settings that the experiment does not set. If the experiment defines its own
+    variant for the profile (``adapt``), that variant is used.
     """
     if profile is None:
         return experiment
@@ -112,15 +112,15 @@ def as_written(experiment: Experiment, profile: str | None) -> Experiment:
 
 
 def filled(profile: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a user's settings with those of a profile that they leave open; no limit of updates cuts their epochs."""
-    usual = dict({"demo": DEMO_SETTINGS, "small": SMALL_SETTINGS}.get(profile or "", {}))
+    """Return a user's settings, completed by a profile's; a user's epochs remove the profile's limit of updates."""
+    profile_settings = dict({"demo": DEMO_SETTINGS, "small": SMALL_SETTINGS}.get(profile or "", {}))
     if "epochs" in settings:
-        usual.pop("max_steps", None)
-    return {**usual, **settings}
+        profile_settings.pop("max_steps", None)
+    return {**profile_settings, **settings}
 
 
 def without_cut(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings that a user gives over a profile's: where they name epochs, its limit of updates goes."""
+    """Return settings that a user sets over a profile's; a user's epochs remove the demo's limit of updates."""
     if "epochs" in settings and "max_steps" not in settings and usual.get("max_steps") == DEMO_SETTINGS["max_steps"]:
         return {"max_steps": None, **settings}
     return dict(settings)
@@ -134,19 +134,19 @@ def _adapted(experiment: Experiment, profile: str) -> Experiment:
 
 
 def _one_model(experiment: Experiment) -> Experiment:
-    """Put all rows on the profile's model, without rows that differ from an earlier one in their model alone."""
+    """Give all rows the profile's model, and leave out rows that differ from an earlier row only in their model."""
     rows: dict[object, MethodRow] = {}
     missing = dict(experiment.missing)
     for row in experiment.rows:
         start = row.start and replace(row.start, settings=_without_model(row.start.settings))
-        kept = replace(row, settings=_without_model(row.settings), start=start)
-        before = start and (start.method, start.tasks, tuple(sorted(start.settings.items(), key=str)))
+        on_profile_model = replace(row, settings=_without_model(row.settings), start=start)
+        start_identity = start and (start.method, start.tasks, tuple(sorted(start.settings.items(), key=str)))
         identity = (
             row.method,
-            tuple(sorted(kept.settings.items(), key=str)),
+            tuple(sorted(on_profile_model.settings.items(), key=str)),
             tuple(row.per_task.items()),
             row.combine,
-            before,
+            start_identity,
             row.curve,
             row.x,
             row.rate_of,
@@ -157,29 +157,29 @@ def _one_model(experiment: Experiment) -> Experiment:
                 f"differs from {rows[identity].id} in its model alone, and this profile has one model"
             )
         else:
-            rows[identity] = kept
-    left = {row.id for row in rows.values()}
+            rows[identity] = on_profile_model
+    remaining_ids = {row.id for row in rows.values()}
     return replace(
         experiment,
         rows=tuple(rows.values()),
         settings=_without_model(experiment.settings),
         task_settings={},
-        published=tuple(number for number in experiment.published if number.row in left),
-        points=tuple(point for point in experiment.points if point.row in left),
+        published=tuple(number for number in experiment.published if number.row in remaining_ids),
+        points=tuple(point for point in experiment.points if point.row in remaining_ids),
         missing=missing,
     )
 
 
 def _without_model(settings: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
-    system = settings.get("head") in HNN_HEADS  # a system of its own rather than what fits a model
-    return {**kept, "head": settings["head"]} if system else kept
+    other_settings = {name: value for name, value in settings.items() if name not in _OF_A_MODEL}
+    is_hnn = settings.get("head") in HNN_HEADS  # HNN is another system, not a setting for a model
+    return {**other_settings, "head": settings["head"]} if is_hnn else other_settings
 
 
 def _with_printed_head(experiment: Experiment) -> Experiment:
-    """All rows on the profile's model, with what the paper prints of the task layer: the same on every encoder.
+    """Give all rows the profile's model, and keep the printed settings of the task layer, which fit every encoder.
 
-    The dropout of 0.1 that SMART prints for the other tasks is the encoders' own, and need not be said.
+    SMART's dropout of 0.1 for the other tasks is the encoders' default, so it is not set.
     """
     adapted = _one_model(experiment)
     if not experiment.printed_head:
@@ -213,14 +213,14 @@ def _generated(experiment: Experiment) -> tuple[dict[str, TaskColumn], dict[str,
             missing[f"*|{column.id}"] = f"no generated task stands in for {column.task}"
             continue
         new = replace(column, task=task, trained_on=trained if column.trained_on else "")
-        occupant = next((old for old, earlier in columns.items() if earlier.id == new.id), None)
+        occupant = next((column_id for column_id, other in columns.items() if other.id == new.id), None)
         if occupant is not None:
             missing[f"*|{column.id}"] = f"{new.id} already stands in for {occupant}"
         else:
             columns[column.id] = new
     renamed = {
-        **{column.task: columns[old].task for old, column in _by_id(experiment) if old in columns},
-        **{old: new.id for old, new in columns.items()},
+        **{column.task: columns[column_id].task for column_id, column in _by_id(experiment) if column_id in columns},
+        **{column_id: new.id for column_id, new in columns.items()},
     }
     for name, reason in experiment.missing.items():
         row, _, place = name.partition("|")
@@ -239,7 +239,7 @@ def _row_on_generated(row: MethodRow, trained: tuple[str, ...]) -> MethodRow:
 
 
 def _start_on_generated(start: Start, trained: tuple[str, ...]) -> Start:
-    """Remove the stand-ins of data that the multi-task run must not have seen: demo-mnli, where it is SNLI's."""
+    """Remove stand-ins of data that the multi-task run must not train on: demo-mnli where it stands in for SNLI."""
     new = {stand_in(task) for task in trained if task not in start.tasks}
     return replace(start, tasks=tuple(name for task in start.tasks if (name := stand_in(task)) and name not in new))
 

@@ -1,4 +1,4 @@
-"""The papers' numbers at the cells of the suite that they correspond to."""
+"""Assign the numbers that the papers print to the cells and curves of the suite's experiments."""
 
 from __future__ import annotations
 
@@ -10,48 +10,65 @@ from benchmarks.papers import PrintedNumber, published
 
 
 def place(rows: Iterable[MethodRow], columns: Iterable[TaskColumn], *tables: str) -> tuple[Published, ...]:
-    """Return the published numbers of the tables, at the rows and columns that name them."""
+    """Return the printed number of each cell of the suite; cells without a printed number are left out.
+
+    Args:
+        rows: rows of the suite; ``row.published`` is the row's printed name, "" where the paper has no such row.
+        columns: columns of the suite; their ``published...`` fields give the printed names.
+        *tables: files of ``benchmarks/papers``.
+    """
     numbers = {cell(number): number for table in tables for number in published(table)}
     columns = tuple(columns)
-    placed = []
+    published_cells = []
     for row in rows:
         for column in columns:
-            name = (
+            printed_name = (
                 row.published,
                 column.published + row.at,
                 column.published_metric or column.metric,
                 column.published_split or column.split,
             )
-            if row.published and name in numbers:
-                number = numbers[name]
+            if row.published and printed_name in numbers:
+                number = numbers[printed_name]
                 source = f"{number.table}, {number.row}"
-                placed.append(
-                    Published(row.id, column.id, number.value, column.metric, column.split, source, printed=name)
+                published_cells.append(
+                    Published(
+                        row.id, column.id, number.value, column.metric, column.split, source, printed=printed_name
+                    )
                 )
-    return tuple(placed)
+    return tuple(published_cells)
 
 
 def points(
     table: str, rows: Mapping[str, str], column: str, axis: str, at: Mapping[str, float | str], quantity: str = ""
 ) -> tuple[Point, ...]:
-    """Return published points of a curve.
+    """Return the published points of curves.
 
     Args:
         table: file of ``benchmarks/papers``.
-        rows: row as printed -> id of the suite's row; several ids are separated by blanks.
-        axis: name of the axis.
+        rows: printed row -> id of the suite's row, or several ids separated by blanks, which share the points.
         column: id of the suite's column.
-        at: column as printed -> place on the axis.
-        quantity: only numbers of this metric; "" takes all, each under its own metric.
+        axis: name of the x axis.
+        at: printed column -> position on the x axis.
+        quantity: metric of the numbers that are returned; "" returns the numbers of every metric.
     """
     return tuple(
-        Point(row, column, n.metric, axis, at[n.column], n.value, f"{n.table}, {n.row}", cell(n))
-        for n in published(table)
-        if n.row in rows and n.column in at and quantity in ("", n.metric)
-        for row in rows[n.row].split()
+        Point(
+            row,
+            column,
+            number.metric,
+            axis,
+            at[number.column],
+            number.value,
+            f"{number.table}, {number.row}",
+            cell(number),
+        )
+        for number in published(table)
+        if number.row in rows and number.column in at and quantity in ("", number.metric)
+        for row in rows[number.row].split()
     )
 
 
 def cell(number: PrintedNumber) -> PrintedCell:
-    """Return a printed cell's name."""
+    """Return the name of a printed cell: row, column, metric and split as the paper prints them."""
     return number.row, number.column, number.metric, number.split

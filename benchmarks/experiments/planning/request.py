@@ -29,14 +29,14 @@ from benchmarks.tasks.sources import Source, parse_data_files, resolve_source
 from benchmarks.training import models
 from smart_repro.methods import METHODS
 
-_OF_A_RUN = ("data", "dev", "test", "source", "data_dir", "data_file", "plugins")  # what `runs rerun` needs to know
-_NAMED = ("model", "layers", "max_train_samples", "epochs")  # settings of a run with options of their own
+_OF_A_RUN = ("data", "dev", "test", "source", "data_dir", "data_file", "plugins")  # options that `runs rerun` needs
+_NAMED = ("model", "layers", "max_train_samples", "epochs")  # settings of a run that have options of their own
 _OPTIONS = tuple(field.name for field in (*fields(GridOptions), *fields(TuningOptions)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(TuningOptions, GridOptions):
-    """The options ``plan``, ``run``, ``reproduce`` and ``check`` share, as typed, and the experiment they are about.
+    """The name of an experiment with the options that ``plan``, ``run``, ``reproduce`` and ``check`` share, as typed.
 
     Attributes:
         name: an experiment, a group of them, or ``compare``.
@@ -53,7 +53,7 @@ class Request(TuningOptions, GridOptions):
         return f"{name}-tuning" if self.tune else name
 
     def study(self) -> Study:
-        """Return the user's own grid as a value. Raises UsageError, also for a request that is none."""
+        """Return the user's own grid. Raises UsageError, also if the request is for another experiment."""
         if is_study_file(self.name):
             return self._of_file()
         if self.name == "compare":
@@ -61,7 +61,7 @@ class Request(TuningOptions, GridOptions):
         raise UsageError(f"{self.name} is no grid of your own: only compare and study files are studies")
 
     def experiment(self) -> Experiment:
-        """Return the experiment asked for. Raises UsageError or UnknownNameError with what to do."""
+        """Return the requested experiment. Raises UsageError or UnknownNameError with the remedy."""
         if self.name == "compare":
             return self.study().experiment()
         if is_study_file(self.name):
@@ -110,10 +110,10 @@ class Request(TuningOptions, GridOptions):
         )
 
     def checked_experiment(self) -> Experiment:
-        """Return the experiment after every run of it was looked at; no data are read.
+        """Return the experiment after a check of all its runs; no data are read.
 
-        Raises: UsageError, UnknownNameError: for a run that cannot be, a model that has not so many layers, or a source
-            of data that cannot be meant.
+        Raises: UsageError, UnknownNameError: for an impossible run, more layers than the model has, or options for the
+            source of the data that contradict each other.
         """
         experiment = self.experiment()
         self.where(experiment)
@@ -121,16 +121,16 @@ class Request(TuningOptions, GridOptions):
         return experiment
 
     def each(self) -> list[Request]:
-        """One request per experiment: itself, or one for every member of the group it names."""
+        """Return a request per experiment: this one, or one for each member of the group that it names."""
         if self.name not in GROUPS:
             return [self]
         self._check_name()
         return [replace(self, name=name) for name in members(self.name)]
 
     def found(self) -> tuple[Experiment, Source]:
-        """Return the experiment and where its data come from, without the columns whose data are not there.
+        """Return the experiment, without the columns whose data are missing, and the source of its data.
 
-        Of a task that is asked for by name at least one column must be there.
+        A task that is requested by name must keep at least one column.
 
         Raises: UsageError, DataError.
         """
@@ -153,7 +153,7 @@ class Request(TuningOptions, GridOptions):
         return replace(experiment, notes=notes), source
 
     def where(self, experiment: Experiment) -> Source:
-        """Return where the experiment's data come from. Raises UsageError if the options contradict each other."""
+        """Return the source of the experiment's data. Raises UsageError if the options contradict each other."""
         own_tasks = self.own_tasks()
         suite_tasks = [task for task in experiment.trained if TASKS[task].own is None and not TASKS[task].generated]
         if own_tasks and not suite_tasks:
@@ -168,31 +168,31 @@ class Request(TuningOptions, GridOptions):
         return own_data.beside(source, own_tasks) if own_tasks else source
 
     def own_tasks(self) -> tuple[OwnTask, ...]:
-        """Return the tasks on own data that the options describe, known by their names from here on.
+        """Return the tasks on own data that the options describe, and register them by name.
 
-        Raises: UsageError, DataError: naming the option, or the file and row, what is wrong and the remedy.
+        Raises: UsageError, DataError: with the option, or the file and row, the fault and the remedy.
         """
         return self.study().own_tasks() if is_study_file(self.name) else own_data.own_tasks(self)
 
     def changed(self) -> dict[str, Any]:
-        """Return the settings of a run that the options name. Raises UsageError for a value that no run can have."""
-        named = {name: value for name in _NAMED if (value := getattr(self, name)) is not None}
+        """Return the settings of a run that the options set. Raises UsageError for a value that no run can have."""
+        from_options = {name: value for name in _NAMED if (value := getattr(self, name)) is not None}
         settings = parse_settings(self.settings or [])
-        twice = sorted(named.keys() & settings.keys())
-        if twice:
-            flag = options.flags(GridOptions)[twice[0]]
-            raise UsageError(f"{flag} and --set {twice[0]} say the same twice: leave one of them out")
-        for name, value in named.items():
+        repeated_names = sorted(from_options.keys() & settings.keys())
+        if repeated_names:
+            flag = options.flags(GridOptions)[repeated_names[0]]
+            raise UsageError(f"{flag} and --set {repeated_names[0]} say the same twice: leave one of them out")
+        for name, value in from_options.items():
             if problem := field_problem({name: value}):
                 raise UsageError(f"{options.flags(GridOptions)[name]} {value}: {problem}")
-        return {**named, **settings}
+        return {**from_options, **settings}
 
     def command(self, verb: str, *further: str) -> str:
-        """Return a command line that asks for the same.
+        """Return a command line that makes this request again.
 
         Args:
             verb: the verb of the command.
-            *further: words of options that are no part of the request.
+            *further: words of options that are not part of the request.
         """
         words = options.words(self, _OPTIONS)
         return options.command(verb, self.name, *words, *options.results_words(self.results), *further)
@@ -200,7 +200,7 @@ class Request(TuningOptions, GridOptions):
     def rerun(self) -> str:
         """Return a command line that does one finished run again, ``KEY``, and compares predictions byte for byte."""
         words = [*options.words(self, _OF_A_RUN)]
-        if is_study_file(self.name) and all(column.choices for column in self.study().columns):
+        if is_study_file(self.name) and any(column.choices for column in self.study().columns):
             words = ["--data", self.name, *words]
         return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 
@@ -223,7 +223,7 @@ class Request(TuningOptions, GridOptions):
         return tuple(tasks)
 
     def _of_file(self) -> Study:
-        """Return the study of a file; settings that are typed stand in place of the file's."""
+        """Return the study of a file; typed settings replace the file's."""
         if option := own_data.first_option(self):
             raise UsageError(f"{option} stands beside {self.name}, which describes its data whole: write it there")
         if self.profile is not None:
@@ -267,7 +267,7 @@ class Request(TuningOptions, GridOptions):
         return [MethodGrid(name) for name in METHODS] if self.methods == "all" else parse_grids(self.methods)
 
     def _own_name(self, name: str) -> str:
-        """Return the name of a user's own grid. Raises UsageError: it names no folder, or an experiment's."""
+        """Return the name of a user's own grid. Raises UsageError: it is no folder name, or an experiment has it."""
         if self.grid_name is None:
             return name
         if not NAME.fullmatch(self.grid_name):
@@ -285,13 +285,13 @@ def is_plug_in(name: str) -> bool:
 
 
 def _real_names(tasks: tuple[str, ...], experiment: Experiment, profile: str) -> tuple[str, ...]:
-    """Return tasks as the experiment names them: a generated task for the one it stands for, where it has that."""
+    """Return the experiment's names of tasks: in the demo, a generated task is also a name of the task it replaces."""
     originals = {stand_in(task): task for task in reversed(experiment.tasks)} if profile == "demo" else {}
     return tuple(originals.get(task, task) or task for task in tasks)
 
 
 def _check_files(files: Iterable[tuple[str, str]]) -> None:
-    """Refuse ``--data-file`` for a task or split that there is not."""
+    """Refuse ``--data-file`` for an unknown task, or for a split that the task does not have."""
     for task, split in files:
         if split not in TASKS[task].splits:
             raise UsageError(

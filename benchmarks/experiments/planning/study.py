@@ -1,4 +1,4 @@
-"""A grid of one's own as a value: what ``compare`` asks for, and what a study file says."""
+"""A user's own grid as a value, built from the options of ``compare`` or from a study file."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ QUANTIFIER_WORDS = {"average": "on average over", "every": "on every one of", "a
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRow:
-    """One method, or one for every combination of its options' values, with settings of its own.
+    """A row of a study file: one method, or a method for every combination of its options' values.
 
     Attributes:
-        id, title: names of a single row; "": made from the method, its options and the settings.
+        methods: the method with one or several values per option.
+        id, title: names of a single row; "": derived from the method, its options and the settings.
+        settings: fields of the row's runs.
     """
 
     methods: MethodGrid
@@ -44,12 +46,12 @@ class StudyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyColumn:
-    """One task, of the suite or on own data, with the metrics it is scored by.
+    """One task, of the suite or on own data, with its metrics.
 
     Attributes:
-        metrics: (): all of the task's.
-        split: "": the one that is reported.
-        settings: fields of its runs, over those of the study and below those of a row.
+        metrics: names of metrics; (): all metrics of the task.
+        split: the scored split; "": the split that papers report.
+        settings: fields of its runs; they replace the study's, and a row's settings replace them.
         choices: the description of own data; None: a task of the suite.
     """
 
@@ -65,8 +67,8 @@ class StudyClaim:
     """A statement about two rows; fields as in :class:`analysis.schema.Claim`.
 
     Attributes:
-        than: the row it is compared with; "": the baseline.
-        tasks: (): all of the study.
+        than: id of the row it is compared with; "": the baseline.
+        tasks: tasks that the claim covers; (): all tasks of the study.
     """
 
     row: str
@@ -87,9 +89,9 @@ class Study:
     """Rows, columns, seeds, settings and claims of a grid.
 
     Attributes:
-        name: of the folder in the results.
-        baseline: id of a row; "": the first.
-        settings: fields that all runs share; what is not set here is as :func:`usual_settings` has it.
+        name: name of the study and of its folder in the results.
+        baseline: id of a row; "": the first row.
+        settings: fields that all runs share; :func:`usual_settings` gives the others.
     """
 
     name: str
@@ -180,19 +182,19 @@ class Study:
 
 
 def usual_settings(tasks: Iterable[str], has_own: bool, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a grid that its user leaves open: those that fit its data and model.
+    """Return default settings of a grid, chosen for its data and model; the user's settings replace them.
 
-    On generated tasks with the model tiny they are the demonstration's, whose limit of updates never cuts epochs that
-    the user sets.
+    On generated tasks with the model tiny they are the settings of the profile demo, without its limit of updates if
+    the user sets the number of epochs.
     """
     model = settings.get("model")
     is_generated = all(TASKS[task].generated for task in tasks)
-    usual = dict(DEMO_SETTINGS) if is_generated and (model or "tiny") == "tiny" else {}
+    defaults = dict(DEMO_SETTINGS) if is_generated and (model or "tiny") == "tiny" else {}
     if "epochs" in settings:
-        usual.pop("max_steps", None)
+        defaults.pop("max_steps", None)
     if has_own:
-        usual |= own_data.settings(model)
-    return usual if is_generated else {**usual, "model": "minilm"}
+        defaults |= own_data.settings(model)
+    return defaults if is_generated else {**defaults, "model": "minilm"}
 
 
 def sentence(claim: StudyClaim, tasks: tuple[str, ...], than: str) -> str:

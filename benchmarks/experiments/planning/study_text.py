@@ -106,7 +106,7 @@ def _key(name: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """Return a value as TOML spells it; None is the word none, which the reader knows."""
+    """Return a value as TOML spells it; None is the word none, which the reader of study files understands."""
     if value is None:
         return '"none"'
     if isinstance(value, bool):

@@ -41,13 +41,13 @@ def _systems_of(experiment: Experiment) -> Iterator[System]:
     """Yield the systems in an experiment's tables; rows that are settings or data sets are no systems."""
     if experiment.facts or any((omission.row, omission.column) == ("*", "*") for omission in experiment.omitted):
         return
-    placed: dict[str, dict[str, None]] = {}
+    rows_of_printed: dict[str, dict[str, None]] = {}
     cells: tuple[Published | Point, ...] = (*experiment.published, *experiment.points)
     for cell in cells:
-        placed.setdefault(cell.printed[0], {})[cell.row] = None
+        rows_of_printed.setdefault(cell.printed[0], {})[cell.row] = None
     for table in experiment.tables:
         for name in dict.fromkeys(number.row for number in published(table)):
-            rows = ", ".join(placed.get(name, ()))
+            rows = ", ".join(rows_of_printed.get(name, ()))
             if rows:
                 yield System(name, table, f"{experiment.name}: {rows}")
                 continue

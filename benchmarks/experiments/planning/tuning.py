@@ -27,13 +27,13 @@ Options = Mapping[str, Any]
 
 
 def _ball(epsilon: float) -> Options:
-    """Return a ball's options, noise and step in the paper's proportions: a step of 1e-3 would not reach a wide one."""
+    """Return a ball's options, with noise and step in the paper's proportions to the radius."""
     return {"epsilon": epsilon, "sigma": epsilon, "eta": 100 * epsilon}
 
 
-# Second axis of an arm: the first option that its method has, that acts, and that its row does not fix.
+# Second axis of an arm: the first of these options that its method has and uses, and that its row does not fix.
 AXES: Mapping[str, tuple[Options, Options]] = {
-    "epsilon": (_ball(1e-5), _ball(1e-2)),  # the paper's radius, which hardly steers, and one that does
+    "epsilon": (_ball(1e-5), _ball(1e-2)),  # the paper's radius, with hardly any effect, and one with an effect
     "K": ({"K": 1}, {"K": 5}),  # SDA's teacher size
     "alpha": ({"alpha": 0.1}, {"alpha": 1.0}),  # R-Drop: ends of its grid
     "mu": ({"mu": 0.3}, {"mu": 3.0}),  # D_Breg alone
@@ -42,7 +42,7 @@ AXES: Mapping[str, tuple[Options, Options]] = {
 }
 _ATTACKS = {"pgd", "freeat", "freelb"}
 _STEPS: tuple[Options, Options] = ({"alpha": 0.04}, {"alpha": 0.2})  # the attacks' ascent step
-_BATCH = (1.0, 2.0)  # of the experiment's batch size, for methods without such an option
+_BATCH = (1.0, 2.0)  # multiples of the batch size, the second axis of methods without such an option
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def axis_of(choice: MethodChoice, batch_size: int, fixed: Collection[str]) -> tu
     options = {option.name for option in fields(METHODS[choice.name].Config)}
     if choice.name in _ATTACKS and "alpha" not in fixed:
         return "alpha", _STEPS
-    acting = options - {"eta"} if "epsilon" in options else options  # beside a ball the step alone may change nothing
+    acting = options - {"eta"} if "epsilon" in options else options  # in a ball the step may have no effect
     if dict(choice.options).get("direction") == "none":
         acting = acting - {"epsilon"}
     name = next((axis for axis in AXES if axis in acting and not {axis, *AXES[axis][0]}.intersection(fixed)), None)
@@ -111,7 +111,7 @@ def _trial(row: MethodRow, shared: Mapping[str, Any], power: int, axis: str, val
 
 
 def tuning(experiment: Experiment, results: Path = Path("results")) -> Experiment:
-    """Return the grid of all trials, every arm alike: the first one, or the one that the finished trials ask for.
+    """Return the grid of all trials, with equal trials for every arm; finished trials may extend its learning rates.
 
     Raises: UsageError: for an experiment whose rows are points of a curve, or that trains on several sizes of a task.
     """

@@ -66,7 +66,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
 def _setting(name: str, text: str) -> Any:
     if name in ("predict", "predict_each"):
         return _splits(text)
-    if name in ("model", "init_from"):  # a name or a key, even where it is spelled with digits alone
+    if name in ("model", "init_from"):  # never a number: a name or key may consist of digits
         return text.strip()
     value = parse_value(text)
     if name == "with_tasks":

@@ -37,14 +37,14 @@ CLASSIFICATION = tuple(column.task for column in sda.CLASSIFICATION)
 INFERENCE = tuple(column.task for column in sda.INFERENCE)
 
 
-def _claim(name: str, sentence: str, a: str, b: str, size: float | None, *, nli: bool = False, **more: Any) -> Claim:
-    usual: dict[str, Any] = {
+def _claim(name: str, sentence: str, a: str, b: str, size: float | None, *, nli: bool = False, **changes: Any) -> Claim:
+    defaults: dict[str, Any] = {
         "tasks": INFERENCE if nli else CLASSIFICATION,
         "metric": "accuracy" if nli else "error_rate",
         "direction": "greater" if nli else "less",
     }
     return Claim(
-        id=name, sentence=sentence, table="SDA, Table 3", contrast=against(a, b), size=size, **{**usual, **more}
+        id=name, sentence=sentence, table="SDA, Table 3", contrast=against(a, b), size=size, **{**defaults, **changes}
     )
 
 

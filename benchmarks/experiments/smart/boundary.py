@@ -45,7 +45,14 @@ class Boundary:
 
 
 def moons(n: int, seed: int, wrong: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ``(points, labels, is_wrong)``: two interleaved half-circles with Gaussian noise."""
+    """Return ``(points, labels, is_wrong)``: two interleaved half-circles with Gaussian noise.
+
+    Args:
+        n: number of points.
+        seed: the seed.
+        wrong: share of the points whose label is the other class, drawn at random.
+    Returns: ``(n, 2)``, ``(n,)`` classes 0 and 1, and ``(n,)`` booleans.
+    """
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, n)
     angle = rng.uniform(0, np.pi, n)
@@ -70,7 +77,7 @@ def boundary(
         grid: points of the plane along each axis.
     """
     torch.set_num_threads(1)  # the network is so small that a second thread only costs time
-    points, labels, wrong = moons(n, seed, wrong=WRONG)
+    points, labels, is_wrong = moons(n, seed, wrong=WRONG)
     with seeded(derive(seed, "toy"), torch.device("cpu")):
         model = _Plane(points)
     data = Encoded(
@@ -93,7 +100,7 @@ def boundary(
     angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     square = np.stack([np.cos(angles), np.sin(angles)], 1)
     square /= np.abs(square).max(1, keepdims=True)  # the l-inf sphere
-    moved = np.stack([model.classes(fresh + radius * direction) for direction in square])
+    shifted_classes = np.stack([model.classes(fresh + radius * direction) for direction in square])
     axis_x, axis_y = np.linspace(*EXTENT[:2], grid), np.linspace(*EXTENT[2:], grid)
     plane = np.stack(np.meshgrid(axis_x, axis_y), -1).reshape(-1, 2)
     classes = model.classes(fresh)
@@ -102,8 +109,8 @@ def boundary(
         seed,
         model.probability(plane).reshape(grid, grid),
         float((classes == truth).mean()),
-        float((model.classes(points) == labels)[wrong].mean()) if wrong.any() else 0.0,
-        float((moved != classes).any(0).mean()),
+        float((model.classes(points) == labels)[is_wrong].mean()) if is_wrong.any() else 0.0,
+        float((shifted_classes != classes).any(0).mean()),
     )
 
 
@@ -165,8 +172,8 @@ class _Plane(nn.Module):
 
 
 def _training(seed: int) -> Mapping[str, Any]:
-    points, labels, wrong = moons(POINTS, seed, wrong=WRONG)
-    return {"seed": seed, "points": np.round(points, 4).tolist(), "labels": labels.tolist(), "wrong": wrong.tolist()}
+    points, labels, is_wrong = moons(POINTS, seed, wrong=WRONG)
+    return {"seed": seed, "points": np.round(points, 4).tolist(), "labels": labels.tolist(), "wrong": is_wrong.tolist()}
 
 
 def _plain(network: Boundary) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ _MIXTURE_ONLY = "the paper trains this model on the mixture alone"
 @EXPERIMENTS.register("smart-table6")
 def smart_table6() -> Experiment:
     """SMART Table 6: ANLI by rounds, from the mixture of four sets and from ANLI alone."""
-    alone = [column for column in _COLUMNS if column.trained == "anli"]
+    anli_columns = [column for column in _COLUMNS if column.trained == "anli"]
     return Experiment(
         name="smart-table6",
         title="SMART, Table 6: adversarial NLI, large models",
@@ -42,7 +42,7 @@ def smart_table6() -> Experiment:
         settings={**method_rows.SMART_SETTINGS, "model": method_rows.ROBERTA, "learning_rate": 1e-5},
         published=place(_ROWS, _COLUMNS, TABLE),
         tables=(TABLE,),
-        missing={f"{row}|{c.id}": _MIXTURE_ONLY for row in ("vanilla-bert", "vanilla-xlnet") for c in alone},
+        missing={f"{row}|{c.id}": _MIXTURE_ONLY for row in ("vanilla-bert", "vanilla-xlnet") for c in anli_columns},
         claims=tuple(
             Claim(
                 id=f"smart-anli-{name}-{reading}",

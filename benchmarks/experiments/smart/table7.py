@@ -50,7 +50,7 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             test=Difference(columns=tuple(f"{task}.accuracy.test" for task in tasks)),
         )
 
-    both = ("snli", "scitail")
+    both_tasks = ("snli", "scitail")
     return (
         claim("snli-test", "SMART improves BERT-base on the whole of SNLI.", "smart", "vanilla", ("snli",), 0.3),
         claim(
@@ -61,7 +61,7 @@ def _claims(reading: str) -> tuple[Claim, ...]:
             "MT-DNN-SMART improves MT-DNN on the whole of SNLI and SciTail, base models.",
             "mt-dnn-smart",
             "mt-dnn",
-            both,
+            both_tasks,
             0.25,
         ),
     )

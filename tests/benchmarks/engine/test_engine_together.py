@@ -110,8 +110,8 @@ from pathlib import Path
 from benchmarks.store import leases
 from benchmarks.store.store import Store
 
-here = leases._me()
-leases._me = lambda: {**here, "host": "another"}
+here = leases._own_process()
+leases._own_process = lambda: {**here, "host": "another"}
 leases.PATIENCE = 1.0
 store = Store(Path(sys.argv[1]))
 until = time.monotonic() + float(sys.argv[2])
