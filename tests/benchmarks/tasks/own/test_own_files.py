@@ -129,7 +129,7 @@ def test_huge_fields_are_read_whole(tmp_path):
         ("a.csv", "body,verdict\nx,y\n".encode("utf-16"), "is UTF-16: convert it with iconv -f UTF-16 "),
         ("a.csv", "body,verdict\nx,y\n".encode("utf-16-le"), "is UTF-16LE: convert it with iconv -f UTF-16LE "),
         ("a.csv", "body,verdict\nx,y\n".encode("utf-32"), "is UTF-32: convert it with iconv -f UTF-32 "),
-        ("a.csv", gzip.compress(b"body,verdict\nx,y\n"), "is compressed by gzip: let its name end in .gz"),
+        ("a.csv", gzip.compress(b"body,verdict\nx,y\n", mtime=0), "is compressed by gzip: let its name end in .gz"),
         ("a.csv", b"PK\x03\x04 of a spreadsheet", "is a ZIP archive or a spreadsheet"),
         ("a.jsonl", b"PAR1 of a table", "is a Parquet file: let its name end in .parquet"),
         ("a.tsv", b"version https://git-lfs.github.com/spec/v1\n", "fetch it with git lfs pull"),
@@ -156,8 +156,8 @@ def test_huge_fields_are_read_whole(tmp_path):
         ("a.arrow", b"nothing of the kind", "cannot be read as .arrow"),
         ("a.xlsx", b"PK", "says no format that can be read"),
         ("a.csv.gz", b"not gzip at all", "cannot be read"),
-        ("a.csv.gz", gzip.compress(b"body,verdict\n" * 9)[:-9], "cannot be read"),
-        ("a.csv.gz", gzip.compress(b"body,verdict\n")[:10] + b"\xff" * 20, "cannot be read"),
+        ("a.csv.gz", gzip.compress(b"body,verdict\n" * 9, mtime=0)[:-9], "cannot be read"),
+        ("a.csv.gz", gzip.compress(b"body,verdict\n", mtime=0)[:10] + b"\xff" * 20, "cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_the_remedy(tmp_path, name, content, message):
