@@ -220,7 +220,7 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     yield from manifest.warnings
     for text in dict.fromkeys(str(run.model.get("contaminated") or "") for run in runs):
         if text:
-            yield f"Contaminated model: {text}"
+            yield f"Seen before: {text}; scores on such data are too high"
     subset = {str(run.spec.get("task")): run for run in runs if run.spec.get("max_train_samples")}
     if subset:
         sizes = ", ".join(f"{task} {_rows(run)}" for task, run in subset.items())

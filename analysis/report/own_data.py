@@ -8,6 +8,7 @@ from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 from analysis import contrasts
+from analysis.claims.floor import PILOT
 from analysis.claims.rule import CORRELATION_BOUND, METRICS_WITH_WIDER_BOUND, SMALLEST_BOUND
 from analysis.comparison import TOO_FEW, fewest_seeds
 from analysis.contrasts import Arm
@@ -128,10 +129,11 @@ def _verdict(study: _Study) -> tuple[str, str]:
     """Return the verdict and its words, from the contrast that the statistics decide."""
     interval, cell = study.interval, study.cell
     sign = 1 if study.metric.greater_is_better else -1
+    unlearnt = f"{cell.floor.removeprefix(f'{PILOT}: ')}; {UNLEARNT}"
     if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
-        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}; {UNLEARNT}"
+        return OPEN, f"not decided, {cell.undecided}, and {unlearnt}"
     if cell.floor:
-        return OPEN, f"not decided, {cell.floor}; {UNLEARNT}"
+        return OPEN, f"not decided, since {unlearnt}"
     if cell.undecided:
         return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
     if interval.low > 0 or interval.high < 0:
