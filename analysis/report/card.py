@@ -82,7 +82,10 @@ def card_of(
     """Return the answer card: of own data, else of the first claim that was run, else of the comparisons made."""
     costs, basis = tuple(_costs(manifest, verdicts, runs)), basis_of(manifest, runs)
     if own:
-        readings = tuple(Reading(each.task, each.verdict, each.chip, each.sentence, each.details) for each in own)
+        several = len({each.task for each in own}) > 1
+        names = [f"{each.title}, {each.task}" if several else each.title for each in own]
+        pairs = zip(names, own, strict=True)
+        readings = tuple(Reading(name, each.verdict, each.chip, each.sentence, each.details) for name, each in pairs)
         return Card("", "", readings, (), basis, ())
     question = question_of(verdicts)
     if question:

@@ -35,12 +35,14 @@ class OwnAnswer:
     """The answer on one own task for one method.
 
     Attributes:
+        title: the method as tables call it.
         verdict: helps, hurts, no difference that matters, or not decided.
         sentence: the first thing on the page, with the numbers.
         details: what it costs, and which errors changed.
     """
 
     row: str
+    title: str
     task: str
     verdict: str
     sentence: str
@@ -105,12 +107,16 @@ def _answer(study: _Study, runs: Sequence[Run]) -> OwnAnswer:
     title = study.metric.title
     if study.metric.name == "f1_named":
         title = f"F1 of {study.facts['named_class']!r}"
-    sentence = (
-        f"On your data ({_data(cell, study.facts)}), {cell.row_title} changes {title} by {change} against "
-        f"{study.baseline} ({percent(study.interval.level)} interval {ends}): {words}."
-    )
-    details = " ".join([*_cost(study, runs), *_changed(study)])
-    return OwnAnswer(cell.row, cell.task, verdict, sentence, details)
+    measured = f"{title} by {change} against {study.baseline} ({percent(study.interval.level)} interval {ends})"
+    if cell.floor:
+        sentence = (
+            f"On your data ({_data(cell, study.facts)}), nothing is decided about {cell.row_title}: {words}. "
+            f"(It changed {measured}, which says nothing about the method.)"
+        )
+    else:
+        sentence = f"On your data ({_data(cell, study.facts)}), {cell.row_title} changes {measured}: {words}."
+    details = " ".join([*_scores(study, title), *_cost(study, runs), *_changed(study)])
+    return OwnAnswer(cell.row, cell.row_title, cell.task, verdict, sentence, details)
 
 
 def _data(cell: Any, facts: dict[str, Any]) -> str:
@@ -120,8 +126,8 @@ def _data(cell: Any, facts: dict[str, Any]) -> str:
 
 
 UNLEARNT = (
-    "the baseline has not learnt the task, so nothing can be said of a method on it. Train longer (--epochs), at a "
-    "higher rate (--set learning_rate=...) or on more rows"
+    "the baseline has not learnt the task. Train longer (--epochs), at a higher rate (--set learning_rate=...) or on "
+    "more rows"
 )
 
 
@@ -131,9 +137,9 @@ def _verdict(study: _Study) -> tuple[str, str]:
     sign = 1 if study.metric.greater_is_better else -1
     unlearnt = f"{cell.floor.removeprefix(f'{PILOT}: ')}; {UNLEARNT}"
     if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
-        return OPEN, f"not decided, {cell.undecided}, and {unlearnt}"
+        return OPEN, f"{cell.undecided}, and {unlearnt}"
     if cell.floor:
-        return OPEN, f"not decided, since {unlearnt}"
+        return OPEN, unlearnt
     if cell.undecided:
         return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
     if interval.low > 0 or interval.high < 0:
@@ -180,7 +186,15 @@ def _remedy(study: _Study) -> str:
         unit = f"groups of {study.facts['group']!r}" if study.facts["group"] else f"{study.cell.split} items"
         offer = f"; about {larger[0]:,} seeds with {larger[1]:,} {unit} would, with 80 % chance" if larger else ""
         return f"; neither more seeds nor more items alone would show {size_text}{offer}"
-    return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"
+    return f"; about {' or '.join(options)} would decide, with 80 % chance, if the true difference is {size_text}"
+
+
+def _scores(study: _Study, title: str) -> Iterator[str]:
+    """Yield both mean scores, where they are means over the same seeds."""
+    cell, digits = study.cell, digits_of(study.metric.name)
+    if cell.n_pairs == cell.n_seeds:
+        base = number(cell.mean - cell.difference, digits)
+        yield f"Mean {title}: {number(cell.mean, digits)}, {base} for {study.baseline}."
 
 
 def _cost(study: _Study, runs: Sequence[Run]) -> Iterator[str]:
@@ -199,6 +213,6 @@ def _changed(study: _Study) -> Iterator[str]:
     right, was_right = (answer == first.labels for answer in answers)
     mended, broken = (float(changed.sum(1).mean()) for changed in (right & ~was_right, was_right & ~right))
     yield (
-        f"Of {len(first.labels):,} items it answers {mended:.1f} rightly that {study.baseline} gets wrong, and "
-        f"{broken:.1f} wrongly that it gets right (mean over {len(study.seeds)} seeds)."
+        f"Of {len(first.labels):,} items, it mends {mended:.1f} errors of {study.baseline} and makes {broken:.1f} new "
+        f"ones (mean over {len(study.seeds)} seeds)."
     )
