@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axis import XAxis
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from analysis.figures.palette import GRID, INK, SOFT, looks
@@ -29,6 +30,8 @@ LEGEND: Any = {
     "handletextpad": 0.5,
     "columnspacing": 0.8,
 }
+NAME_SIZE = 8.5  # points, of the names left of an axis
+POINTS_OF_AN_INCH = 72
 LINE_OF_LEGEND = 0.16  # inches
 LABEL_OF_AXIS = 0.27  # inches that the tick labels need
 LINE_OF_LABEL = 0.145  # inches of each line of the axis label
@@ -37,7 +40,9 @@ FEWEST_TICKS = 3
 
 def room_for(names: Sequence[str]) -> float:
     """Return the inches that the longest of these names needs left of an axis, shortened as in the figures."""
-    return 0.2 + 0.064 * max(len(line) for name in names for line in short(name).split("\n"))
+    lines = [line for name in names for line in short(name).split("\n") if line.strip()]
+    widths = [TextPath((0, 0), line, size=NAME_SIZE).get_extents().width for line in lines]
+    return 0.2 + max(widths, default=0.0) / POINTS_OF_AN_INCH
 
 
 def room_below(count: int) -> float:
@@ -119,7 +124,7 @@ def legend_below(ax: Axes, handles: Sequence[Artist]) -> None:
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
     """Name the lines of a panel whose y axis counts rows from the top."""
     ax.set_yticks(range(len(names)), names)
-    ax.tick_params(axis="y", labelcolor=INK, labelsize=8.5)
+    ax.tick_params(axis="y", labelcolor=INK, labelsize=NAME_SIZE)
     ax.set_ylim(len(names) - 0.4, -0.7)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=GRID)

@@ -194,7 +194,7 @@ def _scores(study: _Study, title: str) -> Iterator[str]:
     cell, digits = study.cell, digits_of(study.metric.name)
     if cell.n_pairs == cell.n_seeds:
         base = number(cell.mean - cell.difference, digits)
-        yield f"Mean {title}: {number(cell.mean, digits)}, {base} for {study.baseline}."
+        yield f"Mean {title}: {number(cell.mean, digits)} against {base} of {study.baseline}."
 
 
 def _cost(study: _Study, runs: Sequence[Run]) -> Iterator[str]:

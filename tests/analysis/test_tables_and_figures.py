@@ -141,6 +141,8 @@ def test_names_take_two_lines_at_most_and_are_no_formulas():
     assert figures.short("one two three four five six seven eight nine ten eleven").count("\n") == 1
     assert figures.short("costs $5 or $6") == r"costs \$5 or \$6"
     assert figures.room_for(["x" * 24]) > figures.room_for(["x"])
+    assert figures.room_for(["w" * 12]) > 1.4 * figures.room_for(["l" * 12])  # wide letters need more
+    assert figures.room_for([""]) == figures.room_for([]) == 0.2
 
 
 def test_differences_that_decide_nothing_are_hollow_and_grey(rte, ax):
