@@ -51,10 +51,7 @@ def plot_scores(cells: pd.DataFrame, ax: Axes, span: float | None = None) -> Axe
             lw=0,
             ax=ax,
         )
-        tips = [
-            f"{cell.row_title}, seed {s}: {number(v, digits)}" for s, v in zip(cell.seeds, cell.scores, strict=True)
-        ]
-        mark(ax.collections[-1], cell.row, *tips)
+        mark(ax.collections[-1], cell.row, *_seed_tips(cell))
         (bar,) = ax.plot([cell.mean] * 2, [y - 0.3, y + 0.3], color=colour, lw=2.4)
         mark(bar, cell.row, f"{cell.row_title}: mean {mean_and_spread(cell)}, n = {cell.n_seeds} seeds")
         ax.annotate(

@@ -15,8 +15,7 @@ from analysis.contrasts import Arm
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
 from analysis.records import ResultsError
-from analysis.report.larger_study import larger_study
-from analysis.report.remedy import cost_in_words, count, deciding_items, deciding_seeds
+from analysis.report.remedy import cost_in_words, count, deciding_items, deciding_seeds, larger_study
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric

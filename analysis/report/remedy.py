@@ -13,6 +13,7 @@ from analysis.tables import number
 
 TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
 MOST_ITEMS = 1_000_000
+MOST_TIMES = 64  # the largest common multiple of seeds and items that is offered
 
 
 def deciding_seeds(parts: Sequence[Components], size: float) -> int | None:
@@ -37,6 +38,22 @@ def deciding_items(part: Components, size: float, n_seeds: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if power(size, n_seeds, middle, noise) >= TARGET else (middle, high)
     return high
+
+
+def larger_study(part: Components, size: float, n_seeds: int) -> tuple[int, int] | None:
+    """Return seeds and items that show a difference together: the smallest common multiple of both that does.
+
+    Args:
+        part: what varies in the study that was run.
+        size: the true difference, in its unit.
+        n_seeds: how many seeds it has, or a verdict needs.
+    Returns: seeds and items (groups, where they come in groups), or None where no multiple up to 64 does.
+    """
+    noise = noise_of(part)
+    for times in range(2, MOST_TIMES + 1):
+        if power(size, times * n_seeds, times * part.n_items, noise) >= TARGET:
+            return times * n_seeds, times * part.n_items
+    return None
 
 
 def cost_in_words(

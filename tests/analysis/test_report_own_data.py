@@ -15,8 +15,8 @@ from analysis.comparison import compare
 from analysis.crossed import combine
 from analysis.power import noise_of, power
 from analysis.report.build import write_report
-from analysis.report.larger_study import larger_study
 from analysis.report.own_data import own_answers
+from analysis.report.remedy import larger_study
 from analysis.results import Results
 
 FIVE = (0, 1, 2, 3, 4)
