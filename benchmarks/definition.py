@@ -59,6 +59,12 @@ class Definition:
         """The split that the verdict is on: test where the user gave one, else dev."""
         return "test" if "test" in self.splits else "dev"
 
+    @property
+    def place_options(self) -> str:
+        """The options that say where the data lie: ``--data FILE``, and those of further splits that the user gave."""
+        given = dict(self.fingerprints)
+        return " ".join(["--data FILE", *(f"--{split} FILE" for split in ("dev", "test") if split in given)])
+
     def to_json(self) -> dict[str, Any]:
         """Return all fields, JSON-ready; :meth:`from_json` reads them back."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -3,9 +3,12 @@
 For a claimed difference, in this order:
 
 - **supported**: the interval lies beyond 0 in the claimed direction ("smaller than claimed" if its far end stays below
-the paper's size); - **contradicted**: it lies beyond 0 in the other direction; - **no relevant effect**: the 90 %
-interval lies inside the bound; - **below the claimed size** (only for sizes between 0 and 1 point, which have no
-bound): the one-sided 95 % end lies below the size; - **inconclusive**: none of these.
+  the paper's size);
+- **contradicted**: it lies beyond 0 in the other direction;
+- **no relevant effect**: the 90 % interval lies inside the bound;
+- **below the claimed size** (only for sizes between 0 and 1 point, which have no bound): the one-sided 95 % end lies
+  below the size;
+- **inconclusive**: none of these.
 
 "No worse" is supported where the interval does not reach the margin on the worse side, and contradicted where it lies
 wholly beyond it. "The same" is supported where the 90 % interval lies inside the margin, and contradicted where the

@@ -60,7 +60,6 @@ class Drawing:
         frame: the data.
         draw: function that draws the frame on axes.
         height: height of the panel, in inches.
-        names_right: names right of the panel, which need room there.
         left: names left of the panel.
         below: inches for a legend.
         section: section of the report.
@@ -72,7 +71,6 @@ class Drawing:
     frame: pd.DataFrame
     draw: Callable[[pd.DataFrame, Axes], Axes]
     height: float = 2.6
-    names_right: Sequence[str] = ()
     left: Sequence[str] = ()
     below: float = 0.0
     section: str = "redrawn"

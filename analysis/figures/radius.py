@@ -62,7 +62,7 @@ def radius(study: Study) -> Iterator[Drawing]:
                 f"{words} over the radius, the paper's at {mark:.1e}: {last_points(frame, titles)}.",
                 frame,
                 partial(_draw, titles=titles, mark=mark, ylabel=axis, log=name == "r-s"),
-                names_right=list(titles.values()),
+                below=figures.room_below(len(titles)),
             )
 
 

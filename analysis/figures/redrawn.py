@@ -97,7 +97,7 @@ def sweep(study: Study) -> Iterator[Drawing]:
                 f"{column_title(column)} over {label}: {last_points(frame, titles)}.",
                 frame,
                 draw,
-                names_right=list(titles.values()),
+                below=figures.room_below(len(titles) + 1),
             )
 
 
@@ -121,7 +121,7 @@ def epochs(study: Study) -> Iterator[Drawing]:
             f"{column_title(column)} after each epoch: {last_points(frame, study.titles)}.",
             frame,
             draw,
-            names_right=list(study.titles.values()),
+            below=figures.room_below(len(study.titles) + 1),
         )
 
 
@@ -158,7 +158,7 @@ def losses(study: Study) -> Iterator[Drawing]:
                 f"Both losses of {study.titles[str(row)]} while training: {last_points(loss_curves, titles)}.",
                 loss_curves[["row", x, "mean", "low", "high", "n"]],
                 draw,
-                names_right=list(titles.values()),
+                below=figures.room_below(len(titles) + 1),
             )
 
 
@@ -219,8 +219,7 @@ def agreement(study: Study) -> Iterator[Drawing]:
                 f"{name} by annotators' votes: {last_points(rows, study.titles)}.",
                 rows,
                 draw,
-                2.9,
-                below=0.4,
+                below=figures.room_below(len(study.titles) + 1),
             )
 
 
@@ -311,7 +310,7 @@ def _over_columns(
         published=published if len(published) else None,
     )
     words = f"{title} over {x}: {last_points(frame, study.titles)}."
-    yield Drawing(stem, title, words, frame, draw, names_right=list(study.titles.values()))
+    yield Drawing(stem, title, words, frame, draw, below=figures.room_below(len(study.titles) + 1))
 
 
 def _examples(study: Study, column: Column) -> int | None:
@@ -352,7 +351,7 @@ def mechanism(study: Study) -> Iterator[Drawing]:
                 f"{name}: {last_points(rows, study.titles)}.",
                 rows,
                 draw,
-                names_right=list(study.titles.values()),
+                below=figures.room_below(len(study.titles) + 1),
             )
 
 
@@ -402,8 +401,7 @@ def selection(study: Study) -> Iterator[Drawing]:
                 f"{column_title(column)} by chosen epoch: {last_points(frame, study.titles)}.",
                 frame,
                 draw,
-                2.9,
-                below=0.4,
+                below=figures.room_below(len(study.titles) + 1),
             )
 
 
@@ -428,7 +426,7 @@ def tuning(study: Study) -> Iterator[Drawing]:
                 f"Expected best {column_title(column)} of N trials.",
                 frame,
                 draw,
-                names_right=list(titles.values()),
+                below=figures.room_below(len(titles) + 1),
             )
 
 
@@ -447,7 +445,7 @@ def boundary(study: Study) -> Iterator[Drawing]:
                 f"Decision boundary in the plane, {row.title}.",
                 frame,
                 partial(figures.plot_boundary, points=points),
-                3.3,
+                2.75,
                 below=0.55,
             )
 

@@ -31,6 +31,7 @@ from analysis.interval import Interval
 from analysis.predictions.judgement import Judgement
 from analysis.predictions.outcome import BETTER, ITEMS_ONLY, NO_VERDICT, OPEN, SAME, WORSE, Comparison
 from analysis.predictions.study import Study
+from analysis.records import ResultsError
 from analysis.schema import Claim, Column, Contrast, Manifest, Published, Row
 from analysis.table_cell import TableCell
 from analysis.tables import digits_of, kind_of, number
@@ -47,7 +48,12 @@ def decide(study: Study, baseline: str, *, bound: float | None = None, reference
         baseline: name of the system that the others are compared with.
         bound: largest irrelevant difference, in the printed unit; None: by the rule for claims without a size.
         reference: score of a system that has learnt the task, in percent, for the floor; None: not known.
+    Raises: ResultsError: a reference that no system can score, or that is a share instead of a percentage.
     """
+    if reference is not None and study.metric.unit == POINTS and not 1 < reference <= 100:
+        raise ResultsError(
+            f"the reference is a score in percent, above 1 and at most 100, got {reference:g}: give it as it is printed"
+        )
     manifest = _manifest(study, baseline, reference)
     column = manifest.columns[0]
     compared_names = [name for name in study.runs if name != baseline]

@@ -7,15 +7,18 @@ all systems together.
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from analysis.predictions import lm_eval
 from analysis.records import ResultsError
+from analysis.user_files import delimited, json_rows
+from analysis.user_files.text import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +31,7 @@ ARRAY = ".npy"
 COLUMNS = ("id", "label", "prediction", "seed", "group", "epoch")
 LOGIT = "logit_"
 EXAMPLES = 5  # of what is wrong, in a message
+NO_VALUES = (list, tuple, dict, set, bytes, np.ndarray)  # of a row's field
 _SEED_IN_NAME = re.compile(r"seed[-_ ]?(\d+)", re.IGNORECASE)
 
 
@@ -72,7 +76,8 @@ def text_frame(frame: Any, name: str) -> pd.DataFrame:
         raise ResultsError(f"{name}: a system is a path, a frame or an array, not a {type(frame).__name__}")
     _require(list(map(str, frame.columns)), Path(name), "prediction")
     columns = [column for column in frame if _is_read(str(column))]
-    checked = _checked(_as_text(frame[columns].astype(object).reset_index(drop=True)), Path(name))
+    texts = _as_text(frame[columns].astype(object).reset_index(drop=True), name)
+    checked = _checked(texts, Path(name))
     if checked.empty:
         raise ResultsError(f"{name} is empty: it has no row")
     return checked if "seed" in checked else checked.assign(seed=0)
@@ -81,15 +86,24 @@ def text_frame(frame: Any, name: str) -> pd.DataFrame:
 def files_of(path: Path) -> list[Path]:
     """Return the file itself, or the files of a folder that can be read. Raises ResultsError: there is none."""
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in TABLES and file.name[0] not in "._")
+        files = sorted(
+            file for file in path.iterdir() if ending_of(file) in TABLES and file.name[0] not in "._" and file.is_file()
+        )
         if not files:
             raise ResultsError(f"{path}: the folder has no file that ends in {', '.join(TABLES)}")
         return files
     if not path.exists():
         raise ResultsError(f"{path} does not exist: give a file of predictions or a folder of such files")
-    if path.suffix.lower() not in TABLES:
+    if ending_of(path) not in TABLES:
         raise ResultsError(f"{path}: cannot read {path.suffix or 'a file without an ending'}; {_endings()}")
     return [path]
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending that says the format, in small letters; of text it may be followed by .gz."""
+    name = path.name.lower()
+    ending = Path(name.removesuffix(".gz")).suffix
+    return ending if ending in (*SEPARATORS, *JSON_LINES) else Path(name).suffix
 
 
 def examples(values: Iterable[Any]) -> str:
@@ -104,26 +118,31 @@ def near(name: str, names: Sequence[str]) -> str:
     close = [folded[key] for key in difflib.get_close_matches(name, list(folded), n=3, cutoff=0.5)]
     close += [folded[key] for key in folded if (name in key or key in name) and folded[key] not in close]
     if close:
-        return f"near it: {', '.join(close)} (rename the one that is meant)"
-    return f"there are: {examples(names)}"
+        return f"near it: {', '.join(map(_visible, close))} (rename the one that is meant)"
+    return f"there are: {examples(map(_visible, names))}" if names else "there is none"
+
+
+def _visible(name: str) -> str:
+    """Return a name, in quotes where blanks or control characters would not be seen."""
+    return name if name == name.strip() and name.isprintable() else repr(name)
 
 
 def _endings() -> str:
-    return f"files end in {', '.join((*TABLES, ARRAY))}"
+    return f"files end in {', '.join((*TABLES, ARRAY))}; text also in .gz"
 
 
 def _read(file: Path, metric: str | None, filter_name: str | None, required: str) -> tuple[pd.DataFrame, str]:
     name = ""
-    if file.suffix.lower() in JSON_LINES:
-        records = list(_objects(file))
-        if records and lm_eval.is_sample(records[0]):
+    if ending_of(file) in JSON_LINES:
+        records = [record for _, record in json_rows.objects(file, read_text(file))]
+        if any(map(lm_eval.is_sample, records)):
             frame, name = lm_eval.item_scores(records, str(file), metric, filter_name)
         else:
-            frame = _as_text(_frame_of(records, file, required))
-    elif file.suffix.lower() in PARQUET:
-        frame = _as_text(_parquet(file, required))
+            frame = _as_text(_frame_of(records, file, required), str(file))
+    elif ending_of(file) in PARQUET:
+        frame = _as_text(_parquet(file, required), str(file))
     else:
-        frame = _separated(file, required)
+        frame = _as_text(_separated(file, required), str(file))
     if frame.empty:
         raise ResultsError(f"{file} is empty: it has no row")
     return _checked(frame, file), name
@@ -132,51 +151,15 @@ def _read(file: Path, metric: str | None, filter_name: str | None, required: str
 def _separated(file: Path, required: str) -> pd.DataFrame:
     import pandas as pd
 
-    options: dict[str, Any] = {
-        "sep": SEPARATORS[file.suffix.lower()],
-        "dtype": str,
-        "keep_default_na": False,
-        "encoding": "utf-8-sig",
-    }
-    try:
-        header = [str(name) for name in pd.read_csv(file, nrows=0, **options)]
-        if not header:
-            raise ResultsError(f"{file} is empty: it has no header")
-        _require(header, file, required)
-        frame: pd.DataFrame = pd.read_csv(file, usecols=[name for name in header if _is_read(name)], **options)
-        frame.attrs["names"] = header
-        return frame
-    except pd.errors.EmptyDataError:
-        raise ResultsError(f"{file} is empty: it has no header") from None
-    except UnicodeDecodeError as error:
-        raise _encoding(file, error) from error
-    except (pd.errors.ParserError, ValueError, OSError) as error:
-        if isinstance(error, ResultsError):
-            raise
-        raise ResultsError(f"{file} is no table that can be read ({error}): check its quotes and separators") from error
-
-
-def _objects(file: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with file.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    value = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise ResultsError(f"{file}, line {number}, is not JSON ({error}): one object a line") from error
-                if not isinstance(value, dict):
-                    raise ResultsError(f"{file}, line {number}, is no JSON object: one object a line, {{...}}")
-                yield value
-    except UnicodeDecodeError as error:
-        raise _encoding(file, error) from error
-
-
-def _encoding(file: Path, error: UnicodeDecodeError) -> ResultsError:
-    return ResultsError(
-        f"{file} is not UTF-8 (byte 0x{error.object[error.start]:02x}): convert it, as by `iconv -f latin1 -t utf-8`"
-    )
+    separator, text = SEPARATORS[ending_of(file)], read_text(file)
+    header = delimited.header(text, separator)
+    if not header:
+        raise ResultsError(f"{file} is empty: it has no header")
+    _require(header, file, required)
+    names = list(dict.fromkeys(name for name in header if _is_read(name)))
+    frame = pd.DataFrame(delimited.columns(str(file), text, separator, names), dtype=object)
+    frame.attrs["names"] = header
+    return frame
 
 
 def _frame_of(records: Sequence[dict[str, Any]], file: Path, required: str) -> pd.DataFrame:
@@ -200,6 +183,7 @@ def _parquet(file: Path, required: str) -> pd.DataFrame:
         stored = pq.ParquetFile(file)
         _require(stored.schema_arrow.names, file, required)
         columns = [name for name in stored.schema_arrow.names if _is_read(name)]
+        delimited.check_once(str(file), stored.schema_arrow.names, columns)
         table = stored.read(columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise ResultsError(f"{file} is no Parquet file that can be read ({error})") from error
@@ -226,29 +210,41 @@ def _require(names: Sequence[str], file: Path, required: str) -> None:
         raise ResultsError(f"{file} has no column {required!r}{logits}; {near(required, names)}")
 
 
-def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
+def _as_text(frame: pd.DataFrame, place: str) -> pd.DataFrame:
+    """Return a frame whose values are text. Raises ResultsError: a value is no text, number or truth value."""
     for name in frame:
-        frame[name] = [_text(value) for value in frame[name]]
+        values = frame[name].tolist()
+        strange = next((row for row, value in enumerate(values, 1) if isinstance(value, NO_VALUES)), None)
+        if strange is not None:
+            kind = type(values[strange - 1]).__name__
+            raise ResultsError(
+                f"{place}, row {strange}: {name!r} holds a value of type {kind}; give a text or a number in each row"
+            )
+        frame[name] = [_text(value) for value in values]
     return frame
 
 
 def _text(value: Any) -> str:
-    """Return a value as text, "" where it is missing; a float keeps all its digits."""
+    """Return a value as text without blanks around it, "" where it is missing; a float keeps all its digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return str(value)
+    return str(value).strip()
 
 
 def _checked(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     """Return the frame of each seed's last epoch, with integer seeds; rows without an id are refused."""
     if (frame["id"] == "").any():
-        raise ResultsError(f"{file}: {int((frame['id'] == '').sum())} rows have no id")
+        rows = np.flatnonzero(frame["id"] == "") + 1
+        raise ResultsError(f"{file}: {len(rows):,} of {len(frame):,} rows have no id: row {examples(rows)}")
     for name in ("seed", "epoch"):
         if name in frame:
-            strange = [text for text in frame[name].unique() if not re.fullmatch(r"[+-]?\d+(\.0*)?", str(text).strip())]
+            whole = re.compile(r"[+-]?\d{1,18}(\.0*)?")
+            strange = [text for text in frame[name].unique() if not whole.fullmatch(str(text))]
             if strange:
-                raise ResultsError(f"{file}: {name} must be a whole number; got {examples(map(repr, strange))}")
-            frame[name] = frame[name].astype(float).astype(int)
+                raise ResultsError(
+                    f"{file}: {name} must be a whole number of at most 18 digits; got {examples(map(repr, strange))}"
+                )
+            frame[name] = [int(str(text).partition(".")[0]) for text in frame[name]]
     if "epoch" in frame:
         last = frame.groupby("seed")["epoch"].transform("max") if "seed" in frame else frame["epoch"].max()
         frame = frame[frame["epoch"] == last].drop(columns="epoch").reset_index(drop=True)

@@ -37,6 +37,9 @@ def item_scores(
     """
     import pandas as pd
 
+    strange = next((row for row, record in enumerate(records, 1) if not is_sample(record)), None)
+    if strange is not None:
+        raise ResultsError(f"{file_name}, row {strange}: no doc_id or no resps, which the others have; remove the row")
     rows = _of_filter(records, file_name, filter_name)
     name = _metric_of(rows[0], file_name, metric)
     values: list[Any] = [row.get(name) for row in rows]
@@ -45,11 +48,11 @@ def item_scores(
         for place, column in enumerate(("label", "prediction")):
             frame[column] = [str(value[place]) for value in values]
         return frame, PAIRS[name]
-    strange = [value for value in values if not (isinstance(value, bool | int | float) and 0 <= value <= 1)]
-    if strange:
+    bad = next((i for i, v in enumerate(values) if not (isinstance(v, bool | int | float) and 0 <= v <= 1)), None)
+    if bad is not None:
         raise ResultsError(
-            f"{file_name}: {name} of an item must be a number from 0 to 1, got {strange[0]!r:.60}: choose another "
-            f"by --metric; there are: {', '.join(_names(rows[0]))}"
+            f"{file_name}: {name} of an item must be a number from 0 to 1, got {values[bad]!r:.60} (doc_id "
+            f"{rows[bad]['doc_id']}): choose another by --metric; there are: {', '.join(_names(rows[0]))}"
         )
     frame["label"] = [_target(row.get("target")) for row in rows]
     frame["score"] = [repr(float(value)) for value in values]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.predictions.outcome import HEADINGS, Outcome
+from analysis.records import ResultsError
 from analysis.tables import number, write_plain
 
 if TYPE_CHECKING:
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
     from analysis.report.sheets import Sheet
 
 TEMPLATE = Path(__file__).with_name("judge.html")
-STYLE = Path(__file__).parents[1] / "report" / "style.css"
 
 
 def write(outcome: Outcome, folder: Path) -> Path:
-    """Write page, JSON, tables and figures into a folder; return the page."""
+    """Write page, JSON, tables and figures into a folder; return the page. Raises ResultsError: there can be none."""
     from analysis import figures
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"{folder} cannot be made a folder ({error.strerror}): give another place") from None
     text = json.dumps(outcome.to_json(), indent=1, ensure_ascii=False)
     (folder / "judge.json").write_text(text + "\n", encoding="utf-8")
     write_plain(HEADINGS, outcome.lines, folder / "table", outcome.basis)
@@ -41,6 +44,8 @@ def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
     """Return the page as text; everything in it is escaped but the figures drawn here and the page's own style."""
     import jinja2
     from markupsafe import Markup
+
+    from analysis.report.stylesheet import stylesheet  # imported here: it loads matplotlib
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     study = outcome.study
@@ -60,7 +65,7 @@ def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
         panels=panels,
         method=f"Here: {methods}.",
         bound=bound,
-        css=STYLE.read_text(encoding="utf-8"),
+        css=stylesheet(),
         version=_version(),
     )
 

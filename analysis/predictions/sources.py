@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ def with_baseline(systems: Mapping[str, Any], baseline: Any) -> tuple[dict[str, 
     Raises: ResultsError: no system, or the baseline is none of them and no file.
     """
     by_name = dict(systems)
+    if isinstance(baseline, str) and not baseline.strip():
+        raise ResultsError("the baseline's name is empty: give a file, or one of the systems")
     if not by_name:
         raise ResultsError("a comparison needs two systems: give two files, or a file and a baseline")
     if baseline is None:
@@ -66,8 +69,19 @@ def read_all(systems: Mapping[str, Any], options: Options) -> tuple[list[System]
     """
     labels = None if options.labels is None else read_labels(options.labels, options.groups)
     read = [_read(name, source, options, labels) for name, source in systems.items()]
+    _refuse_idle(read, options)
     names = {system.score_name for system in read if system.scores is None and system.score_name}
     return read, next(iter(names)) if names else options.metric
+
+
+def _refuse_idle(systems: Sequence[System], options: Options) -> None:
+    """Refuse options that would change nothing. Raises ResultsError."""
+    if options.labels is not None and all(system.has_own_labels for system in systems):
+        raise ResultsError(
+            "every system has labels of its own, so --labels would change nothing: leave it out, or the column 'label'"
+        )
+    if options.filter_name is not None and not any(system.score_name for system in systems):
+        raise ResultsError("--filter is for files of lm-evaluation-harness (--log_samples), and none is: leave it out")
 
 
 def _read(name: str, source: Any, options: Options, labels: Labels | None) -> System:
@@ -84,4 +98,5 @@ def _read(name: str, source: Any, options: Options, labels: Labels | None) -> Sy
 
 
 def _stem(path: Path) -> str:
-    return path.name if path.is_dir() or not path.suffix else path.stem
+    name = path.name if path.is_dir() else re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
+    return name if path.is_dir() else Path(name).stem

@@ -121,7 +121,7 @@ def _in_order_of(first: System, system: System) -> System:
     extra = sorted(set(system.ids) - set(first.ids))
     if missing or extra:
         differences = in_one_alone({first.name: missing, system.name: extra})
-        raise ResultsError(f"ids differ, compared as text: {differences}")
+        raise ResultsError(f"ids differ, compared as text: {differences}{_spelling_remedy(missing, extra)}")
     order = np.array([place[item] for item in first.ids])
 
     def ordered(values: Array | None, axis: int) -> Array | None:
@@ -138,6 +138,14 @@ def _in_order_of(first: System, system: System) -> System:
     )
 
 
+def _spelling_remedy(ids: Sequence[str], further_ids: Sequence[str]) -> str:
+    """Return what to do with ids that are the same numbers, or differ in case alone; "" for others."""
+    for spelt, difference in ((_number, "numbers in other spellings"), (str.casefold, "names in other case")):
+        if {spelt(item) for item in ids} & ({spelt(item) for item in further_ids} - {None}):
+            return f"; some are the same {difference}: write them alike"
+    return ""
+
+
 def _refuse_conflicts(first: System, system: System, noun: str, first_values: Array, values: Array) -> None:
     differs = np.flatnonzero(first_values != values)
     if len(differs):
@@ -147,8 +155,14 @@ def _refuse_conflicts(first: System, system: System, noun: str, first_values: Ar
 
 
 def _comparable(labels: Array) -> Array:
-    """Labels with whole numbers written in one way, so that 1 and 1.0 are no conflict; 007 stays a name."""
-    return np.array([text.partition(".")[0] if _WHOLE.fullmatch(text) else text for text in labels], dtype=object)
+    """Labels in one spelling: 1 and 1.0 are no conflict, nor True and true; 007 stays a name."""
+
+    def spelt(text: str) -> str:
+        if text in ("True", "TRUE", "False", "FALSE"):
+            return text.lower()
+        return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
+
+    return np.array([spelt(text) for text in labels], dtype=object)
 
 
 def _number(text: str) -> float | None:
@@ -168,6 +182,9 @@ def _is_regression(systems: Sequence[System], classes: Sequence[str] | None) -> 
     if classes is not None or any(system.predictions is None for system in systems):
         return False
     labels = set(systems[0].labels)
+    numbers_of_labels = [_number(text) for text in labels]
+    if all(value is not None for value in numbers_of_labels) and any(value % 1 for value in numbers_of_labels if value):
+        return True  # also where an answer is no number: it is refused by name
     texts = labels.union(*(set(system.predictions.flat) for system in systems if system.predictions is not None))
     try:
         numbers = [float(text) for text in texts if text.lower() not in MISSING]
@@ -220,6 +237,7 @@ def _as_numbers(noun: str, system: System, texts: Array) -> Array:
 def _of_classes(
     systems: Sequence[System], metric: Metric, classes: Sequence[str] | None, positive: str | None
 ) -> Study:
+    _refuse_widths(systems, classes)
     texts = {system.name: _answers(system, classes) for system in systems}
     labels = _named(_comparable(systems[0].labels), classes)
     missing = np.flatnonzero([label.lower() in MISSING and label not in (classes or ()) for label in labels])
@@ -242,6 +260,18 @@ def _of_classes(
     return Study(metric, runs, (*names, *extra), len(names), positive=positive or "")
 
 
+def _refuse_widths(systems: Sequence[System], classes: Sequence[str] | None) -> None:
+    """Refuse systems whose logits are of different classes. Raises ResultsError."""
+    names = {
+        system.name: list(_named(_comparable(np.array(system.outputs, dtype=object)), classes))
+        for system in systems
+        if system.logits is not None
+    }
+    widths = [f"{name} {len(outputs)} ({examples(outputs)})" for name, outputs in names.items()]
+    if len({frozenset(outputs) for outputs in names.values()}) > 1:
+        raise ResultsError(f"logits of different classes: {' and '.join(widths)}; give logits of the same classes")
+
+
 def _answers(system: System, classes: Sequence[str] | None) -> Array:
     """``(seeds, items)`` class names: the predictions, else the output with the largest logit."""
     if system.predictions is not None:
@@ -252,7 +282,7 @@ def _answers(system: System, classes: Sequence[str] | None) -> Array:
         return answers
     if system.logits is None:
         raise ResultsError(f"{system.name} has neither predictions nor logits")
-    _refuse_missing(system, ~np.isfinite(system.logits).all(-1))
+    _refuse_missing(system, ~np.isfinite(system.logits).all(-1), "logits are no finite numbers")
     if classes is not None and len(classes) != system.logits.shape[-1]:
         raise ResultsError(
             f"{system.name}: {system.logits.shape[-1]} logits an item ({examples(system.outputs)}) for {len(classes)} "
@@ -262,11 +292,11 @@ def _answers(system: System, classes: Sequence[str] | None) -> Array:
     return np.asarray(names[system.logits.argmax(-1)])
 
 
-def _refuse_missing(system: System, missing: Array) -> None:
+def _refuse_missing(system: System, missing: Array, problem: str = "predictions are missing or NaN") -> None:
     if missing.any():
         places = (f"{system.ids[i]} (seed {system.seeds[s]})" for s, i in np.argwhere(missing))
         raise ResultsError(
-            f"{system.name}: {int(missing.sum()):,} predictions are missing or NaN: {examples(places)}; every system "
+            f"{system.name}: {int(missing.sum()):,} of {missing.size:,} {problem}: {examples(places)}; every system "
             "must answer every item"
         )
 
@@ -309,6 +339,8 @@ def _refuse_strangers(texts: dict[str, Array], names: Sequence[str], classes: Se
         present = set(answers.flat)
         if not present & set(names):
             remedy = "" if classes is not None else "; --classes says which number is which name"
+            if {text.casefold() for text in present} & {name.casefold() for name in names}:
+                remedy = "; they differ in case alone: write them alike"
             raise ResultsError(
                 f"{name}: no prediction ({examples(sorted(present))}) is one of the labels' classes "
                 f"({examples(names)}){remedy}"

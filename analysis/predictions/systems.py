@@ -48,6 +48,7 @@ class System:
         scores: ``(seeds, items)`` numbers that another program gave the items, or None.
         score_name: the metric that the files ask for, or "".
         groups: ``(items,)`` which items were drawn together, or None.
+        has_own_labels: whether they stand beside the predictions.
     """
 
     name: str
@@ -60,6 +61,7 @@ class System:
     scores: Array | None = None
     score_name: str = ""
     groups: Array | None = None
+    has_own_labels: bool = False
 
 
 def read_labels(source: Any, groups: Any = None) -> Labels:
@@ -110,6 +112,9 @@ def of_array(name: str, values: Array, labels: Labels | None, classes: Sequence[
             f"{name}: an array is (seeds, items) predictions or (seeds, items, classes) floats; got {values.shape} "
             f"{values.dtype}"
         )
+    if not len(runs) or (runs.ndim == 3 and runs.shape[2] < 2):
+        reason = "it holds no run" if not len(runs) else "logits need a column for each of at least two classes"
+        raise ResultsError(f"{name}: an array of shape {values.shape}: {reason}")
     if runs.shape[1] != len(labels.values):
         raise ResultsError(f"{name}: {runs.shape[1]:,} items, but there are {len(labels.values):,} labels")
     ids = _texts(np.arange(runs.shape[1])) if labels.ids is None else labels.ids
@@ -139,6 +144,9 @@ def of_frame(name: str, frame: pd.DataFrame, score_name: str, labels: Labels | N
     ordered = [_in_order(name, by_seed.get_group(seed), ids, seed, seeds[0]) for seed in seeds]
     outputs = tuple(str(column).removeprefix(LOGIT) for column in frame if str(column).startswith(LOGIT))
     has_logits = bool(outputs) and "prediction" not in frame and "score" not in frame
+    if has_logits and (len(outputs) < 2 or "" in outputs):
+        columns = ", ".join(f"{LOGIT}{output}" for output in outputs)
+        raise ResultsError(f"{name}: {columns}: logits need a column {LOGIT}NAME for each of at least two classes")
     return System(
         name,
         seeds,
@@ -150,13 +158,17 @@ def of_frame(name: str, frame: pd.DataFrame, score_name: str, labels: Labels | N
         _numbers(name, ordered, ["score"])[..., 0] if "score" in frame else None,
         score_name,
         _groups(name, ordered, ids, labels),
+        has_own_labels="label" in frame,
     )
 
 
 def _in_order(name: str, rows: pd.DataFrame, ids: Array, seed: int, first: int) -> pd.DataFrame:
     """One seed's rows in the order of the first seed's ids."""
+    if len(rows) == len(ids) and (rows["id"].to_numpy(dtype=object) == ids).all():
+        return rows
     indexed = rows.set_index("id")
-    missing, extra = [i for i in ids if i not in indexed.index], set(indexed.index) - set(ids)
+    present, required = set(indexed.index), set(ids)
+    missing, extra = [i for i in ids if i not in present], present - required
     if missing or extra:
         differences = in_one_alone({f"seed {first}": missing, f"seed {seed}": sorted(extra)})
         raise ResultsError(f"{name}: ids differ between seeds: {differences}")
@@ -175,11 +187,30 @@ def _stacked(runs: Sequence[pd.DataFrame], column: str) -> Array | None:
 
 
 def _numbers(name: str, runs: Sequence[pd.DataFrame], columns: Sequence[str]) -> Array:
-    """``(seeds, items, columns)`` numbers."""
+    """``(seeds, items, columns)`` numbers. Raises ResultsError: naming the items where there are none."""
     try:
         return np.stack([rows[list(columns)].to_numpy(dtype=object).astype(np.float64) for rows in runs])
-    except ValueError as error:
-        raise ResultsError(f"{name}: {examples(columns)} must hold numbers ({error})") from error
+    except ValueError:
+        strange = (
+            f"{value!r} in {column} of id {item}"
+            for rows in runs
+            for column in columns
+            for item, value in zip(_ids_of(rows), rows[column], strict=True)
+            if not _is_number(value)
+        )
+        raise ResultsError(f"{name}: {examples(columns)} must hold numbers; got {examples(strange)}") from None
+
+
+def _ids_of(rows: pd.DataFrame) -> Sequence[str]:
+    return list(rows.get("id", rows.index))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _labels(name: str, runs: Sequence[pd.DataFrame], ids: Array, labels: Labels | None) -> Array:
@@ -226,5 +257,5 @@ def _same(name: str, stacked: Array, ids: Array, noun: str) -> Array:
 
 
 def _texts(values: Array) -> Array:
-    """Numbers or names as text; a float keeps all its digits."""
-    return np.array([str(value) for value in values.reshape(-1).tolist()], dtype=object).reshape(values.shape)
+    """Numbers or names as text without blanks around it; a float keeps all its digits."""
+    return np.array([str(value).strip() for value in values.reshape(-1).tolist()], dtype=object).reshape(values.shape)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, NO_VERDICT)
-HEADLINE_METHODS = 2  # methods whose summary is in the first sentences; all summaries follow below
 BETTER, WORSE, SAME, OPEN = "better", "worse", "identical", "inconclusive"
 CHIPS = {BETTER: BETTER, WORSE: WORSE, SAME: "none"}
+VERDICT_CHIPS = {SUPPORTED: BETTER, CONTRADICTED: WORSE, NO_EFFECT: "none", BELOW_SIZE: "none"}  # others: no colour
 OUTSIDE = {TOO_FEW: "with too few seeds", PILOT: "at the floor", "near-constant": "with nearly constant answers"}
 IN_SUMMARY = {BETTER: "better than", WORSE: "worse than", SAME: "identical with", OPEN: "not distinguishable from"}
 
@@ -128,13 +128,12 @@ def summaries(manifest: Manifest, cells: pd.DataFrame) -> list[Summary]:
     return lines
 
 
-def headline(verdicts: Sequence[Verdict], runs: Sequence[Run], compared: Sequence[Summary] = ()) -> str:
-    """Return the claims and findings, with the data they come from, in a few sentences: the first text on the page.
+def headline(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> str:
+    """Return how many claims have which verdict, with the data and model that they were decided on; "" without claims.
 
     Args:
         verdicts: the verdicts on the experiment's claims.
         runs: the finished runs.
-        compared: summaries of the methods; the first of them are quoted where no claim is decided.
     """
     if not verdicts:
         return ""
@@ -145,13 +144,17 @@ def headline(verdicts: Sequence[Verdict], runs: Sequence[Run], compared: Sequenc
     data = next((v.data for v in verdicts if v.data), "")
     models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
     basis = f" On {data}{f', model {models}' if models else ''}." if data else ""
-    claims = f"{plural(len(verdicts) - n_inert, 'claim')}: {summary}"
-    if any(v.status != NOT_RUN for v in verdicts):  # the decided claims follow below, with their sentences
-        return f"{claims}.{basis}"
-    findings = " ".join(["Found:", *(method.sentence for method in compared[:HEADLINE_METHODS])]) if compared else ""
-    return " ".join(
-        f"Claimed: {verdicts[0].claim.sentence} {findings}{basis} {claims}; the first: {verdicts[0].reason}.".split()
-    )
+    return f"{plural(len(verdicts) - n_inert, 'claim')}: {summary}.{basis}"
+
+
+def chip_of(verdict: Verdict) -> str:
+    """Return the colour class of a verdict on the page."""
+    return VERDICT_CHIPS.get(verdict.counted_as, OPEN)
+
+
+def sentence_of(*texts: str) -> str:
+    """Return texts as sentences: each begins with a capital letter and ends with a full stop."""
+    return " ".join(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in texts)
 
 
 def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
@@ -185,7 +188,7 @@ def _summary(title: str, baseline: str, counts: dict[str, int], cells: Sequence[
     total = sum(decided.values())
     if total == 1 and not outside:
         return f"{title} is {IN_SUMMARY[next(iter(decided))]} {baseline} on {cells[0].column_title}."
-    parts = ", ".join(f"{IN_SUMMARY[word]} on {count}" for word, count in decided.items())
+    parts = ", ".join(f"{IN_SUMMARY[word].rpartition(' ')[0]} on {count}" for word, count in decided.items())
     summary = f"{parts} of {plural(total, 'comparison')}" if total else "no comparison can be decided"
     return f"{title} against {baseline}: {summary}{f' (not counted: {outside})' if outside else ''}."
 
@@ -217,7 +220,7 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     yield from manifest.warnings
     for text in dict.fromkeys(str(run.model.get("contaminated") or "") for run in runs):
         if text:
-            yield f"Contaminated model: {text}"
+            yield f"Seen before: {text}; scores on such data are too high"
     subset = {str(run.spec.get("task")): run for run in runs if run.spec.get("max_train_samples")}
     if subset:
         sizes = ", ".join(f"{task} {_rows(run)}" for task, run in subset.items())

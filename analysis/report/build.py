@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -18,12 +16,18 @@ from analysis.figures import redrawn
 from analysis.figures.drawing import Study
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
+from analysis.report.card import Card, card_of, found, question_of, titles_of
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
+from analysis.report.grid import cell_runs, grid_of
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
-from analysis.report.own_data import OwnAnswer, own_answers
+from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
-from analysis.report.sheets import CROWDED, sheets, title_of
+from analysis.report.script import PAGE, TABLES, script_of
+from analysis.report.sheets import CROWDED, answer_sheets, sheets
+from analysis.report.stylesheet import stylesheet
+from analysis.report.summary import Summary, write_summary
+from analysis.report.unpublished import without_published
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS
@@ -34,12 +38,6 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 FOLDER = Path(__file__).parent
-CHIPS = {
-    claims.SUPPORTED: "better",
-    claims.CONTRADICTED: "worse",
-    claims.NO_EFFECT: "none",
-    claims.BELOW_SIZE: "none",
-}  # all others: no colour
 SHOWN = 5  # scores listed by name that contradict their predictions; in a mixed-up folder all of them do
 _PAPER = "Hollow diamonds: the paper's points, on the paper's own data and model."
 _SEEDS = "Line: mean over seeds. Band: smallest to largest seed."
@@ -57,11 +55,16 @@ READING = {
 STUDIES = ("radius", "levels")  # layouts of the project's own: no paper draws them
 
 
-def write_report(results: str | Path | Results, name: str) -> Path:
+def write_report(results: str | Path | Results, name: str, look: str = "paper") -> Path:
     """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
 
     Every number is computed from the stored predictions of the newest manifest of that experiment. Runs are verified
     first; the report leaves damaged ones out and names them, as does ``results.damaged`` of a :class:`Results` value.
+
+    Args:
+        results: the results folder.
+        name: name of the experiment.
+        look: look of the figures' files: "paper", "talk" (larger) or "dark"; the page adapts to its reader's screen.
 
     Returns:
         The path of ``report.html``.
@@ -75,6 +78,9 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     runs = results.finished(manifest)
     cells = compare(results, manifest)
     verdicts = claims.decide_all(results, manifest)
+    own = own_answers(results, manifest, cells, runs)
+    if manifest.is_generated or any(run.task.get("generated") for run in runs):
+        manifest, cells, verdicts = without_published(manifest, cells, verdicts)
     logs = curves.read_logs(results, manifest)
     divergence = answer.diverged(manifest, curves.diverged(logs, manifest))
     notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs) + damage_notes(damage)
@@ -86,22 +92,38 @@ def write_report(results: str | Path | Results, name: str) -> Path:
     write_all_tables(manifest, cells, extra, verdicts, folder, notes)
     write_further(of_errors, folder / "tables")
     write_runs(runs, folder / "runs.csv")
+    card = card_of(results, manifest, cells, verdicts, runs, own)
+    write_summary(Summary.of(manifest, cells, verdicts, runs, card), folder)
     logged = {column.id: curves.logged(logs, manifest, column) for column in manifest.distinct()}
     files: list[Path] = []
     panels: list[dict[str, Any]] = []
     with figures.style():
         drawings = redrawn.drawings(Study(results, manifest, cells, logs))
-        for sheet in sheets(manifest, cells, logs, logged, drawings, items.mistakes):
+        for sheet in (
+            *answer_sheets(manifest, cells, question_of(verdicts)),
+            *sheets(manifest, cells, logs, logged, drawings, items.mistakes),
+        ):
             panels += sheet.on_page()
-            files += sheet.save(folder / "figures")
+            files += sheet.save(folder / "figures", look)
     for obsolete in set((folder / "figures").glob("*.*")) - set(files):
         obsolete.unlink()  # a figure of an earlier grid, which the page no longer shows
-    data = page_data(manifest, runs, logs, logged, items.examples)
-    answers = own_answers(results, manifest, cells, runs)
-    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, answers)
+    data = page_data(manifest, runs, logs, logged, items.examples) | {
+        "cells": cell_runs(cells, runs),
+        "copies": copies(cells, manifest.title) if manifest.columns else {},
+    }
+    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, card)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def copies(cells: pd.DataFrame, caption: str) -> dict[str, str]:
+    """Return the main table as texts that a reader can copy from the page."""
+    return {
+        "LaTeX": tables.to_latex(cells, caption),
+        "Markdown": tables.to_markdown(cells),
+        "CSV": tables.to_csv(cells),
+    }
 
 
 def render(
@@ -114,31 +136,34 @@ def render(
     items: Items,
     extra: Sequence[FactTable],
     data: dict[str, Any],
-    answers: Sequence[OwnAnswer] = (),
+    card: Card,
 ) -> str:
     """Return the page as text.
 
     Everything in it is escaped, except the SVG drawn by :mod:`analysis.figures` and the page's own style and script.
     """
     summaries = answer.summaries(manifest, cells)
+    titles = {row.id: row.title for row in manifest.rows}
     content = {
         "manifest": manifest,
         "runs": runs,
+        "card": card,
         "summaries": summaries,
         "notes": notes,
-        "cells": {(cell.row, cell.column): cell for cell in tables.records(cells)},
-        "headings": {column.id: title_of(column) for column in manifest.columns},
+        "grid": grid_of(manifest, cells) if manifest.columns else None,
         "panels": panels,
+        "looks": figures.looks(titles),
         "long_table": tables.lines(cells),
         "environments": environments(runs),
         "sources": data_sources(runs),
-        "own_answers": answers,
         "verdicts": verdicts,
-        "headline": answer.headline(verdicts, runs, summaries),
+        "titles": titles,
+        "names": titles_of(manifest),
+        "headline": answer.headline(verdicts, runs),
         "agreements": items.agreements,
         "mistakes": items.mistakes,
         "power": power_table(cells),
-        "collapsed": collapsed_table(cells, {row.id: row.title for row in manifest.rows}),
+        "collapsed": collapsed_table(cells, titles),
         "extra": extra,
         "is_study": manifest.layout in STUDIES,
         "reading_of_figure": _reading_of_figure(manifest),
@@ -172,15 +197,12 @@ def _page() -> Template:
         first_upper=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(
-        chip=answer.chip,
-        mean_and_spread=tables.mean_and_spread,
-        kind_of=tables.kind_of,
-        interval=tables.interval,
-        digits_of=tables.digits_of,
         long_headings=tables.HEADINGS,
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
-        chip_of=lambda verdict: CHIPS.get(verdict.counted_as, answer.OPEN),
+        chip_of=answer.chip_of,
+        found=found,
+        colour_names=figures.variables(),
     )
     return environment.get_template("page.html")
 
@@ -189,12 +211,12 @@ def _assets(data: dict[str, Any]) -> dict[str, Any]:
     """Return the page's style, script and data, with the hash that lets a browser run this script only."""
     from markupsafe import Markup
 
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    script, script_hash = script_of(TABLES, PAGE)
     return {
         "data_json": Markup(to_script(data)),
         "script": Markup(script),
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "css": (FOLDER / "style.css").read_text(encoding="utf-8"),
+        "script_hash": script_hash,
+        "css": stylesheet(),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import curves, errors
+from analysis.figures.palette import Look, looks, variables
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log, Run
 from analysis.schema import Manifest
@@ -38,13 +39,21 @@ def page_data(
         logged: :func:`analysis.curves.logged`, by id of the columns that differ in their runs.
         examples: examples of each task (:func:`examples_of`).
     """
+    all_looks = looks(row.id for row in manifest.rows).values()
     return {
-        "rows": [{"id": row.id, "title": row.title} for row in manifest.rows],
+        "rows": [row_data(row.id, row.title, look) for row, look in zip(manifest.rows, all_looks, strict=True)],
         "baseline": manifest.baseline_row,
         "curves": curve_data(manifest, logs, logged),
         "runs": [run_line(run) for run in runs],
         "examples": examples,
     }
+
+
+def row_data(row: str, title: str, look: Look) -> dict[str, str]:
+    """Return a method with its colour and dash, which are those of the drawn figures."""
+    dash = "" if look.dash == "-" else " ".join(f"{length:g}" for length in look.dash[1])
+    name = variables()[look.colour]
+    return {"id": row, "title": title, "colour": f"var(--{name})", "dash": dash or "none"}
 
 
 def to_script(data: dict[str, Any]) -> str:

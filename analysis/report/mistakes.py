@@ -14,7 +14,7 @@ from analysis.errors import Outputs
 from analysis.report.facts import FactTable
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
-from analysis.tables import number
+from analysis.tables import heading, number, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,8 @@ class Mistakes:
         slice_note: sentence on which slices there are.
         names: names of the labels.
         texts: ``id text_0 [text_1]`` in the items' order, or None.
+        confusions: mean counts over seeds, a row per label and a column per answer, by row of the table; empty where
+            there are too many classes.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Mistakes:
     slice_note: str
     names: Sequence[str]
     texts: pd.DataFrame | None
+    confusions: Mapping[str, pd.DataFrame]
 
 
 def mistakes_of(
@@ -74,8 +77,8 @@ def mistakes_of(
     base = manifest.baseline_row if manifest.baseline_row in arms else None
     sections = [_slices(column, titles, arms, base, masks)] if base is not None and len(arms) > 1 else []
     sections.append(_calibration(column, titles, arms, holdouts))
-    if len(names) <= WIDEST:
-        sections += [_confusion(column, titles[row], outputs, names) for row, outputs in list(arms.items())[:MATRICES]]
+    confusions = confusions_of(arms, names) if len(names) <= WIDEST else {}
+    sections += [_confusion(column, titles[row], counts) for row, counts in confusions.items()]
     slice_note = (
         "Slices by label, length, lexical overlap and negation."
         if texts is not None
@@ -89,6 +92,7 @@ def mistakes_of(
         slice_note,
         names,
         texts,
+        confusions,
     )
 
 
@@ -105,10 +109,11 @@ def bins_of(arms: Mapping[str, Outputs]) -> pd.DataFrame:
 
 def collapsed_table(cells: pd.DataFrame, titles: Mapping[str, str]) -> list[FactTable]:
     """Return the cells with collapsed runs and the mean without them; empty where no run collapsed."""
+    names = {cell.column: heading(cell) for cell in records(cells)}
     lines = tuple(
         (
             titles[c["row"]],
-            str(c["column"]),
+            names[c["column"]],
             f"{c['collapsed']} of {c['n_seeds']}",
             number(c["mean"]),
             number(c["mean_without"]),
@@ -158,12 +163,21 @@ def _calibration(
     return FactTable(f"calibration-{column.task}", f"{column.task}: calibration", headings, tuple(lines))
 
 
-def _confusion(column: Column, title: str, outputs: Outputs, names: list[str]) -> FactTable:
-    counts = errors.confusion(outputs)
-    lines = tuple((str(name), *(number(n) for n in line)) for name, line in zip(names, counts, strict=True))
+def confusions_of(arms: Mapping[str, Outputs], names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the mean counts over seeds of each label's answers, for the first :data:`MATRICES` rows."""
+    import pandas as pd
+
+    return {
+        row: pd.DataFrame(errors.confusion(outputs), index=list(names), columns=list(names))
+        for row, outputs in list(arms.items())[:MATRICES]
+    }
+
+
+def _confusion(column: Column, title: str, counts: pd.DataFrame) -> FactTable:
+    lines = tuple((str(name), *(number(n) for n in line)) for name, line in zip(counts, counts.to_numpy(), strict=True))
     stem = "".join(c if c.isalnum() else "-" for c in f"confusion-{column.task}-{title}").strip("-")
     return FactTable(
-        stem, f"{column.task}: {title}, mean over seeds", ("label", *(f"called {n}" for n in names)), lines
+        stem, f"{column.task}: {title}, mean over seeds", ("label", *(f"called {n}" for n in counts)), lines
     )
 
 

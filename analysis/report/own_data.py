@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from analysis import contrasts
+from analysis.claims.floor import PILOT
 from analysis.claims.rule import CORRELATION_BOUND, METRICS_WITH_WIDER_BOUND, SMALLEST_BOUND
 from analysis.comparison import TOO_FEW, fewest_seeds
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine
 from analysis.interval import Interval
-from analysis.power import Noise, noise_of, power, seeds_needed
 from analysis.records import ResultsError
+from analysis.report.remedy import cost_in_words, count, deciding_items, deciding_seeds, larger_study
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
 from analysis.scores import METRICS, Metric
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 HELPS, HURTS, EXCLUDED, OPEN = "helps", "hurts", "no difference that matters", "not decided"
 CHIPS = {HELPS: "better", HURTS: "worse", EXCLUDED: "none", OPEN: "inconclusive"}
-MOST_ITEMS = 1_000_000
 EQUIVALENCE = 0.90  # level of the interval that excludes a difference
-TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,14 @@ class OwnAnswer:
     """The answer on one own task for one method.
 
     Attributes:
+        title: the method as tables call it.
         verdict: helps, hurts, no difference that matters, or not decided.
         sentence: the first thing on the page, with the numbers.
         details: what it costs, and which errors changed.
     """
 
     row: str
+    title: str
     task: str
     verdict: str
     sentence: str
@@ -81,7 +80,7 @@ def own_answers(results: Results, manifest: Manifest, cells: pd.DataFrame, runs:
                 continue
             study = _study(results, manifest, column, cell, facts[column.task])
             if study is not None:
-                answers.append(_answer(study, manifest, runs))
+                answers.append(_answer(study, runs))
     return answers
 
 
@@ -99,7 +98,7 @@ def _study(results: Results, manifest: Manifest, column: Column, cell: Any, fact
     return _Study(cell, METRICS[column.metric], arms, seeds, part, combine([part]), facts, fewest, baseline)
 
 
-def _answer(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> OwnAnswer:
+def _answer(study: _Study, runs: Sequence[Run]) -> OwnAnswer:
     verdict, words = _verdict(study)
     cell, digits = study.cell, digits_of(study.metric.name)
     change = f"{number(study.interval.estimate, digits, signed=True)} {study.metric.unit}"
@@ -107,12 +106,16 @@ def _answer(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> OwnAnswer
     title = study.metric.title
     if study.metric.name == "f1_named":
         title = f"F1 of {study.facts['named_class']!r}"
-    sentence = (
-        f"On your data ({_data(cell, study.facts)}), {cell.row_title} changes {title} by {change} against "
-        f"{study.baseline} ({percent(study.interval.level)} interval {ends}): {words}."
-    )
-    details = " ".join([*_cost(study, manifest, runs), *_changed(study)])
-    return OwnAnswer(cell.row, cell.task, verdict, sentence, details)
+    measured = f"{title} by {change} against {study.baseline} ({percent(study.interval.level)} interval {ends})"
+    if cell.floor:
+        sentence = (
+            f"On your data ({_data(cell, study.facts)}), nothing is decided about {cell.row_title}: {words}. "
+            f"(It changed {measured}, which says nothing about the method.)"
+        )
+    else:
+        sentence = f"On your data ({_data(cell, study.facts)}), {cell.row_title} changes {measured}: {words}."
+    details = " ".join([*_scores(study, title), *_cost(study, runs), *_changed(study)])
+    return OwnAnswer(cell.row, cell.row_title, cell.task, verdict, sentence, details)
 
 
 def _data(cell: Any, facts: dict[str, Any]) -> str:
@@ -121,12 +124,21 @@ def _data(cell: Any, facts: dict[str, Any]) -> str:
     return f"{cell.task}: n = {cell.n_items:,} {cell.split} items{groups}, {kind}"
 
 
+UNLEARNT = (
+    "the baseline has not learnt the task. Train longer (--epochs), at a higher rate (--set learning_rate=...) or on "
+    "more rows"
+)
+
+
 def _verdict(study: _Study) -> tuple[str, str]:
     """Return the verdict and its words, from the contrast that the statistics decide."""
     interval, cell = study.interval, study.cell
     sign = 1 if study.metric.greater_is_better else -1
+    unlearnt = f"{cell.floor.removeprefix(f'{PILOT}: ')}; {UNLEARNT}"
     if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
-        return OPEN, f"not decided, {cell.undecided}, and {cell.floor}"
+        return OPEN, f"{cell.undecided}, and {unlearnt}"
+    if cell.floor:
+        return OPEN, unlearnt
     if cell.undecided:
         return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
     if interval.low > 0 or interval.high < 0:
@@ -157,46 +169,38 @@ def _remedy(study: _Study) -> str:
     size = max(abs(study.interval.estimate), _bound(study.metric) or 0.0)
     digits = digits_of(study.metric.name)
     if len(study.seeds) < 2 or round(size, digits) == 0:
-        return f"; {_count(lacking, 'more seed')} would allow a verdict" if lacking else ""
-    noise, n_items = noise_of(study.part), study.part.n_items
-    seeds = seeds_needed(size, n_items, noise, TARGET)
+        return f"; {count(lacking, 'more seed')} would allow a verdict" if lacking else ""
+    n_items = study.part.n_items
+    seeds = deciding_seeds([study.part], size)
     options = []
     if seeds is not None:
-        options.append(_count(max(seeds - len(study.seeds), lacking, 1), "more seed"))
-    items = None if lacking else _items_needed(size, len(study.seeds), n_items, noise)
+        options.append(count(max(seeds - len(study.seeds), lacking, 1), "more seed"))
+    items = None if lacking else deciding_items(study.part, size, len(study.seeds))
     if items is not None:
         unit = f"more groups of {study.facts['group']!r}" if study.facts["group"] else f"more {study.cell.split} items"
         options.append(f"{items - n_items:,} {unit}")
     size_text = f"{number(size, digits)} {study.metric.unit}"
     if not options:
-        return f"; neither more seeds nor more items alone would show {size_text}"
-    return f"; about {' or '.join(options)} would decide (a true difference of {size_text}, with 80 % chance)"
+        larger = larger_study(study.part, size, max(len(study.seeds), study.fewest))
+        unit = f"groups of {study.facts['group']!r}" if study.facts["group"] else f"{study.cell.split} items"
+        offer = f"; about {larger[0]:,} seeds with {larger[1]:,} {unit} would, with 80 % chance" if larger else ""
+        return f"; neither more seeds nor more items alone would show {size_text}{offer}"
+    return f"; about {' or '.join(options)} would decide, with 80 % chance, if the true difference is {size_text}"
 
 
-def _items_needed(size: float, n_seeds: int, n_items: int, noise: Noise) -> int | None:
-    """Return the fewest items that show a difference with these seeds; None where no number does."""
-    if power(size, n_seeds, MOST_ITEMS, noise) < TARGET:
-        return None
-    low, high = n_items, MOST_ITEMS
-    while high - low > max(1, low // 100):
-        middle = (low + high) // 2
-        low, high = (low, middle) if power(size, n_seeds, middle, noise) >= TARGET else (middle, high)
-    return high
+def _scores(study: _Study, title: str) -> Iterator[str]:
+    """Yield both mean scores, where they are means over the same seeds."""
+    cell, digits = study.cell, digits_of(study.metric.name)
+    if cell.n_pairs == cell.n_seeds:
+        base = number(cell.mean - cell.difference, digits)
+        yield f"Mean {title}: {number(cell.mean, digits)} against {base} of {study.baseline}."
 
 
-def _cost(study: _Study, manifest: Manifest, runs: Sequence[Run]) -> Iterator[str]:
+def _cost(study: _Study, runs: Sequence[Run]) -> Iterator[str]:
     """Yield what a run takes, beside one of the baseline."""
-    keys = [set(arm.scored.keys) for arm in study.arms]
-    method, base = (
-        [float(run.result["seconds"]) for run in runs if run.key in arm_keys and run.result.get("seconds")]
-        for arm_keys in keys
-    )
-    if method and base:
-        ratio = float(np.mean(method) / np.mean(base))
-        yield (
-            f"A run of {study.cell.row_title} took {np.mean(method):.1f} s, one of {study.baseline} "
-            f"{np.mean(base):.1f} s ({ratio:.1f} times as long)."
-        )
+    keys, base_keys = (set(arm.scored.keys) for arm in study.arms)
+    if text := cost_in_words(study.cell.row_title, keys, study.baseline, base_keys, runs):
+        yield text
 
 
 def _changed(study: _Study) -> Iterator[str]:
@@ -208,10 +212,6 @@ def _changed(study: _Study) -> Iterator[str]:
     right, was_right = (answer == first.labels for answer in answers)
     mended, broken = (float(changed.sum(1).mean()) for changed in (right & ~was_right, was_right & ~right))
     yield (
-        f"Of {len(first.labels):,} items it answers {mended:.1f} rightly that {study.baseline} gets wrong, and "
-        f"{broken:.1f} wrongly that it gets right (mean over {len(study.seeds)} seeds)."
+        f"Of {len(first.labels):,} items, it mends {mended:.1f} errors of {study.baseline} and makes {broken:.1f} new "
+        f"ones (mean over {len(study.seeds)} seeds)."
     )
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

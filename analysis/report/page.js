@@ -1,21 +1,15 @@
-"use strict";
-(() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const palette = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => `var(--c${i})`);
   const names = { task: "task loss", smoothness: "smoothness (R_s)", bregman: "Bregman (D_Breg)", max_abs_delta: "max |delta|",
     start_share: "theta_0's share in the teacher" };
   const units = { distillation: "squared logits, unweighted", ...Object.fromEntries(
     ["task", "smoothness", "bregman", "adversarial", "consistency"].map((part) => [part, "nats, unweighted"])) };
   const title = Object.fromEntries(data.rows.map((row) => [row.id, row.title]));
-  const colour = Object.fromEntries(data.rows.map((row, i) => [row.id, palette[i % palette.length]]));
+  const colour = Object.fromEntries(data.rows.map((row) => [row.id, row.colour]));
+  const dash = Object.fromEntries(data.rows.map((row) => [row.id, row.dash]));
+  const off = new Set(); // rows that the reader has switched off
+  const redraw = []; // what is drawn anew when a method is switched
   const svgns = "http://www.w3.org/2000/svg";
 
-  const make = (tag, attributes = {}, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
-  };
   const draw = (tag, attributes, text) => {
     const node = document.createElementNS(svgns, tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -26,44 +20,61 @@
     const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
     return [make("label", {}, label + " ", select), select];
   };
-  const number = (text) => {
-    const match = /^[+\u2212-]?[\d.,]+(e[+-]?\d+)?/i.exec(text.trim());
-    return match ? parseFloat(match[0].replace("\u2212", "-").replace(/,/g, "")) : NaN;
-  };
-
-  // ---- tables: sort by any column, filter by any text
-  const sortable = (table) => {
-    const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, index) => {
-      const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
-      head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const up = head.getAttribute("aria-sort") !== "ascending";
-        heads.forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const keyed = [...table.tBodies[0].rows].map((row) => {
-          const text = row.cells[index].textContent.trim();
-          return { row, text, value: number(text) };
-        });
-        keyed.sort((a, b) => {
-          if (!a.text !== !b.text) return a.text ? -1 : 1;
-          const order = Number.isNaN(a.value) || Number.isNaN(b.value) ? a.text.localeCompare(b.text, "en", { numeric: true }) : a.value - b.value;
-          return up ? order : -order;
-        });
-        table.tBodies[0].append(...keyed.map((entry) => entry.row));
+  // ---- the table as text
+  document.querySelectorAll("[data-copies]").forEach((place) => {
+    const state = make("span", { role: "status" });
+    for (const [name, text] of Object.entries(data.copies)) {
+      const button = make("button", { type: "button" }, `Copy as ${name}`);
+      button.addEventListener("click", async () => {
+        try { await navigator.clipboard.writeText(text); } catch {
+          const area = make("textarea", { "aria-hidden": "true" });
+          area.value = text;
+          document.body.append(area);
+          area.select();
+          document.execCommand("copy");
+          area.remove();
+        }
+        state.textContent = `${name} copied`;
       });
-    });
+      place.append(button);
+    }
+    place.append(state);
+  });
+
+  // ---- methods: switched on and off in all figures; what a mark says, where the pointer is
+  const apply = () => {
+    document.querySelectorAll("svg [data-row]").forEach((node) => node.toggleAttribute("hidden-row", off.has(node.dataset.row)));
+    document.querySelectorAll("[data-method] button").forEach((button) => button.setAttribute("aria-pressed", String(!off.has(button.parentNode.dataset.method))));
+    redraw.forEach((draw) => draw());
   };
-  document.querySelectorAll("table.sortable").forEach(sortable);
-  document.querySelectorAll("input[data-filters]").forEach((input) => {
-    const table = document.getElementById(input.dataset.filters);
-    input.addEventListener("input", () => {
-      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const row of table.tBodies[0].rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
-      }
+  document.querySelectorAll("[data-method]").forEach((item) => {
+    const button = make("button", { type: "button", "aria-pressed": "true" }, ...item.childNodes);
+    item.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const row = item.dataset.method;
+      if (!off.delete(row)) off.add(row);
+      apply();
     });
+  });
+  const tip = make("div", { id: "tip", role: "status" });
+  tip.hidden = true;
+  document.body.append(tip);
+  const say = (text, x, y) => {
+    tip.textContent = text;
+    tip.hidden = !text;
+    if (!text) return;
+    const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
+    tip.style.left = `${Math.max(4, Math.min(x + 12, room))}px`;
+    tip.style.top = `${y + 14}px`;
+  };
+  document.addEventListener("pointermove", (event) => {
+    const mark = event.target.closest?.("[data-tip]");
+    if (mark) say(mark.dataset.tip, event.pageX, event.pageY);
+    else if (!event.target.closest?.(".chart")) say("");
+  });
+  document.addEventListener("pointerdown", (event) => {
+    const mark = event.target.closest?.("[data-tip]");
+    if (mark) say(mark.dataset.tip, event.pageX, event.pageY);
   });
 
   // ---- learning curves, drawn on demand
@@ -78,7 +89,8 @@
   };
   const chart = (curves, unit, seeds) => {
     const width = explorer.clientWidth < 560 ? 380 : 720, height = 300, left = 62, right = 14, top = 24, bottom = 46;
-    const rows = data.rows.map((row) => row.id).filter((id) => curves[id]);
+    const rows = data.rows.map((row) => row.id).filter((id) => curves[id] && !off.has(id));
+    if (!rows.length) return make("p", {}, "Every method is switched off.");
     const all = rows.flatMap((id) => [...curves[id].low, ...curves[id].high]);
     const log = all.every((value) => value > 0) && Math.max(...all) / Math.min(...all) > 20;
     const scale = (value) => (log ? Math.log10(value) : value);
@@ -107,8 +119,17 @@
       }
       const band = path(curve.step, curve.high) + path([...curve.step].reverse(), [...curve.low].reverse()).replace("M", "L") + "Z";
       svg.append(draw("path", { d: band, style: `fill:${colour[id]};opacity:.16` }));
-      svg.append(draw("path", { d: path(curve.step, curve.mean), style: `fill:none;stroke:${colour[id]};stroke-width:2` }));
+      svg.append(draw("path", { d: path(curve.step, curve.mean), style: `fill:none;stroke:${colour[id]};stroke-width:2;stroke-dasharray:${dash[id]}` }));
     }
+    svg.addEventListener("pointermove", (event) => {
+      const box = svg.getBoundingClientRect(), at = last * ((event.clientX - box.left) * width / box.width - left) / (width - left - right);
+      const texts = rows.map((id) => {
+        const steps = curves[id].step, near = steps.reduce((best, step, i) => (Math.abs(step - at) < Math.abs(steps[best] - at) ? i : best), 0);
+        const n = curves[id].seeds ? `, n = ${curves[id].seeds.length} seeds` : "";
+        return `${title[id]} at update ${steps[near]}: ${curves[id].mean[near]} (${curves[id].low[near]} to ${curves[id].high[near]}${n})`;
+      });
+      say(texts.join("\n"), event.pageX, event.pageY);
+    });
     return svg;
   };
   const explorer = document.getElementById("explorer");
@@ -127,7 +148,9 @@
       legend.replaceChildren(...data.rows.filter((row) => curves[row.id]).map((row) => {
         const mark = make("span", { class: "mark" });
         mark.style.background = colour[row.id];
-        return make("li", {}, mark, row.title);
+        const button = make("button", { type: "button", "aria-pressed": String(!off.has(row.id)) }, mark, row.title);
+        button.addEventListener("click", () => { if (!off.delete(row.id)) off.add(row.id); apply(); legend.querySelectorAll("button").forEach((each) => { if (each.textContent === row.title) each.focus(); }); });
+        return make("li", {}, button);
       }));
     };
     const fill = () => {
@@ -140,6 +163,7 @@
     part.addEventListener("change", show);
     single.addEventListener("change", show);
     explorer.append(bar, legend, place);
+    redraw.push(show);
     fill();
   }
 
@@ -147,11 +171,11 @@
   const runsTable = document.getElementById("runs-table");
   if (runsTable) {
     const input = document.getElementById("runs-filter"), more = document.getElementById("runs-more"), count = document.getElementById("runs-count");
-    let shown = 100, order = null;
+    let shown = 100, order = null, only = null;
     const texts = data.runs.map((run) => run.join(" ").toLowerCase());
     const show = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      let found = data.runs.map((run, i) => i).filter((i) => words.every((word) => texts[i].includes(word)));
+      let found = (only || data.runs.map((run, i) => i)).filter((i) => words.every((word) => texts[i].includes(word)));
       if (order) {
         const [index, sign] = order;
         const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
@@ -161,7 +185,7 @@
         const row = make("tr");
         data.runs[i].forEach((value, n) => {
           const cell = make("td", n < 4 || n > 6 ? { class: "text" } : {});
-          if (n === 0) { const code = make("code", { title: value }, String(value).slice(0, 12)); cell.append(code); }
+          if (n === 0) { cell.append(make("a", { href: `../../runs/${value}/`, title: value }, make("code", {}, String(value).slice(0, 12)))); }
           else cell.append(value === null ? "" : String(value));
           row.append(cell);
         });
@@ -181,7 +205,14 @@
         show();
       });
     });
-    input.addEventListener("input", () => { shown = 100; show(); });
+    input.addEventListener("input", () => { shown = 100; only = null; show(); });
+    document.querySelectorAll("[data-cell]").forEach((link) => link.addEventListener("click", () => {
+      input.value = "";
+      only = data.cells[link.dataset.cell] || null;
+      document.getElementById("runs-list").open = true;
+      show();
+      setTimeout(() => document.getElementById("runs-list").scrollIntoView());
+    }));
     more.addEventListener("click", () => { shown += 500; show(); });
     show();
   }
@@ -243,4 +274,3 @@
   let opened = [];
   addEventListener("beforeprint", () => { opened = [...folded()]; opened.forEach((each) => { each.open = true; }); });
   addEventListener("afterprint", () => { opened.forEach((each) => { each.open = false; }); });
-})();

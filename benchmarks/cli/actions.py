@@ -194,15 +194,23 @@ def report_each(results: Path, name: str | None, show: Callable[[Path, str], int
     return max(codes, default=DONE)
 
 
-def write_report_of(results: Path, name: str) -> int:
+def write_site(results: Path) -> Path:
+    """Write the front page over all reports of a results folder and of the published runs in it; return its path."""
+    from analysis.report.site import write_index
+
+    published = results / "published"
+    others = [published] if (published / "experiments").is_dir() else []
+    return write_index(results, *others)
+
+
+def write_report_of(results: Path, name: str, look: str = "paper") -> int:
     """Write a report; damaged runs are left out of it and named, with exit code 1."""
     from analysis.report.build import write_report
-    from analysis.report.index import write_index
     from analysis.results import Results
 
     opened = Results(results)
-    page = write_report(opened, name)
-    write_index(results)
+    page = write_report(opened, name, look)
+    write_site(results)
     print(f"Report: {page}")
     print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")
     hint(False, shlex.join(["open" if sys.platform == "darwin" else "xdg-open", str(page)]))

@@ -10,8 +10,9 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.help import PlainFormatter
@@ -39,6 +40,7 @@ from benchmarks.cli.actions import (
     show_plan,
     stored_name,
     write_report_of,
+    write_site,
 )
 from benchmarks.cli.hub import hub_app
 from benchmarks.cli.options import (
@@ -79,6 +81,12 @@ from benchmarks.options import (
 from smart_repro.registry import UnknownNameError
 
 _RIGHTS = "make room, or give yourself the rights; then give the command again"
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES), _RIGHTS),
+    **dict.fromkeys(
+        (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG), "name another file or folder"
+    ),
+}
 
 app = App(
     name="smart-repro",
@@ -303,6 +311,12 @@ def report(
     *,
     results: Results = RESULTS,
     claims: Annotated[bool, Parameter(negative=(), help="print a verdict per claim instead")] = False,
+    site: Annotated[
+        bool, Parameter(negative=(), help="also write reports/index.html over all reports, published ones too")
+    ] = False,
+    look: Annotated[
+        Literal["paper", "talk", "dark"], Parameter(help="look of the figures' files: for slides, or on black")
+    ] = "paper",
 ) -> int:
     """Write report.html, tables and figures from the finished runs of an experiment, or of all, published ones too.
 
@@ -310,7 +324,11 @@ def report(
 
     Example: smart-repro report smart-table1
     """
-    return report_each(results, stored_name(experiment), print_verdicts if claims else write_report_of)
+    write = partial(write_report_of, look=look)
+    code = report_each(results, stored_name(experiment), print_verdicts if claims else write)
+    if site:
+        print(f"Site: {write_site(results)}")
+    return code
 
 
 @app.command
@@ -622,8 +640,9 @@ def _carried_out(arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, ValueError) and type(error).__name__ in ("ResultsError", "DamagedError"):
             return _refuse(str(error))
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            return _refuse(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}; {_RIGHTS}")
+        if isinstance(error, OSError) and error.errno in _REMEDIES:
+            remedy = _REMEDIES[error.errno]
+            return _refuse(f"{error.filename or 'a file'} cannot be written or read: {error.strerror}; {remedy}")
         import traceback
 
         traceback.print_exc()

@@ -154,10 +154,8 @@ def rerun(
     import_plugins(plugins or remembered)
     prepare([])
     spec = store.spec(whole_key)
-    own_data.check_rerun(data_options, spec)
-    if spec.definitions:
-        source = own_data.locations(data_options, spec.definitions[0].name)
-    else:
+    source = own_data.source_of_run(data_options, spec)
+    if source is None:
         task = TASKS.get(spec.task)  # None: a plug-in's, and no --import; the run itself says so below
         generated = task is not None and task.generated and not (data_options.source or data_options.data_dir)
         kind = "generated" if generated else data_options.source

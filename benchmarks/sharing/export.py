@@ -92,4 +92,6 @@ def _remedy(store: Store, key: str, spec: RunSpec, run: Run) -> str:
         return f"a vote has none of its own. Export one of its parents: {', '.join(run.fingerprints['parents'])}"
     results_option = "" if store.root == Path("results") else f" --results {store.root}"
     source = {"local": " --data-dir FOLDER", "hub": " --source hub"}.get(run.result["source"], "")
+    if spec.definitions:
+        source = f" {spec.definitions[0].place_options}{source if run.result['source'] == 'hub' else ''}"
     return f"`smart-repro runs rerun {key} --keep-weights{source}{results_option}` does it again and keeps them"

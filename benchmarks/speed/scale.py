@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import linregress
 
 from analysis.report import write_report
 from benchmarks.cli.display import Silent
@@ -278,7 +279,7 @@ def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
     grown = [(more, growth) for more, growth, cost in pairs if growth >= GROWING * cost]
     if len(grown) < 2:
         return 0.0
-    return float(np.polyfit(*np.log(np.transpose(grown)), 1)[0])
+    return float(linregress(*np.log(np.transpose(grown))).slope)
 
 
 def row(axis: Axis, costs: Mapping[int, Cost]) -> str:

@@ -89,8 +89,10 @@ def test_plots_draw_the_selection(runs):
     with figures.style():
         _, (ax,) = figures.panels(1, 6.0, 3.0)
         assert figures.plot_scores(cells, ax) is ax
-    drawn = [line.get_xdata() for line in ax.get_lines()]
-    assert any(len(x) == 3 and np.allclose(np.sort(x), np.sort(cells["scores"].iloc[0])) for x in drawn)
+    drawn = [dots.get_offsets()[:, 0] for dots in ax.collections]  # a row's dots, one a seed
+    assert len(drawn) == len(cells)
+    for x, scores in zip(drawn, cells["scores"], strict=True):
+        np.testing.assert_allclose(np.sort(x), np.sort(scores))
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,12 @@ def test_tables_sort_from_the_keyboard(page):
 
 def test_filters_leave_what_matches(page):
     page.locator("summary", has_text="one line per task").click()
-    page.locator("input[data-filters]").fill("cola sda")
+    page.locator("input[data-filters='long-table']").fill("cola sda")
     assert column(page, "long-table", 1) == ["SDA"]
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.locator("input[data-filters='matrix']").fill("sda")
+    assert [row.is_visible() for row in page.locator("#matrix tbody tr").all()] == [False, False, True]
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_text("18 runs", exact=True).click()
     page.locator("#runs-filter").fill("demo-rte sda")
     assert page.locator("#runs-count").text_content() == "3 of 3 runs"
@@ -119,6 +123,53 @@ def test_the_curves_axes_have_round_numbers_names_and_a_shape_that_suits_the_scr
     page.set_viewport_size({"width": 390, "height": 900})
     explorer.locator("input").check()
     assert explorer.locator("svg").get_attribute("viewBox").startswith("0 0 380")
+
+
+def test_a_method_switched_off_leaves_every_figure_and_paper_still_has_it(page):
+    marks = page.locator("svg [data-row='smart']")
+    shown = "all => all.filter(each => getComputedStyle(each).display !== 'none').length"
+    drawn = marks.evaluate_all(shown)
+    assert drawn > 10
+    button = page.locator("#figures [data-method='smart'] button")
+    button.click()
+    assert marks.evaluate_all(shown) == 0
+    assert page.locator("#explorer svg path").count() == 4  # two methods are left
+    page.emulate_media(media="print")
+    assert marks.evaluate_all(shown) == drawn
+    page.emulate_media(media="screen")
+    button.press("Enter")
+    assert marks.evaluate_all(shown) == drawn
+
+
+def test_a_mark_says_its_method_seed_and_score(page):
+    page.locator("#figures use[data-tip*='SDA, seed 1']").first.hover(force=True)
+    assert page.locator("#tip").text_content().startswith("SDA, seed 1: ")
+
+
+def test_a_score_leads_to_its_runs_and_a_run_to_its_folder(page, results):
+    page.locator("#matrix a[data-cell='sda|demo-rte.accuracy']").click()
+    assert page.locator("#runs-count").text_content() == "3 of 3 runs"
+    assert set(column(page, "runs-table", 2)) == {"sda"}
+    folder = page.locator("#runs-table a").first.get_attribute("href")
+    assert (results / "reports" / "compare" / folder / "result.json").is_file()
+
+
+def test_the_table_is_copied_as_text(page, results):
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; }")
+    page.get_by_role("button", name="Copy as CSV").click()
+    page.get_by_text("CSV copied").wait_for()
+    assert page.evaluate("window.copied") == (results / "reports" / "compare" / "table.csv").read_text()
+
+
+def test_without_scripts_the_answer_and_the_figures_are_there(browser, results):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((results / "reports" / "compare" / "report.html").as_uri())
+    assert tab.locator("#answer .claim").is_visible()
+    assert tab.locator("#answer svg").is_visible()
+    assert tab.locator("#figures svg[role=img]").count() >= 4
+    assert tab.locator("button").count() == 1  # hidden: it belongs to the list of runs
+    context.close()
 
 
 def test_what_scrolls_is_reached_from_the_keyboard(page):
@@ -183,12 +234,20 @@ def test_the_front_page_leads_to_the_report(browser, results):
     tab = browser.new_page()
     tab.goto((results / "reports" / "index.html").as_uri())
     assert "18 of 18" in tab.locator("tbody tr").first.text_content()
+    assert tab.locator("#claims-table tbody tr").count() == 1
+    tab.locator("input[data-filters='claims-table']").fill("no such claim")
+    assert tab.locator("#claims-table tbody tr:not([hidden])").count() == 0
+    board = tab.locator("#board-1")
+    tasks = ["demo-rte, accuracy", "demo-cola, Matthews corr."]
+    assert board.locator("thead th").all_text_contents()[:3] == ["method", *tasks]
+    assert board.locator("tbody tr").count() == 3
     tab.locator("tbody a").first.click()
     assert "What was found" in tab.locator("h2").first.text_content()
     tab.close()
 
 
 # Text against the nearest background behind it: WCAG's 4.5, or 3 for large or bold text.
+# Heat maps, whose cells lie behind their texts, have a test of their own.
 CONTRAST = """() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055)
@@ -198,7 +257,8 @@ CONTRAST = """() => {
   (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; }; const bad = [];
   for (const e of document.querySelectorAll('body *')) {
     if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility() ||
-    e.closest('script')) continue; const style = getComputedStyle(e), inSvg = e instanceof SVGElement;
+    e.closest('script, .heat, .confusion')) continue;
+    const style = getComputedStyle(e), inSvg = e instanceof SVGElement;
     const a = light(rgb(inSvg ? style.fill : style.color)), b = light(behind(inSvg ? e.ownerSVGElement.parentElement
     : e)); const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.6 && +style.fontWeight >= 700);

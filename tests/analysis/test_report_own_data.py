@@ -16,6 +16,7 @@ from analysis.crossed import combine
 from analysis.power import noise_of, power
 from analysis.report.build import write_report
 from analysis.report.own_data import own_answers
+from analysis.report.remedy import larger_study
 from analysis.results import Results
 
 FIVE = (0, 1, 2, 3, 4)
@@ -94,12 +95,30 @@ def test_what_would_decide_has_the_power_it_promises(tmp_path):
     arms = contrasts.difference(results, manifest, "smart[shared]", "vanilla", manifest.columns[0])
     part = contrasts.measure(arms, FIVE)
     size, noise = max(abs(combine([part]).estimate), 0.5), noise_of(part)
-    assert f"(a true difference of {size:.1f} points, with 80 % chance)" in words
+    assert f"with 80 % chance, if the true difference is {size:.1f} points" in words
     seeds = 5 + int(words.split(" more seed")[0].replace(",", ""))
     assert power(size, seeds, 300, noise) >= 0.8 > power(size, seeds - 1, 300, noise)
     if "more dev items" in words:
         items = int(words.split(" or ")[1].split(" more dev")[0].replace(",", ""))
         assert power(size, 5, 300 + items, noise) >= 0.8
+
+
+def test_where_neither_seeds_nor_items_alone_would_do_both_are_named(tmp_path):
+    folder = own_world(tmp_path, 0.6, items=300, seed_sd=0.6)
+    results = Results.open(folder)
+    manifest = results.manifest("compare")
+    arms = contrasts.difference(results, manifest, "smart[shared]", "vanilla", manifest.columns[0])
+    part = contrasts.measure(arms, FIVE)
+    noise = noise_of(part)
+    found = larger_study(part, 1.0, 5)
+    assert found is not None
+    times = found[0] // 5
+    assert found == (5 * times, 300 * times)
+    assert power(1.0, *found, noise) >= 0.8 > power(1.0, 5 * (times - 1), 300 * (times - 1), noise)
+    assert larger_study(part, 0.001, 5) is None
+    sentence = answer(folder).sentence
+    if "alone would show" in sentence:
+        assert " seeds with " in sentence
 
 
 def test_below_five_seeds_nothing_is_decided_and_the_sentence_counts_them(tmp_path):
@@ -119,13 +138,15 @@ def test_groups_widen_the_interval_and_under_20_of_them_decide_nothing(tmp_path)
 def test_a_baseline_that_does_not_beat_a_constant_answer_allows_no_verdict(tmp_path):
     found = answer(own_world(tmp_path, 20.0, exam=Exam("own-notes", items=1500, base=0.5)))
     assert found.verdict == "not decided"
-    assert "pilot at the floor: vanilla scores" in found.sentence
+    assert "nothing is decided about smart[shared]: vanilla scores" in found.sentence
     assert "the best constant answer" in found.sentence
+    assert "the baseline has not learnt the task" in found.sentence
+    assert "Train longer (--epochs), at a higher rate" in found.sentence
 
 
 def test_seeds_are_not_offered_where_the_baseline_has_learnt_nothing(tmp_path):
     found = answer(own_world(tmp_path, 20.0, exam=Exam("own-notes", items=1500, base=0.5), seeds=(0, 1, 2)))
-    assert "not decided, too few seeds: 3 of 5, and pilot at the floor: vanilla scores" in found.sentence
+    assert "too few seeds: 3 of 5, and vanilla scores" in found.sentence
     assert "more seed" not in found.sentence
 
 
@@ -133,7 +154,7 @@ def test_cost_and_changed_answers_stand_below(tmp_path):
     folder = own_world(tmp_path, 6.0)
     details = answer(folder).details
     assert "A run of smart[shared] took 12.5 s, one of vanilla 12.5 s (1.0 times as long)." in details
-    mended, broken = (float(details.split(f" {word} ")[0].split(" ")[-1]) for word in ("rightly", "wrongly"))
+    mended, broken = (float(details.split(f" {word} ")[1].split(" ")[0]) for word in ("mends", "makes"))
     change = float(answer(folder).sentence.split("by +")[1].split(" ")[0])
     assert 100 * (mended - broken) / 1500 == pytest.approx(change, abs=0.06)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import subprocess
 from shutil import which
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex, to_rgb
 
 from analysis import curves, figures, tables
 from analysis.cells import read_cell, read_runs
 from analysis.comparison import compare, contrast
+from analysis.figures import palette
 from analysis.records import ResultsError
 from analysis.results import Log, Results
 
@@ -126,8 +129,8 @@ def test_a_long_latex_table_goes_on_on_the_next_page(tmp_path):
 
 def test_scores_are_drawn_where_they_are(rte, ax):
     figures.plot_scores(rte, ax)
-    drawn = sorted(x for line in ax.lines if line.get_linestyle() == "None" for x in line.get_xdata())
-    assert drawn == sorted(x for scores in rte["scores"] for x in scores)
+    drawn = sorted(x for dots in ax.collections for x in dots.get_offsets()[:, 0])
+    assert drawn == pytest.approx(sorted(x for scores in rte["scores"] for x in scores))
     means = [line.get_xdata()[0] for line in ax.lines if line.get_linewidth() == 2.4]
     assert means == pytest.approx(rte["mean"].tolist())
     assert [t.get_text() for t in ax.get_yticklabels()] == [figures.short(title) for title in rte["row_title"]]
@@ -138,6 +141,8 @@ def test_names_take_two_lines_at_most_and_are_no_formulas():
     assert figures.short("one two three four five six seven eight nine ten eleven").count("\n") == 1
     assert figures.short("costs $5 or $6") == r"costs \$5 or \$6"
     assert figures.room_for(["x" * 24]) > figures.room_for(["x"])
+    assert figures.room_for(["w" * 12]) > 1.4 * figures.room_for(["l" * 12])  # wide letters need more
+    assert figures.room_for([""]) == figures.room_for([]) == 0.2
 
 
 def test_differences_that_decide_nothing_are_hollow_and_grey(rte, ax):
@@ -201,11 +206,11 @@ def test_curves_draw_their_frame_and_keep_each_methods_colour(small_world, ax):
     assert len(ax.lines) == 3
     for line, (row, expected) in zip(ax.lines, curve.groupby("row", sort=False), strict=True):
         assert line.get_ydata().tolist() == expected["mean"].tolist()
-        assert line.get_color() == figures.PALETTE[list(titles).index(row)]
+        assert line.get_color() == figures.looks(titles)[row].colour
     one = curve[curve["row"] == "smart-shared"]
     _, alone = figures.panels(1, 4, 3)
     figures.plot_curves(one, alone[0], titles, x="epoch")
-    assert alone[0].lines[0].get_color() == figures.PALETTE[1]
+    assert alone[0].lines[0].get_color() == figures.looks(titles)["smart-shared"].colour
 
 
 def test_style_leaves_nothing_behind():
@@ -270,6 +275,129 @@ def test_published_points_lie_on_the_sweep_where_the_paper_has_them(ax):
     assert ax.get_xscale() == "log"
 
 
+def test_the_papers_points_do_not_flatten_the_runs_and_show_their_value_at_the_edge(ax):
+    runs = pd.DataFrame(
+        {"row": "sda", "x": [1.0, 2.0], "mean": [95.0, 96.0], "low": [94.0, 95.0], "high": [96.0, 97.0]}
+    )
+    paper = pd.DataFrame({"row": "sda", "x": [1.0, 2.0, 9.0], "value": [84.0, 96.5, 96.0]})
+    figures.plot_curves(runs, ax, {"sda": "SDA"}, x="x", published=paper)
+    low, high = ax.get_ylim()
+    assert high - low <= 2 * 1.2 * 3
+    assert low > 84
+    assert [text.get_text() for text in ax.texts] == ["84"]
+    assert ax.get_xlim()[1] < 9
+    assert ax.get_xlabel() == "x\n1 of the paper's points lie beyond this axis"
+
+
+def test_a_narrow_logarithmic_axis_has_enough_ticks(ax):
+    frame = pd.DataFrame({"row": "sda", "x": [0.1, 0.3, 1.0], "mean": [5.0, 4.0, 4.5], "low": 4.0, "high": 5.0})
+    figures.plot_curves(frame, ax, {"sda": "SDA"}, x="x", logx=True)
+    low, high = ax.get_xlim()
+    shown = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert shown == pytest.approx([0.1, 0.2, 0.5, 1.0])
+
+
+def test_families_share_a_hue_and_every_row_has_a_look_of_its_own():
+    rows = ["vanilla", "vanilla-3x", "smart[shared]", "smart[independent]", "smart+sda[shared]", "sda[K=1]", "mixout"]
+    look = figures.looks(rows)
+    assert len({each.colour for each in look.values()}) == len({each.marker for each in look.values()}) == len(rows)
+    assert look["smart[shared]"].colour == figures.looks(["r-drop", "smart[independent]"])["smart[independent]"].colour
+    assert palette.family_of("smart+sda[shared]") == "together"
+    assert palette.family_of("smarter") == palette.family_of("mixout") == ""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_colour_of_a_method_stands_out_from_the_page(dark):
+    page = "#12161c" if dark else "#ffffff"
+    for colour, name in palette.variables().items():
+        if name not in ("ink", "soft", "grid") and not name.startswith("c"):
+            assert contrast_ratio(palette.on_dark(colour) if dark else colour, page) >= 3, (name, colour)
+
+
+def contrast_ratio(*colours: str) -> float:
+    """Return the contrast of two colours by WCAG."""
+    lights = []
+    for rgb in map(to_rgb, colours):
+        linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+        lights.append(float(np.dot((0.2126, 0.7152, 0.0722), linear)))
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+def test_a_forest_draws_each_contrast_on_one_scale_and_the_mean_at_the_bottom(ax):
+    frame = pd.DataFrame(
+        {
+            "place": ["rte", "cola", "mean of 2 tasks"],
+            "series": "shared",
+            "difference": [2.0, -1.0, 0.5],
+            "low": [1.0, -3.0, -0.5],
+            "high": [3.0, 1.0, 1.5],
+            "n_pairs": 5,
+            "n_items": [277, 1043, 0],
+            "undecided": ["", "pilot at the floor", ""],
+            "published": [2.5, np.nan, np.nan],
+            "is_mean": [False, False, True],
+        }
+    )
+    figures.plot_forest(frame, ax, {"shared": "shared masks"}, xlabel="difference in points")
+    spans = [tuple(line.get_xdata()) for line in ax.lines if line.get_linewidth() in (1.2, 2.2, 3.2)]
+    assert [span for span in spans if span[0] != span[1]] == [(1.0, 3.0), (-3.0, 1.0), (-0.5, 1.5)]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["rte", "cola", "mean of 2 tasks"]
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_label() == "_paper"] == [2.5]
+    assert [line.get_color() for line in ax.lines if line.get_linewidth() == 1.2] == [figures.SOFT]
+
+
+def test_a_map_shows_the_numbers_of_its_tasks_and_methods(ax):
+    values = pd.DataFrame({"SMART": [1.2, -0.4], "SDA": [0.0, 2.0]}, index=["rte", "cola"])
+    figures.plot_heat(values, values.map(lambda value: f"{value:+.1f}"), ax, label="difference")
+    assert ax.collections[0].get_array().ravel().tolist() == values.to_numpy().ravel().tolist()
+    assert [text.get_text() for text in ax.texts] == ["+1.2", "+0.0", "-0.4", "+2.0"]
+    low, high = ax.collections[0].get_clim()
+    assert low == -high <= -2.0
+    assert min(contrast_of(text, ax.collections[0]) for text in ax.texts) >= 4.5
+
+
+def contrast_of(text, cells) -> float:
+    """Return the contrast of a text and the cell below it."""
+    column, row = (int(position) for position in text.get_position())
+    value = cells.get_array().reshape(2, 2)[row, column]
+    return contrast_ratio(text.get_color(), to_hex(cells.get_cmap()(cells.norm(value))))
+
+
+def test_confusions_are_shares_of_each_label(ax):
+    figures.plot_confusion(pd.DataFrame([[30.0, 10.0], [5.0, 5.0]], index=["no", "yes"], columns=["no", "yes"]), ax)
+    assert ax.collections[0].get_array().ravel().tolist() == [0.75, 0.25, 0.5, 0.5]
+    assert ax.texts[0].get_text() == "75 %\n30"
+    assert min(contrast_of(text, ax.collections[0]) for text in ax.texts) >= 4.5
+
+
+def test_looks_for_slides_and_dark_pages_change_size_and_colours_alone(tmp_path):
+    frame = pd.DataFrame({"row": "sda", "epoch": [1, 2], "mean": [5.0, 4.0], "low": 4.0, "high": 5.0})
+    shown = {}
+    for look in figures.LOOKS:
+        figure, (ax,) = figures.panels(1, 4, 3)
+        figures.plot_curves(frame, ax, {"sda": "SDA"}, x="epoch")
+        files = figures.save(figure, tmp_path / look / "one", look)
+        assert {path.suffix for path in files} == {".png", ".pdf", ".svg"}
+        (line,) = ax.lines
+        assert line.get_ydata().tolist() == [5.0, 4.0]
+        shown[look] = figure.get_figwidth(), line.get_linewidth(), to_hex(line.get_color())
+    hue = palette.HUES["distillation"]
+    assert shown == {"paper": (4, 1.6, hue), "talk": (6, 1.6 * 1.5, hue), "dark": (4, 1.6, palette.on_dark(hue))}
+    with pytest.raises(ValueError, match="must be one of paper, talk, dark"):
+        figures.restyle(figure, "poster")
+
+
+def test_marks_carry_their_row_and_texts_into_the_page(rte):
+    with figures.style():
+        figure, (ax,) = figures.panels(1, 4, 3)
+        figures.plot_scores(rte, ax)
+        svg = figures.to_svg(figure)
+    seeds = re.findall(r'<use data-tip="([^"]*, seed \d+: [^"]*)"', svg)
+    assert len(seeds) == sum(map(len, rte["scores"]))
+    assert "mark" not in "".join(re.findall(r' id="([^"]*)"', svg))
+    assert set(re.findall(r'data-row="([^"]*)"', svg)) == set(rte["row"][rte["n_seeds"] > 0])
+
+
 def test_the_expected_best_of_n_by_hand_and_by_drawing(rng):
     table = curves.expected_best([1.0, 2.0, 4.0])
     assert table["expected"].tolist() == pytest.approx(
@@ -288,7 +416,7 @@ def test_boxes_are_quartiles_and_the_papers_stand_beside(rte, ax):
     )
     figures.plot_box(rte, ax, paper)
     boxes = [patch.get_path().vertices for patch in ax.patches]
-    ours, theirs = boxes[0], boxes[-1]
+    ours, theirs = boxes[0][:4], boxes[-1][:4]  # the last vertex closes the path and may lie anywhere
     assert (ours[:, 0].min(), ours[:, 0].max()) == pytest.approx(
         tuple(np.quantile(rte["scores"].iloc[0], [0.25, 0.75]))
     )

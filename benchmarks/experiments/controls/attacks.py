@@ -1,7 +1,6 @@
 """The strongest findings of the control studies, attacked: do they hold at other seeds, learning rates, examples?
 
-docs/analysis-plan.md, "What survives", committed before the runs: a finding survives if its verdict is the same in all
-four attacks.
+The rule for what survives is in docs/analysis-plan.md, with what was changed of it after the runs.
 """
 
 from __future__ import annotations

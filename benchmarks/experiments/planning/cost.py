@@ -68,8 +68,8 @@ def bill(experiments: Iterable[Experiment | tuple[str, str]]) -> list[Entry]:
         new = {spec for spec in runs - counted if replace(spec, predict_each=None) not in counted}
         counted |= runs
         costs = [_cost(spec) for spec in new]
-        updates, units, operations = (sum(column) for column in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
-        entries.append(Entry(experiment.name, len(runs), len(new), int(updates), units, operations / RATE / 3600))
+        steps, units, operations = (sum(column) for column in zip(*costs, strict=True)) if costs else (0, 0.0, 0.0)
+        entries.append(Entry(experiment.name, len(runs), len(new), int(steps), units, operations / RATE / 3600))
     return entries
 
 
@@ -102,6 +102,11 @@ def text(title: str, entries: Iterable[Entry]) -> str:
         "its runs.",
     ]
     return "\n".join(lines)
+
+
+def updates(spec: RunSpec) -> int:
+    """Return how many updates a run makes."""
+    return int(_cost(spec)[0])
 
 
 def _cost(spec: RunSpec) -> tuple[float, float, float]:

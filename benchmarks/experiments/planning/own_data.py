@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import options
 from benchmarks.errors import UsageError
+from benchmarks.experiments.planning import cost
 from benchmarks.experiments.planning.base import Experiment
 from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, SMALL_SETTINGS
 from benchmarks.options import DataOptions, GridOptions, OwnOptions
 from benchmarks.spec import RunSpec
 from benchmarks.tasks.own import Choices, OwnTask, define, enter, read_task_file
+from benchmarks.tasks.own.task_file import read_toml
 from benchmarks.tasks.sources import WARNING, Source
 from benchmarks.training import models
 from benchmarks.training.prepared import split_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _PLACES = ("data", "dev", "test")
 _COLUMNS = tuple(field.name for field in fields(OwnOptions))
 _OF_A_MODEL = ("batch_size", "learning_rate", "head_learning_rate")
+SHORTEST = 4e-3  # updates times learning rate; with less, baselines stayed at the score of a constant answer
 MEASURED_ROWS = 5000  # rows of a split whose lengths in word pieces are measured, to count the texts that are cut
 
 
@@ -64,36 +67,41 @@ def entered(described: Iterable[Choices], origin: str) -> tuple[OwnTask, ...]:
     return tasks
 
 
-def locations(request: DataOptions, task: str) -> Source:
-    """Return where the data of a finished run's own task lie, whose definition the run itself holds.
+def source_of_run(request: DataOptions, spec: RunSpec) -> Source | None:
+    """Return where the own data of a finished run lie, which the run itself defines; None: it is on none.
 
-    Raises: UsageError: the options contradict each other, or a task file has no task of that name.
+    A study file may describe own data beside tasks of the suite: it fits runs of both.
+
+    Raises: UsageError: no ``data`` for a run on own data, ``data`` for one that is on none, options that contradict
+        each other, or a file that describes no such task.
     """
-    assert request.data is not None
-    _check_other_sources(request, None)
+    if not spec.definitions:
+        if request.data is not None and not _is_study(request.data):
+            raise UsageError(
+                f"--data {request.data}: the run is on {spec.task}, which is no own data: leave --data out"
+            )
+        return None
+    if request.data is None:
+        options_needed = spec.definitions[0].place_options
+        raise UsageError(f"the run is on own data ({spec.task}): say where they lie: {options_needed}")
+    return _locations(request, request.data, spec.definitions[0].name)
+
+
+def _locations(request: DataOptions, data: str, task: str) -> Source:
+    if not _is_study(data):
+        _check_other_sources(request, None)
     hub = request.source == "hub"
-    if _is_task_file(request.data):
-        tasks = read_task_file(Path(request.data), hub)
+    if _is_task_file(data):
+        tasks = read_task_file(Path(data), hub)
         described = next((task_choices for task_choices in tasks if task_choices.task_name == task), None)
         if described is None:
             names = ", ".join(task_choices.task_name for task_choices in tasks)
-            raise UsageError(f"{request.data} describes {names}, and no task called {task}, which the run is on")
+            raise UsageError(f"{data} describes {names}, and no task called {task}, which the run is on")
         places = described.locations
     else:
-        files = {"train": request.data, "dev": request.dev, "test": request.test}
+        files = {"train": data, "dev": request.dev, "test": request.test}
         places = tuple((split, file) for split, file in files.items() if file is not None)
     return Source("hub" if hub else "local", None, {(task, split): Path(place) for split, place in places})
-
-
-def check_rerun(request: DataOptions, spec: RunSpec) -> None:
-    """Refuse a rerun of a run on own data without them, and of another run with them. Raises UsageError."""
-    if spec.definitions and request.data is None:
-        files = " ".join(
-            f"--{split} FILE" for split in ("dev", "test") if split in dict(spec.definitions[0].fingerprints)
-        )
-        raise UsageError(f"the run is on own data ({spec.task}): say where they lie: --data FILE {files}".rstrip())
-    if request.data is not None and not spec.definitions:
-        raise UsageError(f"--data {request.data}: the run is on {spec.task}, which is no own data: leave --data out")
 
 
 def source(tasks: Iterable[OwnTask]) -> Source:
@@ -125,12 +133,24 @@ def notes(tasks: Iterable[OwnTask], experiment: Experiment) -> tuple[str, ...]:
             place = source([task])
             splits = {split: split_of(task.name, split, place) for split in task.definition.splits}
             lines += _cut_texts(task.name, splits, spec.model, spec.max_length)
+            lines += short_training(task.name, spec)
     if any(spec.model == "tiny" for *_, spec in experiment.specs()) and lines:
         lines.append(
             f"{WARNING}the model tiny knows a few hundred invented words: it shows that the command works, not what a "
             "method does on your texts; use --model minilm or your own"
         )
     return tuple(lines)
+
+
+def short_training(name: str, spec: RunSpec) -> Iterable[str]:
+    """Yield that runs are short: Adam moves a weight by about the learning rate in an update, and by no more."""
+    count = cost.updates(spec)
+    if spec.model != "tiny" and count * spec.learning_rate < SHORTEST:
+        yield (
+            f"{WARNING}{name}: a run makes {count:,} updates at a learning rate of {spec.learning_rate:g}, few to "
+            "learn a task in; where the baseline does not learn it nothing is decided: raise --epochs or --set "
+            "learning_rate=..."
+        )
 
 
 def _cut_texts(name: str, splits: Mapping[str, Split], model: str, max_length: int) -> Iterable[str]:
@@ -182,6 +202,11 @@ def choices(request: GridOptions) -> tuple[Choices, ...]:
 
 def _is_task_file(place: str) -> bool:
     return place.endswith(".toml")
+
+
+def _is_study(place: str) -> bool:
+    """Return True if a file describes a grid, which may have tasks of the suite beside those on own data."""
+    return _is_task_file(place) and "column" in read_toml(Path(place))
 
 
 def _check_other_sources(request: DataOptions, tasks: str | None) -> None:

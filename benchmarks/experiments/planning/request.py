@@ -200,7 +200,7 @@ class Request(TuningOptions, GridOptions):
     def rerun(self) -> str:
         """Return a command line that does one finished run again, ``KEY``, and compares predictions byte for byte."""
         words = [*options.words(self, _OF_A_RUN)]
-        if is_study_file(self.name) and all(column.choices for column in self.study().columns):
+        if is_study_file(self.name) and any(column.choices for column in self.study().columns):
             words = ["--data", self.name, *words]
         return options.command("runs", "rerun", "KEY", *words, *options.results_words(self.results))
 

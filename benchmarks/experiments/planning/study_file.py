@@ -5,8 +5,8 @@ The tables below are the format's only definition: they check a file, and ``smar
 
 from __future__ import annotations
 
+import math
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,12 +23,13 @@ from benchmarks.spec import MethodGrid
 from benchmarks.spec_checks import RULES, SETTINGS, field_problem
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.own import described
-from benchmarks.tasks.own.task_file import KINDS
+from benchmarks.tasks.own.task_file import KINDS, read_toml
 from smart_repro import source
 from smart_repro.declarations import methods
 from smart_repro.registry import did_you_mean
 
 ENDING = ".toml"
+FEWEST_SEEDS = 2  # for a claim of one's own; a spread over seeds needs two
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 
 
@@ -127,8 +128,13 @@ def read_study(path: Path, *, hub: bool = False) -> Study:
         MissingData: there is no such file.
         Mistakes: with a line for each, naming file, table, key and value, and the remedy.
     """
+    content = _content(path)
+    if "column" not in content and ("data" in content or "task" in content):
+        raise UsageError(
+            f"{path} describes own data, and no study: smart-repro run compare --data {path} --methods ..."
+        )
     reader = _Reader(path, hub)
-    study = reader.study(_content(path))
+    study = reader.study(content)
     if reader.mistakes:
         raise Mistakes(reader.mistakes)
     assert study is not None
@@ -138,10 +144,7 @@ def read_study(path: Path, *, hub: bool = False) -> Study:
 def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingData(f"{path}: there is no such file; a study file says what is run (`smart-repro show study`)")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}; correct it") from error
+    return read_toml(path)
 
 
 class _Reader:
@@ -186,7 +189,7 @@ class _Reader:
             return None
         self.check_among("", "baseline", study.baseline, ids)
         self.check_tasks(study)
-        claims = [self.claim(place, table, ids, study.tasks) for place, table in self.tables("claim", content)]
+        claims = [self.claim(place, table, ids, study) for place, table in self.tables("claim", content)]
         names = [claim.id for claim in claims if claim and claim.id]
         for repeated_id in sorted({name for name in names if names.count(name) > 1}):
             self.mistake("[[claim]]", f"id = {repeated_id!r} stands twice: give each claim its own")
@@ -252,15 +255,17 @@ class _Reader:
             return None
         return StudyColumn(task=choices.task_name, settings=settings, choices=choices)
 
-    def claim(self, place: str, table: dict[str, Any], rows: list[str], tasks: tuple[str, ...]) -> StudyClaim | None:
-        previous_mistakes = len(self.mistakes)
+    def claim(self, place: str, table: dict[str, Any], rows: list[str], study: Study) -> StudyClaim | None:
+        previous_mistakes, tasks = len(self.mistakes), study.tasks
         content = self.checked(place, table, CLAIM)
+        self.check_amounts(place, content)
         for key in ("row", "than"):
             self.check_among(place, key, content.get(key, ""), rows)
         for task in _words(content.get("on", ())):
             self.check_among(place, "on", task, tasks)
         self.check_among(place, "is", content.get("is", ""), DIRECTIONS)
         self.check_among(place, "over", content.get("over", ""), QUANTIFIERS)
+        self.check_among(place, "metric", content.get("metric", ""), _metrics(study, _words(content.get("on", ()))))
         if len(self.mistakes) > previous_mistakes:
             return None
         claim = StudyClaim(
@@ -276,6 +281,8 @@ class _Reader:
             sentence=content.get("sentence", ""),
             id=content.get("id", ""),
         )
+        if claim.row == (claim.than or study.baseline or rows[0]):
+            self.mistake(place, f"row = {claim.row!r} would be compared with itself: name another row in `than`")
         self.check_claim(place, claim, tasks)
         return claim
 
@@ -348,12 +355,34 @@ class _Reader:
             elif any(dict(column.settings) != dict(columns[0].settings) for column in columns):
                 self.mistake("[[column]]", f"{name} has columns with different settings: its runs fill all of them")
 
+    def check_amounts(self, place: str, content: Mapping[str, Any]) -> None:
+        """Refuse numbers of a claim that no comparison can have."""
+        for key in ("size", "margin"):
+            if not math.isfinite(content.get(key, 0)):
+                self.mistake(place, f"{key} = {content[key]}: give a finite number")
+        if content.get("min_seeds", FEWEST_SEEDS) < FEWEST_SEEDS:
+            self.mistake(place, f"min_seeds = {content['min_seeds']}: give at least {FEWEST_SEEDS}: seeds must vary")
+        if "margin" in content and content.get("is", "greater") in ("greater", "less"):
+            self.mistake(
+                place, f"margin = {content['margin']}: is for 'no less', 'no greater' and 'the same'; leave it out"
+            )
+
     def check_claim(self, place: str, claim: StudyClaim, tasks: tuple[str, ...]) -> None:
         test = {key: value for key, value in vars(claim).items() if key in _TESTED}
         try:
             Claim(id=place, sentence="", contrast=Contrast(claim.row, claim.than), tasks=claim.tasks or tasks, **test)
         except ValueError as error:
             self.mistake(place, str(error).partition(": ")[2])
+
+
+def _metrics(study: Study, tasks: tuple[str, ...]) -> list[str]:
+    """Return the metrics of these tasks, or of all in the study."""
+    listed = [
+        column.metrics or (column.choices.metric_names()[0] if column.choices else TASKS[column.task].metrics)
+        for column in study.columns
+        if not tasks or column.task in tasks
+    ]
+    return list(dict.fromkeys(metric for metrics in listed for metric in metrics))
 
 
 _TESTED = ("direction", "metric", "quantifier", "size", "margin", "min_seeds")

@@ -21,6 +21,7 @@ from benchmarks.experiments.planning import method_rows
 from benchmarks.experiments.planning.base import EXPERIMENTS, TUNING_ROWS, Experiment, MethodRow, TaskColumn
 from benchmarks.experiments.planning.columns import any_task
 from benchmarks.experiments.studies import balls
+from benchmarks.tasks import TASKS
 
 RADII = (1e-5, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 CHOICE_SEEDS = (100, 101, 102)
@@ -132,7 +133,7 @@ def epsilon_choice() -> Experiment:
         baseline="",
         settings={**method_rows.SMART_SETTINGS, "predict": ("tuning",), "tuning_rows": TUNING_ROWS},
         task_settings=method_rows.SMART_TASK_SETTINGS,
-        adapt={"demo": _all_but_100},
+        adapt={"demo": _all_but_100, "paper": _all_but_tuning_rows},
         notes=("No score of dev or test is computed. Seeds 100 to 102 are in no other study.",),
     )
 
@@ -140,4 +141,13 @@ def epsilon_choice() -> Experiment:
 def _all_but_100(experiment: Experiment) -> Experiment:
     """Leave 100 of the generated training sets' 400 examples to choose on."""
     columns = (replace(column, settings={"max_train_samples": 300}) for column in experiment.columns)
+    return replace(experiment, columns=tuple(columns))
+
+
+def _all_but_tuning_rows(experiment: Experiment) -> Experiment:
+    """Leave the rows to choose on out of training sets that are used whole otherwise."""
+    columns = (
+        replace(column, settings={"max_train_samples": TASKS[column.trained].sizes["train"] - TUNING_ROWS})
+        for column in experiment.columns
+    )
     return replace(experiment, columns=tuple(columns))

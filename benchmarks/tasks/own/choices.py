@@ -11,6 +11,7 @@ from benchmarks.errors import UsageError
 from smart_repro.registry import did_you_mean
 
 BAD_ROWS = ("error", "drop")
+MOST_SPLIT_SEED = 2**63
 CLASS_METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "matthews", "f1")
 NUMBER_METRICS = ("pearson", "spearman", "rmse")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -79,8 +80,13 @@ class Choices:
     def _problem(self) -> str:
         if not 1 <= len(self.text) <= 2:
             return f"--text names {len(self.text)} columns: give one, or two for pairs of texts (--text A --text B)"
+        if "" in self.columns or self.group == "":
+            return "--text, --label and --group need a column's name, got an empty one"
         if len(self.columns) < len(self.text) + 1 + (self.group is not None):
-            return f"--text, --label and --group name a column twice ({', '.join(self.text)}, {self.label})"
+            named = ", ".join([*self.text, self.label, *([] if self.group is None else [self.group])])
+            return f"--text, --label and --group name a column twice ({named})"
+        if not 0 <= self.split_seed < MOST_SPLIT_SEED:
+            return f"--split-seed {self.split_seed}: give a whole number from 0 to {MOST_SPLIT_SEED - 1:,}"
         if self.bad_rows not in BAD_ROWS:
             return f"--bad-rows {self.bad_rows}: give {' or '.join(BAD_ROWS)}"
         if self.name is not None and not _NAME.fullmatch(self.name):

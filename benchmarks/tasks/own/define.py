@@ -49,6 +49,7 @@ def define(choices: Choices) -> OwnTask:
     _check_size(parts)
     labels: tuple[str, ...] = () if choices.regression else classes_of(parts, choices.label, named)
     low, high = numbers_of(parts, choices.label) if choices.regression else (None, None)
+    _check_texts(parts["train"], choices.text)
     cut_dev = set(parts) == {"train"}
     draft = Definition(
         name=choices.task_name,
@@ -82,6 +83,13 @@ def _check_verdict_groups(definition: Definition, splits: Mapping[str, Split]) -
         )
 
 
+def _check_texts(train: Rows, names: tuple[str, ...]) -> None:
+    """Refuse rows that all have the same texts: no method can tell them apart. Raises DataError."""
+    if all(len(set(column)) == 1 for column in train.texts):
+        listed = " and ".join(map(repr, names))
+        raise DataError(f"{train.place}: every row has the same text in {listed}: is it the right column?")
+
+
 def _check_size(parts: Mapping[str, Rows]) -> None:
     """Refuse splits with too few rows. Raises DataError."""
     for split, rows in parts.items():
@@ -89,6 +97,6 @@ def _check_size(parts: Mapping[str, Rows]) -> None:
         if len(rows) < required:
             purpose = f" ({100 * DEV_SHARE:.0f} % of them become dev)" if set(parts) == {"train"} else ""
             raise DataError(
-                f"{rows.place}: only {len(rows)} usable rows; the {split} split needs at least {required}{purpose}: "
-                "add rows"
+                f"{rows.place}: only {len(rows)} usable row{'s' * (len(rows) > 1)}; the {split} split needs at least "
+                f"{required}{purpose}: add rows"
             )

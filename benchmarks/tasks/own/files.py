@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-import gzip
-import io
+import csv
 import json
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from analysis.records import ResultsError
+from analysis.user_files import delimited, json_rows
+from analysis.user_files.delimited import Strings
+from analysis.user_files.text import read_text
 from benchmarks.errors import DataError, MissingData
 from smart_repro.registry import did_you_mean
 
@@ -29,7 +32,6 @@ ALIASES = {
 }
 SEPARATORS = (",", ";", "\t", "|")
 LISTED = 20  # columns that a message names
-Strings = list[str | None]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def read_location(place: str, column_names: Sequence[str], hub: bool = False) ->
         return _read_folder(path, column_names)
     if path.is_file():
         return {"train": read_file(path, column_names)}
+    if "://" in place:
+        raise MissingData(f"{place} is an address: download it, and give the file")
     if hub:
         return _read_hub(place, column_names)
     raise MissingData(f"{place}: there is no such file or folder; for a data set of the hub add --source hub")
@@ -81,6 +85,8 @@ def _readable(path: Path) -> Iterator[None]:
 
     try:
         yield
+    except ResultsError as error:
+        raise DataError(str(error)) from None
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{path} cannot be read as {path.suffix}: {reason}; write it again") from None
@@ -91,32 +97,13 @@ def _readable(path: Path) -> Iterator[None]:
 # --- texts ---
 
 
-def decoded(path: Path) -> str:
-    """Return a file's text. Raises DataError: naming the line that is not UTF-8."""
-    content = gzip.decompress(path.read_bytes()) if path.name.lower().endswith(".gz") else path.read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{path} is UTF-16: convert it with iconv -f UTF-16 -t UTF-8")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x}); convert the file, for example with "
-            "iconv -f WINDOWS-1252 -t UTF-8"
-        ) from None
-    if "\0" in text:
-        raise DataError(f"{path}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a NUL character; remove it")
-    return text
-
-
 def read_csv(path: Path, column_names: Sequence[str]) -> Table:
     """Return the columns of a CSV file; of comma, semicolon, tab and bar the first that separates the header counts."""
-    text = decoded(path)
-    header = text.splitlines()[0] if text.strip() else ""
-    names = {separator: _header(header, separator) for separator in SEPARATORS}
+    text = read_text(path)
+    names = {separator: delimited.header(text, separator) for separator in SEPARATORS}
     likeliest_separator = max(SEPARATORS, key=lambda separator: len(names[separator]))
     separator = next((s for s in SEPARATORS if set(column_names) <= set(names[s])), likeliest_separator)
-    return _parsed(path, text, names[separator], column_names, separator)
+    return _parsed(path, text, column_names, separator)
 
 
 def read_tsv(path: Path, column_names: Sequence[str]) -> Table:
@@ -125,85 +112,37 @@ def read_tsv(path: Path, column_names: Sequence[str]) -> Table:
     Quotes are unwrapped as CSV has it, except where this would join lines that each have all fields: there quotes are
     characters, as official TSV files have them.
     """
-    import csv
-
-    text = decoded(path)
+    text = read_text(path)
     lines = text.splitlines()
-    names = _header(lines[0] if lines else "", "\t")
+    width = len(delimited.header(text, "\t"))
     table: Table | None
     try:
-        table = _parsed(path, text, names, column_names, "\t")
-    except DataError:
+        table = _parsed(path, text, column_names, "\t")
+    except ResultsError:
         table = None
     rows = sum(bool(line) for line in lines) - 1
-    is_one_row_a_line = all(line.count("\t") == len(names) - 1 for line in lines if line)
+    is_one_row_a_line = all(line.count("\t") == width - 1 for line in lines if line)
     if is_one_row_a_line and (table is None or len(table) != rows):
-        return _parsed(path, text, names, column_names, "\t", quoting=csv.QUOTE_NONE)
-    return table if table is not None else _parsed(path, text, names, column_names, "\t")
-
-
-def _header(line: str, separator: str) -> list[str]:
-    import csv
-
-    return next(csv.reader([line], delimiter=separator), [])
+        return _parsed(path, text, column_names, "\t", quoting=csv.QUOTE_NONE)
+    return table if table is not None else _parsed(path, text, column_names, "\t")
 
 
 def _parsed(
-    path: Path, text: str, names: list[str], column_names: Sequence[str], separator: str, quoting: Literal[0, 3] = 0
+    path: Path, text: str, column_names: Sequence[str], separator: str, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
 ) -> Table:
-    import pandas as pd
-
-    check_columns(str(path), names, column_names)
-    if twice := [name for name in column_names if names.count(name) > 1]:
-        raise DataError(f"{path} has two columns called {twice[0]!r}: rename one of them")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row that is longer than the header
-            frame = pd.read_csv(  # all columns: with `usecols` a row with too many fields would be cut in silence
-                io.StringIO(text),
-                sep=separator,
-                dtype=object,
-                keep_default_na=False,
-                na_filter=False,
-                index_col=False,
-                quoting=quoting,
-            )
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
-        raise DataError(f"{path}: {reason}; quote fields that hold {separator!r}, quotes or line breaks") from None
-    return Table(str(path), {name: [_word(value) for value in frame[name].tolist()] for name in column_names})
+    names = delimited.header(text, separator)
+    check_columns(str(path), names, column_names, delimited.of_one_column(names, separator))
+    return Table(str(path), delimited.columns(str(path), text, separator, column_names, quoting))
 
 
 def read_json(path: Path, column_names: Sequence[str]) -> Table:
     """Return the columns of JSON lines, or of one list of objects: keys that an object lacks are missing values."""
-    text = decoded(path)
-    numbered = _json_list(path, text) if text.lstrip().startswith("[") else _json_lines(path, text)
-    rows = []
-    for number, row in numbered:
-        if not isinstance(row, dict):
-            raise DataError(f'{path}, line {number}: no JSON object; each row must be one: {{"text": ..., ...}}')
-        rows.append(row)
+    rows = [row for _, row in json_rows.objects(path, read_text(path))]
     check_columns(str(path), list(dict.fromkeys(name for row in rows for name in row)), column_names)
     columns = {
         name: [_value(row.get(name), str(path), name, i) for i, row in enumerate(rows, 1)] for name in column_names
     }
     return Table(str(path), columns)
-
-
-def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{path}, line {number}: not JSON ({error}); one object a line is expected") from None
-
-
-def _json_list(path: Path, text: str) -> Iterator[tuple[int, Any]]:
-    try:
-        yield from enumerate(json.loads(text), start=1)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); give a list of objects, or one object a line") from None
 
 
 # --- tables ---
@@ -214,8 +153,9 @@ def read_parquet(path: Path, column_names: Sequence[str]) -> Table:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    check_columns(str(path), file.schema_arrow.names, column_names)
-    return _from_arrow(str(path), file.read(columns=list(column_names)), _classes(file.schema_arrow))
+    schema = file.schema_arrow
+    check_columns(str(path), schema.names, column_names)
+    return _from_arrow(str(path), file.read(columns=list(column_names)), _classes(str(path), schema))
 
 
 def read_arrow(path: Path, column_names: Sequence[str]) -> Table:
@@ -229,16 +169,24 @@ def read_arrow(path: Path, column_names: Sequence[str]) -> Table:
             source.seek(0)
             table = pa.ipc.open_stream(source).read_all()
         check_columns(str(path), table.column_names, column_names)
-        return _from_arrow(str(path), table.select(list(column_names)), _classes(table.schema))
+        return _from_arrow(str(path), table.select(list(column_names)), _classes(str(path), table.schema))
 
 
-def _classes(schema: pa.Schema) -> dict[str, list[str]]:
-    """Return the class names that the library datasets wrote beside integer columns."""
-    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = metadata.get("info", {}).get("features", {})
-    return {
-        name: feature["names"] for name, feature in features.items() if isinstance(feature, dict) and "names" in feature
-    }
+def _classes(place: str, schema: pa.Schema) -> dict[str, list[str]]:
+    """Return the class names that the library datasets wrote beside integer columns.
+
+    Raises: DataError: what it wrote has another form.
+    """
+    import pyarrow as pa
+
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        named = {name: feature["names"] for name, feature in features.items() if "names" in feature}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{place}: the features that datasets wrote into it cannot be read ({error}); write it again"
+        ) from None
+    return {name: names for name, names in named.items() if pa.types.is_integer(schema.field(name).type)}
 
 
 def _from_arrow(place: str, table: pa.Table, classes: Mapping[str, Sequence[str]]) -> Table:
@@ -246,9 +194,18 @@ def _from_arrow(place: str, table: pa.Table, classes: Mapping[str, Sequence[str]
     for name in table.column_names:
         values, names = table[name].to_pylist(), classes.get(name)
         if names is not None:
-            values = [None if value is None or value < 0 else names[value] for value in values]
+            values = [_class_name(value, names, place, name, row) for row, value in enumerate(values, start=1)]
         columns[name] = [_value(value, place, name, row) for row, value in enumerate(values, start=1)]
     return Table(place, columns)
+
+
+def _class_name(value: int | None, names: Sequence[str], place: str, name: str, row: int) -> str | None:
+    """Return the name of a class number; None for a missing one. Raises DataError: there is no such class."""
+    if value is None or value < 0:
+        return None
+    if value >= len(names):
+        raise DataError(f"{place}, row {row}: {name!r} is {value}, but there are {len(names)} classes, from 0; mend it")
+    return names[value]
 
 
 # --- folders and the hub ---
@@ -323,8 +280,13 @@ def _from_datasets(place: str, loaded: Any, column_names: Sequence[str]) -> dict
 # --- values ---
 
 
-def check_columns(place: str, names: Sequence[str], column_names: Sequence[str]) -> None:
-    """Refuse a column that is not there, with those there are. Raises DataError."""
+def check_columns(place: str, names: Sequence[str], column_names: Sequence[str], remedy: str = "") -> None:
+    """Refuse a column that is not there, with those there are, or one that is there twice.
+
+    Raises: DataError, ResultsError.
+    """
+    if not names:
+        raise DataError(f"{place} is empty: give a file whose first line names its columns")
     for name in column_names:
         if name not in names:
             folded = {present_name.strip().casefold(): present_name for present_name in names}
@@ -332,12 +294,10 @@ def check_columns(place: str, names: Sequence[str], column_names: Sequence[str])
             hint = f"; did you mean {similar_name!r}?" if similar_name is not None else did_you_mean(name, names)
             more = f" and {len(names) - LISTED} others" if len(names) > LISTED else ""
             listed = ", ".join(str(present_name)[:60] for present_name in names[:LISTED])
-            raise DataError(f"{place} has no column {name!r}{f'{hint} It has' if hint else '; it has'} {listed}{more}")
-
-
-def _word(value: Any) -> str | None:
-    """Return a field of a CSV row; None where the row is too short."""
-    return value if isinstance(value, str) else None
+            raise DataError(
+                f"{place} has no column {name!r}{f'{hint} It has' if hint else '; it has'} {listed}{more}{remedy}"
+            )
+    delimited.check_once(place, names, column_names)
 
 
 def _value(value: Any, place: str, name: str, row: int) -> str | None:
@@ -350,8 +310,10 @@ def _value(value: Any, place: str, name: str, row: int) -> str | None:
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Decimal):
+        return str(value)
     raise DataError(
-        f"{place}, row {row}: column {name!r} holds a {type(value).__name__}, not a text or a number; "
+        f"{place}, row {row}: column {name!r} holds a value of type {type(value).__name__}, not a text or a number; "
         "choose another column"
     )
 

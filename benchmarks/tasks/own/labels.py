@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 
 from benchmarks.errors import DataError, UsageError
+from benchmarks.tasks.own.numerals import LARGEST, as_number, remedy
 from benchmarks.tasks.own.rows import Rows
 
 MANY_NUMBERS = 20  # different numbers beyond which a numeric label is no set of classes
 MOST_CLASSES = 1000
 FEWEST_PER_CLASS = 2  # rows a class on average; with fewer the column names rows, not classes
 SHOWN = 5
-
-
-def as_number(word: str) -> float:
-    """Return the number that a word writes; nan where it writes none (``nan`` and ``inf`` are none)."""
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", word):
-        return math.nan
-    value = float(word)
-    return value if math.isfinite(value) else math.nan
 
 
 def classes_of(parts: Mapping[str, Rows], label: str, named: str | None) -> tuple[str, ...]:
@@ -75,8 +67,12 @@ def numbers_of(parts: Mapping[str, Rows], label: str) -> tuple[float, float]:
         for number, word in zip(rows.numbers, rows.labels, strict=True):
             if math.isnan(as_number(word)):
                 raise DataError(
-                    f"{rows.place}, row {number}: {word[:60]!r} in {label!r} is no finite number; mend it, or leave "
-                    "--regression out"
+                    f"{rows.place}, row {number}: {word[:60]!r} in {label!r} is no finite number; {remedy(word)}"
+                )
+            if abs(as_number(word)) > LARGEST:
+                raise DataError(
+                    f"{rows.place}, row {number}: {word[:60]!r} in {label!r} is too large to be predicted: rescale the "
+                    "numbers to about 1"
                 )
     values = [as_number(word) for rows in parts.values() for word in rows.labels]
     if min(values) == max(values):
@@ -91,9 +87,11 @@ def _check_kinds(train: Rows, label: str) -> None:
     if numeric and len(numeric) < len(counts):
         words = [word for word in counts if not _is_number(word)]
         row = train.numbers[train.labels.index(words[0])]
+        are_amounts = len(numeric) > MANY_NUMBERS or any(as_number(word) % 1 for word in numeric)
+        advice = "mend the words and add --regression" if are_amounts else "give every class one spelling"
         raise DataError(
             f"{train.place}: {label!r} mixes numbers ({_some(numeric)}) and words ({words[0][:60]!r} in row {row}); "
-            "give every class one spelling"
+            f"{advice}"
         )
     if len(numeric) > MANY_NUMBERS or any(as_number(word) % 1 for word in numeric):
         raise UsageError(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from math import isnan
 
 import numpy as np
 
 from analysis.crossed import FEWEST_GROUPS
 from benchmarks.definition import DEV_SHARE, Definition
 from benchmarks.tasks.base import Split
+from benchmarks.tasks.own.numerals import as_number
 from benchmarks.tasks.own.rows import Rows
 from benchmarks.tasks.sources import WARNING
 
 SHOWN = 8  # classes that a remark counts
+BLANKS = ("nan", "na", "n/a", "#n/a", "none", "null", "nil", "?", "-")  # often written where a value is missing
 UNEVEN = 0.8  # share of one class beyond which accuracy hides the others
 SPREADS = (0.2, 5.0)  # standard deviations of numbers between which training with the usual rates works
 
@@ -84,7 +89,28 @@ def _labels(definition: Definition, splits: Mapping[str, Split]) -> Iterator[str
     absent = [name for name, count in zip(definition.labels, counts, strict=True) if not count]
     if absent:
         names = ", ".join(repr(name) for name in absent[:SHOWN])
-        yield f"{definition.name}: {len(absent)} classes never occur in {definition.verdict_split}: {names}."
+        words = "1 class never occurs" if len(absent) == 1 else f"{len(absent)} classes never occur"
+        yield f"{definition.name}: {words} in {definition.verdict_split}: {names}."
+    yield from _spellings(definition)
+
+
+def _spellings(definition: Definition) -> Iterator[str]:
+    """Yield which classes may be one class in two spellings, or no class at all."""
+    spellings: dict[str, list[str]] = {}
+    for name in definition.labels:
+        visible = "".join(character for character in unicodedata.normalize("NFKC", name) if character.isprintable())
+        spellings.setdefault(" ".join(visible.casefold().split()), []).append(name)
+    for names in [names for names in spellings.values() if len(names) > 1][:SHOWN]:
+        yield (
+            f"{WARNING}{definition.name}: {' and '.join(map(ascii, names))} are different classes here, which their "
+            "spelling alone tells apart; if they are one, give it one spelling"
+        )
+    blank = [name for name in definition.labels if name.casefold() in BLANKS]
+    if blank:
+        yield (
+            f"{WARNING}{definition.name}: {', '.join(map(repr, blank))} is a class like every other; where it stands "
+            "for a missing label, empty it and add --bad-rows drop"
+        )
 
 
 def _repeats(definition: Definition, splits: Mapping[str, Split]) -> Iterator[str]:
@@ -102,6 +128,14 @@ def _groups(definition: Definition, splits: Mapping[str, Split]) -> Iterator[str
     if definition.group is None:
         return
     counts = {split: len(set(rows.extra["group"])) for split, rows in splits.items()}
+    names = {group for rows in splits.values() for group in rows.extra["group"]}
+    numbers = {name: value for name in names if not isnan(value := as_number(name.strip()))}
+    values = Counter(numbers.values())
+    if twice := sorted(name for name, value in numbers.items() if values[value] > 1):
+        yield (
+            f"{WARNING}{definition.name}: groups of {definition.group!r} that are one number in two spellings count as "
+            f"two: {', '.join(map(repr, twice[:SHOWN]))}; write each in one way"
+        )
     sizes = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     yield f"{definition.name}: groups of {definition.group!r}: {sizes}. Intervals speak of new groups."
     if counts[definition.verdict_split] < FEWEST_GROUPS:

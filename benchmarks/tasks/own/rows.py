@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
+from math import isnan
 from pathlib import Path
 
 from benchmarks.errors import DataError
 from benchmarks.tasks.own.choices import Choices
 from benchmarks.tasks.own.files import ALIASES, Table, read_location
+from benchmarks.tasks.own.numerals import as_number
 from benchmarks.tasks.readers.text import is_encodable
 
 FIRST = 5  # rows that a message names
+LONGEST = 1_000_000  # characters of a text; a longer one is a mistake, and takes seconds to cut into word pieces
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,23 @@ def read_rows(choices: Choices, locations: Sequence[tuple[str, str]]) -> dict[st
     Raises: DataError, MissingData.
     """
     states = tuple(_state(Path(place).expanduser()) for _, place in locations)
-    reading_options = (choices.text, choices.label, choices.group, choices.bad_rows, choices.hub)
+    drops_words = choices.regression and choices.bad_rows == "drop"
+    reading_options = (choices.text, choices.label, choices.group, choices.bad_rows, choices.hub, drops_words)
     return dict(_read_rows(tuple(locations), states, *reading_options))
 
 
 def _state(path: Path) -> tuple[object, ...]:
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())
+    """Return what changes when a file, or one that a folder of splits holds, is written anew."""
+    files = sorted([*path.glob("*"), *path.glob("*/*")]) if path.is_dir() else [path]
+    states = []
+    for file in files:
+        try:
+            state = file.stat()
+        except OSError:  # a link to nowhere, or a file that is none: not read either
+            continue
+        if file.is_file():
+            states.append((str(file), state.st_size, state.st_mtime_ns))
+    return tuple(states)
 
 
 @lru_cache(maxsize=4)
@@ -76,6 +89,7 @@ def _read_rows(
     group: str | None,
     bad_rows: str,
     hub: bool,
+    drops_words: bool,
 ) -> dict[str, Rows]:
     column_names = tuple(dict.fromkeys([*text, label, *([group] if group else [])]))
     tables: dict[str, Table] = {}
@@ -88,23 +102,33 @@ def _read_rows(
             raise DataError(f"{place} holds several splits ({names}): give it as --data, or a file as --{split}")
         else:
             tables[split] = next(iter(tables_at_place.values()))
-    return {split: _usable(tables[split], text, label, group, bad_rows, split) for split in ALIASES if split in tables}
+    for split in ("dev", "test"):
+        if split in tables:
+            _check_labelled(tables[split], label, split)
+    usable = partial(_usable, text=text, label=label, group=group, bad_rows=bad_rows, drops_words=drops_words)
+    return {split: usable(tables[split]) for split in ALIASES if split in tables}
 
 
-def _usable(table: Table, text: tuple[str, ...], label: str, group: str | None, bad_rows: str, split: str) -> Rows:
+def _check_labelled(table: Table, label: str, split: str) -> None:
+    """Refuse a split to evaluate on that has no labels at all. Raises DataError."""
+    if all(value is None or value.strip() in ("", "-1") for value in table.columns[label]):
+        raise DataError(f"{table.place}: no row has a label; a verdict needs labels: leave the {split} split out")
+
+
+def _usable(
+    table: Table, *, text: tuple[str, ...], label: str, group: str | None, bad_rows: str, drops_words: bool
+) -> Rows:
     """Return the rows with every text, a label and a group. Raises DataError, unless bad rows are to be dropped."""
     labels = [None if value is None else value.strip() for value in table.columns[label]]
-    if split == "test" and all(value in (None, "", "-1") for value in labels):
-        raise DataError(f"{table.place}: no row has a label; a verdict needs labels: leave the test split out")
     required = [*((name, table.columns[name]) for name in text), (label, labels)]
     required += [(group, table.columns[group])] if group else []
     reasons: dict[int, str] = {}
     for name, column in required:
         for row, value in enumerate(column):
-            if value is None or not value.strip():
-                reasons.setdefault(row, f"without {name!r}")
-            elif not (value.isascii() or is_encodable(value)):
-                reasons.setdefault(row, f"with half of a surrogate pair in {name!r}")
+            if problem := _problem(value):
+                reasons.setdefault(row, f"{problem} {name!r}")
+            elif drops_words and name == label and isnan(as_number(value or "")):
+                reasons.setdefault(row, f"with no finite number in {name!r}")
     counts = Counter(reasons.values())
     if reasons and bad_rows == "error":
         first = ", ".join(f"{row + 1} ({reason})" for row, reason in sorted(reasons.items())[:FIRST])
@@ -127,3 +151,14 @@ def _usable(table: Table, text: tuple[str, ...], label: str, group: str | None, 
         kept_values(table.columns[group]) if group else [],
         dict(counts),
     )
+
+
+def _problem(value: str | None) -> str:
+    """Return why a row with this value cannot be used, up to the column's name; "" if it can."""
+    if value is None or not value.strip():
+        return "without"
+    if len(value) > LONGEST:
+        return f"with more than {LONGEST:,} characters in"
+    if not (value.isascii() or is_encodable(value)):
+        return "with half of a surrogate pair in"
+    return ""

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.definition import DEV_SHARE, Definition
 from benchmarks.errors import DataError
 from benchmarks.tasks.base import Split
-from benchmarks.tasks.own.labels import as_number
+from benchmarks.tasks.own.numerals import as_number
 from benchmarks.tasks.own.rows import Rows
 from benchmarks.tasks.subsample import holdout
 
@@ -28,8 +28,9 @@ def divided(definition: Definition, parts: Mapping[str, Rows]) -> dict[str, Spli
     all_rows = splits["train"]
     train, dev = holdout(all_rows, np.arange(len(all_rows)), DEV_SHARE, definition.split_seed, CUT)
     if not len(dev):
+        count = len(set(parts["train"].groups))
         raise DataError(
-            f"{parts['train'].place}: {definition.group!r} has {len(set(parts['train'].groups))} groups, too few or "
+            f"{parts['train'].place}: {definition.group!r} has {count} group{'s' * (count > 1)}, too few or "
             "too uneven to cut dev from them without dividing one: give dev as a file (--dev), or leave --group out"
         )
     return {"train": all_rows.take(train), "dev": all_rows.take(dev)}

@@ -37,12 +37,7 @@ def read_task_file(path: Path, hub: bool) -> tuple[Choices, ...]:
 
     Raises: UsageError: naming the file, and the key or value that is wrong. MissingData: there is no such file.
     """
-    if not path.is_file():
-        raise MissingData(f"{path}: there is no such file")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}; correct it") from error
+    content = read_toml(path)
     if "column" in content:  # a study file, whose columns may be tasks on own data
         columns = [column for column in content["column"] if isinstance(column, dict) and "data" in column]
         if not columns:
@@ -57,6 +52,21 @@ def read_task_file(path: Path, hub: bool) -> tuple[Choices, ...]:
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{path}: task must be a list of tables, each headed [[task]]")
     return tuple(described(f"{path}", path.parent, table, hub) for table in tables)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds. Raises UsageError: it is none. MissingData: there is no such file."""
+    if not path.is_file():
+        raise MissingData(f"{path}: there is no such file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}, line {line}: not UTF-8 (byte 0x{error.object[error.start]:02x}); convert it"
+        ) from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}; correct it") from error
 
 
 def described(place: str, folder: Path, table: Mapping[str, Any], hub: bool) -> Choices:
@@ -79,6 +89,9 @@ def described(place: str, folder: Path, table: Mapping[str, Any], hub: bool) -> 
     for key in ("data", "text", "label"):
         if key not in table:
             raise UsageError(f"{place}: a task needs {key}")
+    for key in ("data", "dev", "test"):
+        if not str(table.get(key, "?")).strip():
+            raise UsageError(f'{place}: {key} = "": give the name of a file or folder')
     places: dict[str, Any] = {key: _placed(folder, table[key], hub) for key in ("data", "dev", "test") if key in table}
     try:
         return Choices(

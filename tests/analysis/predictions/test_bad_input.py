@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.cli import app as cli
@@ -62,7 +66,16 @@ def test_a_missing_column_names_those_near_it(column, near, rows, refused):
     [
         ("", "a.csv is empty"),
         ("id,label,prediction\n", "a.csv is empty: it has no row"),
-        (b"id,label,prediction\n1,caf\xe9,x\n", "not UTF-8 (byte 0xe9)"),
+        (b"id,label,prediction\n1,caf\xe9,x\n", "line 2: not UTF-8 (byte 0xe9)"),
+        ("id,label,prediction\n1,a,b\n".encode("utf-16"), "is UTF-16: convert it with iconv"),
+        (b"id,label,prediction\n1,a,\0\n", "line 2: a NUL character"),
+        (b"PK\x03\x04 of a spreadsheet", "is a ZIP archive or a spreadsheet"),
+        ("id,label,prediction\n1,a,b,c\n2,a,b\n", "line 2: 4 fields, but the header has 3"),
+        ("id,label,prediction\n0,1,a,b\n1,2,a,b\n", "line 2: 4 fields, but the header has 3"),
+        ("id,label,prediction,prediction\n1,a,b,a\n", "two columns called 'prediction'"),
+        ("id,label, prediction\n1,a,b\n", "near it: ' prediction'"),
+        ("id,label,prediction\n1,a\n,a,a\n", "1 of 2 rows have no id: row 2"),
+        ("id,label,prediction,seed\n1,a,a,99999999999999999999\n", "seed must be a whole number of at most 18 digits"),
         ('id,label,prediction\n1,"a,b\n', "a.csv"),
         ("id;label;prediction\n1;a;b\n", "separate columns by commas"),
     ],
@@ -73,7 +86,16 @@ def test_files_that_cannot_be_read(content, words, rows, refused):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{\n", "line 1, is not JSON"), ("[1]\n", "is no JSON object"), ("\n", "is empty")],
+    [
+        ("{\n", "line 1: not JSON (Expecting property name enclosed in double quotes, character 2)"),
+        ("[1]\n", "line 1: no JSON object"),
+        ("\n", "is empty"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"id": 1, "label": "a", "prediction": ["a"]}\n', "row 1: 'prediction' holds a value of type list"),
+        ('{"id": {}, "label": "a", "prediction": "a"}\n', "row 1: 'id' holds a value of type dict"),
+        ("{}\n", "has no column 'id'; there is none"),
+        ('{"id": 1, "label": "a", "prediction": "a"}\n{"doc_id": 1, "resps": []}\n', "row 1: no doc_id or no resps"),
+    ],
 )
 def test_json_lines_that_cannot_be_read(content, words, rows, refused):
     assert words in refused(content, rows[1], name="a.jsonl")
@@ -86,12 +108,25 @@ def test_other_files(rows, refused, tmp_path):
     assert "has no file that ends in" in refused(None, rows[1], name="none")
     assert "is no Parquet file" in refused("PAR1", rows[1], name="a.parquet")
     assert "no array of numbers" in refused("no", rows[1], name="a.npy")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    assert "does not exist" in refused(None, rows[1], name="loop.csv")
+    (tmp_path / "none" / "seed-0.csv").mkdir()
+    assert "has no file that ends in" in refused(None, rows[1], name="none")
+    assert "a.csv.gz cannot be read" in refused("no gzip", rows[1], name="a.csv.gz")
+
+
+def test_a_parquet_file_with_a_column_twice_or_with_bytes(rows, refused, tmp_path):
+    columns = [pa.array(["1"]), pa.array(["a"]), pa.array(["a"]), pa.array(["b"])]
+    pq.write_table(pa.Table.from_arrays(columns, ["id", "label", "prediction", "prediction"]), tmp_path / "a.parquet")
+    assert "two columns called 'prediction'" in refused(None, rows[1], name="a.parquet")
+    pq.write_table(pa.table({"id": ["1"], "label": ["a"], "prediction": [b"a"]}), tmp_path / "a.parquet")
+    assert "row 1: 'prediction' holds a value of type bytes" in refused(None, rows[1], name="a.parquet")
 
 
 def test_predictions_that_are_missing_or_nan(rows, refused):
     for value in ("", "NaN"):
         error = refused(with_value(rows[0], "prediction", value), rows[1])
-        assert "7 predictions are missing or NaN: item 0 (seed 0), item 1 (seed 0)" in error
+        assert "7 of 120 predictions are missing or NaN: item 0 (seed 0), item 1 (seed 0)" in error
         assert error.count("item ") == 5
     numbers = [pd.DataFrame({"id": range(30), "label": np.linspace(0, 1, 30), "prediction": 0.5}) for _ in range(2)]
     numbers[0].loc[3, "prediction"] = np.inf
@@ -103,6 +138,13 @@ def test_ids_that_differ(rows, refused):
     assert "ids differ, compared as text: 1 in b alone: item 5" in error
     error = refused(rows[0].drop(index=5), rows[1])
     assert "a: ids differ between seeds: 1 in seed 1 alone: item 5" in error
+    for other in (lambda text: text.replace("item ", "item 0"), str.upper):
+        assert "write them alike" not in refused(rows[0].assign(id=rows[0]["id"].map(other) + "x"), rows[1])
+    assert "in other case: write them alike" in refused(rows[0].assign(id=rows[0]["id"].str.upper()), rows[1])
+    numbers = [each.assign(id=each["id"].str.removeprefix("item ")) for each in rows]
+    for spelt in ("{}.0", "{:0>3}"):
+        error = refused(numbers[0].assign(id=numbers[0]["id"].map(spelt.format)), numbers[1])
+        assert "some are the same numbers in other spellings: write them alike" in error
     error = refused(pd.concat([rows[0], rows[0].iloc[:8]]), rows[1])
     assert "8 rows repeat an id and seed: item 0 (seed 0)" in error
 
@@ -159,6 +201,34 @@ def test_logits_of_another_width(rows, refused):
     error = refused(strange, rows[1])
     assert "no prediction (1) is one of the labels' classes" in error
     assert "--classes" in error
+    logits = rows[0].drop(columns="prediction").assign(logit_bad=0.1, logit_good=0.2, logit_mixed=0.0)
+    assert "for each of at least two classes" in refused(logits.drop(columns=["logit_bad", "logit_good"]), rows[1])
+    wider = logits.assign(logit_new=-1.0)
+    assert "logits of different classes: a 4 (bad, good, mixed, new) and b 3" in refused(wider, logits)
+    assert "got 'high' in logit_bad of id item 3, 'high'" in refused(
+        with_value(logits, "logit_bad", "high", [3, 5]), rows[1]
+    )
+    assert "2 of 120 logits are no finite numbers: item 3" in refused(
+        with_value(logits, "logit_bad", np.inf, [3, 5]), rows[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [((0, 60), "no run"), ((2, 60, 1), "two classes"), ((2, 60, 0), "two classes")]
+)
+def test_arrays_without_runs_or_classes(shape, words, rows, refused, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(shape))
+    np.save(tmp_path / "labels.npy", np.arange(60) % 2)
+    assert words in refused(None, rows[1], "--labels", "labels.npy", name="a.npy")
+
+
+def test_words_among_numbers_and_answers_in_other_case(rows, refused):
+    numbers = pd.DataFrame({"id": range(30), "label": np.linspace(0, 1, 30), "prediction": np.linspace(0, 1, 30)})
+    assert "1 predictions are no finite numbers: 'high' (id 3)" in refused(
+        with_value(numbers, "prediction", "high", [3]), numbers
+    )
+    loud = rows[0].assign(prediction=rows[0]["prediction"].str.upper())
+    assert "they differ in case alone: write them alike" in refused(loud, rows[1])
 
 
 @pytest.mark.parametrize(
@@ -173,6 +243,11 @@ def test_logits_of_another_width(rows, refused):
         (["--baseline", "c.csv"], "the baseline c.csv is no file"),
         (["--bound", "-1"], "the bound is a difference above 0"),
         (["--bound", "nan"], "--bound must be a finite number"),
+        (["--reference", "0.54"], "the reference is a score in percent, above 1"),
+        (["--reference", "101"], "the reference is a score in percent, above 1"),
+        (["--filter", "strict"], "--filter is for files of lm-evaluation-harness"),
+        (["--labels", "b.csv"], "ids must be there once"),
+        (["--baseline", ""], "the baseline's name is empty"),
         (["--labels", "gone.npy"], "gone.npy does not exist"),
         (["--metric", "pearson"], "are no finite numbers"),
     ],
@@ -189,6 +264,35 @@ def test_too_few_systems_and_systems_of_two_kinds(rows, refused, tmp_path, capsy
     assert "compare files of one kind" in refused(
         None, rows[1].assign(id=np.arange(120) % 60, label=(np.arange(120) % 4).astype(str)), name="s.jsonl"
     )
+
+
+def test_labels_that_would_change_nothing_and_a_place_that_is_a_file(rows, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for each, name in zip(rows, ("a.csv", "b.csv"), strict=True):
+        write(each, tmp_path / name)
+    rows[0].iloc[:60][["id", "label"]].to_csv("labels.csv", index=False)
+    assert cli.run_command(["judge", "a.csv", "b.csv", "--labels", "labels.csv"]) == 2
+    assert "every system has labels of its own" in capsys.readouterr().err
+    assert cli.run_command(["judge", "a.csv", "b.csv", "--out", "a.csv"]) == 2
+    assert "a.csv cannot be made a folder" in capsys.readouterr().err
+
+
+def test_blanks_truth_values_and_compression_are_no_differences(rows, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    spaced = rows[0].assign(id=rows[0]["id"] + " ", prediction=" " + rows[0]["prediction"])
+    write(rows[1], tmp_path / "b.csv")
+    printed = []
+    for each in (rows[0], spaced):
+        write(each, tmp_path / "a.csv")
+        assert cli.run_command(["judge", "a.csv", "b.csv", "--json"]) == 0
+        printed.append(capsys.readouterr().out)
+    Path("a.csv.gz").write_bytes(gzip.compress(Path("a.csv").read_bytes()))
+    assert cli.run_command(["judge", "a.csv.gz", "b.csv", "--json"]) == 0
+    assert printed == [capsys.readouterr().out] * 2
+    answers_given = rows[0].assign(label=rows[0]["label"] == "good", prediction=rows[0]["prediction"] == "good")
+    answers_given.to_csv("a.csv", index=False)
+    answers_given.to_json("b.jsonl", orient="records", lines=True)
+    assert cli.run_command(["judge", "a.csv", "b.jsonl"]) == 0
 
 
 def test_scores_of_lm_eval_that_are_none(rows, refused, tmp_path):

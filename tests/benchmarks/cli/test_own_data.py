@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 
 from analysis.results import Results
 from benchmarks.cli import app as cli
+from benchmarks.experiments.planning.own_data import short_training
+from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 
 WORDS = {
@@ -88,6 +91,29 @@ def test_one_command_leads_from_a_file_to_the_verdict_and_a_rerun_reproduces_it(
     assert "they have changed" in error
 
 
+def test_the_rerun_that_a_study_prints_works_for_its_runs_on_own_data_and_on_tasks_of_the_suite(shell):
+    rows().to_csv("notes.csv", index=False)
+    study = Path("mixed.toml")
+    study.write_text(
+        'seeds = 1\n[settings]\nmodel = "tiny"\nmax_steps = 2\n[[row]]\nmethod = "vanilla"\n[[column]]\n'
+        'task = "demo-rte"\n[[column]]\ndata = "notes.csv"\ntext = "note"\nlabel = "mood"\n'
+    )
+    code, _, error = shell("run mixed.toml --workers 1 --quiet")
+    assert code == 0, error
+    (manifest,) = Path("results/experiments/mixed").glob("*.json")
+    command = json.loads(manifest.read_text())["commands"]["rerun_cell"]
+    assert command == "smart-repro runs rerun KEY --data mixed.toml"
+    keys = Store(Path("results")).done_keys()
+    assert len(keys) == 2
+    for key in keys:
+        code, printed, error = shell(command.removeprefix("smart-repro ").replace("KEY", key))
+        assert (code, printed) == (0, f"{key} is reproduced, byte for byte\n"), error
+    (suite,) = (key for key in keys if not Store(Path("results")).spec(key).definitions)
+    code, _, error = shell(f"runs rerun {suite} --data notes.csv")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "the run is on demo-rte, which is no own data" in error
+
+
 def test_a_plan_says_what_was_read_and_repeats_the_options(shell):
     rows().to_csv("notes.csv", index=False)
     grid = GRID.replace("--quiet --workers 1", "")
@@ -97,6 +123,15 @@ def test_a_plan_says_what_was_read_and_repeats_the_options(shell):
     assert "2 seeds × 24 items show differences from about" in printed
     assert "Departures" not in printed
     assert "--data notes.csv --text note --label mood --bad-rows drop" in error
+
+
+def test_short_training_is_a_warning_of_the_plan():
+    spec = RunSpec(task="rte", model="minilm", max_steps=40, learning_rate=5e-5)
+    (warning,) = short_training("own-notes", spec)
+    assert warning.startswith("WARNING: own-notes: a run makes 40 updates at a learning rate of 5e-05, few to learn a")
+    assert "raise --epochs or --set learning_rate=" in warning
+    for longer in (replace(spec, max_steps=90), replace(spec, learning_rate=2e-4), replace(spec, model="tiny")):
+        assert not list(short_training("own-notes", longer))
 
 
 def test_several_tasks_of_a_file_are_columns_of_one_table(shell):
@@ -133,6 +168,7 @@ def test_changed_rows_and_another_split_seed_are_other_runs_and_another_place_is
     ("line", "message"),
     [
         ("--data nowhere.csv --text note --label mood", "there is no such file or folder"),
+        ("--data https://a.b/c.csv --text note --label mood", "is an address: download it, and give the file"),
         ("--data someone/tickets --text note --label mood", "for a data set of the hub add --source hub"),
         ("--data notes.csv --label mood", "--data notes.csv needs --text COLUMN"),
         ("--data notes.csv --text note", "--data notes.csv needs --label COLUMN"),

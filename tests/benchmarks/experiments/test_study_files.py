@@ -193,6 +193,12 @@ MISTAKES = {
     '[[column]]\ndata = "a.csv"\ntext = "t"\nlable = "y"': "lable = 'y': no such key of a column on own data; did you",
     '[[column]]\ndata = "a.csv"\ntext = "t"\nlabel = "y"\nmetric = "f1"': "[[column]] 2: --metric f1: say of which",
     '[[claim]]\nrow = "smart"': "[[claim]] 1: row = 'smart': no such row; there are vanilla",
+    '[[claim]]\nrow = "vanilla"': "[[claim]] 1: row = 'vanilla' would be compared with itself: name another row in",
+    '[[claim]]\nrow = "vanilla"\nsize = nan': "[[claim]] 1: size = nan: give a finite number",
+    '[[claim]]\nrow = "vanilla"\nmin_seeds = 0': "[[claim]] 1: min_seeds = 0: give at least 2",
+    '[[claim]]\nrow = "vanilla"\nmargin = 1': "[[claim]] 1: margin = 1: is for 'no less', 'no greater' and 'the same'",
+    '[[claim]]\nrow = "vanilla"\nmetric = "f1"': "[[claim]] 1: metric = 'f1': no such metric; there are accuracy",
+    '[[column]]\ndata = ""\ntext = "t"\nlabel = "y"': '[[column]] 2: data = "": give the name of a file or folder',
     '[[claim]]\nrow = "vanilla"\nis = "better"': "[[claim]] 1: is = 'better': no such direction",
     '[[claim]]\nrow = "vanilla"\nis = "the same"': "[[claim]] 1: a claim of sameness",
     '[[claim]]\nrow = "vanilla"\non = ["rte"]': "[[claim]] 1: on = 'rte': no such task; there are demo-rte",
@@ -226,6 +232,23 @@ def test_a_file_of_another_form_is_refused(text: str) -> None:
         Request(name="study.toml").experiment()
     with pytest.raises(UsageError, match=r"absent\.toml: there is no such file"):
         Request(name="absent.toml").experiment()
+
+
+def test_a_byte_order_mark_is_no_mistake_and_another_encoding_is() -> None:
+    text = '# caf\u00e9\n[[row]]\nmethod = "vanilla"\n[[column]]\ntask = "demo-rte"\n'
+    Path("study.toml").write_bytes(text.encode("utf-8-sig"))
+    assert read_study(Path("study.toml")).tasks == ("demo-rte",)
+    Path("study.toml").write_bytes(text.encode("cp1252"))
+    with pytest.raises(UsageError, match=r"study\.toml, line 1: not UTF-8 \(byte 0xe9\); convert it"):
+        read_study(Path("study.toml"))
+
+
+def test_a_file_of_own_data_is_told_from_a_study() -> None:
+    written('data = "a.csv"\ntext = "t"\nlabel = "y"\n')
+    with pytest.raises(
+        UsageError, match=r"study\.toml describes own data, and no study: smart-repro run compare --data"
+    ):
+        read_study(Path("study.toml"))
 
 
 def test_the_format_explains_every_key() -> None:

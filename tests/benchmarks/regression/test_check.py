@@ -350,7 +350,7 @@ def test_an_update_refuses_what_no_commit_holds_before_it_trains(
     with pytest.raises(UsageError, match=r"differs from its commit: commit it first, or give --allow-dirty"):
         check.update(grid, tmp_path / "new.json", None, Silent())  # type: ignore[arg-type]
     monkeypatch.setattr(check, "commit", lambda: "")
-    with pytest.raises(UsageError, match=r"installed package.*name a file with --baseline"):
+    with pytest.raises(UsageError, match=r"installed package.*name another file with --baseline"):
         check.update(grid, baselines.FOLDER / "regression.json", None, Silent())  # type: ignore[arg-type]
 
 

@@ -163,8 +163,15 @@ def test_remarks_tell_types_splits_labels_repeats_and_groups(tmp_path):
         (frame().assign(mood=["nan", "1"] * 100), {"regression": True}, "row 1: 'nan' in 'mood' is no finite number"),
         (frame().assign(mood=["inf", "1"] * 100), {"regression": True}, "row 1: 'inf' .* no finite number"),
         (frame().assign(mood=[2.5] * 200), {"regression": True}, "nothing to predict"),
+        (frame().assign(mood=["0,5", "1,5"] * 100), {"regression": True}, "row 1: '0,5' .* with a decimal point"),
+        (frame().assign(mood=["5 %", "7 %"] * 100), {"regression": True}, "row 1: '5 %' .* with a decimal point"),
+        (frame().assign(mood=["1e300", "1"] * 100), {"regression": True}, "row 1: '1e300' .* is too large"),
+        (frame().assign(mood=[*np.linspace(0, 5, 199), "inf"]), {}, "'inf' in row 200.; mend the words and add --regr"),
+        (frame(), {"regression": True, "bad_rows": "drop"}, "no row can be used: with no finite number in 'mood'"),
+        (frame().assign(says="all alike"), {}, "every row has the same text in 'says': is it the right column"),
+        (frame().assign(says="x" * 1_000_001), {}, r"row 1 \(with more than 1,000,000 characters in 'says'\)"),
         (frame(), {"metrics": ("f1:glad",)}, "has no class of that name"),
-        (frame().assign(who="w"), {"group": "who"}, "1 groups, too few or too uneven"),
+        (frame().assign(who="w"), {"group": "who"}, "1 group, too few or too uneven"),
         (frame().assign(who=["a"] * 160 + ["b"] * 40), {"group": "who"}, "all rows of dev are of one group of 'who'"),
         (frame(), {"label": "moods"}, "no column 'moods'; did you mean 'mood'"),
     ],
@@ -201,6 +208,11 @@ def test_a_class_that_only_dev_has_and_a_divided_group_are_refused(tmp_path):
     [
         ({"text": ("a", "b", "c")}, "one, or two for pairs"),
         ({"text": ("mood",)}, "name a column twice"),
+        ({"group": "says"}, r"name a column twice \(says, mood, says\)"),
+        ({"group": ""}, "need a column's name, got an empty one"),
+        ({"text": ("",)}, "need a column's name, got an empty one"),
+        ({"split_seed": -1}, "--split-seed -1: give a whole number from 0 to"),
+        ({"split_seed": 2**63}, "--split-seed 9223372036854775808: give a whole number from 0 to"),
         ({"name": "My Task"}, "small letters, digits and dashes"),
         ({"bad_rows": "skip"}, "give error or drop"),
         ({"metrics": ("f1",)}, "say of which class"),
@@ -212,6 +224,43 @@ def test_a_class_that_only_dev_has_and_a_divided_group_are_refused(tmp_path):
 def test_choices_are_checked_before_anything_is_read(changes, message):
     with pytest.raises(UsageError, match=message):
         Choices(**{"data": "x.csv", "text": ("says",), "label": "mood", **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"mood": ["Calm", "calm"] * 100}, "'Calm' and 'calm' are different classes here"),
+        ({"mood": ["so so", "so  so"] * 100}, "'so  so' and 'so so' are different classes here"),
+        ({"mood": ["caf\u00e9", "cafe\u0301"] * 100}, r"'cafe\u0301' and 'caf\xe9' are different classes here"),
+        ({"mood": ["calm", "calm\u200b"] * 100}, r"'calm' and 'calm\u200b' are different classes here"),
+        ({"mood": ["calm", "N/A"] * 100}, "'N/A' is a class like every other; where it stands for a missing label"),
+        ({"who": [f"{i // 2 % 40}{'.0' * (i % 2)}" for i in range(200)]}, "that are one number in two spellings"),
+    ],
+)
+def test_what_looks_like_a_mistake_is_a_warning(tmp_path, changes, warning):
+    content = frame().assign(**changes)
+    remarks = define(choose(tmp_path / "a.csv", content, group="who")).remarks
+    assert [line for line in remarks if warning in line and line.startswith("WARNING: ")], remarks
+    plain = define(choose(tmp_path / "a.csv", frame(), group="who")).remarks
+    assert not any("spelling" in line or "like every other" in line for line in plain)
+
+
+def test_blanks_around_a_label_are_no_other_class_and_words_among_numbers_are_dropped(tmp_path):
+    content = frame().assign(mood=["calm", " calm", "angry\u00a0", "angry"] * 50)
+    assert define(choose(tmp_path / "a.csv", content)).definition.labels == ("angry", "calm")
+    numbers = frame().assign(mood=[*np.linspace(0, 5, 198).round(3), "NA", "inf"])
+    task = define(choose(tmp_path / "b.csv", numbers, regression=True, bad_rows="drop"))
+    assert sum(dict(task.definition.rows).values()) == 198
+    assert any("left out: 2 with no finite number in 'mood'" in remark for remark in task.remarks)
+
+
+def test_a_folder_is_looked_at_no_deeper_than_it_is_read(tmp_path, monkeypatch):
+    frame().to_csv(tmp_path / "train.csv", index=False)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "gone.csv").symlink_to("nowhere")
+    monkeypatch.setattr(Path, "rglob", lambda *_: pytest.fail("a folder may hold a whole disk"))
+    choices = Choices(data=str(tmp_path), text=("says",), label="mood")
+    assert define(choices).definition.cut_dev
 
 
 def test_a_name_of_the_suite_is_not_overwritten(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import datasets
@@ -120,23 +121,43 @@ def test_huge_fields_are_read_whole(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", b"", "is empty"),
+        ("a.csv", b"  \n\n", "is empty: give a file whose first line names its columns"),
         ("a.csv", b"body,verdict\n", "has no rows"),
         ("a.csv", b"Body,label\nx,y\n", r"no column 'body'; did you mean 'Body'\? It has Body, label"),
         ("a.csv", b"bodies,verdict\nx,y\n", "did you mean 'bodies'"),
         ("a.csv", b"body,verdict\nx,y\ncaf\xe9,y\n", r"line 3: not UTF-8 \(byte 0xe9\); convert"),
-        ("a.csv", "body,verdict\nx,y\n".encode("utf-16"), "UTF-16: convert it with iconv"),
+        ("a.csv", "body,verdict\nx,y\n".encode("utf-16"), "is UTF-16: convert it with iconv -f UTF-16 "),
+        ("a.csv", "body,verdict\nx,y\n".encode("utf-16-le"), "is UTF-16LE: convert it with iconv -f UTF-16LE "),
+        ("a.csv", "body,verdict\nx,y\n".encode("utf-32"), "is UTF-32: convert it with iconv -f UTF-32 "),
+        ("a.csv", gzip.compress(b"body,verdict\nx,y\n", mtime=0), "is compressed by gzip: let its name end in .gz"),
+        ("a.csv", b"PK\x03\x04 of a spreadsheet", "is a ZIP archive or a spreadsheet"),
+        ("a.jsonl", b"PAR1 of a table", "is a Parquet file: let its name end in .parquet"),
+        ("a.tsv", b"version https://git-lfs.github.com/spec/v1\n", "fetch it with git lfs pull"),
+        ("a.csv", b"<!DOCTYPE html>\n", "is a web page: download the file itself"),
+        (
+            "a.csv",
+            b"Export of May\nbody,verdict\nx,y\n",
+            "its first line is one field: it must name the columns, with com",
+        ),
+        ("a.tsv", b"body,verdict\nx,y\n", "its first line is one field: it must name the columns, with tabs"),
+        ("a.csv", b"body,verdict\nx,y\n" + b"x" * 50 + b",y,z\n", "line 3: 3 fields, but the header has 2; quote"),
         ("a.csv", b"body,verdict\nx,y\n\x00,y\n", "line 3: a NUL character"),
-        ("a.csv", b"body,verdict\nx,y\nx,y,z\n", "Expected 2 fields in line 3, saw 3|Length of header"),
-        ("a.csv", b"body,verdict\nx,y,z\nx,y\n", "Length of header"),
+        ("a.csv", b"body,verdict\nx,y\nx,y,z\n", "line 3: 3 fields, but the header has 2; quote"),
+        ("a.csv", b"body,verdict\nx,y,z\nx,y\n", "line 2: 3 fields, but the header has 2; quote"),
         ("a.csv", b'body,verdict\n"x,y\nx,y\n', "EOF inside string"),
         ("a.csv", b"body,body,verdict\nx,y,z\n", "two columns called 'body'"),
         ("a.jsonl", b'{"body": "x", "verdict": 1}\n{"body"\n', "line 2: not JSON"),
         ("a.jsonl", b'["x"]\n', "line 1: no JSON object"),
-        ("a.jsonl", b'{"body": ["x"], "verdict": 1}\n', "row 1: column 'body' holds a list"),
+        ("a.jsonl", b'{"body": "x", "verdict": 1}\n' + b"[" * 100_000, "line 2: not JSON .nested too deeply"),
+        ("a.json", b"[" * 100_000, "not JSON .nested too deeply"),
+        ("a.json", b'[{"body": ' + b"1" * 5_000 + b"}]", "not JSON"),
+        ("a.jsonl", b'{"body": ["x"], "verdict": 1}\n', "row 1: column 'body' holds a value of type list"),
         ("a.parquet", b"PAR1 but cut short", "cannot be read as .parquet"),
         ("a.arrow", b"nothing of the kind", "cannot be read as .arrow"),
         ("a.xlsx", b"PK", "says no format that can be read"),
         ("a.csv.gz", b"not gzip at all", "cannot be read"),
+        ("a.csv.gz", gzip.compress(b"body,verdict\n" * 9, mtime=0)[:-9], "cannot be read"),
+        ("a.csv.gz", gzip.compress(b"body,verdict\n", mtime=0)[:10] + b"\xff" * 20, "cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_the_remedy(tmp_path, name, content, message):
@@ -146,6 +167,70 @@ def test_what_cannot_be_read_is_named_with_the_remedy(tmp_path, name, content, m
         read_location(str(path), WANTED)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+@pytest.mark.parametrize(
+    ("columns", "verdicts", "metadata", "message"),
+    [
+        (["body", "verdict", "verdict"], ["y"], None, "two columns called 'verdict'"),
+        (["body", "verdict"], [b"y"], None, "row 1: column 'verdict' holds a value of type bytes"),
+        (["body", "verdict"], [["y"]], None, "row 1: column 'verdict' holds a value of type list"),
+        (
+            ["body", "verdict"],
+            [7],
+            {"verdict": {"names": ["no", "yes"]}},
+            "row 1: 'verdict' is 7, but there are 2 classes",
+        ),
+        (["body", "verdict"], [1], "{no json", "the features that datasets wrote into it cannot be read"),
+        (["body", "verdict"], [1], {"verdict": 3}, "the features that datasets wrote into it cannot be read"),
+    ],
+)
+def test_a_table_that_says_something_else_of_itself_is_refused(tmp_path, form, columns, verdicts, metadata, message):
+    features = metadata if isinstance(metadata, str) else json.dumps({"info": {"features": metadata}})
+    arrays = [pa.array(["x"]), *[pa.array(verdicts)] * (len(columns) - 1)]
+    table = pa.Table.from_arrays(arrays, names=columns)
+    table = table.replace_schema_metadata({b"huggingface": features.encode()} if metadata else None)
+    path = tmp_path / f"a.{form}"
+    if form == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    with pytest.raises(DataError, match=message) as caught:
+        read_location(str(path), WANTED)
+    assert "\n" not in str(caught.value)
+
+
+def test_class_names_beside_a_column_of_texts_and_decimals_are_read_as_they_are(tmp_path):
+    features = json.dumps({"info": {"features": {"verdict": {"names": ["no", "yes"]}}}})
+    table = pa.table({"body": pa.array([Decimal("1.50")]), "verdict": ["maybe"]})
+    pq.write_table(table.replace_schema_metadata({b"huggingface": features.encode()}), tmp_path / "a.parquet")
+    assert read_location(str(tmp_path / "a.parquet"), WANTED)["train"].columns == {
+        "body": ["1.50"],
+        "verdict": ["maybe"],
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'\xef\xbb\xbf"body","verdict"\r\n"one\r\ntwo","yes"\r\n',
+        b'"body",verdict\r"one\r\ntwo",yes\r',
+        b'\n\nbody,verdict\n"one\r\ntwo",yes\n\n',
+        b'verdict;"x;y";body\nyes;;"one\r\ntwo"\n',
+    ],
+)
+def test_marks_quotes_and_line_ends_of_other_programs_change_nothing(tmp_path, content):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    assert read_location(str(path), WANTED)["train"].columns == {"body": ["one\r\ntwo"], "verdict": ["yes"]}
+
+
+def test_a_header_whose_name_has_a_line_break_is_one_header(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('"the\nbody",verdict\nx,yes\n')
+    assert read_location(str(path), ["the\nbody", "verdict"])["train"].columns["the\nbody"] == ["x"]
 
 
 def test_parquet_written_by_datasets_keeps_class_names(tmp_path):

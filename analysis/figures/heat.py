@@ -1,0 +1,89 @@
+"""Heat maps: a difference for each task and method, and which labels are taken for which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import seaborn as sns
+
+from analysis.figures.names import short
+from analysis.figures.palette import INK, ON_COLOUR, SOFT
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+DIVERGING = sns.diverging_palette(
+    25, 245, s=75, l=48, center="light", as_cmap=True
+)  # orange to blue: colour-blind safe
+LABEL_BELOW = 0.36  # inches from the map to its label: names of columns take two lines
+SEQUENTIAL = sns.light_palette("#0072b2", as_cmap=True)
+ROOM = 1.4  # times the largest value where the colours end: keeps the darkest cell light enough for dark text
+
+
+def plot_heat(values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str) -> Axes:
+    """Draw a table of differences as colours with their numbers: blue is better, orange worse, white 0.
+
+    Args:
+        values: a row per task, a column per method; positive is better; nan is left white.
+        texts: the text of each cell.
+        ax: axes to draw on.
+        label: what the numbers are, below the map.
+    """
+    reach = max(float(np.nanmax(np.abs(values.to_numpy()))), 1e-9)
+    sns.heatmap(
+        values,
+        annot=texts.to_numpy(),
+        fmt="",
+        cmap=DIVERGING,
+        vmin=-ROOM * reach,
+        vmax=ROOM * reach,
+        cbar=False,
+        linewidths=1.5,
+        linecolor="white",
+        annot_kws={"fontsize": 8, "color": ON_COLOUR},
+        ax=ax,
+    )
+    return _labelled(ax, values, label)
+
+
+def plot_confusion(counts: pd.DataFrame, ax: Axes) -> Axes:
+    """Draw which labels are taken for which, as shares of each label; rows are labels, columns answers.
+
+    Args:
+        counts: mean counts over seeds; index: labels, columns: answers.
+        ax: axes to draw on.
+    """
+    shares = counts.div(counts.sum(axis=1).clip(lower=1e-12), axis=0)
+    texts = [
+        [f"{100 * share:.0f} %\n{count:,.0f}" for share, count in zip(a, b, strict=True)]
+        for a, b in zip(shares.to_numpy(), counts.to_numpy(), strict=True)
+    ]
+    sns.heatmap(
+        shares,
+        annot=np.array(texts),
+        fmt="",
+        cmap=SEQUENTIAL,
+        vmin=0,
+        vmax=ROOM,
+        cbar=False,
+        linewidths=1.5,
+        linecolor="white",
+        annot_kws={"fontsize": 7.5, "color": ON_COLOUR},
+        ax=ax,
+    )
+    return _labelled(ax, shares, "answer")
+
+
+def _labelled(ax: Axes, frame: pd.DataFrame, label: str) -> Axes:
+    headings = [short(str(name).replace(" masks]", "]"), 14) for name in frame.columns]
+    ax.set_xticks(np.arange(frame.shape[1]) + 0.5, headings, rotation=0)
+    ax.set_yticks(np.arange(frame.shape[0]) + 0.5, [short(str(name)) for name in frame.index], rotation=0)
+    ax.tick_params(length=0, labelcolor=INK, labelsize=8)
+    ax.set(xlabel=label, ylabel="")
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    ax.xaxis.set_label_coords(0.5, -LABEL_BELOW / (ax.get_position().height * figure.get_figheight()))
+    ax.xaxis.label.set_color(SOFT)
+    return ax

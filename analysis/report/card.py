@@ -1,0 +1,423 @@
+"""The first screen of a report: what was claimed, what was found, how sure, on what, and what could not be decided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from analysis import contrasts, schema
+from analysis.claims import INCONCLUSIVE, INERT, NOT_RUN, Verdict
+from analysis.claims.claim import POINTS
+from analysis.claims.rule import bound_of
+from analysis.claims.words import DIGITS, interval_text
+from analysis.crossed import Components
+from analysis.interval import Interval
+from analysis.records import ResultsError
+from analysis.report import answer
+from analysis.report.own_data import OwnAnswer
+from analysis.report.remedy import cost_in_words, count, deciding_seeds
+from analysis.results import Results, Run
+from analysis.schema import Column, Manifest
+from analysis.tables import kind_of, number, percent, probability, records, unit_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_SERIES = 4  # methods that one figure shows on every task
+MOST_LISTED = 4  # tasks whose numbers the sentence lists; with more, the figure shows them
+READINGS = {"shared": "shared masks", "independent": "independent masks", "as-released": "as released"}
+FEWEST_FOR_NOISE = 2  # seeds from which the number of seeds to add can be computed
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found for one reading of the claim, or for one comparison where nothing is claimed.
+
+    Attributes:
+        name: the reading; "" where there is only one.
+        word: the verdict.
+        chip: its colour on the page.
+        sentence: the finding, built from the claim's own contrast.
+        remedy: what would decide, where it is open; "" elsewhere.
+    """
+
+    name: str
+    word: str
+    chip: str
+    sentence: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """The answer.
+
+    Attributes:
+        claim: the sentence that was claimed; "" where the experiment has no claims.
+        source: table, figure or section that claims it.
+        readings: the findings.
+        costs: what the runs took.
+        basis: data, model and runs that the answer rests on.
+        undecided: what could not be decided, a sentence each.
+    """
+
+    claim: str
+    source: str
+    readings: tuple[Reading, ...]
+    costs: tuple[str, ...]
+    basis: str
+    undecided: tuple[str, ...]
+
+
+def card_of(
+    results: Results,
+    manifest: Manifest,
+    cells: pd.DataFrame,
+    verdicts: Sequence[Verdict],
+    runs: Sequence[Run],
+    own: Sequence[OwnAnswer] = (),
+) -> Card:
+    """Return the answer card: of own data, else of the first claim that was run, else of the comparisons made."""
+    costs, basis = tuple(_costs(manifest, verdicts, runs)), basis_of(manifest, runs)
+    if own:
+        several = len({each.task for each in own}) > 1
+        names = [f"{each.title}, {each.task}" if several else each.title for each in own]
+        pairs = zip(names, own, strict=True)
+        readings = tuple(Reading(name, each.verdict, each.chip, each.sentence, each.details) for name, each in pairs)
+        return Card("", "", readings, (), basis, ())
+    question = question_of(verdicts)
+    if question:
+        first = question[0].claim
+        return Card(
+            first.sentence,
+            first.table,
+            tuple(_reading(results, manifest, verdict, len(question) > 1) for verdict in question),
+            costs,
+            basis,
+            tuple(_undecided(verdicts, question)),
+        )
+    summaries = answer.summaries(manifest, cells)
+    readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
+    return Card("", "", readings, costs, basis, ())
+
+
+def question_of(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts on the first claim that was run, one for each reading of its sentence.
+
+    The order of the experiment decides, never the outcome. Without any claim that was run it is the first claim.
+    """
+    if not verdicts:
+        return []
+    first = next((v for v in verdicts if v.status not in (NOT_RUN, INERT)), verdicts[0]).claim
+    same = [v for v in verdicts if (v.claim.sentence, v.claim.table) == (first.sentence, first.table)]
+    return list({v.claim.reading: v for v in reversed(same)}.values())[::-1]
+
+
+def titles_of(manifest: Manifest) -> dict[str, str]:
+    """Return the title of each task and of each row, by its id."""
+    return {c.task: c.title or c.task for c in manifest.columns} | {row.id: row.title for row in manifest.rows}
+
+
+def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
+    """Return what was found, in one sentence about the two rows that the claim compares.
+
+    Args:
+        verdict: the verdict.
+        titles: :func:`titles_of` its experiment.
+    """
+    if verdict.parts:
+        return " ".join(f"{part.claim.clause}: {found(part, titles)}" for part in verdict.parts)
+    if not verdict.per_task:
+        return answer.sentence_of(f"not decided: {verdict.reason}")
+    a, b = (titles.get(row, row) for row in (verdict.claim.a, verdict.claim.b))
+    if verdict.estimand and verdict.interval is not None:
+        text = f"{a} against {b}: {interval_text(verdict.estimand, verdict.interval, verdict.unit)}"
+    elif verdict.interval is not None and len(verdict.per_task) > 1 and verdict.claim.quantifier == "average":
+        deciding = [task for task in verdict.per_task if task not in verdict.excluded] or list(verdict.per_task)
+        names = [titles.get(task, task) for task in deciding]
+        place = f"on average over {len(names)} tasks" if len(names) > 1 else f"on {names[0]}"
+        text = f"{a} is {_relation(verdict.interval, verdict.unit)} {b} {place} ({_sure(verdict, verdict.interval)})"
+    elif len(verdict.per_task) == 1:
+        ((task, only),) = verdict.per_task.items()
+        text = f"{a} is {_relation(only, verdict.unit)} {b} on {titles.get(task, task)} ({_sure(verdict, only)})"
+    else:
+        text = f"{a} against {b}: {_per_task(verdict, titles)} ({count(verdict.n_seeds, 'seed')} a task)"
+    reasons = list(dict.fromkeys([verdict.reason, *verdict.excluded.values()]))
+    return answer.sentence_of(text, *(reason for reason in reasons if reason))
+
+
+def forest_of(
+    manifest: Manifest, cells: pd.DataFrame, verdicts: Sequence[Verdict]
+) -> tuple[pd.DataFrame, dict[str, str], str]:
+    """Return the frame of the answer's figure, the title of each series, and the unit.
+
+    The rows are the tasks of the claim's contrast and, for an average, their mean; several readings are several series.
+    Where too few seeds leave the claim undecided, and for experiments without claims, they are the differences to the
+    baseline. The frame is empty where nothing is compared in one unit.
+    """
+    import pandas as pd
+
+    names = {row.id: row.title for row in manifest.rows}
+    lines: list[dict[str, Any]] = []
+    titles: dict[str, str] = {}
+    for verdict in verdicts:
+        for line in _lines(manifest, cells, verdict):
+            lines.append(line)
+            titles[verdict.claim.a] = names.get(verdict.claim.a, verdict.claim.a)
+    units = {line.pop("unit") for line in lines}
+    frame = pd.DataFrame.from_records(lines) if len(units) == 1 else pd.DataFrame()
+    if len(frame):
+        frame = frame.sort_values("is_mean", kind="stable", ignore_index=True)
+    return frame, titles, next(iter(units), "")
+
+
+def comparisons_of(manifest: Manifest, cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str], str]:
+    """Return the frame of the answer's figure where nothing is claimed: differences to the baseline.
+
+    The first column of each task counts, and of the methods the first :data:`MOST_SERIES`.
+    """
+    import pandas as pd
+
+    rows = [row for row in manifest.rows if row.id != manifest.baseline_row][:MOST_SERIES]
+    tasks = [column.task for column in manifest.columns]
+    lines = [line for row in rows for line in _cell_lines(manifest, cells, row.id, tasks)]
+    units = [line.pop("unit") for line in lines]
+    kept = [line for line, unit in zip(lines, units, strict=True) if unit == units[0]]
+    series = {line["series"] for line in kept}
+    return pd.DataFrame.from_records(kept), {r.id: r.title for r in rows if r.id in series}, units[0] if units else ""
+
+
+def basis_of(manifest: Manifest, runs: Sequence[Run]) -> str:
+    """Return what the answer rests on: data, model, tasks and runs."""
+    sources = sorted({str(run.result.get("source")) for run in runs if run.result.get("source")})
+    models = sorted({str(run.spec.get("model")) for run in runs})
+    tasks = [column.title or column.task for column in {c.task: c for c in reversed(manifest.columns)}.values()][::-1]
+    names = ", ".join(tasks) if len(tasks) <= 2 * MOST_LISTED else f"{len(tasks)} tasks"
+    seeds = count(len(manifest.seeds), "seed")
+    data = ["generated data"] if manifest.is_generated else [f"{source} data" for source in sources]
+    return "; ".join([*data, *(f"model {model}" for model in models), names, f"{seeds}, {count(len(runs), 'run')}"])
+
+
+def _reading(results: Results, manifest: Manifest, verdict: Verdict, named: bool) -> Reading:
+    name = READINGS.get(verdict.claim.reading, verdict.claim.reading) if named else ""
+    return Reading(
+        name,
+        verdict.words,
+        answer.chip_of(verdict),
+        found(verdict, titles_of(manifest)),
+        remedy_of(results, manifest, verdict),
+    )
+
+
+def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> str:
+    """Return how many more seeds would decide an open difference between two rows; "" for every other verdict."""
+    claim = verdict.claim
+    if verdict.status not in (INCONCLUSIVE, NOT_RUN) or not isinstance(claim.test, schema.Difference) or claim.parts:
+        return ""
+    try:
+        parts, seeds = _measured(results, manifest, verdict)
+    except ResultsError:
+        return ""
+    lacking = max(claim.min_seeds - seeds, 0)
+    if seeds < FEWEST_FOR_NOISE or claim.test.against_parents or verdict.unit != POINTS:
+        return f"{count(lacking, 'more seed')} would allow a verdict." if lacking else ""
+    estimate = sum(float(part.differences.mean()) for part in parts) / len(parts)
+    bound = bound_of(replace(claim, size=None)) or 0.0
+    size = claim.size or claim.margin or max(abs(estimate), bound)
+    needed = deciding_seeds(parts, size)
+    if needed is None:
+        return f"No number of seeds would show {number(size)} points on so few items."
+    more = max(needed - seeds, lacking, 1)
+    return f"About {count(more, 'more seed')} would decide a true difference of {number(size)} points (80 % chance)."
+
+
+def _measured(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[list[Components], int]:
+    """Return the components of the claim's contrast on each of its tasks, and the number of shared seeds.
+
+    Raises:
+        ResultsError: a task has no runs of both rows.
+    """
+    claim = verdict.claim
+    tasks = [task for task in (verdict.tasks or claim.tasks) if task not in verdict.excluded]
+    parts, n_seeds = [], 10**9
+    for task in tasks:
+        column = _column(manifest, task, claim.metric)
+        if column is None:
+            raise ResultsError(f"{task} is not in this experiment")
+        arms = contrasts.difference(results, manifest, claim.a, claim.b, column)
+        seeds = contrasts.shared_seeds(manifest, arms)
+        if not seeds:
+            raise ResultsError(f"{task} has no seed of both rows")
+        parts.append(contrasts.measure(arms, seeds))
+        n_seeds = min(n_seeds, len(seeds))
+    return parts, n_seeds
+
+
+def _column(manifest: Manifest, task: str, metric: str = "") -> Column | None:
+    return next((c for c in manifest.columns if c.task == task and metric in ("", c.metric)), None)
+
+
+def _relation(value: Interval, unit: str) -> str:
+    digits = DIGITS.get(unit, 1)
+    size = number(abs(value.estimate), digits)
+    if float(size) == 0:
+        return "level with"
+    return f"{size} {unit} {'above' if value.estimate > 0 else 'below'}"
+
+
+def _ends(value: Interval, unit: str) -> str:
+    digits = DIGITS.get(unit, 1)
+    return f"{percent(value.level)} interval {number(value.low, digits)} to {number(value.high, digits)}"
+
+
+def _sure(verdict: Verdict, value: Interval) -> str:
+    p = "" if math.isnan(verdict.p) else f"p {'' if verdict.p < 0.001 else '= '}{probability(verdict.p)}"
+    items = f" × {value.n_items:,} items" if value.n_items else ""
+    return "; ".join(filter(None, [_ends(value, verdict.unit), p, f"{count(verdict.n_seeds, 'seed')}{items}"]))
+
+
+def _per_task(verdict: Verdict, titles: Mapping[str, str]) -> str:
+    """Return the effect on each task, or on how many tasks it is above and below 0 where there are many."""
+    digits, unit = DIGITS.get(verdict.unit, 1), verdict.unit
+    if len(verdict.per_task) <= MOST_LISTED:
+        return "; ".join(
+            f"{number(value.estimate, digits, signed=True)} {unit} on {titles.get(task, task)} ({_ends(value, unit)})"
+            for task, value in verdict.per_task.items()
+        )
+    above = sum(value.low > 0 for value in verdict.per_task.values())
+    below = sum(value.high < 0 for value in verdict.per_task.values())
+    return f"the interval lies above 0 on {above} and below 0 on {below} of {len(verdict.per_task)} tasks"
+
+
+def _lines(manifest: Manifest, cells: pd.DataFrame, verdict: Verdict) -> Iterator[dict[str, Any]]:
+    """Yield a line of the figure per task of one verdict, then the mean."""
+    claim = verdict.claim
+    if not verdict.per_task and not verdict.parts:
+        if claim.b == manifest.baseline_row and isinstance(claim.test, schema.Difference):
+            for line in _cell_lines(manifest, cells, claim.a, claim.tasks):
+                yield line | {"undecided": line["undecided"] or verdict.reason}
+        return
+    if verdict.parts or not isinstance(claim.test, schema.Difference):
+        for part in verdict.parts or (verdict,):
+            if part.interval is not None:
+                place = part.claim.clause if verdict.parts else part.estimand or "all tasks"
+                yield _line(place, claim.a, part.interval, part.unit, "", math.nan)
+        return
+    for task, value in verdict.per_task.items():
+        column = _column(manifest, task, claim.metric)
+        place = (column.title or column.task) if column else task
+        undecided = verdict.excluded.get(task, "") or (verdict.reason if verdict.status == "no verdict" else "")
+        yield _line(place, claim.a, value, verdict.unit, undecided, _papers(manifest, verdict, column))
+    if len(verdict.per_task) > 1 and claim.quantifier == "average" and verdict.interval is not None:
+        n_deciding = len([task for task in verdict.per_task if task not in verdict.excluded]) or len(verdict.per_task)
+        if n_deciding == 1:
+            return
+        size = claim.sign * claim.size if claim.size and not claim.within and verdict.unit == POINTS else math.nan
+        published = math.nan if manifest.is_generated else size
+        mean = _line(f"mean of {n_deciding} tasks", claim.a, verdict.interval, verdict.unit, verdict.reason, published)
+        yield mean | {"is_mean": True}
+
+
+def _line(place: str, series: str, value: Interval, unit: str, undecided: str, published: float) -> dict[str, Any]:
+    return {
+        "place": place,
+        "series": series,
+        "difference": value.estimate,
+        "low": value.low,
+        "high": value.high,
+        "n_pairs": value.n_seeds,
+        "n_items": value.n_items,
+        "undecided": undecided,
+        "published": published,
+        "is_mean": False,
+        "unit": unit,
+    }
+
+
+def _cell_lines(manifest: Manifest, cells: pd.DataFrame, row: str, tasks: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the differences to the baseline in the first column of each task, as a description."""
+    first = {column.task: column.id for column in reversed(manifest.columns)}
+    for cell in records(cells[cells["row"] == row]):
+        if cell.task in tasks and first[cell.task] == cell.column and not math.isnan(cell.difference):
+            yield {
+                "place": cell.column_title,
+                "series": row,
+                "difference": cell.difference,
+                "low": cell.low,
+                "high": cell.high,
+                "n_pairs": cell.n_pairs,
+                "n_items": cell.n_items,
+                "undecided": cell.undecided,
+                "published": math.nan,
+                "is_mean": False,
+                "unit": unit_of(cell.metric),
+            }
+
+
+def _papers(manifest: Manifest, verdict: Verdict, column: Column | None) -> float:
+    """Return the paper's difference of the claim's two rows in a column; nan without both, and on generated data."""
+    if column is None or verdict.unit != POINTS or manifest.is_generated:
+        return math.nan
+    values = {p.row: p.value for p in manifest.published if p.column == column.id}
+    return values.get(verdict.claim.a, math.nan) - values.get(verdict.claim.b, math.nan)
+
+
+def _costs(manifest: Manifest, verdicts: Sequence[Verdict], runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what a run of each compared method takes beside its reference, and what all runs took."""
+    titles = {row.id: row.title for row in manifest.rows}
+    pairs = [(v.claim.a, v.claim.b) for v in question_of(verdicts)]
+    if not pairs and manifest.baseline_row is not None:
+        pairs = [(row.id, manifest.baseline_row) for row in manifest.rows if row.id != manifest.baseline_row]
+    for a, b in list(dict.fromkeys(pairs))[:MOST_LISTED]:
+        keys, base = ({k for ks in manifest.cells.get(row, {}).values() for k in ks} for row in (a, b))
+        if text := cost_in_words(titles.get(a, a), keys, titles.get(b, b), base, runs):
+            yield text
+    seconds = sum(float(run.result.get("seconds") or 0.0) for run in runs)
+    if seconds:
+        yield f"All {count(len(runs), 'run')}: {duration(seconds)} of computing."
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in the unit that suits it: ``45 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _undecided(verdicts: Sequence[Verdict], question: Sequence[Verdict]) -> Iterator[str]:
+    """Yield what is open among the other claims of the experiment: how many, and the reasons."""
+    others = [v for v in verdicts if v not in question]
+    groups = {
+        "inconclusive": [v for v in others if v.status == INCONCLUSIVE],
+        "without a verdict": [v for v in others if v.status == "no verdict"],
+        "not run": [v for v in others if v.status == NOT_RUN],
+    }
+    for word, some in groups.items():
+        if some:
+            kinds = (kind_of(v.reason) for v in some if v.reason)
+            reasons = list(dict.fromkeys(answer.OUTSIDE.get(kind, kind) for kind in kinds))
+            yield f"{count(len(some), 'further claim')} {word}{f' ({reasons[0]})' if len(reasons) == 1 else ''}."
+
+
+def _summary_word(summary: answer.Summary) -> tuple[str, str]:
+    """Return the word and colour of a method's comparisons: the common one, or how many are better and worse."""
+    counts = {word: n for word, n in summary.counts.items() if n}
+    word = next(iter(counts)) if len(counts) == 1 else "mixed"
+    return word, answer.CHIPS.get(word, answer.OPEN)
+
+
+def alt_of(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """Return the answer's figure in words."""
+    entries = [
+        f"{titles[line.series]}, {line.place}: {number(line.difference, signed=True)} ({interval_of(line)}"
+        f"{'; no verdict' if line.undecided else ''})"
+        for line in records(frame)
+    ]
+    return f"Differences with 95 % intervals, one scale: {'; '.join(entries)}."
+
+
+def interval_of(line: Any) -> str:
+    """Return the interval of a line of the figure: ``−0.4 to 2.8``."""
+    return f"{number(line.low)} to {number(line.high)}"

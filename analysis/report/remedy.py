@@ -1,0 +1,78 @@
+"""What would decide a comparison that is open, and what its runs cost: for claims and for own data alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from analysis.crossed import Components
+from analysis.power import Noise, noise_of, of_mean, power, seeds_needed
+from analysis.results import Run
+from analysis.tables import number
+
+TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
+MOST_ITEMS = 1_000_000
+MOST_TIMES = 64  # the largest common multiple of seeds and items that is offered
+
+
+def deciding_seeds(parts: Sequence[Components], size: float) -> int | None:
+    """Return the fewest seeds that show a difference in the mean over these parts; None where no number does.
+
+    Args:
+        parts: components of each task's contrast, each on its own items.
+        size: the true difference, in the unit of the parts.
+    """
+    n_items, noises = [part.n_items for part in parts], [noise_of(part) for part in parts]
+    noise = noises[0] if len(noises) == 1 else of_mean(n_items, noises)
+    return seeds_needed(size, sum(n_items), noise, TARGET)
+
+
+def deciding_items(part: Components, size: float, n_seeds: int) -> int | None:
+    """Return the fewest items that show a difference with these seeds; None where no number does."""
+    noise: Noise = noise_of(part)
+    if power(size, n_seeds, MOST_ITEMS, noise) < TARGET:
+        return None
+    low, high = part.n_items, MOST_ITEMS
+    while high - low > max(1, low // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(size, n_seeds, middle, noise) >= TARGET else (middle, high)
+    return high
+
+
+def larger_study(part: Components, size: float, n_seeds: int) -> tuple[int, int] | None:
+    """Return seeds and items that show a difference together: the smallest common multiple of both that does.
+
+    Args:
+        part: what varies in the study that was run.
+        size: the true difference, in its unit.
+        n_seeds: how many seeds it has, or a verdict needs.
+    Returns: seeds and items (groups, where they come in groups), or None where no multiple up to 64 does.
+    """
+    noise = noise_of(part)
+    for times in range(2, MOST_TIMES + 1):
+        if power(size, times * n_seeds, times * part.n_items, noise) >= TARGET:
+            return times * n_seeds, times * part.n_items
+    return None
+
+
+def cost_in_words(
+    title: str, keys: Collection[str], baseline: str, baseline_keys: Collection[str], runs: Sequence[Run]
+) -> str:
+    """Return what a run of a method takes, beside one of the baseline; "" where either has no timed run."""
+    method, base = (
+        [float(run.result["seconds"]) for run in runs if run.key in arm_keys and run.result.get("seconds")]
+        for arm_keys in (keys, baseline_keys)
+    )
+    if not method or not base:
+        return ""
+    ratio = float(np.mean(method) / np.mean(base))
+    return (
+        f"A run of {title} took {np.mean(method):.1f} s, one of {baseline} {np.mean(base):.1f} s "
+        f"({number(ratio)} times as long)."
+    )
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number with its noun: ``1 more seed``, ``3 more seeds``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -1,0 +1,168 @@
+"""The first screen: the claim's own contrast, each reading, what would decide, no paper's number on made-up data."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from world import Arm, Exam, World
+
+from analysis import claims
+from analysis.comparison import compare
+from analysis.power import noise_of, power
+from analysis.report import write_index, write_report
+from analysis.report.card import card_of, forest_of, question_of, remedy_of
+from analysis.report.grid import grid_of
+from analysis.results import Results
+from analysis.tables import number
+
+FIVE = (0, 1, 2, 3, 4)
+COORDINATES = re.compile(r' (?:d|x|y|transform|viewBox)="[^"]*"')  # of a figure: their digits are no scores
+ARMS = (
+    Arm("vanilla", "plain"),
+    Arm("smart[shared]", "SMART [shared]", "smart", "shared", gain=7.0),
+    Arm("smart[independent]", "SMART [independent]", "smart", "independent", gain=0.3),
+    Arm("r-drop", "R-Drop", "r-drop"),
+)
+
+
+def claim(name: str, a: str, b: str, reading: str = "", sentence: str = "SMART helps.", **changes) -> dict:
+    content = {"id": name, "sentence": sentence, "contrast": {"a": a, "b": b}, "tasks": ["rte", "sst2"], "table": "T"}
+    return content | {"reading": reading} | changes
+
+
+BOTH = (
+    claim("first", "smart[shared]", "r-drop", "shared", size=2.4),
+    claim("other", "smart[shared]", "vanilla", sentence="Another thing."),
+    claim("second", "smart[independent]", "r-drop", "independent", size=2.4),
+)
+
+
+def study(root: Path, some: tuple[dict, ...] = BOTH, **changes):
+    exams = (Exam("rte", items=200, base=0.86), Exam("sst2", items=200, base=0.86))
+    published = [
+        {"row": row, "column": "rte.accuracy", "value": value}
+        for row, value in (("smart[shared]", 71.5), ("r-drop", 66.1), ("vanilla", 63.2))
+    ]
+    options = {
+        "seeds": FIVE,
+        "generated": False,
+        "name": "study",
+        "extra": {"claims": list(some), "published": published},
+    }
+    results = Results.open(World(root, ARMS, exams, **(options | changes)).write())
+    manifest = results.manifest("study")
+    return results, manifest, compare(results, manifest), claims.decide_all(results, manifest)
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("card"))
+
+
+def test_the_sentence_is_about_the_claims_own_two_rows(decided):
+    results, manifest, cells, verdicts = decided
+    card = card_of(results, manifest, cells, verdicts, results.finished(manifest))
+    assert (card.claim, card.source) == ("SMART helps.", "T")
+    assert [reading.name for reading in card.readings] == ["shared masks", "independent masks"]
+    interval = verdicts[0].interval
+    assert card.readings[0].sentence.startswith(
+        f"SMART [shared] is {number(interval.estimate)} points above R-Drop on average over 2 tasks "
+        f"(95 % interval {number(interval.low)} to {number(interval.high)}; p "
+    )
+    assert card.readings[0].word == verdicts[0].words
+    assert card.basis == "local data; model tiny; rte, sst2; 5 seeds, 40 runs"
+
+
+def test_the_first_claim_that_was_run_is_the_answer_whatever_its_outcome(decided):
+    verdicts = decided[3]
+    waiting = replace(verdicts[0], status="not run", per_task={}, interval=None)
+    assert [v.claim.id for v in question_of(verdicts)] == ["first", "second"]
+    assert [v.claim.id for v in question_of([waiting, verdicts[1], waiting])] == ["other"]
+    assert [v.claim.id for v in question_of([waiting])] == ["first"]
+    assert question_of([]) == []
+
+
+def test_the_figure_has_the_verdicts_intervals_their_mean_and_the_papers_difference(decided):
+    _, manifest, cells, verdicts = decided
+    frame, titles, unit = forest_of(manifest, cells, question_of(verdicts))
+    assert titles == {"smart[shared]": "SMART [shared]", "smart[independent]": "SMART [independent]"}
+    assert unit == "points"
+    shared = frame[frame["series"] == "smart[shared]"]
+    assert shared["place"].tolist() == ["rte", "sst2", "mean of 2 tasks"]
+    intervals = [*verdicts[0].per_task.values(), verdicts[0].interval]
+    assert shared["difference"].tolist() == [each.estimate for each in intervals]
+    assert shared["high"].tolist() == [each.high for each in intervals]
+    assert shared["published"].iloc[0] == pytest.approx(71.5 - 66.1)
+    assert math.isnan(shared["published"].iloc[1])
+    assert shared["published"].iloc[2] == 2.4
+
+
+def test_an_open_verdict_says_how_many_seeds_would_decide(tmp_path):
+    single = claim("open", "smart[independent]", "vanilla", size=2.0, tasks=["rte"])
+    results, manifest, _, (verdict,) = study(tmp_path, (single,))
+    assert verdict.status == claims.INCONCLUSIVE
+    words = remedy_of(results, manifest, verdict)
+    assert words.endswith("would decide a true difference of 2.0 points (80 % chance).")
+    needed = 5 + int(words.split(" ")[1].replace(",", ""))
+    from analysis import contrasts
+
+    arms = contrasts.difference(results, manifest, "smart[independent]", "vanilla", manifest.columns[0])
+    noise = noise_of(contrasts.measure(arms, FIVE))
+    assert power(2.0, needed, 200, noise) >= 0.8 > power(2.0, needed - 1, 200, noise)
+
+
+def test_too_few_seeds_show_differences_as_a_description(tmp_path):
+    results, manifest, cells, verdicts = study(tmp_path, (claim("few", "smart[shared]", "vanilla"),), seeds=(0, 1, 2))
+    frame, _, _ = forest_of(manifest, cells, verdicts)
+    assert frame["place"].tolist() == ["rte", "sst2"]
+    assert all(frame["undecided"] != "")
+    assert remedy_of(results, manifest, verdicts[0]).startswith("About 2 more seeds would decide")
+
+
+@pytest.mark.parametrize("generated", [True, False])
+def test_no_number_of_a_paper_stands_beside_generated_data(tmp_path, generated):
+    study(tmp_path, generated=generated)
+    page = html.unescape(write_report(tmp_path, "study").read_text(encoding="utf-8"))
+    words = COORDINATES.sub("", page)
+    table = (tmp_path / "reports" / "study" / "table.csv").read_text()
+    for text in ("71.5", "66.1", "63.2", "paper's is +2.4"):
+        assert (text in words) != generated, text
+    assert ("71.5" in table) != generated
+    assert page.index("What was found") < page.index("SMART helps.") < page.index("<svg ") < page.index('id="claims"')
+
+
+def test_many_tasks_are_the_lines_of_the_table(tmp_path):
+    exams = [Exam(f"t{n}", items=40) for n in range(8)]
+    arms = (Arm("vanilla", "plain"), Arm("smart", "SMART", "smart", missing=(1,)))
+    results = Results.open(World(tmp_path, arms, exams, seeds=(0, 1), epochs=1, steps=4).write())
+    manifest = results.manifest("compare")
+    cells = compare(results, manifest)
+    grid = grid_of(manifest, cells)
+    assert (grid.corner, grid.headings, grid.wide) == ("task", ("plain", "SMART"), False)
+    assert [title for title, _ in grid.lines] == [f"t{n}, accuracy" for n in range(8)]
+    means = {(cell.row, cell.column): cell.mean for cell in cells.itertuples()}
+    assert [line[1].sort for _, line in grid.lines] == [means[("smart", f"t{n}.accuracy")] for n in range(8)]
+    assert grid.n == "n = 2 seeds a cell, except where a note says otherwise"
+    assert ("a", "1 of 2 seeds") in grid.notes
+    narrow = grid_of(replace(manifest, columns=manifest.columns[:2]), cells)
+    assert (narrow.corner, len(narrow.headings)) == ("method", 2)
+
+
+def test_the_site_lists_the_reports_of_several_folders(tmp_path):
+    study(tmp_path / "own")
+    study(tmp_path / "own" / "published", generated=True, name="study")
+    for root in (tmp_path / "own", tmp_path / "own" / "published"):
+        write_report(root, "study")
+    page = write_index(tmp_path / "own", tmp_path / "own" / "published").read_text(encoding="utf-8")
+    assert 'href="study/report.html"' in page
+    assert 'href="../published/reports/study/report.html"' in page
+    assert page.count('id="board-') == 2  # generated and real data never stand in one table
+    summary = json.loads((tmp_path / "own" / "reports" / "study" / "summary.json").read_text())
+    assert sum(each["n"] for each in summary["counts"].values()) == len(summary["claims"]) == 3
+    assert summary["runs"] == [40, 40]
