@@ -82,9 +82,10 @@ def test_twine_takes_both(built: Path) -> None:
     [
         ((), r"0\.1\.0\.dev0"),
         (("init -q", "add pyproject.toml", "commit -qm one"), r"0\.1(\.0)?\.dev1\+g\w+"),
-        (("init -q", "add pyproject.toml", "commit -qm one", "tag v1.2.3"), r"1\.2\.3"),
+        (("init -q", "add pyproject.toml", "commit -qm one", "tag findings-2"), r"0\.1(\.0)?\.dev1\+g\w+"),
+        (("init -q", "add pyproject.toml", "commit -qm one", "tag v1.2.3", "tag findings-2"), r"1\.2\.3"),
     ],
-    ids=["without git", "without tags", "at a tag"],
+    ids=["without git", "without tags", "at a tag of something else", "at a tag"],
 )
 def test_the_version_is_gits_newest_tag(git: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
