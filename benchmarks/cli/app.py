@@ -135,7 +135,7 @@ def list_(
     kind: Annotated[
         str,
         Parameter(
-            help="methods, tasks, experiments, claims, profiles or models",
+            help="methods, tasks, experiments, claims, systems, models, optimizers or profiles",
             completer=completion.words("methods", "tasks", "experiments", "claims", "profiles", "models"),
         ),
     ],
