@@ -16,9 +16,7 @@ class Verdicts(list[Verdict]):
 
     def _repr_html_(self) -> str:
         """Return a table for a notebook: a row per claim, with its verdict and the numbers behind it."""
-        rows = (
-            (verdict.claim.id, verdict.claim.sentence, verdict.counted_as, in_words(verdict)) for verdict in self
-        )
+        rows = ((verdict.claim.id, verdict.claim.sentence, verdict.counted_as, in_words(verdict)) for verdict in self)
         body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
         head = "".join(f"<th>{name}</th>" for name in ("claim", "sentence", "verdict", "numbers"))
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -67,13 +67,13 @@ def hit(store: Store, number: signal.Signals, count: int = 1) -> threading.Threa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGKILL], ids=["preempted", "killed"])
 def test_a_task_that_is_cut_off_goes_on_bit_for_bit(
     number: signal.Signals, little_bert: Path, glue: Path, tmp_path: Path
 ) -> None:
     source, store = Source("local", glue), Store(tmp_path / "slurm")
-    plan = make_plan(experiment(little_bert, (0,), epochs=30), source, store)
+    plan = make_plan(experiment(little_bert, (0,), epochs=15), source, store)
     (key,) = plan.jobs
     thread = hit(store, number)
     executor = SlurmExecutor(cluster="local")
