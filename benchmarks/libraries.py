@@ -15,6 +15,10 @@ RAY = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 # Progress bars of downloads would mix with the lines of a log or a pipe.
 NO_PROGRESS_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
+# Trackers would send usage data and error reports over the network.
+MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+WANDB = {"WANDB_ERROR_REPORTING": "false"}
+
 
 def set_defaults(variables: Mapping[str, str]) -> None:
     """Set the variables that the environment lacks; libraries read them when they are imported."""

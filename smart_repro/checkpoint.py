@@ -19,6 +19,7 @@ import torch
 _MAGIC = b"\nsmart-repro checkpoint 1 sha256 "
 TRAILER_LENGTH = len(_MAGIC) + 2 * hashlib.sha256().digest_size + 1
 _BLOCK = 1 << 20  # bytes read at once
+SAVING_SHARE = 0.05  # of the time that saving takes at most, where ``every_seconds`` decides
 
 
 class DamagedCheckpointError(ValueError):
@@ -32,7 +33,8 @@ class Checkpoint:
     Attributes:
         path: the file; an incomplete file never has this name.
         every_steps: number of updates between two checkpoints; 0 for never.
-        every_seconds: time between two checkpoints; 0 for never.
+        every_seconds: least time between two checkpoints; 0 for never. It grows where saving is slow, so that saving
+            takes at most :data:`SAVING_SHARE` of the time: many nodes can saturate a shared file system.
         before_save: called before each save; raises if this process may no longer write (for example, after losing its
             lease).
         belongs_to: digest of what a state fits (for example which rows a table has); a state that was saved under
@@ -45,15 +47,18 @@ class Checkpoint:
     before_save: Callable[[], None] = lambda: None
     belongs_to: str = ""
     _last: float = field(default_factory=time.monotonic)
+    _saving_seconds: float = field(default=0.0, init=False)  # of the last save
 
     def due(self, step: int) -> bool:
         """Return True if a checkpoint is due after update ``step``."""
         by_steps = self.every_steps > 0 and step % self.every_steps == 0
-        by_time = self.every_seconds > 0 and time.monotonic() - self._last >= self.every_seconds
+        pause = max(self.every_seconds, self._saving_seconds / SAVING_SHARE)
+        by_time = self.every_seconds > 0 and time.monotonic() - self._last >= pause
         return by_steps or by_time
 
     def save(self, state: dict[str, Any]) -> None:
         """Write ``state`` (tensors, numbers, texts, lists and dicts of them)."""
+        began = time.monotonic()
         self.before_save()
         partial = self.path.with_suffix(".partial")
         try:
@@ -63,6 +68,7 @@ class Checkpoint:
         finally:
             partial.unlink(missing_ok=True)
         self._last = time.monotonic()
+        self._saving_seconds = self._last - began
 
     def load(self) -> dict[str, Any] | None:
         """Return the saved state, or None if there is none.

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 POOLINGS = ("cls", "mean")
-# Not model.safetensors: AutoModelForSequenceClassification would load the encoder and give it a new random head.
-_WEIGHTS = "pooled_classifier.safetensors"
 
 
 class PooledClassifier(nn.Module):
     """Classifier of an encoder, a vector per text, dropout and a linear layer.
+
+    :mod:`smart_repro.hf.pooled` has the same as a model of transformers, with its saving and loading.
 
     Args:
         encoder: a model loaded by ``AutoModel``; an unused pooler is removed, so that every parameter gets a gradient.
@@ -52,32 +50,6 @@ class PooledClassifier(nn.Module):
         """The encoder."""
         return self.encoder
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write weights and configuration; :meth:`from_pretrained` reads them back."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.config.pooled_classifier = {"pooling": self.pooling, "dropout": self.dropout.p}
-        self.config.architectures = [type(self).__name__]
-        self.config.save_pretrained(folder)
-        save_model(self, str(folder / _WEIGHTS))
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> PooledClassifier:
-        """Load the classifier that :meth:`save_pretrained` wrote, in evaluation mode.
-
-        Raises:
-            ValueError: the folder holds no such classifier.
-        """
-        if not (Path(folder) / _WEIGHTS).is_file():
-            raise ValueError(
-                f"{folder} holds no {_WEIGHTS}: it was not written by PooledClassifier.save_pretrained. Load any "
-                "other classifier by AutoModelForSequenceClassification.from_pretrained"
-            )
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        model = cls(AutoModel.from_config(config), config.num_labels, **config.pooled_classifier)
-        load_model(model, Path(folder) / _WEIGHTS)
-        return model.eval()
-
     def get_input_embeddings(self) -> nn.Module:
         """Return the module that turns token ids into vectors."""
         return self.encoder.get_input_embeddings()
@@ -85,14 +57,16 @@ class PooledClassifier(nn.Module):
     def forward(self, attention_mask: Tensor, **inputs: Any) -> SequenceClassifierOutput:
         """Return the logits ``(batch, num_labels)`` of a batch."""
         states = self.encoder(attention_mask=attention_mask, **inputs).last_hidden_state
-        logits = self.classifier(self.dropout(self._pool(states, attention_mask)))
+        logits = self.classifier(self.dropout(pooled(states, attention_mask, self.pooling)))
         return SequenceClassifierOutput(logits=logits)
 
-    def _pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
-        if self.pooling == "cls":
-            return states[:, 0]
-        weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        return (states * weights).sum(1) / weights.sum(1).clamp_min(torch.finfo(states.dtype).tiny)
+
+def pooled(states: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
+    """Return a vector per text, ``(batch, hidden)``: the first token's state, or the mean over tokens, not padding."""
+    if pooling == "cls":
+        return states[:, 0]
+    weights = attention_mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1).clamp_min(torch.finfo(states.dtype).tiny)
 
 
 class MultiTask(nn.Module):

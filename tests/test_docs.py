@@ -142,6 +142,22 @@ def test_options_named_in_the_text_exist(page: str) -> None:
         assert {option.split("=")[0] for option in options.split(",")} <= known, (name, options)
 
 
+def test_the_feature_table_names_tests_that_exist() -> None:
+    written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    tests = set(re.findall(r"^def (test_\w+)", written, flags=re.M))
+    rows = re.findall(
+        r"^\| (.*) \| (yes|no) \| (.*) \|$", (ROOT / "docs" / "features.md").read_text("utf-8"), flags=re.M
+    )
+    sources = {name.partition(" |")[0] for name, _, _ in rows}
+    assert sources == {"lm-evaluation-harness", "benchopt", "Hydra", "Trainer", "MLflow", "mteb"}
+    for feature, answer, text in rows:
+        if answer == "yes":
+            assert text.strip("`") in tests, feature
+        else:
+            assert not text.startswith("`test_"), feature
+            assert len(text.split()) > 5, feature
+
+
 def test_the_glossary_names_what_exists() -> None:
     rows = re.findall(r"^\| .* \|$", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), flags=re.M)
     smart = {field.name for field in fields(METHODS["smart"].Config)}

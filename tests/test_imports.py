@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = {
     "peft": "smart_repro/methods/lora.py",
     "ray": "benchmarks/engine/ray.py",
+    "submitit": "benchmarks/engine/slurm.py",
     "tensorboard": "benchmarks/training/tracking.py",
+    "wandb": "benchmarks/training/tracking.py",
+    "mlflow": "benchmarks/training/tracking.py",
 }
 
 

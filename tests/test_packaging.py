@@ -6,17 +6,21 @@ import ast
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("smart_repro", "benchmarks", "analysis")
@@ -63,6 +67,84 @@ def test_the_source_archive_builds_the_same_wheel(built: Path, wheel: Path, tmp_
     )
     (again,) = (tmp_path / "again").iterdir()
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+
+
+def test_twine_takes_both(built: Path) -> None:
+    pytest.importorskip("twine", reason="the extra release is not installed")
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, built.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2
+
+
+@pytest.mark.parametrize(
+    ("git", "expected"),
+    [
+        ((), r"0\.1\.0\.dev0"),
+        (("init -q", "add pyproject.toml", "commit -qm one"), r"0\.1(\.0)?\.dev1\+g\w+"),
+        (("init -q", "add pyproject.toml", "commit -qm one", "tag findings-2"), r"0\.1(\.0)?\.dev1\+g\w+"),
+        (("init -q", "add pyproject.toml", "commit -qm one", "tag v1.2.3", "tag findings-2"), r"1\.2\.3"),
+    ],
+    ids=["without git", "without tags", "at a tag of something else", "at a tag"],
+)
+def test_the_version_is_gits_newest_tag(git: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    settings = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    for words in git:
+        subprocess.run(["git", *settings, *words.split()], cwd=tmp_path, check=True, capture_output=True)
+    command = [sys.executable, "-m", "hatchling", "version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert re.fullmatch(expected, done.stdout.strip()), done.stdout
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_newer_pythons_are_admitted_and_compile_every_module(version: str, wheel: Path, tmp_path: Path) -> None:
+    """Compile only: whether torch has a wheel for that Python is not this package's matter."""
+    environment = {**os.environ, "PYENV_VERSION": version}  # pyenv's commands exist for versions that are not active
+    command = [f"python{version}", "-W", "error::SyntaxWarning", "-m", "compileall", "-q", str(tmp_path)]
+    try:
+        subprocess.run([command[0], "--version"], env=environment, check=True, capture_output=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip(f"no Python {version} on this machine")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        text = archive.read(metadata).decode()
+    (bound,) = re.findall(r"^Requires-Python: (.*)$", text, flags=re.M)
+    assert version in SpecifierSet(bound)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_describes_the_project_is_in_step() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    codemeta = json.loads((ROOT / ".ci" / "codemeta.json").read_text())
+    released = re.findall(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
+    assert citation["version"] == codemeta["version"] == next(iter(released), "0.1.0")
+    assert codemeta["license"].endswith(f"/{project['license']}")
+    assert citation["license"] == project["license"]
+    (author,) = project["authors"]
+    assert (
+        [entry["name"] for entry in citation["authors"]]
+        == [entry["name"] for entry in codemeta["author"]]
+        == [author["name"]]
+    )
+    assert (codemeta["name"], codemeta["description"]) == (project["name"], project["description"])
+    assert codemeta["keywords"] == project["keywords"]
+    assert codemeta["programmingLanguage"]["version"] == project["requires-python"]
+    papers = [(paper["title"], paper["url"]) for paper in citation["references"]]
+    assert [(paper["name"], paper["url"]) for paper in codemeta["referencePublication"]] == papers
+
+
+def test_the_image_copies_what_there_is() -> None:
+    text = (ROOT / ".ci" / "Dockerfile").read_text()
+    copied = {word for line in re.findall(r"^COPY (.*)$", text, flags=re.M) for word in line.split()[:-1]}
+    assert set(PACKAGES) < copied
+    assert all((ROOT / name).exists() for name in copied), copied
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (extras,) = re.findall(r"/src\[([\w,]+)\]", text)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
 def test_what_the_core_imports_is_among_its_dependencies(wheel: Path) -> None:

@@ -128,9 +128,9 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     from benchmarks.engine import schedule as engine
     from benchmarks.engine.plan import make_plan
     from benchmarks.store.store import Store
-    from benchmarks.training.tracking import check
+    from benchmarks.training import tracking
 
-    check(execution.track or "")
+    tracking.check(execution.track or "")
     planned, store = planned_of(request, results), Store(results)
     executor = execution.make_executor(engine.memory(planned, store))
     if execution.dry_run:
@@ -141,7 +141,7 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
         for note in planned.experiment.notes:
             print(f"note: {note}", file=sys.stderr)
     if execution.track and not execution.quiet:
-        print(f"To watch it: tensorboard --logdir {results / 'tensorboard'}", file=sys.stderr)
+        print(f"To watch it: {tracking.hint(execution.track, results)}", file=sys.stderr)
     summary = engine.run(
         planned,
         store,

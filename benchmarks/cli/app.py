@@ -42,6 +42,7 @@ from benchmarks.cli.actions import (
     write_report_of,
     write_site,
 )
+from benchmarks.cli.hub import hub_app
 from benchmarks.cli.options import (
     Data,
     Execution,
@@ -51,6 +52,7 @@ from benchmarks.cli.options import (
     JudgeOptions,
     Judging,
     Key,
+    Licence,
     Name,
     Own,
     Quiet,
@@ -89,7 +91,7 @@ _REMEDIES = {
 app = App(
     name="smart-repro",
     help="What SMART and self-distillation fine-tuning really do: run the papers' tables and judge their claims.",
-    version=smart_repro.__version__,
+    version=lambda: smart_repro.__version__,
     help_format="plaintext",
     help_formatter=PlainFormatter(max_width=90),
     console=Console(width=200),  # wide enough that lines are broken once, by the formatter
@@ -100,6 +102,7 @@ app = App(
     result_action="return_value",
 )
 app.command(runs_app, name="runs")
+app.command(hub_app, name="hub")
 app.register_install_completion_command(help="Install completion for bash, zsh or fish.")
 
 
@@ -132,7 +135,7 @@ def list_(
     kind: Annotated[
         str,
         Parameter(
-            help="methods, tasks, experiments, claims, profiles or models",
+            help="methods, tasks, experiments, claims, systems, models, optimizers or profiles",
             completer=completion.words("methods", "tasks", "experiments", "claims", "profiles", "models"),
         ),
     ],
@@ -372,6 +375,7 @@ def export(
     /,
     *,
     to: Annotated[Path | None, Parameter(help="the folder to write; default export/KEY")] = None,
+    licence: Licence = "",
     plugins: Plugins = None,
     results: Results = RESULTS,
 ) -> None:
@@ -387,7 +391,7 @@ def export(
     store = Store(results)
     whole_key = runs.find(store, key)
     folder = to or Path("export") / whole_key
-    for path in export_module.export(store, whole_key, folder):
+    for path in export_module.export(store, whole_key, folder, licence):
         print(path)
     hint(False, shlex.join(["cat", str(folder / "README.md")]), "says how to load the model")
 

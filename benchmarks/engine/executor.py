@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.store import leases
 from benchmarks.store.store import Store
 from benchmarks.training.job import Job, Outcome
 
@@ -124,3 +126,13 @@ def record_crash(store: Store, job: Job, message: str) -> None:
     lease = store.take(job.key, weights=job.keep_weights)
     if lease is not None:
         store.fail(lease, "crash", message, task=job.spec.title)
+
+
+def patiently(perform: Callable[[], Outcome], should_stop: Callable[[], bool]) -> Outcome:
+    """Try again while the run looks as if another node had it: after a node's death that is our own last attempt."""
+    until = time.monotonic() + leases.PATIENCE + 2 * leases.HEARTBEAT
+    while True:
+        outcome = perform()
+        if outcome.state != "busy" or should_stop() or time.monotonic() > until:
+            return outcome
+        time.sleep(1.0)

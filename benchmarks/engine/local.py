@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, record_crash
-from benchmarks.engine.machine import Gpu, gpus, usable_cores, worker_environment, workers_per_gpu
+from benchmarks.engine.machine import Gpu, gpus, worker_environment, workers_on_cpu, workers_per_gpu
 from benchmarks.store.store import Store
 from benchmarks.training.job import Job, Outcome
 
@@ -26,8 +26,8 @@ class LocalExecutor:
     """A pool of worker processes.
 
     Args:
-        workers: number of workers; default: one per usable core on a CPU, as many as fit into memory on a GPU.
-        memory: bytes a run needs on a GPU.
+        workers: how many; default: as many as there are cores for and fit into memory, of the GPU where there is one.
+        memory: bytes a run needs, of the GPU where there is one.
     """
 
     def __init__(self, workers: int | None = None, memory: float = 0.0) -> None:
@@ -61,7 +61,7 @@ class LocalExecutor:
             return []
         devices = gpus()
         if not devices:
-            count = self.workers or max(1, usable_cores() // max(job.spec.threads for job in jobs))
+            count = self.workers or workers_on_cpu(max(job.spec.threads for job in jobs), self.memory)
             return [None] * min(len(jobs), count)
         places = _dealt(devices, self.memory)
         if self.workers:  # the user's number counts, even if it is more per GPU than the estimate of its memory

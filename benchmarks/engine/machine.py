@@ -8,7 +8,8 @@ from pathlib import Path
 
 _HOME = str(Path(__file__).resolve().parents[2])  # folder of these packages: a worker must import the same ones
 _CONTEXT = 0.6 * 2**30  # bytes of a GPU that a process takes at its start
-_KEPT_FREE = 0.1  # share of a GPU's memory that is not planned for: allocators do not return all they took
+_KEPT_FREE = 0.1  # share of a memory that is not planned for: allocators do not return all they took
+_CGROUP = Path("/sys/fs/cgroup")  # where a container sees its own limits (version 2)
 
 
 # glibc returns large blocks to the system at once, so that every update causes their page faults again. Workers keep
@@ -36,8 +37,36 @@ class Gpu:
 
 
 def usable_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of CPU cores that this process may use, by its affinity and the quota of its container."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+def usable_memory() -> float:
+    """Return the bytes of memory that this process may still take: free ones, within the limit of its container."""
+    import psutil
+
+    free = float(psutil.virtual_memory().available)
+    try:
+        limit, usage = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        cache = int(statistics["inactive_file"])  # the kernel drops it when memory is needed
+    except (OSError, ValueError, KeyError):  # no container, or "max": no limit
+        return free
+    return min(free, float(max(0, limit - usage + cache)))
+
+
+def workers_on_cpu(threads: int, memory: float) -> int:
+    """Return how many runs this machine does at a time without a GPU: by cores, and no more than fit into memory.
+
+    Args:
+        threads: of a run.
+        memory: bytes a run needs, as measured in earlier runs of its kind; 0 if that is not known.
+    """
+    per_cores = usable_cores() // threads
+    per_memory = int(usable_memory() * (1 - _KEPT_FREE) / memory) if memory else per_cores
+    return max(1, min(per_cores, per_memory))
 
 
 def gpus() -> list[Gpu]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, record_crash
+from benchmarks.engine.executor import RETRIES, Finished, Progress, Schedule, Settings, patiently, record_crash
 from benchmarks.engine.machine import gpus, usable_cores, worker_environment, workers_per_gpu
 from benchmarks.errors import UsageError
 from benchmarks.libraries import RAY, set_defaults
@@ -190,18 +190,4 @@ def _perform(job_content: dict[str, Any], settings: dict[str, Any], actor: Any) 
         return bool(at["stop"])
 
     store = Store(Path(settings["results"]))  # one for all attempts: it observes the heartbeats of other nodes
-    return asdict(_patiently(lambda: worker.perform(job, store, settings, report, should_stop), should_stop))
-
-
-def _patiently(perform: Callable[[], Outcome], should_stop: Callable[[], bool]) -> Outcome:
-    """Try again while another node seems to hold the run: after a node's death that is the run's own last attempt."""
-    import time
-
-    from benchmarks.store import leases
-
-    until = time.monotonic() + leases.PATIENCE + 2 * leases.HEARTBEAT
-    while True:
-        outcome = perform()
-        if outcome.state != "busy" or should_stop() or time.monotonic() > until:
-            return outcome
-        time.sleep(1.0)
+    return asdict(patiently(lambda: worker.perform(job, store, settings, report, should_stop), should_stop))

@@ -17,7 +17,7 @@ from smart_repro.registry import Registry
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
-_POOLED = "pooled_classifier.safetensors"  # written by smart_repro.heads
+_POOLED = "smart-repro-pooled"  # model_type of smart_repro.hf.pooled
 _HUB_SECONDS = 5.0  # wait for the hub's answer before the local cache is used; HF_HUB_ETAG_TIMEOUT overrides it
 _LFS = b"version https://git-lfs"
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.codes", "tokenizer.*.json")
@@ -193,9 +193,15 @@ def check(name: str) -> None:
 
 
 def _configuration(folder: Path, name: str) -> Any:
-    from transformers import AutoConfig
+    from transformers import AutoConfig, PreTrainedConfig
 
     try:
+        if PreTrainedConfig.get_config_dict(folder)[0].get("model_type") == _POOLED:
+            raise UsageError(
+                f"--model {name}: {folder} holds an exported classifier with smart-repro's head: save its encoder "
+                "alone, with AutoModelForSequenceClassification.from_pretrained(folder).encoder.save_pretrained("
+                "another_folder) after `import smart_repro.hf`, and its tokenizer"
+            )
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError) as error:
         if "trust_remote_code" in str(error):
@@ -210,11 +216,6 @@ def _check_weight_files(folder: Path, name: str) -> None:
     from safetensors import SafetensorError, safe_open
 
     files = weight_files(folder, name)
-    if [file.name for file in files] == [_POOLED]:
-        raise UsageError(
-            f"--model {name}: {folder} holds a PooledClassifier, which only its own from_pretrained reads: save its "
-            "encoder alone, with PooledClassifier.from_pretrained(folder).encoder.save_pretrained(another_folder)"
-        )
     for file in files:
         try:
             with safe_open(file, framework="pt"):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from smart_repro.checkpoint import TRAILER_LENGTH, Checkpoint, DamagedCheckpointError
+from smart_repro import checkpoint as module
+from smart_repro.checkpoint import SAVING_SHARE, TRAILER_LENGTH, Checkpoint, DamagedCheckpointError
 
 FLIPS = 1000
 
@@ -78,3 +79,23 @@ def test_content_that_would_run_code_is_refused(saved: Checkpoint) -> None:
 
 def test_where_there_is_none_nothing_is_loaded(tmp_path: Path) -> None:
     assert Checkpoint(tmp_path / "checkpoint.pt").load() is None
+
+
+@pytest.mark.parametrize(("saving_seconds", "pause"), [(0.1, 60.0), (3.0, 60.0), (12.0, 240.0)])
+def test_slow_saves_are_rare(
+    saving_seconds: float, pause: float, state: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", every_seconds=60.0)
+
+    def pass_time() -> None:
+        clock[0] += saving_seconds
+
+    checkpoint.before_save = pass_time
+    checkpoint.save(state)
+    clock[0] += pause - 0.01
+    assert not checkpoint.due(1)
+    clock[0] += 0.02
+    assert checkpoint.due(1)
+    assert saving_seconds / (saving_seconds + pause) <= SAVING_SHARE

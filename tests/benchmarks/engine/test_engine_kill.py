@@ -136,10 +136,10 @@ def test_a_run_killed_before_any_file_operation_ends_with_the_same_bytes(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
-def test_the_same_before_every_operation_and_twice_in_a_row(little_bert: Path, glue: Path, tmp_path: Path) -> None:
+def test_the_same_at_forty_moments_of_a_run_and_twice_in_a_row(little_bert: Path, glue: Path, tmp_path: Path) -> None:
     rng = random.Random(1)
-    moments: list[tuple[float, ...]] = [(i / 80,) for i in range(80)]  # a run has fewer operations than that
-    moments += [(rng.random(), rng.random() / 2) for _ in range(20)]
+    moments: list[tuple[float, ...]] = [(i / 40,) for i in range(40)]
+    moments += [(rng.random(), rng.random() / 2) for _ in range(8)]
     found = list(sweep(little_bert, glue, tmp_path / "results", moments))
     assert {step for each in found for step in each["resumed"]} == set(range(1, 7))
 
@@ -219,24 +219,24 @@ def disturbed(words: tuple[object, ...], results: Path, kills: int, rng: random.
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_grids_killed_at_twenty_random_moments_end_with_the_same_bytes(
+def test_grids_killed_at_eight_random_moments_end_with_the_same_bytes(
     little_bert: Path, glue: Path, tmp_path: Path
 ) -> None:
     epochs, rng, kills, resumed = 8, random.Random(2), 0, []
     assert python(GRID, little_bert, glue, tmp_path / "whole", epochs).wait(timeout=900) == 0
     whole = contents(tmp_path / "whole")
     assert len(whole) == 4 * 3  # dev, holdout and history of four runs
-    for number in range(20):
+    for number in range(8):
         results = tmp_path / f"killed-{number}"
-        kills += disturbed((little_bert, glue, results, epochs), results, 20 - kills, rng)
+        kills += disturbed((little_bert, glue, results, epochs), results, 8 - kills, rng)
         resumed += resumes(results)
         assert contents(results) == whole
         assert not list((results / "inflight").iterdir())
-        if kills == 20:
+        if kills == 8:
             break
     print(f"{kills} kills in {number + 1} grids; resumed after updates {sorted(resumed)}")
-    assert kills == 20
-    assert len([step for step in resumed if step > 1]) >= 5
+    assert kills == 8
+    assert len([step for step in resumed if step > 1]) >= 2
 
 
 def test_workers_end_when_only_their_parent_is_killed(little_bert: Path, glue: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.cli.display import Silent
@@ -30,8 +31,7 @@ def jobs(count: int, threads: int = 1) -> list[Job]:
 
 def places(monkeypatch: pytest.MonkeyPatch, gpus: list[Gpu], cores: int, executor: LocalExecutor, count: int) -> list:
     monkeypatch.setattr(local, "gpus", lambda: gpus)
-    for module in (local, machine):
-        monkeypatch.setattr(module, "usable_cores", lambda: cores)
+    monkeypatch.setattr(machine, "usable_cores", lambda: cores)
     return executor._places(jobs(count))
 
 
@@ -68,6 +68,27 @@ def test_on_a_cpu_there_is_a_worker_per_core_and_thread(monkeypatch: pytest.Monk
     assert places(monkeypatch, [], 8, LocalExecutor(2), 20) == [None] * 2
     assert LocalExecutor()._places(jobs(20, threads=4)) == [None] * 2
     assert LocalExecutor().parallel([]) == 0
+
+
+def test_on_a_cpu_no_more_workers_than_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "usable_memory", lambda: 10 * GIB)
+    assert places(monkeypatch, [], 8, LocalExecutor(None, memory=2 * GIB), 20) == [None] * 4  # 10 % are left alone
+    assert places(monkeypatch, [], 8, LocalExecutor(6, memory=2 * GIB), 20) == [None] * 6, "the user's word counts"
+    assert places(monkeypatch, [], 8, LocalExecutor(None, memory=20 * GIB), 20) == [None], "it is tried at least"
+
+
+def test_a_containers_limits_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    free = psutil.virtual_memory().available
+    assert machine.usable_memory() == pytest.approx(free, rel=0.5), "no limit"
+    (tmp_path / "memory.current").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 2000000\ninactive_file 400000\nactive_file 500000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.usable_memory() == pytest.approx(free, rel=0.5)
+    (tmp_path / "memory.max").write_text("5000000\n")
+    assert machine.usable_memory() == 2_400_000, "files in the cache make room"
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # of joblib, which also reads affinity and quotas
+    assert machine.usable_cores() == 1
 
 
 # --- real workers that die ---

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from huggingface_hub import ModelCard
 from scipy import stats
 from transformers import AutoModelForSequenceClassification
 
 from benchmarks.cli import app as cli
 from benchmarks.errors import UsageError
-from benchmarks.sharing.export import export, level
+from benchmarks.sharing import model_card
+from benchmarks.sharing.export import export
+from benchmarks.sharing.model_scores import Score, level
 from benchmarks.sharing.runs import keep_weights
 from benchmarks.spec import RunSpec, combined
 from benchmarks.store.store import Store
@@ -25,7 +28,6 @@ from benchmarks.tasks import TASKS
 from benchmarks.tasks.sources import Source, load_split
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
-from smart_repro.heads import PooledClassifier
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -104,14 +106,19 @@ def test_the_card_loads_what_predicts_the_same(
 def test_the_architectures_own_loader_never_guesses_a_head(
     rte: RunSpec, store: Store, source: Source, tmp_path: Path
 ) -> None:
-    """A folder with our head must be refused by it: a random head in its place would go unnoticed."""
+    """A folder with the suite's head must be refused by it: a random head in its place would go unnoticed."""
     export(store, done(replace(rte, head="mean"), store, source), tmp_path / "mean")
-    with pytest.raises(OSError, match="no file named"):
-        AutoModelForSequenceClassification.from_pretrained(tmp_path / "mean")
+    assert not list((tmp_path / "mean").glob("*.py"))  # nothing for trust_remote_code to run
+    code = (
+        "from transformers import AutoModelForSequenceClassification as Auto\n"
+        f"try: Auto.from_pretrained({str(tmp_path / 'mean')!r})\n"
+        "except ValueError as error: print(error)"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "smart-repro-pooled" in process.stdout
     export(store, done(rte, store, source), tmp_path / "own")
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "own").config.id2label[1] == "not_entailment"
-    with pytest.raises(ValueError, match=r"own holds no pooled_classifier\.safetensors.*AutoModelFor"):
-        PooledClassifier.from_pretrained(tmp_path / "own")
+    assert "transformers alone loads it" in (tmp_path / "own" / "README.md").read_text()
 
 
 def test_the_card_says_what_a_reader_must_know(rte: RunSpec, store: Store, source: Source, tmp_path: Path) -> None:
@@ -136,6 +143,34 @@ def test_the_card_says_what_a_reader_must_know(rte: RunSpec, store: Store, sourc
     assert "| 1 | 6 |" in next(line for line in text.splitlines() if line.startswith("| rte, holdout |"))
 
 
+def test_the_hub_reads_licence_data_and_intervals(rte: RunSpec, store: Store, source: Source, tmp_path: Path) -> None:
+    keys = [done(replace(rte, seed=seed), store, source) for seed in (0, 1)]
+    export(store, keys[0], tmp_path / "exported", licence="apache-2.0")
+    data = ModelCard.load(tmp_path / "exported" / "README.md").data
+    assert (data.license, data.datasets, data.metrics) == ("apache-2.0", ["nyu-mll/glue"], ["accuracy"])
+    assert data.base_model is None  # a folder of this machine
+    (result,) = data.eval_results
+    assert (result.dataset_type, result.dataset_config, result.dataset_split) == ("nyu-mll/glue", "rte", "validation")
+    right = np.stack([stored(store, key, "rte.dev").eval("label == prediction").to_numpy() for key in keys])
+    assert result.metric_value == right[0].mean()
+    frames = [stored(store, key, "rte.dev") for key in keys]
+    predictions = np.stack([frame["prediction"].to_numpy() for frame in frames])
+    interval = level("accuracy", frames[0]["label"].to_numpy(), predictions)
+    assert result.metric_args["seeds"] == 2
+    if interval.withheld:
+        assert result.metric_args["interval_withheld"] == interval.withheld
+    else:
+        assert result.metric_args["interval_95"] == pytest.approx([interval.low, interval.high])
+
+
+def test_a_withheld_interval_is_not_shown() -> None:
+    labels, predictions = np.array([0, 1] * 100), np.zeros((4, 200))  # every run answers with one class
+    interval = level("matthews", labels, predictions)
+    assert interval.withheld
+    text = model_card._interval(Score("cola", "dev", "matthews", 0.0, interval, 100.0))
+    assert text == f"withheld: {interval.withheld}"
+
+
 def test_warnings_of_the_demo(store: Store, tmp_path: Path) -> None:
     source = Source("generated")
     spec = RunSpec(task="demo-rte", model="tiny", head="mean", max_length=32, max_train_samples=40, epochs=1)
@@ -144,10 +179,10 @@ def test_warnings_of_the_demo(store: Store, tmp_path: Path) -> None:
 
 
 def test_the_interval_of_one_seed_is_students_t_over_items() -> None:
-    labels, found = np.array([0, 1, 1, 0, 1, 1, 0, 1]), np.array([[0, 1, 0, 0, 1, 1, 1, 1]])
-    right = (labels == found[0]).astype(float)
+    labels, predictions = np.array([0, 1, 1, 0, 1, 1, 0, 1]), np.array([[0, 1, 0, 0, 1, 1, 1, 1]])
+    right = (labels == predictions[0]).astype(float)
     low, high = stats.t.interval(0.95, len(right) - 1, right.mean(), stats.sem(right))
-    interval = level("accuracy", labels, found)
+    interval = level("accuracy", labels, predictions)
     assert (interval.low, interval.high) == pytest.approx((low, high))
     assert interval.method == "items only (one seed)"
 

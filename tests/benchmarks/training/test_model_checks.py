@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from transformers import AutoModel
+from transformers import AutoModel, AutoModelForSequenceClassification
 
 import benchmarks
 from benchmarks.errors import UsageError
 from benchmarks.training import models
-from smart_repro.heads import PooledClassifier
+from smart_repro.hf import as_pretrained
 from smart_repro.models import load
 
 TINY = Path(benchmarks.__file__).parent / "tiny"
@@ -120,7 +120,7 @@ def test_the_inner_folder_with_the_configuration_is_named(folder: Path) -> None:
 
 
 def test_a_pooled_classifier_is_refused_with_the_way_to_its_encoder(folder: Path, tmp_path: Path) -> None:
-    load(folder, num_labels=2, head="mean").save_pretrained(tmp_path / "pooled")
+    as_pretrained(load(folder, num_labels=2, head="mean")).save_pretrained(tmp_path / "pooled")
     assert "encoder.save_pretrained" in refusal(tmp_path / "pooled")
-    PooledClassifier.from_pretrained(tmp_path / "pooled").encoder.save_pretrained(folder)
+    AutoModelForSequenceClassification.from_pretrained(tmp_path / "pooled").encoder.save_pretrained(folder)
     models.check(str(folder))
