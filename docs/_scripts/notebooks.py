@@ -1,4 +1,4 @@
-"""Execute the notebooks of ``docs/notebooks`` and store their outputs: ``python docs/_scripts/notebooks.py [NAME ...]``."""
+"""Execute the notebooks of ``docs/notebooks`` and store their outputs: ``docs/_scripts/notebooks.py [NAME ...]``."""
 
 from __future__ import annotations
 
