@@ -217,7 +217,7 @@ def full_scale_page() -> str:
     for name, title in rows.items():
         found = bill.bill([each.experiment() for each in Request(name=name, profile="paper").each()])
         runs, updates, hours = (sum(getattr(e, part) for e in found) for part in ("new", "updates", "hours"))
-        table += f"| {title} | `{name}` | {runs:,} | {updates:,} | {hours:,.0f} |\n"
+        table += f"| {title} | `{name}` | {runs:,} | {updates:,} | {hours:,.{int(hours < 100)}f} |\n"
     text = (HERE / "full-scale.md").read_text(encoding="utf-8")
     start, end = "<!-- written by docs/_scripts/generate.py -->\n", "<!-- end -->"
     before, rest = text.split(start)
