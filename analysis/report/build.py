@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,12 +95,8 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     folder = results.root / "reports" / name
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)
-    collapsed = collapsed_table(cells, {row.id: row.title for row in manifest.rows})
-    setup = set_up(manifest, runs)
-    further = [] if setup is None else [setup.table()]
-    of_errors = [*further, power_table(cells), *collapsed, *(table for item in items.mistakes for table in item.tables)]
     write_all_tables(manifest, cells, extra, verdicts, folder, notes + remarks)
-    write_further(of_errors, folder / "tables")
+    write_further(_further_tables(manifest, runs, cells, items), folder / "tables")
     write_runs(runs, folder / "runs.csv")
     card = card_of(results, manifest, cells, verdicts, runs, own)
     write_summary(Summary.of(manifest, cells, verdicts, runs, card), folder)
@@ -125,6 +121,16 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _further_tables(manifest: Manifest, runs: Sequence[Run], cells: pd.DataFrame, items: Items) -> Iterator[FactTable]:
+    """Yield the tables on the set-up, on detectable differences and on errors."""
+    setup = set_up(manifest, runs)
+    if setup is not None:
+        yield setup.table()
+    yield power_table(cells)
+    yield from collapsed_table(cells, {row.id: row.title for row in manifest.rows})
+    yield from (table for item in items.mistakes for table in item.tables)
 
 
 def copies(cells: pd.DataFrame, caption: str) -> dict[str, str]:
@@ -304,8 +310,8 @@ def write_all_tables(
         (folder / "claims.json").write_text(text + "\n", encoding="utf-8")
 
 
-def write_further(fact_tables: Sequence[FactTable], folder: Path) -> None:
-    """Write tables on errors, a file each, and delete those of an earlier grid."""
+def write_further(fact_tables: Iterable[FactTable], folder: Path) -> None:
+    """Write further tables, a file each, and delete those of an earlier grid."""
     files = {
         file
         for table in fact_tables
