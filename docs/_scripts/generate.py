@@ -118,7 +118,7 @@ def task_card(task: Task) -> str:
         "Files": ", ".join(sorted(files)),
         "Hub": f"`{task.hub.repo}`" + (f", `{task.hub.config}`" if task.hub.config else "") if task.hub else "",
         "Data": "generated, nothing to download" if task.generated else "",
-        "Best reachable on dev": ", ".join(f"{name} {100 * value:.1f}" for name, value in task.ceiling.items()),
+        "Ceiling on dev": ", ".join(f"{name} {100 * value:.1f}" for name, value in task.ceiling.items()),
         "Pronoun and candidates": "for head `hnn`, see [hnn.md](hnn.md)" if task.mention else "",
         "Never after training on": "; ".join(f"`{other}`: {why}" for other, why in task.not_after.items()),
         "Word pieces a text or pair is cut to": str(task.max_length),
@@ -217,7 +217,7 @@ def full_scale_page() -> str:
     for name, title in rows.items():
         found = bill.bill([each.experiment() for each in Request(name=name, profile="paper").each()])
         runs, updates, hours = (sum(getattr(e, part) for e in found) for part in ("new", "updates", "hours"))
-        table += f"| {title} | `{name}` | {runs:,} | {updates:,} | {hours:,.0f} |\n"
+        table += f"| {title} | `{name}` | {runs:,} | {updates:,} | {hours:,.{int(hours < 100)}f} |\n"
     text = (HERE / "full-scale.md").read_text(encoding="utf-8")
     start, end = "<!-- written by docs/_scripts/generate.py -->\n", "<!-- end -->"
     before, rest = text.split(start)
