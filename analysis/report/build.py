@@ -84,7 +84,7 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     damage = results.leave_out_damaged(manifest.all_keys())
     runs = results.finished(manifest)
     cells = compare(results, manifest)
-    verdicts = claims.decide_all(results, manifest)
+    verdicts: list[claims.Verdict] = claims.decide_all(results, manifest)
     own = own_answers(results, manifest, cells, runs)
     if manifest.is_generated or any(run.task.get("generated") for run in runs):
         manifest, cells, verdicts = without_published(manifest, cells, verdicts)
