@@ -174,7 +174,8 @@ def api_page() -> str:
 def _module(name: str) -> str:
     module = importlib.import_module(name)
     names = "".join(
-        f"- `{each}{_signature(getattr(module, each))}`: {_summary(getattr(module, each))}\n" for each in module.__all__
+        f"- `{each}{_signature(thing)}`: {_summary(thing)}\n{_details(thing)}"
+        for each, thing in ((each, getattr(module, each)) for each in module.__all__)
     )
     return f"\n## {name}\n\n{_first_sentence(module.__doc__)}\n\n{names}"
 
@@ -198,6 +199,18 @@ def _summary(thing: Any) -> str:
             return f"the {thing.kind}s, by name"
         return f"by name: {', '.join(map(str, thing))}" if isinstance(thing, Mapping) else f"`{thing!r}`"
     return _first_sentence(thing.__doc__)
+
+
+def _details(thing: Any) -> str:
+    """Return the arguments, attributes and errors that a docstring describes, as a list below the name."""
+    if thing in METHODS.values() or not (inspect.isclass(thing) or inspect.isfunction(thing)):
+        return ""
+    sections = re.findall(
+        r"^(?:Args|Attributes|Raises):\n((?:    .*\n?|\n)+)", inspect.cleandoc(thing.__doc__ or ""), flags=re.M
+    )
+    entries = [" ".join(entry.split()) for section in sections for entry in re.split(r"\n(?=    \S)", section.rstrip())]
+    lines = (re.sub(r"^([\w*, ]+):", r"`\1`:", _first_sentence(entry)) for entry in entries if entry)
+    return "".join(f"  - {line}\n" for line in lines)
 
 
 def _first_sentence(text: str | None) -> str:
