@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import seaborn as sns
 
-from analysis.figures.canvas import mark
+from analysis.figures.canvas import mark, needs_rows
 from analysis.figures.names import add_legend, log_axis
 from analysis.figures.palette import GRID, SOFT, looks
 
@@ -21,6 +21,7 @@ MOST_STRETCH = 2.0  # times the range of the runs that an axis may grow to hold 
 DOTTED: Any = (0, (1, 2))
 
 
+@needs_rows
 def plot_curves(
     curves: pd.DataFrame,
     ax: Axes,
@@ -151,6 +152,7 @@ def _limits(values: pd.Series[float], curves: pd.DataFrame, ax: Axes) -> tuple[f
     return low, high
 
 
+@needs_rows
 def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
     """Draw accuracy over confidence, a line per method; the size of dots grows with the bin's items.
 
@@ -186,6 +188,7 @@ def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) ->
     return ax
 
 
+@needs_rows
 def plot_expected_best(frame: pd.DataFrame, ax: Axes, titles: Mapping[str, str], ylabel: str = "%") -> Axes:
     """Draw the expected best of N trials, a line per method.
 

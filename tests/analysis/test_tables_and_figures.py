@@ -544,3 +544,9 @@ def test_axes_turn_logarithmic_where_values_span_decades(ax, values, scale):
     frame = pd.DataFrame({"row": "smart", "step": [1, 2, 3], "mean": values, "low": values, "high": values})
     figures.plot_curves(frame, ax, {"smart": "SMART"}, x="step", log=True)
     assert ax.get_yscale() == scale
+
+
+@pytest.mark.parametrize("name", [name for name in figures.__all__ if name.startswith("plot_")])
+def test_a_selection_without_rows_is_refused_in_words(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: the table has no rows to draw; does its selection match any run\?"):
+        getattr(figures, name)(pd.DataFrame())
