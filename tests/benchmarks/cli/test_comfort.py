@@ -124,7 +124,7 @@ def test_where_data_come_from_is_asked_of_the_command_line_the_environment_and_t
     ("content", "complaint"),
     [
         ('result = "x"', "no option 'result'; did you mean 'results'?"),
-        ("zzz = 1", "no option 'zzz'; there are address, allow_dirty, bad_rows,"),
+        ("zzz = 1", "no option 'zzz'; there are address, allow_dirty, array_size,"),
         ('workers = "two"', "'two' is no whole number"),
         ("workers = true", "'True' is no whole number"),
         ("workers = 0", "Must be >= 1"),
