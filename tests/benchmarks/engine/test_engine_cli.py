@@ -224,7 +224,7 @@ def test_wrong_requests_are_one_clear_line(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--executor", "slurm"], "no such executor; give local or ray"),
+        (["--executor", "sge"], "no such executor; give local, ray, slurm"),
         (["--address", "auto"], "--address is for --executor ray"),
         (["--set", "init_from=0123"], "init_from must be the key of a finished run"),
     ],
