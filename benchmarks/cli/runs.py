@@ -88,7 +88,7 @@ def verify(
     from benchmarks.sharing import runs
 
     store = _store(results)
-    findings = runs.findings(store, _finished(store, keys))
+    findings = [*runs.findings(store, _finished(store, keys)), *runs.damaged_parts(store)]
     return _show_findings(findings, as_json)
 
 
@@ -289,6 +289,6 @@ def _confirmed(question: str) -> bool:
 def _store(results: Path) -> Any:
     from benchmarks.store.store import Store
 
-    if not (results / "runs").is_dir():
-        raise UsageError(f"there are no runs in {results}: `smart-repro run` makes some, or give another --results")
-    return Store(results)
+    store = Store(results)
+    store.must_have_runs()
+    return store
