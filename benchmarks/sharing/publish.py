@@ -107,7 +107,7 @@ def _add_part(store: Store, folder: Path, keys: Iterable[str], scored: Collectio
     with tempfile.TemporaryDirectory(prefix="smart-repro-") as scratch:
         runs = [Path(scratch, key) for key in keys]
         for run in runs:
-            _copy(store, run.name, run, scored)
+            compact_copy(store, run.name, run, scored)
         if runs:
             write_part(folder, runs)
 
@@ -149,8 +149,18 @@ def _mean(block: list[dict[str, Any]]) -> dict[str, Any]:
     return point
 
 
-def _copy(store: Store, key: str, target: Path, scored: Collection[str]) -> None:
-    """Copy a run, with a new seal that names the original's and a note of what the copy lacks."""
+def compact_copy(store: Store, key: str, target: Path, scored: Collection[str] = ()) -> None:
+    """Copy a run, with a new seal that names the original's and a note of what the copy lacks.
+
+    Args:
+        store: the results folder with the run.
+        key: key of the run.
+        target: folder to make.
+        scored: files of predictions (``snli.dev``) that keep all logits.
+
+    Raises:
+        UsageError: it has votes that may not be passed on. ResultsError: it is damaged.
+    """
     run = store.folder(key)
     sealed = store.verify(key) == VERIFIED
     origin = read_seal(run / SEAL) if sealed else seal_of(run)
@@ -209,4 +219,4 @@ def notice(store: Store) -> str:
     return NOTICE.format(points=CURVE_POINTS, data=lines, folder=folder)
 
 
-__all__ = ["Published", "notice", "portable", "publish", "thinned"]
+__all__ = ["Published", "compact_copy", "notice", "portable", "publish", "thinned"]
