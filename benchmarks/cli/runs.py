@@ -249,6 +249,8 @@ def publish(
 ) -> None:
     """Copy experiments' finished runs, compact and without texts or paths, into a folder that can be committed.
 
+    Each experiment's runs become one file, a part, that is never rewritten; runs that the folder has are left alone.
+
     Example: smart-repro runs publish results/published what-drives-smart
     """
     from benchmarks.engine.status import experiments
