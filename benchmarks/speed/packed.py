@@ -23,9 +23,8 @@ def main(results: str = "results/published") -> None:
     store, by_task = Store(Path(results)), defaultdict[str, list[str]](list)
     for key in sorted(store.done_keys()):
         by_task["+".join(store.spec(key).tasks)].append(key)
-    print(
-        "| task | runs | folders, MB | one part, MB | published, MB | published, kB a run |\n|---|---|---|---|---|---|"
-    )
+    print("| task | runs | folders, MB | one part without loss, MB | published, MB | published, kB a run |")
+    print("|---|---|---|---|---|---|")
     sums = [0.0, 0.0, 0.0]
     for task, keys in sorted(by_task.items()):
         sizes = _sizes(store, keys)
