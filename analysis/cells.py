@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.crossed import is_collapsed
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
@@ -30,7 +31,7 @@ class Scored:
         labels: ``(items,)``.
         outputs: ``(seeds, items)`` predictions, or ``(seeds, items, classes)`` logits where the metric uses them.
         scores: ``(seeds,)``.
-        collapsed: ``(seeds,)`` True where every prediction of a run is the same.
+        collapsed: ``(seeds,)`` True where a run gives (almost) one answer to all items.
         numerics: version of the arithmetic that all runs were made with.
         groups: ``(items,)`` group of each item, of items that were drawn together (of one document, of one user); None:
             each item was drawn by itself. With groups, intervals are for new groups.
@@ -126,7 +127,7 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         labels=labels,
         outputs=outputs,
         scores=np.array([quiet_score(metric, labels, x) for x in outputs]),
-        collapsed=np.array([len(labels) > 1 and np.ptp(x) == 0 for x in predictions]),
+        collapsed=is_collapsed(labels, predictions, metric),
         numerics=numerics,
         is_own=bool(own_facts),
         groups=first["group"].to_numpy() if group else None,

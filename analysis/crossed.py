@@ -421,6 +421,14 @@ def is_near_constant(labels: Array, runs: Array, metric: Metric) -> Array:
     return is_kept
 
 
+def is_collapsed(labels: Array, runs: Array, metric: Metric) -> Array:
+    """Return ``(..., seeds)`` booleans: True where a run of ``(..., seeds, items)`` gives (almost) one answer.
+
+    The answers are constant or near-constant (:func:`is_constant`, :func:`is_near_constant`).
+    """
+    return np.asarray(is_constant(runs) | is_near_constant(labels, runs, metric))
+
+
 def rare_class(labels: Array, metric: Metric, n_classes: int = 0) -> str:
     """Return the reason why a mean over classes allows no verdict: a class with fewer than 5 labels; "" where it does.
 

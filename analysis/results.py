@@ -75,7 +75,7 @@ class Results:
 
     def __init__(self, root: Path, kept_bytes: int = KEPT_BYTES) -> None:
         self.root = root
-        self._kept = _Kept(kept_bytes)
+        self.cache = _Kept(kept_bytes)
         self._runs: dict[str, Run] = {}
         self._manifests: dict[str, Manifest] = {}
         self.damaged: dict[str, str] = {}  # key -> what is wrong, of the runs that :meth:`leave_out_damaged` left out
@@ -252,10 +252,10 @@ class Results:
             ResultsError: there is no such file or epoch, or a column is missing.
         """
         name = ("predictions", key, task, split, epoch, None if columns is None else tuple(columns))
-        frame = self._kept.get(name)
+        frame = self.cache.get(name)
         if frame is None:
-            frame = _read_predictions(self.folder(key) / "predictions" / f"{task}.{split}.parquet", epoch, columns)
-            self._kept.keep(name, frame, int(frame.memory_usage(deep=True).sum()))
+            frame = read_predictions(self.folder(key) / "predictions" / f"{task}.{split}.parquet", epoch, columns)
+            self.cache.keep(name, frame, int(frame.memory_usage(deep=True).sum()))
         copy: pd.DataFrame = frame.copy()
         return copy
 
@@ -265,11 +265,11 @@ class Results:
         Raises:
             ResultsError: the file cannot be read; the message names file and line.
         """
-        log: Log | None = self._kept.get(("log", key))
+        log: Log | None = self.cache.get(("log", key))
         if log is None:
             path = self.folder(key) / "history.jsonl"
             log = _read_log(path)
-            self._kept.keep(("log", key), log, _PARSED * path.stat().st_size)
+            self.cache.keep(("log", key), log, _PARSED * path.stat().st_size)
         return log
 
     def history(self, key: str) -> pd.DataFrame:
@@ -328,7 +328,8 @@ class _Kept:
             self.bytes -= freed
 
 
-def _read_predictions(path: Path, epoch: int | str, columns: list[str] | None) -> pd.DataFrame:
+def read_predictions(path: Path, epoch: int | str, columns: list[str] | None) -> pd.DataFrame:
+    """Return the stored predictions of one epoch. Raises: ResultsError: if they are absent or damaged."""
     if not path.is_file():
         stored = ", ".join(sorted(p.stem for p in path.parent.glob("*.parquet"))) or "no predictions"
         raise ResultsError(f"{path} does not exist: the run stored {stored}")

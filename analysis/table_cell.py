@@ -18,7 +18,7 @@ class TableCell:
         mean, sd: mean and standard deviation (ddof 1; nan for one run) of ``scores``, one per finished run.
         difference, low, high, p, correlation: against the baseline row, at the ``n_pairs`` seeds both have; nan for the
             baseline itself.
-        collapsed: number of runs that predict a single class or value; ``collapsed_runs`` marks them.
+        collapsed: number of runs that give (almost) one answer to all items; ``collapsed_runs`` marks them.
         missing: number of planned runs that are not finished, with the ``reason``.
         against: the reference of the difference: the baseline row, or the mean of the runs that a row combines.
         visible: smallest true difference that these runs detect with 80 % power.

@@ -10,6 +10,8 @@ extensions = ["myst_parser"]
 root_doc = "index"
 html_theme = "furo"
 html_title = "smart-repro"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 myst_heading_anchors = 4
 exclude_patterns = ["_build"]
 

@@ -34,6 +34,7 @@ from analysis.claims.kinds import Case
 from analysis.claims.multiplicity import corrected
 from analysis.claims.parts import conjunction
 from analysis.claims.rule import judge
+from analysis.claims.verdicts import Verdicts
 from analysis.claims.words import in_words, not_decidable
 from analysis.records import ResultsError
 from analysis.results import Results
@@ -61,10 +62,13 @@ JUDGES: dict[type[Kind], Judge] = {
 SCORED = (schema.Interaction, schema.Agreement, schema.Variance, schema.Sweep, schema.BestPoint, schema.Selection)
 
 
-def decide_all(results: str | Path | Results, manifest: Manifest) -> list[Verdict]:
-    """Return a verdict for every claim of the manifest, in order, with Holm's p over its family."""
+def decide_all(results: str | Path | Results, manifest: Manifest) -> Verdicts:
+    """Return a verdict for every claim of the manifest, in order, with Holm's p over its family.
+
+    A notebook shows the verdicts as a table.
+    """
     opened = Results.open(results)
-    return corrected(opened, manifest, decide_each(opened, manifest), decide_each)
+    return Verdicts(corrected(opened, manifest, decide_each(opened, manifest), decide_each))
 
 
 def decide_each(results: Results, manifest: Manifest) -> list[Verdict]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from analysis.cells import Scored, read_cell
 from analysis.contrasts import Arm, measure
-from analysis.crossed import combine, is_constant, is_near_constant
+from analysis.crossed import combine, is_collapsed
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Column, Manifest
@@ -76,7 +76,7 @@ class Learnt:
 
     @property
     def _beats_constant(self) -> bool:
-        """True if the worse 95 % end of the score is better than the best constant answer's."""
+        """True if the worse end of the score's 95 % interval is better than the best constant answer's."""
         return self.low > self.constant if self.greater_is_better else self.low < self.constant
 
     @property
@@ -86,7 +86,11 @@ class Learnt:
             return f"{self.collapsed} of {self.n_seeds} runs of {self.baseline} give (almost) one answer to all items"
         if self.is_own:
             score, low, constant = (number(value, self.digits) for value in (self.score, self.low, self.constant))
-            return f"{self.baseline} scores {score} (worse 95 % end {low}), the best constant answer {constant}"
+            end = "lower" if self.greater_is_better else "upper"
+            return (
+                f"{self.baseline} scores {score} ({end} end of its 95 % interval {low}), the best constant answer "
+                f"scores {constant}"
+            )
         if math.isnan(self.share):
             return f"no reference says how far {self.baseline} can learn it"
         share, low = (percent(max(value, 0.0)) for value in (self.share, self.low_share))
@@ -147,7 +151,7 @@ def collapsed(scored: Scored, metric: Metric) -> np.ndarray:
     if metric.uses == "scores":
         return np.zeros(len(scored.outputs), dtype=bool)
     answers = scored.outputs.argmax(-1) if metric.uses == "logits" else scored.outputs
-    return np.asarray(is_constant(answers) | is_near_constant(scored.labels, answers, metric))
+    return is_collapsed(scored.labels, answers, metric)
 
 
 def constant_score(metric: Metric, labels: np.ndarray) -> float:

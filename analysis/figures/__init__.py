@@ -14,12 +14,13 @@ from analysis.figures.names import (
     legend_of_figure,
     one_line,
     room_below,
+    room_below_names,
     room_for,
     short,
     unit,
     unit_of_scores,
 )
-from analysis.figures.palette import GRID, INK, LINES, MARKERS, PALETTE, SOFT, looks, variables
+from analysis.figures.palette import GRID, INK, LINES, MARKERS, PALETTE, SOFT, looks, marker_path, variables
 from analysis.figures.plane import plot_boundary
 from analysis.figures.strips import plot_box, plot_groups, plot_scores, span_of
 from analysis.figures.style import LOOKS, restyle, style
@@ -52,6 +53,7 @@ __all__ = [
     "legend_of_figure",
     "looks",
     "mark",
+    "marker_path",
     "one_line",
     "panels",
     "plot_boundary",
@@ -68,6 +70,7 @@ __all__ = [
     "reach_of",
     "restyle",
     "room_below",
+    "room_below_names",
     "room_for",
     "save",
     "set_title",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,6 +21,7 @@ from analysis.records import short_name
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+P = ParamSpec("P")
 ACROSS = 3  # panels per line of a file
 DPI = 300
 TITLE = 0.16  # inches above a panel for its title
@@ -36,6 +39,19 @@ def mark(artist: Artist, row: str, *tips: str) -> None:
         tips: one text for the whole artist, or one for each of its points.
     """
     artist.set_gid(MARK + row + MARK + BETWEEN.join(tips))
+
+
+def needs_rows(plot: Callable[P, Axes]) -> Callable[P, Axes]:
+    """Wrap a plot function so that it refuses a table without rows, its first argument. Raises: ValueError."""
+
+    @functools.wraps(plot)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> Axes:
+        table: Any = [*args, *kwargs.values()][0]
+        if len(table) == 0:
+            raise ValueError(f"{plot.__name__}: the table has no rows to draw; does its selection match any run?")
+        return plot(*args, **kwargs)
+
+    return checked
 
 
 def panels(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from analysis.figures.canvas import mark
+from analysis.figures.canvas import mark, needs_rows
 from analysis.figures.names import greater_is_better, legend_below, name_rows, one_line, short, unit
 from analysis.figures.palette import INK, SOFT, Look, looks
 from analysis.tables import digits_of, interval, number, records
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HOLLOW: Any = {"mfc": "none", "mew": 1.2}
 
 
+@needs_rows
 def plot_differences(cells: pd.DataFrame, ax: Axes, reach: float | None = None) -> Axes:
     """Draw each method's difference to the baseline on one task with its interval; the paper's difference is a diamond.
 
@@ -52,6 +53,7 @@ def plot_differences(cells: pd.DataFrame, ax: Axes, reach: float | None = None) 
     return ax
 
 
+@needs_rows
 def plot_forest(
     frame: pd.DataFrame, ax: Axes, titles: dict[str, str], *, xlabel: str, rows: Sequence[str] = ()
 ) -> Axes:

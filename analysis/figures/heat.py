@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import seaborn as sns
 
+from analysis.figures.canvas import needs_rows
 from analysis.figures.names import short
 from analysis.figures.palette import INK, ON_COLOUR, SOFT
 
@@ -22,6 +23,7 @@ SEQUENTIAL = sns.light_palette("#0072b2", as_cmap=True)
 ROOM = 1.4  # times the largest value where the colours end: keeps the darkest cell light enough for dark text
 
 
+@needs_rows
 def plot_heat(values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str) -> Axes:
     """Draw a table of differences as colours with their numbers: blue is better, orange worse, white 0.
 
@@ -48,6 +50,7 @@ def plot_heat(values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str
     return _labelled(ax, values, label)
 
 
+@needs_rows
 def plot_confusion(counts: pd.DataFrame, ax: Axes) -> Axes:
     """Draw which labels are taken for which, as shares of each label; rows are labels, columns answers.
 

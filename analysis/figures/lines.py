@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import seaborn as sns
 
-from analysis.figures.canvas import mark
+from analysis.figures.canvas import mark, needs_rows
 from analysis.figures.names import add_legend, log_axis
 from analysis.figures.palette import GRID, SOFT, looks
 
@@ -21,6 +21,7 @@ MOST_STRETCH = 2.0  # times the range of the runs that an axis may grow to hold 
 DOTTED: Any = (0, (1, 2))
 
 
+@needs_rows
 def plot_curves(
     curves: pd.DataFrame,
     ax: Axes,
@@ -33,6 +34,8 @@ def plot_curves(
     ticks: Sequence[float] | None = None,
     published: pd.DataFrame | None = None,
     legend: bool = True,
+    bands: bool = True,
+    highlight: str = "",
 ) -> Axes:
     """Draw a line per method over ``x``: the mean over seeds, with a band from the smallest to the largest seed.
 
@@ -51,9 +54,13 @@ def plot_curves(
         ticks: positions of the x axis' ticks, instead of the automatic ones.
         published: ``row``, ``x``, ``value`` as a paper prints or draws them: hollow diamonds on a dotted line.
         legend: False to leave out the legend, where the whole sheet has one.
+        bands: False to draw the means alone.
+        highlight: the one row that is drawn in its look and with its band, before grey means of the others; "": all.
     """
     rows = [str(row) for row in dict.fromkeys(curves["row"])]
-    _draw_lines(curves, ax, titles, rows, x)
+    if highlight:
+        _draw_behind(curves, ax, [row for row in rows if row != highlight], x)
+    _draw_lines(curves, ax, titles, [highlight] if highlight else rows, x, bands)
     if len(curves) == 0:
         return ax
     ax.locator_params(axis="y", nbins=6)
@@ -75,12 +82,25 @@ def plot_curves(
     return ax
 
 
-def _draw_lines(curves: pd.DataFrame, ax: Axes, titles: Mapping[str, str], rows: Sequence[str], x: str) -> None:
+def _draw_behind(curves: pd.DataFrame, ax: Axes, rows: Sequence[str], x: str) -> None:
+    """Draw the means of these rows in grey, and give the axis the room of all bands, so that panels share it."""
+    for row in rows:
+        curve = curves[curves["row"] == row]
+        ax.plot(curve[x], curve["mean"], color=SOFT, lw=0.8, alpha=0.45, label="_behind")
+    low, high = _ends(curves)
+    margin = 0.05 * (high - low) or 0.5
+    ax.set_ylim(low - margin, high + margin)
+
+
+def _draw_lines(
+    curves: pd.DataFrame, ax: Axes, titles: Mapping[str, str], rows: Sequence[str], x: str, bands: bool
+) -> None:
     look = looks(titles)
     for row in rows:
         curve, colour, dash = curves[curves["row"] == row], look[row].colour, look[row].dash
-        ax.fill_between(curve[x], curve["low"], curve["high"], color=colour, alpha=0.16, lw=0)
-        mark(ax.collections[-1], row)
+        if bands:
+            ax.fill_between(curve[x], curve["low"], curve["high"], color=colour, alpha=0.16, lw=0)
+            mark(ax.collections[-1], row)
         few = {"marker": look[row].marker, "ms": 4.5, "mew": 0} if len(curve) < FEW_POINTS else {}
         style = {"color": colour, "ls": dash, "lw": 1.6, "label": titles[row], **few}
         sns.lineplot(data=curve, x=x, y="mean", estimator=None, sort=False, legend=False, ax=ax, **style)
@@ -132,6 +152,7 @@ def _limits(values: pd.Series[float], curves: pd.DataFrame, ax: Axes) -> tuple[f
     return low, high
 
 
+@needs_rows
 def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) -> Axes:
     """Draw accuracy over confidence, a line per method; the size of dots grows with the bin's items.
 
@@ -163,10 +184,11 @@ def plot_reliability(bins: pd.DataFrame, ax: Axes, titles: Mapping[str, str]) ->
         mark(dots, str(row), *tips)
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
     ax.grid(color=GRID)
-    add_legend(ax, titles, list(dict.fromkeys(map(str, bins["row"]))), lines=True)
+    add_legend(ax, titles, list(dict.fromkeys(map(str, bins["row"]))), lines=True, whole=True)
     return ax
 
 
+@needs_rows
 def plot_expected_best(frame: pd.DataFrame, ax: Axes, titles: Mapping[str, str], ylabel: str = "%") -> Axes:
     """Draw the expected best of N trials, a line per method.
 

@@ -35,6 +35,9 @@ POINTS_OF_AN_INCH = 72
 LINE_OF_LEGEND = 0.16  # inches
 LABEL_OF_AXIS = 0.27  # inches that the tick labels need
 LINE_OF_LABEL = 0.145  # inches of each line of the axis label
+WIDTH = 30  # letters of a name on one line
+LETTERS_OF_A_COLUMN = 22  # of a legend with two columns below a panel
+LETTERS_OF_A_LINE = 56  # of a legend with one column
 FEWEST_TICKS = 3
 
 
@@ -50,6 +53,16 @@ def room_below(count: int) -> float:
     return 0.1 + LINE_OF_LEGEND * -(-count // LEGEND_COLUMNS)
 
 
+def room_below_names(names: Sequence[str]) -> float:
+    """Return the inches that a legend of these names in full needs below the axis label."""
+    return 0.1 + LINE_OF_LEGEND * -(-len(names) // _columns(names))
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Return the number of columns of a legend that shows these names in full."""
+    return LEGEND_COLUMNS if max(map(len, names), default=0) <= LETTERS_OF_A_COLUMN else 1
+
+
 def short(name: str, width: int = 26) -> str:
     """Return a name on at most two lines of ``width`` characters, so that it does not squeeze the axes."""
     lines = textwrap.wrap(name, width) or [""]
@@ -58,7 +71,7 @@ def short(name: str, width: int = 26) -> str:
     return "\n".join(lines).replace("$", r"\$")  # matplotlib would read the text between two of them as a formula
 
 
-def one_line(name: str, width: int = 30) -> str:
+def one_line(name: str, width: int = WIDTH) -> str:
     """Shorten a name to one line for a legend; a reading in brackets is kept, as it tells methods apart."""
     name = name.replace(" masks]", "]")
     if len(name) > width:
@@ -68,7 +81,13 @@ def one_line(name: str, width: int = 30) -> str:
 
 
 def add_legend(
-    ax: Axes, titles: Mapping[str, str], rows: Iterable[str], *, lines: bool, published: bool = False
+    ax: Axes,
+    titles: Mapping[str, str],
+    rows: Sequence[str],
+    *,
+    lines: bool,
+    published: bool = False,
+    whole: bool = False,
 ) -> None:
     """Add the mark of each row below a panel, and the hollow mark of the paper's points where there are any.
 
@@ -78,14 +97,15 @@ def add_legend(
         rows: the rows that are drawn.
         lines: True to show each row's dash with its mark.
         published: True to add the paper's mark.
+        whole: True to show the names in full, in one column where two have no room (:func:`room_below_names`).
     """
-    handles = _handles(titles, rows, lines=lines)
+    handles = _handles(titles, rows, lines=lines, width=LETTERS_OF_A_LINE if whole else WIDTH)
     if published:
         handles.append(
             Line2D([], [], ls="none", marker="D", ms=4.5, mfc="none", color=SOFT, label="the paper's (hollow)")
         )
     if handles:
-        legend_below(ax, handles)
+        legend_below(ax, handles, _columns([titles[row] for row in rows]) if whole else LEGEND_COLUMNS)
 
 
 def legend_of_figure(figure: Figure, titles: Mapping[str, str], columns: int) -> None:
@@ -94,7 +114,7 @@ def legend_of_figure(figure: Figure, titles: Mapping[str, str], columns: int) ->
     figure.legend(handles=handles, loc="lower center", ncols=columns, fontsize=8, frameon=False, borderaxespad=0.3)
 
 
-def _handles(titles: Mapping[str, str], rows: Iterable[str], *, lines: bool) -> list[Line2D]:
+def _handles(titles: Mapping[str, str], rows: Iterable[str], *, lines: bool, width: int = WIDTH) -> list[Line2D]:
     """Return the mark of each row, with its dash in a figure of lines, and its name."""
     look = looks(titles)
     return [
@@ -106,19 +126,21 @@ def _handles(titles: Mapping[str, str], rows: Iterable[str], *, lines: bool) -> 
             ms=5,
             mew=0,
             color=look[row].colour,
-            label=one_line(titles[row]),
+            label=one_line(titles[row], width),
         )
         for row in rows
     ]
 
 
-def legend_below(ax: Axes, handles: Sequence[Artist]) -> None:
+def legend_below(ax: Axes, handles: Sequence[Artist], columns: int = LEGEND_COLUMNS) -> None:
     """Add a legend below the label of the x axis, which must be set."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     height = ax.get_position().height * figure.get_figheight()
     gap = LABEL_OF_AXIS + LINE_OF_LABEL * (1 + ax.get_xlabel().count("\n"))
-    ax.legend(handles=list(handles), bbox_to_anchor=(0.5, -gap / height), borderaxespad=0, **LEGEND)
+    ax.legend(
+        handles=list(handles), bbox_to_anchor=(0.5, -gap / height), borderaxespad=0, **{**LEGEND, "ncols": columns}
+    )
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:

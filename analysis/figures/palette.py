@@ -60,6 +60,9 @@ BLACK, WHITE = "#000000", "#ffffff"
 SHADES: tuple[tuple[str, float], ...] = ((BLACK, 0.0), (BLACK, 0.38), (WHITE, 0.22))
 
 
+OUTLINES = {1: "M", 2: "L", 3: "Q", 4: "C"}  # code of a piece of an outline in matplotlib -> command of an SVG path
+
+
 @dataclass(frozen=True)
 class Look:
     """The look of one method in a figure."""
@@ -112,3 +115,17 @@ def variables() -> dict[str, str]:
 def on_dark(colour: str) -> str:
     """Return the colour as a dark page shows it: lighter."""
     return shade(colour, WHITE, 0.42)
+
+
+def marker_path(marker: str) -> str:
+    """Return the outline of a method's mark as the path of an SVG, about one unit high around the origin."""
+    from matplotlib.markers import MarkerStyle
+    from matplotlib.path import Path
+
+    style = MarkerStyle(marker)
+    outline = style.get_path().transformed(style.get_transform())
+    parts = []
+    for points, code in outline.iter_segments():
+        pairs = (f"{x:.3g} {-y:.3g}" for x, y in zip(points[::2], points[1::2], strict=True))
+        parts.append("Z" if code == Path.CLOSEPOLY else OUTLINES[int(code)] + " ".join(pairs))
+    return "".join(parts)

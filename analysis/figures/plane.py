@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from analysis.figures.canvas import needs_rows
 from analysis.figures.names import legend_below
 from analysis.figures.palette import INK, PALETTE
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@needs_rows
 def plot_boundary(grid: pd.DataFrame, ax: Axes, points: pd.DataFrame) -> Axes:
     """Draw the class probability that a network assigns to the plane, its decision boundary, and its training points.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import seaborn as sns
 
-from analysis.figures.canvas import mark
+from analysis.figures.canvas import mark, needs_rows
 from analysis.figures.names import add_legend, name_rows, short, unit_of_scores
 from analysis.figures.palette import GRID, INK, SOFT, looks
 from analysis.tables import digits_of, mean_and_spread, number, records
@@ -21,6 +21,7 @@ MANY_SEEDS = 10  # seeds from which a strip has a box below it
 VIOLIN_SEEDS = 20  # seeds from which a box is drawn inside a violin
 
 
+@needs_rows
 def plot_scores(cells: pd.DataFrame, ax: Axes, span: float | None = None) -> Axes:
     """Draw the scores on one task: a dot per seed, a bar at the mean, which is written at the right edge.
 
@@ -94,6 +95,7 @@ def _set_span(ax: Axes, cells: pd.DataFrame, span: float | None) -> None:
         ax.margins(x=0.12)
 
 
+@needs_rows
 def plot_box(cells: pd.DataFrame, ax: Axes, published: pd.DataFrame | None = None) -> Axes:
     """Draw the spread over seeds, a box per method: quartiles, whiskers to the farthest seed, every seed as a dot.
 
@@ -189,6 +191,7 @@ def _box(ax: Axes, box: dict[str, float], y: float) -> None:
     drawn["boxes"][0].set(facecolor="none", edgecolor=INK)
 
 
+@needs_rows
 def plot_groups(
     groups: pd.DataFrame,
     ax: Axes,

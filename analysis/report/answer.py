@@ -33,7 +33,35 @@ ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, 
 BETTER, WORSE, SAME, OPEN = "better", "worse", "identical", "inconclusive"
 CHIPS = {BETTER: BETTER, WORSE: WORSE, SAME: "none"}
 VERDICT_CHIPS = {SUPPORTED: BETTER, CONTRADICTED: WORSE, NO_EFFECT: "none", BELOW_SIZE: "none"}  # others: no colour
+# The verdicts on a claim in words, as "How to read this page" lists them and the first screen uses them.
+MEANINGS = {
+    NOT_RUN: "not decided: too few seeds, or a run is missing",
+    INERT: "the two methods give (almost) the same answers, at least 99.9 %; not counted",
+    NO_VERDICT: "the task is at the floor, or runs give (almost) one answer, so no method can be judged on it",
+    IN_PART: "decided without the tasks at the floor, so this is no verdict on the whole claim",
+    SUPPORTED: "the 95 % interval of the difference lies beyond 0 on the claimed side",
+    CONTRADICTED: "the 95 % interval lies beyond 0 on the other side",
+    NO_EFFECT: "the 90 % interval lies inside the bound, the largest difference that counts as irrelevant",
+    BELOW_SIZE: "the difference is smaller than the claimed one (below one point), and the interval contains 0",
+    INCONCLUSIVE: "the interval contains 0 and is too wide to rule out a difference that matters",
+}
+AT_FLOOR = (
+    PILOT,
+    "a task that plain fine-tuning has hardly learnt. The share learnt is how far its score has come from the best "
+    "constant answer (0 %) to plain fine-tuning in the paper (100 %). Where the lower end of its 95 % interval is "
+    "below a third, no method is judged",
+)
+COLLAPSE_RULE = (
+    "A run has collapsed if fewer than five of its answers differ from its most frequent one (in a regression: if "
+    "their standard deviation is below 5 % of the labels'). Collapsed runs stay in every mean, interval and verdict, "
+    "and are counted; where one of plain fine-tuning collapsed, its task is at the floor."
+)
+CEILING_RULE = (
+    "The ceiling is the score that the best possible rule has on average over all data sets made like this one; on "
+    "these items chance may take a run a little above it."
+)
 OUTSIDE = {TOO_FEW: "with too few seeds", PILOT: "at the floor", "near-constant": "with nearly constant answers"}
+LIMITS = ("Generated data", "Profile ", "warning: ")  # notes of an experiment that limit what its numbers mean
 IN_SUMMARY = {BETTER: "better than", WORSE: "worse than", SAME: "identical with", OPEN: "not distinguishable from"}
 
 
@@ -162,6 +190,18 @@ def warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> li
     return list(dict.fromkeys(_warnings(manifest, cells, runs)))
 
 
+def remarks(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
+    """Return facts about the experiment and its data that limit nothing: how it differs from a paper, which files."""
+    return list(dict.fromkeys(_remarks(manifest, runs)))
+
+
+def words_of(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """Return the words that these verdicts use, each with its meaning."""
+    words = [(word, MEANINGS[word]) for word in dict.fromkeys(v.counted_as for v in verdicts) if word in MEANINGS]
+    is_floor = any(PILOT in reason for v in verdicts for reason in (v.reason, *v.excluded.values()))
+    return [*words, AT_FLOOR] if is_floor else words
+
+
 def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:
     """Return a warning about diverged runs, from the frame of :func:`analysis.curves.diverged`.
 
@@ -217,7 +257,7 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
             "Generated data, demonstration: these numbers say how the methods behave in a made-up world, "
             "nothing about real text."
         )
-    yield from manifest.warnings
+    yield from (text for text in manifest.warnings if text.startswith(LIMITS))
     for text in dict.fromkeys(str(run.model.get("contaminated") or "") for run in runs):
         if text:
             yield f"Seen before: {text}; scores on such data are too high"
@@ -225,9 +265,6 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     if subset:
         sizes = ", ".join(f"{task} {_rows(run)}" for task, run in subset.items())
         yield f"Subset data: trained on part of the training set ({sizes})."
-    for run in runs:
-        for note in run.data.get("notes") or ():
-            yield f"{run.task.get('title', run.spec.get('task'))}: {note}"
     present = cells[cells["n_seeds"] > 0]
     few = [cell for cell in records(present) if kind_of(cell.undecided) == TOO_FEW]
     if few:
@@ -240,7 +277,7 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     for title, arm in present[present["collapsed"] > 0].groupby("row_title", sort=False):
         counts = (f"{c.column_title} ({c.collapsed} of {plural(c.n_seeds, 'run')})" for c in records(arm))
         places = ", ".join(dict.fromkeys(counts))  # a task once: its metrics are columns of the same runs
-        yield f"Collapsed runs of {title} predict the same for every item, and are in the mean: {places}."
+        yield f"Collapsed runs of {title} give (almost) one answer to all items, and are in the mean: {places}."
     missing = cells[cells["missing"] > 0]
     if len(missing):
         total = plural(int(missing["missing"].sum()), "run")
@@ -254,6 +291,13 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
             f"Pairs made on different devices: {', '.join(mixed)}. The same seed gives other dropout masks on another "
             "device, so such a pair shares only its examples, their order and the initial head."
         )
+
+
+def _remarks(manifest: Manifest, runs: Sequence[Run]) -> Iterable[str]:
+    yield from (text for text in manifest.warnings if not text.startswith(LIMITS))
+    for run in runs:
+        for note in run.data.get("notes") or ():
+            yield f"{run.task.get('title', run.spec.get('task'))}: {note}"
 
 
 def _on_other_devices(manifest: Manifest, runs: Sequence[Run]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,12 @@ from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
+from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
 from analysis.report.script import PAGE, TABLES, script_of
-from analysis.report.sheets import CROWDED, answer_sheets, sheets
+from analysis.report.set_up import environment_table, environments, set_up
+from analysis.report.sheets import CROWDED, EpochLayout, answer_sheets, epoch_layout, sheets
 from analysis.report.stylesheet import stylesheet
 from analysis.report.summary import Summary, write_summary
 from analysis.report.unpublished import without_published
@@ -53,6 +55,11 @@ READING = {
     "radius": f"{_SEEDS} Dotted: the paper's radius of 1e-5. Level line: the baseline.",
     "levels": f"{_SEEDS} Holdout, dev and test keep their labels.",
 }
+READING_OF_EPOCHS = {
+    EpochLayout.TOGETHER: _SEEDS,
+    EpochLayout.APART: f"{_SEEDS} A panel for each method; the means of the others are grey.",
+    EpochLayout.MEANS: "Line: mean over seeds; bands are left out, as those of so many methods would hide one another.",
+}
 STUDIES = ("radius", "levels")  # layouts of the project's own: no paper draws them
 
 
@@ -78,20 +85,19 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     damage = results.leave_out_damaged(manifest.all_keys())
     runs = results.finished(manifest)
     cells = compare(results, manifest)
-    verdicts = claims.decide_all(results, manifest)
+    verdicts: list[claims.Verdict] = claims.decide_all(results, manifest)
     own = own_answers(results, manifest, cells, runs)
     if manifest.is_generated or any(run.task.get("generated") for run in runs):
         manifest, cells, verdicts = without_published(manifest, cells, verdicts)
     logs = curves.read_logs(results, manifest)
     divergence = answer.diverged(manifest, curves.diverged(logs, manifest))
     notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs) + damage_notes(damage)
+    remarks = answer.remarks(manifest, runs)
     folder = results.root / "reports" / name
     extra = fact_tables(results, manifest)
     items = by_item(results, manifest, runs)
-    collapsed = collapsed_table(cells, {row.id: row.title for row in manifest.rows})
-    of_errors = [power_table(cells), *collapsed, *(table for item in items.mistakes for table in item.tables)]
-    write_all_tables(manifest, cells, extra, verdicts, folder, notes)
-    write_further(of_errors, folder / "tables")
+    write_all_tables(manifest, cells, extra, verdicts, folder, notes + remarks)
+    write_further(_further_tables(manifest, runs, cells, items), folder / "tables")
     write_runs(runs, folder / "runs.csv")
     card = card_of(results, manifest, cells, verdicts, runs, own)
     write_summary(Summary.of(manifest, cells, verdicts, runs, card), folder)
@@ -112,10 +118,20 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
         "cells": cell_runs(cells, runs),
         "copies": copies(cells, manifest.title) if manifest.columns else {},
     }
-    page = render(manifest, cells, verdicts, runs, notes, panels, items, extra, data, card)
+    page = render(manifest, cells, verdicts, runs, (notes, remarks), panels, items, extra, data, card)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _further_tables(manifest: Manifest, runs: Sequence[Run], cells: pd.DataFrame, items: Items) -> Iterator[FactTable]:
+    """Yield the tables on the set-up, on detectable differences and on errors."""
+    setup = set_up(manifest, runs)
+    if setup is not None:
+        yield setup.table()
+    yield power_table(cells)
+    yield from collapsed_table(cells, {row.id: row.title for row in manifest.rows})
+    yield from (table for item in items.mistakes for table in item.tables)
 
 
 def copies(cells: pd.DataFrame, caption: str) -> dict[str, str]:
@@ -132,7 +148,7 @@ def render(
     cells: pd.DataFrame,
     verdicts: Sequence[claims.Verdict],
     runs: Sequence[Run],
-    notes: Sequence[str],
+    texts: tuple[Sequence[str], Sequence[str]],
     panels: Sequence[dict[str, Any]],
     items: Items,
     extra: Sequence[FactTable],
@@ -142,6 +158,7 @@ def render(
     """Return the page as text.
 
     Everything in it is escaped, except the SVG drawn by :mod:`analysis.figures` and the page's own style and script.
+    ``texts`` are the warnings and the remarks.
     """
     summaries = answer.summaries(manifest, cells)
     titles = {row.id: row.title for row in manifest.rows}
@@ -150,7 +167,12 @@ def render(
         "runs": runs,
         "card": card,
         "summaries": summaries,
-        "notes": notes,
+        "notes": texts[0],
+        "remarks": texts[1],
+        "setup": set_up(manifest, runs),
+        "has_ceiling": any(column.ceiling is not None for column in manifest.columns),
+        "environment_table": environment_table(runs),
+        "meanings": [*(OWN_MEANINGS if card.is_own else answer.MEANINGS).items(), answer.AT_FLOOR],
         "grid": grid_of(manifest, cells) if manifest.columns else None,
         "panels": panels,
         "looks": figures.looks(titles),
@@ -168,6 +190,7 @@ def render(
         "extra": extra,
         "is_study": manifest.layout in STUDIES,
         "reading_of_figure": _reading_of_figure(manifest),
+        "reading_of_epochs": READING_OF_EPOCHS[epoch_layout(manifest)],
         "data": data,
         "facts": facts(manifest, runs),
     }
@@ -204,6 +227,9 @@ def _page() -> Template:
         chip_of=answer.chip_of,
         found=found,
         colour_names=figures.variables(),
+        marker_path=figures.marker_path,
+        collapse_rule=answer.COLLAPSE_RULE,
+        ceiling_rule=answer.CEILING_RULE,
     )
     return environment.get_template("page.html")
 
@@ -285,8 +311,8 @@ def write_all_tables(
         (folder / "claims.json").write_text(text + "\n", encoding="utf-8")
 
 
-def write_further(fact_tables: Sequence[FactTable], folder: Path) -> None:
-    """Write tables on errors, a file each, and delete those of an earlier grid."""
+def write_further(fact_tables: Iterable[FactTable], folder: Path) -> None:
+    """Write further tables, a file each, and delete those of an earlier grid."""
     files = {
         file
         for table in fact_tables
@@ -354,15 +380,6 @@ def damage_notes(damage: dict[str, str]) -> list[str]:
     ]
     more = len(notes) - SHOWN
     return notes if more <= 0 else [*notes[:SHOWN], f"The same holds of {answer.plural(more, 'further run')}."]
-
-
-def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return the distinct environments of the runs: their text and the number of runs of each."""
-    counted: dict[str, int] = {}
-    for run in runs:
-        text = json.dumps(run.environment, indent=1, sort_keys=True)
-        counted[text] = counted.get(text, 0) + 1
-    return [{"text": text, "runs": n} for text, n in counted.items()]
 
 
 def data_sources(runs: Sequence[Run]) -> list[dict[str, Any]]:

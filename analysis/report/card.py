@@ -16,8 +16,10 @@ from analysis.crossed import Components
 from analysis.interval import Interval
 from analysis.records import ResultsError
 from analysis.report import answer
+from analysis.report.identical import identical_sentences
+from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import OwnAnswer
-from analysis.report.remedy import cost_in_words, count, deciding_seeds
+from analysis.report.remedy import cost_in_words, count, deciding_seeds, duration, more_runs
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
 from analysis.tables import kind_of, number, percent, probability, records, unit_of
@@ -41,6 +43,9 @@ class Reading:
         chip: its colour on the page.
         sentence: the finding, built from the claim's own contrast.
         remedy: what would decide, where it is open; "" elsewhere.
+        effect: the difference with its interval; "" where there is no single one.
+        time: what the seeds that would decide take, in words; "" where none are named.
+        command: the command that runs them.
     """
 
     name: str
@@ -48,6 +53,9 @@ class Reading:
     chip: str
     sentence: str
     remedy: str = ""
+    effect: str = ""
+    time: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,9 @@ class Card:
         costs: what the runs took.
         basis: data, model and runs that the answer rests on.
         undecided: what could not be decided, a sentence each.
+        words: the words of the verdicts, each with its meaning.
+        identical: groups of methods that gave the same answers, a sentence each.
+        is_own: True if the answer is about a user's own data.
     """
 
     claim: str
@@ -69,6 +80,9 @@ class Card:
     costs: tuple[str, ...]
     basis: str
     undecided: tuple[str, ...]
+    words: tuple[tuple[str, str], ...] = ()
+    identical: tuple[str, ...] = ()
+    is_own: bool = False
 
 
 def card_of(
@@ -81,26 +95,29 @@ def card_of(
 ) -> Card:
     """Return the answer card: of own data, else of the first claim that was run, else of the comparisons made."""
     costs, basis = tuple(_costs(manifest, verdicts, runs)), basis_of(manifest, runs)
+    identical = tuple(identical_sentences(results, manifest, cells))
     if own:
         several = len({each.task for each in own}) > 1
         names = [f"{each.title}, {each.task}" if several else each.title for each in own]
-        pairs = zip(names, own, strict=True)
-        readings = tuple(Reading(name, each.verdict, each.chip, each.sentence, each.details) for name, each in pairs)
-        return Card("", "", readings, (), basis, ())
+        readings = tuple(_own_reading(name, each, manifest, runs) for name, each in zip(names, own, strict=True))
+        words = tuple((word, OWN_MEANINGS[word]) for word in dict.fromkeys(each.verdict for each in own))
+        return Card("", "", readings, (), basis, (), words, identical, is_own=True)
     question = question_of(verdicts)
     if question:
         first = question[0].claim
         return Card(
             first.sentence,
             first.table,
-            tuple(_reading(results, manifest, verdict, len(question) > 1) for verdict in question),
+            tuple(_reading(results, manifest, verdict, runs, len(question) > 1) for verdict in question),
             costs,
             basis,
             tuple(_undecided(verdicts, question)),
+            tuple(answer.words_of(question)),
+            identical,
         )
     summaries = answer.summaries(manifest, cells)
     readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
-    return Card("", "", readings, costs, basis, ())
+    return Card("", "", readings, costs, basis, (), (), identical)
 
 
 def question_of(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -200,37 +217,58 @@ def basis_of(manifest: Manifest, runs: Sequence[Run]) -> str:
     return "; ".join([*data, *(f"model {model}" for model in models), names, f"{seeds}, {count(len(runs), 'run')}"])
 
 
-def _reading(results: Results, manifest: Manifest, verdict: Verdict, named: bool) -> Reading:
+def _reading(results: Results, manifest: Manifest, verdict: Verdict, runs: Sequence[Run], named: bool) -> Reading:
     name = READINGS.get(verdict.claim.reading, verdict.claim.reading) if named else ""
+    remedy, more = remedy_of(results, manifest, verdict)
     return Reading(
         name,
         verdict.words,
         answer.chip_of(verdict),
         found(verdict, titles_of(manifest)),
-        remedy_of(results, manifest, verdict),
+        remedy,
+        effect_of(verdict),
+        *(more_runs(manifest, runs, more) if more else ("", "")),
     )
 
 
-def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> str:
-    """Return how many more seeds would decide an open difference between two rows; "" for every other verdict."""
+def effect_of(verdict: Verdict) -> str:
+    """Return the difference of a claim's two rows with its interval; "" where the claim has no single difference."""
+    values = [verdict.interval] if verdict.interval is not None else list(verdict.per_task.values())
+    if verdict.parts or len(values) != 1 or not isinstance(verdict.claim.test, schema.Difference):
+        return ""
+    estimate = number(values[0].estimate, DIGITS.get(verdict.unit, 1), signed=True)
+    return f"{estimate} {verdict.unit} ({_ends(values[0], verdict.unit)})"
+
+
+def _own_reading(name: str, own: OwnAnswer, manifest: Manifest, runs: Sequence[Run]) -> Reading:
+    time, command = more_runs(manifest, runs, own.more_seeds) if own.more_seeds else ("", "")
+    return Reading(name, own.verdict, own.chip, own.sentence, own.details, own.effect, time, command)
+
+
+def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[str, int]:
+    """Return what would decide an open difference between two rows, in words, and the number of seeds to add.
+
+    They are "" and 0 for every other verdict.
+    """
     claim = verdict.claim
     if verdict.status not in (INCONCLUSIVE, NOT_RUN) or not isinstance(claim.test, schema.Difference) or claim.parts:
-        return ""
+        return "", 0
     try:
         parts, seeds = _measured(results, manifest, verdict)
     except ResultsError:
-        return ""
+        return "", 0
     lacking = max(claim.min_seeds - seeds, 0)
     if seeds < FEWEST_FOR_NOISE or claim.test.against_parents or verdict.unit != POINTS:
-        return f"{count(lacking, 'more seed')} would allow a verdict." if lacking else ""
+        return (f"{count(lacking, 'more seed')} would allow a verdict.", lacking) if lacking else ("", 0)
     estimate = sum(float(part.differences.mean()) for part in parts) / len(parts)
     bound = bound_of(replace(claim, size=None)) or 0.0
     size = claim.size or claim.margin or max(abs(estimate), bound)
     needed = deciding_seeds(parts, size)
     if needed is None:
-        return f"No number of seeds would show {number(size)} points on so few items."
+        return f"No number of seeds would show {number(size)} points on so few items.", 0
     more = max(needed - seeds, lacking, 1)
-    return f"About {count(more, 'more seed')} would decide a true difference of {number(size)} points (80 % chance)."
+    text = f"About {count(more, 'more seed')} would decide a true difference of {number(size)} points (80 % chance)."
+    return text, more
 
 
 def _measured(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[list[Components], int]:
@@ -377,13 +415,6 @@ def _costs(manifest: Manifest, verdicts: Sequence[Verdict], runs: Sequence[Run])
     seconds = sum(float(run.result.get("seconds") or 0.0) for run in runs)
     if seconds:
         yield f"All {count(len(runs), 'run')}: {duration(seconds)} of computing."
-
-
-def duration(seconds: float) -> str:
-    """Return a time span in the unit that suits it: ``45 s``, ``12 min``, ``3.4 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _undecided(verdicts: Sequence[Verdict], question: Sequence[Verdict]) -> Iterator[str]:

@@ -98,7 +98,7 @@ def grid_of(manifest: Manifest, cells: pd.DataFrame) -> Grid:
         lines = _with_ceilings(manifest, by_place, lines, turned)
     across = [titles[row] for row in rows] if turned else [headings[column] for column in columns]
     if turned and len(lines[0][1]) > len(across):
-        across.append("best reachable")
+        across.append("ceiling")
     n = f"n = {plural(usual, 'seed')} a cell" + (", except where a note says otherwise" if len(set(counts)) > 1 else "")
     return Grid(
         "task" if turned else "method",
@@ -141,7 +141,7 @@ def _cell(cell: Any, title: str, usual: int, notes: dict[str, str]) -> GridCell:
     if not cell.n_seeds:
         texts.append(f"missing: {cell.reason}")
     if cell.collapsed:
-        texts.append(f"{cell.collapsed} of {cell.n_seeds} runs give the same answer to every item")
+        texts.append(f"{cell.collapsed} of {cell.n_seeds} runs collapsed: (almost) one answer to all items")
     marks = "".join(notes.setdefault(text, _mark(len(notes))) + " " for text in texts).strip()
     paper = number(cell.published, 1)
     if paper and not math.isnan(cell.published_difference):
@@ -171,14 +171,14 @@ def _with_ceilings(
     lines: list[Line],
     turned: bool,
 ) -> list[Line]:
-    """Return the lines with the best reachable scores, as a line or, in a turned table, as a column."""
+    """Return the lines with the ceilings, as a line or, in a turned table, as a column."""
     first = manifest.rows[0].id
     best = []
     for column in manifest.columns:
         cell = by_place[(first, column.id)]
         text = number(cell.ceiling, digits_of(cell.metric))
-        title = "best reachable" if turned else heading(cell)
+        title = "ceiling" if turned else heading(cell)
         best.append(GridCell(title, text, "", "", "", "", "", "", cell.ceiling, ""))
     if turned:
         return [(title, (*line, extra)) for (title, line), extra in zip(lines, best, strict=True)]
-    return [*lines, ("best reachable", tuple(best))]
+    return [*lines, ("ceiling", tuple(best))]

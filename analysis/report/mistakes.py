@@ -102,7 +102,7 @@ def bins_of(arms: Mapping[str, Outputs]) -> pd.DataFrame:
 
     parts = [
         reliability(np.tile(outputs.labels, len(outputs.seeds)), np.concatenate(list(outputs.logits))).assign(row=row)
-        for row, outputs in list(arms.items())[:MATRICES]
+        for row, outputs in arms.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -121,7 +121,7 @@ def collapsed_table(cells: pd.DataFrame, titles: Mapping[str, str]) -> list[Fact
         for c in errors.collapsed(cells).to_dict("records")
     )
     headings = ("method", "column", "collapsed runs", "mean", "mean without them")
-    return [FactTable("collapsed", "Runs that predict the same for every item", headings, lines)] if lines else []
+    return [FactTable("collapsed", "Collapsed runs", headings, lines)] if lines else []
 
 
 def _slices(

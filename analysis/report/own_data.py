@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 HELPS, HURTS, EXCLUDED, OPEN = "helps", "hurts", "no difference that matters", "not decided"
 CHIPS = {HELPS: "better", HURTS: "worse", EXCLUDED: "none", OPEN: "inconclusive"}
+MEANINGS = {
+    HELPS: "the 95 % interval of the difference lies beyond 0 on the better side",
+    HURTS: "the 95 % interval lies beyond 0 on the worse side",
+    EXCLUDED: "the 90 % interval is so narrow that a difference that matters is excluded",
+    OPEN: "the interval contains 0 and is too wide to exclude a difference that matters, or nothing can be judged yet",
+}
 EQUIVALENCE = 0.90  # level of the interval that excludes a difference
 
 
@@ -38,6 +44,8 @@ class OwnAnswer:
         verdict: helps, hurts, no difference that matters, or not decided.
         sentence: the first thing on the page, with the numbers.
         details: what it costs, and which errors changed.
+        effect: the difference with its interval.
+        more_seeds: number of seeds to add that would decide; 0 where nothing is open or seeds alone would not do.
     """
 
     row: str
@@ -46,6 +54,8 @@ class OwnAnswer:
     verdict: str
     sentence: str
     details: str
+    effect: str
+    more_seeds: int
 
     @property
     def chip(self) -> str:
@@ -99,14 +109,15 @@ def _study(results: Results, manifest: Manifest, column: Column, cell: Any, fact
 
 
 def _answer(study: _Study, runs: Sequence[Run]) -> OwnAnswer:
-    verdict, words = _verdict(study)
+    verdict, words, more_seeds = _verdict(study)
     cell, digits = study.cell, digits_of(study.metric.name)
     change = f"{number(study.interval.estimate, digits, signed=True)} {study.metric.unit}"
     ends = f"{number(study.interval.low, digits)} to {number(study.interval.high, digits)}"
     title = study.metric.title
     if study.metric.name == "f1_named":
         title = f"F1 of {study.facts['named_class']!r}"
-    measured = f"{title} by {change} against {study.baseline} ({percent(study.interval.level)} interval {ends})"
+    interval = f"{percent(study.interval.level)} interval {ends}"
+    measured = f"{title} by {change} against {study.baseline} ({interval})"
     if cell.floor:
         sentence = (
             f"On your data ({_data(cell, study.facts)}), nothing is decided about {cell.row_title}: {words}. "
@@ -115,7 +126,8 @@ def _answer(study: _Study, runs: Sequence[Run]) -> OwnAnswer:
     else:
         sentence = f"On your data ({_data(cell, study.facts)}), {cell.row_title} changes {measured}: {words}."
     details = " ".join([*_scores(study, title), *_cost(study, runs), *_changed(study)])
-    return OwnAnswer(cell.row, cell.row_title, cell.task, verdict, sentence, details)
+    effect = f"{change} ({interval})"
+    return OwnAnswer(cell.row, cell.row_title, cell.task, verdict, sentence, details, effect, more_seeds)
 
 
 def _data(cell: Any, facts: dict[str, Any]) -> str:
@@ -130,27 +142,28 @@ UNLEARNT = (
 )
 
 
-def _verdict(study: _Study) -> tuple[str, str]:
-    """Return the verdict and its words, from the contrast that the statistics decide."""
+def _verdict(study: _Study) -> tuple[str, str, int]:
+    """Return the verdict, its words and the seeds that would decide, from the contrast that the statistics decide."""
     interval, cell = study.interval, study.cell
     sign = 1 if study.metric.greater_is_better else -1
     unlearnt = f"{cell.floor.removeprefix(f'{PILOT}: ')}; {UNLEARNT}"
     if cell.floor and kind_of(cell.undecided) == TOO_FEW:  # more seeds alone would not do
-        return OPEN, f"{cell.undecided}, and {unlearnt}"
+        return OPEN, f"{cell.undecided}, and {unlearnt}", 0
     if cell.floor:
-        return OPEN, unlearnt
+        return OPEN, unlearnt, 0
+    remedy, more_seeds = _remedy(study)
     if cell.undecided:
-        return OPEN, f"not decided, {cell.undecided}{_remedy(study)}"
+        return OPEN, f"not decided, {cell.undecided}{remedy}", more_seeds
     if interval.low > 0 or interval.high < 0:
         verdict = HELPS if sign * interval.estimate > 0 else HURTS
-        return verdict, verdict
+        return verdict, verdict, 0
     bound = _bound(study.metric)
     narrow = interval.at(EQUIVALENCE)
     if bound is not None and -bound < narrow.low and narrow.high < bound:
         digits = digits_of(study.metric.name)
         largest = ceil(max(-narrow.low, narrow.high) * 10**digits) / 10**digits
-        return EXCLUDED, f"a difference larger than {number(largest, digits)} {study.metric.unit} can be excluded"
-    return OPEN, f"not decided{_remedy(study)}"
+        return EXCLUDED, f"a difference larger than {number(largest, digits)} {study.metric.unit} can be excluded", 0
+    return OPEN, f"not decided{remedy}", more_seeds
 
 
 def _bound(metric: Metric) -> float | None:
@@ -160,21 +173,20 @@ def _bound(metric: Metric) -> float | None:
     return CORRELATION_BOUND if metric.name in METRICS_WITH_WIDER_BOUND else SMALLEST_BOUND
 
 
-def _remedy(study: _Study) -> str:
-    """Return what would decide: seeds or items to add, for a difference as large as the one seen or as matters."""
+def _remedy(study: _Study) -> tuple[str, int]:
+    """Return what would decide, for a difference as large as the one seen or as matters: in words, and seeds to add."""
     kind = kind_of(study.cell.undecided) if study.cell.undecided else ""
     if kind not in ("", TOO_FEW):
-        return ""
+        return "", 0
     lacking = max(study.fewest - len(study.seeds), 0)
     size = max(abs(study.interval.estimate), _bound(study.metric) or 0.0)
     digits = digits_of(study.metric.name)
     if len(study.seeds) < 2 or round(size, digits) == 0:
-        return f"; {count(lacking, 'more seed')} would allow a verdict" if lacking else ""
+        return (f"; {count(lacking, 'more seed')} would allow a verdict", lacking) if lacking else ("", 0)
     n_items = study.part.n_items
     seeds = deciding_seeds([study.part], size)
-    options = []
-    if seeds is not None:
-        options.append(count(max(seeds - len(study.seeds), lacking, 1), "more seed"))
+    more_seeds = 0 if seeds is None else max(seeds - len(study.seeds), lacking, 1)
+    options = [count(more_seeds, "more seed")] if more_seeds else []
     items = None if lacking else deciding_items(study.part, size, len(study.seeds))
     if items is not None:
         unit = f"more groups of {study.facts['group']!r}" if study.facts["group"] else f"more {study.cell.split} items"
@@ -184,8 +196,9 @@ def _remedy(study: _Study) -> str:
         larger = larger_study(study.part, size, max(len(study.seeds), study.fewest))
         unit = f"groups of {study.facts['group']!r}" if study.facts["group"] else f"{study.cell.split} items"
         offer = f"; about {larger[0]:,} seeds with {larger[1]:,} {unit} would, with 80 % chance" if larger else ""
-        return f"; neither more seeds nor more items alone would show {size_text}{offer}"
-    return f"; about {' or '.join(options)} would decide, with 80 % chance, if the true difference is {size_text}"
+        return f"; neither more seeds nor more items alone would show {size_text}{offer}", 0
+    text = f"; about {' or '.join(options)} would decide, with 80 % chance, if the true difference is {size_text}"
+    return text, more_seeds
 
 
 def _scores(study: _Study, title: str) -> Iterator[str]:

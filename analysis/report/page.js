@@ -87,11 +87,12 @@
     const every = Math.ceil((high - low) / 6), first = Math.ceil(low - 1e-9);
     return Array.from({ length: Math.floor((high - first) / every + 1e-9) + 1 }, (_, i) => first + i * every);
   };
+  const mostBands = 4; // with more curves, bands would hide one another
   const chart = (curves, unit, seeds) => {
     const width = explorer.clientWidth < 560 ? 380 : 720, height = 300, left = 62, right = 14, top = 24, bottom = 46;
     const rows = data.rows.map((row) => row.id).filter((id) => curves[id] && !off.has(id));
     if (!rows.length) return make("p", {}, "Every method is switched off.");
-    const all = rows.flatMap((id) => [...curves[id].low, ...curves[id].high]);
+    const all = rows.flatMap((id) => (rows.length > mostBands && !seeds ? curves[id].mean : [...curves[id].low, ...curves[id].high]));
     const log = all.every((value) => value > 0) && Math.max(...all) / Math.min(...all) > 20;
     const scale = (value) => (log ? Math.log10(value) : value);
     let low = scale(Math.min(...all)), high = scale(Math.max(...all));
@@ -118,7 +119,7 @@
         continue;
       }
       const band = path(curve.step, curve.high) + path([...curve.step].reverse(), [...curve.low].reverse()).replace("M", "L") + "Z";
-      svg.append(draw("path", { d: band, style: `fill:${colour[id]};opacity:.16` }));
+      if (rows.length <= mostBands) svg.append(draw("path", { d: band, style: `fill:${colour[id]};opacity:.16` }));
       svg.append(draw("path", { d: path(curve.step, curve.mean), style: `fill:none;stroke:${colour[id]};stroke-width:2;stroke-dasharray:${dash[id]}` }));
     }
     svg.addEventListener("pointermove", (event) => {
@@ -146,8 +147,8 @@
       const curves = data.curves[task.value][part.value];
       place.replaceChildren(chart(curves, units[part.value], single.checked));
       legend.replaceChildren(...data.rows.filter((row) => curves[row.id]).map((row) => {
-        const mark = make("span", { class: "mark" });
-        mark.style.background = colour[row.id];
+        const mark = draw("svg", { width: 34, height: 12, "aria-hidden": "true" });
+        mark.append(draw("line", { x1: 1, y1: 6, x2: 33, y2: 6, style: `stroke:${colour[row.id]};stroke-width:2;stroke-dasharray:${dash[row.id]}` }));
         const button = make("button", { type: "button", "aria-pressed": String(!off.has(row.id)) }, mark, row.title);
         button.addEventListener("click", () => { if (!off.delete(row.id)) off.add(row.id); apply(); legend.querySelectorAll("button").forEach((each) => { if (each.textContent === row.title) each.focus(); }); });
         return make("li", {}, button);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from analysis.crossed import Components
 from analysis.power import Noise, noise_of, of_mean, power, seeds_needed
 from analysis.results import Run
+from analysis.schema import Manifest
 from analysis.tables import number
 
 TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
@@ -71,6 +73,33 @@ def cost_in_words(
         f"A run of {title} took {np.mean(method):.1f} s, one of {baseline} {np.mean(base):.1f} s "
         f"({number(ratio)} times as long)."
     )
+
+
+def more_runs(manifest: Manifest, runs: Sequence[Run], more: int) -> tuple[str, str]:
+    """Return how long that many more seeds of all methods take, in words, and the command that runs them.
+
+    The time is that of the finished runs: their mean in each cell, once for each new seed. Both are "" where the seeds
+    of the experiment are not 0, 1, 2 ... or no command is stored.
+    """
+    words = shlex.split(manifest.commands.get("run", ""))
+    if words[:2] != ["smart-repro", "run"] or manifest.seeds != tuple(range(len(manifest.seeds))):
+        return "", ""
+    if "--seeds" in words:
+        at = words.index("--seeds")
+        del words[at : at + 2]
+    command = shlex.join(["smart-repro", "reproduce", *words[2:], "--seeds", str(len(manifest.seeds) + more)])
+    seconds = {run.key: float(run.result.get("seconds") or 0.0) for run in runs}
+    cells = {tuple(keys) for row in manifest.cells.values() for keys in row.values()}
+    timed = [[seconds[key] for key in keys if seconds.get(key)] for keys in cells]
+    a_seed = sum(float(np.mean(times)) for times in timed if times)
+    return f"{count(more, 'more seed')} of all methods: about {duration(more * a_seed)} of computing", command
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in the unit that suits it: ``45 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def count(n: int, noun: str) -> str:

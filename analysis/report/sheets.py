@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +28,29 @@ if TYPE_CHECKING:
 
 CROWDED = 12  # methods: more curves in a panel cannot be distinguished; the page's explorer still shows them
 MANY_CELLS = 400  # cells of a table: with more, only differences are drawn; every seed's score is in table.csv
+MOST_BANDS = 4  # methods whose bands over seeds can be told apart in one panel
+MOST_PANELS = 36  # of curves: a panel for each task and method up to this number
+LONGEST_NAME = 60  # letters of a method's name in the title of its own panel, which wraps
 CONFUSED = 2  # methods whose confusion of labels is drawn: the baseline and the first other
 FEWEST_ON_MAP = 2  # tasks and methods from which a heat map shows more than a list
 ANSWER = 4.9  # width of the answer's figure in inches
 PANEL = 3.45  # width of a panel in inches, so that its text stays readable on a telephone
+
+
+class EpochLayout(Enum):
+    """The layout of the scores after each epoch."""
+
+    TOGETHER = "all methods in one panel, with bands"
+    APART = "a panel for each method"
+    MEANS = "all methods in one panel, without bands"
+
+
+def epoch_layout(manifest: Manifest) -> EpochLayout:
+    """Return how the scores after each epoch are drawn: many bands in one panel would hide one another."""
+    if len(manifest.rows) <= MOST_BANDS:
+        return EpochLayout.TOGETHER
+    is_small = len(manifest.rows) * len(manifest.columns) <= MOST_PANELS
+    return EpochLayout.APART if is_small else EpochLayout.MEANS
 
 
 @dataclass(frozen=True)
@@ -133,7 +153,7 @@ def reliability(manifest: Manifest, mistakes: Sequence[Mistakes]) -> Iterator[Dr
             task_mistakes.bins,
             draw,
             3.0,
-            below=figures.room_below(task_mistakes.bins["row"].nunique()),
+            below=figures.room_below_names([titles[row] for row in dict.fromkeys(task_mistakes.bins["row"])]),
             section="reliability",
         )
 
@@ -257,19 +277,36 @@ def _heat_map(manifest: Manifest, frames: Sequence[pd.DataFrame]) -> Iterator[Sh
 def _of_epochs(manifest: Manifest, logs: Mapping[str, Log]) -> Iterator[Sheet]:
     """Yield the panels of scores after each epoch."""
     titles = {row.id: row.title for row in manifest.rows}
-    panels = []
+    layout = epoch_layout(manifest)
+    panels: list[Panel] = []
     for column in manifest.columns:
         curve = curves.epochs(logs, manifest, column)
         if len(curve) and curve["epoch"].nunique() > 1:
-            draw = partial(
-                figures.plot_curves, curve, titles=titles, x="epoch", ylabel=score_unit(column), legend=False
-            )
-            alt = f"{title_of(column)} after each epoch, by method, with the range over seeds."
-            panels.append(Panel(title_of(column), alt, draw))
+            rows = list(dict.fromkeys(map(str, curve["row"]))) if layout is EpochLayout.APART else [""]
+            panels += [_epoch_panel(column, curve, titles, row, layout) for row in rows]
     if panels:
-        yield _with_legend(
-            _drawn("epochs", "epochs", panels, 2.3, (0.5, 0.15), foot=_foot(titles, len(panels))), titles
-        )
+        foot = 0.0 if layout is EpochLayout.APART else _foot(titles, len(panels))
+        sheet = _drawn("epochs", "epochs", panels, 2.3, (0.5, 0.15), foot=foot)
+        yield sheet if layout is EpochLayout.APART else _with_legend(sheet, titles)
+
+
+def _epoch_panel(
+    column: Column, curve: pd.DataFrame, titles: Mapping[str, str], row: str, layout: EpochLayout
+) -> Panel:
+    """Return a panel of scores after each epoch: of one method among the others, or of all."""
+    draw = partial(
+        figures.plot_curves,
+        curve,
+        titles=titles,
+        x="epoch",
+        ylabel=score_unit(column),
+        legend=False,
+        bands=layout is not EpochLayout.MEANS,
+        highlight=row,
+    )
+    subject = f"{titles[row]} beside the means of the other methods" if row else "by method"
+    title = f"{title_of(column)}: {figures.one_line(titles[row], LONGEST_NAME)}" if row else title_of(column)
+    return Panel(title, f"{title_of(column)} after each epoch, {subject}, with the range over seeds.", draw)
 
 
 def _of_parts(manifest: Manifest, logged: Mapping[str, pd.DataFrame]) -> Iterator[Sheet]:

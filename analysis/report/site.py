@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from analysis.records import ResultsError
 from analysis.report.answer import plural
-from analysis.report.card import duration
+from analysis.report.remedy import duration
 from analysis.report.script import TABLES, script_of
 from analysis.report.stylesheet import stylesheet
 from analysis.report.summary import FILE, Summary, read_summary

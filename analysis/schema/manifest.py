@@ -39,7 +39,7 @@ class Column:
     """A column of the table: a metric on a split of a task.
 
     Attributes:
-        ceiling: best reachable score, where it can be computed.
+        ceiling: expected score of the best possible rule, where it can be computed.
         trained_on: the task whose runs fill the column.
         published_as: name of the column in the paper.
     """

@@ -240,7 +240,7 @@ def _task_content(task: Task) -> dict[str, Any]:
         "labels in the files": dict(task.spelling),
         "hub": task.hub and " ".join(filter(None, (task.hub.repo, task.hub.config))),
         "hub's splits": dict(task.hub.splits) if task.hub else {},
-        "best reachable on dev": {metric: round(value, 4) for metric, value in task.ceiling.items()},
+        "ceiling on dev": {metric: round(value, 4) for metric, value in task.ceiling.items()},
         "word pieces at most": task.max_length,
         "pronoun and candidates": "for head hnn" if task.mention else "",
         "never after training on": dict(task.not_after),

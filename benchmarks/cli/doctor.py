@@ -56,8 +56,8 @@ def checks(results: Path, config: Config | None = None) -> list[Check]:
         *_disk(results),
         _cache(),
         *_models(),
-        *_data(),
-        _hub(),
+        *data_checks(),
+        hub_check(),
     ]
 
 
@@ -194,7 +194,7 @@ def _cache() -> Check:
     return Check("cache", "note", str(folder), remedy)
 
 
-def _data() -> Iterator[Check]:
+def data_checks() -> Iterator[Check]:
     """Check the data folder of SMART_REPRO_DATA (or of the config file)."""
     from benchmarks.tasks import TASKS
     from benchmarks.tasks.locate import find_files
@@ -220,7 +220,8 @@ def _data() -> Iterator[Check]:
     yield Check("data", "ok" if present else "note", summary, remedy)
 
 
-def _hub() -> Check:
+def hub_check() -> Check:
+    """Return whether the hub answers, or why it is not asked."""
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         return Check("hub", "note", "switched off by HF_HUB_OFFLINE", "unset it for --source hub and models by hub id")
     address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")

@@ -36,7 +36,7 @@ class LocalExecutor:
 
     def parallel(self, jobs: Sequence[Job]) -> int:
         """Return the number of these jobs that it would do at a time."""
-        return len(self._places(jobs))
+        return len(self.places(jobs))
 
     def execute(
         self, jobs: Sequence[Job], settings: Settings, should_stop: Callable[[], bool]
@@ -46,7 +46,7 @@ class LocalExecutor:
             return
         pool = _WorkerPool(jobs, settings)
         try:
-            for device in self._places(jobs):
+            for device in self.places(jobs):
                 pool.start_worker(device)
             while pool.at_work():
                 if should_stop():
@@ -55,7 +55,7 @@ class LocalExecutor:
         finally:
             pool.close()
 
-    def _places(self, jobs: Sequence[Job]) -> list[str | None]:
+    def places(self, jobs: Sequence[Job]) -> list[str | None]:
         """Return the device of each worker; None stands for the CPU."""
         if not jobs:
             return []

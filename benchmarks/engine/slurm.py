@@ -82,7 +82,7 @@ class SlurmExecutor:
             return
         folder = settings.results / "slurm" / uuid4().hex[:8]
         threads = max(job.spec.threads for job in jobs)
-        tasks = _Tasks(jobs, settings, folder, self._executor(folder, threads, settings), self.array)
+        tasks = Tasks(jobs, settings, folder, self.submitit_executor(folder, threads, settings), self.array)
         while tasks.at_work():
             if should_stop():
                 tasks.stop()
@@ -90,7 +90,7 @@ class SlurmExecutor:
             if tasks.at_work():
                 time.sleep(_POLL[self.cluster])
 
-    def _executor(self, folder: Path, threads: int, settings: Settings) -> Any:
+    def submitit_executor(self, folder: Path, threads: int, settings: Settings) -> Any:
         """Return submitit's executor with the settings of a task.
 
         Raises: UsageError: this machine has no SLURM, or SLURM has no setting of that name.
@@ -122,7 +122,7 @@ def _submitits_name(name: str) -> str:
     return name if name in shared or name.startswith("slurm_") else f"slurm_{name}"
 
 
-class _Tasks:
+class Tasks:
     """The jobs, and the submitted tasks that do them."""
 
     def __init__(self, jobs: Sequence[Job], settings: Settings, folder: Path, executor: Any, array: int) -> None:
@@ -137,6 +137,7 @@ class _Tasks:
         self._submit()
 
     def at_work(self) -> bool:
+        """Return whether tasks are left."""
         return bool(self.tasks)
 
     def stop(self) -> None:

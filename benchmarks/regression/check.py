@@ -67,8 +67,8 @@ def check(
     """
     baseline = read(file)
     with _store(results) as store:
-        plan = _plan(request, store)
-        settings_of_cells = {name: settings(plan.jobs[min(runs.values())].spec) for name, _, runs in _by_cell(plan)}
+        plan = plan_of(request, store)
+        settings_of_cells = {name: settings(plan.jobs[min(runs.values())].spec) for name, _, runs in by_cell(plan)}
         must_fit(baseline, settings_of_cells, file)
         return compare(baseline, _measure_request(request, plan, store, executor, display))
 
@@ -91,7 +91,7 @@ def update(
         raise UsageError("an installed package's own baseline cannot be updated: name another file with --baseline")
     request = replace(request, seeds=request.seeds or str(UPDATE_SEEDS))
     with _store(results) as store:
-        plan = _plan(request, store)
+        plan = plan_of(request, store)
         if file.exists() and (request.tasks or request.methods):
             _refuse_loss(read(file), plan, file)
         measured = _measure_request(request, plan, store, executor, display)
@@ -103,7 +103,7 @@ def update(
 
 def _refuse_loss(baseline: Baseline, plan: Plan, file: Path) -> None:
     """Refuse an update that would drop cells of the baseline, because the plan lacks them. Raises UsageError."""
-    dropped = baseline.cells.keys() - {name for name, _, _ in _by_cell(plan)}
+    dropped = baseline.cells.keys() - {name for name, _, _ in by_cell(plan)}
     if dropped:
         raise UsageError(
             f"{file} also has {', '.join(sorted(dropped))}, which this update would drop: update all of it, name "
@@ -120,7 +120,8 @@ def _store(results: Path | None) -> Iterator[Store]:
         yield Store(Path(folder))
 
 
-def _plan(request: Request, store: Store) -> Plan:
+def plan_of(request: Request, store: Store) -> Plan:
+    """Return the plan of the runs that are checked. Raises: UsageError: for a name of several experiments."""
     if request.name in GROUPS:
         raise UsageError(f"check takes one experiment, and {request.name} is several: choose one of them")
     plan = make_plan(*request.found(), store)
@@ -164,7 +165,7 @@ def observe(plan: Plan, store: Store) -> GridResults:
     environments: dict[str, dict[str, Any]] = {}
     results = Results(store.root)
     damage = results.leave_out_damaged(plan.jobs)
-    for name, place, runs in _by_cell(plan):
+    for name, place, runs in by_cell(plan):
         states = store.states(list(runs.values()))
         missing = [state for state in states.values() if state.state != "done"]
         missing += [RunState(key, "damaged", damage[key]) for key in runs.values() if key in damage]
@@ -182,7 +183,7 @@ def observe(plan: Plan, store: Store) -> GridResults:
     return GridResults(plan.experiment.name, cells, failures, tuple(machines.values()), seconds, first_environment)
 
 
-def _by_cell(plan: Plan) -> list[tuple[str, str, dict[int, str]]]:
+def by_cell(plan: Plan) -> list[tuple[str, str, dict[int, str]]]:
     """Return for every cell its name ``place row``, the place (:attr:`TaskColumn.place`), and seed -> run key."""
     runs_of_cell: dict[tuple[str, str], dict[int, str]] = {}
     for (row, place, seed), key in plan.cells.items():

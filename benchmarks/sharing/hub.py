@@ -37,7 +37,7 @@ def push_model(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         export(store, key, folder, licence)
-        return _upload(folder, repo, "model", private, f"Run {key} of smart-repro", api or HfApi())
+        return upload(folder, repo, "model", private, f"Run {key} of smart-repro", api or HfApi())
 
 
 def push_results(
@@ -55,7 +55,7 @@ def push_results(
             raise UsageError(f"no run of {', '.join(experiments)} is finished: `smart-repro run` does them")
         pq.write_table(pa.Table.from_pylist(list(_score_rows(folder))), folder / _SCORES)
         (folder / "README.md").write_text(_results_card(repo, experiments, folder), encoding="utf-8")
-        return _upload(folder, repo, "dataset", private, f"{publication.runs} runs of smart-repro", api or HfApi())
+        return upload(folder, repo, "dataset", private, f"{publication.runs} runs of smart-repro", api or HfApi())
 
 
 def _score_rows(folder: Path) -> Iterator[dict[str, Any]]:
@@ -84,7 +84,8 @@ def _results_card(repo: str, names: Iterable[str], folder: Path) -> str:
     return str(DatasetCard(f"---\n{data.to_yaml()}\n---\n\n# Runs of smart-repro\n\n{loading}\n{notice}"))
 
 
-def _upload(folder: Path, repo: str, kind: str, private: bool, message: str, api: HfApi) -> str:
+def upload(folder: Path, repo: str, kind: str, private: bool, message: str, api: HfApi) -> str:
+    """Upload a folder as a repository of the hub; return its address. Raises: UsageError: if the hub refuses."""
     with _explained(repo):
         address = api.create_repo(repo, repo_type=kind, private=private, exist_ok=True)
         api.upload_folder(repo_id=repo, repo_type=kind, folder_path=folder, commit_message=message)

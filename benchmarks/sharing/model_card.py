@@ -162,7 +162,7 @@ def _scores(scores: list[Score]) -> str:
             METRICS[score.metric].title,
             _shown(score.value, score),
             _shown(score.interval.estimate, score) if score.interval.n_seeds > 1 else "",
-            _interval(score),
+            interval_text(score),
             str(score.interval.n_seeds),
             f"{score.interval.n_items:,}",
         )
@@ -180,7 +180,8 @@ def _scores(scores: list[Score]) -> str:
     return f"{table}\n\n{' '.join(note for note in notes if note)}"
 
 
-def _interval(score: Score) -> str:
+def interval_text(score: Score) -> str:
+    """Return the interval of a score as text, or why it is withheld."""
     if score.interval.withheld:
         return f"withheld: {score.interval.withheld}"
     return f"{_shown(score.interval.low, score)} to {_shown(score.interval.high, score)}"

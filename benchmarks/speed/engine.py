@@ -58,7 +58,7 @@ def nothing(job, store, folder, checkpoint, report, should_stop):
     timing = {"updates": 0, "predictions": 0}
     write_json(folder / "result.json", {"key": job.key, "scores": {}, "timing": timing})
 
-run._train_and_record = nothing
+run.train_and_record = nothing
 """
 
 

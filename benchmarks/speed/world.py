@@ -1,4 +1,4 @@
-"""Check the gate of the generated world on finished runs; prints a table in Markdown.
+"""Check the difficulty of the generated world on finished runs; prints a table in Markdown.
 
 ``python -m benchmarks.speed.world RESULTS``.
 
@@ -22,11 +22,11 @@ from analysis.results import Results
 from benchmarks.tasks import TASKS, Regression, Split, Task
 from benchmarks.tasks.metrics import score_all
 
-FITS, UNDER, ABOVE = 0.90, (0.05, 0.10), 0.05  # the gate: on train, under the ceiling, above a bag of words
+FITS, UNDER, ABOVE = 0.90, (0.05, 0.10), 0.05  # the range: on train, under the ceiling, above a bag of words
 
 
 @dataclass(frozen=True)
-class Gate:
+class Difficulty:
     """The conditions on one task; all figures are fractions, one a seed in ``train`` and ``dev``.
 
     Attributes:
@@ -91,8 +91,8 @@ def on_train(results: Results, key: str, task: Task) -> float:
     return float(score)
 
 
-def gates(results: Results, seeds: int | None = None) -> Iterator[Gate]:
-    """Yield the gate of every generated task with current vanilla runs, in the order of the registry.
+def difficulties(results: Results, seeds: int | None = None) -> Iterator[Difficulty]:
+    """Yield the difficulty of every generated task with current vanilla runs, in the order of the registry.
 
     Args:
         results: the finished runs.
@@ -110,19 +110,19 @@ def gates(results: Results, seeds: int | None = None) -> Iterator[Gate]:
         dev = [results.run(key).result["scores"][task.name]["dev"][metric] for key in runs[task.name]]
         train = [on_train(results, key, task) for key in runs[task.name]]
         ceiling, words = task.ceiling[metric], bag_of_words(task)
-        yield Gate(task.name, metric, np.array(train), np.array(dev), ceiling, words)
+        yield Difficulty(task.name, metric, np.array(train), np.array(dev), ceiling, words)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the gate of every task."""
+    """Print the difficulty of every task."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.world", description=__doc__)
     parser.add_argument("results", type=Path, help="folder with runs of smart-table1, profile demo")
     parser.add_argument("--seeds", type=int, help="only the first so many; default: all")
     options = parser.parse_args(arguments)
-    print("| task | metric | train | dev | ceiling | under it | bag of words, dev | seeds | in the gate |")
+    print("| task | metric | train | dev | ceiling | under it | bag of words, dev | seeds | in range |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---|")
-    for gate in gates(Results.open(options.results), options.seeds):
-        print(gate.row())
+    for difficulty in difficulties(Results.open(options.results), options.seeds):
+        print(difficulty.row())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def partial_path(path: Path) -> Path:
     The name is at most 70 bytes longer than that of ``path``.
     """
     pid = os.getpid()
-    writer = f"{_machine()}-{pid}-{processes.start_ticks(pid) or 0}"
+    writer = f"{machine_name()}-{pid}-{processes.start_ticks(pid) or 0}"
     return path.with_name(f".{path.name}.{writer}-{uuid.uuid4().hex[:8]}")
 
 
@@ -42,14 +42,14 @@ def sweep_partials(folder: Path) -> None:
 
 
 def _is_gone(match: re.Match[str]) -> bool:
-    host, boot = _machine().split("-")
+    host, boot = machine_name().split("-")
     if match["host"] != host:
         return False
     return match["boot"] != boot or not processes.runs(int(match["pid"]), int(match["ticks"]))
 
 
 @lru_cache
-def _machine() -> str:
+def machine_name() -> str:
     """Short names of the machine, and of its last start together with the table of processes."""
     names = (platform.node(), processes.boot_id() + processes.process_table())
     return "-".join(hashlib.sha256(name.encode()).hexdigest()[:8] for name in names)

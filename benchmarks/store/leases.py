@@ -127,7 +127,7 @@ def _acquire(folder: Path, heartbeats: Heartbeats) -> Lease | None:
     number = _highest(folder)
     if number and alive(folder / f"lease-{number}.json", heartbeats):
         return None
-    lease = Lease(folder, number + 1, {**_own_process(), "token": uuid.uuid4().hex, "heartbeat": 0})
+    lease = Lease(folder, number + 1, {**this_process(), "token": uuid.uuid4().hex, "heartbeat": 0})
     if not _create_exclusively(lease.path, lease.identity):
         return None
     lease.start_heartbeat()
@@ -142,7 +142,7 @@ def alive(path: Path, heartbeats: Heartbeats) -> bool:
         return False
     if holder.get("released"):
         return False
-    own_process = _own_process()
+    own_process = this_process()
     if holder["host"] == own_process["host"] and holder["boot"] != own_process["boot"]:
         return False  # this machine has been restarted since
     if all(holder.get(name) == own_process[name] for name in ("host", "boot", "processes")):
@@ -164,7 +164,8 @@ def _highest(folder: Path) -> int:
     return max(numbers, default=0)
 
 
-def _own_process() -> dict[str, Any]:
+def this_process() -> dict[str, Any]:
+    """Return what identifies this process among those of all machines."""
     return {
         "host": platform.node(),
         "boot": processes.boot_id(),

@@ -34,7 +34,7 @@ def load_from_hub(task: Task, split: str, revision: str | None = None) -> Split:
             f"{task.name}: its {split} split is not on the hub; use --data-dir or --data-file {task.name}:{split}=PATH"
         )
     table = _download(task, hub, split, revision)
-    origin = f"{hub.repo}{f'/{hub.config}' if hub.config else ''}@{_commit(table, hub)}"
+    origin = f"{hub.repo}{f'/{hub.config}' if hub.config else ''}@{commit_of(table, hub)}"
     required = [*hub_columns(hub, task.text), hub.label]
     missing = [name for name in required if name not in table.column_names]
     if missing:
@@ -105,7 +105,7 @@ def unreachable(endpoint: str) -> str:
     return f"no connection to {address.hostname}:{port} ({outcome[0]}) and no copy in the cache" if outcome[0] else ""
 
 
-def _commit(table: Any, hub: Hub) -> str:
+def commit_of(table: Any, hub: Hub) -> str:
     """Return the commit of the rows, as the download recorded it."""
     for url in table.info.download_checksums or {}:
         match = COMMIT.search(url.partition(f"{hub.repo}@")[2])

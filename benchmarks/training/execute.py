@@ -142,7 +142,7 @@ def _result(
     """Train and record, unless an earlier attempt of the same run already wrote its result but did not publish it."""
     path = attempt / "result.json"
     if not _is_json(path):
-        _train_and_record(job, store, attempt, checkpoint, report, should_stop)
+        train_and_record(job, store, attempt, checkpoint, report, should_stop)
     result: dict[str, Any] = json.loads(path.read_text())
     return result
 
@@ -155,9 +155,10 @@ def _is_json(path: Path) -> bool:
         return False
 
 
-def _train_and_record(
+def train_and_record(
     job: Job, store: Store, folder: Path, checkpoint: Checkpoint, report: Report, should_stop: Callable[[], bool]
 ) -> None:
+    """Train, predict and write the files of a run into its folder."""
     run, began = job.spec, time.perf_counter()
     torch.set_num_threads(run.threads)
     if torch.cuda.is_available():
@@ -170,7 +171,7 @@ def _train_and_record(
         prepared = time.perf_counter()
         recorder.combined(*parents.vote(job, data, store))
     else:
-        model = _model(job, store)
+        model = load_model(job, store)
         prepared = time.perf_counter()
         if run.combine is None:
             method = _method(run, data)
@@ -233,7 +234,7 @@ def _probe(run: RunSpec, data: Prepared) -> Encoded:
     raise UsageError(f"R_s is measured on {split}: leave {split} among the splits to predict")
 
 
-def _model(job: Job, store: Store) -> torch.nn.Module:
+def load_model(job: Job, store: Store) -> torch.nn.Module:
     """Return the spec's model, with its parent's weights if it starts from another run."""
     run, model = job.spec, new_model(job.spec)
     if isinstance(run.init_from, RunSpec):

@@ -53,11 +53,12 @@ def head_for(run: RunSpec, task: str) -> str:
 
 def split_of(task: str, split: str, source: Source) -> Split:
     """Return a split, read once per process."""
-    return _cached_split(TASKS[task], split, source.kind, source.data_dir, tuple(sorted(source.data_files.items())))
+    return split_in_memory(TASKS[task], split, source.kind, source.data_dir, tuple(sorted(source.data_files.items())))
 
 
 @lru_cache(maxsize=16)
-def _cached_split(task: Task, split: str, kind: str, folder: Path | None, files: Any) -> Split:
+def split_in_memory(task: Task, split: str, kind: str, folder: Path | None, files: Any) -> Split:
+    """Return a split, kept in memory for the next run. Raises: DataError: if it has no rows."""
     loaded = load_split(task, split, Source(kind, folder, dict(files)))
     if len(loaded) == 0:
         raise DataError(f"{task.name}: the {split} split is empty ({', '.join(loaded.sources) or 'generated'})")

@@ -1,19 +1,20 @@
-"""Fills the numbers of docs/FINDINGS.md from the published runs: ``python docs/_scripts/findings.py``. A test compares.
+"""Write docs/FINDINGS.md from its template and the published runs: ``python docs/_scripts/findings.py``; tests compare.
 
-Written anew are blocks from ``<!-- table NAME -->`` (also ``claims``, ``replicates``, ``changes``) to ``<!-- end -->``,
-and single numbers with their source behind them, ``+1.2<!--= claim/ID/estimate -->``. Every other word is an author's.
+The template, ``FINDINGS.md.j2`` beside this script, is a page in Markdown that a person edits. In double braces it has
+numbers, as ``number("claim/ID/estimate")`` (names: :func:`facts`), and blocks, as ``table("together")``; also
+``claims``, ``replicates`` and ``changes``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jinja2
 import numpy as np
 import pandas as pd
 
@@ -27,6 +28,7 @@ from analysis.interval import Interval
 from analysis.load import load
 from analysis.results import Results
 from analysis.schema import Column, Manifest
+from smart_repro.registry import did_you_mean
 
 HERE = Path(__file__).resolve().parents[1]  # docs/
 PUBLISHED = Results.open(HERE.parent / "results" / "published")
@@ -37,18 +39,26 @@ REPLICATIONS = {"seeds 10 to 17": "attack-seeds", "seeds 20 to 27": "attack-slic
 RATES = {"half the learning rate": "attack-half-rate", "double the learning rate": "attack-double-rate"}
 FURTHER = "control-smart-shared-beats-vanilla"  # looked at in the attacks' runs, though not one of the attacked
 AGAINST = {"what-drives-smart": "r-drop"}  # experiment -> a baseline its arms are also held against
-_BLOCK = re.compile(r"(<!-- (table|claims|replicates|changes) ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
-_SOURCE = re.compile(r"<!--= \S+ -->")
-_NUMBER = re.compile(r"[+\u2212]?[\d,]*\d(?:\.\d+)?(?:e[+-]\d+)?(<!--= (\S+) -->)")
+TEMPLATE = Path(__file__).with_name("FINDINGS.md.j2")
 
 
 def page() -> str:
     """Return the page with every number from the published runs."""
-    text = PAGE.read_text(encoding="utf-8")
-    text = _BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]](_manifest(m[3]))}\n{m[4]}", text)
-    if bare := _SOURCE.findall(_NUMBER.sub("", text)):
-        raise SystemExit(f"{PAGE.name}: no number before {bare[0]}; write any, as 0{bare[0]}, and it is filled in")
-    return _NUMBER.sub(lambda m: facts()[m[2]] + m[1], text)
+    source = TEMPLATE.read_text(encoding="utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    blocks = {name: partial(_block, build) for name, build in BLOCKS.items()}
+    return environment.from_string(source).render(number=number, **blocks)
+
+
+def number(name: str) -> str:
+    """Return a fact as it is printed. Raises: SystemExit: for a name that no fact has."""
+    if name not in facts():
+        raise SystemExit(f"{TEMPLATE.name}: no fact is called {name!r}{did_you_mean(name, facts())}")
+    return facts()[name]
+
+
+def _block(build: Callable[[Manifest], str], experiment: str) -> str:
+    return build(_manifest(experiment))
 
 
 @lru_cache

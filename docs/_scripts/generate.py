@@ -118,7 +118,7 @@ def task_card(task: Task) -> str:
         "Files": ", ".join(sorted(files)),
         "Hub": f"`{task.hub.repo}`" + (f", `{task.hub.config}`" if task.hub.config else "") if task.hub else "",
         "Data": "generated, nothing to download" if task.generated else "",
-        "Best reachable on dev": ", ".join(f"{name} {100 * value:.1f}" for name, value in task.ceiling.items()),
+        "Ceiling on dev": ", ".join(f"{name} {100 * value:.1f}" for name, value in task.ceiling.items()),
         "Pronoun and candidates": "for head `hnn`, see [hnn.md](hnn.md)" if task.mention else "",
         "Never after training on": "; ".join(f"`{other}`: {why}" for other, why in task.not_after.items()),
         "Word pieces a text or pair is cut to": str(task.max_length),
@@ -174,7 +174,8 @@ def api_page() -> str:
 def _module(name: str) -> str:
     module = importlib.import_module(name)
     names = "".join(
-        f"- `{each}{_signature(getattr(module, each))}`: {_summary(getattr(module, each))}\n" for each in module.__all__
+        f"- `{each}{_signature(thing)}`: {_summary(thing)}\n{_details(thing)}"
+        for each, thing in ((each, getattr(module, each)) for each in module.__all__)
     )
     return f"\n## {name}\n\n{_first_sentence(module.__doc__)}\n\n{names}"
 
@@ -200,6 +201,18 @@ def _summary(thing: Any) -> str:
     return _first_sentence(thing.__doc__)
 
 
+def _details(thing: Any) -> str:
+    """Return the arguments, attributes and errors that a docstring describes, as a list below the name."""
+    if thing in METHODS.values() or not (inspect.isclass(thing) or inspect.isfunction(thing)):
+        return ""
+    sections = re.findall(
+        r"^(?:Args|Attributes|Raises):\n((?:    .*\n?|\n)+)", inspect.cleandoc(thing.__doc__ or ""), flags=re.M
+    )
+    entries = [" ".join(entry.split()) for section in sections for entry in re.split(r"\n(?=    \S)", section.rstrip())]
+    lines = (re.sub(r"^([\w*, ]+):", r"`\1`:", _first_sentence(entry)) for entry in entries if entry)
+    return "".join(f"  - {line}\n" for line in lines)
+
+
 def _first_sentence(text: str | None) -> str:
     first = " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
     return re.sub(r":\w+:`(?:[\w.]*\.)?(\w+)`", r"`\1`", first).replace("``", "`")
@@ -217,7 +230,7 @@ def full_scale_page() -> str:
     for name, title in rows.items():
         found = bill.bill([each.experiment() for each in Request(name=name, profile="paper").each()])
         runs, updates, hours = (sum(getattr(e, part) for e in found) for part in ("new", "updates", "hours"))
-        table += f"| {title} | `{name}` | {runs:,} | {updates:,} | {hours:,.0f} |\n"
+        table += f"| {title} | `{name}` | {runs:,} | {updates:,} | {hours:,.{int(hours < 100)}f} |\n"
     text = (HERE / "full-scale.md").read_text(encoding="utf-8")
     start, end = "<!-- written by docs/_scripts/generate.py -->\n", "<!-- end -->"
     before, rest = text.split(start)

@@ -79,7 +79,7 @@ class MethodTrainer(Trainer):
         self._scalars = Scalars(self.accelerator, self.method)
         self._unlogged: list[Row] = []
         self._overridden: set[str] = set()
-        self._refuse()
+        self.refuse_arguments()
         self.add_callback(_AfterUpdate(self))
 
     @property
@@ -94,7 +94,8 @@ class MethodTrainer(Trainer):
     def _precision(self) -> str:
         return "bf16" if self.args.bf16 else "fp16" if self.args.fp16 else "fp32"
 
-    def _refuse(self) -> None:
+    def refuse_arguments(self) -> None:
+        """Refuse arguments and models with which the method cannot work."""
         refusals.refuse_arguments(self.args, self.method)
         refusals.refuse_model(self, self.method)
         self._overridden = refusals.overridden(self, MethodTrainer)
@@ -192,12 +193,12 @@ class MethodTrainer(Trainer):
         self, max_steps: int, train_dataloader: DataLoader[Any], resume_from_checkpoint: Any
     ) -> Any:
         """Set up the method at the start of every run and restore its state when resuming, then prepare the Trainer."""
-        self._refuse()
+        self.refuse_arguments()
         self._reader = None  # the user may have replaced the model, or resized its embeddings
         texts.warn_of_classes(self.model, self.train_dataset)
         self._set_up(max_steps)
         if resume_from_checkpoint is not None:
-            self._restore(Path(resume_from_checkpoint))
+            self.restore_method(Path(resume_from_checkpoint))
         self._best_loaded = False
         if "create_optimizer_and_scheduler" in self._overridden:  # which the Trainer no longer calls by itself
             self.create_optimizer_and_scheduler(max_steps)
@@ -426,9 +427,10 @@ class MethodTrainer(Trainer):
         return self.eval_model is not self.model or _has_additions(self.model)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Skip: :meth:`_restore` loads the weights after the method is set up, which may add some."""
+        """Skip: :meth:`restore_method` loads the weights after the method is set up, which may add some."""
 
-    def _restore(self, folder: Path) -> None:
+    def restore_method(self, folder: Path) -> None:
+        """Load the weights and the state of the method from a checkpoint."""
         if (folder / STUDENT).exists():
             load_model(self.model, folder / STUDENT)
         else:

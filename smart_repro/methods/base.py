@@ -74,7 +74,7 @@ class Method:
         self.updates_per_epoch: int | None = None  # the loop sets it before ``setup``; None: it did not
         self._task_loss: TaskLoss | None = None
         self._has_position = False  # True if the loop calls ``begin``
-        self._watched: nn.Parameter | None = None  # torch counts its changes: the count shows an optimiser update
+        self.watched: nn.Parameter | None = None  # torch counts its changes: the count shows an optimiser update
         self._version: int | None = None  # that count at the last pass; None: no pass since the last ``after_step``
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class Method:
                 over the batch, a scalar.
         """
         self._task_loss = task_loss
-        *_, self._watched = model.parameters()
+        *_, self.watched = model.parameters()
         self._version = None
         cheapen_masks(model)
 
@@ -172,12 +172,12 @@ class Method:
         return passes
 
     def _check_order(self) -> None:
-        if self._watched is None:
+        if self.watched is None:
             raise ValueError(
                 f"method {self.name!r} has not been set up: call setup(model, total_steps) before the first batch; a "
                 "subclass that overrides setup has to call super().setup"
             )
-        version = self._watched._version
+        version = self.watched._version
         if not self._has_position and self._version not in (None, version):
             raise ValueError(
                 f"the weights have changed since the last batch, but method {self.name!r} does not know: call "

@@ -68,37 +68,37 @@ class BregmanTerm(Term):
         self.config = config
         self.may_be_zero = config.beta == 0 or config.teacher == "current"
         self.averages = config.teacher in ("ema", "ema-scaled")
-        self._teacher: nn.Module | None = None
-        self._mean: ExponentialMean | None = None
+        self.teacher: nn.Module | None = None
+        self.mean: ExponentialMean | None = None
 
     def setup(self, model: nn.Module, total_steps: int) -> None:
         """Create the teacher at theta_0, unless the teacher is the current model."""
         if self.config.teacher == "current":
             return
         self._outer_iterations = max(1, total_steps // self.config.inner_steps)
-        self._mean = ExponentialMean(unwrapped(model).parameters())
-        self._teacher = carrier(unwrapped(model), self._mean.values)
+        self.mean = ExponentialMean(unwrapped(model).parameters())
+        self.teacher = carrier(unwrapped(model), self.mean.values)
 
     def __call__(self, passes: Passes, clean: Clean) -> Value:
         """Return the distance of the student's predictions from the teacher's."""
         reference = self.teacher_logits(passes)
         value = divergence.for_target(passes.target)(clean.logits, reference)
-        info = {} if self._mean is None else {"start_share": torch.tensor(self._mean.start_share)}
+        info = {} if self.mean is None else {"start_share": torch.tensor(self.mean.start_share)}
         return Value(value, info)
 
     def teacher_logits(self, passes: Passes) -> Tensor:
         """Return the teacher's logits on the clean input, without a graph."""
-        return passes.reference(self._teacher, dropout=self.config.teacher_dropout)
+        return passes.reference(self.teacher, dropout=self.config.teacher_dropout)
 
     def averaged_model(self) -> nn.Module | None:
         """Return the teacher."""
-        return self._teacher
+        return self.teacher
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Move the teacher towards the student after each outer iteration."""
-        if self._mean is None or self.config.teacher == "theta0" or step % self.config.inner_steps:
+        if self.mean is None or self.config.teacher == "theta0" or step % self.config.inner_steps:
             return
-        self._mean.update(unwrapped(model).parameters(), self.beta_at(step // self.config.inner_steps))
+        self.mean.update(unwrapped(model).parameters(), self.beta_at(step // self.config.inner_steps))
 
     def beta_at(self, iteration: int) -> float:
         """Return the share that the old teacher keeps after outer iteration ``iteration`` (from 1)."""
@@ -109,12 +109,12 @@ class BregmanTerm(Term):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the teacher's weights; empty without a teacher of its own."""
-        return {} if self._mean is None else self._mean.state_dict()
+        return {} if self.mean is None else self.mean.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
-        if self._mean is not None:
-            self._mean.load_state_dict(state)
+        if self.mean is not None:
+            self.mean.load_state_dict(state)
 
 
 @register("bregman")

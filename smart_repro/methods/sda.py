@@ -114,50 +114,50 @@ class AveragedStudents(DistillationTerm):
         super().setup(model, total_steps)
         parameters = list(unwrapped(model).parameters())
         size, lag = self.config.K, self.config.teacher_lag
-        self._mean: ExponentialMean | RunningMean | PastMean | WindowMean
+        self.mean: ExponentialMean | RunningMean | PastMean | WindowMean
         if self.config.mean == "ema":
-            self._mean = ExponentialMean(parameters)
+            self.mean = ExponentialMean(parameters)
         elif isinstance(size, int):
-            self._mean = WindowMean(Window(size, lag), parameters)
-            self._mean.push(parameters)
+            self.mean = WindowMean(Window(size, lag), parameters)
+            self.mean.push(parameters)
         elif lag == 0:
-            self._mean = RunningMean(parameters)
-            self._mean.add(parameters)
+            self.mean = RunningMean(parameters)
+            self.mean.add(parameters)
         else:
-            self._mean = PastMean(parameters)
-        self._teacher = carrier(unwrapped(model), self._mean.values)
+            self.mean = PastMean(parameters)
+        self.teacher = carrier(unwrapped(model), self.mean.values)
 
     def teacher_logits(self, passes: Passes) -> Tensor | None:
         """Return the logits of the mean of past students, without a graph; None while there is none."""
-        if not isinstance(self._mean, PastMean):
+        if not isinstance(self.mean, PastMean):
             return self._reference_if_any(passes)
-        with self._mean.without(list(unwrapped(passes.model).parameters())):
+        with self.mean.without(list(unwrapped(passes.model).parameters())):
             return self._reference_if_any(passes)
 
     def averaged_model(self) -> nn.Module | None:
         """Return the teacher; None while the mean is empty."""
-        empty = isinstance(self._mean, RunningMean | WindowMean) and self._mean.count == 0
-        return None if empty else self._teacher
+        empty = isinstance(self.mean, RunningMean | WindowMean) and self.mean.count == 0
+        return None if empty else self.teacher
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Update the mean with the weights after this update."""
         parameters = unwrapped(model).parameters()
-        if isinstance(self._mean, ExponentialMean):
-            self._mean.update(parameters, min(_EMA_DECAY, (1.0 + step) / (10.0 + step)))
-        elif isinstance(self._mean, WindowMean):
-            self._mean.push(parameters)
-        elif isinstance(self._mean, PastMean):
-            self._mean.move_on()
+        if isinstance(self.mean, ExponentialMean):
+            self.mean.update(parameters, min(_EMA_DECAY, (1.0 + step) / (10.0 + step)))
+        elif isinstance(self.mean, WindowMean):
+            self.mean.push(parameters)
+        elif isinstance(self.mean, PastMean):
+            self.mean.move_on()
         else:
-            self._mean.add(parameters)
+            self.mean.add(parameters)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the mean."""
-        return {"mean": self._mean.state_dict()}
+        return {"mean": self.mean.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
-        self._mean.load_state_dict(state["mean"])
+        self.mean.load_state_dict(state["mean"])
 
     def _reference_if_any(self, passes: Passes) -> Tensor | None:
         teacher = self.averaged_model()

@@ -57,23 +57,23 @@ class SelfEnsemble(Method):
             self._interval = self.updates_per_epoch
         self._total = total_steps
         self._first = int(self.config.start * total_steps) + 1
-        self._mean = RunningMean(unwrapped(model).parameters())
-        self._averaged = carrier(unwrapped(model), self._mean.values)
+        self.mean = RunningMean(unwrapped(model).parameters())
+        self._averaged = carrier(unwrapped(model), self.mean.values)
 
     def after_step(self, model: nn.Module, step: int) -> None:
         """Add the weights to the mean from the first averaged update on, at every interval and at the end."""
         super().after_step(model, step)
         if step >= self._first and (step % self._interval == 0 or step == self._total):
-            self._mean.add(unwrapped(model).parameters())
+            self.mean.add(unwrapped(model).parameters())
 
     def eval_model(self, model: nn.Module) -> nn.Module:
         """Return the model with the averaged weights; the trained model while there is no average."""
-        return self._averaged if self._mean.count else model
+        return self._averaged if self.mean.count else model
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mean."""
-        return self._mean.state_dict()
+        return self.mean.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
-        self._mean.load_state_dict(state)
+        self.mean.load_state_dict(state)

@@ -95,13 +95,14 @@ class SmoothnessTerm(Term):
         logits, embeddings = clean.logits, clean.embeddings
         if self.config.dropout == "off":
             logits, embeddings = passes.embedded("clean", self.site, dropout=False)
-        delta, stuck = self._worst(passes, logits, embeddings)
+        delta, stuck = self.worst_perturbation(passes, logits, embeddings)
         shifted = self._shifted(passes, "adversarial", delta)
         value = divergence.for_target(passes.target)(shifted, logits)
         rms = root_mean_square(embeddings, passes.mask)
         return Value(value, {"max_abs_delta": largest(delta), "stuck": stuck, "embedding_rms": rms})
 
-    def _worst(self, passes: Passes, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    def worst_perturbation(self, passes: Passes, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the perturbation after the ascent, and the share of examples whose gradient was zero."""
         config, zero_share = self.config, torch.zeros((), device=logits.device)
         if config.direction == "none":
             return torch.zeros_like(embeddings), zero_share

@@ -107,22 +107,22 @@ def test_filters_leave_what_matches(page):
 
 def test_curves_are_drawn_on_demand(page):
     explorer = page.locator("#explorer")
-    assert explorer.locator("svg path").count() == 6  # a band and a line for each of three methods
+    assert explorer.locator(".chart svg path").count() == 6  # a band and a line for each of three methods
     explorer.locator("select").nth(1).select_option("smoothness")
-    assert explorer.locator("svg path").count() == 2
+    assert explorer.locator(".chart svg path").count() == 2
     explorer.locator("input").check()
-    assert explorer.locator("svg path").count() == 3  # one line per seed
-    assert "updates" in explorer.locator("svg").get_attribute("aria-label")
+    assert explorer.locator(".chart svg path").count() == 3  # one line per seed
+    assert "updates" in explorer.locator(".chart svg").get_attribute("aria-label")
 
 
 def test_the_curves_axes_have_round_numbers_names_and_a_shape_that_suits_the_screen(page):
     explorer = page.locator("#explorer")
-    ticks = explorer.locator("svg text").all_text_contents()
+    ticks = explorer.locator(".chart svg text").all_text_contents()
     assert {"update", "nats, unweighted", "0", "10", "20", "30", "40"} <= set(ticks)
-    assert explorer.locator("svg").get_attribute("viewBox").startswith("0 0 720")
+    assert explorer.locator(".chart svg").get_attribute("viewBox").startswith("0 0 720")
     page.set_viewport_size({"width": 390, "height": 900})
     explorer.locator("input").check()
-    assert explorer.locator("svg").get_attribute("viewBox").startswith("0 0 380")
+    assert explorer.locator(".chart svg").get_attribute("viewBox").startswith("0 0 380")
 
 
 def test_a_method_switched_off_leaves_every_figure_and_paper_still_has_it(page):

@@ -16,8 +16,12 @@ from analysis import claims
 from analysis.comparison import compare
 from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
-from analysis.report.card import card_of, forest_of, question_of, remedy_of
+from analysis.report.answer import MEANINGS, ORDER, words_of
+from analysis.report.card import card_of, effect_of, forest_of, question_of, remedy_of
 from analysis.report.grid import grid_of
+from analysis.report.identical import identical_sentences
+from analysis.report.remedy import duration, more_runs
+from analysis.report.set_up import environment_table, set_up
 from analysis.results import Results
 from analysis.tables import number
 
@@ -107,9 +111,10 @@ def test_an_open_verdict_says_how_many_seeds_would_decide(tmp_path):
     single = claim("open", "smart[independent]", "vanilla", size=2.0, tasks=["rte"])
     results, manifest, _, (verdict,) = study(tmp_path, (single,))
     assert verdict.status == claims.INCONCLUSIVE
-    words = remedy_of(results, manifest, verdict)
+    words, more = remedy_of(results, manifest, verdict)
     assert words.endswith("would decide a true difference of 2.0 points (80 % chance).")
-    needed = 5 + int(words.split(" ")[1].replace(",", ""))
+    needed = 5 + more
+    assert f"About {more:,} more seed" in words
     from analysis import contrasts
 
     arms = contrasts.difference(results, manifest, "smart[independent]", "vanilla", manifest.columns[0])
@@ -122,7 +127,64 @@ def test_too_few_seeds_show_differences_as_a_description(tmp_path):
     frame, _, _ = forest_of(manifest, cells, verdicts)
     assert frame["place"].tolist() == ["rte", "sst2"]
     assert all(frame["undecided"] != "")
-    assert remedy_of(results, manifest, verdicts[0]).startswith("About 2 more seeds would decide")
+    words, more = remedy_of(results, manifest, verdicts[0])
+    assert words.startswith("About 2 more seeds would decide")
+    assert more == 2
+
+
+def test_more_seeds_have_a_command_and_the_time_that_the_runs_took(decided):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)
+    asked = replace(manifest, commands={"run": "smart-repro run study --seeds 5 --results 'a b'"})
+    seconds = sum(float(run.result["seconds"]) for run in runs)
+    words, command = more_runs(asked, runs, 10)  # three times the runs that were made
+    assert words == f"10 more seeds of all methods: about {duration(2 * seconds)} of computing"
+    assert command == "smart-repro reproduce study --results 'a b' --seeds 15"
+    assert more_runs(replace(manifest, commands={}), runs, 10) == ("", "")
+    assert more_runs(replace(asked, seeds=(3, 7)), runs, 10) == ("", "")
+
+
+def test_the_effect_is_the_interval_of_the_verdict(decided):
+    *_, verdicts = decided
+    interval = verdicts[0].interval
+    assert effect_of(verdicts[0]) == (
+        f"{number(interval.estimate, signed=True)} points (95 % interval {number(interval.low)} to "
+        f"{number(interval.high)})"
+    )
+    assert effect_of(replace(verdicts[0], interval=None)) == ""  # two tasks, never pooled
+
+
+def test_methods_with_the_same_answers_are_named_first(decided):
+    results, manifest, *_ = decided
+    cells = {**manifest.cells, "r-drop": manifest.cells["vanilla"]}
+    twins = replace(manifest, cells=cells)
+    (sentence,) = identical_sentences(results, twins, compare(results, twins))
+    assert sentence == '"plain" and "R-Drop" gave the same answer to every item in all 10 paired runs.'
+    assert identical_sentences(results, manifest, compare(results, manifest)) == []
+
+
+def test_the_words_of_the_verdicts_are_explained(decided):
+    *_, verdicts = decided
+    floor = replace(verdicts[0], status="no verdict", reason="pilot at the floor: plain has learnt 3 % of the task")
+    assert [word for word, _ in words_of([floor])] == ["no verdict", "pilot at the floor"]
+    assert set(MEANINGS) == {claims.NOT_RUN, claims.INERT, *ORDER}
+
+
+def test_the_set_up_names_what_runs_share_and_in_what_methods_differ(decided):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)
+    rates = {"smart": 0.002}
+    changed = [replace(r, spec={**r.spec, "learning_rate": rates.get(r.spec["method"], 1e-5)}) for r in runs]
+    setup = set_up(manifest, changed)
+    assert "learning rate" not in dict(setup.shared)
+    assert dict(setup.shared)["model"] == "tiny"
+    assert setup.methods.headings == ("method", "learning rate", "options")
+    assert [line[:2] for line in setup.methods.lines][:2] == [("plain", "1e-5"), ("SMART [shared]", "0.002")]
+    assert set_up(manifest, []) is None
+    both = [replace(run, environment={**run.environment, "device": "cuda"}) for run in runs[:3]] + runs[3:]
+    table = environment_table(both)
+    assert table.headings == ("environment", "runs", "device")
+    assert sorted(line[1:] for line in table.lines) == [("3", "cuda"), ("37", "cpu")]
 
 
 @pytest.mark.parametrize("generated", [True, False])

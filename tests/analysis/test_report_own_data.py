@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,14 @@ def test_what_would_decide_has_the_power_it_promises(tmp_path):
         assert power(size, 5, 300 + items, noise) >= 0.8
 
 
+def test_seeds_that_would_decide_come_with_a_command_to_paste(tmp_path):
+    folder = own_world(tmp_path, 1.5, items=300, extra={"commands": {"run": "smart-repro run compare --data n.csv"}})
+    more = answer(folder).more_seeds
+    page = write_report(folder, "compare").read_text()
+    assert f"smart-repro reproduce compare --data n.csv --seeds {5 + more}</pre>" in page
+    assert f"{more:,} more seeds of all methods: about " in page
+
+
 def test_where_neither_seeds_nor_items_alone_would_do_both_are_named(tmp_path):
     folder = own_world(tmp_path, 0.6, items=300, seed_sd=0.6)
     results = Results.open(folder)
@@ -140,6 +149,7 @@ def test_a_baseline_that_does_not_beat_a_constant_answer_allows_no_verdict(tmp_p
     assert found.verdict == "not decided"
     assert "nothing is decided about smart[shared]: vanilla scores" in found.sentence
     assert "the best constant answer" in found.sentence
+    assert re.search(r"scores [\d.]+ \(lower end of its 95 % interval [\d.]+\)", found.sentence)
     assert "the baseline has not learnt the task" in found.sentence
     assert "Train longer (--epochs), at a higher rate" in found.sentence
 
@@ -193,5 +203,5 @@ def test_a_task_with_two_metrics_is_named_once_among_collapsed_runs(tmp_path):
     arms = [Arm("vanilla"), Arm("smart", "SMART", "smart", collapsed=(1, 4))]
     exams = [Exam("own-notes", items=400), Exam("own-notes", "macro_f1", items=400)]
     page = write_report(Results.open(World(tmp_path, arms, exams, seeds=FIVE).write()), "compare").read_text()
-    assert page.count("Collapsed runs of SMART predict the same for every item, and are in the mean: ") == 1
+    assert page.count("Collapsed runs of SMART give (almost) one answer to all items, and are in the mean: ") == 1
     assert "in the mean: own-notes (2 of 5 runs)." in page

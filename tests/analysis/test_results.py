@@ -62,18 +62,18 @@ def test_a_frame_that_is_changed_changes_no_other(root: Path) -> None:
 
 def test_what_is_kept_has_a_bound_in_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys, read = [run_key("smart", EXAM, seed) for seed in range(3)], []
-    honest = results._read_predictions
-    monkeypatch.setattr(results, "_read_predictions", lambda path, *rest: read.append(path) or honest(path, *rest))
+    honest = results.read_predictions
+    monkeypatch.setattr(results, "read_predictions", lambda path, *rest: read.append(path) or honest(path, *rest))
     size = int(Results.open(root).predictions(keys[0], "one", "dev").memory_usage(deep=True).sum())
     read.clear()
     opened = Results(root, kept_bytes=2 * size + size // 2)
     for key in (keys[0], keys[1], keys[0], keys[2], keys[0], keys[1]):  # the third frame drives out the second
         opened.predictions(key, "one", "dev")
     assert [path.parents[1].name for path in read] == [keys[0], keys[1], keys[2], keys[1]]
-    assert opened._kept.bytes <= opened._kept.limit
+    assert opened.cache.bytes <= opened.cache.limit
     none = Results(root, kept_bytes=0)
     assert none.predictions(keys[0], "one", "dev").equals(none.predictions(keys[0], "one", "dev"))
-    assert none._kept.bytes == 0
+    assert none.cache.bytes == 0
 
 
 def test_the_newest_manifest_counts_and_an_unknown_name_is_answered_with_the_names(root: Path) -> None:

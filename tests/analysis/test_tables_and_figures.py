@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import subprocess
+from dataclasses import replace
 from shutil import which
 
 import numpy as np
@@ -18,6 +19,7 @@ from analysis.cells import read_cell, read_runs
 from analysis.comparison import compare, contrast
 from analysis.figures import palette
 from analysis.records import ResultsError
+from analysis.report.sheets import EpochLayout, epoch_layout
 from analysis.results import Log, Results
 
 
@@ -211,6 +213,48 @@ def test_curves_draw_their_frame_and_keep_each_methods_colour(small_world, ax):
     _, alone = figures.panels(1, 4, 3)
     figures.plot_curves(one, alone[0], titles, x="epoch")
     assert alone[0].lines[0].get_color() == figures.looks(titles)["smart-shared"].colour
+
+
+def test_a_highlighted_method_has_its_band_and_the_others_are_grey_means(small_world, ax):
+    manifest = Results.open(small_world).manifest("compare")
+    curve = curves.epochs(curves.read_logs(Results.open(small_world), manifest), manifest, manifest.columns[0])
+    titles = {row.id: row.title for row in manifest.rows}
+    figures.plot_curves(curve, ax, titles, x="epoch", highlight="smart-shared", legend=False)
+    colours = [line.get_color() for line in ax.lines]
+    assert colours == [figures.SOFT, figures.SOFT, figures.looks(titles)["smart-shared"].colour]
+    assert len(ax.collections) == 1  # the band of the highlighted method alone
+    low, high = ax.get_ylim()
+    assert low <= curve["low"].min() <= curve["high"].max() <= high  # so that all panels have one axis
+    _, means = figures.panels(1, 4, 3)
+    figures.plot_curves(curve, means[0], titles, x="epoch", bands=False, legend=False)
+    assert (len(means[0].lines), len(means[0].collections)) == (3, 0)
+
+
+def test_many_methods_are_drawn_apart_or_without_bands(small_world):
+    manifest = Results.open(small_world).manifest("compare")
+    five = replace(manifest, rows=(manifest.rows * 2)[:5])
+    assert epoch_layout(manifest) is EpochLayout.TOGETHER
+    assert epoch_layout(five) is EpochLayout.APART
+    assert epoch_layout(replace(five, columns=manifest.columns * 3)) is EpochLayout.MEANS
+
+
+def test_the_legend_of_long_names_is_whole(ax):
+    titles = {"a": "R_s [independent masks], no perturbation", "b": "R_s [independent masks], random direction"}
+    bins = pd.DataFrame({"row": ["a", "b"], "n": [3, 5], "confidence": [0.6, 0.7], "accuracy": [0.5, 0.8]})
+    figures.plot_reliability(bins, ax, titles)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["R_s [independent], no perturbation", "R_s [independent], random direction"]
+    assert figures.room_below_names(list(titles.values())) > figures.room_below(2)
+    assert figures.room_below_names(["SMART", "SDA"]) == figures.room_below(2)
+
+
+@pytest.mark.parametrize("marker", figures.MARKERS)
+def test_the_marks_of_the_legend_are_small_outlines_around_their_middle(marker):
+    path = figures.marker_path(marker)
+    assert re.fullmatch(r"M(?:[-\d.e ]|[MLQCZ])+", path)
+    numbers = [float(text) for text in re.findall(r"-?[\d.]+(?:e-?\d+)?", path)]
+    assert max(map(abs, numbers)) <= 0.6
+    assert min(numbers) < -0.2 < 0.2 < max(numbers)
 
 
 def test_style_leaves_nothing_behind():
@@ -500,3 +544,9 @@ def test_axes_turn_logarithmic_where_values_span_decades(ax, values, scale):
     frame = pd.DataFrame({"row": "smart", "step": [1, 2, 3], "mean": values, "low": values, "high": values})
     figures.plot_curves(frame, ax, {"smart": "SMART"}, x="step", log=True)
     assert ax.get_yscale() == scale
+
+
+@pytest.mark.parametrize("name", [name for name in figures.__all__ if name.startswith("plot_")])
+def test_a_selection_without_rows_is_refused_in_words(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: the table has no rows to draw; does its selection match any run\?"):
+        getattr(figures, name)(pd.DataFrame())

@@ -144,7 +144,7 @@ class AtPaperRadius:
     def found(self, dropout: str = "off", seed: int = 0, **options: Any) -> Tensor:
         term = SmoothnessTerm(SmoothnessConfig(dropout=dropout, **options))
         passes = self._passes(self.model, seed)
-        delta, _ = term._worst(passes, *passes.embedded("clean", "block", dropout=dropout != "off"))
+        delta, _ = term.worst_perturbation(passes, *passes.embedded("clean", "block", dropout=dropout != "off"))
         return delta
 
     def r_s(self, delta: Tensor, *, wide: bool = False, masks: str | None = None, seed: int = 0) -> float:
@@ -484,7 +484,7 @@ def test_the_teacher_gets_no_gradient_and_is_no_parameter(tiny: Tiny, batch: Bat
     method.setup(model, 10)
     groups = method.param_groups(model, 1e-3, 0.01)
     assert {id(p) for g in groups for p in g["params"]} == {id(p) for p in model.parameters()}
-    teacher = method.terms[1][1]._teacher
+    teacher = method.terms[1][1].teacher
     before = [p.clone() for p in teacher.parameters()]
     gradients(method, model, batch())
     assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())

@@ -153,7 +153,7 @@ def test_sda_over_the_whole_run_needs_one_further_copy_of_the_weights(tiny: Tiny
     held = {
         value.untyped_storage().data_ptr(): value.untyped_storage().nbytes()
         for _, term in method.terms
-        for value in [*term._mean.values, *term._teacher.parameters()]
+        for value in [*term.mean.values, *term.teacher.parameters()]
     }
     assert sum(held.values()) == sum(p.untyped_storage().nbytes() for p in model.parameters())
 
@@ -210,7 +210,7 @@ def test_self_ensemble_per_epoch_is_the_mean_of_the_weights_at_the_ends(
     plain = [trained(build("vanilla"), max_steps=steps, schedule="constant").state_dict() for steps in ends]
     method = build("self-ensemble", every="epoch", start=start)
     averaged = trained(method, epochs=epochs, max_steps=limit, schedule="constant").state_dict()
-    assert method._mean.count == len(ends)
+    assert method.mean.count == len(ends)
     for name, value in averaged.items():
         if value.is_floating_point():
             expected = torch.stack([weights[name].double() for weights in plain]).mean(0)

@@ -192,7 +192,7 @@ def test_a_teacher_averages_all_heads(several: Callable[..., MultiTask], mixed: 
     model, method = several(), build("sda", K=1)
     start = {task: [p.detach().clone() for p in head_of(model, task)] for task in OUTPUTS}
     train(model, method, mixed, TrainConfig(max_steps=2, batch_size=8, learning_rate=1e-2), cpu=True)
-    teacher = method.terms[0][1]._teacher
+    teacher = method.terms[0][1].teacher
     moved = {
         task
         for task in OUTPUTS

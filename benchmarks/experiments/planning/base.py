@@ -172,6 +172,7 @@ class Experiment:
             plain run.
         not_in: profile -> the reason why the experiment does not exist in it.
         adapt: profile -> function that changes the experiment before the profile's own rules.
+        demo_settings: settings that replace those of the profile demo.
         printed_head: True if profile small keeps the papers' printed settings of the task layer (learning rate, dropout
             on CoLA and MNLI) and of IMDb's epochs. It is False for control studies whose runs were made without them.
         columns_for: function that makes the columns of a task; with it ``--tasks`` accepts any classification task.
@@ -205,6 +206,7 @@ class Experiment:
     each_epoch: bool = False
     not_in: Mapping[str, str] = field(default_factory=dict)
     adapt: Mapping[str, Callable[[Experiment], Experiment]] = field(default_factory=dict)
+    demo_settings: Mapping[str, Any] = field(default_factory=dict)
     printed_head: bool = True
     columns_for: Callable[[str], tuple[TaskColumn, ...]] | None = None
     has_portable_claims: bool = False

@@ -37,8 +37,8 @@ S = TypeVar("S", bound=Statement)
 
 SEEDS = 5  # of every claim of the demo
 NOTE = (
-    "A demonstration: the data are generated and their best reachable scores are known; the model is the project's "
-    "own. No number here is from a paper."
+    "A demonstration: the data are generated and their ceilings, the scores of the best possible rule, are known; the "
+    "model is the project's own. No number here is from a paper."
 )
 _MARK = " on generated data"  # ends the title of every demonstration
 _PRINTED = (NearConstant, LossBetween)  # tests against a value that a paper prints

@@ -62,7 +62,8 @@ def demo(experiment: Experiment) -> Experiment:
     """Use generated data and the project's own tiny model: no network, no download, minutes on two cores, 5 seeds."""
     experiment = _one_model(_adapted(experiment, "demo"))
     columns, missing = _generated(experiment)
-    settings = {"predict": ("dev", "holdout", "train"), **experiment.settings, **DEMO_SETTINGS}
+    predict = {"predict": ("dev", "holdout", "train")}
+    settings = {**predict, **experiment.settings, **DEMO_SETTINGS, **experiment.demo_settings}
     seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:5]
     on_generated = replace(
         experiment,

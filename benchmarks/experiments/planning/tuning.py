@@ -184,7 +184,7 @@ def tuned(experiment: Experiment, results: Path) -> Experiment:
         _refuse_idle_axis(row, trials(row, experiment.settings, powers), grid, scores)
     rows = {row.id: row for row in experiment.rows}
     confirmed = {arm: _confirmed(rows[arm], best) for arm, best in winners.items()}
-    confirmed |= {row.id: _at_rate(row, winners[row.rate_of]) for row in experiment.rows if row.rate_of in winners}
+    confirmed |= {row.id: at_rate(row, winners[row.rate_of]) for row in experiment.rows if row.rate_of in winners}
     winning_trials = {
         arm: {task: trial.row.id.partition("#")[2] for task, trial in best.items()} for arm, best in winners.items()
     }
@@ -247,7 +247,7 @@ def _confirmed(row: MethodRow, best: Mapping[str, Trial]) -> MethodRow:
     )
 
 
-def _at_rate(row: MethodRow, best: Mapping[str, Trial]) -> MethodRow:
+def at_rate(row: MethodRow, best: Mapping[str, Trial]) -> MethodRow:
     """Return a row that is not tuned, at the learning rate that another was tuned to on each task."""
     rates = {task: {"learning_rate": trial.row.settings["learning_rate"]} for task, trial in best.items()}
     return replace(row, by_task=rates)

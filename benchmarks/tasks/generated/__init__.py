@@ -1,3 +1,3 @@
-"""The generated world: tasks named ``demo-*`` whose best reachable score is known (docs/generated-world.md)."""
+"""The generated world: tasks ``demo-*``, whose ceiling, the best rule's score, is known (docs/generated-world.md)."""
 
 from benchmarks.tasks.generated import tasks  # noqa: F401  (registers them)

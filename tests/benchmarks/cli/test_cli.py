@@ -17,7 +17,7 @@ from analysis import scores
 from analysis.results import Results
 from benchmarks.cli import app as cli
 from benchmarks.spec_checks import SETTINGS
-from benchmarks.training.prepared import _cached_split
+from benchmarks.training.prepared import split_in_memory
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,7 +30,7 @@ class Shell:
 
     def __call__(self, *words: object) -> tuple[int, str, str]:
         self._patch.setattr(sys, "argv", ["smart-repro", *map(str, words)])
-        _cached_split.cache_clear()
+        split_in_memory.cache_clear()
         code = cli.run_command(sys.argv[1:])
         printed = self._capture.readouterr()
         return code, printed.out, printed.err

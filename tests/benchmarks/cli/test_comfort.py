@@ -124,7 +124,7 @@ def test_where_data_come_from_is_asked_of_the_command_line_the_environment_and_t
     ("content", "complaint"),
     [
         ('result = "x"', "no option 'result'; did you mean 'results'?"),
-        ("zzz = 1", "no option 'zzz'; there are address, allow_dirty, bad_rows,"),
+        ("zzz = 1", "no option 'zzz'; there are address, allow_dirty, array_size,"),
         ('workers = "two"', "'two' is no whole number"),
         ("workers = true", "'True' is no whole number"),
         ("workers = 0", "Must be >= 1"),
@@ -403,10 +403,10 @@ def test_doctor_names_the_file_and_a_remedy_for_whatever_is_amiss(shell: Shell, 
 
 def test_doctor_lists_the_data_sets_of_the_folder(glue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMART_REPRO_DATA", str(glue))
-    (check,) = doctor._data()
+    (check,) = doctor.data_checks()
     assert (check.state, check.found) == ("ok", f"{glue}: cola, stsb, rte")
     monkeypatch.setenv("SMART_REPRO_DATA", str(glue / "gone"))
-    (check,) = doctor._data()
+    (check,) = doctor.data_checks()
     assert (check.state, "SMART_REPRO_DATA" in check.remedy) == ("bad", True)
 
 
@@ -416,10 +416,10 @@ def test_doctor_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(doctor.urllib.request, "urlopen", refused)
-    check = doctor._hub()
+    check = doctor.hub_check()
     assert (check.state, "no route" in check.found, "--data-dir" in check.remedy) == ("note", True, True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "switched off" in doctor._hub().found
+    assert "switched off" in doctor.hub_check().found
 
 
 def test_an_unreadable_default_is_an_error_of_its_own(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def jobs(count: int, threads: int = 1) -> list[Job]:
 def places(monkeypatch: pytest.MonkeyPatch, gpus: list[Gpu], cores: int, executor: LocalExecutor, count: int) -> list:
     monkeypatch.setattr(local, "gpus", lambda: gpus)
     monkeypatch.setattr(machine, "usable_cores", lambda: cores)
-    return executor._places(jobs(count))
+    return executor.places(jobs(count))
 
 
 def test_a_gpu_takes_as_many_runs_as_fit_into_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_on_a_cpu_there_is_a_worker_per_core_and_thread(monkeypatch: pytest.Monk
     assert places(monkeypatch, [], 8, LocalExecutor(), 20) == [None] * 8
     assert places(monkeypatch, [], 8, LocalExecutor(), 3) == [None] * 3
     assert places(monkeypatch, [], 8, LocalExecutor(2), 20) == [None] * 2
-    assert LocalExecutor()._places(jobs(20, threads=4)) == [None] * 2
+    assert LocalExecutor().places(jobs(20, threads=4)) == [None] * 2
     assert LocalExecutor().parallel([]) == 0
 
 

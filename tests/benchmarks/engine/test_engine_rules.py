@@ -236,7 +236,7 @@ def test_data_that_change_after_planning_stop_the_run(
     plan = make_plan(experiment, Source("local", folder), store)
     lines = (folder / "RTE" / "dev.tsv").read_text().splitlines()
     (folder / "RTE" / "dev.tsv").write_text("\n".join(lines[:-1]) + "\n")
-    prepared._cached_split.cache_clear()
+    prepared.split_in_memory.cache_clear()
     summary = engine.run(plan, store, Here(), Silent())
     assert all("changed since this run was planned" in outcome.message for outcome in summary.of("failed"))
     assert len(summary.of("failed")) == 2

@@ -67,13 +67,13 @@ def hit(store: Store, number: signal.Signals, count: int = 1) -> threading.Threa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGKILL], ids=["preempted", "killed"])
 def test_a_task_that_is_cut_off_goes_on_bit_for_bit(
     number: signal.Signals, little_bert: Path, glue: Path, tmp_path: Path
 ) -> None:
     source, store = Source("local", glue), Store(tmp_path / "slurm")
-    plan = make_plan(experiment(little_bert, (0,), epochs=30), source, store)
+    plan = make_plan(experiment(little_bert, (0,), epochs=15), source, store)
     (key,) = plan.jobs
     thread = hit(store, number)
     executor = SlurmExecutor(cluster="local")
@@ -140,7 +140,7 @@ def test_shares_are_even_and_a_task_that_keeps_dying_is_a_crash(little_bert: Pat
     store.prepare()
     bad = list(plan.jobs)[3]
     cluster = _Cluster(bad)
-    tasks = slurm._Tasks(list(plan.jobs.values()), Settings(store.root), tmp_path / "slurm", cluster, array=4)
+    tasks = slurm.Tasks(list(plan.jobs.values()), Settings(store.root), tmp_path / "slurm", cluster, array=4)
     outcomes = {}
     while tasks.at_work():
         outcomes |= {event.job.key: event.outcome for event in tasks.step()}
@@ -160,7 +160,7 @@ def test_settings_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     executor = make_executor("slurm", 7, 4 * 2.0**30, cluster)
     assert isinstance(executor, SlurmExecutor)
     assert executor.parallel([None] * 60) == 7  # type: ignore[list-item]
-    submitit_executor = executor._executor(tmp_path / "work", 2, Settings(tmp_path))
+    submitit_executor = executor.submitit_executor(tmp_path / "work", 2, Settings(tmp_path))
     text = submitit_executor._executor._make_submission_file_text("true", "id")
     settings = dict(
         line.removeprefix("#SBATCH --").split("=", 1)
@@ -180,7 +180,7 @@ def test_settings_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     misspelt = make_executor("slurm", None, 0.0, Cluster(sbatch={"colour": "red"}))
     assert isinstance(misspelt, SlurmExecutor)
     with pytest.raises(UsageError, match=r"--executor slurm: .*colour"):
-        misspelt._executor(tmp_path / "work", 1, Settings(tmp_path))
+        misspelt.submitit_executor(tmp_path / "work", 1, Settings(tmp_path))
 
 
 def test_without_slurm_and_with_another_executors_options_it_says_so(
@@ -188,7 +188,7 @@ def test_without_slurm_and_with_another_executors_options_it_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match='--executor slurm: Could not detect "srun"'):
-        SlurmExecutor()._executor(tmp_path / "work", 1, Settings(tmp_path))
+        SlurmExecutor().submitit_executor(tmp_path / "work", 1, Settings(tmp_path))
     with pytest.raises(UsageError, match="--partition is for --executor slurm"):
         make_executor("ray", None, 0.0, Cluster(partition="gpu"))
     with pytest.raises(UsageError, match="--executor sge: no such executor; give local, ray, slurm"):

@@ -110,8 +110,8 @@ from pathlib import Path
 from benchmarks.store import leases
 from benchmarks.store.store import Store
 
-here = leases._own_process()
-leases._own_process = lambda: {**here, "host": "another"}
+here = leases.this_process()
+leases.this_process = lambda: {**here, "host": "another"}
 leases.PATIENCE = 1.0
 store = Store(Path(sys.argv[1]))
 until = time.monotonic() + float(sys.argv[2])
@@ -191,7 +191,7 @@ COUNT_RUNS = """
 import os
 from benchmarks.training import execute as run
 
-original = run._train_and_record
+original = run.train_and_record
 
 def counted(job, *args, **options):
     descriptor = os.open("trained.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -199,7 +199,7 @@ def counted(job, *args, **options):
     os.close(descriptor)
     return original(job, *args, **options)
 
-run._train_and_record = counted
+run.train_and_record = counted
 """
 
 

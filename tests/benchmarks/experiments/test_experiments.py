@@ -23,7 +23,8 @@ from benchmarks.experiments.planning.base import MEMBERS, narrowed
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.experiments.planning.cost import bill, family
 from benchmarks.experiments.planning.groups import GATE, GROUPS, members
-from benchmarks.experiments.planning.profiles import PROFILES, stand_in
+from benchmarks.experiments.planning.method_rows import STEADY_DEMO
+from benchmarks.experiments.planning.profiles import DEMO_SETTINGS, PROFILES, stand_in
 from benchmarks.experiments.planning.published import cell
 from benchmarks.experiments.planning.request import Request
 from benchmarks.experiments.sda.table3 import CLASSIFICATION, COLUMNS
@@ -542,6 +543,14 @@ def test_experiments_share_their_runs() -> None:
     table1, selection = runs(EXPERIMENTS["smart-table1"]()), runs(EXPERIMENTS["selection-bias"]())
     assert {replace(spec, predict_each=None) for spec in table1} < selection
     assert runs(EXPERIMENTS["sda-fig6"]()) < runs(EXPERIMENTS["sda-table2"]())
+
+
+def test_settings_of_a_demo_of_its_own_replace_the_profiles_in_this_profile_alone() -> None:
+    by_profile = {profile: experiment.settings for profile, experiment in in_profiles("smart-table1")}
+    assert STEADY_DEMO.items() <= by_profile["demo"].items()
+    assert by_profile["demo"]["head_learning_rate"] == DEMO_SETTINGS["head_learning_rate"]
+    assert by_profile["paper"]["batch_size"] == 32
+    assert DEMO_SETTINGS.items() <= dict(in_profiles("sda-table3"))["demo"].settings.items()
 
 
 def test_in_a_profile_with_one_model_rows_that_differ_in_their_model_are_one() -> None:

@@ -118,7 +118,7 @@ def test_published_smart_takes_the_rate_that_plain_was_tuned_to() -> None:
     rows = {row.id: row for row in whole.rows}
     trial = tuning.trials(rows["vanilla"], whole.settings)[4]
     assert trial.row.settings["learning_rate"] == 1e-4
-    row = tuning._at_rate(rows["smart-as-published"], {"sst2": trial})
+    row = tuning.at_rate(rows["smart-as-published"], {"sst2": trial})
     spec = replace(whole, rows=(row,), baseline=row.id).spec(row, "sst2", 0)
     assert (spec.learning_rate, spec.batch_size, spec.options) == (1e-4, 16, ())
 

@@ -212,7 +212,7 @@ def test_runs_that_give_nothing_fail_the_gate(grid: Request, file: Path, monkeyp
     def crash(*_: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr("benchmarks.training.execute._model", crash)
+    monkeypatch.setattr("benchmarks.training.execute.load_model", crash)
     found = checked(replace(grid, methods="vanilla"), file)
     assert not found.passed
     assert found.failures == {"rte vanilla": "2 of 2 runs have no result: crash: RuntimeError: planted"}
@@ -394,7 +394,7 @@ def test_finished_runs_are_read_unless_other_code_made_them(
     one = replace(grid, methods="vanilla", seeds="1")
     first = checked(one, file, tmp_path / "results")
     assert first.notes == ()
-    monkeypatch.setattr("benchmarks.training.execute._model", None)  # nothing can be trained any more
+    monkeypatch.setattr("benchmarks.training.execute.load_model", None)  # nothing can be trained any more
     again = checked(one, file, tmp_path / "results")
     assert again.findings == first.findings
     assert again.notes[0].startswith("1 of 1 runs were in ")
@@ -499,13 +499,13 @@ def test_a_file_of_defaults_changes_nothing_about_the_grid(tmp_path: Path) -> No
 
 def test_the_committed_baseline_covers_the_grid_and_knows_its_spread() -> None:
     committed = baselines.read(check.file_of("regression", None))
-    plan = check._plan(Request(name="regression"), Store(Path("nowhere")))
-    told = {name: check.settings(plan.jobs[min(runs.values())].spec) for name, _, runs in check._by_cell(plan)}
+    plan = check.plan_of(Request(name="regression"), Store(Path("nowhere")))
+    told = {name: check.settings(plan.jobs[min(runs.values())].spec) for name, _, runs in check.by_cell(plan)}
     check.must_fit(committed, told, Path("regression.json"))
     assert set(told) == set(committed.cells)
     assert all(len(cell.seeds) == check.UPDATE_SEEDS for cell in committed.cells.values())
     assert not committed.provenance["commit"].endswith("-dirty")
-    keys = {key for _, _, runs in check._by_cell(plan) for key in runs.values()}
+    keys = {key for _, _, runs in check.by_cell(plan) for key in runs.values()}
     assert keys <= {key for cell in committed.cells.values() for key in cell.keys}, "data or a version changed: update"
 
 

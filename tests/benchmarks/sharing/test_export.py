@@ -167,7 +167,7 @@ def test_a_withheld_interval_is_not_shown() -> None:
     labels, predictions = np.array([0, 1] * 100), np.zeros((4, 200))  # every run answers with one class
     interval = level("matthews", labels, predictions)
     assert interval.withheld
-    text = model_card._interval(Score("cola", "dev", "matthews", 0.0, interval, 100.0))
+    text = model_card.interval_text(Score("cola", "dev", "matthews", 0.0, interval, 100.0))
     assert text == f"withheld: {interval.withheld}"
 
 

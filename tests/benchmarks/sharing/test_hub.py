@@ -100,7 +100,7 @@ def test_the_hubs_refusals_say_what_to_do(
     (tmp_path / "README.md").write_text("# nothing\n")
 
     def push(repo: str, api: HfApi) -> None:
-        hub._upload(tmp_path, repo, "model", False, "a message", api)
+        hub.upload(tmp_path, repo, "model", False, "a message", api)
 
     with pytest.raises(UsageError, match=r"the hub refuses me/x \(401\): log in with `hf auth login`"):
         push("me/x", HfApi(endpoint=server.address, token="hf_" + "y" * 34))

@@ -52,11 +52,11 @@ def test_another_machines_files_stay_and_those_before_a_restart_go(
 ) -> None:
     path = partial_path(tmp_path / "x")
     path.write_text("half")
-    host, boot = files._machine().split("-")
-    monkeypatch.setattr(files, "_machine", lambda: f"{'0' * 8}-{boot}")
+    host, boot = files.machine_name().split("-")
+    monkeypatch.setattr(files, "machine_name", lambda: f"{'0' * 8}-{boot}")
     sweep_partials(tmp_path)
     assert path.exists()
-    monkeypatch.setattr(files, "_machine", lambda: f"{host}-{'0' * 8}")
+    monkeypatch.setattr(files, "machine_name", lambda: f"{host}-{'0' * 8}")
     sweep_partials(tmp_path)
     assert not path.exists()
 

@@ -147,7 +147,7 @@ def test_a_lease_of_another_host_dies_when_its_heartbeat_stands_still(
 
 def test_a_process_id_used_again_is_not_the_owner(tmp_path: Path) -> None:
     path = tmp_path / "lease-1.json"
-    owner = {**leases._own_process(), "heartbeat": 0}
+    owner = {**leases.this_process(), "heartbeat": 0}
     path.write_text(json.dumps(owner))
     assert alive(path, Heartbeats())
     path.write_text(json.dumps({**owner, "started": 1.0, "ticks": 1 if owner["ticks"] else None}))
@@ -156,7 +156,7 @@ def test_a_process_id_used_again_is_not_the_owner(tmp_path: Path) -> None:
 
 def test_without_start_ticks_the_time_of_the_start_tells_owners_apart(tmp_path: Path) -> None:
     path = tmp_path / "lease-1.json"
-    owner = leases._own_process()
+    owner = leases.this_process()
     del owner["ticks"]  # as before ticks were recorded
     path.write_text(json.dumps({**owner, "heartbeat": 0}))
     assert alive(path, Heartbeats())
@@ -167,7 +167,7 @@ def test_without_start_ticks_the_time_of_the_start_tells_owners_apart(tmp_path: 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_an_owner_lives_on_when_the_clock_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lease-1.json"
-    path.write_text(json.dumps({**leases._own_process(), "heartbeat": 0}))
+    path.write_text(json.dumps({**leases.this_process(), "heartbeat": 0}))
     create_time = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + 3600)
     assert alive(path, Heartbeats())

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from benchmarks.speed.world import Gate, joined
+from benchmarks.speed.world import Difficulty, joined
 from benchmarks.tasks import TASKS, Split
 from benchmarks.tasks.generated import ceilings
 from benchmarks.tasks.generated.annotators import (
@@ -256,7 +256,7 @@ def test_a_bag_of_words_learns_next_to_nothing(name):
     assert abs(np.corrcoef(found, dev.labels)[0, 1]) < 0.2
 
 
-# -- the gate's table (benchmarks/speed/world.py) ---
+# -- the table of difficulties (benchmarks/speed/world.py) ---
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_a_bag_of_words_learns_next_to_nothing(name):
     ],
 )
 def test_the_gate_asks_for_fit_room_and_more_than_a_bag_of_words(train, dev, words, passed):
-    gate = Gate("demo-rte", "accuracy", np.array([train, train]), np.array([dev - 0.01, dev + 0.01]), 0.9, words)
+    gate = Difficulty("demo-rte", "accuracy", np.array([train, train]), np.array([dev - 0.01, dev + 0.01]), 0.9, words)
     assert gate.passed is passed
     assert gate.row().startswith(f"| demo-rte | accuracy | {100 * train:.1f} ± 0.0 | {100 * dev:.1f} ± 1.4 | 90.0 |")
     assert gate.row().endswith("| 2 | yes |" if passed else "| 2 | NO |")

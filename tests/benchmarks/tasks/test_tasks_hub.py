@@ -183,12 +183,13 @@ def test_the_commit_is_recorded():
     url = f"hf://datasets/nyu-mll/glue@{commit}/rte/train-00000-of-00001.parquet"
     fresh = SimpleNamespace(info=SimpleNamespace(download_checksums={url: {}}), cache_files=[])
     cached = [{"filename": f"/cache/nyu-mll___glue/rte/0.0.0/{commit}/glue-train.arrow"}]
-    assert hub._commit(fresh, glue) == commit
+    assert hub.commit_of(fresh, glue) == commit
     assert (
-        hub._commit(SimpleNamespace(info=SimpleNamespace(download_checksums=None), cache_files=cached), glue) == commit
+        hub.commit_of(SimpleNamespace(info=SimpleNamespace(download_checksums=None), cache_files=cached), glue)
+        == commit
     )
     assert (
-        hub._commit(SimpleNamespace(info=SimpleNamespace(download_checksums=None), cache_files=[]), glue) == "unknown"
+        hub.commit_of(SimpleNamespace(info=SimpleNamespace(download_checksums=None), cache_files=[]), glue) == "unknown"
     )
 
 

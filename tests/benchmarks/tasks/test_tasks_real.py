@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from benchmarks.tasks import TASKS
 from benchmarks.tasks.agreement import counts
 from benchmarks.tasks.sources import Source, load_split
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data sets are not at {DATA}")
+DATA = Path(os.environ.get("SMART_REPRO_TEST_DATA", ""))
+pytestmark = pytest.mark.skipif(
+    "SMART_REPRO_TEST_DATA" not in os.environ, reason="set SMART_REPRO_TEST_DATA to the folder of the real data sets"
+)
 SOURCE = Source("local", DATA)
 
 

@@ -185,7 +185,7 @@ def test_changed_data_or_weights_make_another_key(spec: RunSpec, glue: Path, lit
     assert make_job(spec, Source("local", other)).key == before
     lines = (other / "RTE" / "dev.tsv").read_text().splitlines()
     (other / "RTE" / "dev.tsv").write_text("\n".join(lines[:-1]) + "\n")
-    prepared._cached_split.cache_clear()
+    prepared.split_in_memory.cache_clear()
     assert make_job(spec, Source("local", other)).key != before
     model = tmp_path / "model"
     shutil.copytree(little_bert, model)

@@ -186,7 +186,7 @@ def test_the_method_is_set_up_whatever_builds_the_optimizer(name: str, part: str
     """Case 15."""
     own = run(name, kind=Layered)
     assert own.method.streams.noise == 0
-    assert own.method._watched is not None
+    assert own.method.watched is not None
     assert [line[part] for line in own.state.log_history if "loss" in line][-1] > 0
 
 

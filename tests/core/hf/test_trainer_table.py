@@ -79,7 +79,7 @@ def test_untouched_arguments_are_read_by_the_trainers_own_code_alone() -> None:
     for name in overrides() - REPLACED:
         source = inspect.getsource(getattr(MethodTrainer, name))
         if name == "_load_from_checkpoint":
-            source = inspect.getsource(MethodTrainer._restore)  # put off until then
+            source = inspect.getsource(MethodTrainer.restore_method)  # put off until then
         assert f"super().{name}(" in source, name
     replaced = set().union(*(arguments_read_by(getattr(Trainer, name)) for name in REPLACED))
     assert replaced <= SHARED
@@ -173,10 +173,10 @@ def test_quantised_weights_are_refused_except_for_plain_fine_tuning(make: Any, t
         trainer = make(method)
         trainer.model.is_quantized = True
         if said is None:
-            trainer._refuse()
+            trainer.refuse_arguments()
             continue
         with pytest.raises(ValueError, match=said):
-            trainer._refuse()
+            trainer.refuse_arguments()
 
 
 def test_rates_and_decay_reach_the_groups(make: Any) -> None:

@@ -1,0 +1,76 @@
+"""Mutants are drawn as described; the tests of a module catch them (the whole sample: ``python -m tests.mutants``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.__main__ import CAUGHT, ROOT, copied, outcome
+from tests.mutants.draw import Mutant, mutants, sample
+from tests.mutants.modules import files_of, modules
+
+SOURCE = '''
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
+
+def f(x: int = 3, *, flag: bool = True) -> bool:
+    """Text with 1 and <."""
+    if not x:
+        raise ValueError("at least 1 and < 2")
+    é = -x
+    return x < é + 0.5 and flag is not None or max(x, 1).sum() in (2,)
+'''
+
+
+def test_each_mutant_changes_one_token_of_the_code_and_compiles(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(SOURCE, encoding="utf-8")
+    made = {(mutant.line, mutant.before, mutant.after) for mutant in mutants(tmp_path, "m.py")}
+    assert made == {
+        (7, "3", "4"),
+        (7, "True", "False"),
+        (9, "not ", ""),
+        (11, "-", ""),
+        (12, "<", "<="),
+        (12, "+", "-"),
+        (12, "0.5", "1.0"),
+        (12, "and", "or"),
+        (12, "is not", "is"),
+        (12, "or", "and"),
+        (12, "max", "min"),
+        (12, "1", "2"),
+        (12, "sum", "mean"),
+        (12, "in", "not in"),
+        (12, "2", "3"),
+    }
+
+
+def test_a_sample_is_drawn_by_seed_and_has_every_module() -> None:
+    names = modules(ROOT)
+    drawn = sample(ROOT, names, 300, seed=0)
+    assert drawn == sample(ROOT, names, 300, seed=0) != sample(ROOT, names, 300, seed=1)
+    assert 280 <= len(drawn) <= 320
+    assert {mutant.module for mutant in drawn} == {name for name in names if mutants(ROOT, name)}
+    for name in names:
+        assert all((ROOT / test).is_file() for test in files_of(name)), name
+
+
+# Modules whose first test file takes seconds; no mutant of them was chosen by its outcome.
+QUICK = (
+    "smart_repro/divergence.py",
+    "smart_repro/averaging.py",
+    "smart_repro/perturbation.py",
+    "analysis/power.py",
+    "analysis/scores.py",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_of_twenty_mutants_at_most_two_survive(tmp_path: Path) -> None:
+    project = copied(tmp_path)
+    drawn = sample(ROOT, QUICK, 20, seed=7)
+    survivors: list[Mutant] = [mutant for mutant in drawn if outcome(project, mutant) != CAUGHT]
+    assert len(survivors) <= 2, "\n".join(map(str, survivors))
