@@ -26,6 +26,7 @@ OBJECTS = ("spec.json", "environment.json", "result.json", "measures.json")
 NEEDED = ("spec.json", "environment.json", "history.jsonl", "result.json")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]{0,99}")  # of an experiment, and of its folder
 NAME_BYTES = 120  # longest file name; with the affixes of a temporary file it stays below 200
+UNPACKED = "parts-1"  # folder in the cache for unpacked parts; another number when they are unpacked differently
 DIGEST = "digest"  # key of the sha256 of all other entries of a JSON object
 
 Form = Any
@@ -50,8 +51,10 @@ class DamagedError(ResultsError):
 
 
 def remedy_for(file: Path) -> str:
-    """Return the remedy for a damaged file: remove its run, or restore the file if it belongs to no run."""
+    """Return the remedy for a damaged file: remove its run or the unpacked copy, or restore a file of no run."""
     folder = file.parent.parent if file.parent.name == "predictions" else file.parent
+    if folder.parent.parent.name == UNPACKED:
+        return f"delete {folder.parent}, which is unpacked again from its part"
     if folder.parent.name == "runs":
         return f"`smart-repro runs remove {folder.name}`, then run the experiment again"
     return "restore it from a copy, or delete it and run the experiment again"
@@ -94,6 +97,7 @@ _SPEC: Form = {
     "data?": {"sources?": [str], "notes?": [str], "rows?": {str: int}},
     "model?": {"name?": str, "contaminated?": str, "revision?": (None, str)},
     "method?": {"paper?": str, "version?": int, "cost?": (float, str)},
+    "published?": {"logits": {str: str}, "left_out": [str]},
 }
 _RESULT: Form = {
     "key": str,
@@ -407,12 +411,24 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     missing = {"epoch", *(columns or ("id", "label", "prediction"))} - set(table.column_names)
     if missing or not table.num_rows:
         raise DamagedError(path, f"has no {', '.join(sorted(missing)) or 'rows'}")
+    table = _widened(table)
     for field in table.schema:
         kinds = [pa.types.is_integer] if field.name == "epoch" else [pa.types.is_integer, pa.types.is_floating]
         fits = _is_text(field.type) if field.name in ("id", "group") else any(kind(field.type) for kind in kinds)
         if not fits or table[field.name].null_count:
             raise DamagedError(path, f"has a column {field.name} of another kind, or with values missing")
     return table
+
+
+def _widened(table: pa.Table) -> pa.Table:
+    """Return a table with the types of a run's own files: published ones may have int8 answers and float16 logits."""
+    import pyarrow as pa
+
+    wide = {("label", pa.int8()): pa.int64(), ("prediction", pa.int8()): pa.int64()}
+    wide |= {(name, pa.float16()): pa.float32() for name in table.column_names}
+    fields = [field.with_type(wide.get((field.name, field.type), field.type)) for field in table.schema]
+    schema = pa.schema(fields, table.schema.metadata)
+    return table if schema == table.schema else table.cast(schema)
 
 
 def _is_text(kind: pa.DataType) -> bool:

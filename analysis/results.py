@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import numerics_of
 from analysis.integrity.verified import damaged
+from analysis.parts import PackedRuns, packed_runs, run_folder
 from analysis.records import (
     PLAIN_NAME,
     ResultsError,
@@ -90,32 +91,42 @@ class Results:
     # --- runs ---
 
     @cached_property
+    def packed(self) -> PackedRuns:
+        """Runs that are in parts."""
+        return packed_runs(self.root)
+
+    @cached_property
     def _done(self) -> frozenset[str]:
         try:
             entries = [entry.name for entry in os.scandir(self.root / "runs") if entry.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
             entries = []
-        return frozenset(name for name in entries if not name.startswith("."))
+        return frozenset(name for name in entries if not name.startswith(".")) | self.packed.parts.keys()
 
     def run_keys(self) -> list[str]:
         """Return the keys of the finished runs; a run folder appears by one rename, so a run with a folder is finished.
 
         Raises:
-            ResultsError: there is no ``runs`` folder.
+            ResultsError: there is no ``runs`` folder and no intact part.
         """
         runs = self.root / "runs"
-        if not runs.is_dir():
+        if not runs.is_dir() and not self._done:
             raise ResultsError(
                 f"{runs} is not a folder: no results here; run an experiment first, or give another --results"
+                f"{self.packed.hint()}"
             )
         return sorted(self._done)
 
     def leave_out_damaged(self, keys: Iterable[str]) -> dict[str, str]:
         """Verify these runs and all their parents; damaged ones count as not finished from now on.
 
-        Returns: key -> fault and remedy, of each damaged run.
+        Returns: key -> fault and remedy, of each damaged run; if a run is missing, also of each damaged part by its
+            file name, since it may hold the run.
         """
-        unverified = [key for key in dict.fromkeys(keys) if self.is_done(key)]
+        requested_keys = list(dict.fromkeys(keys))
+        unverified = [key for key in requested_keys if self.is_done(key)]
+        if len(unverified) < len(requested_keys):
+            self.damaged |= self.packed.faults
         checked: set[str] = set()
         while unverified:
             findings = damaged(self.root, unverified)
@@ -132,8 +143,8 @@ class Results:
         return key in self._done
 
     def folder(self, key: str) -> Path:
-        """Return the folder of a run."""
-        return self.root / "runs" / key
+        """Return the folder of a run; a part is unpacked at first need. Raises ResultsError: it cannot be unpacked."""
+        return run_folder(self.root, key, self.packed)
 
     def run(self, key: str) -> Run:
         """Return spec, environment and result of one run.
@@ -172,7 +183,10 @@ class Results:
     def _read_run(self, key: str) -> Run:
         folder = self.folder(key)
         if not folder.is_dir():
-            raise ResultsError(f"{folder} does not exist: this run is not finished; `smart-repro status` shows what is")
+            raise ResultsError(
+                f"{folder} does not exist: this run is not finished; `smart-repro status` shows what is"
+                f"{self.packed.hint()}"
+            )
         spec, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
         return Run(
             key=key,

@@ -70,6 +70,10 @@ def best_epoch(results: Results, key: str, column: Column) -> int:
     for epoch in sorted(predictions["epoch"].unique().tolist()):
         frame = predictions[predictions["epoch"] == epoch]
         outputs = logits(frame) if metric.uses == "logits" else frame["prediction"].to_numpy()
+        if not np.isfinite(outputs).all():
+            raise ResultsError(
+                f"run {key[:12]} has no finite logits of epoch {epoch}: it diverged, or was published without"
+            )
         value = sign * quiet_score(metric, frame["label"].to_numpy(), outputs)
         if value > best:
             best, best_at = value, epoch

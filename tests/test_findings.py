@@ -145,13 +145,15 @@ def test_published_runs_are_small_whole_and_hold_no_texts() -> None:
     committed = [*store.runs.rglob("*"), *(PUBLISHED / "experiments").rglob("*")]  # not the reports made from them
     assert sum(path.stat().st_size for path in committed if path.is_file()) < 40e6
     assert (PUBLISHED / "NOTICE.md").read_text(encoding="utf-8") == notice(Store(Path("results/published")))
+    assert not (PUBLISHED / "runs").exists()
+    assert len(store.done_keys()) == 394
     for key in store.done_keys():
-        spec = json.loads((store.runs / key / "spec.json").read_text(encoding="utf-8"))
+        spec = json.loads((store.folder(key) / "spec.json").read_text(encoding="utf-8"))
         assert spec["key"] == key
         assert not [source for source in spec["data"]["sources"] if source.startswith(("/", "."))]
         settings = {name: value for name, value in spec["spec"].items() if name != "method_config"}
         assert RunSpec.from_json(settings).task == spec["spec"]["task"]
-        for path in (store.runs / key / "predictions").glob("*.parquet"):
+        for path in (store.folder(key) / "predictions").glob("*.parquet"):
             table = pq.ParquetFile(path).read()
             assert all(COLUMNS.fullmatch(name) for name in table.column_names), path
             votes = [table[name].to_pandas() for name in table.column_names if name.startswith("votes_")]

@@ -10,6 +10,7 @@ from analysis.integrity.seals import (
     inspect,
     seal_of,
     seal_problems,
+    table_digest,
     verify,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "rebuilt",
     "seal_of",
     "seal_problems",
+    "table_digest",
     "verify",
     "verify_key",
 ]

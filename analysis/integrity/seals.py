@@ -180,14 +180,14 @@ def content_digest(path: Path) -> str:
         ResultsError: the file cannot be read.
     """
     if path.suffix == ".parquet":
-        return _table_digest(read_table(path))
+        return table_digest(read_table(path))
     if path.suffix == ".jsonl":
         lines = parse_lines(path, read_bytes(path))
         return sha256("".join(f"{canonical(line)}\n" for line in lines).encode()).hexdigest()
     return digest_of(read_object(path))
 
 
-def _table_digest(table: pa.Table) -> str:
+def table_digest(table: pa.Table) -> str:
     """Return the digest of names and types, then of each column: little-endian numbers, texts with lengths."""
     import numpy as np
     import pyarrow as pa

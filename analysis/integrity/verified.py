@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.integrity.seals import DAMAGED, Finding, inspect
+from analysis.parts import packed_runs, run_folder
 from analysis.records import DIGEST, ResultsError, digest_of, read_object, with_digest, without_digest
 
 CODE = ("integrity/keys.py", "integrity/seals.py", "integrity/verified.py", "records.py", "run_fields.py")
@@ -28,10 +29,10 @@ _TICK_NS = 50_000_000  # upper bound for the step of a file system's clock
 def damaged(root: Path, keys: Iterable[str]) -> dict[str, Finding]:
     """Verify these finished runs of a results folder and return the damaged ones."""
     path = root / "cache" / "verified.json"
-    remembered, current = _read(path), dict[str, str]()
+    remembered, current, packed = _read(path), dict[str, str](), packed_runs(root)
     findings: dict[str, Finding] = {}
     for key in dict.fromkeys(keys):
-        folder, start = root / "runs" / key, time.time_ns()
+        folder, start = run_folder(root, key, packed), time.time_ns()
         stamp, newest = _stamp(folder)
         if stamp and remembered.get(key) == stamp:
             current[key] = stamp

@@ -14,6 +14,7 @@ from analysis import claims, curves, figures, tables
 from analysis.comparison import compare
 from analysis.figures import redrawn
 from analysis.figures.drawing import Study
+from analysis.parts import is_part
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.card import Card, card_of, found, question_of, titles_of
@@ -372,8 +373,11 @@ def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1
 
 
 def damage_notes(damage: dict[str, str]) -> list[str]:
-    """Return a note for each damaged run, the first :data:`SHOWN` by name."""
-    notes = [f"Run {key[:12]} is damaged and left out: {message}" for key, message in sorted(damage.items())]
+    """Return a note for each damaged run or part, the first :data:`SHOWN` by name."""
+    notes = [
+        f"{'Part' if is_part(key) else 'Run'} {key[:12]} is damaged and left out: {message}"
+        for key, message in sorted(damage.items())
+    ]
     more = len(notes) - SHOWN
     return notes if more <= 0 else [*notes[:SHOWN], f"The same holds of {answer.plural(more, 'further run')}."]
 

@@ -218,8 +218,10 @@ def write_report_of(results: Path, name: str, look: str = "paper") -> int:
 
 
 def _damage(messages: dict[str, str]) -> int:
+    from analysis.parts import is_part
+
     for key, message in sorted(messages.items()):
-        print(f"run {key} is damaged and left out: {message}", file=sys.stderr)
+        print(f"{'part' if is_part(key) else 'run'} {key} is damaged and left out: {message}", file=sys.stderr)
     return CHECK_FAILED if messages else DONE
 
 

@@ -59,13 +59,16 @@ def card(name: str, results: Path) -> tuple[str, Any]:
         return _study_format()
     kind, colon, name_in_kind = name.partition(":")
     if kind == "run" or re.fullmatch(r"[0-9a-f]{4,32}", name):
-        runs = sorted((results / "runs").glob(f"{name_in_kind if colon else name}*"))
+        from benchmarks.store.store import Store
+
+        store, beginning = Store(results), name_in_kind if colon else name
+        runs = sorted(key for key in store.done_keys() if key.startswith(beginning))
         if len(runs) == 1:
-            return _run_card(runs[0])
+            return _run_card(store.folder(runs[0]))
         if runs or colon:
             raise UsageError(
                 f"{len(runs) or 'no'} runs begin with {name_in_kind or name!r} in {results}: "
-                "`smart-repro runs list` shows them"
+                f"`smart-repro runs list` shows them{store.packed.hint()}"
             )
     if colon:
         return _CARDS[kind](name_in_kind)

@@ -49,7 +49,9 @@ def stored_experiments(context: CompletionContext) -> list[str]:
 
 def keys(context: CompletionContext) -> list[str]:
     """Offer the keys of finished runs in the results folder that is typed, or in ``results``."""
-    return [path.name for path in sorted((_results(context) / "runs").glob("*"))]
+    from benchmarks.store.store import Store
+
+    return sorted(Store(_results(context)).done_keys())
 
 
 def cards(context: CompletionContext) -> list[str]:

@@ -181,7 +181,7 @@ def _models() -> Iterator[Check]:
 
 
 def _cache() -> Check:
-    from benchmarks.tasks.cache import VARIABLE, cache_folder
+    from analysis.parts.cache import VARIABLE, cache_folder
 
     folder = cache_folder()
     if folder is None:

@@ -10,7 +10,6 @@ from cyclopts import App, Parameter
 from benchmarks.cli import completion
 from benchmarks.cli.actions import hint
 from benchmarks.cli.options import Key, Licence
-from benchmarks.errors import UsageError
 from benchmarks.options import RESULTS, Plugins, Results
 
 hub_app = App(name="hub", help="Models and results as repositories of the Hugging Face hub.")
@@ -71,5 +70,6 @@ def results(
 
 
 def _check(results: Path) -> None:
-    if not (results / "runs").is_dir():
-        raise UsageError(f"there are no runs in {results}: `smart-repro run` makes some, or give another --results")
+    from benchmarks.store.store import Store
+
+    Store(results).must_have_runs()

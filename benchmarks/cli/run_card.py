@@ -44,6 +44,7 @@ def run_entries(content: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         "scores": {f"{task} {split}": _scores(values) for task, split, values in _splits(result["scores"])},
         "settings": changed,
         "settings of the method": dict(spec.get("method_config") or {}),
+        "left out when published": list(stored.get("published", {}).get("left_out", [])),
         "training": f"{result.get('steps', 0):,} updates in {result['seconds']:,.1f} s",
         "data": dict(stored.get("fingerprints", {}).get("data", {})),
         "weights at the start": stored.get("fingerprints", {}).get("weights"),

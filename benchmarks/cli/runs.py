@@ -88,7 +88,7 @@ def verify(
     from benchmarks.sharing import runs
 
     store = _store(results)
-    findings = runs.findings(store, _finished(store, keys))
+    findings = [*runs.findings(store, _finished(store, keys)), *runs.damaged_parts(store)]
     return _show_findings(findings, as_json)
 
 
@@ -249,6 +249,8 @@ def publish(
 ) -> None:
     """Copy experiments' finished runs, compact and without texts or paths, into a folder that can be committed.
 
+    Each experiment's runs become one file, a part, that is never rewritten; runs that the folder has are left alone.
+
     Example: smart-repro runs publish results/published what-drives-smart
     """
     from benchmarks.engine.status import experiments
@@ -289,6 +291,6 @@ def _confirmed(question: str) -> bool:
 def _store(results: Path) -> Any:
     from benchmarks.store.store import Store
 
-    if not (results / "runs").is_dir():
-        raise UsageError(f"there are no runs in {results}: `smart-repro run` makes some, or give another --results")
-    return Store(results)
+    store = Store(results)
+    store.must_have_runs()
+    return store

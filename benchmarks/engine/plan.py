@@ -83,8 +83,9 @@ class Plan:
 def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
     """Expand the experiment. Reads the data (for their fingerprints), so missing or broken data show before training.
 
-    Raises: UsageError, DataError.
+    Raises: UsageError, DataError. ResultsError: a part of published runs is damaged; its runs would be made again.
     """
+    store.packed.must_be_intact()
     identities, done = Identities(source), store.done_keys()
     jobs: dict[str, Job] = {}
     cells: dict[tuple[str, str, int], str] = {}

@@ -94,5 +94,10 @@ def _entry(store: Store, manifest: Manifest) -> dict[str, Any]:
             {"run": runs[key], "key": key, "state": state.state, "detail": state.detail}
             for key, state in states.items()
             if state.detail
+        ]
+        + [
+            {"run": name, "key": "", "state": "damaged", "detail": message}
+            for name, message in store.packed.faults.items()
+            if counts["todo"]  # the part may hold them
         ],
     }

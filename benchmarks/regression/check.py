@@ -250,7 +250,7 @@ def _notes_on_reuse(plan: Plan, store: Store, plugins: tuple[str, ...]) -> tuple
     Raises: UsageError: a run was made by another commit.
     """
     done = [key for key, state in plan.states.items() if state.state == "done"]
-    commits = {str(read_json(store.runs / key / "environment.json").get("commit", "")) for key in done}
+    commits = {str(read_json(store.folder(key) / "environment.json").get("commit", "")) for key in done}
     if not done:
         return ()
     other_commits = sorted(commits - {commit()})

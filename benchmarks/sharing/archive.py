@@ -87,7 +87,10 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
             _check(folder, path)
         for file in staging.glob("experiments/*/*.json"):
             load_manifest(file)
-        merged = {folder.name: _merge(folder, store.runs / folder.name) for folder in runs}
+        packed = store.packed.parts
+        merged = {
+            folder.name: folder.name not in packed and _merge(folder, store.runs / folder.name) for folder in runs
+        }
         manifests = [_merge_manifest(file, store) for file in staging.glob("experiments/*/*.json")]
         new = tuple(key for key, is_new in merged.items() if is_new)
         return Merged(new, tuple(key for key in merged if key not in new), sum(manifests))
@@ -102,8 +105,9 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
 def _packed(store: Store, keys: Iterable[str], names: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """Yield each file with its name in the archive."""
     for key in keys:
-        for file in sorted((store.runs / key).rglob("*")):
-            name = f"runs/{key}/{file.relative_to(store.runs / key).as_posix()}"
+        folder = store.folder(key)
+        for file in sorted(folder.rglob("*")):
+            name = f"runs/{key}/{file.relative_to(folder).as_posix()}"
             if file.is_file() and _RUN_FILE.fullmatch(name):
                 yield name, file
     for name in sorted(set(names)):

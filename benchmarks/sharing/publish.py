@@ -1,7 +1,8 @@
 """Compact copies of finished runs for a repository: the sources of every table, figure and verdict.
 
-Predictions are copied unchanged, so that a run can be repeated and compared byte for byte. The history is averaged to
-the points of a curve. Texts of data sets, paths of this machine and weights are not copied.
+The runs of an experiment become one part (:mod:`benchmarks.store.parts`), predictions in a form that changes no score
+(:mod:`benchmarks.store.reduction`). The history is averaged to the points of a curve. Texts of data sets, paths of this
+machine and weights are not copied.
 """
 
 from __future__ import annotations
@@ -10,21 +11,26 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.integrity import VERIFIED, seal_of
-from analysis.records import SEAL, read_json, read_seal
+from analysis.records import SEAL, read_json, read_seal, read_table
 from analysis.results import Results
-from analysis.schema import CURVE_POINTS
+from analysis.schema import CURVE_POINTS, Manifest
+from analysis.scores import displayed
 from benchmarks.errors import UsageError
-from benchmarks.store.files import partial_path, sync, write_json
+from benchmarks.store.files import write_json
+from benchmarks.store.parts import write_part
+from benchmarks.store.reduction import form_for, forms_of, left_out, reduced
 from benchmarks.store.store import Store
 from benchmarks.tasks import TASKS
 
@@ -41,6 +47,7 @@ most {points} points a run, and predictions (ids, labels, logits, and the five a
 them). No text of any data set is here. The data sets are their authors', under their own terms:
 
 {data}
+The runs are in `experiments/*/part-*.parquet`, tables that pandas opens; what a run lacks is in its `spec.json`.
 `smart-repro report --results {folder}` makes every table, figure and verdict from these files;
 `smart-repro runs rerun KEY --results {folder} --data-dir path/to/data` trains a run again and compares its predictions
 byte for byte.
@@ -59,30 +66,50 @@ class Published:
 def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
     """Copy the finished runs of these experiments, and their newest manifests, into a folder that can be committed.
 
-    Runs that the folder has already are not changed.
+    Runs that the folder has already are not changed: the others of an experiment become a further part of it.
 
     Raises: UsageError: a run has votes of more annotators than may be passed on, or the folder is the store's own.
-        ResultsError: there is no such experiment, or a run of it is damaged.
+        ResultsError: there is no such experiment, or a run of it, or a part of the folder, is damaged.
     """
     if folder.resolve() == store.root.resolve():
         raise UsageError(f"{folder} is the results folder itself: name another to publish into")
-    target, keys, new = Store(folder), dict[str, None](), 0
-    results = Results(store.root)
-    target.runs.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        manifest = results.manifest(name)
-        keys |= dict.fromkeys(key for key in manifest.all_keys() if results.is_done(key))
-        for old in target.manifests(name).glob("*.json"):
+    target, results = Store(folder), Results(store.root)
+    target.packed.must_be_intact()
+    manifests = [results.manifest(name) for name in names]
+    scored = {split for manifest in manifests for split in _splits_of_logits(manifest)}
+    keys, stored = dict[str, None](), target.done_keys()
+    before = len(stored)
+    for manifest in manifests:
+        done = [key for key in manifest.all_keys() if results.is_done(key)]
+        keys |= dict.fromkeys(done)
+        _add_part(
+            store, target.manifests(manifest.name), [key for key in dict.fromkeys(done) if key not in stored], scored
+        )
+        stored.update(done)
+        for old in target.manifests(manifest.name).glob("*.json"):
             old.unlink()
         commands = {verb: portable(command) for verb, command in manifest.commands.items()}
         target.write_manifest(replace(manifest, commands=commands))
-    for key in keys:
-        if not target.is_done(key):
-            _copy(store, key, target.runs / key)
-            new += 1
-    (folder / "NOTICE.md").write_text(notice(target), encoding="utf-8")
+    (folder / "NOTICE.md").write_text(notice(Store(folder)), encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Published(len(keys), new, size)
+    return Published(len(keys), len(stored) - before, size)
+
+
+def _splits_of_logits(manifest: Manifest) -> Iterator[str]:
+    """Yield the files of predictions (``snli.dev``) whose logits a metric scores; a holdout may choose their epoch."""
+    for column in manifest.columns:
+        if displayed(column.metric).uses == "logits":
+            yield from (f"{column.task}.{split}" for split in (column.split, "holdout"))
+
+
+def _add_part(store: Store, folder: Path, keys: Iterable[str], scored: Collection[str]) -> None:
+    """Write these runs, compact, as a part into ``folder``; nothing if there are none."""
+    with tempfile.TemporaryDirectory(prefix="smart-repro-") as scratch:
+        runs = [Path(scratch, key) for key in keys]
+        for run in runs:
+            compact_copy(store, run.name, run, scored)
+        if runs:
+            write_part(folder, runs)
 
 
 def portable(command: str) -> str:
@@ -122,36 +149,45 @@ def _mean(block: list[dict[str, Any]]) -> dict[str, Any]:
     return point
 
 
-def _copy(store: Store, key: str, target: Path) -> None:
-    """Copy a run; its folder appears by one rename, with a new seal that names the original's."""
-    run = store.runs / key
+def compact_copy(store: Store, key: str, target: Path, scored: Collection[str] = ()) -> None:
+    """Copy a run, with a new seal that names the original's and a note of what the copy lacks.
+
+    Args:
+        store: the results folder with the run.
+        key: key of the run.
+        target: folder to make.
+        scored: files of predictions (``snli.dev``) that keep all logits.
+
+    Raises:
+        UsageError: it has votes that may not be passed on. ResultsError: it is damaged.
+    """
+    run = store.folder(key)
     sealed = store.verify(key) == VERIFIED
     origin = read_seal(run / SEAL) if sealed else seal_of(run)
-    partial = partial_path(target)
-    partial.mkdir()
-    try:
-        (partial / "predictions").mkdir()
-        for file in sorted((run / "predictions").glob("*.parquet")):
-            _must_be_free(file)
-            shutil.copyfile(file, partial / "predictions" / file.name)
-        for name in ("result.json", "measures.json"):
-            if (run / name).exists():
-                shutil.copyfile(run / name, partial / name)
-        environment = read_json(run / "environment.json")
-        platform = str(environment.get("platform", "")).split("-")[0]
-        write_json(partial / "environment.json", {**environment, "platform": platform})
-        history = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
-        (partial / "history.jsonl").write_text("".join(f"{line}\n" for line in thinned(history)), encoding="utf-8")
-        write_json(partial / "spec.json", _without_paths(read_json(run / "spec.json")))
-        write_json(partial / SEAL, seal_of(partial, key, sealed_from=origin["digest"]))
-        sync(*(path for path in partial.rglob("*") if path.is_file()))
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    (target / "predictions").mkdir(parents=True)
+    forms = forms_of(run)
+    for file in sorted((run / "predictions").glob("*.parquet")):
+        table = read_table(file)
+        _must_be_free(file, table)
+        form = forms.setdefault(file.stem, form_for(table, is_scored=file.stem in scored))
+        pq.write_table(reduced(table, form).replace_schema_metadata(None), target / "predictions" / file.name)
+    for name in ("result.json", "measures.json"):
+        if (run / name).exists():
+            shutil.copyfile(run / name, target / name)
+    environment = read_json(run / "environment.json")
+    platform = str(environment.get("platform", "")).split("-")[0]
+    write_json(target / "environment.json", {**environment, "platform": platform})
+    history = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    points = list(thinned(history))
+    (target / "history.jsonl").write_text("".join(f"{line}\n" for line in points), encoding="utf-8")
+    is_shorter = len(points) < sum(bool(line.strip()) for line in history)
+    spec = _without_paths(read_json(run / "spec.json"))
+    note = {"logits": forms, "left_out": left_out(forms, CURVE_POINTS if is_shorter else None)}
+    write_json(target / "spec.json", {**spec, "published": note})
+    write_json(target / SEAL, seal_of(target, key, sealed_from=origin["digest"]))
 
 
-def _must_be_free(file: Path) -> None:
-    table = pq.ParquetFile(file).read()
+def _must_be_free(file: Path, table: pa.Table) -> None:
     votes = [table[name].to_numpy() for name in table.column_names if name.startswith("votes_")]
     if votes and int(np.sum(votes, axis=0).max()) > VOTES:
         raise UsageError(f"{file} has votes of more than {VOTES} annotators (ChaosNLI?), which must not be passed on")
@@ -169,7 +205,7 @@ def notice(store: Store) -> str:
     """Return the text about the published runs and the owners of their data."""
     specs: dict[str, Mapping[str, Any]] = {}
     for key in sorted(store.done_keys()):
-        spec = read_json(store.runs / key / "spec.json")
+        spec = read_json(store.folder(key) / "spec.json")
         names = [spec["spec"]["task"], *spec["spec"]["with_tasks"]]
         names += [place.rpartition(".")[0] for place in spec["data"]["rows"] if "." in place]
         specs |= dict.fromkeys(names, spec)
@@ -183,4 +219,4 @@ def notice(store: Store) -> str:
     return NOTICE.format(points=CURVE_POINTS, data=lines, folder=folder)
 
 
-__all__ = ["Published", "notice", "portable", "publish", "thinned"]
+__all__ = ["Published", "compact_copy", "notice", "portable", "publish", "thinned"]

@@ -9,13 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.integrity import Finding, inspect, numerics_of
+from analysis.integrity import DAMAGED, Finding, inspect, numerics_of
 from analysis.integrity.verified import damaged
 from analysis.records import ResultsError, read_json
 from analysis.results import Results, load_manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.files import partial_path
+from benchmarks.store.reduction import differing_predictions
 from benchmarks.store.store import Store, spec_of
 from smart_repro.numerics import NUMERICS
 
@@ -32,7 +33,7 @@ def listing(store: Store, conditions: dict[str, str] | None = None) -> list[dict
 def _rows(store: Store) -> Iterator[dict[str, Any]]:
     damaged_runs = damaged(store.root, done := sorted(store.done_keys()))
     for key in done:
-        folder = store.runs / key
+        folder = store.folder(key)
         if key in damaged_runs:
             yield {"key": key, "state": "damaged", "detail": damaged_runs[key].message}
             continue
@@ -50,6 +51,8 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
             "MiB": round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20, 1),
             "weights": "kept" if store.weights(key).is_file() else "-",
         }
+    for name, message in store.packed.faults.items():
+        yield {"key": name, "state": "damaged", "detail": message}
     working = [path.name for path in store.inflight.glob("[!.]*")] if store.inflight.is_dir() else []
     for key, state in store.states([key for key in sorted(working) if not store.is_done(key)]).items():
         yield {"key": key, "state": state.state, "detail": state.detail}
@@ -64,13 +67,20 @@ def find(store: Store, name: str) -> str:
     matches = sorted(key for key in keys if key.startswith(name))
     if len(matches) != 1 or not name:
         problem = f"{len(matches)} runs begin with" if matches else "no run begins with"
-        raise UsageError(f"{problem} {name!r} in {store.root}: `smart-repro runs list` shows their keys")
+        raise UsageError(
+            f"{problem} {name!r} in {store.root}: `smart-repro runs list` shows their keys{store.packed.hint()}"
+        )
     return matches[0]
 
 
 def findings(store: Store, keys: Iterable[str]) -> list[Finding]:
     """Verify these finished runs by reading every file of them."""
-    return [inspect(store.runs / key) for key in keys]
+    return [inspect(store.folder(key)) for key in keys]
+
+
+def damaged_parts(store: Store) -> list[Finding]:
+    """Return a finding for each damaged part of published runs."""
+    return [Finding(name, DAMAGED, name, message, message) for name, message in store.packed.faults.items()]
 
 
 def compare(store: Store, first: str, second: str) -> dict[str, Any]:
@@ -78,7 +88,7 @@ def compare(store: Store, first: str, second: str) -> dict[str, Any]:
 
     Raises: UsageError: no such finished run. ResultsError: one is damaged.
     """
-    folders = [store.runs / find(store, name) for name in (first, second)]
+    folders = [store.folder(find(store, name)) for name in (first, second)]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"run {folder.name} is not finished: `smart-repro runs list` shows which are")
@@ -87,8 +97,6 @@ def compare(store: Store, first: str, second: str) -> dict[str, Any]:
 
 
 def _differing(first: Path, second: Path) -> dict[str, Any]:
-    from benchmarks.training.parents import differing_predictions
-
     specs = [read_json(folder / "spec.json") for folder in (first, second)]
     parts = {
         "settings": [spec["spec"] for spec in specs],
@@ -120,7 +128,7 @@ def imports(store: Store, key: str) -> list[str]:
 
     A run without plug-ins has none.
     """
-    sources = read_json(store.runs / key / "spec.json").get("fingerprints", {}).get("plugins") or {}
+    sources = read_json(store.folder(key) / "spec.json").get("fingerprints", {}).get("plugins") or {}
     if not sources:
         return []
     results = Results(store.root)
@@ -173,7 +181,7 @@ def rerun(store: Store, key: str, source: Source) -> dict[str, Any]:
         outcome = execute(job, repeated)
         if outcome.state != "done":
             raise UsageError(f"run {key} could not be done again: {outcome.message}")
-        comparison = _differing(store.runs / key, repeated.runs / job.key)
+        comparison = _differing(store.folder(key), repeated.runs / job.key)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return comparison if numerics == NUMERICS else {"scores": comparison["scores"], "numerics": (numerics, NUMERICS)}
@@ -188,7 +196,7 @@ def _job(store: Store, key: str, source: Source) -> tuple[Job, int]:
 
     store.verify(key)
     spec = store.spec(key)
-    numerics = numerics_of(read_json(store.runs / key / "spec.json"))
+    numerics = numerics_of(read_json(store.folder(key) / "spec.json"))
     job = make_job(spec, source, Identities(source, numerics))
     if job.key != key:
         raise UsageError(f"run {key} was made from other data, weights or code than are here: this would be {job.key}")
@@ -224,7 +232,7 @@ def keep_weights(store: Store, key: str, source: Source) -> None:
 
 
 def remove(store: Store, keys: Iterable[str]) -> None:
-    """Delete these runs. Raises UsageError if a process works on one."""
+    """Delete these runs. Raises UsageError if a process works on one, or one is sealed in a part."""
     for key in keys:
         store.remove(key)
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.integrity import numerics_of
+from analysis.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 SIX = ("--tasks", "demo-rte,demo-cola", "--methods", "vanilla,smart,sda", "--seeds", "1", "--set", "max_steps=12")
@@ -176,12 +177,21 @@ def reports(commit: str, experiments: Sequence[str]) -> Compared:
     with tempfile.TemporaryDirectory(prefix="against-") as folder:
         sides = {"then": unpack_commit(commit, Path(folder, "code")), "now": ROOT}
         for name, code in sides.items():
-            Path(folder, name).mkdir()
-            for part in ("runs", "experiments"):  # each side has caches and reports of its own
-                Path(folder, name, part).symlink_to(ROOT / "results" / "published" / part)
+            link_runs(Results(ROOT / "results" / "published"), Path(folder, name))
             for experiment in experiments:
                 command(code, ["report", experiment, "--results", name], Path(folder))
         return compared_tables(Path(folder, "then", "reports"), Path(folder, "now", "reports"))
+
+
+def link_runs(results: Results, folder: Path) -> None:
+    """Make a results folder of links to runs and manifests, for versions that know no parts; caches are its own."""
+    (folder / "runs").mkdir(parents=True)
+    for key in results.run_keys():
+        (folder / "runs" / key).symlink_to(results.folder(key).resolve())
+    for manifest in results.root.resolve().glob("experiments/*/*.json"):
+        place = folder / manifest.relative_to(results.root.resolve())
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(manifest)
 
 
 def compared_tables(older: Path, newer: Path) -> Compared:

@@ -10,10 +10,12 @@ import shutil
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from analysis.integrity import DAMAGED, UNVERIFIED, Finding, inspect, seal_of, seal_problems, verify
+from analysis.parts import PackedRuns, packed_runs, run_folder
 from analysis.records import (
     NEEDED,
     OBJECTS,
@@ -49,9 +51,10 @@ class RunState:
 class Store:
     """A results folder.
 
-    Finished runs are in ``root/runs``, work in progress in ``root/inflight``, the weights of parents in
-    ``root/weights``, manifests in ``root/experiments``. One store observes the heartbeats of leases on other machines:
-    to detect a dead one, use the same store for at least :data:`benchmarks.store.leases.PATIENCE` seconds.
+    Finished runs are in ``root/runs`` and, published ones, in parts (:mod:`analysis.parts`); work in progress is in
+    ``root/inflight``, the weights of parents in ``root/weights``, manifests in ``root/experiments``. One store observes
+    the heartbeats of leases on other machines: to detect a dead one, use the same store for at least
+    :data:`benchmarks.store.leases.PATIENCE` seconds.
     """
 
     root: Path
@@ -61,6 +64,22 @@ class Store:
     def runs(self) -> Path:
         """Folder of the finished runs."""
         return self.root / "runs"
+
+    @cached_property
+    def packed(self) -> PackedRuns:
+        """Runs that are in parts, as they were at the first use of this store."""
+        return packed_runs(self.root)
+
+    def folder(self, key: str) -> Path:
+        """Return the folder to read a run from; a part is unpacked at first need, outside the results folder."""
+        return run_folder(self.root, key, self.packed)
+
+    def must_have_runs(self) -> None:
+        """Raise UsageError if nothing was ever run or published here."""
+        if not (self.runs.is_dir() or self.packed.parts or self.packed.faults):
+            raise UsageError(
+                f"there are no runs in {self.root}: `smart-repro run` makes some, or give another --results"
+            )
 
     @property
     def inflight(self) -> Path:
@@ -131,15 +150,16 @@ class Store:
 
     def is_done(self, key: str, *, weights: bool = False) -> bool:
         """Return True if the run is finished; with ``weights``, only if its weights are present too."""
-        return (self.runs / key).is_dir() and (not weights or self.weights(key).is_file())
+        is_stored = (self.runs / key).is_dir() or key in self.packed.parts
+        return is_stored and (not weights or self.weights(key).is_file())
 
     def done_keys(self) -> set[str]:
         """Return the keys of all finished runs, by one read of the folder."""
         try:
             names = {entry.name for entry in os.scandir(self.runs) if entry.is_dir()}
         except (FileNotFoundError, NotADirectoryError):
-            return set()
-        return {name for name in names if not name.startswith(".")}
+            names = set()
+        return {name for name in names if not name.startswith(".")}.union(self.packed.parts)
 
     def states(self, keys: Collection[str], parents: Collection[str] = ()) -> dict[str, RunState]:
         """Return the state of each run; a run in ``parents`` is done only if its weights are present."""
@@ -180,12 +200,18 @@ class Store:
         Raises: ResultsError: it is damaged, with the file and the remedy. UsageError: there is no such run here.
         """
         if not self.is_done(key):
-            raise UsageError(f"no finished run {key} in {self.root}: `smart-repro runs list` shows them")
-        return verify(self.runs / key)
+            raise self.absent(key)
+        return verify(self.folder(key))
+
+    def absent(self, key: str) -> UsageError:
+        """Return the error that there is no such run; a damaged part is named, since it may hold the run."""
+        return UsageError(
+            f"no finished run {key} in {self.root}: `smart-repro runs list` shows them{self.packed.hint()}"
+        )
 
     def seal(self, key: str) -> Finding:
         """Seal a finished run that has no seal; a reason not to seal it is returned as damage."""
-        folder = self.runs / key
+        folder = self.folder(key)
         finding = inspect(folder)
         if finding.state == UNVERIFIED:
             problems = seal_problems(folder)
@@ -202,9 +228,9 @@ class Store:
         Raises:
             UsageError: there is no such run.
         """
-        path = self.runs / key / "spec.json"
+        path = self.folder(key) / "spec.json"
         if not path.is_file():
-            raise UsageError(f"no finished run {key} in {self.root}: `smart-repro runs list` shows them")
+            raise self.absent(key)
         return spec_of(read_json(path), path)
 
     # --- work on a run ---
@@ -257,11 +283,12 @@ class Store:
         write_json(attempt / SEAL, seal_of(attempt, key))
         sync(*files_in(attempt))  # after a power cut, a published folder must not hold empty files
         self.runs.mkdir(parents=True, exist_ok=True)
-        try:
-            os.rename(attempt, self.runs / key)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+        if key not in self.packed.parts:
+            try:
+                os.rename(attempt, self.runs / key)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
         self.clear(lease)
 
     def fail(self, lease: Lease, kind: str, message: str, **details: Any) -> None:
@@ -299,8 +326,13 @@ class Store:
         """Delete a run: its results, its weights and its work folder.
 
         Raises:
-            UsageError: a process works on it.
+            UsageError: a process works on it, or it is sealed in a part.
         """
+        if key in self.packed.parts:
+            raise UsageError(
+                f"run {key} is sealed in {self.packed.parts[key].path}, which is never rewritten: delete that file, "
+                "with all its runs, or keep the run"
+            )
         owner = leases.holder(self.inflight / key, self.heartbeats)
         if owner is not None:
             raise UsageError(

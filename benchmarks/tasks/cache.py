@@ -18,23 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.parts.cache import cache_folder
 from benchmarks.tasks.base import Split, Task
 
 if TYPE_CHECKING:
     from smart_repro.encoding import Encoded
 
-VARIABLE = "SMART_REPRO_CACHE"
 WORTHWHILE = 20_000_000  # bytes; smaller files are read in less than a second
 MANY = 5_000  # rows; smaller splits are tokenised in less than a second
 _CHECKSUM = 4  # bytes at the end of an entry
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of the cache; None if the user switched it off."""
-    wish = os.environ.get(VARIABLE)
-    if wish == "off":
-        return None
-    return Path(wish) if wish else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "smart-repro"
 
 
 def cached_split(task: Task, split: str, files: Sequence[Path], read: Callable[[], Split]) -> Split:

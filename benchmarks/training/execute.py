@@ -75,7 +75,7 @@ def execute(
         checkpoint = Checkpoint(attempt / "checkpoint.pt", checkpoint_steps, checkpoint_seconds, lease.check)
         result = _result(job, store, attempt, checkpoint, report, should_stop)
         if store.is_done(job.key):  # the run was finished before, but another run needs its weights
-            parents.must_reproduce(attempt, store.runs / job.key)
+            parents.must_reproduce(attempt, store.folder(job.key))
         store.publish(lease, attempt)
     except Interrupted as stopped:
         lease.release()

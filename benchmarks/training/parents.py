@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from analysis.records import read_table
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
+from benchmarks.store.reduction import HALF, differing_predictions, forms_of
 from benchmarks.store.store import Store
 from benchmarks.tasks import TASKS
 from benchmarks.training.prepared import Evaluated, Prepared
@@ -119,13 +120,6 @@ def must_reproduce(attempt: Path, finished: Path) -> None:
         )
 
 
-def differing_predictions(first: Path, second: Path) -> list[str]:
-    """Return the names of the prediction files that are not equal byte for byte."""
-    files = [{path.name: path for path in (folder / "predictions").iterdir()} for folder in (first, second)]
-    names = sorted(set(files[0]) | set(files[1]))
-    return [n for n in names if any(n not in f for f in files) or files[0][n].read_bytes() != files[1][n].read_bytes()]
-
-
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read weights written by :func:`save_weights` and verify their digest where they have one.
 
@@ -156,9 +150,14 @@ def _shape(weights: dict[str, Tensor], name: str) -> object:
 
 def _logits(store: Store, key: str, evaluated: Evaluated) -> tuple[int, np.ndarray]:
     """Return the last epoch of a parent and its logits, checked to be of the same examples."""
-    path = store.runs / key / "predictions" / f"{evaluated.name}.parquet"
+    path = store.folder(key) / "predictions" / f"{evaluated.name}.parquet"
     if not path.is_file():
         raise UsageError(f"parent {key} has no predictions on {evaluated.name}: its `predict` must cover its child's")
+    if forms_of(store.folder(key)).get(evaluated.name) == HALF:
+        raise UsageError(
+            f"parent {key} was published with float16 logits, which would change its child: give another --results, "
+            "where it is trained again"
+        )
     frame = read_table(path).to_pandas()
     last = frame[frame["epoch"] == frame["epoch"].max()]
     if last["id"].tolist() != list(evaluated.rows.ids):

@@ -220,7 +220,7 @@ class Follower:
     def _history(self) -> Path | None:
         work_folder = self.store.inflight / self.job.key
         attempts = sorted(work_folder.glob("attempt-*"), key=lambda path: int(path.name.split("-")[1]))
-        places = [*reversed(attempts), self.store.runs / self.job.key]
+        places = [*reversed(attempts), self.store.folder(self.job.key)]
         return next((path for place in places if (path := place / "history.jsonl").is_file()), None)
 
 

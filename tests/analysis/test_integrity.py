@@ -11,13 +11,14 @@ import pytest
 
 from analysis.integrity import VERIFIED, identity_of, inspect, key_of, numerics_of, rebuilt, verify_key
 from analysis.records import ResultsError
+from analysis.results import Results
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published" / "runs"
-KEYS = sorted(path.name for path in PUBLISHED.iterdir())
+PUBLISHED = Results(Path(__file__).resolve().parents[2] / "results" / "published")
+KEYS = PUBLISHED.run_keys()
 
 
 def stored(key: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((PUBLISHED / key / "spec.json").read_text())
+    content: dict[str, Any] = json.loads((PUBLISHED.folder(key) / "spec.json").read_text())
     return content
 
 
@@ -104,4 +105,4 @@ def test_a_spec_that_lacks_what_its_key_is_made_of_is_refused(name: str) -> None
 
 
 def test_every_published_run_is_sealed_and_verifies() -> None:
-    assert {inspect(PUBLISHED / key).state for key in KEYS} == {VERIFIED}
+    assert {inspect(PUBLISHED.folder(key)).state for key in KEYS} == {VERIFIED}

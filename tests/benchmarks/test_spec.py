@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.integrity import identity_of, rebuilt, verify_key
+from analysis.results import Results
 from analysis.run_fields import DEFAULTS, ELSEWHERE
 from benchmarks.definition import Definition
 from benchmarks.errors import UsageError
@@ -28,7 +29,7 @@ from benchmarks.spec import (
 )
 from smart_repro.methods import METHODS, build
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published" / "runs"
+PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
 OWN = Definition(
     name="own-a",
     text=("says",),
@@ -268,9 +269,10 @@ def test_the_key_of_a_known_run_stays_what_it_is() -> None:
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published runs are in the repository alone")
 def test_every_published_run_has_the_key_that_its_spec_gives_today() -> None:
     """A new option of a method, at its default, leaves the keys of older runs alone; so does a method's code."""
-    files = sorted(PUBLISHED.glob("*/spec.json"))
-    assert len(files) == 394
-    for path in files:
+    results = Results(PUBLISHED)
+    paths = [results.folder(key) / "spec.json" for key in results.run_keys()]
+    assert len(paths) == 394
+    for path in paths:
         content = json.loads(path.read_text(encoding="utf-8"))
         run = RunSpec.from_json({name: value for name, value in content["spec"].items() if name != "method_config"})
         hashed, version = content["fingerprints"], METHODS[run.method].version
@@ -349,8 +351,9 @@ def test_checking_a_run_does_not_change_how_its_values_are_written() -> None:
 
 
 def test_a_published_run_is_read_back_with_the_identity_it_was_hashed_with() -> None:
-    for folder in sorted(PUBLISHED.iterdir())[::40]:
-        content = json.loads((folder / "spec.json").read_text())
+    results = Results(PUBLISHED)
+    for key in results.run_keys()[::40]:
+        content = json.loads((results.folder(key) / "spec.json").read_text())
         spec = RunSpec.from_json({name: value for name, value in content["spec"].items() if name != "method_config"})
         prints = content["fingerprints"]
         versions = content["task"]["version"], content["method"]["version"]

@@ -13,6 +13,7 @@ import numpy as np
 from analysis.integrity.verified import damaged
 from analysis.records import ResultsError, read_json, read_table
 from analysis.results import load_manifest
+from benchmarks.store.store import Store
 from benchmarks.training.cost import cost
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ class TrialResults:
 
     Attributes:
         grid: the experiment whose rows are the trials.
-        runs: folder with the runs.
+        store: the results folder with the runs.
         cells: row -> task (or column id) -> run keys.
     """
 
     grid: Experiment
-    runs: Path
+    store: Store
     cells: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     @classmethod
@@ -39,16 +40,16 @@ class TrialResults:
 
         Raises: ResultsError: a run, or a manifest, is damaged.
         """
-        folder, runs = results / "experiments" / grid.name, results / "runs"
+        folder, store = results / "experiments" / grid.name, Store(results)
         rows, columns = {row.id for row in grid.rows}, {column.id for column in grid.columns}
         for path in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True):
             manifest = load_manifest(path)
             has_rows = {row.id for row in manifest.rows} >= rows
             if not has_rows or not {column.id for column in manifest.columns} >= columns:
                 continue
-            trial_results = cls(grid, runs, manifest.cells)
+            trial_results = cls(grid, store, manifest.cells)
             keys = [key for row in rows for column in grid.columns for key in trial_results.keys(row, column)]
-            if keys and all((runs / key).is_dir() for key in keys):
+            if keys and all(map(store.is_done, keys)):
                 for finding in damaged(results, keys).values():
                     raise ResultsError(finding.message)
                 return trial_results
@@ -88,9 +89,9 @@ class TrialResults:
         return score(column.metric, table["label"].to_numpy(), table["prediction"].to_numpy())
 
     def _result(self, key: str) -> dict[str, Any]:
-        return read_json(self.runs / key / "result.json")
+        return read_json(self.store.folder(key) / "result.json")
 
     def _table(self, key: str, column: TaskColumn) -> Any:
-        path = self.runs / key / "predictions" / f"{column.task}.{column.split}.parquet"
+        path = self.store.folder(key) / "predictions" / f"{column.task}.{column.split}.parquet"
         table = read_table(path, ["epoch", "label", "prediction"]).to_pandas()
         return table[table["epoch"] == table["epoch"].max()]

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from analysis import scores
+from analysis.results import Results
 from benchmarks.cli import app as cli
 from benchmarks.spec_checks import SETTINGS
 from benchmarks.training.prepared import split_in_memory
@@ -168,8 +169,9 @@ def test_cards_name_their_subject(shell: Shell, name: str) -> None:
 
 def test_the_card_of_a_run_is_read_from_its_folder(shell: Shell) -> None:
     root = Path(__file__).resolve().parents[3] / "results" / "published"
-    key = sorted(path.name for path in (root / "runs").iterdir())[0]
-    stored = json.loads((root / "runs" / key / "result.json").read_text())
+    results = Results(root)
+    key = results.run_keys()[0]
+    stored = json.loads((results.folder(key) / "result.json").read_text())
     for name in (key, key[:12], f"run:{key[:12]}"):
         code, out, _ = shell("show", name, "--results", root)
         assert code == 0

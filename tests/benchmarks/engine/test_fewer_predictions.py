@@ -22,7 +22,7 @@ from benchmarks.tasks.sources import Source
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
 
-PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "runs"
+PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 HISTORY = {"selection-bias", "sda-fig5"}  # claims on the best epoch, and on the first
 
 
@@ -142,14 +142,15 @@ def test_only_claims_on_epochs_predict_dev_after_each(profile: str) -> None:
 def test_every_published_run_keeps_its_key() -> None:
     """The key is computed anew from what the run's folder says about spec, data, weights, code and parents."""
     count = 0
-    for path in sorted(PUBLISHED.glob("*/spec.json")):
-        content = json.loads(path.read_text())
+    results = Results(PUBLISHED)
+    for key in results.run_keys():
+        content = json.loads((results.folder(key) / "spec.json").read_text())
         values = {name: value for name, value in content["spec"].items() if name != "method_config"}
         prints = content["fingerprints"]
         parents = {"parents": ",".join(prints["parents"])} if prints["parents"] else {}
         identity = Identity(
             prints["data"], prints["weights"], content["task"]["version"], content["method"]["version"], parents
         )
-        assert run_key(RunSpec.from_json(values), identity) == path.parent.name
+        assert run_key(RunSpec.from_json(values), identity) == key
         count += 1
     assert count == 394

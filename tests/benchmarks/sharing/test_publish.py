@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -44,7 +46,12 @@ def test_the_table_and_the_predictions_are_the_same(shell: Shell, trained: Path,
     code, out, err = shell("runs", "publish", published, "compare", "--results", trained)
     assert code == 0, err
     assert out.startswith(f"4 runs in {published}, 4 of them new")
-    assert files(published / "runs", "*.parquet") == files(trained / "runs", "*.parquet")
+    assert not (published / "runs").exists()
+    assert len(list(published.glob("experiments/compare/part-*.parquet"))) == 1
+    answers = ["id", "epoch", "label", "prediction"]
+    for key in Store(trained).done_keys():
+        frames = [Results(folder).predictions(key, "rte", "dev", "all")[answers] for folder in (trained, published)]
+        pd.testing.assert_frame_equal(*frames)
     for results in (trained, published):
         assert shell("report", "compare", "--results", results)[0] == 0
     tables = [(results / "reports" / "compare" / "table.csv").read_text() for results in (trained, published)]
@@ -57,14 +64,18 @@ def test_no_text_of_a_data_set_and_no_path_is_in_it(trained: Path, glue: Path, t
     publish.publish(Store(trained), ["compare"], tmp_path / "published")
     texts = [line.split("\t")[1] for line in (glue / "RTE" / "dev.tsv").read_text().splitlines()[1:]]
     content = files(tmp_path / "published")
+    unpacked = Store(tmp_path / "published")
+    content |= {
+        f"{key}/{name}": data for key in unpacked.done_keys() for name, data in files(unpacked.folder(key)).items()
+    }
     for name, written in content.items():
         if name.endswith(".parquet"):
-            written = pd.read_parquet(tmp_path / "published" / name).to_csv().encode()
+            written = pd.read_parquet(io.BytesIO(written)).to_csv().encode()
         assert str(glue).encode() not in written, name
         assert str(trained).encode() not in written, name
         assert not [text for text in texts if text.encode() in written], name
     assert "RTE:" in content["NOTICE.md"].decode()
-    (manifest,) = (each for name, each in content.items() if name.startswith("experiments"))
+    (manifest,) = (each for name, each in content.items() if name.startswith("experiments") and name.endswith("json"))
     assert "--data-dir path/to/data" in json.loads(manifest)["commands"]["run"]
     spec = next(json.loads(each) for name, each in content.items() if name.endswith("spec.json"))
     assert spec["data"]["sources"] == ["RTE/dev.tsv", "RTE/train.tsv"]
@@ -110,14 +121,14 @@ def test_a_point_keeps_the_largest_perturbation_and_says_how_many_updates_it_sta
 
 def test_votes_of_a_hundred_annotators_are_refused(trained: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "results")
-    publish.publish(Store(trained), ["compare"], store.root)
+    shutil.copytree(trained, store.root)
     path = sorted(store.runs.rglob("*.parquet"))[0]
     frame = pd.read_parquet(path)
     frame.assign(votes_0=60, votes_1=40).to_parquet(path)
     reseal(path.parents[1])
     with pytest.raises(UsageError, match=r"votes of more than 5 annotators \(ChaosNLI\?\)"):
         publish.publish(store, ["compare"], tmp_path / "published")
-    assert not list((tmp_path / "published" / "runs").glob(f"*{path.parts[-3]}*"))
+    assert not Store(tmp_path / "published").done_keys()
     frame.assign(votes_0=3, votes_1=2).to_parquet(path)
     reseal(path.parents[1])
     assert publish.publish(store, ["compare"], tmp_path / "published").runs == 4
