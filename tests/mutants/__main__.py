@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,12 +38,12 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def outcome(project: Path, mutant: Mutant) -> str:
-    """Return whether the tests of the mutant's module catch it, in a copy of the project."""
+def outcome(project: Path, mutant: Mutant, files: Sequence[str]) -> str:
+    """Return whether the tests in these files catch a mutant, in a copy of the project."""
     path = project / mutant.module
     source = path.read_text(encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files_of(mutant.module)]
+    command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
     try:
         path.write_text(mutant.apply(source), encoding="utf-8")
         done = subprocess.run(
@@ -89,7 +89,7 @@ def main() -> None:
         for number, mutant in enumerate(drawn, 1):
             if mutant in outcomes:
                 continue
-            outcomes[mutant] = outcome(project, mutant)
+            outcomes[mutant] = outcome(project, mutant, files_of(mutant.module))
             print(f"{number}/{len(drawn)} {outcomes[mutant]}: {mutant}", flush=True)
             with arguments.results.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"mutant": asdict(mutant), "outcome": outcomes[mutant]}) + "\n")

@@ -25,7 +25,7 @@ _CLAIMS = (
 _TESTS: dict[str, tuple[str, ...]] = {  # module, or pattern of modules -> its tests
     "smart_repro/perturbation.py": ("tests/core/test_perturbation.py", *_SMART, *_ADVERSARIAL),
     "smart_repro/divergence.py": ("tests/core/test_divergence.py", *_SMART, *_STUDENTS),
-    "smart_repro/averaging.py": (*_STUDENTS, *_SMART, "tests/core/test_contract.py"),
+    "smart_repro/averaging.py": ("tests/core/test_averaging.py", *_STUDENTS, *_SMART, "tests/core/test_contract.py"),
     "smart_repro/optim.py": (*_LOOP, *_HEURISTICS),
     "smart_repro/train.py": (*_LOOP, "tests/core/test_draws.py", "tests/core/test_shared_encoder.py", *_HEURISTICS),
     "smart_repro/methods/base.py": (*_SMART, *_STUDENTS, *_ADVERSARIAL, *_HEURISTICS, *_METHODS, *_LOOP),
