@@ -51,6 +51,10 @@ AT_FLOOR = (
     "constant answer (0 %) to plain fine-tuning in the paper (100 %). Where the lower end of its 95 % interval is "
     "below a third, no method is judged",
 )
+AT_FLOOR_GENERATED = (
+    PILOT,
+    "a task on which runs of plain fine-tuning give (almost) one answer; no method is judged on it",
+)
 COLLAPSE_RULE = (
     "A run has collapsed if fewer than five of its answers differ from its most frequent one (in a regression: if "
     "their standard deviation is below 5 % of the labels'). Collapsed runs stay in every mean, interval and verdict, "
@@ -195,11 +199,16 @@ def remarks(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(_remarks(manifest, runs)))
 
 
-def words_of(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+def words_of(verdicts: Sequence[Verdict], *, is_generated: bool = False) -> list[tuple[str, str]]:
     """Return the words that these verdicts use, each with its meaning."""
     words = [(word, MEANINGS[word]) for word in dict.fromkeys(v.counted_as for v in verdicts) if word in MEANINGS]
     is_floor = any(PILOT in reason for v in verdicts for reason in (v.reason, *v.excluded.values()))
-    return [*words, AT_FLOOR] if is_floor else words
+    return [*words, at_floor(is_generated=is_generated)] if is_floor else words
+
+
+def at_floor(*, is_generated: bool) -> tuple[str, str]:
+    """Return the words for a task at the floor, and their meaning: no paper has trained on generated data."""
+    return AT_FLOOR_GENERATED if is_generated else AT_FLOOR
 
 
 def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:

@@ -172,7 +172,9 @@ def render(
         "setup": set_up(manifest, runs),
         "has_ceiling": any(column.ceiling is not None for column in manifest.columns),
         "environment_table": environment_table(runs),
-        "meanings": [*(OWN_MEANINGS if card.is_own else answer.MEANINGS).items(), answer.AT_FLOOR],
+        "meanings": [*OWN_MEANINGS.items()]
+        if card.is_own
+        else [*answer.MEANINGS.items(), answer.at_floor(is_generated=manifest.is_generated)],
         "grid": grid_of(manifest, cells) if manifest.columns else None,
         "panels": panels,
         "looks": figures.looks(titles),

@@ -112,7 +112,7 @@ def card_of(
             costs,
             basis,
             tuple(_undecided(verdicts, question)),
-            tuple(answer.words_of(question)),
+            tuple(answer.words_of(question, is_generated=manifest.is_generated)),
             identical,
         )
     summaries = answer.summaries(manifest, cells)
