@@ -312,7 +312,7 @@ def wrong_files() -> Iterator[Line]:
         ("[run]\nepochs = 3", "'run'"),
         ('import = ["no_such_module"]', "no_such_module"),
         ('source = "lokal"', "local"),
-        ('executor = "slurm"', "executor"),
+        ('executor = "sge"', "executor"),
         ('methods = "smrt"', "smart"),
         ("checkpoint_minutes = nan", "checkpoint"),
     ):
