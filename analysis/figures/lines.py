@@ -61,8 +61,6 @@ def plot_curves(
     if highlight:
         _draw_behind(curves, ax, [row for row in rows if row != highlight], x)
     _draw_lines(curves, ax, titles, [highlight] if highlight else rows, x, bands)
-    if len(curves) == 0:
-        return ax
     ax.locator_params(axis="y", nbins=6)
     if log and _spans_decades(curves):
         log_axis(ax.yaxis, *_ends(curves))

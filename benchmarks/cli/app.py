@@ -136,7 +136,9 @@ def list_(
         str,
         Parameter(
             help="methods, tasks, experiments, claims, systems, models, optimizers or profiles",
-            completer=completion.words("methods", "tasks", "experiments", "claims", "profiles", "models"),
+            completer=completion.words(
+                "methods", "tasks", "experiments", "claims", "systems", "models", "optimizers", "profiles"
+            ),
         ),
     ],
     /,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -64,12 +63,7 @@ def results(
     from benchmarks.sharing import hub
     from benchmarks.store.store import Store
 
-    _check(results)
-    print(hub.push_results(Store(results), list(names) or experiments(results), repo, private=private))
+    store = Store(results)
+    store.must_have_runs()
+    print(hub.push_results(store, list(names) or experiments(results), repo, private=private))
     hint(False, f"hf download {repo} --repo-type dataset --local-dir results", "fetches them")
-
-
-def _check(results: Path) -> None:
-    from benchmarks.store.store import Store
-
-    Store(results).must_have_runs()
