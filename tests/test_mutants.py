@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.__main__ import CAUGHT, ROOT, copied, outcome
-from tests.mutants.draw import Mutant, mutants, sample
+from tests.mutants.__main__ import CAUGHT, ROOT, Project
+from tests.mutants.draw import mutants, sample
 from tests.mutants.modules import files_of, modules
 
 SOURCE = '''
@@ -65,14 +65,15 @@ QUICK = (
     "analysis/power.py",
     "analysis/scores.py",
 )
+SURVIVORS = 4  # more of 20 are less than 3 in 1,000 where one in 20 survives (another draw after every edit)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_of_twenty_mutants_at_most_two_survive(tmp_path: Path) -> None:
-    project = copied(tmp_path)
+def test_few_of_twenty_mutants_survive(tmp_path: Path) -> None:
     drawn = sample(ROOT, QUICK, 20, seed=7)
-    survivors: list[Mutant] = [
-        mutant for mutant in drawn if outcome(project, mutant, files_of(mutant.module)) != CAUGHT
-    ]
-    assert len(survivors) <= 2, "\n".join(map(str, survivors))
+    first = {files_of(module)[0] for module in QUICK}
+    with Project(tmp_path) as project:
+        assert not project.exit_code(*first)  # what fails below fails because of the mutant
+        survivors = [mutant for mutant in drawn if project.outcome(mutant) != CAUGHT]
+    assert len(survivors) <= SURVIVORS, "\n".join(map(str, survivors))

@@ -79,6 +79,15 @@ def test_no_number_of_seeds_replaces_items():
     assert standard_error(1000, 277, typical(277))[0] == pytest.approx(typical(277).item / 277**0.5, rel=0.1)
 
 
+def test_the_standard_error_by_hand():
+    error, df = standard_error(3, 5, Noise(seed=3.0, item=5.0, interaction=15**0.5))
+    # variances of means: interaction 15 / 15 = 1, seeds 9 / 3 + 1 = 4, items 25 / 5 + 1 = 6; together 4 + 6 - 1
+    assert error == pytest.approx(3.0)
+    assert df == pytest.approx(9**2 / (4**2 / 2 + 6**2 / 4 + 1 / 8))
+    assert standard_error(3, 5, Noise(seed=0.0, item=0.0, interaction=0.0)) == (0.0, 2.0)
+    assert standard_error(3, 5, Noise(seed=3.0, item=0.0, interaction=0.0))[1] == pytest.approx(2.0)  # seeds alone
+
+
 SEEDS, ITEMS = st.integers(2, 40), st.integers(20, 60_000)
 NOISES = st.builds(Noise, st.floats(0, 0.3), st.floats(1e-3, 0.5), st.floats(1e-3, 0.9))
 # Dev sets of GLUE as the suite reads them: every choice of tasks is a grid that can be planned.

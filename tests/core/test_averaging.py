@@ -117,6 +117,21 @@ def test_the_window_mean_does_not_drift() -> None:
     torch.testing.assert_close(mean.values[0], torch.stack(last).mean(0), rtol=1e-6, atol=1e-6)
 
 
+def test_the_window_mean_is_recomputed_once_per_window() -> None:
+    """Its bits are those of a fresh mean while the window fills, and then at the multiples of its size alone."""
+    torch.manual_seed(0)
+    mean, last, fresh = WindowMean(Window(4, 0), [torch.zeros(1000)]), [], []
+    for update in range(1, 25):
+        last = [torch.randn(1000), *last][:4]
+        mean.push([last[0]])
+        again = WindowMean(Window(4, 0), [torch.zeros(1000)])
+        for theta in reversed(last):
+            again.push([theta])
+        if torch.equal(mean.values[0], again.values[0]):
+            fresh.append(update)
+    assert fresh == [1, 2, 3, 4, 8, 12, 16, 20, 24]
+
+
 def test_no_average_shares_storage_with_the_model(tiny: Callable[..., nn.Module]) -> None:
     model = tiny()
     window = Window(2, 1)

@@ -184,6 +184,37 @@ def test_a_shift_of_zero_changes_nothing_and_the_hooks_go_away(
     assert len(seen) == 1
 
 
+class Appending(nn.Module):
+    """An embedding module that appends two tokens, batch first or time first, and returns a further output."""
+
+    def __init__(self, time_first: bool) -> None:
+        super().__init__()
+        self.table, self.time_first = nn.Embedding(9, 3), time_first
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, str]:
+        vectors = self.table(nn.functional.pad(ids, (0, 2)))
+        return (vectors.transpose(0, 1) if self.time_first else vectors), "further"
+
+
+@pytest.mark.parametrize("time_first", [False, True])
+def test_the_hooks_know_the_order_of_axes_and_leave_appended_tokens_alone(time_first: bool) -> None:
+    torch.manual_seed(0)
+    module = Appending(time_first)
+    ids, delta = torch.randint(9, (5, 4)), torch.randn(5, 4, 3)
+    clean = module.table(nn.functional.pad(ids, (0, 2)))
+    with observed(module, time_first=time_first, length=4) as seen:
+        out, _ = module(ids)
+    torch.testing.assert_close(seen[0], clean[:, :4], rtol=0, atol=0)
+    (gradient,) = torch.autograd.grad(out.sum(), seen[0])
+    assert torch.equal(gradient, torch.ones(5, 4, 3))
+    with shifted(module, delta, time_first=time_first):
+        first, second = module(ids), module(ids)
+    assert first[1] == "further"
+    moved = first[0].transpose(0, 1) if time_first else first[0]
+    torch.testing.assert_close(moved, torch.cat([clean[:, :4] + delta, clean[:, 4:]], 1), rtol=0, atol=0)
+    assert torch.equal(second[0], out)  # an encoder and a decoder may share the module: only the first is shifted
+
+
 def test_frozen_embeddings_can_still_be_perturbed(
     tiny: Callable[..., nn.Module], batch: Callable[..., dict[str, Tensor]]
 ) -> None:

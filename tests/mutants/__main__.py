@@ -1,8 +1,9 @@
 """Try mutants of the deciding code: ``python -m tests.mutants --count 300 --seed 0 --results mutants.jsonl``.
 
 Each mutant is written into a copy of the project, and the tests of its module run there until one fails. A mutant whose
-tests pass survives. The file of results is added to; mutants that are in it are not tried again. The last lines give
-the share caught with its 95 % interval (Wilson), and the survivors.
+tests pass survives. All tests have to pass in the copy without a mutant, or nothing is tried. The file of results is
+added to; mutants caught before are not tried again, survivors are. The last lines give the share caught with its 95 %
+interval (Wilson), and the survivors.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tests.mutants.draw import Mutant, sample
 from tests.mutants.modules import files_of, modules
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 600  # seconds for the tests of a mutant: one that makes a loop endless is caught
+LIMIT = 600  # seconds of processor time for the tests of a mutant: one that makes a loop endless is caught
 CAUGHT, SURVIVED = "caught", "survived"
 
 
@@ -38,39 +39,65 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def outcome(project: Path, mutant: Mutant, files: Sequence[str]) -> str:
-    """Return whether the tests in these files catch a mutant, in a copy of the project."""
-    path = project / mutant.module
-    source = path.read_text(encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
-    try:
-        path.write_text(mutant.apply(source), encoding="utf-8")
-        done = subprocess.run(
-            command, cwd=project, env=environment, capture_output=True, timeout=LIMIT, check=False
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return CAUGHT
-    finally:
-        path.write_text(source, encoding="utf-8")
-    if done not in (0, 1, 2):  # 2: the mutant breaks the import of a test
-        raise RuntimeError(f"{mutant}: pytest ended with {done}")
-    return CAUGHT if done else SURVIVED
+class Project:
+    """A copy of the project in which mutants are tried, one after the other.
+
+    Args:
+        folder: where to put the copy.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = copied(folder)
+        environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-P", str(folder / "tests/mutants/server.py"), str(LIMIT)]
+        self._server = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._server:  # closes its standard input, which ends it
+            pass
+
+    def exit_code(self, *arguments: str) -> int:
+        """Run pytest with these arguments in the copy, and return its exit code."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        print(json.dumps(["-x", "-q", "-p", "no:cacheprovider", *arguments]), file=self._server.stdin, flush=True)
+        return int(self._server.stdout.readline())
+
+    def outcome(self, mutant: Mutant) -> str:
+        """Return whether the tests of its module catch a mutant."""
+        path = self.folder / mutant.module
+        source = path.read_text(encoding="utf-8")
+        try:
+            path.write_text(mutant.apply(source), encoding="utf-8")
+            code = self.exit_code(*files_of(mutant.module))
+        finally:
+            path.write_text(source, encoding="utf-8")
+        if code in (3, 4, 5):
+            raise RuntimeError(f"{mutant}: pytest ended with {code}")
+        return (
+            CAUGHT if code else SURVIVED
+        )  # 2: the mutant breaks the import of a test; below 0: out of time, or a crash
 
 
-def tried(results: Path) -> Iterator[tuple[Mutant, str]]:
-    """Yield the mutants in the file of results, with their outcomes."""
+def caught(results: Path) -> Iterator[Mutant]:
+    """Yield the mutants in the file of results that were caught."""
     if results.exists():
         for line in results.read_text(encoding="utf-8").splitlines():
             content = json.loads(line)
-            yield Mutant(**content["mutant"]), content["outcome"]
+            if content["outcome"] == CAUGHT:
+                yield Mutant(**content["mutant"])
 
 
 def summary(outcomes: dict[Mutant, str]) -> str:
     """Return the share of mutants caught, with its interval, and the survivors."""
-    caught = sum(value == CAUGHT for value in outcomes.values())
-    low, high = proportion_confint(caught, len(outcomes), method="wilson")
-    share = f"{caught} of {len(outcomes)} mutants caught: {100 * caught / len(outcomes):.1f} %"
+    count = sum(value == CAUGHT for value in outcomes.values())
+    low, high = proportion_confint(count, len(outcomes), method="wilson")
+    share = f"{count} of {len(outcomes)} mutants caught: {100 * count / len(outcomes):.1f} %"
     survivors = "\n".join(f"  {mutant}" for mutant, value in outcomes.items() if value == SURVIVED)
     return f"{share} (95 % interval {100 * low:.1f} to {100 * high:.1f})\nsurvivors:\n{survivors or '  none'}"
 
@@ -83,14 +110,15 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("mutants.jsonl"), help="file that is added to")
     arguments = parser.parse_args()
     drawn = sample(ROOT, modules(ROOT), arguments.count, arguments.seed)
-    outcomes = {mutant: value for mutant, value in tried(arguments.results) if mutant in set(drawn)}
-    with tempfile.TemporaryDirectory() as folder:
-        project = copied(Path(folder))
-        for number, mutant in enumerate(drawn, 1):
-            if mutant in outcomes:
-                continue
-            outcomes[mutant] = outcome(project, mutant, files_of(mutant.module))
-            print(f"{number}/{len(drawn)} {outcomes[mutant]}: {mutant}", flush=True)
+    outcomes = {mutant: CAUGHT for mutant in caught(arguments.results) if mutant in set(drawn)}
+    with tempfile.TemporaryDirectory() as folder, Project(Path(folder)) as project:
+        left = [mutant for mutant in drawn if mutant not in outcomes]
+        tests = dict.fromkeys(name for mutant in left for name in files_of(mutant.module))
+        if broken := [name for name in tests if project.exit_code(name)]:
+            raise SystemExit(f"these tests fail without a mutant; mend them first: {', '.join(broken)}")
+        for number, mutant in enumerate(left, 1):
+            outcomes[mutant] = project.outcome(mutant)
+            print(f"{number}/{len(left)} {outcomes[mutant]}: {mutant}", flush=True)
             with arguments.results.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"mutant": asdict(mutant), "outcome": outcomes[mutant]}) + "\n")
     print(summary(outcomes))
