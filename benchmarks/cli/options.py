@@ -134,11 +134,11 @@ class ExecutionOptions:
         return {"checkpoint_steps": self.checkpoint_steps or 0, "checkpoint_seconds": 60 * self.checkpoint_minutes}
 
     def make_executor(self, memory: float) -> Executor:
-        """Return what does the work; ``memory`` is what a run needs of a GPU, in bytes."""
+        """Return what does the work; ``memory`` is what a run needs of a GPU, in bytes. Raises: UsageError."""
         from benchmarks.engine.choose import Cluster, make_executor
 
         cluster = Cluster(self.address, self.partition, self.time_limit, self.array_size, _sbatch(self.slurm))
-        return make_executor(self.executor, self.workers, memory, cluster)
+        return make_executor(self.executor, self.workers, memory, cluster, is_used=not self.dry_run)
 
 
 def _sbatch(text: str) -> dict[str, Any]:

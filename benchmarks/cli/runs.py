@@ -135,8 +135,9 @@ def rerun(
 ) -> int:
     """Do a finished run again beside the old one, and say whether it predicts the same, byte for byte.
 
-    Where it does not (exit 1: another device, other versions), the scores and versions of both are shown. Of a run that
-    an older version made with other arithmetic (numerics) only the scores are compared.
+    The predictions of a published run are compared in the form in which it stores them (logits often as float16). Where
+    predictions differ (exit 1: another device, other versions), the scores and versions of both are shown. Of a run
+    that an older version made with other arithmetic (numerics) only the scores are compared.
 
     Example: smart-repro runs rerun 3fa9 --keep-weights
     """
@@ -162,8 +163,8 @@ def rerun(
         files = parse_data_files(data_options.data_file or [])
         source = resolve_source(kind, data_options.data_dir, files, default_dir=data_options.default_data_dir)
     if keep_weights:
-        runs.keep_weights(store, whole_key, source)
-        print(f"{whole_key} is reproduced, byte for byte; its weights: {store.weights(whole_key)}")
+        exactness = runs.keep_weights(store, whole_key, source)
+        print(f"{whole_key} is reproduced, {exactness}; its weights: {store.weights(whole_key)}")
         hint(False, command("export", whole_key, *results_words(results)))
         return DONE
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.executor import Executor
@@ -40,7 +41,9 @@ class Cluster:
                 raise UsageError(f"{flag} is for --executor {owner}")
 
 
-def make_executor(name: str, workers: int | None, memory: float, cluster: Cluster = Cluster()) -> Executor:
+def make_executor(
+    name: str, workers: int | None, memory: float, cluster: Cluster = Cluster(), *, is_used: bool = False
+) -> Executor:
     """Return the executor of that name: ``local``, ``ray`` or ``slurm``.
 
     Args:
@@ -48,8 +51,9 @@ def make_executor(name: str, workers: int | None, memory: float, cluster: Cluste
         workers: runs at a time; None leaves it to the executor.
         memory: bytes a run needs, of a GPU where there is one.
         cluster: the settings of executors on several machines.
+        is_used: False if it only makes a plan, which needs no cluster.
 
-    Raises: UsageError: for another name, a setting of another executor, or if its package is not installed.
+    Raises: UsageError: for another name, a setting of another executor, or if its package or its cluster is missing.
     """
     if name not in NAMES:
         raise UsageError(f"--executor {name}: no such executor; give {', '.join(NAMES)}")
@@ -68,4 +72,7 @@ def make_executor(name: str, workers: int | None, memory: float, cluster: Cluste
         raise UsageError(str(error)) from error
     limits = {"minutes": cluster.minutes, "array": cluster.array}
     stated_limits: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
-    return SlurmExecutor(workers, memory, partition=cluster.partition, sbatch=cluster.sbatch, **stated_limits)
+    executor = SlurmExecutor(workers, memory, partition=cluster.partition, sbatch=cluster.sbatch, **stated_limits)
+    if is_used:
+        executor.submitit_executor(Path(), 1)
+    return executor

@@ -82,7 +82,7 @@ class SlurmExecutor:
             return
         folder = settings.results / "slurm" / uuid4().hex[:8]
         threads = max(job.spec.threads for job in jobs)
-        tasks = Tasks(jobs, settings, folder, self.submitit_executor(folder, threads, settings), self.array)
+        tasks = Tasks(jobs, settings, folder, self.submitit_executor(folder, threads), self.array)
         while tasks.at_work():
             if should_stop():
                 tasks.stop()
@@ -90,7 +90,7 @@ class SlurmExecutor:
             if tasks.at_work():
                 time.sleep(_POLL[self.cluster])
 
-    def submitit_executor(self, folder: Path, threads: int, settings: Settings) -> Any:
+    def submitit_executor(self, folder: Path, threads: int) -> Any:
         """Return submitit's executor with the settings of a task.
 
         Raises: UsageError: this machine has no SLURM, or SLURM has no setting of that name.

@@ -49,8 +49,8 @@ them). No text of any data set is here. The data sets are their authors', under 
 {data}
 The runs are in `experiments/*/part-*.parquet`, tables that pandas opens; what a run lacks is in its `spec.json`.
 `smart-repro report --results {folder}` makes every table, figure and verdict from these files;
-`smart-repro runs rerun KEY --results {folder} --data-dir path/to/data` trains a run again and compares its predictions
-byte for byte.
+`smart-repro runs rerun KEY --results {folder} --data-dir path/to/data` trains a run again and compares its predictions,
+in the form in which they are stored here.
 """
 
 

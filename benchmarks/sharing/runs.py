@@ -16,7 +16,7 @@ from analysis.results import Results, load_manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.files import partial_path
-from benchmarks.store.reduction import differing_predictions
+from benchmarks.store.reduction import differing_predictions, exactness
 from benchmarks.store.store import Store, spec_of
 from smart_repro.numerics import NUMERICS
 
@@ -105,7 +105,11 @@ def _differing(first: Path, second: Path) -> dict[str, Any]:
         "scores": [read_json(folder / "result.json")["scores"] for folder in (first, second)],
     }
     differences: dict[str, Any] = {name: _differences(*map(_flat, pair)) for name, pair in parts.items()}
-    return {**differences, "predictions": differing_predictions(first, second)}
+    return {
+        **differences,
+        "predictions": differing_predictions(first, second),
+        "exactness": exactness(first, second),
+    }
 
 
 def comparison_text(comparison: dict[str, Any]) -> str:
@@ -113,7 +117,9 @@ def comparison_text(comparison: dict[str, Any]) -> str:
     lines = ["runs: " + "  ".join(comparison["runs"])]
     lines += _parts(comparison, ("settings", "fingerprints", "environment", "scores"))
     different = ", ".join(comparison["predictions"])
-    lines.append(f"predictions differ: {different}" if different else "predictions: the same, byte for byte")
+    lines.append(
+        f"predictions differ: {different}" if different else f"predictions: the same, {comparison['exactness']}"
+    )
     return "\n".join(lines)
 
 
@@ -150,14 +156,14 @@ def rerun_text(key: str, comparison: dict[str, Any]) -> str:
         note = f"{key}: made with numerics {comparison['numerics'][0]}; only scores are compared"
         return "\n".join([note, *_parts(comparison, ("scores",))])
     if not comparison["predictions"]:
-        return f"{key} is reproduced, byte for byte"
+        return f"{key} is reproduced, {comparison['exactness']}"
     return "\n".join(
         [f"{key} differs in {', '.join(comparison['predictions'])}", *_parts(comparison, ("scores", "environment"))]
     )
 
 
 def reproduced(comparison: dict[str, Any]) -> bool:
-    """Return whether a rerun agrees: in predictions byte for byte, or in scores if the numerics differ."""
+    """Return whether a rerun agrees: in predictions, or in scores if the numerics differ."""
     return not comparison["scores" if "numerics" in comparison else "predictions"]
 
 
@@ -203,8 +209,10 @@ def _job(store: Store, key: str, source: Source) -> tuple[Job, int]:
     return (job if numerics == NUMERICS else make_job(spec, source)), numerics
 
 
-def keep_weights(store: Store, key: str, source: Source) -> None:
+def keep_weights(store: Store, key: str, source: Source) -> str:
     """Repeat a finished run for its weights, with the parents whose weights it needs; its results are kept.
+
+    Returns: how exactly its predictions are the same.
 
     Raises: UsageError: as :func:`rerun`; also if the run predicts something else now, or has no weights (a vote).
     """
@@ -229,6 +237,7 @@ def keep_weights(store: Store, key: str, source: Source) -> None:
     outcome = execute(replace(job, keep_weights=True, retry=True), store)
     if outcome.state not in ("done", "skipped"):
         raise UsageError(f"run {key} could not be done again: {outcome.message}")
+    return exactness(store.folder(key), store.folder(key))
 
 
 def remove(store: Store, keys: Iterable[str]) -> None:

@@ -68,6 +68,11 @@ def left_out(forms: Mapping[str, str], points: int | None) -> list[str]:
     return [*lines, *([f"the single updates: the history has at most {points} points"] if points else [])]
 
 
+def exactness(first: Path, second: Path) -> str:
+    """Return how exactly :func:`differing_predictions` compares two run folders, for people."""
+    return "in the form in which it is published" if forms_of(first) or forms_of(second) else "byte for byte"
+
+
 def differing_predictions(first: Path, second: Path) -> list[str]:
     """Return the names of the prediction files of two run folders that differ in a value.
 

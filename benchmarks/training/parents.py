@@ -108,7 +108,7 @@ def averaged(job: Job, data: Prepared, store: Store, model: nn.Module) -> tuple[
 
 
 def must_reproduce(attempt: Path, finished: Path) -> None:
-    """Compare the predictions of a run trained again with those of the finished one, byte for byte.
+    """Compare the predictions of a run trained again with those of the finished one.
 
     Raises: NotReproducedError: with what differs.
     """

@@ -198,7 +198,7 @@ class Request(TuningOptions, GridOptions):
         return options.command(verb, self.name, *words, *options.results_words(self.results), *further)
 
     def rerun(self) -> str:
-        """Return a command line that does one finished run again, ``KEY``, and compares predictions byte for byte."""
+        """Return a command line that does one finished run again, ``KEY``, and compares predictions."""
         words = [*options.words(self, _OF_A_RUN)]
         if is_study_file(self.name) and any(column.choices for column in self.study().columns):
             words = ["--data", self.name, *words]

@@ -160,7 +160,7 @@ def test_settings_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     executor = make_executor("slurm", 7, 4 * 2.0**30, cluster)
     assert isinstance(executor, SlurmExecutor)
     assert executor.parallel([None] * 60) == 7  # type: ignore[list-item]
-    submitit_executor = executor.submitit_executor(tmp_path / "work", 2, Settings(tmp_path))
+    submitit_executor = executor.submitit_executor(tmp_path / "work", 2)
     text = submitit_executor._executor._make_submission_file_text("true", "id")
     settings = dict(
         line.removeprefix("#SBATCH --").split("=", 1)
@@ -177,10 +177,9 @@ def test_settings_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     }
     assert {name: settings[name] for name in expected} == expected
     assert settings["signal"] == "USR2@90"
-    misspelt = make_executor("slurm", None, 0.0, Cluster(sbatch={"colour": "red"}))
-    assert isinstance(misspelt, SlurmExecutor)
+    make_executor("slurm", None, 0.0, cluster, is_used=True)
     with pytest.raises(UsageError, match=r"--executor slurm: .*colour"):
-        misspelt.submitit_executor(tmp_path / "work", 1, Settings(tmp_path))
+        make_executor("slurm", None, 0.0, Cluster(sbatch={"colour": "red"}), is_used=True)
 
 
 def test_without_slurm_and_with_another_executors_options_it_says_so(
@@ -188,7 +187,8 @@ def test_without_slurm_and_with_another_executors_options_it_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match='--executor slurm: Could not detect "srun"'):
-        SlurmExecutor().submitit_executor(tmp_path / "work", 1, Settings(tmp_path))
+        make_executor("slurm", None, 0.0, is_used=True)
+    assert make_executor("slurm", None, 0.0).parallel([]) == 0  # a plan can be made anywhere
     with pytest.raises(UsageError, match="--partition is for --executor slurm"):
         make_executor("ray", None, 0.0, Cluster(partition="gpu"))
     with pytest.raises(UsageError, match="--executor sge: no such executor; give local, ray, slurm"):
