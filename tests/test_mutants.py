@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.__main__ import CAUGHT, ROOT, Project
 from tests.mutants.draw import mutants, sample
 from tests.mutants.modules import files_of, modules
+from tests.mutants.project import CAUGHT, ROOT, Observations, Project
 
 SOURCE = '''
 from typing import TYPE_CHECKING
@@ -57,6 +57,23 @@ def test_a_sample_is_drawn_by_seed_and_has_every_module() -> None:
         assert all((ROOT / test).is_file() for test in files_of(name)), name
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_tests_of_a_line_are_those_that_run_it(tmp_path: Path) -> None:
+    name, module = "tests/core/test_divergence.py", "smart_repro/divergence.py"
+    observations = Observations(tmp_path / "tests.json")
+    with Project(tmp_path / "copy") as project:
+        assert observations.missing([name]) == [name]
+        observations.observe(name, project)
+        inside = next(mutant for mutant in mutants(ROOT, module) if mutant.is_in_function(ROOT))
+        some = observations.tests(inside, [name])
+        assert some
+        assert all(test.startswith(f"{name}::test_") for test in some)
+        assert project.exit_code(*some) == 0
+    assert Observations(tmp_path / "tests.json").missing([name]) == []
+    assert Observations(tmp_path / "tests.json").tests(inside, [name]) == some
+
+
 # Modules whose first test file takes seconds; no mutant of them was chosen by its outcome.
 QUICK = (
     "smart_repro/divergence.py",
@@ -75,5 +92,5 @@ def test_few_of_twenty_mutants_survive(tmp_path: Path) -> None:
     first = {files_of(module)[0] for module in QUICK}
     with Project(tmp_path) as project:
         assert not project.exit_code(*first)  # what fails below fails because of the mutant
-        survivors = [mutant for mutant in drawn if project.outcome(mutant) != CAUGHT]
+        survivors = [mutant for mutant in drawn if project.outcome(mutant, files_of(mutant.module)) != CAUGHT]
     assert len(survivors) <= SURVIVORS, "\n".join(map(str, survivors))

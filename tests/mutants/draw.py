@@ -44,6 +44,12 @@ class Mutant:
         assert source[self.start : self.end] == self.before
         return source[: self.start] + self.after + source[self.end :]
 
+    def is_in_function(self, root: Path) -> bool:
+        """Return whether the changed line is in the body of a function, so that only a call runs it."""
+        tree = ast.parse((root / self.module).read_text(encoding="utf-8"))
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        return any(each.body[0].lineno <= self.line <= (each.end_lineno or 0) for each in functions)
+
 
 @cache
 def mutants(root: Path, module: str) -> tuple[Mutant, ...]:
