@@ -51,6 +51,7 @@ def test_the_learnt_share_is_what_the_baseline_has_above_a_constant_answer():
     assert not measured().is_floor
     lower_is_better = measured(score=20.0, constant=50.0, reference=5.8, low=22.0)
     assert (lower_is_better.share, lower_is_better.low_share) == pytest.approx((30 / 44.2, 28 / 44.2))
+    assert np.isnan(measured(reference=50.9).share)  # nothing can be learnt above a constant answer
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,15 @@ def test_a_run_with_four_other_answers_has_collapsed():
     labels = np.linspace(0, 5, 20)
     runs = [np.full(20, 2.5), 2.5 + 0.04 * (labels - 2.5), 2.5 + 0.06 * (labels - 2.5)]
     assert collapsed(scored(runs, labels), METRICS["pearson"]).tolist() == [True, True, False]
+
+
+def test_logits_of_one_class_have_collapsed():
+    one_answer = np.tile([0.3, 2.0, 0.1], (20, 1)) + 0.01 * np.arange(20)[:, None]
+    others = one_answer.copy()
+    others[::3, 2] = 9.0  # seven answers
+    outputs = np.stack([one_answer, others])
+    found = collapsed(scored(outputs, np.arange(20) % 3), METRICS["cross_entropy"])
+    assert found.tolist() == [True, False]
 
 
 def test_identical_answers_are_counted_over_shared_seeds():

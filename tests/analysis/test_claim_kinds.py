@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 from test_claim_verdicts import claim
 from world import Arm, Exam, World, run_key
 
 from analysis import contrasts
 from analysis.cells import read_cell
 from analysis.claims import JUDGES, decide_all, in_words
+from analysis.claims.logged import over_seeds
+from analysis.crossed import combine
 from analysis.descriptive import variance_ratio_test
 from analysis.results import Results
 from analysis.schema import Kind
@@ -93,6 +97,14 @@ def test_interaction_of_columns_on_the_same_items_is_one_layout(tmp_path):
     assert (doubled.items, doubled.interaction) == pytest.approx((once.items, once.interaction))
 
 
+def test_columns_of_one_task_are_named_by_their_titles(tmp_path):
+    column = {"task": "one", "metric": "accuracy", "split": "dev", "ceiling": None}
+    columns = [{**column, "id": f"one.{title}", "title": title} for title in ("few", "many")]
+    changes = {"test": {"kind": "difference", "columns": [each["id"] for each in columns]}}
+    got = decided(tmp_path, smart(gain=9.0), TASKS[:1], changes, columns=columns)
+    assert list(got.per_task) == ["few", "many"]
+
+
 def test_relative_error_is_the_ratio_of_errors(tmp_path):
     test = {"kind": "interaction", "against_tasks": ["two"], "relative_error": True}
     got = decided(tmp_path, smart(gain={"one": 12.0, "two": 3.0}), TASKS, {"test": test})
@@ -100,6 +112,20 @@ def test_relative_error_is_the_ratio_of_errors(tmp_path):
     per_task = {t: 100 * (1 - errors["smart", t] / errors["vanilla", t]) for t in ("one", "two")}
     both = np.mean(list(per_task.values()))  # the claim's own tasks are one and two
     assert got.interval.estimate == pytest.approx(both - per_task["two"])
+
+
+def test_relative_errors_are_averaged_on_both_sides(tmp_path):
+    about = {"tasks": ["one"], "size": None}
+    test = {"kind": "interaction", "against_tasks": ["two", "three"], "relative_error": True}
+    exams = [*TASKS, Exam("three", items=1500, base=0.8)]
+    gain = {"one": 12.0, "two": 3.0, "three": 6.0}
+    World(
+        tmp_path, smart(gain=gain), exams, seeds=SIX, epochs=1, steps=2, extra={"claims": [claim(test=test, **about)]}
+    ).write()
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
+    errors = {(r, t): 100 - _accuracy(tmp_path, r, t) for r in ("smart", "vanilla") for t in gain}
+    reduced = {t: 100 * (1 - errors["smart", t] / errors["vanilla", t]) for t in gain}
+    assert got.interval.estimate == pytest.approx(reduced["one"] - (reduced["two"] + reduced["three"]) / 2)
 
 
 def _accuracy(root, row, task) -> float:
@@ -159,6 +185,40 @@ HARD, CLEAR = ["3/2/0", "3/1/1"], ["5/0/0", "4/1/0"]
 def test_agreement(arm, test, expected, tmp_path):
     got = decided(tmp_path, smart(**arm), VOTED, {"test": {"kind": "agreement", **test}})
     assert got.words == expected
+    if "against_buckets" in test:
+        differences = [_gain_in_buckets(tmp_path, buckets) for buckets in (HARD, CLEAR)]
+        assert got.interval.estimate == pytest.approx(differences[0] - differences[1])
+
+
+def _gain_in_buckets(root, buckets) -> float:
+    """Points of smart over vanilla on the items with these votes, from the files alone."""
+    manifest, right = Results.open(root).manifest("compare"), {}
+    for row in ("smart", "vanilla"):
+        frames = pd.concat(Results.open(root).predictions(key, "one", "dev") for key in manifest.cells[row]["one"])
+        votes = -np.sort(-frames[["votes_0", "votes_1", "votes_2"]].to_numpy(), axis=1)
+        frames = frames[["/".join(map(str, each)) in buckets for each in votes]]
+        right[row] = (frames["label"] == frames["prediction"]).mean()
+    return 100 * (right["smart"] - right["vanilla"])
+
+
+@pytest.mark.parametrize("contested", [2, 1])
+def test_a_bucket_needs_two_items(contested, tmp_path):
+    test = {"kind": "agreement", "buckets": ["3/2/0"], "each": True}
+    exams = [Exam("one", items=40, classes=3, base=0.7, votes=True)]
+    made = claim(tasks=["one"], size=None, test=test)
+    World(tmp_path, smart(), exams, seeds=SIX, epochs=1, steps=2, extra={"claims": [made]}).write()
+    for path in tmp_path.glob("runs/*/predictions/one.dev.parquet"):
+        frame = pd.read_parquet(path)
+        votes = np.tile([5, 0, 0], (len(frame), 1))
+        votes[:contested] = [3, 2, 0]
+        frame[["votes_0", "votes_1", "votes_2"]] = votes
+        frame.to_parquet(path, index=False)
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
+    if contested == 2:
+        assert got.status != "not run"
+        assert list(got.per_task) == ["one, 3/2/0"]
+    else:
+        assert got.reason == "one has 1 items voted 3/2/0"
 
 
 def test_divergence_from_votes_has_the_scaled_baseline_beside_it(tmp_path):
@@ -185,6 +245,7 @@ def test_agreement_without_votes_is_not_run(tmp_path):
         ((6.0, 0.3), None, "contradicted"),
         ((3.0, 3.0), 25.0, "no relevant effect"),
         ((3.0, 3.0), 1.2, "inconclusive"),
+        ((3.0, 3.0), None, "inconclusive"),  # without a size no ratio is too small to matter
     ],
 )
 def test_variance(spreads, size, expected, tmp_path):
@@ -221,6 +282,14 @@ def test_cost(paces, changes, expected, tmp_path):
     (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert got.words == expected
     assert got.interval.estimate == pytest.approx(paces[0] / paces[1], rel=0.03)
+
+
+def test_an_interval_over_seeds_is_students():
+    values = np.array([0.1, 0.4, 0.2, 0.3, 0.25])
+    expected = stats.t.interval(0.95, 4, values.mean(), values.std(ddof=1) / np.sqrt(5))
+    interval = over_seeds(values)
+    assert (interval.low, interval.high) == pytest.approx(expected)
+    assert interval.n_seeds == 5
 
 
 def test_memory_is_decided_on_a_gpu_only(tmp_path):
@@ -263,7 +332,12 @@ def test_sweep(gains, margin, expected, tmp_path):
     assert got.words == expected
     assert len(got.per_task) == 3
     narrower = decided(tmp_path, curve(*gains), TASKS, {**changes, "test": {**test, "between": [1, 3]}})
-    assert list(narrower.per_task) == ["l@1 against l@3"]
+    (name,) = narrower.per_task
+    assert name == "l@1 against l@3"
+    differences = [_gain(tmp_path, "l@1", "l@3", task) for task in ("one", "two")]
+    assert narrower.per_task[name].estimate == pytest.approx(np.mean(differences))
+    assert "the farthest of 3 pairs" in got.estimand
+    assert narrower.estimand.startswith("between l@1 and l@3 (all")  # it is the only pair
 
 
 def test_two_rows_that_are_the_same(tmp_path):
@@ -333,13 +407,56 @@ def test_a_published_score_is_reached(constant, expected, tmp_path):
 def test_selection_on_dev_flatters(tmp_path):
     """Small sets, many epochs of equal truth: the best on dev is luck, the holdout's best is not."""
     exam = Exam("one", items=120)
-    world = World(tmp_path, smart(seed_sd=3.0), [exam], seeds=range(10), epochs=2, steps=4)
+    world = World(tmp_path, smart(seed_sd=3.0), [exam], seeds=range(20), epochs=4, steps=8)
     made = claim(tasks=["one"], test={"kind": "selection", "best": "best-dev", "reference": "best-holdout"})
     replace(world, extra={"claims": [made]}).write()
     (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     assert list(got.per_task) == ["smart (best-dev over best-holdout)", "vanilla (best-dev over best-holdout)"]
-    assert all(interval.estimate >= 0 for interval in got.per_task.values())
+    assert all(interval.low > 0 for interval in got.per_task.values())
+    assert got.interval.low < 0 < got.interval.high  # both gain from the choice, neither more than the other
+    assert got.status == "inconclusive"
     assert "The two gains differ by" in in_words(got)
+
+
+BEST = {
+    "another on each task": ({"one": 15.0}, {"two": 15.0}, "supported"),
+    "one on both": ({"one": 15.0, "two": 15.0}, {}, "contradicted"),
+    "one on one task": ({"one": 15.0}, {}, "inconclusive"),
+    "none": ({}, {}, "inconclusive"),
+}
+
+
+@pytest.mark.parametrize("case", BEST)
+def test_no_row_is_the_best_on_all_tasks(case, tmp_path):
+    first, second, expected = BEST[case]
+    arms = [Arm("vanilla"), Arm("r1", gain=first), Arm("r2", gain=second)]
+    changes = {"contrast": {"a": "r1", "b": "r2"}, "test": {"kind": "best-point", "rows": ["r1", "r2", "absent"]}}
+    got = decided(tmp_path, arms, TASKS, changes)
+    assert got.status == expected
+    for name, interval in got.per_task.items():
+        rival, _, row, _, task = name.split()
+        assert interval.estimate == pytest.approx(_gain(tmp_path, rival, row, task))
+    if expected == "supported":
+        assert set(got.per_task) == {"r2 over r1 on two", "r1 over r2 on one"}
+        clearest = {name: 2 * interval.p for name, interval in got.per_task.items()}  # Holm over two tasks
+        assert got.p == pytest.approx(max(clearest.values()))
+        assert got.interval == got.per_task[max(clearest, key=clearest.__getitem__)]
+    if expected == "contradicted":
+        ps = [_paired_p(tmp_path, "r1", "r2", task) for task in ("one", "two")]
+        assert got.p == pytest.approx(2 * max(ps))  # it must win on both; either row could have
+
+
+def _paired_p(root, a, b, task) -> float:
+    manifest = Results.open(root).manifest("compare")
+    column = next(c for c in manifest.columns if c.task == task)
+    arms = contrasts.difference(Results.open(root), manifest, a, b, column)
+    return combine([contrasts.measure(arms, list(SIX))], level=0.95).p
+
+
+def test_the_best_row_needs_rivals_and_tasks(tmp_path):
+    for rows, tasks in ((["vanilla", "absent"], TASKS), (["vanilla", "smart"], TASKS[:1])):
+        got = decided(tmp_path / rows[1], smart(), tasks, {"test": {"kind": "best-point", "rows": rows}})
+        assert got.reason == "the best point needs two rows and two tasks of this experiment"
 
 
 NEEDED = {

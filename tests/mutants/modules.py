@@ -12,6 +12,7 @@ _ADVERSARIAL = ("tests/core/test_methods_adversarial.py",)
 _HEURISTICS = ("tests/core/test_methods_heuristics.py",)
 _LOOP = ("tests/core/test_train.py", "tests/core/test_plain_loop.py", "tests/core/test_checkpoint.py")
 _CLAIMS = (
+    "tests/benchmarks/experiments/test_claims_on_exact_values.py",
     "tests/analysis/test_claim_verdicts.py",
     "tests/analysis/test_claim_kinds.py",
     "tests/analysis/test_claim_floor.py",
@@ -19,7 +20,10 @@ _CLAIMS = (
     "tests/analysis/test_claim_parts.py",
     "tests/analysis/test_claim_replicates.py",
     "tests/analysis/test_attacks.py",
+    "tests/analysis/test_coverage.py",
+    "tests/analysis/test_results.py",
     "tests/analysis/test_verdict_tables.py",
+    "tests/benchmarks/experiments/test_claims_under_noise.py",
     "tests/test_findings.py",
 )
 _TESTS: dict[str, tuple[str, ...]] = {  # module, or pattern of modules -> its tests
@@ -55,7 +59,11 @@ _TESTS: dict[str, tuple[str, ...]] = {  # module, or pattern of modules -> its t
         "tests/analysis/test_significance.py",
         "tests/analysis/predictions/test_judge.py",
     ),
-    "analysis/power.py": ("tests/analysis/test_power.py", "tests/analysis/test_report_own_data.py"),
+    "analysis/power.py": (
+        "tests/analysis/test_power.py",
+        "tests/benchmarks/engine/test_claim_power.py",
+        "tests/analysis/test_report_own_data.py",
+    ),
     "analysis/claims/*.py": _CLAIMS,
 }
 _ELSEWHERE = ("__init__.py", "claim.py", "as_json.py", "words.py", "verdicts.py")  # they decide nothing

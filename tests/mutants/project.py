@@ -87,7 +87,11 @@ class Observations:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
-        self._sources = _digest(name for name in tracked() if name.endswith(".py") and "/test_" not in name)
+        self._sources = _digest(
+            name
+            for name in tracked()
+            if name.endswith(".py") and not name.startswith("tests/mutants/") and "/test_" not in name
+        )
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         self._files = {name: content for name, content in known.items() if content["digest"] == self._of(name)}
 
