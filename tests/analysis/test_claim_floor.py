@@ -200,6 +200,30 @@ def test_inert_contrasts_are_no_verdicts(tmp_path):
     assert "inert: 100.00 % of 4,800 answers are identical" in in_words(got)
 
 
+def test_inert_on_one_task_and_at_the_floor_on_another_is_no_verdict(tmp_path):
+    decided(tmp_path, ARMS, {"one": LEARNT, "two": FLOOR}, partial=True)
+    manifest = Results.open(tmp_path).manifest("compare")
+    smart = {**manifest.cells["smart"], "one": manifest.cells["vanilla"]["one"]}
+    (got,) = decide_all(tmp_path, replace(manifest, cells={**manifest.cells, "smart": smart}))
+    assert got.status == "no verdict"
+    assert {task: reason.split(":")[0] for task, reason in got.excluded.items()} == {
+        "one": "inert",
+        "two": "pilot at the floor",
+    }
+
+
+def test_a_description_pairs_the_items_that_columns_share(tmp_path):
+    column = {"task": "one", "metric": "accuracy", "split": "dev", "ceiling": None}
+    columns = [{**column, "id": f"one.{title}", "title": title} for title in ("few", "many")]
+    made = claim(tasks=["one"], size=None, test={"kind": "difference", "columns": [each["id"] for each in columns]})
+    arms = [replace(ARMS[0], collapsed=(1,)), ARMS[1]]
+    extra = {"claims": [made], "columns": columns}
+    World(tmp_path, arms, TASKS[:1], seeds=SEEDS, epochs=1, steps=2, extra=extra).write()
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
+    assert got.status == "no verdict"
+    assert got.interval.se == pytest.approx(got.per_task["few"].se)  # the same items twice are no further evidence
+
+
 def test_shares_of_an_average_are_those_of_the_variance():
     parts = {name: t_interval(1.0, variance, 20, 5, 100, "", 0.95) for name, variance in (("a", 3.0), ("b", 1.0))}
     assert variance_shares(parts) == pytest.approx({"a": 0.75, "b": 0.25})

@@ -379,6 +379,20 @@ def test_measured_quantities(quantity, factor, expected, tmp_path):
     assert got.interval.estimate == pytest.approx(factor, rel=0.05)
 
 
+def test_the_distance_is_that_at_the_end(tmp_path):
+    arms, exam = [Arm("vanilla", measured=MEASURED), Arm("smart", measured=MEASURED)], Exam("one", items=40)
+    test = {"kind": "measured", "quantity": "distance"}
+    made = claim(tasks=["one"], size=None, direction="less", test=test)
+    World(tmp_path, arms, [exam], seeds=SIX, epochs=1, steps=8, extra={"claims": [made]}).write()
+    for seed in SIX:
+        path = tmp_path / "runs" / run_key("smart", exam, seed) / "measures.json"
+        content = json.loads(path.read_text())
+        content["moments"][-1]["distance"] *= 3
+        path.write_text(json.dumps(content))
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
+    assert got.interval.estimate == pytest.approx(3, rel=0.05)
+
+
 def test_what_was_not_measured_is_named(tmp_path):
     got = decided(
         tmp_path, smart(), [Exam("one", items=40)], {"test": {"kind": "measured", "quantity": "r_s", "radius": 1e-2}}

@@ -58,6 +58,12 @@ def test_a_conjunction_is_as_weak_as_its_weakest_part(
     assert verdict.p == pytest.approx(p) if p is not None else math.isnan(verdict.p)
 
 
+def test_seeds_are_the_fewest_of_the_parts_that_were_run() -> None:
+    verdicts = [part(0, SUPPORTED), Verdict(WHOLE.of_part(SECOND), NOT_RUN, reason="no GPU")]
+    assert conjunction(WHOLE, verdicts).n_seeds == 5
+    assert conjunction(WHOLE, verdicts[1:] * 2).n_seeds == 0
+
+
 def test_it_is_supported_only_if_every_part_is() -> None:
     statuses = (SUPPORTED, INCONCLUSIVE, NO_EFFECT, NO_VERDICT, NOT_RUN, CONTRADICTED)
     for a, b in product(statuses, repeat=2):

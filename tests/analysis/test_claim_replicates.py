@@ -103,6 +103,18 @@ def test_a_finding_survives_by_the_contrast_of_contrasts(changed, bound, outcome
     assert got.interval.estimate == pytest.approx(100 * (np.mean(changed) - np.mean(FIRST)) / N)
 
 
+def test_two_common_seeds_are_a_pairing():
+    got = change(seed_set("a", FIRST, range(4)), seed_set("b", SECOND, range(2, 6)), 0.5)
+    assert got.interval.estimate == pytest.approx(100 * (np.mean(SECOND[:2]) - np.mean(FIRST[2:])) / N)
+    assert got.interval.n_seeds == 2
+
+
+def test_a_set_of_one_seed_has_no_variance_to_compare():
+    pooled = pool([seed_set("a", FIRST, range(4)), seed_set("b", [16], [10], noise=1)])
+    assert np.isnan(pooled.p_equal)
+    assert pooled.interval.n_seeds == 5
+
+
 def test_settings_without_common_seeds_are_not_paired():
     with pytest.raises(ResultsError, match="share 0 seeds"):
         change(seed_set("a", FIRST, range(4)), seed_set("b", SECOND, range(10, 14)), 0.5)

@@ -10,8 +10,9 @@ import pytest
 from world import Arm, Exam, World, run_key
 
 from analysis.claims import decide_all, in_words, judge, not_decidable
-from analysis.claims.rule import bound_of
+from analysis.claims.rule import Measure, bound_of, inside, settle
 from analysis.crossed import Components
+from analysis.interval import t_interval
 from analysis.results import Results
 from analysis.schema import Claim, SchemaError, against
 
@@ -62,6 +63,7 @@ def verdict_of(quantifier: str, *estimates_and_errors: tuple[float, float], **ch
         ("every", [(0.0, 1.0), (-2.1, 1.0)], ("inconclusive", "")),  # p = 0.036 alone, 0.072 after Holm
         ("every", [(0.2, 0.5), (-0.3, 0.5)], ("no relevant effect", "")),
         ("any", [(4.0, 1.0), (0.0, 1.0)], ("supported", "")),
+        ("any", [(4.0, 1.0), (2.0, 0.5)], ("supported", "")),  # the farthest end reaches 5
         ("any", [(2.0, 0.5), (0.0, 1.0)], ("supported", "smaller than claimed")),
         ("any", [(2.05, 1.0), (0.0, 1.0)], ("inconclusive", "")),  # p = 0.04 alone, 0.08 after Holm
         ("any", [(-4.0, 1.0), (-3.0, 1.0)], ("contradicted", "")),
@@ -71,6 +73,21 @@ def verdict_of(quantifier: str, *estimates_and_errors: tuple[float, float], **ch
 )
 def test_the_rule(quantifier, tasks, expected):
     assert verdict_of(quantifier, *tasks) == expected
+
+
+@pytest.mark.parametrize("quantifier", ["average", "every", "any"])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 2.0), (-2.0, 0.0)])
+def test_an_interval_that_ends_at_0_lies_on_neither_side(quantifier, low, high):
+    interval = replace(t_interval((low + high) / 2, 0.25, 1000, 6, 1000, "made up", 0.95), low=low, high=high, p=0.01)
+    status, _ = settle(quantifier, interval, [interval], Measure(1.0, None, None))
+    assert status == "inconclusive"
+
+
+def test_a_range_contains_its_ends():
+    interval = t_interval(1.0, 0.25, 1000, 6, 1000, "made up", 0.95)
+    assert inside(interval, interval.low, interval.high) == "supported"
+    assert inside(interval, interval.high, 9.0) == "inconclusive"
+    assert inside(interval, interval.high + 0.1, 9.0) == "contradicted"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +139,13 @@ def test_a_verdict_must_stay_without_constant_runs(outlier, expected):
             "near-constant: in 1 of 6 seed pairs a run gives one answer to all items; with them it would be "
             "inconclusive, without them supported"
         )
+
+
+def test_one_task_with_constant_runs_is_enough_to_withhold_a_verdict():
+    seeds = np.array([40.0, 4.0, 5.0, 4.5, 5.5, 5.0])
+    made = Components(seeds, 0.01, 0.0, 1000, "made up", constant_seeds=(0,))
+    got = judge(Claim.from_json(claim(size=None, quantifier="every")), {"one": part(9.0, 1.0), "two": made})
+    assert got.status == "no verdict"
 
 
 @pytest.mark.parametrize(

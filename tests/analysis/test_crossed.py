@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 from analysis.crossed import (
     Components,
+    Sample,
     combine,
     components,
     crossed_interval,
+    effective_groups,
+    group_values,
     has_few_minority_answers,
     summed,
+    unpaired_interval,
 )
 
 METRICS_BY_INFLUENCE = ["f1", "matthews", "pearson", "spearman"]
@@ -158,3 +162,57 @@ def test_components_by_hand_have_equal_variances_and_covariances():
     # a seed's own item variance is 0.8 and the covariance of two seeds 0.4: 0.4 + 4 x 0.1
     assert reduced.items == pytest.approx((3 * 0.8 + 6 * 0.4) / 9)
     assert reduced.interaction == pytest.approx(0.4 / 3)
+
+
+@pytest.mark.parametrize("sizes", [[3, 5], [1, 1, 4, 2, 7]])
+def test_values_of_groups_are_the_jackknifes(rng, sizes):
+    """Tukey's pseudo-values: G times the mean minus G - 1 times the mean without the group."""
+    groups, n = np.repeat(np.arange(len(sizes)), sizes), sum(sizes)
+    values, g = rng.normal(size=(3, n)), len(sizes)
+    without = np.stack([values[:, groups != group].mean(1) for group in range(g)], axis=1)
+    expected = g * values.mean(1, keepdims=True) - (g - 1) * without
+    assert group_values(values, groups) == pytest.approx(expected)
+    for wrong in (groups[:-1], np.zeros(n)):
+        with pytest.raises(ValueError, match="at least two groups"):
+            group_values(values, wrong)
+
+
+def test_items_of_one_each_are_their_own_groups(rng):
+    values = rng.normal(size=(3, 8))
+    assert group_values(values, np.arange(8)) == pytest.approx(values)
+    assert effective_groups(np.repeat(np.arange(6), 10)) == 6
+    assert effective_groups(np.array([0] * 60 + [1] * 20 + [2] * 20)) == 2  # 100^2 / (60^2 + 2 * 20^2) = 2.27
+
+
+def mean_squares(values):
+    """Return the variance of the mean over seeds of ``(seeds, items)``, and the residual's, by hand."""
+    n_seeds, n_items = values.shape
+    residual = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()
+    ms = (residual**2).sum() / ((n_seeds - 1) * (n_items - 1))
+    return values.mean(1).var(ddof=1) / n_seeds, ms / (n_seeds * n_items)
+
+
+def welch(variances, dfs):
+    return sum(variances) ** 2 / sum(v**2 / df for v, df in zip(variances, dfs, strict=True))
+
+
+def test_an_interval_of_other_seeds_by_hand(rng):
+    shared = rng.normal(size=40)
+    a, b = (shared + 0.7 * rng.normal(size=(n, 40)) + 0.3 * rng.normal(size=(n, 1)) for n in (3, 5))
+    seeds, interactions = zip(*map(mean_squares, (a, b)), strict=True)
+    items = (a.mean(0) - b.mean(0)).var(ddof=1) / 40
+    seed_df, interaction_df = welch(seeds, [2, 4]), welch(interactions, [2 * 39, 4 * 39])
+    total = sum(seeds) + items - sum(interactions)
+    df = total**2 / (sum(seeds) ** 2 / seed_df + items**2 / 39 + sum(interactions) ** 2 / interaction_df)
+    got = unpaired_interval(Sample(a.mean(1), a), Sample(b.mean(1), b))
+    assert got.estimate == pytest.approx(a.mean() - b.mean())
+    assert got.se**2 == pytest.approx(max(total, sum(seeds), items))
+    assert got.df == pytest.approx(max(df, seed_df))
+    assert (got.n_seeds, got.n_items) == (3, 40)
+
+
+def test_an_arm_of_one_seed_leaves_the_items(rng):
+    a, b = rng.normal(size=(1, 40)), rng.normal(size=(4, 40))
+    got = unpaired_interval(Sample(a.mean(1), a), Sample(b.mean(1), b))
+    assert got.se**2 == pytest.approx((a[0] - b.mean(0)).var(ddof=1) / 40)
+    assert (got.df, got.n_seeds) == (39, 1)
