@@ -216,3 +216,9 @@ def test_an_arm_of_one_seed_leaves_the_items(rng):
     got = unpaired_interval(Sample(a.mean(1), a), Sample(b.mean(1), b))
     assert got.se**2 == pytest.approx((a[0] - b.mean(0)).var(ddof=1) / 40)
     assert (got.df, got.n_seeds) == (39, 1)
+
+
+def test_arms_without_any_variance_have_the_fewest_degrees_of_freedom():
+    a, b = np.full((3, 40), 0.5), np.full((5, 40), 0.25)
+    got = unpaired_interval(Sample(a.mean(1), a), Sample(b.mean(1), b))
+    assert (got.estimate, got.se, got.df) == (0.25, 0.0, 2.0)

@@ -74,6 +74,10 @@ def test_the_published_rules_figures():
     assert 0.6 <= 100 * smallest_difference(5, 9824) <= 1.6
 
 
+def test_without_noise_two_seeds_are_certain():
+    assert seeds_needed(0.001, 100, Noise(seed=0.0, item=0.0, interaction=0.0), target=1.0) == 2
+
+
 def test_no_number_of_seeds_replaces_items():
     assert seeds_needed(0.001, 277) is None
     assert standard_error(1000, 277, typical(277))[0] == pytest.approx(typical(277).item / 277**0.5, rel=0.1)
