@@ -74,6 +74,18 @@ def test_the_published_rules_figures():
     assert 0.6 <= 100 * smallest_difference(5, 9824) <= 1.6
 
 
+def test_the_noise_of_two_seeds_by_hand():
+    d = np.array([[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 0.0, -1.0]])
+    residual = d - d.mean(1, keepdims=True) - d.mean(0) + d.mean()
+    interaction = (residual**2).sum() / 3
+    found = noise_of(components(d, np.zeros_like(d)))
+    assert found.interaction**2 == pytest.approx(interaction)
+    assert found.item**2 == pytest.approx(max(d.mean(0).var(ddof=1) - interaction / 2, 0.0))
+    assert found.seed**2 == pytest.approx(max(d.mean(1).var(ddof=1) - interaction / 4, 0.0))
+    with pytest.raises(ValueError, match="at least two seeds, got 1"):
+        noise_of(components(d[:1], np.zeros_like(d[:1])))
+
+
 def test_without_noise_two_seeds_are_certain():
     assert seeds_needed(0.001, 100, Noise(seed=0.0, item=0.0, interaction=0.0), target=1.0) == 2
 

@@ -55,6 +55,7 @@ _TESTS: dict[str, tuple[str, ...]] = {  # module, or pattern of modules -> its t
     "analysis/scores.py": (
         "tests/analysis/test_scores.py",
         "tests/analysis/test_own_metrics.py",
+        "tests/benchmarks/tasks/test_metrics.py",
         "tests/analysis/test_influence.py",
         "tests/analysis/test_significance.py",
         "tests/analysis/predictions/test_judge.py",
