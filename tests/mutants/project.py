@@ -16,7 +16,7 @@ from typing import Any
 from tests.mutants.draw import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 600  # seconds of processor time for the tests of a mutant: one that makes a loop endless is caught
+LIMIT = 300  # seconds of processor time for the tests of a mutant: one that makes a loop endless is caught
 CAUGHT, SURVIVED = "caught", "survived"
 
 
