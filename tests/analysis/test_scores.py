@@ -89,6 +89,23 @@ def test_constant_predictions_count_as_zero_and_say_so(name):
         assert scores.score(name, [0, 1, 1, 0], [1, 1, 1, 1]) == 0.0
 
 
+def test_logits_far_apart_do_not_overflow():
+    found = scores.log_softmax(np.array([[1000.0, 0.0], [-1000.0, 0.0]]))
+    assert found.tolist() == [[0.0, -1000.0], [-1000.0, 0.0]]
+
+
+def test_a_perfect_correlation_is_exactly_1(rng):
+    """Rounding may not carry it beyond."""
+    found = [scores.pearson(x, 3 * x + 1) for x in (rng.normal(size=n) for n in range(3, 400))]
+    assert max(found) == 1.0
+    assert min(found) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_nats_are_printed_as_they_are_and_fractions_in_percent():
+    for metric in scores.METRICS.values():
+        assert metric.scale == (100.0 if metric.unit == "points" else 1.0), metric.name
+
+
 def test_f1_without_a_positive_counts_as_zero_and_says_so():
     with pytest.warns(scores.Degenerate):
         assert scores.f1([0, 0], [0, 0]) == 0.0

@@ -42,6 +42,112 @@ def test_the_defaults_on_the_card_are_those_of_the_method() -> None:
         }
 
 
+DEFAULTS = {
+    "bregman": {
+        "mu": 1.0,
+        "beta": 0.999,
+        "beta_early": 0.99,
+        "inner_steps": 1,
+        "teacher": "ema",
+        "teacher_dropout": "off",
+        "evaluate": "student",
+    },
+    "feature-extraction": {"encoder_dropout": False},
+    "freeat": {"alpha": 0.04, "epsilon": 0.4, "start": 0.64, "m": 3},
+    "freelb": {"alpha": 0.04, "epsilon": 0.4, "start": 0.64, "K": 3},
+    "freeze-lower": {"frozen": 0.5},
+    "gradual-unfreezing": {"opening": 0.5, "decay": 2.6},
+    "lora": {"rank": 8, "scale": 2.0, "modules": ""},
+    "pgd": {"alpha": 0.04, "epsilon": 0.4, "start": 0.64, "K": 3},
+    "r-drop": {"alpha": 1.0},
+    "r3f": {"lambda_r": 1.0, "sigma": 1e-05, "noise": "normal", "dropout": "independent"},
+    "sda": {
+        "lambda_d": 1.0,
+        "K": 1,
+        "teacher_lag": 1,
+        "teacher_dropout": "off",
+        "mean": "window",
+        "evaluate": "student",
+    },
+    "sdv": {"lambda_d": 1.0, "K": 1, "teacher_lag": 1, "teacher_dropout": "off"},
+    "self-ensemble": {"start": 0.0, "every": "step"},
+    "smart": {
+        "mu": 1.0,
+        "beta": 0.999,
+        "beta_early": 0.99,
+        "inner_steps": 1,
+        "teacher": "ema",
+        "teacher_dropout": "off",
+        "evaluate": "student",
+        "lambda_s": 1.0,
+        "epsilon": 1e-05,
+        "sigma": 1e-05,
+        "eta": 0.001,
+        "ascent_steps": 1,
+        "dropout": "shared",
+        "direction": "ascent",
+        "site": "block",
+        "norm_scope": "example",
+        "ascent": "algorithm-1",
+        "p": "inf",
+    },
+    "smart+sda": {
+        "lambda_d": 1.0,
+        "K": 1,
+        "teacher_lag": 1,
+        "teacher_dropout": "off",
+        "mean": "window",
+        "evaluate": "student",
+        "mu": 1.0,
+        "beta": 0.999,
+        "beta_early": 0.99,
+        "inner_steps": 1,
+        "teacher": "ema",
+        "lambda_s": 1.0,
+        "epsilon": 1e-05,
+        "sigma": 1e-05,
+        "eta": 0.001,
+        "ascent_steps": 1,
+        "dropout": "shared",
+        "direction": "ascent",
+        "site": "block",
+        "norm_scope": "example",
+        "ascent": "algorithm-1",
+        "p": "inf",
+    },
+    "smart-released": {
+        "lambda_s": 1.0,
+        "sigma": 1e-05,
+        "eta": 0.001,
+        "ascent_steps": 1,
+        "guard": 1e-06,
+        "site": "block",
+        "embedding": "single",
+    },
+    "smoothness": {
+        "lambda_s": 1.0,
+        "epsilon": 1e-05,
+        "sigma": 1e-05,
+        "eta": 0.001,
+        "ascent_steps": 1,
+        "dropout": "shared",
+        "direction": "ascent",
+        "site": "block",
+        "norm_scope": "example",
+        "ascent": "algorithm-1",
+        "p": "inf",
+    },
+    "vanilla": {"label_smoothing": 0.0},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_defaults_change_on_purpose_alone(name: str) -> None:
+    """What a method's name means without options is public: published runs and papers' rows rest on it."""
+    config = build(name).config
+    assert {field.name: getattr(config, field.name) for field in fields(config)} == DEFAULTS[name]
+
+
 def test_costs_follow_the_options() -> None:
     """In forward passes, a plain step being 3: the theory of the papers' cost."""
     costs = {
@@ -64,6 +170,7 @@ def test_costs_follow_the_options() -> None:
         ("pgd", ()): 9,
         ("freeat", ()): 3,
         ("freeze-lower", (("frozen", 0.5),)): 2,
+        ("lora", ()): 2,
     }
     for (name, options), cost in costs.items():
         assert METHODS[name].cost(build(name, **dict(options)).config) == cost, (name, options)

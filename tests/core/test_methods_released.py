@@ -38,6 +38,13 @@ def test_the_ascent_climbs_a_surrogate_that_can_be_negative() -> None:
     assert symmetric_kl(other, p).item() > 0
 
 
+def test_the_surrogate_is_finite_where_the_model_is_certain() -> None:
+    """At p = 1 the log odds are -ln(1 / (1 + guard) - 1 + guard) = -ln(guard^2) = 12 ln 10, up to guard."""
+    certain, even = torch.tensor([[60.0, -60.0]], dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
+    found = released_objective(certain, even).item()
+    assert found == pytest.approx(2 * 12 * math.log(10), rel=1e-4)
+
+
 def test_the_surrogates_gradient_leaves_out_the_log_odds() -> None:
     """d/dz_0 of 2 sum p c with c = (ln 4, -ln 4) fixed: 2 (ln 4 + ln 4) p_0 p_1 = 4 ln 4 * 0.16."""
     p = torch.tensor([[math.log(4.0), 0.0]], requires_grad=True)

@@ -89,3 +89,23 @@ def test_noise_without_ids_does_not_depend_on_the_cut(name: str, tiny: Tiny, bat
             method.backward(model, piece, lambda loss, share=share: (loss * share).backward())
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-9)
+
+
+def test_without_begin_the_method_counts_batches_and_rows_until_after_step(tiny: Tiny, batch: Batch) -> None:
+    method, model = build("vanilla"), tiny()
+    method.setup(model, 10)
+    for _ in range(2):
+        method.loss(model, batch(4))
+    streams = method.streams
+    assert (streams.step, streams.micro, streams.row) == (0, 2, 8)
+    method.after_step(model, 1)
+    assert (streams.step, streams.micro, streams.row) == (1, 0, 0)
+
+
+def test_with_begin_after_step_leaves_the_position_to_the_loop(tiny: Tiny, batch: Batch) -> None:
+    method, model = build("vanilla"), tiny()
+    method.setup(model, 10)
+    method.begin(3, 0, 7)
+    method.loss(model, batch(4))
+    method.after_step(model, 8)
+    assert (method.streams.step, method.streams.micro) == (7, 3)

@@ -11,6 +11,7 @@ _STUDENTS = ("tests/core/test_methods_students.py", "tests/core/test_averaging.p
 _ADVERSARIAL = ("tests/core/test_methods_adversarial.py",)
 _HEURISTICS = ("tests/core/test_methods_heuristics.py",)
 _LOOP = ("tests/core/test_train.py", "tests/core/test_plain_loop.py", "tests/core/test_checkpoint.py")
+_HNN = ("tests/core/hnn/test_hnn_scores_and_losses.py", "tests/core/hnn/test_hnn_contract.py")
 _CLAIMS = (
     "tests/benchmarks/experiments/test_claims_on_exact_values.py",
     "tests/analysis/test_claim_verdicts.py",
@@ -32,7 +33,7 @@ _TESTS: dict[str, tuple[str, ...]] = {  # module, or pattern of modules -> its t
     "smart_repro/averaging.py": ("tests/core/test_averaging.py", *_STUDENTS, *_SMART, "tests/core/test_contract.py"),
     "smart_repro/optim.py": (*_LOOP, *_HEURISTICS),
     "smart_repro/train.py": (*_LOOP, "tests/core/test_draws.py", "tests/core/test_shared_encoder.py", *_HEURISTICS),
-    "smart_repro/methods/base.py": (*_SMART, *_STUDENTS, *_ADVERSARIAL, *_HEURISTICS, *_METHODS, *_LOOP),
+    "smart_repro/methods/base.py": (*_SMART, *_STUDENTS, *_ADVERSARIAL, *_HEURISTICS, *_METHODS, *_LOOP, *_HNN),
     "smart_repro/methods/terms.py": (*_SMART, *_STUDENTS, *_METHODS),
     "smart_repro/methods/bregman.py": (*_SMART, *_METHODS),
     "smart_repro/methods/smart*.py": (*_SMART, "tests/core/test_methods_released.py", *_STUDENTS, *_METHODS),
@@ -44,7 +45,7 @@ _TESTS: dict[str, tuple[str, ...]] = {  # module, or pattern of modules -> its t
     "smart_repro/methods/adversarial.py": (*_ADVERSARIAL, *_METHODS),
     "smart_repro/methods/freelb.py": (*_ADVERSARIAL, *_METHODS),
     "smart_repro/methods/pgd.py": (*_ADVERSARIAL, *_METHODS),
-    "smart_repro/methods/r*.py": (*_ADVERSARIAL, *_SMART, *_METHODS),
+    "smart_repro/methods/r*.py": (*_STUDENTS, *_ADVERSARIAL, *_SMART, *_METHODS),
     "smart_repro/methods/*.py": (*_HEURISTICS, *_METHODS),
     "analysis/crossed.py": (
         "tests/analysis/test_crossed.py",
