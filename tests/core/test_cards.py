@@ -166,6 +166,7 @@ def test_costs_follow_the_options() -> None:
         ("sda", (("K", "all"),)): 4,
         ("sdv", (("K", 5),)): 8,
         ("smart+sda", ()): 10,
+        ("smart+sda", (("lambda_d", 0.0),)): 9,
         ("freelb", ()): 9,
         ("pgd", ()): 9,
         ("freeat", ()): 3,
@@ -219,3 +220,43 @@ def test_a_config_without_a_source_file_has_no_comments() -> None:
 def test_unknown_names_get_a_suggestion() -> None:
     with pytest.raises(KeyError, match="did you mean 'smoothness'"):
         card("smoothnes")
+
+
+TINY = 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "least", "refused"),
+    [
+        ("vanilla", "label_smoothing", 0.0, -TINY),
+        *(("freelb", option, TINY, 0.0) for option in ("alpha", "epsilon")),
+        ("freelb", "start", 0.0, -TINY),
+        ("freelb", "K", 1, 0),
+        ("pgd", "K", 1, 0),
+        ("freeat", "m", 1, 0),
+        ("lora", "rank", 1, 0),
+        ("lora", "scale", TINY, 0.0),
+        ("r-drop", "alpha", 0.0, -TINY),
+        ("r3f", "lambda_r", 0.0, -TINY),
+        ("r3f", "sigma", TINY, 0.0),
+        ("bregman", "mu", 0.0, -TINY),
+        ("bregman", "inner_steps", 1, 0),
+        *((name, "lambda_s", 0.0, -TINY) for name in ("smart", "smoothness", "smart-released")),
+        *((name, "ascent_steps", 1, 0) for name in ("smart", "smart-released")),
+        *(("smart", option, TINY, 0.0) for option in ("epsilon", "sigma", "eta")),
+        *(("smart-released", option, TINY, 0.0) for option in ("sigma", "eta", "guard")),
+        *((name, "lambda_d", 0.0, -TINY) for name in ("sda", "sdv", "smart+sda")),
+        ("sda", "K", 1, 0),
+        ("sda", "teacher_lag", 0, -1),
+        ("sda", "teacher_lag", 1, 2),
+        ("self-ensemble", "start", 0.0, -TINY),
+        ("gradual-unfreezing", "opening", 0.0, -TINY),
+        ("gradual-unfreezing", "opening", 1.0, 1 + TINY),
+        ("gradual-unfreezing", "decay", 1.0, 1 - TINY),
+        ("freeze-lower", "frozen", 1.0, 1 + TINY),
+    ],
+)
+def test_options_end_at_their_least_value(name: str, option: str, least: float, refused: float) -> None:
+    assert getattr(build(name, **{option: least}).config, option) == least
+    with pytest.raises(ValueError, match=option):
+        build(name, **{option: refused})
