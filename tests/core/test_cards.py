@@ -9,6 +9,7 @@ import pytest
 
 from smart_repro.card import card, option_comments, render
 from smart_repro.methods import METHODS, build
+from smart_repro.train import TrainConfig
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -223,6 +224,46 @@ def test_unknown_names_get_a_suggestion() -> None:
 
 
 TINY = 1e-9
+SIGNALS = {  # parts of the loss that may not stay at 0 in a run; no other method has one
+    "bregman": {"bregman"},
+    "freeat": {"adversarial"},
+    "freelb": {"adversarial"},
+    "pgd": {"adversarial"},
+    "r-drop": {"consistency"},
+    "r3f": {"consistency"},
+    "sda": {"distillation"},
+    "sdv": {"distillation"},
+    "smart": {"bregman", "smoothness"},
+    "smart+sda": {"bregman", "distillation", "smoothness"},
+    "smart-released": {"smoothness"},
+    "smoothness": {"smoothness"},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_parts_that_may_not_stay_at_0(name: str) -> None:
+    assert build(name).expected_signals() == SIGNALS.get(name, set())
+
+
+def test_settings_of_the_loop_change_on_purpose_alone() -> None:
+    settings = {field.name: field.default for field in fields(TrainConfig)}
+    assert settings == {
+        "epochs": 3,
+        "max_steps": None,
+        "batch_size": 16,
+        "accumulation": 1,
+        "learning_rate": 2e-5,
+        "head_learning_rate": None,
+        "weight_decay": 0.01,
+        "optimizer": "adamw",
+        "schedule": "linear",
+        "warmup": 0.1,
+        "clip": 1.0,
+        "precision": "fp32",
+        "seed_order": 0,
+        "seed_dropout": 0,
+        "seed_noise": 0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,10 @@ def test_with_begin_after_step_leaves_the_position_to_the_loop(tiny: Tiny, batch
     method.loss(model, batch(4))
     method.after_step(model, 8)
     assert (method.streams.step, method.streams.micro) == (7, 3)
+
+
+def test_label_smoothing_is_refused_beside_a_loss_of_ones_own(tiny: Tiny, batch: Batch) -> None:
+    method, model = build("vanilla", label_smoothing=0.1), tiny()
+    method.setup(model, 10, task_loss=nn.functional.cross_entropy)
+    with pytest.raises(ValueError, match="label_smoothing applies to cross-entropy only"):
+        method.loss(model, batch())

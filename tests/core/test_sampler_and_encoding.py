@@ -80,6 +80,40 @@ def test_schedules_rise_over_the_warm_up_and_fall_to_the_end(name: str, lowest: 
     assert schedule.get_last_lr()[0] == pytest.approx(lowest)
 
 
+@pytest.mark.parametrize(("warmup", "rising"), [(0.1, 10), (0.004, 1), (0.0, 0)])
+@pytest.mark.parametrize("name", optim.SCHEDULES)
+def test_every_rate_of_a_schedule_by_hand(name: str, warmup: float, rising: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = optim.schedule(optimizer, name, 100, warmup)
+    for step in range(101):
+        up, down = (step + 1) / max(rising, 1), (100 - step) / (100 - rising)
+        share = min(up, 1.0) if step < rising else 1.0 if name == "constant" else down
+        expected = 1 / 32 + share * 31 / 32 if name == "slanted" else share
+        assert schedule.get_last_lr()[0] == pytest.approx(expected, abs=1e-12), step
+        optimizer.step()
+        schedule.step()
+
+
+def test_a_schedule_that_only_rises() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = optim.schedule(optimizer, "linear", 3, 1.0)
+    rates = []
+    for _ in range(4):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1.0, 0.0])
+
+
+def test_adam_without_bias_correction_has_the_first_papers_defaults() -> None:
+    (group,) = optim.UncorrectedAdam([nn.Parameter(torch.zeros(1))], lr=0.1).param_groups
+    assert {name: group[name] for name in ("betas", "eps", "weight_decay")} == {
+        "betas": (0.9, 0.999),
+        "eps": 1e-6,
+        "weight_decay": 0.0,
+    }
+
+
 def test_adam_without_bias_correction_by_hand() -> None:
     """Two steps of m/(sqrt(v)+eps) with decoupled decay, worked out in plain numbers."""
     parameter = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))

@@ -10,7 +10,12 @@ _SMART = ("tests/core/test_methods_smart.py", "tests/core/test_dropout.py", "tes
 _STUDENTS = ("tests/core/test_methods_students.py", "tests/core/test_averaging.py")
 _ADVERSARIAL = ("tests/core/test_methods_adversarial.py",)
 _HEURISTICS = ("tests/core/test_methods_heuristics.py",)
-_LOOP = ("tests/core/test_train.py", "tests/core/test_plain_loop.py", "tests/core/test_checkpoint.py")
+_LOOP = (
+    "tests/core/test_sampler_and_encoding.py",
+    "tests/core/test_train.py",
+    "tests/core/test_plain_loop.py",
+    "tests/core/test_checkpoint.py",
+)
 _HNN = ("tests/core/hnn/test_hnn_scores_and_losses.py", "tests/core/hnn/test_hnn_contract.py")
 _CLAIMS = (
     "tests/benchmarks/experiments/test_claims_on_exact_values.py",
