@@ -245,7 +245,6 @@ def test_agreement_without_votes_is_not_run(tmp_path):
         ((6.0, 0.3), None, "contradicted"),
         ((3.0, 3.0), 25.0, "no relevant effect"),
         ((3.0, 3.0), 1.2, "inconclusive"),
-        ((3.0, 3.0), None, "inconclusive"),  # without a size no ratio is too small to matter
     ],
 )
 def test_variance(spreads, size, expected, tmp_path):
@@ -263,6 +262,17 @@ def test_variance(spreads, size, expected, tmp_path):
     reference = variance_ratio_test(a, b, rng=np.random.default_rng(0))
     assert (got.interval.estimate, got.interval.p) == (pytest.approx(a.std(ddof=1) / b.std(ddof=1)), reference.p)
     assert "times the spread of smart is that of vanilla" in in_words(got)
+
+
+def test_without_a_size_no_ratio_of_spreads_is_too_small_to_matter(tmp_path):
+    arms = [Arm("vanilla", seed_sd=6.0), Arm("smart", "SMART", "smart", seed_sd=6.0)]
+    test = {"kind": "variance", "columns": ["one.accuracy"]}
+    made = claim(direction="less", test=test, size=None, tasks=["one"], min_seeds=10)
+    exam = Exam("one", items=300)
+    World(tmp_path, arms, [exam], seeds=range(60), epochs=1, steps=2, extra={"claims": [made]}).write()
+    (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
+    assert got.status == "inconclusive"
+    assert 0.7 < got.equivalence[0] < 1 < got.equivalence[1] < 1.3
 
 
 @pytest.mark.parametrize(
