@@ -5,7 +5,12 @@ from __future__ import annotations
 from fnmatch import fnmatch
 from pathlib import Path
 
-_METHODS = ("tests/core/test_contract.py", "tests/core/test_declarations.py", "tests/core/test_cards.py")
+_METHODS = (
+    "tests/core/test_cards.py",
+    "tests/core/test_plain_loop.py",
+    "tests/core/test_declarations.py",
+    "tests/core/test_contract.py",
+)
 _SMART = ("tests/core/test_methods_smart.py", "tests/core/test_dropout.py", "tests/core/test_perturbation.py")
 _STUDENTS = ("tests/core/test_methods_students.py", "tests/core/test_averaging.py")
 _ADVERSARIAL = ("tests/core/test_methods_adversarial.py",)
