@@ -16,6 +16,7 @@ _STUDENTS = ("tests/core/test_methods_students.py", "tests/core/test_averaging.p
 _ADVERSARIAL = ("tests/core/test_methods_adversarial.py",)
 _HEURISTICS = ("tests/core/test_methods_heuristics.py",)
 _LOOP = (
+    "tests/core/test_cards.py",
     "tests/core/test_sampler_and_encoding.py",
     "tests/core/test_train.py",
     "tests/core/test_plain_loop.py",
