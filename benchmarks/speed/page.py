@@ -8,7 +8,9 @@ PAGE = Path("docs/bench.md")
 
 
 def put(text: str, page: Path, part: str) -> None:
-    """Write the text between the page's two markers; text outside them is kept. Without markers it becomes the page.
+    """Write the text between the page's two markers; text outside them is kept.
+
+    A page that has no such markers gets them, with the text, at its end; a new page is the text alone.
 
     Args:
         text: the text.
@@ -16,9 +18,12 @@ def put(text: str, page: Path, part: str) -> None:
         part: module of :mod:`benchmarks.speed` that the markers name.
     """
     begin, end = markers(part)
-    text_before, marker, text_after = page.read_text().partition(begin) if page.exists() else ("", "", "")
-    if marker:
-        text = f"{text_before}{begin}\n\n{text}\n{end}{text_after.partition(end)[2]}"
+    if page.exists():
+        whole = page.read_text()
+        if begin not in whole:
+            whole = f"{whole.rstrip()}\n\n{begin}\n{end}\n"
+        before, _, after = whole.partition(begin)
+        text = f"{before}{begin}\n\n{text}\n{end}{after.partition(end)[2]}"
     page.write_text(text)
 
 

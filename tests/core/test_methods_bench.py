@@ -69,7 +69,7 @@ def test_theory_and_the_methods_own_cost_agree(steps: ModuleType) -> None:
     assert {name: units[name] for name in named} == {name: m.cost(m.config) for name, m in named.items()}
 
 
-@pytest.mark.parametrize("part", ["steps", "versions", "parts"])
+@pytest.mark.parametrize("part", ["steps", "versions", "parts", "scale"])
 def test_a_new_table_leaves_the_words_around_it(part: str, steps: ModuleType, tmp_path: Path) -> None:
     from benchmarks.speed.page import markers
 
@@ -78,6 +78,16 @@ def test_a_new_table_leaves_the_words_around_it(part: str, steps: ModuleType, tm
     steps.put("new table\n", page, part)
     assert page.read_text() == f"before\n{begin}\n\nnew table\n\n{end}\nafter\n"
     assert begin in (ROOT / "docs/bench.md").read_text()
+
+
+def test_a_page_without_the_table_gets_it_at_its_end(steps: ModuleType, tmp_path: Path) -> None:
+    from benchmarks.speed.page import markers
+
+    page, (begin, end) = tmp_path / "bench.md", markers("steps")
+    page.write_text("written by hand\n")
+    steps.put("table", page, "steps")
+    steps.put("newer table", page, "steps")
+    assert page.read_text() == f"written by hand\n\n{begin}\n\nnewer table\n{end}\n"
 
 
 def test_the_table_of_versions_is_arithmetic_on_the_times(steps: ModuleType) -> None:
