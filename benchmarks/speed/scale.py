@@ -49,6 +49,7 @@ LARGEST_SLOPE = 1.05
 GROWING = 0.1  # least share of a cost that has to grow with the size for a point to count
 RUNS = (10, 100, 1_000, 10_000)
 METHODS = ("vanilla", "smart", "r-drop", "sda", "smoothness")
+STUDENT_UPDATES = 60  # of SDA
 
 # a plug-in that workers import: their runs answer at random and are recorded as if they had been trained
 RANDOM_ANSWERS = """
@@ -247,8 +248,8 @@ def classes(count: int, folder: Path) -> Callable[[], object]:
 
 
 def past_students(number: int, folder: Path) -> Callable[[], object]:
-    """Prepare 10 updates of MiniLM with SDA's teacher of so many past students."""
-    return _training(minilm, _texts(160, 12, words=20_000), "sda", steps=10, K=number)
+    """Prepare updates of MiniLM with SDA's teacher of so many past students; there are as many updates or more."""
+    return _training(minilm, _texts(16 * STUDENT_UPDATES, 12, words=20_000), "sda", steps=STUDENT_UPDATES, K=number)
 
 
 AXES: Mapping[str, Axis] = {
@@ -258,7 +259,7 @@ AXES: Mapping[str, Axis] = {
     "examples": Axis("an epoch, tiny model", (1_000, 4_000, 16_000, 64_000), examples, "examples"),
     "length": Axis("8 updates, MiniLM, 16 texts", (16, 32, 64, 128, 256), length, "tokens"),
     "classes": Axis("60 updates, tiny model", (2, 100, 1_000, 10_000), classes, "classes"),
-    "K": Axis("10 updates of SDA, MiniLM", (1, 5, 20, 50), past_students, "past students"),
+    "K": Axis(f"{STUDENT_UPDATES} updates of SDA, MiniLM", (1, 5, 20, 50), past_students, "past students"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.speed.scale import AXES, Cost, row, slope, table
+from benchmarks.speed.scale import AXES, STUDENT_UPDATES, Cost, row, slope, table
 
 SIZES = [10, 100, 1_000, 10_000]
 
@@ -24,3 +24,7 @@ def test_a_slope_above_the_limit_is_marked() -> None:
     assert "1.19 **above 1.05**" in row(AXES["plan"], steep)
     assert "above" not in row(AXES["plan"], {size: Cost(float(size), 7.0) for size in SIZES})
     assert row(AXES["plan"], steep) in table({"plan": steep})
+
+
+def test_every_teacher_can_be_filled() -> None:
+    assert max(AXES["K"].sizes) <= STUDENT_UPDATES
