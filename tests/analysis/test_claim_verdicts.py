@@ -141,6 +141,13 @@ def test_a_verdict_must_stay_without_constant_runs(outlier, expected):
         )
 
 
+def test_any_is_contradicted_with_the_largest_p():
+    made = Claim.from_json(claim(tasks=["t0", "t1"], quantifier="any", size=None))
+    got = judge(made, {"t0": part(-4.0, 1.0), "t1": part(-3.0, 1.0)})
+    assert got.status == "contradicted"
+    assert got.p == got.per_task["t1"].p > got.per_task["t0"].p
+
+
 def test_one_task_with_constant_runs_is_enough_to_withhold_a_verdict():
     seeds = np.array([40.0, 4.0, 5.0, 4.5, 5.5, 5.0])
     made = Components(seeds, 0.01, 0.0, 1000, "made up", constant_seeds=(0,))
