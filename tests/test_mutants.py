@@ -82,15 +82,14 @@ QUICK = (
     "analysis/power.py",
     "analysis/scores.py",
 )
-SURVIVORS = 4  # more of 20 are less than 3 in 1,000 where one in 20 survives (another draw after every edit)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_few_of_twenty_mutants_survive(tmp_path: Path) -> None:
+def test_of_twenty_mutants_at_most_two_survive(tmp_path: Path) -> None:
     drawn = sample(ROOT, QUICK, 20, seed=7)
     first = {files_of(module)[0] for module in QUICK}
     with Project(tmp_path) as project:
         assert not project.exit_code(*first)  # what fails below fails because of the mutant
         survivors = [mutant for mutant in drawn if project.outcome(mutant, files_of(mutant.module)) != CAUGHT]
-    assert len(survivors) <= SURVIVORS, "\n".join(map(str, survivors))
+    assert len(survivors) <= 2, "\n".join(map(str, survivors))

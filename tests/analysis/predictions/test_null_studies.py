@@ -16,7 +16,7 @@ from analysis.predictions.decision import decide
 from analysis.predictions.study import make_study
 from analysis.predictions.systems import Labels, of_array
 
-FEWEST, MOST = 150, 1_000  # studies of a scenario, without and with --slow
+FEWEST, MOST = 150, 1_500  # studies of a scenario, without and with --slow
 
 
 def null_study(
