@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.speed import side
+from benchmarks.speed.ratio import ratio
 from benchmarks.speed.two_commits import Side, measure, parser, source_trees, write
 
 
@@ -35,17 +36,17 @@ def table(cases: Sequence[Case], times: np.ndarray) -> list[str]:
         cases: the timed updates.
         times: ``(rounds, cases, 2)`` CPU seconds, of the older version and of the newer.
     """
-    lines = ["| update | CPU ms, older | newer | ratio, median (quartiles) | fastest | target |", f"|{6 * '---|'}"]
+    lines = ["| update | CPU ms, older | newer | ratio, median (95 % interval) | fastest | target |", f"|{6 * '---|'}"]
     for number, case in enumerate(cases):
         older, newer = times[:, number, 0], times[:, number, 1]
-        low, middle, high = np.percentile(newer / older, [25, 50, 75])
+        measured = ratio(newer, older)
         cells = [
             case.method,
             f"{1000 * np.median(older):.0f}",
             f"{1000 * np.median(newer):.0f}",
-            f"{middle:.3f} ({low:.3f} to {high:.3f})",
-            f"{newer.min() / older.min():.3f}",
-            f"{case.limit:.2f}: {'reached' if middle <= case.limit else 'MISSED'}",
+            measured.text(digits=3),
+            f"{measured.fastest:.3f}",
+            f"{case.limit:.2f}: {measured.verdict(case.limit)}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -53,7 +54,7 @@ def table(cases: Sequence[Case], times: np.ndarray) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Time both commits and write the table."""
-    choices = parser("versions", __doc__, rounds=40)
+    choices = parser("versions", __doc__, rounds=60)
     choices.add_argument("--length", type=int, default=12, help="tokens of each of the 16 texts")
     options = choices.parse_args(arguments)
     with source_trees(options.older, options.newer) as trees:

