@@ -21,11 +21,15 @@ _KEEP_MEMORY = {
 }
 
 
+def allocator_settings() -> dict[str, str]:
+    """Return the variables that make glibc keep large blocks; those that the user set stay as they are."""
+    return {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()}
+
+
 def worker_environment() -> dict[str, str]:
     """Return the variables that a worker adds to its environment: one thread, these packages, allocator settings."""
-    allocator = {name: os.environ.get(name, value) for name, value in _KEEP_MEMORY.items()}
     packages = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
-    return {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages, **allocator}
+    return {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": packages, **allocator_settings()}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 ``python -m benchmarks.speed.steps``, or ``tox -e bench``.
 
 Process CPU time with one thread, contenders interleaved in random order, so that other load on the machine affects all
-of them alike; ratios are taken within a round. ``--tiny`` uses a small random model: it only tests the bench itself.
+of them alike; ratios are taken within a round. The allocator keeps large blocks, as in the workers of ``smart-repro
+run``. ``--tiny`` uses a small random model: it only tests the bench itself.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import torch
 import transformers
 from torch import nn
 
+from benchmarks.engine.machine import allocator_settings
 from benchmarks.speed.contenders import PLAIN, PLAIN_DEFAULT, PORT, Contender, Setting, contenders
 from benchmarks.speed.page import PAGE, put
 from benchmarks.speed.ratio import ratio
@@ -158,7 +160,8 @@ def report(rows: list[Contender], times: Times, memory: dict[str, float], comman
     rounds = len(next(iter(times.values())))
     shape = "a random two-layer BERT, 4 x 8 tokens" if tiny else "MiniLM-L6 (22.7 M), 16 x 64 real tokens"
     lines = [
-        f"Written by `{command}`: {shape}, float32, dropout 0.1, clipping to norm 1, one thread.",
+        f"Written by `{command}`: {shape}, float32, dropout 0.1, clipping to norm 1, one thread,",
+        "an allocator that keeps large blocks, as in the suite's workers (all contenders alike).",
         f"n = {rounds} rounds, contenders interleaved in random order. Each ratio is taken within a round: median over",
         "rounds with its 95 % interval in brackets, then the ratio of the fastest steps, which is steadier where other",
         "processes compete for the machine. The median decides; where its interval also holds ratios that would decide",
@@ -209,5 +212,13 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"wrote {output}")
 
 
+def with_the_allocator_of_a_worker() -> None:
+    """Start the program anew unless it has a worker's allocator settings, which the C library reads at the start."""
+    settings = allocator_settings()
+    if not settings.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **settings})
+
+
 if __name__ == "__main__":
+    with_the_allocator_of_a_worker()
     main()

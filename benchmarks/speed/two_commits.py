@@ -1,7 +1,7 @@
 """Measurements of two commits side by side: options, source trees, processes, and the part of docs/bench.md.
 
 One process per commit and case makes an update in turn, in random order, so that other load on the machine affects all
-of them alike.
+of them alike. All have the allocator settings of the suite's workers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.engine.machine import allocator_settings
 from benchmarks.speed import side
 from benchmarks.speed.against_commit import unpack_commit
 from benchmarks.speed.page import PAGE, put
@@ -64,7 +65,7 @@ class Side:
         self._process = subprocess.Popen(
             [sys.executable, side.__file__, *options],
             cwd=tree,
-            env={**os.environ, **settings},
+            env={**os.environ, **allocator_settings(), **settings},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

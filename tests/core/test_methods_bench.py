@@ -61,6 +61,23 @@ def test_a_ratios_interval_is_that_of_order_statistics(steps: ModuleType) -> Non
     ]
 
 
+def test_the_bench_starts_anew_once_with_a_workers_allocator(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(steps.os, "execve", lambda _, arguments, settings: starts.append((arguments, settings)))
+    monkeypatch.setattr(steps.sys, "orig_argv", ["python", "-m", "benchmarks.speed.steps", "--rounds", "3"])
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    steps.with_the_allocator_of_a_worker()
+    ((arguments, settings),) = starts
+    assert arguments == [steps.sys.executable, "-m", "benchmarks.speed.steps", "--rounds", "3"]
+    assert settings["MALLOC_TRIM_THRESHOLD_"] == "1073741824"
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    steps.with_the_allocator_of_a_worker()
+    assert len(starts) == 1
+
+
 @pytest.mark.slow
 def test_every_contender_makes_steps_and_is_in_the_report(steps: ModuleType, tmp_path: Path) -> None:
     from benchmarks.speed.contenders import contenders
