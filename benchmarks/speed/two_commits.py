@@ -1,7 +1,7 @@
 """Measurements of two commits side by side: options, source trees, processes, and the part of docs/bench.md.
 
 One process per commit and case makes an update in turn, in random order, so that other load on the machine affects all
-of them alike. All have the allocator settings of the suite's workers.
+of them alike.
 """
 
 from __future__ import annotations
@@ -58,14 +58,21 @@ def write(lines: Sequence[str], output: Path, part: str) -> None:
 
 
 class Side:
-    """A process that makes updates with the packages of one source tree, see :mod:`benchmarks.speed.side`."""
+    """A process that makes updates with the packages of one source tree, see :mod:`benchmarks.speed.side`.
 
-    def __init__(self, tree: Path, options: Sequence[str]) -> None:
+    Args:
+        tree: folder of the source tree.
+        options: words of the command line of ``side.py``.
+        keeps_blocks: whether the allocator keeps large blocks, as in the workers of both versions, or is the C
+            library's as it comes, which returns them after each update.
+    """
+
+    def __init__(self, tree: Path, options: Sequence[str], keeps_blocks: bool = True) -> None:
         settings = {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
         self._process = subprocess.Popen(
             [sys.executable, side.__file__, *options],
             cwd=tree,
-            env={**os.environ, **allocator_settings(), **settings},
+            env={**os.environ, **(allocator_settings() if keeps_blocks else {}), **settings},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

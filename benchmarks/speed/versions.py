@@ -1,7 +1,8 @@
 """Time updates of this version and of an older commit, both from git; writes a table of docs/bench.md.
 
 ``python -m benchmarks.speed.versions``, or ``tox -e bench``. Plain fine-tuning and SMART on 16 texts of 12 tokens, as
-the suite trains them: its loop, and the table of word embeddings that a run of so many words has.
+the suite trains them: its loop, and the table of word embeddings that a run of so many words has. Each is timed twice:
+with the allocator settings that a worker of either version has, and with the C library's own.
 
 Ratios are of process CPU times within a round; the median over rounds decides. See :mod:`benchmarks.speed.two_commits`.
 """
@@ -20,13 +21,22 @@ from benchmarks.speed.two_commits import Side, measure, parser, source_trees, wr
 
 @dataclass(frozen=True)
 class Case:
-    """A timed update: its method, and the ratio to the older version not to exceed."""
+    """A timed update: its method, the ratio to the older version not to exceed, and the allocator's settings."""
 
     method: str
     limit: float
+    keeps_blocks: bool
+
+    def __str__(self) -> str:
+        return f"{self.method}, {'as in a worker' if self.keeps_blocks else 'allocator as it comes'}"
 
 
-CASES = (Case("vanilla", 0.80), Case("smart", 0.88))
+CASES = (
+    Case("vanilla", 0.80, keeps_blocks=True),
+    Case("smart", 0.88, keeps_blocks=True),
+    Case("vanilla", 0.80, keeps_blocks=False),
+    Case("smart", 0.88, keeps_blocks=False),
+)
 
 
 def table(cases: Sequence[Case], times: np.ndarray) -> list[str]:
@@ -41,7 +51,7 @@ def table(cases: Sequence[Case], times: np.ndarray) -> list[str]:
         older, newer = times[:, number, 0], times[:, number, 1]
         measured = ratio(newer, older)
         cells = [
-            case.method,
+            str(case),
             f"{1000 * np.median(older):.0f}",
             f"{1000 * np.median(newer):.0f}",
             measured.text(digits=3),
@@ -59,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = choices.parse_args(arguments)
     with source_trees(options.older, options.newer) as trees:
         length = ("--length", str(options.length))
-        sides = [Side(tree, ("--method", case.method, *length)) for case in CASES for tree in trees]
+        sides = [Side(tree, ("--method", case.method, *length), case.keeps_blocks) for case in CASES for tree in trees]
         updates = measure(sides, options.rounds)
     times = np.array([[sum(update.values()) for update in row] for row in updates])
     words = side.WORDS[1] - side.WORDS[0]

@@ -133,10 +133,10 @@ def test_a_page_without_the_table_gets_it_at_its_end(steps: ModuleType, tmp_path
 
 def test_the_table_of_versions_is_arithmetic_on_the_times(versions: ModuleType) -> None:
     times = np.array([[[1.0, 0.7], [2.0, 1.9]], [[2.0, 1.6], [2.0, 1.8]], [[1.0, 0.5], [4.0, 4.0]]])
-    lines = versions.table(versions.CASES, times)
+    lines = versions.table(versions.CASES[:2], times)
     assert lines[2:] == [
-        "| vanilla | 1000 | 700 | 0.700 (0.500 to 0.800) | 0.500 | 0.80: reached |",
-        "| smart | 2000 | 1900 | 0.950 (0.900 to 1.000) | 0.900 | 0.88: MISSED (0.95) |",
+        "| vanilla, as in a worker | 1000 | 700 | 0.700 (0.500 to 0.800) | 0.500 | 0.80: reached |",
+        "| smart, as in a worker | 2000 | 1900 | 0.950 (0.900 to 1.000) | 0.900 | 0.88: MISSED (0.95) |",
     ]
 
 
