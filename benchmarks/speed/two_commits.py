@@ -51,7 +51,7 @@ def source_trees(older: str, newer: str) -> Iterator[list[Path]]:
 
 def write(lines: Sequence[str], output: Path, part: str) -> None:
     """Print a table with its heading, and write it into its part of the page unless ``output`` is "-"."""
-    text = "\n".join(lines)
+    text = "\n".join([f"Written by `python -m benchmarks.speed.{part}`.", "", *lines])
     print(text)
     if str(output) != "-":
         put(text, output, part)
