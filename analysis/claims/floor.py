@@ -55,9 +55,9 @@ class Learnt:
     low: float
     collapsed: int
     n_seeds: int
-    is_own: bool = False
-    greater_is_better: bool = True
-    digits: int = 1
+    is_own: bool
+    greater_is_better: bool
+    digits: int
 
     @property
     def share(self) -> float:

@@ -43,7 +43,8 @@ def test_the_best_constant_answer(metric, labels, expected):
 
 def measured(**changes) -> Learnt:
     values = {"baseline": "plain", "score": 83.6, "constant": 50.9, "reference": 92.9, "low": 82.0, "collapsed": 0}
-    return Learnt(**{**values, "n_seeds": 8, **changes})
+    values |= {"n_seeds": 8, "is_own": False, "greater_is_better": True, "digits": 1}
+    return Learnt(**{**values, **changes})
 
 
 def test_the_learnt_share_is_what_the_baseline_has_above_a_constant_answer():

@@ -389,7 +389,8 @@ def test_measured_quantities(quantity, factor, expected, tmp_path):
     assert got.interval.estimate == pytest.approx(factor, rel=0.05)
 
 
-def test_the_distance_is_that_at_the_end(tmp_path):
+@pytest.mark.parametrize("factor", [3, 0])
+def test_the_distance_is_that_at_the_end(factor, tmp_path):
     arms, exam = [Arm("vanilla", measured=MEASURED), Arm("smart", measured=MEASURED)], Exam("one", items=40)
     test = {"kind": "measured", "quantity": "distance"}
     made = claim(tasks=["one"], size=None, direction="less", test=test)
@@ -397,10 +398,13 @@ def test_the_distance_is_that_at_the_end(tmp_path):
     for seed in SIX:
         path = tmp_path / "runs" / run_key("smart", exam, seed) / "measures.json"
         content = json.loads(path.read_text())
-        content["moments"][-1]["distance"] *= 3
+        content["moments"][-1]["distance"] *= factor
         path.write_text(json.dumps(content))
     (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
-    assert got.interval.estimate == pytest.approx(3, rel=0.05)
+    if factor:
+        assert got.interval.estimate == pytest.approx(factor, rel=0.05)
+    else:
+        assert "measured no distance" in got.reason  # a ratio to 0 says nothing
 
 
 def test_what_was_not_measured_is_named(tmp_path):

@@ -225,3 +225,6 @@ def test_frozen_embeddings_can_still_be_perturbed(
         logits = model(**inputs).logits
     (gradient,) = torch.autograd.grad(logits.sum(), seen[0])
     assert gradient.abs().max() > 0
+    with torch.no_grad(), observed(embedding_site(model, "block")) as seen:
+        model(**inputs)
+    assert not seen[0].requires_grad
