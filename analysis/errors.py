@@ -323,7 +323,8 @@ def slices(
 def by_slice(a: Outputs, b: Outputs, masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Return the accuracies of A and B per slice, with the deciding interval within the slice.
 
-    Columns: ``slice n a b difference low high``, as fractions. Slices of fewer than two items are left out.
+    Columns: ``slice n a b difference low high``, as fractions. Left out are slices of fewer than two items, and those
+    of the same items as all together or as an earlier slice.
 
     Raises:
         ValueError: items or seeds differ.
@@ -331,7 +332,11 @@ def by_slice(a: Outputs, b: Outputs, masks: Mapping[str, np.ndarray]) -> pd.Data
     import pandas as pd
 
     records, d = [], _differences(a, b)
+    seen = {np.ones(d.shape[1], dtype=bool).tobytes()}
     for name, mask in masks.items():
+        if mask.tobytes() in seen:
+            continue
+        seen.add(mask.tobytes())
         groups = None if a.groups is None else a.groups[mask]
         if mask.sum() < 2 or (groups is not None and len(set(groups)) < 2):
             continue

@@ -103,7 +103,8 @@ def _remarks(verdict: Verdict) -> list[str]:
     if verdict.shares:
         shares = ", ".join(f"{task} {percent(share)}" for task, share in verdict.shares.items())
         main_task = dominant(verdict.shares)
-        remarks.append(f"{f'Mostly {main_task}. ' if main_task else ''}Shares of the average's variance: {shares}.")
+        mostly = f"Mostly {main_task}. " if main_task else ""
+        remarks.append(f"{mostly}Shares of the sum of the tasks' variances: {shares}.")
     if verdict.collapsed:
         remarks.append(f"Collapsed, with (almost) one answer to all items: {', '.join(verdict.collapsed)}.")
     return [*remarks, verdict.remark] if verdict.remark else remarks

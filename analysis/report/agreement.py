@@ -85,10 +85,11 @@ def _sentence(title: str, baseline: str, a: Outputs, b: Outputs) -> str:
     kept = errors.agreement(a.votes) != errors.NO_MAJORITY
     contested = errors.is_contested(a.votes)[kept]
     gap = errors.interaction(errors.at_seeds(a, common, kept), errors.at_seeds(b, common, kept), contested)
-    more = "more" if gap.estimate > 0 else "less"
-    verdict = "inconclusive" if gap.low <= 0 <= gap.high else f"{more} on contested items"
+    higher = "higher" if gap.estimate > 0 else "lower"
+    verdict = "inconclusive" if gap.low <= 0 <= gap.high else f"{higher} on contested items"
     basis = f"{int(contested.sum()):,} of {gap.n_items:,} items"
+    size, ends = number(abs(100 * gap.estimate)), f"{number(100 * gap.low)} to {number(100 * gap.high)}"
     return (
-        f"{title} gains {number(abs(100 * gap.estimate))} points {more} over {baseline} on contested items than on the "
-        f"others (95 % interval {number(100 * gap.low)} to {number(100 * gap.high)}, {basis}): {verdict}."
+        f"The difference of {title} to {baseline} is {size} points {higher} on contested items than on the others "
+        f"(95 % interval {ends}, {basis}): {verdict}."
     )

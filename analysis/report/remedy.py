@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from analysis.tables import number
 
 TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
 MOST_ITEMS = 1_000_000
+UNEVEN = 1.5  # ratio of the times of runs that differ in their seed only, from which on the machine had other work
 MOST_TIMES = 64  # the largest common multiple of seeds and items that is offered
 
 
@@ -27,6 +31,10 @@ def deciding_seeds(parts: Sequence[Components], size: float) -> int | None:
     """
     n_items, noises = [part.n_items for part in parts], [noise_of(part) for part in parts]
     noise = noises[0] if len(noises) == 1 else of_mean(n_items, noises)
+    if len(noises) > 1 and len({len(part.differences) for part in parts}) == 1:  # tasks share seeds, so they covary
+        by_seed = np.mean([part.differences for part in parts], axis=0)
+        variance = float(by_seed.var(ddof=1)) - noise.interaction**2 / sum(n_items)
+        noise = replace(noise, seed=math.sqrt(max(variance, 0.0)))
     return seeds_needed(size, sum(n_items), noise, TARGET)
 
 
@@ -61,18 +69,28 @@ def larger_study(part: Components, size: float, n_seeds: int) -> tuple[int, int]
 def cost_in_words(
     title: str, keys: Collection[str], baseline: str, baseline_keys: Collection[str], runs: Sequence[Run]
 ) -> str:
-    """Return what a run of a method takes, beside one of the baseline; "" where either has no timed run."""
-    method, base = (
-        [float(run.result["seconds"]) for run in runs if run.key in arm_keys and run.result.get("seconds")]
-        for arm_keys in (keys, baseline_keys)
-    )
+    """Return what a run of a method takes, beside one of the baseline; "" where either has no timed run.
+
+    Where equal runs took very different times, the machine did other work, and no ratio is given.
+    """
+    timed = [run for run in runs if run.result.get("seconds")]
+    method, base = ([run for run in timed if run.key in arm_keys] for arm_keys in (keys, baseline_keys))
     if not method or not base:
         return ""
-    ratio = float(np.mean(method) / np.mean(base))
-    return (
-        f"A run of {title} took {np.mean(method):.1f} s, one of {baseline} {np.mean(base):.1f} s "
-        f"({number(ratio)} times as long)."
-    )
+    takes, base_takes = (float(np.mean([run.result["seconds"] for run in arm])) for arm in (method, base))
+    means = f"A run of {title} took {takes:.1f} s, one of {baseline} {base_takes:.1f} s"
+    uneven = _unevenness([*method, *base])
+    if uneven > UNEVEN:
+        return f"{means}; of runs alike but for the seed, one took {number(uneven)} times another, so no ratio."
+    return f"{means} ({number(takes / base_takes)} times as long)."
+
+
+def _unevenness(runs: Iterable[Run]) -> float:
+    """Return the largest ratio of the times of two runs that differ in their seed only."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        times[str(sorted({**run.spec, "seed": None}.items()))].append(float(run.result["seconds"]))
+    return max(max(alike) / min(alike) for alike in times.values())
 
 
 def more_runs(manifest: Manifest, runs: Sequence[Run], more: int) -> tuple[str, str]:

@@ -236,7 +236,7 @@ def test_a_papers_average_prints_its_shares(tmp_path):
     exams = [Exam("one", items=3000, base=0.7), Exam("two", items=60, base=0.7)]
     World(tmp_path, ARMS, exams, seeds=SEEDS, epochs=1, steps=2, extra={"claims": [claim()]}).write()
     (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
-    assert "Mostly two. Shares of the average's variance: one " in in_words(got)
+    assert "Mostly two. Shares of the sum of the tasks' variances: one " in in_words(got)
 
 
 @pytest.mark.parametrize(("asked", "expected"), [({}, 5), ({"min_seeds": 8}, 8), ({"min_seeds": 3}, 3)])

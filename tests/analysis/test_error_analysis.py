@@ -128,7 +128,9 @@ def test_slices_by_hand():
     assert masks["length: short"].tolist() == [True, False, False]
     assert masks["overlap: high"].tolist() == [True, False, False]
     runs = outputs([[0, 1, 1], [0, 0, 1]], [0, 1, 1]), outputs([[1, 1, 1], [1, 0, 1]], [0, 1, 1])
-    table = errors.by_slice(*runs, masks).set_index("slice")
+    again = {"the same items": next(iter(masks.values())).copy(), "all": np.ones(len(next(iter(masks.values()))), bool)}
+    table = errors.by_slice(*runs, {**masks, **again}).set_index("slice")
+    assert not set(again) & set(table.index)  # they would say nothing new
     assert table.loc["label: no", ["n", "a", "b", "difference"]].tolist() == [2, 0.75, 0.75, 0.0]
     assert "negation" not in table.index  # a single item carries no interval
 

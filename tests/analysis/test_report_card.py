@@ -9,18 +9,20 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from world import Arm, Exam, World
 
 from analysis import claims
 from analysis.comparison import compare
+from analysis.crossed import Components
 from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
 from analysis.report.answer import MEANINGS, ORDER, words_of
 from analysis.report.card import card_of, effect_of, forest_of, question_of, remedy_of
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
-from analysis.report.remedy import duration, more_runs
+from analysis.report.remedy import deciding_seeds, duration, more_runs
 from analysis.report.set_up import environment_table, set_up
 from analysis.results import Results
 from analysis.tables import number
@@ -228,3 +230,16 @@ def test_the_site_lists_the_reports_of_several_folders(tmp_path):
     summary = json.loads((tmp_path / "own" / "reports" / "study" / "summary.json").read_text())
     assert sum(each["n"] for each in summary["counts"].values()) == len(summary["claims"]) == 3
     assert summary["runs"] == [40, 40]
+
+
+def test_tasks_that_vary_together_over_seeds_need_more_of_them():
+    wave = np.array([3.0, -3.0, 2.0, -2.0, 0.0])
+
+    def needed(second: np.ndarray) -> int | None:
+        parts = [Components(1.0 + wave, 0.0, 0.0, 2000, ""), Components(1.0 + second, 0.0, 0.0, 2000, "")]
+        return deciding_seeds(parts, 1.0)
+
+    alone = deciding_seeds([Components(1.0 + wave, 0.0, 0.0, 2000, "")], 1.0)
+    assert needed(wave) == alone  # the mean over both varies as each does
+    assert needed(-wave) == 2  # it does not vary at all
+    assert needed(np.array([2.0, 2.0, -3.0, -3.0, 2.0])) < alone

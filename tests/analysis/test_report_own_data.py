@@ -164,6 +164,10 @@ def test_cost_and_changed_answers_stand_below(tmp_path):
     folder = own_world(tmp_path, 6.0)
     details = answer(folder).details
     assert "A run of smart[shared] took 12.5 s, one of vanilla 12.5 s (1.0 times as long)." in details
+    key = Results.open(folder).manifest("compare").cells["vanilla"]["own-notes"][0]
+    path = folder / "runs" / key / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 37.5}))
+    assert "; of runs alike but for the seed, one took 3.0 times another, so no ratio." in answer(folder).details
     mended, broken = (float(details.split(f" {word} ")[1].split(" ")[0]) for word in ("mends", "makes"))
     change = float(answer(folder).sentence.split("by +")[1].split(" ")[0])
     assert 100 * (mended - broken) / 1500 == pytest.approx(change, abs=0.06)

@@ -161,8 +161,9 @@ def test_agreement_is_told_with_the_numbers_of_its_table(small_world, page):
     ours, contested = right("smart-shared")
     gain = ours - right("vanilla")[0]
     contrast = 100 * (gain[:, contested].mean() - gain[:, ~contested].mean())
-    more = "more" if contrast > 0 else "less"
-    assert f"SMART [shared] gains {number(abs(contrast))} points {more} over vanilla on contested items" in page
+    higher = "higher" if contrast > 0 else "lower"
+    words = f"The difference of SMART [shared] to vanilla is {number(abs(contrast))} points {higher} on contested items"
+    assert words in page
     assert f"{contested.sum()} of 300 items" in page
     assert "vanilla, temperature-scaled" in page
 
