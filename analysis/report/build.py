@@ -116,6 +116,7 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
         obsolete.unlink()  # a figure of an earlier grid, which the page no longer shows
     data = page_data(manifest, runs, logs, logged, items.examples) | {
         "cells": cell_runs(cells, runs),
+        "has_folders": all((results.root / "runs" / run.key).is_dir() for run in runs),
         "copies": copies(cells, manifest.title) if manifest.columns else {},
     }
     page = render(manifest, cells, verdicts, runs, (notes, remarks), panels, items, extra, data, card)

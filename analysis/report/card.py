@@ -161,8 +161,12 @@ def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
         text = f"{a} is {_relation(only, verdict.unit)} {b} on {titles.get(task, task)} ({_sure(verdict, only)})"
     else:
         text = f"{a} against {b}: {_per_task(verdict, titles)} ({count(verdict.n_seeds, 'seed')} a task)"
-    reasons = list(dict.fromkeys([verdict.reason, *verdict.excluded.values()]))
-    return answer.sentence_of(text, *(reason for reason in reasons if reason))
+    left_out = [
+        f"{titles.get(task, task)} is not counted ({why})"
+        for task, why in verdict.excluded.items()
+        if why != verdict.reason
+    ]
+    return answer.sentence_of(text, *([verdict.reason] if verdict.reason else []), *left_out)
 
 
 def forest_of(

@@ -186,7 +186,8 @@
         const row = make("tr");
         data.runs[i].forEach((value, n) => {
           const cell = make("td", n < 4 || n > 6 ? { class: "text" } : {});
-          if (n === 0) { cell.append(make("a", { href: `../../runs/${value}/`, title: value }, make("code", {}, String(value).slice(0, 12)))); }
+          const short = n ? null : make("code", { title: value }, String(value).slice(0, 12));
+          if (short) cell.append(data.has_folders ? make("a", { href: `../../runs/${value}/`, title: value }, short) : short);
           else cell.append(value === null ? "" : String(value));
           row.append(cell);
         });
