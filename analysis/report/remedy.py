@@ -18,7 +18,7 @@ from analysis.tables import number
 
 TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
 MOST_ITEMS = 1_000_000
-UNEVEN = 1.5  # ratio of the times of runs that differ in their seed only, from which on the machine had other work
+UNEVEN = 2.5  # ratio of the times of runs that differ in their seed only, from which on the machine had other work
 MOST_TIMES = 64  # the largest common multiple of seeds and items that is offered
 
 
