@@ -40,7 +40,7 @@ def frames(root, row: str) -> list[pd.DataFrame]:
 def test_slices_recompute(report):
     root, page = report
     lines = {line["slice"]: line for line in table(page, "slices-one")}
-    assert {"label: label 0", "length: short", "overlap: low", "no negation"} <= set(lines)
+    assert set(lines) == {"label: label 0", "label: label 1"}  # the texts are alike: their slices would hold all items
     for row, name in (("smart", "accuracy (%)"), ("vanilla", "baseline (%)")):
         right = [(f["prediction"] == f["label"])[f["label"] == 0].mean() for f in frames(root, row)]
         assert float(lines["label: label 0"][name]) == pytest.approx(100 * np.mean(right), abs=0.051)
