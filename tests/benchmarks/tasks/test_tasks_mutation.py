@@ -8,7 +8,7 @@ from tests.benchmarks.tasks.mutation import FORMS, inputs, outcome
 
 
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("count", [220, pytest.param(1_400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [220, pytest.param(2_800, marks=pytest.mark.slow)])
 def test_a_mutated_file_is_refused_or_read_whole(name, count, tmp_path, monkeypatch):
     monkeypatch.setenv("SMART_REPRO_CACHE", "off")
     seen = set()
