@@ -81,7 +81,8 @@ def cost_in_words(
     means = f"A run of {title} took {takes:.1f} s, one of {baseline} {base_takes:.1f} s"
     uneven = _unevenness([*method, *base])
     if uneven > UNEVEN:
-        return f"{means}; of runs alike but for the seed, one took {number(uneven)} times another, so no ratio."
+        alike = f"of runs that differ in their seed only, one took {number(uneven)} times as long as another"
+        return f"{means}. No ratio is given, because {alike}."
     return f"{means} ({number(takes / base_takes)} times as long)."
 
 
