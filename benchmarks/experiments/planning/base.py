@@ -141,6 +141,27 @@ class TaskColumn:
         )
 
 
+@dataclass(frozen=True)
+class DemoVariant:
+    """What is different in an experiment's profile demo.
+
+    Attributes:
+        settings: fields of :class:`RunSpec` that replace those of the profile.
+        options: method -> options of it that are set in every row that has this method.
+        note: the reason, for the reader; shown with every table.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    note: str = ""
+
+    def row(self, row: MethodRow) -> MethodRow:
+        """Return a row with the options of its method."""
+        choice = row.method
+        changed = {**dict(choice.options), **self.options.get(choice.name, {})}
+        return replace(row, method=MethodChoice(choice.name, tuple(sorted(changed.items()))))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A table to be filled.
@@ -172,7 +193,7 @@ class Experiment:
             plain run.
         not_in: profile -> the reason why the experiment does not exist in it.
         adapt: profile -> function that changes the experiment before the profile's own rules.
-        demo_settings: settings that replace those of the profile demo.
+        demo: what differs in the profile demo from the profile's own rules.
         printed_head: True if profile small keeps the papers' printed settings of the task layer (learning rate, dropout
             on CoLA and MNLI) and of IMDb's epochs. It is False for control studies whose runs were made without them.
         columns_for: function that makes the columns of a task; with it ``--tasks`` accepts any classification task.
@@ -206,7 +227,7 @@ class Experiment:
     each_epoch: bool = False
     not_in: Mapping[str, str] = field(default_factory=dict)
     adapt: Mapping[str, Callable[[Experiment], Experiment]] = field(default_factory=dict)
-    demo_settings: Mapping[str, Any] = field(default_factory=dict)
+    demo: DemoVariant = field(default_factory=DemoVariant)
     printed_head: bool = True
     columns_for: Callable[[str], tuple[TaskColumn, ...]] | None = None
     has_portable_claims: bool = False

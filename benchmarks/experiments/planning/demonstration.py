@@ -69,7 +69,7 @@ def demonstrated(experiment: Experiment) -> Experiment:
         published=(),
         points=(),
         omitted=(),
-        notes=(NOTE,),
+        notes=(NOTE, experiment.demo.note) if experiment.demo.note else (NOTE,),
     )
     return replace(titled, claims=_distinct(_claims(titled)))
 

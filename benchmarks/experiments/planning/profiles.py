@@ -63,11 +63,11 @@ def demo(experiment: Experiment) -> Experiment:
     experiment = _one_model(_adapted(experiment, "demo"))
     columns, missing = _generated(experiment)
     predict = {"predict": ("dev", "holdout", "train")}
-    settings = {**predict, **experiment.settings, **DEMO_SETTINGS, **experiment.demo_settings}
+    settings = {**predict, **experiment.settings, **DEMO_SETTINGS, **experiment.demo.settings}
     seeds = experiment.seeds if "demo" in experiment.adapt and len(experiment.seeds) == 10 else experiment.seeds[:5]
     on_generated = replace(
         experiment,
-        rows=tuple(_row_on_generated(row, experiment.trained) for row in experiment.rows),
+        rows=tuple(experiment.demo.row(_row_on_generated(row, experiment.trained)) for row in experiment.rows),
         columns=tuple(columns.values()),
         seeds=seeds,
         settings=settings,

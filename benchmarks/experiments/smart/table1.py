@@ -110,7 +110,7 @@ def smart_table1() -> Experiment:
         baseline="vanilla",
         settings=method_rows.SMART_SETTINGS,
         task_settings=method_rows.SMART_TASK_SETTINGS,
-        demo_settings=method_rows.STEADY_DEMO,
+        demo=method_rows.STEADY_DEMO,
         published=place(ROWS, COLUMNS, TABLE),
         tables=(TABLE,),
         omitted=(

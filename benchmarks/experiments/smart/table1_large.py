@@ -49,7 +49,7 @@ def smart_table1_large() -> Experiment:
         baseline="vanilla",
         settings={**method_rows.SMART_SETTINGS, "model": method_rows.ROBERTA, "learning_rate": 1e-5},
         task_settings=method_rows.SMART_TASK_SETTINGS,
-        demo_settings=method_rows.STEADY_DEMO,
+        demo=method_rows.STEADY_DEMO,
         published=place(_ROWS, _COLUMNS, TABLE),
         tables=(TABLE,),
         omitted=(Omission("*BERT_BASE*", "*", "BERT-base: smart-table1"),),
