@@ -26,8 +26,8 @@ SMART_TASK_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mnli": {"head_dropout": 0.3},
     "cola": {"head_dropout": 0.05},
 }
-# SMART's Table 1 in the profile demo; chosen on seeds that the demo does not use. With the paper's teacher a run of a few
-# hundred updates is held near its untrained start, and some runs of SMART never learn (docs/generated-world.md).
+# SMART's Table 1 in the profile demo; chosen on seeds that the demo does not use. The paper's teacher holds a run of a
+# few hundred updates near its untrained start, and some runs of SMART then never learn (docs/generated-world.md).
 STEADY_DEMO = DemoVariant(
     settings={"batch_size": 8, "learning_rate": 5e-4, "schedule": "constant", "epochs": 10, "max_steps": None},
     options={"smart": {"teacher": "ema-scaled"}},

@@ -553,6 +553,20 @@ def test_settings_of_a_demo_of_its_own_replace_the_profiles_in_this_profile_alon
     assert DEMO_SETTINGS.items() <= dict(in_profiles("sda-table3"))["demo"].settings.items()
 
 
+def test_a_demos_own_options_are_set_where_the_method_is_and_said_on_the_page() -> None:
+    for name in ("smart-table1", "smart-table1-large"):
+        by_profile = dict(in_profiles(name))
+        teachers = {
+            profile: {row.id: dict(row.method.options).get("teacher") for row in experiment.rows}
+            for profile, experiment in by_profile.items()
+        }
+        assert {row for row, teacher in teachers["demo"].items() if teacher} == {"smart[shared]", "smart[independent]"}
+        assert not any([*teachers["paper"].values(), *teachers["small"].values()])
+        assert [STEADY_DEMO.note in experiment.notes for experiment in by_profile.values()] == [
+            profile == "demo" for profile in by_profile
+        ]
+
+
 def test_in_a_profile_with_one_model_rows_that_differ_in_their_model_are_one() -> None:
     experiment = dict(in_profiles("smart-table7"))["small"]
     assert "vanilla-large" not in {row.id for row in experiment.rows}
