@@ -108,7 +108,7 @@ def card_of(
         return Card(
             first.sentence,
             first.table,
-            tuple(_reading(results, manifest, verdict, runs, len(question) > 1) for verdict in question),
+            tuple(reading_of(results, manifest, verdict, runs, named=len(question) > 1) for verdict in question),
             costs,
             basis,
             tuple(_undecided(verdicts, question)),
@@ -221,7 +221,18 @@ def basis_of(manifest: Manifest, runs: Sequence[Run]) -> str:
     return "; ".join([*data, *(f"model {model}" for model in models), names, f"{seeds}, {count(len(runs), 'run')}"])
 
 
-def _reading(results: Results, manifest: Manifest, verdict: Verdict, runs: Sequence[Run], named: bool) -> Reading:
+def reading_of(
+    results: Results, manifest: Manifest, verdict: Verdict, runs: Sequence[Run], *, named: bool = False
+) -> Reading:
+    """Return the finding of one verdict, with what would decide it and the command that runs it.
+
+    Args:
+        results: the results folder.
+        manifest: the experiment.
+        verdict: the verdict.
+        runs: the experiment's finished runs, whose times give the time of further ones.
+        named: True if the claim has several readings, so that each is named.
+    """
     name = READINGS.get(verdict.claim.reading, verdict.claim.reading) if named else ""
     remedy, more = remedy_of(results, manifest, verdict)
     return Reading(
@@ -237,7 +248,9 @@ def _reading(results: Results, manifest: Manifest, verdict: Verdict, runs: Seque
 
 def effect_of(verdict: Verdict) -> str:
     """Return the difference of a claim's two rows with its interval; "" where the claim has no single difference."""
-    values = [verdict.interval] if verdict.interval is not None else list(verdict.per_task.values())
+    deciding = [value for task, value in verdict.per_task.items() if task not in verdict.excluded]
+    described = deciding or list(verdict.per_task.values())
+    values = described if verdict.interval is None else [verdict.interval]
     if verdict.parts or len(values) != 1 or not isinstance(verdict.claim.test, schema.Difference):
         return ""
     estimate = number(values[0].estimate, DIGITS.get(verdict.unit, 1), signed=True)
