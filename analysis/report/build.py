@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from analysis.figures import redrawn
 from analysis.figures.drawing import Study
 from analysis.parts import is_part
 from analysis.report import answer
+from analysis.report.ablation import part_answers
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.card import Card, card_of, found, question_of, titles_of
 from analysis.report.data import examples_of, page_data, run_line, to_script
@@ -99,7 +100,7 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     write_all_tables(manifest, cells, extra, verdicts, folder, notes + remarks)
     write_further(_further_tables(manifest, runs, cells, items), folder / "tables")
     write_runs(runs, folder / "runs.csv")
-    card = card_of(results, manifest, cells, verdicts, runs, own)
+    card = replace(card_of(results, manifest, cells, verdicts, runs, own), parts=part_answers(results, manifest, logs))
     write_summary(Summary.of(manifest, cells, verdicts, runs, card), folder)
     logged = {column.id: curves.logged(logs, manifest, column) for column in manifest.distinct()}
     files: list[Path] = []

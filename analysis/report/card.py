@@ -16,6 +16,7 @@ from analysis.crossed import Components
 from analysis.interval import Interval
 from analysis.records import ResultsError
 from analysis.report import answer
+from analysis.report.ablation import PartAnswer
 from analysis.report.identical import identical_sentences
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import OwnAnswer
@@ -72,6 +73,7 @@ class Card:
         words: the words of the verdicts, each with its meaning.
         identical: groups of methods that gave the same answers, a sentence each.
         is_own: True if the answer is about a user's own data.
+        parts: what the parts of the methods do, for the place below the table.
     """
 
     claim: str
@@ -83,6 +85,7 @@ class Card:
     words: tuple[tuple[str, str], ...] = ()
     identical: tuple[str, ...] = ()
     is_own: bool = False
+    parts: tuple[PartAnswer, ...] = ()
 
 
 def card_of(
