@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analysis import contrasts, schema
+from analysis import schema
 from analysis.claims import INCONCLUSIVE, INERT, NOT_RUN, Verdict
 from analysis.claims.claim import POINTS
+from analysis.claims.deciding import column_of, deciding_parts
 from analysis.claims.rule import bound_of
 from analysis.claims.words import DIGITS, interval_text
-from analysis.crossed import Components
 from analysis.interval import Interval
 from analysis.records import ResultsError
 from analysis.report import answer
@@ -274,10 +274,10 @@ def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[s
     if verdict.status not in (INCONCLUSIVE, NOT_RUN) or not isinstance(claim.test, schema.Difference) or claim.parts:
         return "", 0
     try:
-        parts, seeds = _measured(results, manifest, verdict)
+        measured, seeds = deciding_parts(results, manifest, verdict)
     except ResultsError:
         return "", 0
-    lacking = max(claim.min_seeds - seeds, 0)
+    parts, lacking = list(measured.values()), max(claim.min_seeds - seeds, 0)
     if seeds < FEWEST_FOR_NOISE or claim.test.against_parents or verdict.unit != POINTS:
         return (f"{count(lacking, 'more seed')} would allow a verdict.", lacking) if lacking else ("", 0)
     estimate = sum(float(part.differences.mean()) for part in parts) / len(parts)
@@ -289,32 +289,6 @@ def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[s
     more = max(needed - seeds, lacking, 1)
     text = f"About {count(more, 'more seed')} would decide a true difference of {number(size)} points (80 % chance)."
     return text, more
-
-
-def _measured(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[list[Components], int]:
-    """Return the components of the claim's contrast on each of its tasks, and the number of shared seeds.
-
-    Raises:
-        ResultsError: a task has no runs of both rows.
-    """
-    claim = verdict.claim
-    tasks = [task for task in (verdict.tasks or claim.tasks) if task not in verdict.excluded]
-    parts, n_seeds = [], 10**9
-    for task in tasks:
-        column = _column(manifest, task, claim.metric)
-        if column is None:
-            raise ResultsError(f"{task} is not in this experiment")
-        arms = contrasts.difference(results, manifest, claim.a, claim.b, column)
-        seeds = contrasts.shared_seeds(manifest, arms)
-        if not seeds:
-            raise ResultsError(f"{task} has no seed of both rows")
-        parts.append(contrasts.measure(arms, seeds))
-        n_seeds = min(n_seeds, len(seeds))
-    return parts, n_seeds
-
-
-def _column(manifest: Manifest, task: str, metric: str = "") -> Column | None:
-    return next((c for c in manifest.columns if c.task == task and metric in ("", c.metric)), None)
 
 
 def _relation(value: Interval, unit: str) -> str:
@@ -364,7 +338,7 @@ def _lines(manifest: Manifest, cells: pd.DataFrame, verdict: Verdict) -> Iterato
                 yield _line(place, claim.a, part.interval, part.unit, "", math.nan)
         return
     for task, value in verdict.per_task.items():
-        column = _column(manifest, task, claim.metric)
+        column = column_of(manifest, task, claim.metric)
         place = (column.title or column.task) if column else task
         undecided = verdict.excluded.get(task, "") or (verdict.reason if verdict.status == "no verdict" else "")
         yield _line(place, claim.a, value, verdict.unit, undecided, _papers(manifest, verdict, column))

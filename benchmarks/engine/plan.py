@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
@@ -37,6 +38,7 @@ class Plan:
         states: run key -> state.
         updates, predictions: run key -> optimiser updates, and examples predicted in all.
         items: id of each column with runs -> items it is scored on, except for the holdout, which each run draws.
+        results: the results folder that has the finished runs.
     """
 
     experiment: Experiment
@@ -47,6 +49,7 @@ class Plan:
     updates: Mapping[str, int]
     predictions: Mapping[str, int]
     items: Mapping[str, int]
+    results: Path | None = None
 
     def counts(self) -> Counter[str]:
         """Count the runs per state."""
@@ -113,6 +116,7 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
         {key: sizes.updates(job.spec) for key, job in jobs.items()},
         {key: sizes.predictions(job.spec) for key, job in jobs.items()},
         _items(experiment, {place for _, place, _ in cells}, identities),
+        store.root,
     )
 
 

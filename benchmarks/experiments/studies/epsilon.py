@@ -73,7 +73,8 @@ CLAIMS = (
     *(
         _claim(
             f"direction-at-{x:g}",
-            f"With shared masks and a radius of {x:g} the ascent's direction is better than random signs of equal norm.",
+            f"With shared masks, at a radius of {x:g}, the ascent's direction is better than random signs of equal "
+            "norm.",
             f"epsilon-ascent@{x:g}",
             f"epsilon-signs@{x:g}",
             bound=0.5,

@@ -66,7 +66,8 @@ _CLAIMS = tuple(
         ),
         _claim(
             "published-smart",
-            f"SMART as published, with shared masks, is better than plain fine-tuning at the same learning rate on {title}.",
+            f"SMART as published, with shared masks, is better than plain fine-tuning at the same learning rate on "
+            f"{title}.",
             "smart-as-published",
             "vanilla",
             task,
