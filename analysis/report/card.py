@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis import schema
-from analysis.claims import INCONCLUSIVE, INERT, NOT_RUN, Verdict
+from analysis.claims import INCONCLUSIVE, NOT_RUN, Verdict
 from analysis.claims.claim import POINTS
 from analysis.claims.deciding import column_of, deciding_parts
 from analysis.claims.rule import bound_of
@@ -18,6 +18,7 @@ from analysis.records import ResultsError
 from analysis.report import answer
 from analysis.report.ablation import PartAnswer
 from analysis.report.identical import identical_sentences
+from analysis.report.order import question_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import OwnAnswer
 from analysis.report.remedy import cost_in_words, count, deciding_seeds, duration, more_runs
@@ -96,7 +97,7 @@ def card_of(
     runs: Sequence[Run],
     own: Sequence[OwnAnswer] = (),
 ) -> Card:
-    """Return the answer card: of own data, else of the first claim that was run, else of the comparisons made."""
+    """Return the answer card: of own data, else of the first claim that can be decided, else of the comparisons."""
     costs, basis = tuple(_costs(manifest, verdicts, runs)), basis_of(manifest, runs)
     identical = tuple(identical_sentences(results, manifest, cells))
     if own:
@@ -121,18 +122,6 @@ def card_of(
     summaries = answer.summaries(manifest, cells)
     readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
     return Card("", "", readings, costs, basis, (), (), identical)
-
-
-def question_of(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts on the first claim that was run, one for each reading of its sentence.
-
-    The order of the experiment decides, never the outcome. Without any claim that was run it is the first claim.
-    """
-    if not verdicts:
-        return []
-    first = next((v for v in verdicts if v.status not in (NOT_RUN, INERT)), verdicts[0]).claim
-    same = [v for v in verdicts if (v.claim.sentence, v.claim.table) == (first.sentence, first.table)]
-    return list({v.claim.reading: v for v in reversed(same)}.values())[::-1]
 
 
 def titles_of(manifest: Manifest) -> dict[str, str]:
@@ -337,7 +326,7 @@ def _lines(manifest: Manifest, cells: pd.DataFrame, verdict: Verdict) -> Iterato
                 place = part.claim.clause if verdict.parts else part.estimand or "all tasks"
                 yield _line(place, claim.a, part.interval, part.unit, "", math.nan)
         return
-    for task, value in verdict.per_task.items():
+    for task, value in sorted(verdict.per_task.items(), key=lambda item: item[0] in verdict.excluded):
         column = column_of(manifest, task, claim.metric)
         place = (column.title or column.task) if column else task
         undecided = verdict.excluded.get(task, "") or (verdict.reason if verdict.status == "no verdict" else "")
