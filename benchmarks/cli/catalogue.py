@@ -39,7 +39,7 @@ def listing(
         return _claims_of(experiment, task, results)
     for option, value in (("--experiment", experiment), ("--task", task)):
         if value is not None and kind in _LISTINGS:
-            raise UsageError(f"{option} is for `list claims`, got `list {kind}`: leave it out")
+            raise UsageError(f"{option} {value} is for `list claims`, got `list {kind}`: leave it out")
     return _LISTINGS[kind]()
 
 

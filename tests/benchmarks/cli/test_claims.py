@@ -167,7 +167,9 @@ def test_a_filter_may_be_given_without_its_option(run, tmp_path: Path) -> None:
     assert typed == run("list", "claims", "--experiment", "smart", "--results", tmp_path)
     assert typed[1].splitlines()[-1].endswith(" not run")
     assert {line.split(":")[0] for line in typed[1].splitlines() if ": " in line.partition("  ")[0]} > {"smart-table1"}
-    assert run("list", "tasks", "smart")[0] == 2
+    code, _, err = run("list", "tasks", "smart")
+    assert code == 2
+    assert "--experiment smart is for `list claims`, got `list tasks`" in err
 
 
 def test_where_a_sentence_finds_no_room_it_has_a_line_of_its_own(tmp_path: Path) -> None:
