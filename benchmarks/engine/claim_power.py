@@ -92,8 +92,26 @@ def _own_lines(plan: Plan, origins: dict[str, dict[str, None]]) -> list[str]:
             lines.append(f"{title}: no forecast ({reason}){few}")
             continue
         n_items = plan.items[column.id]
-        lines.append(f"{title}: {in_words(None, n_seeds, [n_items], [_noise(plan, column, origins)])}{few}")
+        lines.append(f"{title}: {in_words(None, n_seeds, [n_items], [_own_noise(plan, column, origins)])}{few}")
     return lines
+
+
+def _own_noise(plan: Plan, column: TaskColumn, origins: dict[str, dict[str, None]]) -> Noise:
+    """Return the noise of a method's difference to the baseline on own data: of the finished runs, else assumed."""
+    from analysis.power import noise_of, pooled
+    from analysis.schema import Claim, against
+
+    baseline = plan.experiment.baseline
+    differences = [
+        Claim(id=row.id, sentence="", contrast=against(row.id, baseline), tasks=(column.task,), metric=column.metric)
+        for row in plan.experiment.rows
+        if row.id != baseline
+    ]
+    parts = [part for claim in differences for part in measured_parts(plan, claim).values()]
+    if not parts:
+        return _noise(plan, column, origins)
+    origins.setdefault(OF_RUNS, {})[column.task] = None
+    return pooled([noise_of(part).times(1 / POINTS) for part in parts])
 
 
 def _forecast(claim: Claim, n_seeds: int, columns: list[TaskColumn], items: list[int], noises: list[Noise]) -> str:

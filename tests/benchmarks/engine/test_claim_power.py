@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -231,3 +232,16 @@ def test_a_claim_on_every_task_counts_with_the_spread_of_each(run_plan: Plan) ->
     lines = {task: in_words(None, 5, [part.n_items], [noise_of(part).times(0.01)]) for task, part in parts.items()}
     line = claim_line(run_plan, asked)
     assert line in {f"every of 2 tasks; {task}, the least certain: {words}" for task, words in lines.items()}
+
+
+def test_own_data_count_with_the_finished_runs_too(run_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = SimpleNamespace(own=SimpleNamespace(group=""))
+    monkeypatch.setattr("benchmarks.engine.claim_power.TASKS", dict.fromkeys(TASKS, own))
+    plan = replace(run_plan, items=dict.fromkeys(run_plan.items, 300))
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    asked = claim(tasks=TASKS[:1], size=None)
+    parts, _ = deciding_parts(results, manifest, decide(results, manifest, asked))
+    line = next(line for line in claim_lines(plan) if line.startswith(f"  {TASKS[0]}, "))
+    assert line.endswith(in_words(None, 5, [300], [noise_of(parts[TASKS[0]]).times(0.01)]))
+    before = next(line for line in claim_lines(replace(plan, results=None)) if line.startswith(f"  {TASKS[0]}, "))
+    assert before != line
