@@ -6,9 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from analysis.results import Results
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.base import Experiment
 from benchmarks.spec import RunSpec
@@ -50,6 +52,16 @@ class Plan:
     predictions: Mapping[str, int]
     items: Mapping[str, int]
     results: Path | None = None
+
+    @cached_property
+    def finished(self) -> Results | None:
+        """The results folder as the analysis reads it, without damaged runs; None if no run is finished."""
+        done = [key for key, state in self.states.items() if state.state == "done"]
+        if self.results is None or not done:
+            return None
+        opened = Results(self.results)
+        opened.leave_out_damaged(done)
+        return opened
 
     def counts(self) -> Counter[str]:
         """Count the runs per state."""

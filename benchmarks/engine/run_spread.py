@@ -17,15 +17,16 @@ def measured_parts(plan: Plan, claim: Claim) -> dict[str, Components]:
 
     Empty where a row of the claim has fewer than two finished runs on a task.
     """
-    if plan.results is None or any(_fewest_done(plan, row) < FEWEST_SEEDS for row in (claim.a, claim.b)):
+    if any(_fewest_done(plan, row) < FEWEST_SEEDS for row in (claim.a, claim.b)):
         return {}
     from analysis.claims import decide
     from analysis.claims.deciding import deciding_parts
     from analysis.records import ResultsError
-    from analysis.results import Results
 
-    results, manifest = Results(plan.results), plan.experiment.manifest(plan.cells, {})
-    results.leave_out_damaged(key for key, state in plan.states.items() if state.state == "done")
+    results = plan.finished
+    if results is None:
+        return {}
+    manifest = plan.experiment.manifest(plan.cells, {})
     try:
         parts, n_seeds = deciding_parts(results, manifest, decide(results, manifest, claim))
     except ResultsError:
