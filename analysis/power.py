@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +19,7 @@ from analysis.interval import Interval
 MOST_SEEDS = 1_000
 # Nodes of the Gauss-Legendre rule over the variance estimate: within 1e-4 of the noncentral t up to power 0.9999.
 NODES = 128
+INDEPENDENT = "; tasks taken as independent"  # where no runs tell what the tasks share over seeds
 # Slope of a metric against accuracy. Matthews is 2 * accuracy - 1 where both classes are equally frequent.
 SLOPES = {"matthews": 2.0}
 
@@ -36,6 +37,10 @@ class Noise:
     seed: float
     item: float
     interaction: float
+
+    def times(self, factor: float) -> Noise:
+        """Return the same noise in another unit."""
+        return Noise(factor * self.seed, factor * self.item, factor * self.interaction)
 
 
 def typical(n_items: int, metric: str = "accuracy") -> Noise:
@@ -76,8 +81,34 @@ def pooled(noises: Sequence[Noise]) -> Noise:
     return Noise(*(float(math.sqrt(v)) for v in mean))
 
 
+def noise_of_mean(parts: Sequence[Components]) -> tuple[int, Noise]:
+    """Return the number of items and the noise of the mean over tasks that were run, as of one task.
+
+    Tasks that have the same seeds covary over them, so the variance over seeds is that of each seed's mean over tasks.
+    Items of different tasks are independent.
+
+    Args:
+        parts: components of each task's contrast, each on its own items.
+
+    Raises:
+        ValueError: there are fewer than two seeds.
+    """
+    n_items, noises = [part.n_items for part in parts], [noise_of(part) for part in parts]
+    if len(noises) == 1:
+        return n_items[0], noises[0]
+    noise = of_mean(n_items, noises)
+    if len({len(part.differences) for part in parts}) == 1:
+        by_seed = np.mean([part.differences for part in parts], axis=0)
+        variance = float(by_seed.var(ddof=1)) - noise.interaction**2 / sum(n_items)
+        noise = replace(noise, seed=math.sqrt(max(variance, 0.0)))
+    return sum(n_items), noise
+
+
 def of_mean(n_items: Sequence[int], noises: Sequence[Noise]) -> Noise:
-    """Return the noise of a task with ``sum(n_items)`` items whose difference varies as the mean over tasks does."""
+    """Return the noise of a task with ``sum(n_items)`` items whose difference varies as the mean over tasks does.
+
+    Tasks are taken as independent, over seeds too: without runs nothing is known of what they share.
+    """
     k, total = len(n_items), sum(n_items)
     per_item = [
         math.sqrt(total * sum(value**2 / n for value, n in zip(values, n_items, strict=True))) / k
@@ -213,7 +244,9 @@ def in_words(
     """
     joint = of_mean(n_items, list(noise or map(typical, n_items)))
     detectable = 100 * smallest_difference(n_seeds, sum(n_items), joint, level=level)
-    basis = f"{n_seeds} seeds × {sum(n_items):,} items show differences from about {detectable:.1f} points (80 % power)"
+    assumption = INDEPENDENT if len(n_items) > 1 else ""
+    items = f"{n_seeds} seeds × {sum(n_items):,} items"
+    basis = f"{items} show differences from about {detectable:.1f} points (80 % power{assumption})"
     if claimed is None:
         return basis
     return f"{basis}: {'enough' if detectable <= abs(claimed) else 'too few'} for the claimed {abs(claimed):.2g}"

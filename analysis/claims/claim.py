@@ -95,7 +95,7 @@ class Verdict:
     @property
     def words(self) -> str:
         """The verdict in words: ``supported (smaller than claimed)``, ``supported, on cola alone of cola, rte``."""
-        remarks = [remark for remark in (self.suffix, EXPLORATORY if self._is_exploratory else "") if remark]
+        remarks = [remark for remark in (self.suffix, EXPLORATORY if self.is_exploratory else "") if remark]
         bracket = f" ({', '.join(remarks)})" if remarks else ""
         return ("in part: " if self.in_part else "") + self.status + self._on_tasks + bracket + self._on_part
 
@@ -105,7 +105,8 @@ class Verdict:
         return IN_PART if self.in_part else self.status
 
     @property
-    def _is_exploratory(self) -> bool:
+    def is_exploratory(self) -> bool:
+        """True if the claim's own interval decided, without a correction: it is not a primary contrast."""
         return bool(self.family) and not self.is_primary and self.status in (SUPPORTED, CONTRADICTED)
 
     @property

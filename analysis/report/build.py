@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,14 @@ from analysis.figures import redrawn
 from analysis.figures.drawing import Study
 from analysis.parts import is_part
 from analysis.report import answer
+from analysis.report.ablation import part_answers
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
-from analysis.report.card import Card, card_of, found, question_of, titles_of
+from analysis.report.card import Card, card_of, found, titles_of
 from analysis.report.data import examples_of, page_data, run_line, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
+from analysis.report.order import decided_first, deciding_tasks_first, question_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
@@ -89,6 +91,7 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     own = own_answers(results, manifest, cells, runs)
     if manifest.is_generated or any(run.task.get("generated") for run in runs):
         manifest, cells, verdicts = without_published(manifest, cells, verdicts)
+    manifest, cells = deciding_tasks_first(manifest, cells)
     logs = curves.read_logs(results, manifest)
     divergence = answer.diverged(manifest, curves.diverged(logs, manifest))
     notes = answer.warnings(manifest, cells, runs) + divergence + disagreements(cells, runs) + damage_notes(damage)
@@ -99,7 +102,7 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     write_all_tables(manifest, cells, extra, verdicts, folder, notes + remarks)
     write_further(_further_tables(manifest, runs, cells, items), folder / "tables")
     write_runs(runs, folder / "runs.csv")
-    card = card_of(results, manifest, cells, verdicts, runs, own)
+    card = replace(card_of(results, manifest, cells, verdicts, runs, own), parts=part_answers(results, manifest, logs))
     write_summary(Summary.of(manifest, cells, verdicts, runs, card), folder)
     logged = {column.id: curves.logged(logs, manifest, column) for column in manifest.distinct()}
     files: list[Path] = []
@@ -182,7 +185,7 @@ def render(
         "long_table": tables.lines(cells),
         "environments": environments(runs),
         "sources": data_sources(runs),
-        "verdicts": verdicts,
+        "verdicts": decided_first(verdicts),
         "titles": titles,
         "names": titles_of(manifest),
         "headline": answer.headline(verdicts, runs),

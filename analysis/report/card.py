@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analysis import contrasts, schema
-from analysis.claims import INCONCLUSIVE, INERT, NOT_RUN, Verdict
+from analysis import schema
+from analysis.claims import INCONCLUSIVE, NOT_RUN, Verdict
 from analysis.claims.claim import POINTS
+from analysis.claims.deciding import column_of, deciding_parts
 from analysis.claims.rule import bound_of
 from analysis.claims.words import DIGITS, interval_text
-from analysis.crossed import Components
 from analysis.interval import Interval
 from analysis.records import ResultsError
 from analysis.report import answer
+from analysis.report.ablation import PartAnswer
 from analysis.report.identical import identical_sentences
+from analysis.report.order import question_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import OwnAnswer
 from analysis.report.remedy import cost_in_words, count, deciding_seeds, duration, more_runs
@@ -72,6 +74,7 @@ class Card:
         words: the words of the verdicts, each with its meaning.
         identical: groups of methods that gave the same answers, a sentence each.
         is_own: True if the answer is about a user's own data.
+        parts: what the parts of the methods do, for the place below the table.
     """
 
     claim: str
@@ -83,6 +86,7 @@ class Card:
     words: tuple[tuple[str, str], ...] = ()
     identical: tuple[str, ...] = ()
     is_own: bool = False
+    parts: tuple[PartAnswer, ...] = ()
 
 
 def card_of(
@@ -93,7 +97,7 @@ def card_of(
     runs: Sequence[Run],
     own: Sequence[OwnAnswer] = (),
 ) -> Card:
-    """Return the answer card: of own data, else of the first claim that was run, else of the comparisons made."""
+    """Return the answer card: of own data, else of the first claim that can be decided, else of the comparisons."""
     costs, basis = tuple(_costs(manifest, verdicts, runs)), basis_of(manifest, runs)
     identical = tuple(identical_sentences(results, manifest, cells))
     if own:
@@ -108,7 +112,7 @@ def card_of(
         return Card(
             first.sentence,
             first.table,
-            tuple(_reading(results, manifest, verdict, runs, len(question) > 1) for verdict in question),
+            tuple(reading_of(results, manifest, verdict, runs, named=len(question) > 1) for verdict in question),
             costs,
             basis,
             tuple(_undecided(verdicts, question)),
@@ -118,18 +122,6 @@ def card_of(
     summaries = answer.summaries(manifest, cells)
     readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
     return Card("", "", readings, costs, basis, (), (), identical)
-
-
-def question_of(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts on the first claim that was run, one for each reading of its sentence.
-
-    The order of the experiment decides, never the outcome. Without any claim that was run it is the first claim.
-    """
-    if not verdicts:
-        return []
-    first = next((v for v in verdicts if v.status not in (NOT_RUN, INERT)), verdicts[0]).claim
-    same = [v for v in verdicts if (v.claim.sentence, v.claim.table) == (first.sentence, first.table)]
-    return list({v.claim.reading: v for v in reversed(same)}.values())[::-1]
 
 
 def titles_of(manifest: Manifest) -> dict[str, str]:
@@ -221,7 +213,18 @@ def basis_of(manifest: Manifest, runs: Sequence[Run]) -> str:
     return "; ".join([*data, *(f"model {model}" for model in models), names, f"{seeds}, {count(len(runs), 'run')}"])
 
 
-def _reading(results: Results, manifest: Manifest, verdict: Verdict, runs: Sequence[Run], named: bool) -> Reading:
+def reading_of(
+    results: Results, manifest: Manifest, verdict: Verdict, runs: Sequence[Run], *, named: bool = False
+) -> Reading:
+    """Return the finding of one verdict, with what would decide it and the command that runs it.
+
+    Args:
+        results: the results folder.
+        manifest: the experiment.
+        verdict: the verdict.
+        runs: the experiment's finished runs, whose times give the time of further ones.
+        named: True if the claim has several readings, so that each is named.
+    """
     name = READINGS.get(verdict.claim.reading, verdict.claim.reading) if named else ""
     remedy, more = remedy_of(results, manifest, verdict)
     return Reading(
@@ -237,7 +240,9 @@ def _reading(results: Results, manifest: Manifest, verdict: Verdict, runs: Seque
 
 def effect_of(verdict: Verdict) -> str:
     """Return the difference of a claim's two rows with its interval; "" where the claim has no single difference."""
-    values = [verdict.interval] if verdict.interval is not None else list(verdict.per_task.values())
+    deciding = [value for task, value in verdict.per_task.items() if task not in verdict.excluded]
+    described = deciding or list(verdict.per_task.values())
+    values = described if verdict.interval is None else [verdict.interval]
     if verdict.parts or len(values) != 1 or not isinstance(verdict.claim.test, schema.Difference):
         return ""
     estimate = number(values[0].estimate, DIGITS.get(verdict.unit, 1), signed=True)
@@ -258,10 +263,10 @@ def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[s
     if verdict.status not in (INCONCLUSIVE, NOT_RUN) or not isinstance(claim.test, schema.Difference) or claim.parts:
         return "", 0
     try:
-        parts, seeds = _measured(results, manifest, verdict)
+        measured, seeds = deciding_parts(results, manifest, verdict)
     except ResultsError:
         return "", 0
-    lacking = max(claim.min_seeds - seeds, 0)
+    parts, lacking = list(measured.values()), max(claim.min_seeds - seeds, 0)
     if seeds < FEWEST_FOR_NOISE or claim.test.against_parents or verdict.unit != POINTS:
         return (f"{count(lacking, 'more seed')} would allow a verdict.", lacking) if lacking else ("", 0)
     estimate = sum(float(part.differences.mean()) for part in parts) / len(parts)
@@ -273,32 +278,6 @@ def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[s
     more = max(needed - seeds, lacking, 1)
     text = f"About {count(more, 'more seed')} would decide a true difference of {number(size)} points (80 % chance)."
     return text, more
-
-
-def _measured(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[list[Components], int]:
-    """Return the components of the claim's contrast on each of its tasks, and the number of shared seeds.
-
-    Raises:
-        ResultsError: a task has no runs of both rows.
-    """
-    claim = verdict.claim
-    tasks = [task for task in (verdict.tasks or claim.tasks) if task not in verdict.excluded]
-    parts, n_seeds = [], 10**9
-    for task in tasks:
-        column = _column(manifest, task, claim.metric)
-        if column is None:
-            raise ResultsError(f"{task} is not in this experiment")
-        arms = contrasts.difference(results, manifest, claim.a, claim.b, column)
-        seeds = contrasts.shared_seeds(manifest, arms)
-        if not seeds:
-            raise ResultsError(f"{task} has no seed of both rows")
-        parts.append(contrasts.measure(arms, seeds))
-        n_seeds = min(n_seeds, len(seeds))
-    return parts, n_seeds
-
-
-def _column(manifest: Manifest, task: str, metric: str = "") -> Column | None:
-    return next((c for c in manifest.columns if c.task == task and metric in ("", c.metric)), None)
 
 
 def _relation(value: Interval, unit: str) -> str:
@@ -347,8 +326,8 @@ def _lines(manifest: Manifest, cells: pd.DataFrame, verdict: Verdict) -> Iterato
                 place = part.claim.clause if verdict.parts else part.estimand or "all tasks"
                 yield _line(place, claim.a, part.interval, part.unit, "", math.nan)
         return
-    for task, value in verdict.per_task.items():
-        column = _column(manifest, task, claim.metric)
+    for task, value in sorted(verdict.per_task.items(), key=lambda item: item[0] in verdict.excluded):
+        column = column_of(manifest, task, claim.metric)
         place = (column.title or column.task) if column else task
         undecided = verdict.excluded.get(task, "") or (verdict.reason if verdict.status == "no verdict" else "")
         yield _line(place, claim.a, value, verdict.unit, undecided, _papers(manifest, verdict, column))

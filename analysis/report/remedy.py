@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from analysis.crossed import Components
-from analysis.power import Noise, noise_of, of_mean, power, seeds_needed
+from analysis.power import Noise, noise_of, noise_of_mean, power, seeds_needed
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.tables import number
@@ -29,13 +27,8 @@ def deciding_seeds(parts: Sequence[Components], size: float) -> int | None:
         parts: components of each task's contrast, each on its own items.
         size: the true difference, in the unit of the parts.
     """
-    n_items, noises = [part.n_items for part in parts], [noise_of(part) for part in parts]
-    noise = noises[0] if len(noises) == 1 else of_mean(n_items, noises)
-    if len(noises) > 1 and len({len(part.differences) for part in parts}) == 1:  # tasks share seeds, so they covary
-        by_seed = np.mean([part.differences for part in parts], axis=0)
-        variance = float(by_seed.var(ddof=1)) - noise.interaction**2 / sum(n_items)
-        noise = replace(noise, seed=math.sqrt(max(variance, 0.0)))
-    return seeds_needed(size, sum(n_items), noise, TARGET)
+    n_items, noise = noise_of_mean(parts)
+    return seeds_needed(size, n_items, noise, TARGET)
 
 
 def deciding_items(part: Components, size: float, n_seeds: int) -> int | None:

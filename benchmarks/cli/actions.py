@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli.options import ExecutionOptions
-from benchmarks.cli.terminal import visible
+from benchmarks.cli.terminal import WIDTH_OF_FILES, visible
 from benchmarks.errors import NotInProfileError, UsageError
 from benchmarks.options import GridOptions, TuningOptions
 
@@ -278,7 +278,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(column, overflow="fold", no_wrap=number == 0, min_width=width)
     for row in rows:
         table.add_row(*(visible(str(value)) for value in row.values()))
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table, markup=False)
+    Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False).print(table, markup=False)
 
 
 def hint(silent: bool, command: str, note: str = "") -> None:

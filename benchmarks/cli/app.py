@@ -61,7 +61,7 @@ from benchmarks.cli.options import (
     Tuning,
 )
 from benchmarks.cli.runs import runs_app
-from benchmarks.cli.terminal import guarded
+from benchmarks.cli.terminal import guarded, terminal_width
 from benchmarks.errors import Mistakes, UsageError
 from benchmarks.libraries import NO_PROGRESS_BARS, set_defaults
 from benchmarks.options import (
@@ -142,7 +142,6 @@ def list_(
         ),
     ],
     /,
-    *,
     experiment: Annotated[
         str | None,
         Parameter(
@@ -150,29 +149,34 @@ def list_(
             completer=lambda context: completion.experiments(),
         ),
     ] = None,
+    *,
     task: Annotated[
         str | None, Parameter(help="claims about this task alone", completer=lambda context: completion.tasks())
     ] = None,
+    results: Results = RESULTS,
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """List what there is, by name.
+    """List what there is, by name; of claims also the verdict of the runs in the results folder.
 
     Example: smart-repro list methods
     """
-    from benchmarks.cli import catalogue
+    from benchmarks.cli import catalogue, claims
 
     import_plugins(plugins)
-    rows = catalogue.listing(kind, experiment, task)
+    rows = catalogue.listing(kind, experiment, task, results)
     if as_json:
         print_json(rows)
-    elif rows:
-        print_table(catalogue.shown(kind, rows))
-    else:
+    elif not rows:
         print(f"no {kind} are left by these filters", file=sys.stderr)
+    elif kind == "claims":
+        print(claims.list_text(rows, results, terminal_width()))
+    else:
+        print_table(rows)
     if rows:
-        name = f"{kind.removesuffix('s')}:{next(iter(rows[0].values()))}"
-        hint(as_json, command("show", name, *words(GridOptions(plugins=plugins))))
+        name = claims.next_claim(rows) if kind == "claims" else next(iter(rows[0].values()))
+        further = [*words(GridOptions(plugins=plugins)), *(results_words(results) if kind == "claims" else [])]
+        hint(as_json, command("show", f"{kind.removesuffix('s')}:{name}", *further))
 
 
 @app.command
@@ -186,18 +190,27 @@ def show(
     ],
     /,
     *,
+    profile: Annotated[
+        str | None,
+        Parameter(
+            help="of an experiment: what it runs in this profile: demo, small or paper",
+            completer=completion.words("demo", "small", "paper"),
+        ),
+    ] = None,
     results: Results = RESULTS,
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Show one method, task, experiment, claim, profile or model with all it says about itself.
 
+    Of a claim it shows the verdict of the runs in the results folder, or the command that does them.
+
     Example: smart-repro show smart
     """
     from benchmarks.cli import catalogue
 
     import_plugins(plugins)
-    text, content = catalogue.card(name, results)
+    text, content = catalogue.card(name, results, profile)
     if as_json:
         print_json(content)
     else:

@@ -12,47 +12,48 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.cli.claims import claim_card, claim_rows
+from benchmarks.cli.experiment_card import experiment_entries, is_study_file
 from benchmarks.errors import UsageError
 from smart_repro.registry import Registry, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
-    from benchmarks.experiments import Experiment
     from benchmarks.tasks import Task
 
 SHORT = 100  # characters of a value that stays on its own line in a card
 
 
-def listing(kind: str, experiment: str | None = None, task: str | None = None) -> list[dict[str, Any]]:
+def listing(
+    kind: str, experiment: str | None = None, task: str | None = None, results: Path | None = None
+) -> list[dict[str, Any]]:
     """Return one row for each thing of a kind.
 
     Args:
         kind: the kind: methods, tasks, experiments and so on.
         experiment: name of the experiment, or of the group of them (a paper), whose claims are listed; None: all.
         task: name of the task whose claims are listed; None: all.
+        results: the folder whose runs decide claims; None: no verdict is looked up.
     Raises: UnknownNameError: for another kind, experiment or task. UsageError: if a filter is given for another kind.
     """
     if kind == "claims":
-        return _claims_of(experiment, task)
+        return _claims_of(experiment, task, results)
     for option, value in (("--experiment", experiment), ("--task", task)):
         if value is not None and kind in _LISTINGS:
-            raise UsageError(f"{option} is for `list claims`, got `list {kind}`: leave it out")
+            raise UsageError(f"{option} {value} is for `list claims`, got `list {kind}`: leave it out")
     return _LISTINGS[kind]()
 
 
-def shown(kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the columns of a listing that fit a terminal; ``--json`` has them all."""
-    left_out = ("table", "reading") if kind == "claims" else ()  # both are on the claim's card
-    return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
-
-
-def card(name: str, results: Path) -> tuple[str, Any]:
+def card(name: str, results: Path, profile: str | None = None) -> tuple[str, Any]:
     """Return text and JSON-ready content about ``NAME`` or ``KIND:NAME``: of the first kind that has the name.
 
     ``spec`` and ``study`` are what a run and a study file may hold; the path of a study file is that study. Finished
-    runs of ``results`` are named by their key, or its beginning.
+    runs of ``results`` are named by their key, or its beginning. With a profile the card is of an experiment, as that
+    profile runs it.
 
     Raises: UnknownNameError: for a name its kind does not have. UsageError: if no kind has the name.
     """
+    if profile is not None:
+        return _experiment_in_profile(name, profile)
     if name == "spec":
         return _spec_card()
     if name == "study":
@@ -71,12 +72,12 @@ def card(name: str, results: Path) -> tuple[str, Any]:
                 f"`smart-repro runs list` shows them{store.packed.hint()}"
             )
     if colon:
-        return _CARDS[kind](name_in_kind)
-    if _is_study_file(name):
-        return _experiment_card(name)
+        return _CARDS[kind](name_in_kind, results)
+    if is_study_file(name):
+        return _experiment_card(name, results)
     for build in _CARDS.values():
         try:
-            return build(name)
+            return build(name, results)
         except UnknownNameError:
             continue
     names = [entry for kind in _LISTINGS for row in listing(kind) for entry in list(row.values())[:1]]
@@ -90,7 +91,7 @@ def card(name: str, results: Path) -> tuple[str, Any]:
 
 
 _LISTINGS: Registry[Callable[[], list[dict[str, Any]]]] = Registry("kind of thing")
-_CARDS: Registry[Callable[[str], tuple[str, Any]]] = Registry("kind of thing")
+_CARDS: Registry[Callable[[str, Path], tuple[str, Any]]] = Registry("kind of thing")
 
 
 @_LISTINGS.register("methods")
@@ -170,7 +171,9 @@ def _claims() -> list[dict[str, Any]]:
     return _claims_of()
 
 
-def _claims_of(experiment: str | None = None, task: str | None = None) -> list[dict[str, Any]]:
+def _claims_of(
+    experiment: str | None = None, task: str | None = None, results: Path | None = None
+) -> list[dict[str, Any]]:
     from benchmarks.experiments import EXPERIMENTS, GROUPS
     from benchmarks.experiments.planning.groups import members
     from benchmarks.tasks import TASKS
@@ -178,26 +181,14 @@ def _claims_of(experiment: str | None = None, task: str | None = None) -> list[d
     if task is not None:
         TASKS[task]  # an unknown name is refused, with the most similar one
     names = EXPERIMENTS if experiment is None else members(experiment) if experiment in GROUPS else [experiment]
-    return [
-        {
-            "id": claim.id,
-            "experiment": name,
-            "table": claim.table,
-            "claim": claim.sentence,
-            "size": "" if claim.size is None else f"{claim.size:g}",
-            "reading": claim.reading,
-        }
-        for name in names
-        for claim in _experiment_named(name).claims
-        if task is None or any(task in statement.tasks for statement in claim.statements)
-    ]
+    return claim_rows(list(names), task, results)
 
 
 # --- cards ---
 
 
 @_CARDS.register("method")
-def _method_card(name: str) -> tuple[str, Any]:
+def _method_card(name: str, results: Path) -> tuple[str, Any]:
     from smart_repro.card import card as method_card
     from smart_repro.card import render
 
@@ -206,7 +197,7 @@ def _method_card(name: str) -> tuple[str, Any]:
 
 
 @_CARDS.register("task")
-def _task_card(name: str) -> tuple[str, Any]:
+def _task_card(name: str, results: Path) -> tuple[str, Any]:
     from benchmarks.tasks import TASKS
 
     task = TASKS[name]
@@ -251,79 +242,28 @@ def _task_content(task: Task) -> dict[str, Any]:
 
 
 @_CARDS.register("experiment")
-def _experiment_card(name: str) -> tuple[str, Any]:
-    from benchmarks.experiments import EXPERIMENTS
-
-    experiment = _experiment_named(name)
-    content = {
-        "rows": {row.id: row.title for row in experiment.rows},
-        "columns": [column.id for column in experiment.columns],
-        "seeds": list(experiment.seeds),
-        "runs": len({spec for *_, spec in experiment.specs()}),
-        "settings": dict(experiment.settings),
-        "published numbers": len(experiment.published) + len(experiment.points),
-        "not run": dict(experiment.missing),
-        "not scored": dict(experiment.unscored),
-        "printed, without a cell": {f"{cell.row} | {cell.column}": cell.reason for cell in experiment.omitted},
-        "no form in": dict(experiment.not_in),
-        "claims": {claim.id: claim.sentence for claim in experiment.claims},
-        "notes": list(experiment.notes),
-    }
-    if _is_study_file(name):
-        return _text(
-            f"Study {name}: {experiment.title}", {**content, "settings by task": _by_task(experiment)}
-        ), content
-    document = inspect.cleandoc(inspect.getmodule(EXPERIMENTS[name]).__doc__ or "")
-    return f"{document}\n\n{_text(f'Experiment {name}: {experiment.title}', content)}", content
+def _experiment_card(name: str, results: Path) -> tuple[str, Any]:
+    head, content = experiment_entries(name, None)
+    return _text(head, content), content
 
 
-def _experiment_named(name: str) -> Experiment:
-    """Return an experiment by its name, or the one of a study file. Raises UnknownNameError, UsageError."""
-    from benchmarks.experiments import EXPERIMENTS
-
-    if not _is_study_file(name):
-        return EXPERIMENTS[name]()
-    from benchmarks.experiments.planning.request import Request  # imports torch, which other cards do without
-
-    return Request(name=name).experiment()
-
-
-def _is_study_file(name: str) -> bool:
-    return name.endswith(".toml")
-
-
-def _by_task(experiment: Experiment) -> dict[str, Any]:
-    """Return the settings of single tasks; own data by their rows, without the definitions' fingerprints."""
-    settings = {}
-    for task, changes in experiment.task_settings.items():
-        row_counts = {
-            f"rows of {split}": rows for definition in changes.get("definitions", ()) for split, rows in definition.rows
-        }
-        settings[task] = {**row_counts, **{name: value for name, value in changes.items() if name != "definitions"}}
-    return settings
+def _experiment_in_profile(name: str, profile: str) -> tuple[str, Any]:
+    """Return the card of an experiment in a profile. Raises UsageError for the name of another kind of thing."""
+    kind, colon, name_in_kind = name.partition(":")
+    if colon and kind != "experiment":
+        raise UsageError(f"--profile is for experiments, got `show {name}`: leave it out")
+    head, content = experiment_entries(name_in_kind if colon else name, profile)
+    return _text(head, content), content
 
 
 @_CARDS.register("claim")
-def _claim_card(name: str) -> tuple[str, Any]:
-    from benchmarks.experiments import EXPERIMENTS
-    from benchmarks.experiments.planning.profiles import PROFILES
-
-    claims: Registry[tuple[str, Any]] = Registry("claim", listing="smart-repro list claims")
-    for experiment, build in EXPERIMENTS.items():
-        published = build()
-        is_demo = name.startswith("demo-") and "demo" not in published.not_in  # claims on generated data are not listed
-        for claim in (PROFILES["demo"](published) if is_demo else published).claims:
-            claims.add(claim.id, (experiment, claim))
-    experiment, claim = claims[name]
-    content = {"experiment": experiment, **claim.to_json()}
-    first = {"sentence": claim.sentence, "kind": f"{claim.kind}: {_summary(type(claim.test).__doc__)}"}
-    return _text(
-        f"Claim {name}", {**first, **{key: content[key] for key in content if key not in ("id", *first)}}
-    ), content
+def _claim_card(name: str, results: Path) -> tuple[str, Any]:
+    entries, content = claim_card(name, results)
+    return "\n".join([f"Claim {name}", "", *(line for key, value in entries for line in _entry(key, value))]), content
 
 
 @_CARDS.register("profile")
-def _profile_card(name: str) -> tuple[str, Any]:
+def _profile_card(name: str, results: Path) -> tuple[str, Any]:
     from benchmarks.experiments.planning.profiles import PROFILES
 
     text = inspect.cleandoc(PROFILES[name].__doc__ or "")
@@ -331,7 +271,7 @@ def _profile_card(name: str) -> tuple[str, Any]:
 
 
 @_CARDS.register("model")
-def _model_card(name: str) -> tuple[str, Any]:
+def _model_card(name: str, results: Path) -> tuple[str, Any]:
     from benchmarks.papers.named import BACKBONES
     from benchmarks.training.models import MODELS
 
@@ -349,7 +289,7 @@ def _model_card(name: str) -> tuple[str, Any]:
 
 
 @_CARDS.register("optimizer")
-def _optimizer_card(name: str) -> tuple[str, Any]:
+def _optimizer_card(name: str, results: Path) -> tuple[str, Any]:
     from benchmarks.papers.named import OPTIMIZERS
 
     optimizers: Registry[str] = Registry("optimizer", listing="smart-repro list optimizers")
@@ -359,7 +299,7 @@ def _optimizer_card(name: str) -> tuple[str, Any]:
 
 
 @_CARDS.register("system")
-def _system_card(name: str) -> tuple[str, Any]:
+def _system_card(name: str, results: Path) -> tuple[str, Any]:
     listed: Registry[dict[str, Any]] = Registry("system", listing="smart-repro list systems")
     for row in _systems():
         listed.add(row["name"], row)

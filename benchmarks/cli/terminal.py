@@ -7,11 +7,13 @@ own sequences (rich's colours and bars, clearing the screen) are not filtered.
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+WIDTH_OF_FILES = 160  # characters in a line of output that is no terminal
 # C0 but for tab and newline, DEL, C1, and the marks that turn the direction of writing
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -19,6 +21,11 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def visible(text: str) -> str:
     r"""Return a text with its control characters spelled out: ``\x1b``."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def terminal_width() -> int:
+    """Return the number of characters in a line of the terminal; :data:`WIDTH_OF_FILES` where output is no terminal."""
+    return shutil.get_terminal_size((WIDTH_OF_FILES, 24)).columns
 
 
 class Guarded:

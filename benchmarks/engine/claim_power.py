@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.engine.run_spread import measured_parts
 from benchmarks.engine.spread import ASSUMED, spread_of
 from benchmarks.tasks import TASKS
 
 if TYPE_CHECKING:
+    from analysis.crossed import Components
     from analysis.power import Noise
     from analysis.schema import Claim
     from benchmarks.engine.plan import Plan
     from benchmarks.experiments.planning.base import TaskColumn
 
+POINTS = 100  # points in a fraction
+OF_RUNS = "of the finished runs, with what their tasks share over seeds"
 SAMENESS = ("no less", "no greater", "the same")
 _DEFAULT = {"model": "tiny", "max_train_samples": None}
 
@@ -50,7 +54,13 @@ def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | N
         columns = _columns(plan, claim)
         if n_seeds < max(claim.min_seeds, 2):
             return f"{n_seeds} of {max(claim.min_seeds, 2)} seeds: cannot be decided"
-        noises = [_noise(plan, column, {} if origins is None else origins) for column in columns]
+        origins = {} if origins is None else origins
+        if parts := measured_parts(plan, claim):
+            origins.setdefault(OF_RUNS, {}).update(dict.fromkeys(parts))
+            deciding = [column for column in columns if column.task in parts]
+            place = f"on {', '.join(parts)}: " if len(deciding) < len(columns) else ""
+            return place + _forecast_from(parts, claim, n_seeds, deciding)
+        noises = [_noise(plan, column, origins) for column in columns]
         return _forecast(claim, n_seeds, columns, [plan.items[column.id] for column in columns], noises)
     except NoForecastError as reason:
         return str(reason)
@@ -82,8 +92,26 @@ def _own_lines(plan: Plan, origins: dict[str, dict[str, None]]) -> list[str]:
             lines.append(f"{title}: no forecast ({reason}){few}")
             continue
         n_items = plan.items[column.id]
-        lines.append(f"{title}: {in_words(None, n_seeds, [n_items], [_noise(plan, column, origins)])}{few}")
+        lines.append(f"{title}: {in_words(None, n_seeds, [n_items], [_own_noise(plan, column, origins)])}{few}")
     return lines
+
+
+def _own_noise(plan: Plan, column: TaskColumn, origins: dict[str, dict[str, None]]) -> Noise:
+    """Return the noise of a method's difference to the baseline on own data: of the finished runs, else assumed."""
+    from analysis.power import noise_of, pooled
+    from analysis.schema import Claim, against
+
+    baseline = plan.experiment.baseline
+    differences = [
+        Claim(id=row.id, sentence="", contrast=against(row.id, baseline), tasks=(column.task,), metric=column.metric)
+        for row in plan.experiment.rows
+        if row.id != baseline
+    ]
+    parts = [part for claim in differences for part in measured_parts(plan, claim).values()]
+    if not parts:
+        return _noise(plan, column, origins)
+    origins.setdefault(OF_RUNS, {})[column.task] = None
+    return pooled([noise_of(part).times(1 / POINTS) for part in parts])
 
 
 def _forecast(claim: Claim, n_seeds: int, columns: list[TaskColumn], items: list[int], noises: list[Noise]) -> str:
@@ -101,13 +129,27 @@ def _forecast(claim: Claim, n_seeds: int, columns: list[TaskColumn], items: list
     return f"{claim.quantifier} of {len(columns)} tasks; {columns[at].task}, {extreme}: {words}"
 
 
+def _forecast_from(parts: Mapping[str, Components], claim: Claim, n_seeds: int, columns: list[TaskColumn]) -> str:
+    """Return the forecast of a claim whose rows have runs: from their components, as the report counts seeds."""
+    from analysis.power import noise_of, noise_of_mean
+
+    if claim.quantifier == "average":
+        n_items, noise = noise_of_mean(list(parts.values()))
+        return _forecast(claim, n_seeds, columns, [n_items], [noise.times(1 / POINTS)])
+    items = [parts[column.task].n_items for column in columns]
+    noises = [noise_of(parts[column.task]).times(1 / POINTS) for column in columns]
+    return _forecast(claim, n_seeds, columns, items, noises)
+
+
 def _sameness(claim: Claim, n_seeds: int, items: list[int], noises: list[Noise]) -> str:
     """Return the smallest margin within which equal arms are shown to lie (80 % power, 90 % interval)."""
-    from analysis.power import of_mean, smallest_difference
+    from analysis.power import INDEPENDENT, of_mean, smallest_difference
 
     chance = 0.9 if claim.direction == "the same" else 0.8  # both ends have to lie inside
     margin = 100 * smallest_difference(n_seeds, sum(items), of_mean(items, noises), chance, level=0.90)
-    words = f"{n_seeds} seeds × {sum(items):,} items exclude differences from about {margin:.1f} points (80 % power)"
+    assumption = INDEPENDENT if len(items) > 1 else ""
+    seeds_and_items = f"{n_seeds} seeds × {sum(items):,} items"
+    words = f"{seeds_and_items} exclude differences from about {margin:.1f} points (80 % power{assumption})"
     assert claim.margin is not None  # a claim of sameness always states its margin
     return f"{words}: {'enough' if margin <= claim.margin else 'too few'} for the margin of {claim.margin:.2g}"
 

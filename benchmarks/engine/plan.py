@@ -6,8 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from analysis.results import Results
 from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.base import Experiment
 from benchmarks.spec import RunSpec
@@ -37,6 +40,7 @@ class Plan:
         states: run key -> state.
         updates, predictions: run key -> optimiser updates, and examples predicted in all.
         items: id of each column with runs -> items it is scored on, except for the holdout, which each run draws.
+        results: the results folder that has the finished runs.
     """
 
     experiment: Experiment
@@ -47,6 +51,17 @@ class Plan:
     updates: Mapping[str, int]
     predictions: Mapping[str, int]
     items: Mapping[str, int]
+    results: Path | None = None
+
+    @cached_property
+    def finished(self) -> Results | None:
+        """The results folder as the analysis reads it, without damaged runs; None if no run is finished."""
+        done = [key for key, state in self.states.items() if state.state == "done"]
+        if self.results is None or not done:
+            return None
+        opened = Results(self.results)
+        opened.leave_out_damaged(done)
+        return opened
 
     def counts(self) -> Counter[str]:
         """Count the runs per state."""
@@ -113,6 +128,7 @@ def make_plan(experiment: Experiment, source: Source, store: Store) -> Plan:
         {key: sizes.updates(job.spec) for key, job in jobs.items()},
         {key: sizes.predictions(job.spec) for key, job in jobs.items()},
         _items(experiment, {place for _, place, _ in cells}, identities),
+        store.root,
     )
 
 

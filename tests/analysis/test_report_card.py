@@ -19,9 +19,10 @@ from analysis.crossed import Components
 from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
 from analysis.report.answer import MEANINGS, ORDER, words_of
-from analysis.report.card import card_of, effect_of, forest_of, question_of, remedy_of
+from analysis.report.card import card_of, effect_of, forest_of, remedy_of
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
+from analysis.report.order import question_of
 from analysis.report.remedy import deciding_seeds, duration, more_runs
 from analysis.report.set_up import environment_table, set_up
 from analysis.results import Results

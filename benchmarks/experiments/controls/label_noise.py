@@ -55,7 +55,11 @@ def label_noise() -> Experiment:
         baseline="vanilla",
         settings=method_rows.SMART_SETTINGS,
         task_settings=method_rows.SMART_TASK_SETTINGS,
-        claims=(_claim("r_s@0.01", "R_s"), _claim("r-drop", "R-Drop"), _claim("sda[K=all]", "SDA (K = T-1)")),
+        claims=(
+            _claim("r_s@0.01", "R_s with shared masks"),
+            _claim("r-drop", "R-Drop"),
+            _claim("sda[K=all]", "SDA (K = T-1)"),
+        ),
         layout="levels",
         columns_for=columns,
     )

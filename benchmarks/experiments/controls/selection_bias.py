@@ -26,7 +26,8 @@ def selection_bias() -> Experiment:
         claims=(
             Claim(
                 id="control-best-dev-flatters",
-                sentence="Choosing the epoch on dev flatters every method, and not by the same amount.",
+                sentence="Choosing the epoch on dev flatters plain fine-tuning and SMART with shared masks, by "
+                "different amounts.",
                 table="control study",
                 contrast=against("smart[shared]", "vanilla"),
                 tasks=("cola", "rte", "mrpc"),

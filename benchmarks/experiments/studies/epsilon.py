@@ -63,7 +63,7 @@ def _claim(name: str, sentence: str, a: str, b: str, **fields: object) -> Claim:
 CLAIMS = (
     _claim(
         "paper-changes-nothing",
-        "At the paper's radius R_s (shared masks) changes less than 0.1 % of plain fine-tuning's answers.",
+        "At the paper's radius R_s with shared masks changes less than 0.1 % of plain fine-tuning's answers.",
         "epsilon-ascent@1e-05",
         "vanilla",
         direction="less",
@@ -73,7 +73,8 @@ CLAIMS = (
     *(
         _claim(
             f"direction-at-{x:g}",
-            f"At a radius of {x:g} the ascent's direction is better than random signs of equal norm.",
+            f"With shared masks, at a radius of {x:g}, the ascent's direction is better than random signs of equal "
+            "norm.",
             f"epsilon-ascent@{x:g}",
             f"epsilon-signs@{x:g}",
             bound=0.5,
@@ -84,7 +85,7 @@ CLAIMS = (
     *(
         _claim(
             f"helps-at-{x:g}",
-            f"R_s with a radius of {x:g} is better than plain fine-tuning.",
+            f"R_s with shared masks and a radius of {x:g} is better than plain fine-tuning.",
             f"epsilon-ascent@{x:g}",
             "vanilla",
         )

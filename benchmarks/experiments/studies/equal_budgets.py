@@ -51,14 +51,14 @@ _CLAIMS = tuple(
                 "shared" if row == "smart[shared]" else "",
             )
             for plain, row, name in (
-                ("smart", "smart[shared]", "SMART"),
+                ("smart", "smart[shared]", "SMART with shared masks"),
                 ("sda", "sda", "SDA"),
                 ("r-drop", "r-drop", "R-Drop"),
             )
         ),
         _claim(
             "smart-beats-r-drop",
-            f"SMART, tuned, is better than R-Drop, tuned alike, on {title}.",
+            f"SMART with shared masks, tuned, is better than R-Drop, tuned alike, on {title}.",
             "smart[shared]",
             "r-drop",
             task,
@@ -66,7 +66,8 @@ _CLAIMS = tuple(
         ),
         _claim(
             "published-smart",
-            f"SMART as published is better than plain fine-tuning at the same learning rate on {title}.",
+            f"SMART as published, with shared masks, is better than plain fine-tuning at the same learning rate on "
+            f"{title}.",
             "smart-as-published",
             "vanilla",
             task,

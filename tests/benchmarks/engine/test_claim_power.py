@@ -6,10 +6,15 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from analysis.power import Noise, in_words, of_mean, smallest_difference, typical
+from analysis.claims import decide
+from analysis.claims.deciding import deciding_parts
+from analysis.power import Noise, in_words, noise_of, noise_of_mean, of_mean, smallest_difference, typical
+from analysis.report.card import remedy_of
+from analysis.results import Results
 from analysis.schema import AtEpoch, Claim, Cost, against
 from benchmarks.engine import spread
 from benchmarks.engine.claim_power import claim_line, claim_lines
@@ -18,8 +23,9 @@ from benchmarks.engine.spread import ASSUMED, MEASURED, POOLED, Entry, spread_of
 from benchmarks.experiments.planning.base import TaskColumn
 from benchmarks.experiments.planning.compare import compare
 from benchmarks.spec import parse_methods
-from benchmarks.store.store import Store
+from benchmarks.store.store import RunState, Store
 from benchmarks.tasks.sources import Source
+from tests.analysis.world import Arm, Exam, World, run_key
 
 ROWS = against("smart[shared]", "vanilla")
 
@@ -149,3 +155,93 @@ def test_the_demo_promises_what_its_own_runs_showed() -> None:
     noise, origin = spread_of("demo-mnli", "accuracy", 2_000, "tiny", None)
     assert origin == MEASURED
     assert 100 * smallest_difference(5, 2_000, of_mean([2_000], [noise])) > 10
+
+
+# --- once there are runs ---
+
+TASKS = ("demo-rte", "demo-cola")
+BOTH_TASKS = {"tasks": TASKS, "size": None, "bound": 3.0}
+
+
+@pytest.fixture
+def run_plan(plan: Plan, tmp_path: Path) -> Plan:
+    """Return the plan with its first five seeds done, by runs of which the two rows differ a little."""
+    root = tmp_path / "done"
+    exams = (Exam(TASKS[0], items=300), Exam(TASKS[1], "matthews", items=300))
+    arms = (Arm("vanilla"), Arm("smart[shared]", gain=0.5), Arm("smart[independent]"))
+    World(root, arms, exams, seeds=range(5), name="compare").write()
+    places = {exam.task: exam for exam in exams}
+    cells = {(row, place, seed): run_key(row, places[place], seed) for row, place, seed in plan.cells}
+    states = {key: RunState(key, "done", "") for key in cells.values()}
+    jobs = {cells[cell]: plan.jobs[key] for cell, key in plan.cells.items()}
+    return replace(plan, jobs=jobs, cells=cells, states=states, results=root)
+
+
+def seeds_of(plan: Plan, count: int) -> Plan:
+    """Return the plan for more seeds than are done."""
+    cells = {(row, place, seed): f"{row}{place}{seed}" for row, place, _ in plan.cells for seed in range(count)}
+    cells |= plan.cells
+    states = {key: plan.states.get(key, RunState(key, "todo", "")) for key in cells.values()}
+    return replace(with_seeds(plan, count), cells=cells, states=states)
+
+
+def test_a_plan_counts_with_the_runs_that_are_done_as_the_report_does(run_plan: Plan) -> None:
+    """At the report's number of seeds the plan shows the difference of the report; with one fewer it does not."""
+    asked = claim(**BOTH_TASKS)
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    words, more = remedy_of(results, manifest, decide(results, manifest, asked))
+    size = float(re.search(r"a true difference of ([\d.]+) points", words)[1])
+    assert size == 3.0
+    assert 1 < more < 500
+    detected = []
+    for count in (5 + more, 5 + more - 1):
+        line = claim_line(seeds_of(run_plan, count), claim(**{**BOTH_TASKS, "size": size}))
+        assert line.startswith(f"{count} seeds × 600 items show differences from about ")
+        detected.append(": enough for the claimed 3" in line)
+    assert detected == [True, False]
+
+
+def test_what_tasks_share_over_seeds_is_counted_where_runs_tell_it(run_plan: Plan) -> None:
+    asked, origins = claim(**BOTH_TASKS), {}
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    parts, _ = deciding_parts(results, manifest, decide(results, manifest, asked))
+    n_items, noise = noise_of_mean(list(parts.values()))
+    line = claim_line(run_plan, asked, origins)
+    assert line == in_words(None, 5, [n_items], [noise.times(0.01)])
+    assert "independent" not in line
+    assert origins == {"of the finished runs, with what their tasks share over seeds": dict.fromkeys(TASKS)}
+    independent = of_mean([part.n_items for part in parts.values()], [noise_of(part) for part in parts.values()])
+    assert noise.seed != pytest.approx(independent.seed, rel=0.05)
+
+
+def test_without_runs_the_line_says_that_tasks_are_taken_as_independent(plan: Plan, run_plan: Plan) -> None:
+    single = claim_line(plan, claim())
+    assert "independent" not in single
+    assumed = claim_line(plan, claim(**BOTH_TASKS))
+    assert "points (80 % power; tasks taken as independent)" in assumed
+    same = claim_line(plan, claim(tasks=TASKS, size=None, direction="the same", margin=5.0))
+    assert "points (80 % power; tasks taken as independent): " in same
+    one_seed = {key: RunState(key, "done" if cell[2] == 0 else "todo", "") for cell, key in run_plan.cells.items()}
+    assert "taken as independent" in claim_line(replace(run_plan, states=one_seed), claim(**BOTH_TASKS))
+
+
+def test_a_claim_on_every_task_counts_with_the_spread_of_each(run_plan: Plan) -> None:
+    asked = claim(**{**BOTH_TASKS, "quantifier": "every"})
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    parts, _ = deciding_parts(results, manifest, decide(results, manifest, asked))
+    lines = {task: in_words(None, 5, [part.n_items], [noise_of(part).times(0.01)]) for task, part in parts.items()}
+    line = claim_line(run_plan, asked)
+    assert line in {f"every of 2 tasks; {task}, the least certain: {words}" for task, words in lines.items()}
+
+
+def test_own_data_count_with_the_finished_runs_too(run_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = SimpleNamespace(own=SimpleNamespace(group=""))
+    monkeypatch.setattr("benchmarks.engine.claim_power.TASKS", dict.fromkeys(TASKS, own))
+    plan = replace(run_plan, items=dict.fromkeys(run_plan.items, 300))
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    asked = claim(tasks=TASKS[:1], size=None)
+    parts, _ = deciding_parts(results, manifest, decide(results, manifest, asked))
+    line = next(line for line in claim_lines(plan) if line.startswith(f"  {TASKS[0]}, "))
+    assert line.endswith(in_words(None, 5, [300], [noise_of(parts[TASKS[0]]).times(0.01)]))
+    before = next(line for line in claim_lines(replace(plan, results=None)) if line.startswith(f"  {TASKS[0]}, "))
+    assert before != line

@@ -651,3 +651,22 @@ def test_a_task_without_dev_is_compared_on_test() -> None:
     found = compare(tasks=("imdb", "rte"), methods=(method("vanilla"),), seeds=(0,), settings={})
     assert [(column.task, column.split) for column in found.columns] == [("imdb", "test"), ("rte", "dev")]
     assert found.spec(found.rows[0], "imdb", 0).predict == ("holdout", "test")
+
+
+def _masks(experiment: Experiment, row_id: str) -> str:
+    """Return whose dropout masks a row's R_s has: ``shared`` or ``independent``; "" for a row without R_s."""
+    row = next((row for row in experiment.rows if row.id == row_id), None)
+    if row is None or row.method.name not in ("smart", "smoothness", "smart+sda"):
+        return ""
+    return str(dict(row.method.options).get("dropout", "shared"))
+
+
+@pytest.mark.parametrize("name", members("controls"))
+def test_a_control_is_asked_about_both_readings_or_says_which_one_it_is_about(name: str) -> None:
+    """A paper's claim is a sentence of the paper; the project's own sentences have to be clear by themselves."""
+    experiment = EXPERIMENTS[name]()
+    for claim in experiment.claims:
+        masks = {_masks(experiment, row) for row in (claim.a, claim.b)} - {""}
+        alike = {other.reading for other in experiment.claims if other.sentence == claim.sentence}
+        if masks and not alike >= {"shared", "independent"} and claim.table.startswith(("control", "study", "attack")):
+            assert any(f"{each} masks" in claim.sentence for each in masks), claim.id
