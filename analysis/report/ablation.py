@@ -19,9 +19,8 @@ from analysis.records import ResultsError
 from analysis.results import Log, Results
 from analysis.schema import Column, Manifest, Row
 
-NEGLIGIBLE = (
-    0.001  # share of answers, or of a sum of loss terms, below which nothing is changed: as for inert contrasts
-)
+# The share of answers, or of a sum of loss terms, below which nothing is changed: as for inert contrasts.
+NEGLIGIBLE = 0.001
 MOST_ROWS = 6  # rows that one question is answered for: a sweep has dozens
 R_S, D_BREG, RADIUS = "smoothness", "bregman", "max_abs_delta"
 _OF_A_METHOD = ("method", "options", "method_config", "seed", "task")
