@@ -8,7 +8,7 @@ data that the test decides. Claims that need a printed value, and claims without
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -53,6 +53,7 @@ _TITLES = (
     (r"\bMT-DNN-SMART\b", "SMART after multi-task training with it"),
     (r"\bMT-DNN\b", "plain fine-tuning after multi-task training"),
 )
+_MASKS = re.compile(r" \[(?P<reading>\w+) masks\]")  # in the title of a row that is one reading of a method
 _IDS = ((r"roberta|bert", "plain"), (r"glue", "all"), (r"mt-dnn", "multitask"), (r"snli", "nli"), (r"ag-news", "cola"))
 
 
@@ -71,7 +72,7 @@ def demonstrated(experiment: Experiment) -> Experiment:
         omitted=(),
         notes=(NOTE, experiment.demo.note) if experiment.demo.note else (NOTE,),
     )
-    return replace(titled, claims=_distinct(_claims(titled)))
+    return replace(titled, claims=_distinct(_without_masks(tuple(_claims(titled)))))
 
 
 def _title(title: str) -> str:
@@ -152,11 +153,26 @@ def _rows_of(test: Kind) -> set[str]:
     return {*getattr(test, "rows", ()), *((contrast.a, contrast.b) if contrast else ())}
 
 
+def _without_masks(claims: Sequence[Claim]) -> Iterable[Claim]:
+    """Yield the claims; those that are the same but for the reading get one sentence, which does not name the masks."""
+    readings: dict[str, set[str]] = {}
+    for claim in claims:
+        readings.setdefault(_MASKS.sub("", claim.sentence), set()).add(claim.reading)
+    for claim in claims:
+        is_own = {mark["reading"] for mark in _MASKS.finditer(claim.sentence)} == {claim.reading}
+        if not is_own or len(readings[_MASKS.sub("", claim.sentence)]) == 1:
+            yield claim
+            continue
+        parts = tuple(replace(part, clause=_MASKS.sub("", part.clause)) for part in claim.parts)
+        words = {name: _MASKS.sub("", getattr(claim, name)) for name in ("sentence", "clause")}
+        yield replace(claim, **words, parts=parts)
+
+
 def _distinct(claims: Iterable[Claim]) -> tuple[Claim, ...]:
     """Return the claims without duplicates, which arise where one task stands in for two data sets."""
     by_statement: dict[object, Claim] = {}
     for claim in claims:
-        by_statement.setdefault(claim.sentence, claim)
+        by_statement.setdefault((claim.sentence, claim.reading), claim)
     return tuple(by_statement.values())
 
 
