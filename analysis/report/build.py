@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,13 +17,14 @@ from analysis.parts import is_part
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.card import Card, card_of, found, question_of, titles_of
-from analysis.report.data import examples_of, page_data, run_line, to_script
+from analysis.report.data import examples_of, page_data, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
+from analysis.report.run_list import NUMBERS, listed_runs, run_data, write_runs
 from analysis.report.script import PAGE, TABLES, script_of
 from analysis.report.set_up import environment_table, environments, set_up
 from analysis.report.sheets import CROWDED, EpochLayout, answer_sheets, epoch_layout, sheets
@@ -98,7 +98,8 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     items = by_item(results, manifest, runs)
     write_all_tables(manifest, cells, extra, verdicts, folder, notes + remarks)
     write_further(_further_tables(manifest, runs, cells, items), folder / "tables")
-    write_runs(runs, folder / "runs.csv")
+    listed = listed_runs(manifest, cells, runs)
+    write_runs(listed, folder / "runs.csv")
     card = card_of(results, manifest, cells, verdicts, runs, own)
     write_summary(Summary.of(manifest, cells, verdicts, runs, card), folder)
     logged = {column.id: curves.logged(logs, manifest, column) for column in manifest.distinct()}
@@ -114,7 +115,8 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
             files += sheet.save(folder / "figures", look)
     for obsolete in set((folder / "figures").glob("*.*")) - set(files):
         obsolete.unlink()  # a figure of an earlier grid, which the page no longer shows
-    data = page_data(manifest, runs, logs, logged, items.examples) | {
+    data = page_data(manifest, logs, logged, items.examples) | {
+        "runs": run_data(listed),
         "cells": cell_runs(cells, runs),
         "has_folders": all((results.root / "runs" / run.key).is_dir() for run in runs),
         "copies": copies(cells, manifest.title) if manifest.columns else {},
@@ -179,7 +181,7 @@ def render(
         "grid": grid_of(manifest, cells) if manifest.columns else None,
         "panels": panels,
         "looks": figures.looks(titles),
-        "long_table": tables.lines(cells),
+        "long_table": _long_table(cells),
         "environments": environments(runs),
         "sources": data_sources(runs),
         "verdicts": verdicts,
@@ -198,6 +200,12 @@ def render(
         "facts": facts(manifest, runs),
     }
     return _page().render(**content, **_assets(data))
+
+
+def _long_table(cells: pd.DataFrame) -> FactTable:
+    """Return the table with a line per task and method, without columns that are empty in every line."""
+    lines = tuple(map(tuple, tables.lines(cells)))
+    return FactTable("long", "All numbers", tuple(tables.HEADINGS), lines).without_empty()
 
 
 def _reading_of_figure(manifest: Manifest) -> str:
@@ -224,11 +232,11 @@ def _page() -> Template:
         first_upper=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(
-        long_headings=tables.HEADINGS,
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
         chip_of=answer.chip_of,
         found=found,
+        numbers_of_runs=NUMBERS,
         colour_names=figures.variables(),
         marker_path=figures.marker_path,
         collapse_rule=answer.COLLAPSE_RULE,
@@ -346,14 +354,6 @@ def _claim_line(verdict: claims.Verdict) -> tuple[str, ...]:
     ps = ["" if math.isnan(p) else tables.probability(p) for p in (verdict.p, verdict.holm)]
     details = (claim.table, claim.reading, ", ".join(claim.tasks), verdict.data, claim.id)
     return (claim.sentence, verdict.words, *ps, verdict.family, numbers, *details)
-
-
-def write_runs(runs: Sequence[Run], path: Path) -> None:
-    """Write the list of runs as CSV, with full keys."""
-    names = ("key", "task", "method", "settings", "seed", "updates", "seconds", "commit", "device")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([names, *(run_line(run) for run in runs)])
 
 
 def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1e-6) -> list[str]:

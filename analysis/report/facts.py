@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,12 @@ class FactTable:
     title: str
     headings: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
+
+    def without_empty(self) -> FactTable:
+        """Return the table without the columns that are empty in every line; a table without lines is unchanged."""
+        kept = [n for n in range(len(self.headings)) if not self.lines or any(line[n] for line in self.lines)]
+        lines = tuple(tuple(line[n] for n in kept) for line in self.lines)
+        return replace(self, headings=tuple(self.headings[n] for n in kept), lines=lines)
 
 
 def fact_tables(results: Results, manifest: Manifest) -> list[FactTable]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
@@ -101,8 +103,8 @@ def test_filters_leave_what_matches(page):
     page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_text("18 runs", exact=True).click()
     page.locator("#runs-filter").fill("demo-rte sda")
-    assert page.locator("#runs-count").text_content() == "3 of 3 runs"
-    assert set(column(page, "runs-table", 2)) == {"sda"}
+    assert page.locator("#runs-count").text_content() == "Showing 3 of 3 runs"
+    assert set(column(page, "runs-table", 2)) == {"SDA"}
 
 
 def test_curves_are_drawn_on_demand(page):
@@ -148,10 +150,52 @@ def test_a_mark_says_its_method_seed_and_score(page):
 
 def test_a_score_leads_to_its_runs_and_a_run_to_its_folder(page, results):
     page.locator("#matrix a[data-cell='sda|demo-rte.accuracy']").click()
-    assert page.locator("#runs-count").text_content() == "3 of 3 runs"
-    assert set(column(page, "runs-table", 2)) == {"sda"}
+    assert page.locator("#runs-count").text_content() == "Showing 3 of 3 runs"
+    assert set(column(page, "runs-table", 2)) == {"SDA"}
     folder = page.locator("#runs-table a").first.get_attribute("href")
     assert (results / "reports" / "compare" / folder / "result.json").is_file()
+
+
+def test_the_list_of_runs_has_labels_and_scores_and_sorts_them_as_numbers(page, results):
+    page.get_by_text("18 runs", exact=True).click()
+    headings = [text.strip() for text in page.locator("#runs-table thead th").all_text_contents()]
+    assert headings[:6] == ["key", "task", "method", "seed", "score", "metric"]
+    with (results / "reports" / "compare" / "runs.csv").open(encoding="utf-8") as stream:
+        stored = {line["key"]: line for line in csv.DictReader(stream)}
+    links = page.locator("#runs-table tbody a").all()
+    lines = [stored[link.get_attribute("title")] for link in links]
+    assert column(page, "runs-table", 2) == [line["title"] for line in lines]
+    assert column(page, "runs-table", 4) == [f"{float(line['score']):.1f}".replace("-", "−") for line in lines]
+    page.locator("#runs-table thead button").nth(4).click()
+    scores = [float(text.replace("−", "-")) for text in column(page, "runs-table", 4)]
+    assert scores == sorted(scores)
+    assert len(scores) == 18
+
+
+def test_a_long_list_says_how_many_it_shows_and_shows_all_on_request(page):
+    page.evaluate("document.getElementById('runs-list').open = true")
+    assert not page.locator("#runs-all").is_visible()  # all 18 are there
+    examples = page.locator("#browser")
+    total = int(re.search(r"Showing \d+ of (\d+) items", examples.locator("[aria-live]").text_content()).group(1))
+    assert total > 50
+    assert examples.locator("li").count() == 50
+    examples.get_by_role("button", name=f"Show all {total}").click()
+    assert examples.locator("li").count() == total
+    page.locator("input[data-filters='matrix']").fill("sda")
+    assert page.get_by_text("Showing 1 of 3 lines", exact=True).is_visible()
+
+
+def test_more_than_a_hundred_runs_are_shown_by_a_button(browser, tmp_path):
+    seeds = tuple(range(51))
+    World(tmp_path, [Arm("vanilla"), Arm("sda", "SDA", "sda")], [Exam("one", items=20)], seeds, steps=2).write()
+    tab = browser.new_page()
+    tab.goto(write_report(tmp_path, "compare").as_uri())
+    tab.get_by_text("102 runs", exact=True).click()
+    assert tab.locator("#runs-count").text_content() == "Showing 100 of 102 runs"
+    tab.get_by_role("button", name="Show all 102").click()
+    assert tab.locator("#runs-table tbody tr").count() == 102
+    assert tab.locator("#runs-count").text_content() == "Showing 102 of 102 runs"
+    tab.close()
 
 
 def test_the_table_is_copied_as_text(page, results):
