@@ -17,6 +17,7 @@ from analysis.parts import is_part
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
 from analysis.report.card import Card, card_of, found, question_of, titles_of
+from analysis.report.copies import copies
 from analysis.report.data import examples_of, page_data, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
@@ -119,7 +120,7 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
         "runs": run_data(listed),
         "cells": cell_runs(cells, runs),
         "has_folders": all((results.root / "runs" / run.key).is_dir() for run in runs),
-        "copies": copies(cells, manifest.title) if manifest.columns else {},
+        "copies": copies(manifest, cells, notes + remarks) if manifest.columns else {},
     }
     page = render(manifest, cells, verdicts, runs, (notes, remarks), panels, items, extra, data, card)
     path = folder / "report.html"
@@ -135,15 +136,6 @@ def _further_tables(manifest: Manifest, runs: Sequence[Run], cells: pd.DataFrame
     yield power_table(cells)
     yield from collapsed_table(cells, {row.id: row.title for row in manifest.rows})
     yield from (table for item in items.mistakes for table in item.tables)
-
-
-def copies(cells: pd.DataFrame, caption: str) -> dict[str, str]:
-    """Return the main table as texts that a reader can copy from the page."""
-    return {
-        "LaTeX": tables.to_latex(cells, caption),
-        "Markdown": tables.to_markdown(cells),
-        "CSV": tables.to_csv(cells),
-    }
 
 
 def render(

@@ -20,12 +20,24 @@
     const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
     return [make("label", {}, label + " ", select), select];
   };
-  // ---- the table as text
+  // ---- the table as text: the lines that are shown, in their order, with their notes
+  const written = (form, rows, filter) => {
+    const order = rows.filter((row) => !row.hidden).map((row) => Number(row.dataset.line));
+    const isShown = (piece) => piece.lines.some((line) => order.includes(line));
+    const pieces = form.pieces.filter(isShown);
+    if (form.is_sorted) pieces.sort((a, b) => order.indexOf(a.lines[0]) - order.indexOf(b.lines[0]));
+    const values = { filter: filter.replaceAll("`", "'"), shown: order.length, total: rows.length };
+    const remark = filter && form.filter.replace(/\{(\w+)\}/g, (match, name) => values[name]);
+    const notes = form.notes.filter(isShown).map((note) => note.text).join("");
+    return form.head + pieces.map((piece) => piece.text).join(form.between) + form.end + notes + remark + form.foot;
+  };
   document.querySelectorAll("[data-copies]").forEach((place) => {
     const state = make("span", { role: "status" });
-    for (const [name, text] of Object.entries(data.copies)) {
+    const matrix = document.getElementById("matrix"), input = document.querySelector("input[data-filters='matrix']");
+    for (const [name, form] of Object.entries(data.copies)) {
       const button = make("button", { type: "button" }, `Copy as ${name}`);
       button.addEventListener("click", async () => {
+        const filter = input.value.trim(), text = written(form, [...matrix.tBodies[0].rows], filter);
         try { await navigator.clipboard.writeText(text); } catch {
           const area = make("textarea", { "aria-hidden": "true" });
           area.value = text;
@@ -34,7 +46,7 @@
           document.execCommand("copy");
           area.remove();
         }
-        state.textContent = `${name} copied`;
+        state.textContent = `${name} copied${filter ? ", filtered" : ""}`;
       });
       place.append(button);
     }

@@ -205,6 +205,53 @@ def test_the_table_is_copied_as_text(page, results):
     assert page.evaluate("window.copied") == (results / "reports" / "compare" / "table.csv").read_text()
 
 
+def copied(page, name: str) -> str:
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; }")
+    page.get_by_role("button", name=f"Copy as {name}").click()
+    page.locator("[data-copies] [role=status]", has_text=f"{name} copied").wait_for()
+    return page.evaluate("window.copied")
+
+
+def plain(text: str) -> str:
+    """Return a text without the characters that Markdown and LaTeX escape."""
+    return re.sub(r"[\\{}`*_]|textless|textgreater", "", text).replace("<", "").replace(">", "")
+
+
+def test_a_copy_has_the_notes_of_the_table_and_names_no_filter_where_none_is_set(page):
+    for name in ("Markdown", "LaTeX"):
+        text = copied(page, name)
+        assert "vanilla" in text
+        assert "SDA" in text
+        for warning in page.locator("#caveats li").all_text_contents():
+            assert plain(warning) in plain(text)
+        for mark in page.locator("ul.foot li sup").all_text_contents():
+            assert f"({mark}) " in text
+        assert "n = 3 seeds a cell" in text
+        assert "Generated data, demonstration" in text
+        assert "differences to vanilla" in text
+        assert "Filter" not in text
+
+
+def test_a_copy_holds_the_lines_shown_in_their_order_and_says_which_filter_was_active(page):
+    page.locator("input[data-filters='matrix']").fill("SDA")
+    text = copied(page, "Markdown")
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert [line.split(" |")[0] for line in table] == ["| method", "| ---", "| SDA", "| difference (95 % interval)"]
+    assert "- Filter: `SDA`, 1 of 3 lines\n" in text
+    text = copied(page, "LaTeX")
+    assert "% Filter: `SDA`, 1 of 3 lines\n" in text
+    assert "vanilla &" not in text
+    assert text.count("\\begin{table}") == text.count("\\end{table}") == 1
+    assert [line.split(",")[0] for line in copied(page, "CSV").splitlines()] == ["row", "sda", "sda"]
+    page.locator("input[data-filters='matrix']").fill("")
+    page.locator("#matrix thead button").first.click()
+    page.locator("#matrix thead button").first.click()
+    assert page.locator("#matrix thead th").first.get_attribute("aria-sort") == "descending"
+    text = copied(page, "Markdown")
+    assert text.index("| vanilla") < text.index("| SMART") < text.index("| SDA")
+    assert copied(page, "CSV").count("\n") == 7
+
+
 def test_without_scripts_the_answer_and_the_figures_are_there(browser, results):
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
