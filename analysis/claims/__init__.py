@@ -14,6 +14,7 @@ from typing import Any
 from analysis import schema
 from analysis.claims import kinds, logged
 from analysis.claims.as_json import to_json
+from analysis.claims.bounds import bounds_of, quantifier_in_words, rule_in_words, unit_of
 from analysis.claims.changed import changed
 from analysis.claims.claim import (
     BELOW_SIZE,
@@ -87,6 +88,10 @@ def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
 
 
 def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
+    return replace(_decided(results, manifest, claim), bounds=bounds_of(manifest, claim))
+
+
+def _decided(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     try:
         cells = [keys for row in (claim.a, claim.b) for keys in manifest.cells.get(row, {}).values()]
         results.same_numerics(key for keys in cells for key in keys)
@@ -96,7 +101,7 @@ def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
         part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
         return replace(verdict, claim=replace(verdict.claim, tasks=claim.tasks), tasks=part)
     except ResultsError as error:
-        return Verdict(claim, NOT_RUN, reason=str(error))
+        return Verdict(claim, NOT_RUN, reason=str(error), unit=unit_of(manifest, claim))
 
 
 def _check_model(results: Results, claim: Claim, keys: Sequence[str]) -> None:
@@ -147,5 +152,7 @@ __all__ = [
     "in_words",
     "judge",
     "not_decidable",
+    "quantifier_in_words",
+    "rule_in_words",
     "to_json",
 ]

@@ -22,6 +22,7 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         "size": claim.size,
         "direction": claim.direction,
         "quantifier": claim.quantifier,
+        "bounds": dict(verdict.bounds),
         "status": verdict.status,
         "words": verdict.words,
         "in_part": verdict.in_part,

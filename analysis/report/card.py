@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import contrasts, schema
 from analysis.claims import INCONCLUSIVE, INERT, NOT_RUN, Verdict
+from analysis.claims.bounds import rule_in_words
 from analysis.claims.claim import POINTS
 from analysis.claims.rule import bound_of
 from analysis.claims.words import DIGITS, interval_text
@@ -72,6 +73,7 @@ class Card:
         words: the words of the verdicts, each with its meaning.
         identical: groups of methods that gave the same answers, a sentence each.
         is_own: True if the answer is about a user's own data.
+        rule: bound and quantifier of the claim, in words.
     """
 
     claim: str
@@ -83,6 +85,7 @@ class Card:
     words: tuple[tuple[str, str], ...] = ()
     identical: tuple[str, ...] = ()
     is_own: bool = False
+    rule: str = ""
 
 
 def card_of(
@@ -114,6 +117,7 @@ def card_of(
             tuple(_undecided(verdicts, question)),
             tuple(answer.words_of(question, is_generated=manifest.is_generated)),
             identical,
+            rule="; ".join(rule_in_words(question[0])),
         )
     summaries = answer.summaries(manifest, cells)
     readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
