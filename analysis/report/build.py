@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from analysis.report.copies import copies
 from analysis.report.data import examples_of, page_data, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
+from analysis.report.methods_list import MethodEntry, method_entries
 from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import own_answers
@@ -64,7 +65,9 @@ READING_OF_EPOCHS = {
 STUDIES = ("radius", "levels")  # layouts of the project's own: no paper draws them
 
 
-def write_report(results: str | Path | Results, name: str, look: str = "paper") -> Path:
+def write_report(
+    results: str | Path | Results, name: str, look: str = "paper", methods: Mapping[str, str] | None = None
+) -> Path:
     """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
 
     Every number is computed from the stored predictions of the newest manifest of that experiment. Runs are verified
@@ -74,6 +77,8 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
         results: the results folder.
         name: name of the experiment.
         look: look of the figures' files: "paper", "talk" (larger) or "dark"; the page adapts to its reader's screen.
+        methods: registered name of a method -> a sentence on it, for the page's list of its methods; the command line
+            takes them from the registry.
 
     Returns:
         The path of ``report.html``.
@@ -122,7 +127,8 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
         "has_folders": all((results.root / "runs" / run.key).is_dir() for run in runs),
         "copies": copies(manifest, cells, notes + remarks) if manifest.columns else {},
     }
-    page = render(manifest, cells, verdicts, runs, (notes, remarks), panels, items, extra, data, card)
+    listed_methods = method_entries(manifest, methods or {})
+    page = render(manifest, cells, verdicts, runs, (notes, remarks), panels, items, extra, data, card, listed_methods)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -149,6 +155,7 @@ def render(
     extra: Sequence[FactTable],
     data: dict[str, Any],
     card: Card,
+    methods: Sequence[MethodEntry],
 ) -> str:
     """Return the page as text.
 
@@ -161,6 +168,7 @@ def render(
         "manifest": manifest,
         "runs": runs,
         "card": card,
+        "methods": methods,
         "summaries": summaries,
         "notes": texts[0],
         "remarks": texts[1],

@@ -325,3 +325,17 @@ def test_the_headline_counts_the_verdicts() -> None:
     assert headline([judged("supported"), judged("not run")], []) == "2 claims: 1 supported, 1 not run."
     assert headline([judged("supported"), judged("inert")], []) == "1 claim: 1 supported; not counted: 1 inert."
     assert headline([], []) == ""
+
+
+def test_the_methods_of_the_page_are_listed_once_with_their_rows_and_no_others(tmp_path):
+    arms = [Arm("vanilla", "plain"), Arm("a", "SMART [shared]", "smart"), Arm("b", "SMART [independent]", "smart")]
+    World(tmp_path, arms, [Exam("one", items=40)], epochs=1, steps=4).write()
+    sentences = {"smart": "SMART <is> this.", "vanilla": "Plain fine-tuning.", "sda": "SDA is not here."}
+    text = write_report(tmp_path, "compare", methods=sentences).read_text(encoding="utf-8")
+    listed = text[text.index('<section id="methods">') :].partition("</section>")[0]
+    assert listed.count("<dt>") == 2
+    assert "SMART &lt;is&gt; this." in listed
+    assert "Here: SMART [shared]; SMART [independent]." in listed
+    assert "SDA is not here" not in text
+    assert '<a href="#methods">' in text
+    assert 'id="methods"' not in write_report(tmp_path, "compare").read_text(encoding="utf-8")
