@@ -21,6 +21,7 @@ from analysis.claims import (
 )
 from analysis.claims.floor import PILOT
 from analysis.comparison import TOO_FEW
+from analysis.report.set_up import several_environments
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.scores import METRICS
@@ -295,6 +296,7 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     for cell in records(unpaired):
         places = f"{cell.row_title} on {cell.column_title}"
         yield f"{places}: {cell.n_seeds} seeds, of which {cell.n_pairs} are paired with a run of the baseline."
+    yield from several_environments(runs)
     if mixed := _on_other_devices(manifest, runs):
         yield (
             f"Pairs made on different devices: {', '.join(mixed)}. The same seed gives other dropout masks on another "

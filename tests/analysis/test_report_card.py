@@ -18,7 +18,7 @@ from analysis.comparison import compare
 from analysis.crossed import Components
 from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
-from analysis.report.answer import MEANINGS, ORDER, words_of
+from analysis.report.answer import MEANINGS, ORDER, warnings, words_of
 from analysis.report.card import card_of, effect_of, forest_of, question_of, remedy_of
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
@@ -187,6 +187,27 @@ def test_the_set_up_names_what_runs_share_and_in_what_methods_differ(decided):
     table = environment_table(both)
     assert table.headings == ("environment", "runs", "device")
     assert sorted(line[1:] for line in table.lines) == [("3", "cuda"), ("37", "cpu")]
+
+
+def test_runs_of_several_environments_are_a_warning_that_says_how_many_and_what_differs(decided):
+    results, manifest, cells, _ = decided
+    runs = results.finished(manifest)
+    assert not [text for text in warnings(manifest, cells, runs) if "environment" in text]
+    changes = [{"device": "cuda", "git": "1"}, {"torch": "9.9", "git": "2"}, {"git": "3"}]
+    mixed = [
+        replace(run, environment={**run.environment, **changes[n]}) if n < 3 else run for n, run in enumerate(runs)
+    ]
+    (text,) = [text for text in warnings(manifest, cells, mixed) if "environment" in text]
+    assert text.startswith("Several environments: the 40 runs were made in 4 environments, which differ in ")
+    assert "the kind of device (cuda, cpu)" in text
+    assert "the commit of the code (4 commits)" in text
+    assert "the version of torch (" in text
+    assert "9.9" in text
+    assert "Python" not in text
+    assert "The same seed may give slightly different numbers" in text
+    code_alone = [replace(run, environment={**run.environment, "git": run.key[:2]}) for run in runs]
+    (text,) = [text for text in warnings(manifest, cells, code_alone) if "environment" in text]
+    assert "may give slightly different" not in text
 
 
 @pytest.mark.parametrize("generated", [True, False])
