@@ -28,7 +28,7 @@ from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
 from analysis.report.run_list import NUMBERS, listed_runs, run_data, write_runs
 from analysis.report.script import PAGE, TABLES, script_of
-from analysis.report.set_up import environment_table, environments, set_up
+from analysis.report.set_up import environment_table, environments, model_table, set_up
 from analysis.report.sheets import CROWDED, EpochLayout, answer_sheets, epoch_layout, sheets
 from analysis.report.stylesheet import stylesheet
 from analysis.report.summary import Summary, write_summary
@@ -139,6 +139,7 @@ def _further_tables(manifest: Manifest, runs: Sequence[Run], cells: pd.DataFrame
     setup = set_up(manifest, runs)
     if setup is not None:
         yield setup.table()
+        yield model_table(runs)
     yield power_table(cells)
     yield from collapsed_table(cells, {row.id: row.title for row in manifest.rows})
     yield from (table for item in items.mistakes for table in item.tables)
@@ -175,6 +176,7 @@ def render(
         "setup": set_up(manifest, runs),
         "has_ceiling": any(column.ceiling is not None for column in manifest.columns),
         "environment_table": environment_table(runs),
+        "model_table": model_table(runs),
         "meanings": [*OWN_MEANINGS.items()]
         if card.is_own
         else [*answer.MEANINGS.items(), answer.at_floor(is_generated=manifest.is_generated)],

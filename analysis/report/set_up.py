@@ -137,6 +137,20 @@ def _text(value: Any) -> str:
     return "none" if value is None else ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def model_table(runs: Sequence[Run]) -> FactTable:
+    """Return the models that the runs start from, as a reader can cite them: name, revision and digest of the weights.
+
+    A revision is the hub's commit; models from elsewhere have none.
+    """
+    counted: dict[tuple[str, ...], int] = {}
+    for run in runs:
+        name = str(run.model.get("name") or run.spec.get("model"))
+        model = (name, str(run.model.get("revision") or ""), str(run.fingerprints.get("weights") or ""))
+        counted[model] = counted.get(model, 0) + 1
+    lines = tuple((*model, f"{n:,}") for model, n in counted.items())
+    return FactTable("models", "Model", ("model", "revision", "SHA-256 of the weights", "runs"), lines)
+
+
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the distinct environments of the runs: their text and the number of runs of each."""
     counted: dict[str, int] = {}

@@ -23,7 +23,7 @@ from analysis.report.card import card_of, effect_of, forest_of, question_of, rem
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
 from analysis.report.remedy import deciding_seeds, duration, more_runs
-from analysis.report.set_up import environment_table, set_up
+from analysis.report.set_up import environment_table, model_table, set_up
 from analysis.results import Results
 from analysis.tables import number
 
@@ -187,6 +187,20 @@ def test_the_set_up_names_what_runs_share_and_in_what_methods_differ(decided):
     table = environment_table(both)
     assert table.headings == ("environment", "runs", "device")
     assert sorted(line[1:] for line in table.lines) == [("3", "cuda"), ("37", "cpu")]
+
+
+def test_the_model_can_be_cited_with_its_revision_or_the_digest_of_its_weights(decided, tmp_path):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)
+    assert model_table(runs).without_empty().headings == ("model", "SHA-256 of the weights", "runs")
+    assert model_table(runs).lines == (("tiny", "", "c" * 64, "40"),)
+    some = [replace(run, model={"name": "someone/bert", "revision": "0ff1ce"}) for run in runs[:3]] + runs[3:]
+    assert model_table(some).lines[0] == ("someone/bert", "0ff1ce", "c" * 64, "3")
+    study(tmp_path)
+    page = write_report(tmp_path, "study").read_text(encoding="utf-8")
+    setup = page[page.index('id="setup"') : page.index('id="runs"')]
+    assert f'<td class="text">{"c" * 64}</td>' in setup
+    assert "so it has no revision" in setup
 
 
 def test_runs_of_several_environments_are_a_warning_that_says_how_many_and_what_differs(decided):
