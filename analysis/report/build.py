@@ -16,20 +16,20 @@ from analysis.figures.drawing import Study
 from analysis.parts import is_part
 from analysis.report import answer
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
-from analysis.report.card import Card, card_of, found, question_of, titles_of
+from analysis.report.card import Card, card_of, drawn_methods, found, question_of, titles_of
 from analysis.report.copies import copies
 from analysis.report.data import examples_of, page_data, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
 from analysis.report.methods_list import MethodEntry, method_entries
-from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
+from analysis.report.mistakes import Mistakes, collapsed_table, mistakes_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
 from analysis.report.run_list import NUMBERS, listed_runs, run_data, write_runs
 from analysis.report.script import PAGE, TABLES, script_of
 from analysis.report.set_up import environment_table, environments, model_table, set_up
-from analysis.report.sheets import CROWDED, EpochLayout, answer_sheets, epoch_layout, sheets
+from analysis.report.sheets import CONFUSED, CROWDED, EpochLayout, answer_sheets, epoch_layout, sheets
 from analysis.report.stylesheet import stylesheet
 from analysis.report.summary import Summary, write_summary
 from analysis.report.unpublished import without_published
@@ -193,6 +193,9 @@ def render(
         "headline": answer.headline(verdicts, runs),
         "agreements": items.agreements,
         "mistakes": items.mistakes,
+        "covered": items.note,
+        "drawn_confusions": CONFUSED,
+        "drawn_methods": drawn_methods(manifest, verdicts),
         "power": power_table(cells),
         "collapsed": collapsed_table(cells, titles),
         "extra": extra,
@@ -274,11 +277,15 @@ def code(text: str) -> Markup:
 
 @dataclass(frozen=True)
 class Items:
-    """Sections of the report on items, per classification task: examples to browse, agreement, and mistakes."""
+    """Sections of the report on items, per classification task: examples to browse, agreement, and mistakes.
+
+    ``note`` says which methods they cover, where they do not cover all.
+    """
 
     examples: dict[str, Any]
     agreements: list[Agreement]
     mistakes: list[Mistakes]
+    note: str = ""
 
 
 def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
@@ -288,7 +295,7 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
     side by side.
     """
     rows = sorted(manifest.rows, key=lambda row: row.id != manifest.baseline_row)[:CROWDED]
-    items = Items({}, [], [])
+    items = Items({}, [], [], _covered(len(manifest.rows)))
     by_key = {run.key: run for run in runs}
     for column in _one_per_task(manifest.columns):
         if column.metric in METRICS and METRICS[column.metric].is_regression:
@@ -296,7 +303,7 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
         arms = read_arms(results, manifest, column, column.split, rows)
         if not arms or next(iter(arms.values())).logits.shape[2] < 2:
             continue
-        holdouts = read_held(results, manifest, column, list(arms)[:MATRICES])
+        holdouts = read_held(results, manifest, column, arms)
         run = next((by_key[key] for row in arms for key in manifest.keys(row, column) if key in by_key), None)
         mistakes = mistakes_of(results, manifest, column, arms, holdouts, run)
         items.mistakes.append(mistakes)
@@ -305,6 +312,16 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
         agreement = agreement_of(results, manifest, column, arms)
         items.agreements.extend([agreement] if agreement else [])
     return items
+
+
+def _covered(n_methods: int) -> str:
+    """Return which methods the sections on items cover; "" where they cover all."""
+    if n_methods <= CROWDED:
+        return ""
+    return (
+        f"This section has the first {CROWDED} of {n_methods} methods, the baseline and those that follow it in the "
+        "table, as more cannot be compared side by side. The predictions of the others are with their runs."
+    )
 
 
 def write_all_tables(

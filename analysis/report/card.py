@@ -214,6 +214,14 @@ def comparisons_of(manifest: Manifest, cells: pd.DataFrame) -> tuple[pd.DataFram
     return pd.DataFrame.from_records(kept), {r.id: r.title for r in rows if r.id in series}, units[0] if units else ""
 
 
+def drawn_methods(manifest: Manifest, verdicts: Sequence[Verdict]) -> str:
+    """Return which methods the answer's figure shows; "" where it shows all that it is about."""
+    n_others = sum(row.id != manifest.baseline_row for row in manifest.rows)
+    if verdicts or n_others <= MOST_SERIES:
+        return ""
+    return f"The first {MOST_SERIES} of {n_others} methods; all are under Figures."
+
+
 def basis_of(manifest: Manifest, runs: Sequence[Run]) -> str:
     """Return what the answer rests on: data, model, tasks and runs."""
     sources = sorted({str(run.result.get("source")) for run in runs if run.result.get("source")})
