@@ -25,6 +25,7 @@ from analysis.report.set_up import several_environments
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.scores import METRICS
+from analysis.strengths import unequal_strengths
 from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records, unit_of
 
 if TYPE_CHECKING:
@@ -306,6 +307,13 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
 
 def _remarks(manifest: Manifest, runs: Sequence[Run]) -> Iterable[str]:
     yield from (text for text in manifest.warnings if not text.startswith(LIMITS))
+    configs = [(run.spec.get("method"), run.spec.get("method_config") or {}) for run in runs]
+    note = unequal_strengths(
+        (config["alpha"] for name, config in configs if name == "r-drop" and "alpha" in config),
+        (config["lambda_s"] for _, config in configs if config.get("lambda_s")),
+    )
+    if note:  # manifests of older versions lack it
+        yield note
     for run in runs:
         for note in run.data.get("notes") or ():
             yield f"{run.task.get('title', run.spec.get('task'))}: {note}"

@@ -21,7 +21,7 @@ from world import Arm, Exam, World
 from analysis import figures
 from analysis.comparison import compare
 from analysis.report import write_report
-from analysis.report.answer import headline, summaries, warnings
+from analysis.report.answer import headline, remarks, summaries, warnings
 from analysis.report.build import code, disagreements
 from analysis.report.facts import FactTable
 from analysis.report.sheets import sheets, title_of
@@ -339,3 +339,16 @@ def test_the_methods_of_the_page_are_listed_once_with_their_rows_and_no_others(t
     assert "SDA is not here" not in text
     assert '<a href="#methods">' in text
     assert 'id="methods"' not in write_report(tmp_path, "compare").read_text(encoding="utf-8")
+
+
+def test_a_report_with_r_drop_and_smart_gives_their_strengths_though_its_manifest_does_not(tmp_path):
+    World(tmp_path, [Arm("vanilla"), Arm("d", "R-Drop", "r-drop"), Arm("s", "SMART", "smart")], [Exam("one")]).write()
+    results = Results.open(tmp_path)
+    runs = results.finished(results.manifest("compare"))
+    for run in runs:
+        run.spec["method_config"] = {"r-drop": {"alpha": 1.0}, "smart": {"lambda_s": 1.0}}.get(run.spec["method"], {})
+    (note,) = [text for text in remarks(results.manifest("compare"), runs) if "R-Drop" in text]
+    assert "R-Drop at alpha 1 weighs the symmetrised KL divergence by alpha/4 = 0.25, R_s at lambda_s 1" in note
+    told = replace(results.manifest("compare"), warnings=(note,))
+    assert remarks(told, runs).count(note) == 1
+    assert not [text for text in remarks(told, runs[:1]) if text != note]
