@@ -96,10 +96,16 @@ def _decided(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
         cells = [keys for row in (claim.a, claim.b) for keys in manifest.cells.get(row, {}).values()]
         results.same_numerics(key for keys in cells for key in keys)
         _check_model(results, claim, [key for keys in cells for key in keys])
-        case = Case(results, manifest, claim).on_complete_tasks()
+        whole = Case(results, manifest, claim)
+        case = whole.on_complete_tasks()
         verdict = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
-        part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
-        return replace(verdict, claim=replace(verdict.claim, tasks=claim.tasks), tasks=part)
+        is_partial = len(case.claim.tasks) < len(claim.tasks)
+        return replace(
+            verdict,
+            claim=replace(verdict.claim, tasks=claim.tasks),
+            tasks=case.claim.tasks if is_partial else (),
+            left_out=whole.incomplete_tasks() if is_partial else {},
+        )
     except ResultsError as error:
         return Verdict(claim, NOT_RUN, reason=str(error), unit=unit_of(manifest, claim))
 

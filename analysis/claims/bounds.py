@@ -10,7 +10,7 @@ from analysis.schema import Agreement, AtEpoch, BestPoint, Claim, Column, Differ
 from analysis.scores import METRICS
 
 BOUNDED = (Difference, Interaction, Agreement, AtEpoch)  # kinds of tests that may end in "no relevant effect"
-EACH_TASK = "each task has a verdict of its own, after Holm's correction over the tasks; no mean over tasks is formed"
+EACH_TASK = "each task has a verdict of its own, after Holm's correction over the tasks"
 ALL_PARTS = "supported if every part is, contradicted if one part is after Holm's correction over the parts"
 QUANTIFIERS: Mapping[str, str] = {
     "average": "the mean over its tasks decides",

@@ -49,13 +49,10 @@ MEANINGS = {
 }
 AT_FLOOR = (
     PILOT,
-    "a task that plain fine-tuning has hardly learnt. The share learnt is how far its score has come from the best "
-    "constant answer (0 %) to plain fine-tuning in the paper (100 %). Where the lower end of its 95 % interval is "
-    "below a third, no method is judged",
-)
-AT_FLOOR_GENERATED = (
-    PILOT,
-    "a task on which runs of plain fine-tuning give (almost) one answer; no method is judged on it",
+    "a task that plain fine-tuning has hardly learnt, so no method is judged on it. This holds where one of its runs "
+    "gives (almost) one answer to all items, or where the lower end of the 95 % interval of the share learnt is below "
+    "a third; that share is 0 % at the best constant answer and 100 % at the score that the paper prints for plain "
+    "fine-tuning. Generated data is in no paper, so there only the first holds",
 )
 COLLAPSE_RULE = (
     "A run has collapsed if fewer than five of its answers differ from its most frequent one (in a regression: if "
@@ -201,16 +198,11 @@ def remarks(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(_remarks(manifest, runs)))
 
 
-def words_of(verdicts: Sequence[Verdict], *, is_generated: bool = False) -> list[tuple[str, str]]:
+def words_of(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """Return the words that these verdicts use, each with its meaning."""
     words = [(word, MEANINGS[word]) for word in dict.fromkeys(v.counted_as for v in verdicts) if word in MEANINGS]
     is_floor = any(PILOT in reason for v in verdicts for reason in (v.reason, *v.excluded.values()))
-    return [*words, at_floor(is_generated=is_generated)] if is_floor else words
-
-
-def at_floor(*, is_generated: bool) -> tuple[str, str]:
-    """Return the words for a task at the floor, and their meaning: no paper has trained on generated data."""
-    return AT_FLOOR_GENERATED if is_generated else AT_FLOOR
+    return [*words, AT_FLOOR] if is_floor else words
 
 
 def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:

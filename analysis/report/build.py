@@ -177,9 +177,7 @@ def render(
         "has_ceiling": any(column.ceiling is not None for column in manifest.columns),
         "environment_table": environment_table(runs),
         "model_table": model_table(runs),
-        "meanings": [*OWN_MEANINGS.items()]
-        if card.is_own
-        else [*answer.MEANINGS.items(), answer.at_floor(is_generated=manifest.is_generated)],
+        "meanings": [*OWN_MEANINGS.items()] if card.is_own else [*answer.MEANINGS.items(), answer.AT_FLOOR],
         "grid": grid_of(manifest, cells) if manifest.columns else None,
         "panels": panels,
         "looks": figures.looks(titles),

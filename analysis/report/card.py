@@ -12,7 +12,7 @@ from analysis.claims import INCONCLUSIVE, INERT, NOT_RUN, Verdict
 from analysis.claims.bounds import rule_in_words
 from analysis.claims.claim import POINTS
 from analysis.claims.rule import bound_of
-from analysis.claims.words import DIGITS, interval_text
+from analysis.claims.words import DIGITS, in_groups, interval_text
 from analysis.crossed import Components
 from analysis.interval import Interval
 from analysis.records import ResultsError
@@ -115,7 +115,7 @@ def card_of(
             costs,
             basis,
             tuple(_undecided(verdicts, question)),
-            tuple(answer.words_of(question, is_generated=manifest.is_generated)),
+            tuple(answer.words_of(question)),
             identical,
             rule="; ".join(rule_in_words(question[0])),
         )
@@ -170,6 +170,8 @@ def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
         for task, why in verdict.excluded.items()
         if why != verdict.reason
     ]
+    if verdict.left_out:
+        left_out.append(f"left out: {in_groups({titles.get(t, t): lack for t, lack in verdict.left_out.items()})}")
     return answer.sentence_of(text, *([verdict.reason] if verdict.reason else []), *left_out)
 
 

@@ -224,6 +224,18 @@ def test_runs_of_several_environments_are_a_warning_that_says_how_many_and_what_
     assert "may give slightly different" not in text
 
 
+def test_a_pilot_at_the_floor_has_one_explanation_for_generated_and_real_data(tmp_path):
+    texts = set()
+    for generated in (True, False):
+        root = tmp_path / str(generated)
+        study(root, generated=generated)
+        page = html.unescape(write_report(root, "study").read_text(encoding="utf-8"))
+        texts.add(re.search(r"<dt>pilot at the floor</dt><dd>(.*?)</dd>", page).group(1))
+    (text,) = texts
+    assert "Generated data is in no paper" in text
+    assert "below a third" in text
+
+
 @pytest.mark.parametrize("generated", [True, False])
 def test_no_number_of_a_paper_stands_beside_generated_data(tmp_path, generated):
     study(tmp_path, generated=generated)
