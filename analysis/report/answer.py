@@ -49,10 +49,9 @@ MEANINGS = {
 }
 AT_FLOOR = (
     PILOT,
-    "a task that plain fine-tuning has hardly learnt, so no method is judged on it. This holds where one of its runs "
-    "gives (almost) one answer to all items, or where the lower end of the 95 % interval of the share learnt is below "
-    "a third; that share is 0 % at the best constant answer and 100 % at the score that the paper prints for plain "
-    "fine-tuning. Generated data is in no paper, so there only the first holds",
+    "a task that plain fine-tuning has hardly learnt, so no method is judged on it: one of its runs gives (almost) one "
+    "answer, or the lower 95 % end of the share learnt is below a third, where 0 % is the best constant answer and "
+    "100 % the score that the paper prints (generated data is in no paper)",
 )
 COLLAPSE_RULE = (
     "A run has collapsed if fewer than five of its answers differ from its most frequent one (in a regression: if "

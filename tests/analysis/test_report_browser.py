@@ -321,6 +321,36 @@ def test_it_prints_without_controls(page, tmp_path):
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
 
 
+def test_paper_has_page_numbers(page):
+    """A browser keeps the rule for the margin only if it can draw it."""
+    rules = page.evaluate(
+        """() => [...document.styleSheets[0].cssRules].filter(rule => rule.media?.mediaText === 'print')
+        .flatMap(rule => [...rule.cssRules]).filter(rule => rule instanceof CSSPageRule).map(rule => rule.cssText)"""
+    )
+    assert len(rules) == 1
+    assert re.search(r'@bottom-right *\{.*"Page " counter\(page\) " of " counter\(pages\)', rules[0])
+
+
+@pytest.mark.parametrize("media", ["print", "screen"])
+@pytest.mark.parametrize("width", [690, 390])
+def test_coloured_labels_touch_nothing(page, media, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true; })")
+    page.eval_on_selector_all(
+        ".answers .chip", "all => all.forEach(each => { each.textContent = 'pilot at the floor'; })"
+    )
+    page.emulate_media(media=media)
+    touching = page.evaluate(
+        """() => [...document.querySelectorAll('.chip + span, .chip + b, .facts li + li')].filter(next => {
+          const chip = next.previousElementSibling.getBoundingClientRect(), box = next.getBoundingClientRect();
+          return box.left < chip.right + 4 && box.top < chip.bottom + 4;
+        }).map(next => next.parentNode.textContent.slice(0, 60))"""
+    )
+    assert page.locator(".answers .chip").count() > 0
+    assert page.locator(".claims .chip").count() > 0
+    assert touching == []
+
+
 def test_the_front_page_leads_to_the_report(browser, results):
     tab = browser.new_page()
     tab.goto((results / "reports" / "index.html").as_uri())

@@ -232,7 +232,7 @@ def test_a_pilot_at_the_floor_has_one_explanation_for_generated_and_real_data(tm
         page = html.unescape(write_report(root, "study").read_text(encoding="utf-8"))
         texts.add(re.search(r"<dt>pilot at the floor</dt><dd>(.*?)</dd>", page).group(1))
     (text,) = texts
-    assert "Generated data is in no paper" in text
+    assert "generated data is in no paper" in text
     assert "below a third" in text
 
 
