@@ -142,6 +142,14 @@ def lines(table: pd.DataFrame) -> list[list[str]]:
     return [_line(cell) for cell in records(table)]
 
 
+def without_empty(
+    headings: Sequence[str], lines: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return headings and lines without the columns that are empty in every line; no line: nothing is left out."""
+    kept = [n for n in range(len(headings)) if not lines or any(line[n] for line in lines)]
+    return tuple(headings[n] for n in kept), tuple(tuple(line[n] for n in kept) for line in lines)
+
+
 def matrix(table: pd.DataFrame) -> list[list[str]]:
     """Return the table as papers print it: a column per task and metric, up to three lines per method.
 
@@ -166,7 +174,8 @@ def matrix(table: pd.DataFrame) -> list[list[str]]:
 
 def to_markdown(table: pd.DataFrame, notes: list[str] | None = None) -> str:
     """Return two GitHub tables (as papers print it, and a line per cell), below the notes as bullets."""
-    tables = [github(matrix(table), texts=1), github([HEADINGS, *lines(table)], texts=2)]
+    headings, body = without_empty(HEADINGS, lines(table))
+    tables = [github(matrix(table), texts=1), github([headings, *body], texts=2)]
     bullets = "\n".join(f"- {markdown(note)}" for note in notes or [])
     return "\n\n".join(part for part in (bullets, *tables) if part) + "\n"
 
@@ -191,13 +200,14 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
     """
     body: list[str] = []
     previous_task = None
-    for n, line in enumerate(lines(table)):
+    headings, shown = without_empty(HEADINGS, lines(table))
+    for n, line in enumerate(shown):
         is_first_line = line[0] != previous_task or n % LATEX_LINES == 0
         rule = "\\midrule\n" if is_first_line and body else ""
         body.append(rule + latex_line([line[0] if is_first_line else "", *line[1:]]))
         previous_task = line[0]
     comments = [LATEX_HEAD, *map(comment, notes or [])]
-    long = _latex_tables("ll" + "r" * (len(HEADINGS) - 2), HEADINGS, body, caption)
+    long = _latex_tables("ll" + "r" * (len(headings) - 2), headings, body, caption)
     return "\n".join([*comments, *_latex_matrix(table, caption), *long])
 
 

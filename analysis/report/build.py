@@ -193,6 +193,7 @@ def render(
         "mistakes": items.mistakes,
         "covered": items.note,
         "drawn_confusions": CONFUSED,
+        "most_curves": CROWDED,
         "drawn_methods": drawn_methods(manifest, verdicts),
         "power": power_table(cells),
         "collapsed": collapsed_table(cells, titles),
@@ -359,6 +360,7 @@ CLAIM_HEADINGS = (
     "Holm's p",
     "corrected over",
     "numbers",
+    "rule",
     "where",
     "reading",
     "tasks",
@@ -372,7 +374,8 @@ def _claim_line(verdict: claims.Verdict) -> tuple[str, ...]:
     numbers = sentence[len(verdict.words) + 2 :]
     ps = ["" if math.isnan(p) else tables.probability(p) for p in (verdict.p, verdict.holm)]
     details = (claim.table, claim.reading, ", ".join(claim.tasks), verdict.data, claim.id)
-    return (claim.sentence, verdict.words, *ps, verdict.family, numbers, *details)
+    rule = "; ".join(claims.rule_in_words(verdict))
+    return (claim.sentence, verdict.words, *ps, verdict.family, numbers, rule, *details)
 
 
 def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1e-6) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.records import read_json
 from analysis.results import Results
 from analysis.schema import Manifest
-from analysis.tables import number
+from analysis.tables import number, without_empty
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,8 @@ class FactTable:
 
     def without_empty(self) -> FactTable:
         """Return the table without the columns that are empty in every line; a table without lines is unchanged."""
-        kept = [n for n in range(len(self.headings)) if not self.lines or any(line[n] for line in self.lines)]
-        lines = tuple(tuple(line[n] for n in kept) for line in self.lines)
-        return replace(self, headings=tuple(self.headings[n] for n in kept), lines=lines)
+        headings, lines = without_empty(self.headings, self.lines)
+        return replace(self, headings=headings, lines=lines)
 
 
 def fact_tables(results: Results, manifest: Manifest) -> list[FactTable]:

@@ -98,5 +98,7 @@ def test_the_page_prints_bound_and_rule_with_each_claim_and_in_the_answer(tmp_pa
     assert "Rule: bound 1.5 points: an effect up to it counts as irrelevant; supported if each task" in page
     how = page[page.index('id="words"') :]
     assert "Each task has a verdict of its own, after Holm's correction over the tasks" in how
+    listed = (tmp_path / "reports" / "compare" / "claims.csv").read_text()
+    assert own in listed
     stored = json.loads((tmp_path / "reports" / "compare" / "claims.json").read_text())
     assert stored[0]["bounds"] == {"one": 0.5, "two": 1.0}

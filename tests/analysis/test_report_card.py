@@ -200,7 +200,7 @@ def test_the_model_can_be_cited_with_its_revision_or_the_digest_of_its_weights(d
     page = write_report(tmp_path, "study").read_text(encoding="utf-8")
     setup = page[page.index('id="setup"') : page.index('id="runs"')]
     assert f'<td class="text">{"c" * 64}</td>' in setup
-    assert "so it has no revision" in setup
+    assert "as the runs record no revision of a hub" in setup
 
 
 def test_runs_of_several_environments_are_a_warning_that_says_how_many_and_what_differs(decided):

@@ -11,7 +11,7 @@ from analysis.comparison import compare
 from analysis.report.copies import copies
 from analysis.report.grid import grid_of
 from analysis.results import Results
-from analysis.tables import to_csv
+from analysis.tables import to_csv, to_latex, to_markdown
 
 
 def put_together(form: dict, lines: set[int]) -> str:
@@ -74,3 +74,14 @@ def test_decided_differences_have_their_arrow_and_a_note_that_explains_it(tmp_pa
     assert re.search(r"\| SMART \| [\d.]+ ± [\d.]+ ▲ \|", put_together(markdown, {1}))
     assert "▲ (▼): the interval lies above (below) 0." in put_together(markdown, {1})
     assert "▲" not in put_together(markdown, {0, 2})
+
+
+def test_the_files_leave_out_columns_that_are_empty_in_every_line(opened):
+    _, cells = opened
+    for text, rule in ((to_markdown(cells), "| ceiling |"), (to_latex(cells), "& ceiling &")):
+        assert rule in text  # one task has a ceiling
+        assert "published" in text
+    bare = cells.assign(ceiling=float("nan"), published=float("nan"), published_difference=float("nan"))
+    for text in (to_markdown(bare), to_latex(bare)):
+        assert "ceiling" not in text
+        assert "published" not in text

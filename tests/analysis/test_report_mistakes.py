@@ -107,6 +107,7 @@ def test_more_methods_than_can_be_compared_side_by_side_are_counted(tmp_path):
     page = many(tmp_path, 14)
     assert len(table(page, "calibration-one")) == 12
     text = page.read_text(encoding="utf-8")
+    assert "Scores after each epoch are drawn for up to 12 methods; here are 14." in text
     assert text.count("This section has the first 12 of 14 methods, the baseline and those that follow it") >= 2
 
 
