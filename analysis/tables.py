@@ -142,6 +142,14 @@ def lines(table: pd.DataFrame) -> list[list[str]]:
     return [_line(cell) for cell in records(table)]
 
 
+def without_empty(
+    headings: Sequence[str], lines: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return headings and lines without the columns that are empty in every line; no line: nothing is left out."""
+    kept = [n for n in range(len(headings)) if not lines or any(line[n] for line in lines)]
+    return tuple(headings[n] for n in kept), tuple(tuple(line[n] for n in kept) for line in lines)
+
+
 def matrix(table: pd.DataFrame) -> list[list[str]]:
     """Return the table as papers print it: a column per task and metric, up to three lines per method.
 
@@ -166,14 +174,15 @@ def matrix(table: pd.DataFrame) -> list[list[str]]:
 
 def to_markdown(table: pd.DataFrame, notes: list[str] | None = None) -> str:
     """Return two GitHub tables (as papers print it, and a line per cell), below the notes as bullets."""
-    tables = [github(matrix(table), texts=1), github([HEADINGS, *lines(table)], texts=2)]
-    bullets = "\n".join(f"- {_markdown(note)}" for note in notes or [])
+    headings, body = without_empty(HEADINGS, lines(table))
+    tables = [github(matrix(table), texts=1), github([headings, *body], texts=2)]
+    bullets = "\n".join(f"- {markdown(note)}" for note in notes or [])
     return "\n\n".join(part for part in (bullets, *tables) if part) + "\n"
 
 
 def github(rows: Sequence[Sequence[str]], texts: int | None = None) -> str:
     """Return an escaped GitHub table; the first row holds headings; columns after the first ``texts`` are numbers."""
-    head, *body = ([_markdown(text) for text in row] for row in rows)
+    head, *body = ([markdown(text) for text in row] for row in rows)
     words = len(head) if texts is None else texts
     rule = ["---"] * words + ["---:"] * (len(head) - words)
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
@@ -191,18 +200,33 @@ def to_latex(table: pd.DataFrame, caption: str = "", notes: list[str] | None = N
     """
     body: list[str] = []
     previous_task = None
-    for n, line in enumerate(lines(table)):
+    headings, shown = without_empty(HEADINGS, lines(table))
+    for n, line in enumerate(shown):
         is_first_line = line[0] != previous_task or n % LATEX_LINES == 0
         rule = "\\midrule\n" if is_first_line and body else ""
-        body.append(rule + _latex_line([line[0] if is_first_line else "", *line[1:]]))
+        body.append(rule + latex_line([line[0] if is_first_line else "", *line[1:]]))
         previous_task = line[0]
     comments = [LATEX_HEAD, *map(comment, notes or [])]
-    long = _latex_tables("ll" + "r" * (len(HEADINGS) - 2), HEADINGS, body, caption)
+    long = _latex_tables("ll" + "r" * (len(headings) - 2), headings, body, caption)
     return "\n".join([*comments, *_latex_matrix(table, caption), *long])
 
 
-def _latex_line(cells: Sequence[str]) -> str:
+def latex_line(cells: Sequence[str]) -> str:
+    """Return a line of a ``tabular``, escaped."""
     return " & ".join(map(latex, cells)) + " \\\\"
+
+
+def latex_opening(columns: str, head: Sequence[str]) -> list[str]:
+    """Return the lines of a ``table`` environment down to the rule below its headings."""
+    return [
+        "\\begin{table}",
+        "\\centering",
+        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
+        f"\\begin{{tabular}}{{{columns}}}",
+        "\\toprule",
+        latex_line(head),
+        "\\midrule",
+    ]
 
 
 def _latex_tables(columns: str, head: Sequence[str], body: Sequence[str], caption: str) -> list[str]:
@@ -210,13 +234,7 @@ def _latex_tables(columns: str, head: Sequence[str], body: Sequence[str], captio
     text_lines: list[str] = []
     for start in range(0, max(1, len(body)), LATEX_LINES):
         text_lines += [
-            "\\begin{table}",
-            "\\centering",
-            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            _latex_line(head),
-            "\\midrule",
+            *latex_opening(columns, head),
             *(
                 line.removeprefix("\\midrule\n") if n == 0 else line
                 for n, line in enumerate(body[start : start + LATEX_LINES])
@@ -262,7 +280,7 @@ def write_plain(headings: Sequence[str], lines: Sequence[Sequence[str]], stem: P
     rows = [list(headings), *map(list, lines)]
     long = [max(len(text) for text in column) > LATEX_WIDE for column in zip(*rows, strict=True)]
     columns = "".join("p{7cm}" if wide else "l" for wide in long)
-    environment = [LATEX_HEAD, *_latex_tables(columns, headings, [_latex_line(line) for line in lines], caption)]
+    environment = [LATEX_HEAD, *_latex_tables(columns, headings, [latex_line(line) for line in lines], caption)]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[_no_formula(cell) for cell in row] for row in rows])
     contents = {
@@ -363,5 +381,6 @@ def _line(cell: Any) -> list[str]:
     ]
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
+    """Return text with Markdown's special characters escaped, in one line."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text).replace("\n", " ")

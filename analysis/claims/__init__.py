@@ -14,6 +14,7 @@ from typing import Any
 from analysis import schema
 from analysis.claims import kinds, logged
 from analysis.claims.as_json import to_json
+from analysis.claims.bounds import bounds_of, quantifier_in_words, rule_in_words, unit_of
 from analysis.claims.changed import changed
 from analysis.claims.claim import (
     BELOW_SIZE,
@@ -87,16 +88,26 @@ def decide(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
 
 
 def _decide_part(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
+    return replace(_decided(results, manifest, claim), bounds=bounds_of(manifest, claim))
+
+
+def _decided(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
     try:
         cells = [keys for row in (claim.a, claim.b) for keys in manifest.cells.get(row, {}).values()]
         results.same_numerics(key for keys in cells for key in keys)
         _check_model(results, claim, [key for keys in cells for key in keys])
-        case = Case(results, manifest, claim).on_complete_tasks()
+        whole = Case(results, manifest, claim)
+        case = whole.on_complete_tasks()
         verdict = _unless_at_floor(case, JUDGES[type(claim.test)](case, case.claim.test))
-        part = case.claim.tasks if len(case.claim.tasks) < len(claim.tasks) else ()
-        return replace(verdict, claim=replace(verdict.claim, tasks=claim.tasks), tasks=part)
+        is_partial = len(case.claim.tasks) < len(claim.tasks)
+        return replace(
+            verdict,
+            claim=replace(verdict.claim, tasks=claim.tasks),
+            tasks=case.claim.tasks if is_partial else (),
+            left_out=whole.incomplete_tasks() if is_partial else {},
+        )
     except ResultsError as error:
-        return Verdict(claim, NOT_RUN, reason=str(error))
+        return Verdict(claim, NOT_RUN, reason=str(error), unit=unit_of(manifest, claim))
 
 
 def _check_model(results: Results, claim: Claim, keys: Sequence[str]) -> None:
@@ -147,5 +158,7 @@ __all__ = [
     "in_words",
     "judge",
     "not_decidable",
+    "quantifier_in_words",
+    "rule_in_words",
     "to_json",
 ]

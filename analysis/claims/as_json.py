@@ -22,6 +22,7 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         "size": claim.size,
         "direction": claim.direction,
         "quantifier": claim.quantifier,
+        "bounds": dict(verdict.bounds),
         "status": verdict.status,
         "words": verdict.words,
         "in_part": verdict.in_part,
@@ -33,6 +34,7 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
             for task, outcome in verdict.outcomes.items()
         },
         "excluded": dict(verdict.excluded),
+        "left_out": dict(verdict.left_out),
         "collapsed": list(verdict.collapsed),
         "shares_of_variance": {task: _number(share) for task, share in verdict.shares.items()},
         "p": _number(verdict.p),

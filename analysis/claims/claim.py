@@ -66,6 +66,8 @@ class Verdict:
         data: the data and profile of the runs.
         tasks: the tasks that decided, where these are not all tasks of the claim.
         parts: verdict of each part, for a claim with several; the numbers are in the parts.
+        left_out: tasks of the claim whose runs are not complete, each with what it lacks.
+        bounds: the largest effect that counts as irrelevant on each task, in ``unit``; empty where there is none.
     """
 
     claim: Claim
@@ -91,6 +93,8 @@ class Verdict:
     data: str = ""
     tasks: Sequence[str] = ()
     parts: tuple[Verdict, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def words(self) -> str:

@@ -13,7 +13,7 @@ from analysis.cells import seeded
 from analysis.claims import rule
 from analysis.claims.claim import CONTRADICTED, INCONCLUSIVE, LEVEL, NATS, POINTS, SUPPORTED, Verdict
 from analysis.claims.over_columns import judge_columns
-from analysis.claims.words import interval_text
+from analysis.claims.words import in_groups, interval_text
 from analysis.contrasts import Arm
 from analysis.crossed import Components, combine, layout
 from analysis.descriptive import holm
@@ -82,25 +82,30 @@ class Case:
         Raises:
             ResultsError: no task is complete and one is not in the experiment; the message lists what is missing.
         """
-        missing_runs = {task: self._lacks(task) for task in self.claim.tasks} if self.claim.partial else {}
-        complete = [task for task, missing in missing_runs.items() if not missing]
+        lacks = self.incomplete_tasks()
+        complete = [task for task in self.claim.tasks if task not in lacks]
         present = {column.task for column in self.manifest.columns}
         if complete:
             return replace(self, claim=replace(self.claim, tasks=tuple(complete)))
-        if missing_runs.keys() <= present:
+        if lacks.keys() <= present:
             return self
-        raise ResultsError(f"none of its tasks is complete: {'; '.join(missing_runs.values())}")
+        raise ResultsError(f"no task has all runs of both methods: {in_groups(lacks)}")
+
+    def incomplete_tasks(self) -> dict[str, str]:
+        """Return what each incomplete task lacks, where the claim is ``partial``; such a task is left out."""
+        lacks = {task: self._lacks(task) for task in self.claim.tasks} if self.claim.partial else {}
+        return {task: missing for task, missing in lacks.items() if missing}
 
     def _lacks(self, task: str) -> str:
         """Return what is missing from the runs of a task, or ""."""
         try:
             column = self.column(task)
-        except ResultsError as error:
-            return str(error)
+        except ResultsError:
+            return "not in this experiment" + (f" with {self.claim.metric}" if self.claim.metric else "")
         for row in (self.claim.a, self.claim.b):
             done = {s for s, key in seeded(self.results, self.manifest, row, column) if self.results.is_done(key)}
             if not set(self.manifest.seeds) <= done:
-                return f"{row} on {task} has {len(done)} of {len(self.manifest.seeds)} seeds"
+                return f"{row} has {len(done)} of {len(self.manifest.seeds)} seeds"
         return ""
 
     def difference(self, column: Column, epoch: int | str = "last") -> list[Arm]:

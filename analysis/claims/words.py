@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from analysis.claims.averages import dominant
 from analysis.claims.claim import INCONCLUSIVE, NATS, POINTS, TIMES, VALUE, Verdict
@@ -42,6 +43,14 @@ def not_decidable(verdict: Verdict) -> str:
         return ""
     half = (interval.high - interval.low) / 2
     return f"The interval is ±{half:.1f} points wide; the claimed difference is {size:.1f}." if half > size else ""
+
+
+def in_groups(reasons: Mapping[str, str]) -> str:
+    """Return names with their reasons, names of one reason together: ``rte, mrpc (not run); cola (one seed)``."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(group)} ({reason})" for reason, group in names.items())
 
 
 def interval_text(subject: str, interval: Interval, unit: str, remark: str = "") -> str:

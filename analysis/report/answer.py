@@ -21,9 +21,11 @@ from analysis.claims import (
 )
 from analysis.claims.floor import PILOT
 from analysis.comparison import TOO_FEW
+from analysis.report.set_up import several_environments
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.scores import METRICS
+from analysis.strengths import unequal_strengths
 from analysis.tables import digits_of, interval, kind_of, number, percent, probability, records, unit_of
 
 if TYPE_CHECKING:
@@ -47,13 +49,9 @@ MEANINGS = {
 }
 AT_FLOOR = (
     PILOT,
-    "a task that plain fine-tuning has hardly learnt. The share learnt is how far its score has come from the best "
-    "constant answer (0 %) to plain fine-tuning in the paper (100 %). Where the lower end of its 95 % interval is "
-    "below a third, no method is judged",
-)
-AT_FLOOR_GENERATED = (
-    PILOT,
-    "a task on which runs of plain fine-tuning give (almost) one answer; no method is judged on it",
+    "a task that plain fine-tuning has hardly learnt, so no method is judged on it: one of its runs gives (almost) one "
+    "answer, or the lower 95 % end of the share learnt is below a third, where 0 % is the best constant answer and "
+    "100 % the score that the paper prints (generated data is in no paper)",
 )
 COLLAPSE_RULE = (
     "A run has collapsed if fewer than five of its answers differ from its most frequent one (in a regression: if "
@@ -199,16 +197,11 @@ def remarks(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(_remarks(manifest, runs)))
 
 
-def words_of(verdicts: Sequence[Verdict], *, is_generated: bool = False) -> list[tuple[str, str]]:
+def words_of(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """Return the words that these verdicts use, each with its meaning."""
     words = [(word, MEANINGS[word]) for word in dict.fromkeys(v.counted_as for v in verdicts) if word in MEANINGS]
     is_floor = any(PILOT in reason for v in verdicts for reason in (v.reason, *v.excluded.values()))
-    return [*words, at_floor(is_generated=is_generated)] if is_floor else words
-
-
-def at_floor(*, is_generated: bool) -> tuple[str, str]:
-    """Return the words for a task at the floor, and their meaning: no paper has trained on generated data."""
-    return AT_FLOOR_GENERATED if is_generated else AT_FLOOR
+    return [*words, AT_FLOOR] if is_floor else words
 
 
 def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:
@@ -295,6 +288,7 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     for cell in records(unpaired):
         places = f"{cell.row_title} on {cell.column_title}"
         yield f"{places}: {cell.n_seeds} seeds, of which {cell.n_pairs} are paired with a run of the baseline."
+    yield from several_environments(runs)
     if mixed := _on_other_devices(manifest, runs):
         yield (
             f"Pairs made on different devices: {', '.join(mixed)}. The same seed gives other dropout masks on another "
@@ -304,6 +298,13 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
 
 def _remarks(manifest: Manifest, runs: Sequence[Run]) -> Iterable[str]:
     yield from (text for text in manifest.warnings if not text.startswith(LIMITS))
+    configs = [(run.spec.get("method"), run.spec.get("method_config") or {}) for run in runs]
+    note = unequal_strengths(
+        (config["alpha"] for name, config in configs if name == "r-drop" and "alpha" in config),
+        (config["lambda_s"] for _, config in configs if config.get("lambda_s")),
+    )
+    if note:  # manifests of older versions lack it
+        yield note
     for run in runs:
         for note in run.data.get("notes") or ():
             yield f"{run.task.get('title', run.spec.get('task'))}: {note}"

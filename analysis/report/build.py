@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,18 +17,21 @@ from analysis.parts import is_part
 from analysis.report import answer
 from analysis.report.ablation import part_answers
 from analysis.report.agreement import Agreement, agreement_of, read_arms, read_held
-from analysis.report.card import Card, card_of, found, titles_of
-from analysis.report.data import examples_of, page_data, run_line, to_script
+from analysis.report.card import Card, card_of, drawn_methods, found, titles_of
+from analysis.report.copies import copies
+from analysis.report.data import examples_of, page_data, to_script
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.grid import cell_runs, grid_of
-from analysis.report.mistakes import MATRICES, Mistakes, collapsed_table, mistakes_of
+from analysis.report.methods_list import MethodEntry, method_entries
+from analysis.report.mistakes import Mistakes, collapsed_table, mistakes_of
 from analysis.report.order import decided_first, deciding_tasks_first, question_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import own_answers
 from analysis.report.power import power_table
+from analysis.report.run_list import NUMBERS, listed_runs, run_data, write_runs
 from analysis.report.script import PAGE, TABLES, script_of
-from analysis.report.set_up import environment_table, environments, set_up
-from analysis.report.sheets import CROWDED, EpochLayout, answer_sheets, epoch_layout, sheets
+from analysis.report.set_up import environment_table, environments, model_table, set_up
+from analysis.report.sheets import CONFUSED, CROWDED, EpochLayout, answer_sheets, epoch_layout, sheets
 from analysis.report.stylesheet import stylesheet
 from analysis.report.summary import Summary, write_summary
 from analysis.report.unpublished import without_published
@@ -65,7 +67,9 @@ READING_OF_EPOCHS = {
 STUDIES = ("radius", "levels")  # layouts of the project's own: no paper draws them
 
 
-def write_report(results: str | Path | Results, name: str, look: str = "paper") -> Path:
+def write_report(
+    results: str | Path | Results, name: str, look: str = "paper", methods: Mapping[str, str] | None = None
+) -> Path:
     """Write ``results/reports/<name>/``: ``report.html``, ``table.{md,tex,csv}`` and ``figures/*.{png,pdf,svg}``.
 
     Every number is computed from the stored predictions of the newest manifest of that experiment. Runs are verified
@@ -75,6 +79,8 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
         results: the results folder.
         name: name of the experiment.
         look: look of the figures' files: "paper", "talk" (larger) or "dark"; the page adapts to its reader's screen.
+        methods: registered name of a method -> a sentence on it, for the page's list of its methods; the command line
+            takes them from the registry.
 
     Returns:
         The path of ``report.html``.
@@ -101,7 +107,8 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
     items = by_item(results, manifest, runs)
     write_all_tables(manifest, cells, extra, verdicts, folder, notes + remarks)
     write_further(_further_tables(manifest, runs, cells, items), folder / "tables")
-    write_runs(runs, folder / "runs.csv")
+    listed = listed_runs(manifest, cells, runs)
+    write_runs(listed, folder / "runs.csv")
     card = replace(card_of(results, manifest, cells, verdicts, runs, own), parts=part_answers(results, manifest, logs))
     write_summary(Summary.of(manifest, cells, verdicts, runs, card), folder)
     logged = {column.id: curves.logged(logs, manifest, column) for column in manifest.distinct()}
@@ -117,12 +124,14 @@ def write_report(results: str | Path | Results, name: str, look: str = "paper") 
             files += sheet.save(folder / "figures", look)
     for obsolete in set((folder / "figures").glob("*.*")) - set(files):
         obsolete.unlink()  # a figure of an earlier grid, which the page no longer shows
-    data = page_data(manifest, runs, logs, logged, items.examples) | {
+    data = page_data(manifest, logs, logged, items.examples) | {
+        "runs": run_data(listed),
         "cells": cell_runs(cells, runs),
         "has_folders": all((results.root / "runs" / run.key).is_dir() for run in runs),
-        "copies": copies(cells, manifest.title) if manifest.columns else {},
+        "copies": copies(manifest, cells, notes + remarks) if manifest.columns else {},
     }
-    page = render(manifest, cells, verdicts, runs, (notes, remarks), panels, items, extra, data, card)
+    listed_methods = method_entries(manifest, methods or {})
+    page = render(manifest, cells, verdicts, runs, (notes, remarks), panels, items, extra, data, card, listed_methods)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -133,18 +142,10 @@ def _further_tables(manifest: Manifest, runs: Sequence[Run], cells: pd.DataFrame
     setup = set_up(manifest, runs)
     if setup is not None:
         yield setup.table()
+        yield model_table(runs)
     yield power_table(cells)
     yield from collapsed_table(cells, {row.id: row.title for row in manifest.rows})
     yield from (table for item in items.mistakes for table in item.tables)
-
-
-def copies(cells: pd.DataFrame, caption: str) -> dict[str, str]:
-    """Return the main table as texts that a reader can copy from the page."""
-    return {
-        "LaTeX": tables.to_latex(cells, caption),
-        "Markdown": tables.to_markdown(cells),
-        "CSV": tables.to_csv(cells),
-    }
 
 
 def render(
@@ -158,6 +159,7 @@ def render(
     extra: Sequence[FactTable],
     data: dict[str, Any],
     card: Card,
+    methods: Sequence[MethodEntry],
 ) -> str:
     """Return the page as text.
 
@@ -170,27 +172,32 @@ def render(
         "manifest": manifest,
         "runs": runs,
         "card": card,
+        "methods": methods,
         "summaries": summaries,
         "notes": texts[0],
         "remarks": texts[1],
         "setup": set_up(manifest, runs),
         "has_ceiling": any(column.ceiling is not None for column in manifest.columns),
         "environment_table": environment_table(runs),
-        "meanings": [*OWN_MEANINGS.items()]
-        if card.is_own
-        else [*answer.MEANINGS.items(), answer.at_floor(is_generated=manifest.is_generated)],
+        "model_table": model_table(runs),
+        "meanings": [*OWN_MEANINGS.items()] if card.is_own else [*answer.MEANINGS.items(), answer.AT_FLOOR],
         "grid": grid_of(manifest, cells) if manifest.columns else None,
         "panels": panels,
         "looks": figures.looks(titles),
-        "long_table": tables.lines(cells),
+        "long_table": _long_table(cells),
         "environments": environments(runs),
         "sources": data_sources(runs),
         "verdicts": decided_first(verdicts),
+        "quantifiers": answer.sentence_of(*dict.fromkeys(filter(None, map(claims.quantifier_in_words, verdicts)))),
         "titles": titles,
         "names": titles_of(manifest),
         "headline": answer.headline(verdicts, runs),
         "agreements": items.agreements,
         "mistakes": items.mistakes,
+        "covered": items.note,
+        "drawn_confusions": CONFUSED,
+        "most_curves": CROWDED,
+        "drawn_methods": drawn_methods(manifest, verdicts),
         "power": power_table(cells),
         "collapsed": collapsed_table(cells, titles),
         "extra": extra,
@@ -201,6 +208,12 @@ def render(
         "facts": facts(manifest, runs),
     }
     return _page().render(**content, **_assets(data))
+
+
+def _long_table(cells: pd.DataFrame) -> FactTable:
+    """Return the table with a line per task and method, without columns that are empty in every line."""
+    lines = tuple(map(tuple, tables.lines(cells)))
+    return FactTable("long", "All numbers", tuple(tables.HEADINGS), lines).without_empty()
 
 
 def _reading_of_figure(manifest: Manifest) -> str:
@@ -227,11 +240,12 @@ def _page() -> Template:
         first_upper=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(
-        long_headings=tables.HEADINGS,
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
         chip_of=answer.chip_of,
         found=found,
+        rule_in_words=claims.rule_in_words,
+        numbers_of_runs=NUMBERS,
         colour_names=figures.variables(),
         marker_path=figures.marker_path,
         collapse_rule=answer.COLLAPSE_RULE,
@@ -265,11 +279,15 @@ def code(text: str) -> Markup:
 
 @dataclass(frozen=True)
 class Items:
-    """Sections of the report on items, per classification task: examples to browse, agreement, and mistakes."""
+    """Sections of the report on items, per classification task: examples to browse, agreement, and mistakes.
+
+    ``note`` says which methods they cover, where they do not cover all.
+    """
 
     examples: dict[str, Any]
     agreements: list[Agreement]
     mistakes: list[Mistakes]
+    note: str = ""
 
 
 def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
@@ -279,7 +297,7 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
     side by side.
     """
     rows = sorted(manifest.rows, key=lambda row: row.id != manifest.baseline_row)[:CROWDED]
-    items = Items({}, [], [])
+    items = Items({}, [], [], _covered(len(manifest.rows)))
     by_key = {run.key: run for run in runs}
     for column in _one_per_task(manifest.columns):
         if column.metric in METRICS and METRICS[column.metric].is_regression:
@@ -287,7 +305,7 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
         arms = read_arms(results, manifest, column, column.split, rows)
         if not arms or next(iter(arms.values())).logits.shape[2] < 2:
             continue
-        holdouts = read_held(results, manifest, column, list(arms)[:MATRICES])
+        holdouts = read_held(results, manifest, column, arms)
         run = next((by_key[key] for row in arms for key in manifest.keys(row, column) if key in by_key), None)
         mistakes = mistakes_of(results, manifest, column, arms, holdouts, run)
         items.mistakes.append(mistakes)
@@ -296,6 +314,16 @@ def by_item(results: Results, manifest: Manifest, runs: Sequence[Run]) -> Items:
         agreement = agreement_of(results, manifest, column, arms)
         items.agreements.extend([agreement] if agreement else [])
     return items
+
+
+def _covered(n_methods: int) -> str:
+    """Return which methods the sections on items cover; "" where they cover all."""
+    if n_methods <= CROWDED:
+        return ""
+    return (
+        f"This section has the first {CROWDED} of {n_methods} methods, the baseline and those that follow it in the "
+        "table, as more cannot be compared side by side. The predictions of the others are with their runs."
+    )
 
 
 def write_all_tables(
@@ -335,6 +363,7 @@ CLAIM_HEADINGS = (
     "Holm's p",
     "corrected over",
     "numbers",
+    "rule",
     "where",
     "reading",
     "tasks",
@@ -348,15 +377,8 @@ def _claim_line(verdict: claims.Verdict) -> tuple[str, ...]:
     numbers = sentence[len(verdict.words) + 2 :]
     ps = ["" if math.isnan(p) else tables.probability(p) for p in (verdict.p, verdict.holm)]
     details = (claim.table, claim.reading, ", ".join(claim.tasks), verdict.data, claim.id)
-    return (claim.sentence, verdict.words, *ps, verdict.family, numbers, *details)
-
-
-def write_runs(runs: Sequence[Run], path: Path) -> None:
-    """Write the list of runs as CSV, with full keys."""
-    names = ("key", "task", "method", "settings", "seed", "updates", "seconds", "commit", "device")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([names, *(run_line(run) for run in runs)])
+    rule = "; ".join(claims.rule_in_words(verdict))
+    return (claim.sentence, verdict.words, *ps, verdict.family, numbers, rule, *details)
 
 
 def disagreements(cells: pd.DataFrame, runs: Sequence[Run], tolerance: float = 1e-6) -> list[str]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import schema
 from analysis.claims import INCONCLUSIVE, NOT_RUN, Verdict
+from analysis.claims.bounds import rule_in_words
 from analysis.claims.claim import POINTS
 from analysis.claims.deciding import column_of, deciding_parts
 from analysis.claims.rule import bound_of
-from analysis.claims.words import DIGITS, interval_text
+from analysis.claims.words import DIGITS, in_groups, interval_text
 from analysis.interval import Interval
 from analysis.records import ResultsError
 from analysis.report import answer
@@ -75,6 +76,7 @@ class Card:
         identical: groups of methods that gave the same answers, a sentence each.
         is_own: True if the answer is about a user's own data.
         parts: what the parts of the methods do, for the place below the table.
+        rule: bound and quantifier of the claim, in words.
     """
 
     claim: str
@@ -87,6 +89,7 @@ class Card:
     identical: tuple[str, ...] = ()
     is_own: bool = False
     parts: tuple[PartAnswer, ...] = ()
+    rule: str = ""
 
 
 def card_of(
@@ -116,8 +119,9 @@ def card_of(
             costs,
             basis,
             tuple(_undecided(verdicts, question)),
-            tuple(answer.words_of(question, is_generated=manifest.is_generated)),
+            tuple(answer.words_of(question)),
             identical,
+            rule="; ".join(rule_in_words(question[0])),
         )
     summaries = answer.summaries(manifest, cells)
     readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
@@ -158,6 +162,8 @@ def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
         for task, why in verdict.excluded.items()
         if why != verdict.reason
     ]
+    if verdict.left_out:
+        left_out.append(f"left out: {in_groups({titles.get(t, t): lack for t, lack in verdict.left_out.items()})}")
     return answer.sentence_of(text, *([verdict.reason] if verdict.reason else []), *left_out)
 
 
@@ -200,6 +206,14 @@ def comparisons_of(manifest: Manifest, cells: pd.DataFrame) -> tuple[pd.DataFram
     kept = [line for line, unit in zip(lines, units, strict=True) if unit == units[0]]
     series = {line["series"] for line in kept}
     return pd.DataFrame.from_records(kept), {r.id: r.title for r in rows if r.id in series}, units[0] if units else ""
+
+
+def drawn_methods(manifest: Manifest, verdicts: Sequence[Verdict]) -> str:
+    """Return which methods the answer's figure shows; "" where it shows all that it is about."""
+    n_others = sum(row.id != manifest.baseline_row for row in manifest.rows)
+    if verdicts or n_others <= MOST_SERIES:
+        return ""
+    return f"The first {MOST_SERIES} of {n_others} methods; all are under Figures."
 
 
 def basis_of(manifest: Manifest, runs: Sequence[Run]) -> str:

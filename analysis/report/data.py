@@ -1,10 +1,10 @@
-"""Data that the page's script draws and filters, as one JSON object: curves, runs, examples."""
+"""Data that the page's script draws and filters, as one JSON object: curves and examples."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from analysis import curves, errors
 from analysis.figures.palette import Look, looks, variables
 from analysis.report.mistakes import Mistakes
-from analysis.results import Log, Run
+from analysis.results import Log
 from analysis.schema import Manifest
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ LONGEST_TEXT = 600  # characters of a text on the page
 
 def page_data(
     manifest: Manifest,
-    runs: Sequence[Run],
     logs: Mapping[str, Log],
     logged: Mapping[str, pd.DataFrame],
     examples: dict[str, Any],
@@ -34,7 +33,6 @@ def page_data(
 
     Args:
         manifest: the experiment.
-        runs: the finished runs.
         logs: log of each run, by key.
         logged: :func:`analysis.curves.logged`, by id of the columns that differ in their runs.
         examples: examples of each task (:func:`examples_of`).
@@ -44,7 +42,6 @@ def page_data(
         "rows": [row_data(row.id, row.title, look) for row, look in zip(manifest.rows, all_looks, strict=True)],
         "baseline": manifest.baseline_row,
         "curves": curve_data(manifest, logs, logged),
-        "runs": [run_line(run) for run in runs],
         "examples": examples,
     }
 
@@ -73,27 +70,6 @@ def curve_data(manifest: Manifest, logs: Mapping[str, Log], logged: Mapping[str,
                 entry["seeds"] = [_short(curves.binned(logs[key], str(part)).values()) for key in keys]
             by_column.setdefault(column.title or column.task, {}).setdefault(str(part), {})[str(row)] = entry
     return by_column
-
-
-def run_line(run: Run) -> list[Any]:
-    """Return ``key task method settings seed updates seconds commit device`` of a run, for the table of runs."""
-    spec = run.spec
-    changed = spec.get("options", spec.get("method_config")) or {}
-    settings = ", ".join(f"{name}={value}" for name, value in changed.items())
-    device = str(run.environment.get("device", ""))
-    commit = str(run.environment.get("commit", run.environment.get("git", "")))[:9]
-    seconds = round(float(run.result.get("seconds") or 0.0), 1)
-    return [
-        run.key,
-        spec.get("task"),
-        spec.get("method"),
-        settings,
-        spec.get("seed"),
-        run.result.get("steps"),
-        seconds,
-        commit,
-        device,
-    ]
 
 
 def examples_of(arms: Mapping[str, errors.Outputs], mistakes: Mistakes) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.records import read_json
 from analysis.results import Results
 from analysis.schema import Manifest
-from analysis.tables import number
+from analysis.tables import number, without_empty
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class FactTable:
     title: str
     headings: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
+
+    def without_empty(self) -> FactTable:
+        """Return the table without the columns that are empty in every line; a table without lines is unchanged."""
+        headings, lines = without_empty(self.headings, self.lines)
+        return replace(self, headings=headings, lines=lines)
 
 
 def fact_tables(results: Results, manifest: Manifest) -> list[FactTable]:

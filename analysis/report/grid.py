@@ -71,6 +71,11 @@ class Grid:
     n: str
     wide: bool
 
+    @property
+    def is_turned(self) -> bool:
+        """True if the lines are tasks."""
+        return self.corner == "task"
+
 
 def grid_of(manifest: Manifest, cells: pd.DataFrame) -> Grid:
     """Return the table, with tasks as lines where there are more of them than fit side by side."""

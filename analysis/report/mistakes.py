@@ -19,7 +19,6 @@ from analysis.tables import heading, number, records
 if TYPE_CHECKING:
     import pandas as pd
 
-MATRICES = 6  # methods whose calibration and confusion are in the report
 WIDEST = 10  # classes: a larger confusion matrix is not readable
 
 
@@ -146,7 +145,7 @@ def _calibration(
     column: Column, titles: Mapping[str, str], arms: Mapping[str, Outputs], holdouts: Mapping[str, errors.Holdouts]
 ) -> FactTable:
     lines = []
-    for row, outputs in list(arms.items())[:MATRICES]:
+    for row, outputs in arms.items():
         raw = [expected_calibration_error(outputs.labels, run) for run in outputs.logits]
         by_seed = holdouts.get(row, {})
         pairs = [
@@ -164,12 +163,12 @@ def _calibration(
 
 
 def confusions_of(arms: Mapping[str, Outputs], names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Return the mean counts over seeds of each label's answers, for the first :data:`MATRICES` rows."""
+    """Return the mean counts over seeds of each label's answers, by row."""
     import pandas as pd
 
     return {
         row: pd.DataFrame(errors.confusion(outputs), index=list(names), columns=list(names))
-        for row, outputs in list(arms.items())[:MATRICES]
+        for row, outputs in arms.items()
     }
 
 

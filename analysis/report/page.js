@@ -20,12 +20,24 @@
     const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
     return [make("label", {}, label + " ", select), select];
   };
-  // ---- the table as text
+  // ---- the table as text: the lines that are shown, in their order, with their notes
+  const written = (form, rows, filter) => {
+    const order = rows.filter((row) => !row.hidden).map((row) => Number(row.dataset.line));
+    const isShown = (piece) => piece.lines.some((line) => order.includes(line));
+    const pieces = form.pieces.filter(isShown);
+    if (form.is_sorted) pieces.sort((a, b) => order.indexOf(a.lines[0]) - order.indexOf(b.lines[0]));
+    const values = { filter: filter.replaceAll("`", "'"), shown: order.length, total: rows.length };
+    const remark = filter && form.filter.replace(/\{(\w+)\}/g, (match, name) => values[name]);
+    const notes = form.notes.filter(isShown).map((note) => note.text).join("");
+    return form.head + pieces.map((piece) => piece.text).join(form.between) + form.end + notes + remark + form.foot;
+  };
   document.querySelectorAll("[data-copies]").forEach((place) => {
     const state = make("span", { role: "status" });
-    for (const [name, text] of Object.entries(data.copies)) {
+    const matrix = document.getElementById("matrix"), input = document.querySelector("input[data-filters='matrix']");
+    for (const [name, form] of Object.entries(data.copies)) {
       const button = make("button", { type: "button" }, `Copy as ${name}`);
       button.addEventListener("click", async () => {
+        const filter = input.value.trim(), text = written(form, [...matrix.tBodies[0].rows], filter);
         try { await navigator.clipboard.writeText(text); } catch {
           const area = make("textarea", { "aria-hidden": "true" });
           area.value = text;
@@ -34,7 +46,7 @@
           document.execCommand("copy");
           area.remove();
         }
-        state.textContent = `${name} copied`;
+        state.textContent = `${name} copied${filter ? ", filtered" : ""}`;
       });
       place.append(button);
     }
@@ -168,46 +180,58 @@
     fill();
   }
 
-  // ---- runs: a long list, shown in pieces
+  // ---- long lists: the first entries, how many there are, and a button for all
+  const shorten = (place, button, shown, total, noun) => {
+    place.textContent = `Showing ${shown.toLocaleString("en")} of ${total.toLocaleString("en")} ${noun}`;
+    button.textContent = `Show all ${total.toLocaleString("en")}`;
+    button.hidden = shown >= total;
+  };
+
+  // ---- runs
   const runsTable = document.getElementById("runs-table");
   if (runsTable) {
-    const input = document.getElementById("runs-filter"), more = document.getElementById("runs-more"), count = document.getElementById("runs-count");
-    let shown = 100, order = null, only = null;
-    const texts = data.runs.map((run) => run.join(" ").toLowerCase());
+    const input = document.getElementById("runs-filter"), all = document.getElementById("runs-all"), count = document.getElementById("runs-count");
+    const firstRuns = 100, lines = data.runs.lines, heads = [...runsTable.tHead.rows[0].cells];
+    let most = firstRuns, order = null, only = null;
+    const texts = lines.map((line) => line.join(" ").toLowerCase());
+    const isText = (index) => heads[index].classList.contains("text");
     const show = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      let found = (only || data.runs.map((run, i) => i)).filter((i) => words.every((word) => texts[i].includes(word)));
+      let found = (only || lines.map((line, i) => i)).filter((i) => words.every((word) => texts[i].includes(word)));
       if (order) {
         const [index, sign] = order;
-        const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
-        found = found.sort((a, b) => sign * compare(data.runs[a][index], data.runs[b][index]));
+        const compare = (a, b) => (isText(index) ? a.localeCompare(b, "en", { numeric: true }) : number(a) - number(b));
+        found = found.sort((i, j) => {
+          const a = lines[i][index], b = lines[j][index];
+          if (!a !== !b) return a ? -1 : 1; // what is empty stays last
+          return a ? sign * compare(a, b) : 0;
+        });
       }
-      runsTable.tBodies[0].replaceChildren(...found.slice(0, shown).map((i) => {
+      runsTable.tBodies[0].replaceChildren(...found.slice(0, most).map((i) => {
         const row = make("tr");
-        data.runs[i].forEach((value, n) => {
-          const cell = make("td", n < 4 || n > 6 ? { class: "text" } : {});
-          const short = n ? null : make("code", { title: value }, String(value).slice(0, 12));
+        lines[i].forEach((value, n) => {
+          const cell = make("td", isText(n) ? { class: "text" } : {});
+          const short = n ? null : make("code", { title: value }, value.slice(0, 12));
           if (short) cell.append(data.has_folders ? make("a", { href: `../../runs/${value}/`, title: value }, short) : short);
-          else cell.append(value === null ? "" : String(value));
+          else cell.append(value);
           row.append(cell);
         });
         return row;
       }));
-      count.textContent = `${Math.min(shown, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")} runs`;
-      more.hidden = found.length <= shown;
+      shorten(count, all, Math.min(most, found.length), found.length, "runs");
     };
-    [...runsTable.tHead.rows[0].cells].forEach((head, index) => {
+    heads.forEach((head, index) => {
       const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
       head.replaceChildren(button);
       button.addEventListener("click", () => {
         const up = head.getAttribute("aria-sort") !== "ascending";
-        [...runsTable.tHead.rows[0].cells].forEach((other) => other.removeAttribute("aria-sort"));
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
         order = [index, up ? 1 : -1];
         show();
       });
     });
-    input.addEventListener("input", () => { shown = 100; only = null; show(); });
+    input.addEventListener("input", () => { most = firstRuns; only = null; show(); });
     document.querySelectorAll("[data-cell]").forEach((link) => link.addEventListener("click", () => {
       input.value = "";
       only = data.cells[link.dataset.cell] || null;
@@ -215,7 +239,7 @@
       show();
       setTimeout(() => document.getElementById("runs-list").scrollIntoView());
     }));
-    more.addEventListener("click", () => { shown += 500; show(); });
+    all.addEventListener("click", () => { most = lines.length; show(); });
     show();
   }
 
@@ -229,7 +253,9 @@
     const [bucketLabel, bucket] = choice("Agreement", []);
     const [sliceLabel, slice] = choice("Slice", []);
     const words = make("input", { type: "search", placeholder: "id or words" });
-    const list = make("ul", { class: "examples" }), count = make("p", { class: "lede", "aria-live": "polite" });
+    const list = make("ul", { class: "examples" }), count = make("span", { class: "lede", "aria-live": "polite" });
+    const firstExamples = 50, all = make("button", { type: "button" });
+    let most = firstExamples;
     const found = make("div", { class: "found", tabindex: 0, role: "region", "aria-label": "Examples" }, list);
     const show = () => {
       const exam = data.examples[task.value], base = exam.rows.indexOf(data.baseline), index = exam.rows.indexOf(row.value);
@@ -246,8 +272,9 @@
       });
       const by = (item) => base < 0 ? 0 : Math.abs(share(item, index) - share(item, base));
       chosen.sort((a, b) => by(b) - by(a));
-      count.textContent = `${chosen.length} of the ${exam.items.length} items that differ most, out of ${exam.of.toLocaleString("en")}`;
-      list.replaceChildren(...chosen.slice(0, 50).map((item) => {
+      const noun = `items, among the ${exam.items.length.toLocaleString("en")} that differ most of ${exam.of.toLocaleString("en")}`;
+      shorten(count, all, Math.min(most, chosen.length), chosen.length, noun);
+      list.replaceChildren(...chosen.slice(0, most).map((item) => {
         const facts = exam.rows.map((id, n) => `${title[id]} ${item[2][n]}/${exam.seeds[n]}`).join(" · ");
         const node = make("li", {}, ...item[4].map((text) => make("p", { class: "quote" }, text)));
         node.append(make("p", { class: "about" }, make("code", {}, item[0]), ` label ${exam.labels[item[1]] ?? item[1]}${item[3] ? ", annotators " + item[3] : ""}; seeds right: ${facts}`));
@@ -264,10 +291,12 @@
       sliceLabel.hidden = !exam.slices.length;
       show();
     };
-    task.addEventListener("change", fill);
-    [row, kind, bucket, slice].forEach((select) => select.addEventListener("change", show));
-    words.addEventListener("input", show);
-    browser.append(make("div", { class: "controls" }, taskLabel, rowLabel, kindLabel, bucketLabel, sliceLabel, make("label", {}, "Search ", words)), count, found);
+    const again = () => { most = firstExamples; show(); };
+    task.addEventListener("change", () => { most = firstExamples; fill(); });
+    [row, kind, bucket, slice].forEach((select) => select.addEventListener("change", again));
+    words.addEventListener("input", again);
+    all.addEventListener("click", () => { most = Infinity; show(); });
+    browser.append(make("div", { class: "controls" }, taskLabel, rowLabel, kindLabel, bucketLabel, sliceLabel, make("label", {}, "Search ", words)), make("p", { class: "controls" }, count, all), found);
     fill();
   }
 

@@ -37,6 +37,20 @@ SETTINGS: Mapping[str, str] = {
     "head_dropout": "dropout of the head",
     "precision": "precision",
 }
+# Key of an environment -> what it is, in plain words; any other key is a library.
+ENVIRONMENT: Mapping[str, str] = {
+    "smart_repro": "the version of smart-repro",
+    "commit": "the commit of the code",
+    "git": "the commit of the code",
+    "python": "the version of Python",
+    "platform": "the operating system",
+    "device": "the kind of device",
+    "device_name": "the processor or GPU",
+    "instructions": "the processor's instructions",
+    "threads": "the number of threads",
+}
+COMMITS = ("commit", "git")  # values that say nothing to a reader
+MOST_VALUES = 4  # values of one key that a warning lists
 UPDATES = "updates made"
 LONGEST = 16  # characters of a value in the table of environments: enough of a commit
 AS_USUAL: tuple[Any, ...] = (None, [], "", False)  # values of a setting that is not in use
@@ -123,6 +137,20 @@ def _text(value: Any) -> str:
     return "none" if value is None else ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def model_table(runs: Sequence[Run]) -> FactTable:
+    """Return the models that the runs start from, as a reader can cite them: name, revision and digest of the weights.
+
+    A revision is the hub's commit; models from elsewhere have none.
+    """
+    counted: dict[tuple[str, ...], int] = {}
+    for run in runs:
+        name = str(run.model.get("name") or run.spec.get("model"))
+        model = (name, str(run.model.get("revision") or ""), str(run.fingerprints.get("weights") or ""))
+        counted[model] = counted.get(model, 0) + 1
+    lines = tuple((*model, f"{n:,}") for model, n in counted.items())
+    return FactTable("models", "Model", ("model", "revision", "SHA-256 of the weights", "runs"), lines)
+
+
 def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the distinct environments of the runs: their text and the number of runs of each."""
     counted: dict[str, int] = {}
@@ -134,11 +162,45 @@ def environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def environment_table(runs: Sequence[Run]) -> FactTable:
     """Return what differs between the environments of the runs, a line for each, in the order of their list."""
-    contents = [json.loads(str(each["text"])) for each in environments(runs)]
-    names = dict.fromkeys(name for content in contents for name in content)
-    differing = [name for name in names if len({str(content.get(name)) for content in contents}) > 1]
+    contents, differing = _contents(runs), _differing(runs)
     lines = tuple(
         (str(number), str(each["runs"]), *(str(content.get(name, ""))[:LONGEST] for name in differing))
         for number, (each, content) in enumerate(zip(environments(runs), contents, strict=True), start=1)
     )
     return FactTable("environments", "Environments", ("environment", "runs", *differing), lines)
+
+
+def several_environments(runs: Sequence[Run]) -> list[str]:
+    """Return a warning on runs of several environments: how many, and what differs; [] where all have the same."""
+    contents = _contents(runs)
+    if len(contents) < 2:
+        return []
+    names = _differing(runs)
+    *others, last = (_difference(name, contents) for name in names)
+    differences = f"{', '.join(others)} and {last}" if others else last
+    is_code_alone = set(names) <= set(COMMITS)  # of one version of the arithmetic, which gives the same bits
+    caution = "" if is_code_alone else " The same seed may give slightly different numbers in two of them."
+    return [
+        f"Several environments: the {len(runs):,} runs were made in {len(contents)} environments, which differ in "
+        f"{differences}.{caution} They are listed under Runs."
+    ]
+
+
+def _contents(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    return [json.loads(str(each["text"])) for each in environments(runs)]
+
+
+def _differing(runs: Sequence[Run]) -> list[str]:
+    """Return the keys in which the environments of the runs differ."""
+    contents = _contents(runs)
+    names = dict.fromkeys(name for content in contents for name in content)
+    return [name for name in names if len({str(content.get(name)) for content in contents}) > 1]
+
+
+def _difference(name: str, contents: Sequence[Mapping[str, Any]]) -> str:
+    """Return a key in plain words, with its values where they say something and are few."""
+    values = list(dict.fromkeys(str(content.get(name, "not known")) for content in contents))
+    words = ENVIRONMENT.get(name, f"the version of {name}")
+    if name in COMMITS:
+        return f"{words} ({len(values)} commits)"
+    return f"{words} ({', '.join(values) if len(values) <= MOST_VALUES else f'{len(values)} values'})"

@@ -37,11 +37,15 @@
   document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll("input[data-filters]").forEach((input) => {
     const table = document.getElementById(input.dataset.filters);
+    const count = make("span", { role: "status" });
+    input.parentNode.after(" ", count);
     input.addEventListener("input", () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       for (const row of table.tBodies[0].rows) {
         const text = row.textContent.toLowerCase();
         row.hidden = !words.every((word) => text.includes(word));
       }
+      const rows = [...table.tBodies[0].rows];
+      count.textContent = words.length ? `Showing ${rows.filter((row) => !row.hidden).length} of ${rows.length} lines` : "";
     });
   });

@@ -207,9 +207,10 @@ def write_report_of(results: Path, name: str, look: str = "paper") -> int:
     """Write a report; damaged runs are left out of it and named, with exit code 1."""
     from analysis.report.build import write_report
     from analysis.results import Results
+    from benchmarks.cli.catalogue import method_sentences
 
     opened = Results(results)
-    page = write_report(opened, name, look)
+    page = write_report(opened, name, look, method_sentences(opened.manifest(name).rows))
     write_site(results)
     print(f"Report: {page}")
     print(f"Tables: {', '.join(str(path) for path in sorted(page.parent.glob('table.*')))}")

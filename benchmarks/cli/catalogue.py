@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from benchmarks.errors import UsageError
 from smart_repro.registry import Registry, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
+    from analysis.schema import Row
     from benchmarks.tasks import Task
 
 SHORT = 100  # characters of a value that stays on its own line in a card
@@ -104,6 +105,27 @@ def _methods() -> list[dict[str, Any]]:
         {"name": card.name, "cost": f"{card.cost / 3:.2f} x plain", "what": card.title, "paper": card.paper}
         for card in cards
     ]
+
+
+def method_sentences(rows: Iterable[Row]) -> dict[str, str]:
+    """Return a sentence on each method and combiner of these rows, by name; with readings, also what they mean.
+
+    Only combiners need torch.
+    """
+    from smart_repro.card import card as method_card
+    from smart_repro.declarations import methods
+
+    sentences = {}
+    for row in rows:
+        if row.method in methods():
+            card = method_card(row.method)
+            masks = next((option.meaning for option in card.options if option.name == "dropout"), "")
+            sentences[row.method] = f"{card.title} Dropout {masks}." if row.reading and masks else card.title
+        if row.combine:
+            from smart_repro.methods import COMBINERS
+
+            sentences[row.combine] = COMBINERS[row.combine].meaning
+    return sentences
 
 
 @_LISTINGS.register("tasks")

@@ -17,6 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from analysis.report import write_report
 from analysis.results import Results
+from benchmarks.cli.catalogue import method_sentences
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs" / "images" / "report.png"
@@ -31,7 +32,8 @@ def main(results: str = "results", name: str = "smart-table1") -> None:
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         for part in ("experiments", "runs"):
             Path(folder, part).symlink_to(Path(results, part).resolve())
-        page = write_report(Results(Path(folder)), name)
+        copied = Results(Path(folder))
+        page = write_report(copied, name, methods=method_sentences(copied.manifest(name).rows))
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
         tab = browser.new_page(viewport=SCREEN, color_scheme="light")
         tab.goto(page.as_uri())

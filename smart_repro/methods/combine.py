@@ -24,11 +24,13 @@ class Combiner:
         combine: the pure function.
         needs: ``"predictions"`` or ``"weights"`` of the parents.
         paper: the source.
+        meaning: a sentence on it, for the list of methods in reports.
     """
 
     combine: Callable[..., Any]
     needs: str
     paper: str
+    meaning: str = ""
 
 
 COMBINERS: Registry[Combiner] = Registry("combiner", listing="smart-repro list methods")
@@ -91,5 +93,11 @@ def _same(shapes: list[Any]) -> None:
         )
 
 
-COMBINERS.add("vote", Combiner(vote, "predictions", "Xu et al. 2020, equation 2"))
-COMBINERS.add("average", Combiner(average, "weights", "Xu et al. 2020, equation 3"))
+COMBINERS.add(
+    "vote",
+    Combiner(vote, "predictions", "Xu et al. 2020, equation 2", "VOTE: the mean of the probabilities of several runs."),
+)
+COMBINERS.add(
+    "average",
+    Combiner(average, "weights", "Xu et al. 2020, equation 3", "AVG: the mean of the weights of several runs."),
+)

@@ -1,6 +1,6 @@
-"""SMART: R_s and D_Breg together (Jiang et al. 2020, arXiv:1911.03437, Algorithm 1).
+"""SMART: the smoothness regulariser R_s and the Bregman proximal term D_Breg (Jiang et al. 2020, arXiv:1911.03437).
 
-``task loss + lambda_s R_s + mu D_Breg``: see :mod:`smart_repro.methods.smoothness` and
+Algorithm 1: ``task loss + lambda_s R_s + mu D_Breg``; see :mod:`smart_repro.methods.smoothness` and
 :mod:`smart_repro.methods.bregman` for the two terms and the readings of each. With ``mu=0`` this is ``smoothness``,
 with ``lambda_s=0`` it is ``bregman``. The student is evaluated (line 15 of the algorithm), unless
 ``evaluate="teacher"``.

@@ -11,8 +11,10 @@ from world import Arm, Exam, World, run_key
 
 from analysis.claims import decide_all, in_words, judge, not_decidable
 from analysis.claims.rule import Measure, bound_of, inside, settle
+from analysis.claims.words import in_groups
 from analysis.crossed import Components
 from analysis.interval import t_interval
+from analysis.report.card import found
 from analysis.results import Results
 from analysis.schema import Claim, SchemaError, against
 
@@ -309,7 +311,7 @@ def test_that_nothing_changes_is_for_an_average_difference_alone():
 def narrowed(root, missing_on_two: tuple[int, ...], **changes):
     """Make a claim about one, two and three, in an experiment without three."""
     exams = [Exam(name, items=1500, base=0.7) for name in ("one", "two")]
-    made = claim(tasks=["one", "two", "three"], size=None, **{"partial": True, **changes})
+    made = claim(**{"tasks": ["one", "two", "three"], "size": None, "partial": True, **changes})
     arms = [Arm("vanilla"), Arm("smart", "SMART", "smart", gain={"one": 9.0, "two": -9.0})]
     World(root, arms, exams, seeds=range(6), epochs=1, steps=2, extra={"claims": [made]}).write()
     for seed in missing_on_two:
@@ -336,6 +338,18 @@ def test_a_partial_claim_with_two_of_three_tasks_has_a_verdict_for_each(tmp_path
     assert "on average" not in in_words(got)
 
 
+def test_tasks_that_are_left_out_have_the_reason(tmp_path):
+    got = narrowed(tmp_path, missing_on_two=(5,))
+    assert got.left_out == {"two": "smart has 5 of 6 seeds", "three": "not in this experiment with accuracy"}
+    sentence = found(got, {"two": "Two"})
+    assert sentence.endswith("Left out: Two (smart has 5 of 6 seeds); three (not in this experiment with accuracy).")
+    assert narrowed(tmp_path / "all", missing_on_two=(), tasks=["one", "two"]).left_out == {}
+
+
+def test_tasks_with_the_same_reason_are_named_together():
+    assert in_groups({"a": "x", "b": "y", "c": "x"}) == "a, c (x); b (y)"
+
+
 def test_a_papers_claim_waits_for_all_its_tasks(tmp_path):
     got = narrowed(tmp_path, missing_on_two=(), partial=False)
     assert got.words == "not run"
@@ -346,8 +360,8 @@ def test_a_partial_claim_without_a_complete_task_says_what_each_lacks(tmp_path):
     got = narrowed(tmp_path, missing_on_two=(5,), contrast={"a": "smart", "b": "r-drop"})
     assert got.words == "not run"
     assert got.reason == (
-        "none of its tasks is complete: r-drop on one has 0 of 6 seeds; smart on two has 5 of 6 seeds; "
-        "three with accuracy is not in this experiment"
+        "no task has all runs of both methods: one (r-drop has 0 of 6 seeds); two (smart has 5 of 6 seeds); "
+        "three (not in this experiment with accuracy)"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
@@ -101,8 +103,8 @@ def test_filters_leave_what_matches(page):
     page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_text("18 runs", exact=True).click()
     page.locator("#runs-filter").fill("demo-rte sda")
-    assert page.locator("#runs-count").text_content() == "3 of 3 runs"
-    assert set(column(page, "runs-table", 2)) == {"sda"}
+    assert page.locator("#runs-count").text_content() == "Showing 3 of 3 runs"
+    assert set(column(page, "runs-table", 2)) == {"SDA"}
 
 
 def test_curves_are_drawn_on_demand(page):
@@ -148,10 +150,52 @@ def test_a_mark_says_its_method_seed_and_score(page):
 
 def test_a_score_leads_to_its_runs_and_a_run_to_its_folder(page, results):
     page.locator("#matrix a[data-cell='sda|demo-rte.accuracy']").click()
-    assert page.locator("#runs-count").text_content() == "3 of 3 runs"
-    assert set(column(page, "runs-table", 2)) == {"sda"}
+    assert page.locator("#runs-count").text_content() == "Showing 3 of 3 runs"
+    assert set(column(page, "runs-table", 2)) == {"SDA"}
     folder = page.locator("#runs-table a").first.get_attribute("href")
     assert (results / "reports" / "compare" / folder / "result.json").is_file()
+
+
+def test_the_list_of_runs_has_labels_and_scores_and_sorts_them_as_numbers(page, results):
+    page.get_by_text("18 runs", exact=True).click()
+    headings = [text.strip() for text in page.locator("#runs-table thead th").all_text_contents()]
+    assert headings[:6] == ["key", "task", "method", "seed", "score", "metric"]
+    with (results / "reports" / "compare" / "runs.csv").open(encoding="utf-8") as stream:
+        stored = {line["key"]: line for line in csv.DictReader(stream)}
+    links = page.locator("#runs-table tbody a").all()
+    lines = [stored[link.get_attribute("title")] for link in links]
+    assert column(page, "runs-table", 2) == [line["title"] for line in lines]
+    assert column(page, "runs-table", 4) == [f"{float(line['score']):.1f}".replace("-", "−") for line in lines]
+    page.locator("#runs-table thead button").nth(4).click()
+    scores = [float(text.replace("−", "-")) for text in column(page, "runs-table", 4)]
+    assert scores == sorted(scores)
+    assert len(scores) == 18
+
+
+def test_a_long_list_says_how_many_it_shows_and_shows_all_on_request(page):
+    page.evaluate("document.getElementById('runs-list').open = true")
+    assert not page.locator("#runs-all").is_visible()  # all 18 are there
+    examples = page.locator("#browser")
+    total = int(re.search(r"Showing \d+ of (\d+) items", examples.locator("[aria-live]").text_content()).group(1))
+    assert total > 50
+    assert examples.locator("li").count() == 50
+    examples.get_by_role("button", name=f"Show all {total}").click()
+    assert examples.locator("li").count() == total
+    page.locator("input[data-filters='matrix']").fill("sda")
+    assert page.get_by_text("Showing 1 of 3 lines", exact=True).is_visible()
+
+
+def test_more_than_a_hundred_runs_are_shown_by_a_button(browser, tmp_path):
+    seeds = tuple(range(51))
+    World(tmp_path, [Arm("vanilla"), Arm("sda", "SDA", "sda")], [Exam("one", items=20)], seeds, steps=2).write()
+    tab = browser.new_page()
+    tab.goto(write_report(tmp_path, "compare").as_uri())
+    tab.get_by_text("102 runs", exact=True).click()
+    assert tab.locator("#runs-count").text_content() == "Showing 100 of 102 runs"
+    tab.get_by_role("button", name="Show all 102").click()
+    assert tab.locator("#runs-table tbody tr").count() == 102
+    assert tab.locator("#runs-count").text_content() == "Showing 102 of 102 runs"
+    tab.close()
 
 
 def test_the_table_is_copied_as_text(page, results):
@@ -159,6 +203,53 @@ def test_the_table_is_copied_as_text(page, results):
     page.get_by_role("button", name="Copy as CSV").click()
     page.get_by_text("CSV copied").wait_for()
     assert page.evaluate("window.copied") == (results / "reports" / "compare" / "table.csv").read_text()
+
+
+def copied(page, name: str) -> str:
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; }")
+    page.get_by_role("button", name=f"Copy as {name}").click()
+    page.locator("[data-copies] [role=status]", has_text=f"{name} copied").wait_for()
+    return page.evaluate("window.copied")
+
+
+def plain(text: str) -> str:
+    """Return a text without the characters that Markdown and LaTeX escape."""
+    return re.sub(r"[\\{}`*_]|textless|textgreater", "", text).replace("<", "").replace(">", "")
+
+
+def test_a_copy_has_the_notes_of_the_table_and_names_no_filter_where_none_is_set(page):
+    for name in ("Markdown", "LaTeX"):
+        text = copied(page, name)
+        assert "vanilla" in text
+        assert "SDA" in text
+        for warning in page.locator("#caveats li").all_text_contents():
+            assert plain(warning) in plain(text)
+        for mark in page.locator("ul.foot li sup").all_text_contents():
+            assert f"({mark}) " in text
+        assert "n = 3 seeds a cell" in text
+        assert "Generated data, demonstration" in text
+        assert "differences to vanilla" in text
+        assert "Filter" not in text
+
+
+def test_a_copy_holds_the_lines_shown_in_their_order_and_says_which_filter_was_active(page):
+    page.locator("input[data-filters='matrix']").fill("SDA")
+    text = copied(page, "Markdown")
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert [line.split(" |")[0] for line in table] == ["| method", "| ---", "| SDA", "| difference (95 % interval)"]
+    assert "- Filter: `SDA`, 1 of 3 lines\n" in text
+    text = copied(page, "LaTeX")
+    assert "% Filter: `SDA`, 1 of 3 lines\n" in text
+    assert "vanilla &" not in text
+    assert text.count("\\begin{table}") == text.count("\\end{table}") == 1
+    assert [line.split(",")[0] for line in copied(page, "CSV").splitlines()] == ["row", "sda", "sda"]
+    page.locator("input[data-filters='matrix']").fill("")
+    page.locator("#matrix thead button").first.click()
+    page.locator("#matrix thead button").first.click()
+    assert page.locator("#matrix thead th").first.get_attribute("aria-sort") == "descending"
+    text = copied(page, "Markdown")
+    assert text.index("| vanilla") < text.index("| SMART") < text.index("| SDA")
+    assert copied(page, "CSV").count("\n") == 7
 
 
 def test_without_scripts_the_answer_and_the_figures_are_there(browser, results):
@@ -228,6 +319,36 @@ def test_it_prints_without_controls(page, tmp_path):
     assert not any(on for marked, on in page.eval_on_selector_all("details", states) if marked)
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
+
+
+def test_paper_has_page_numbers(page):
+    """A browser keeps the rule for the margin only if it can draw it."""
+    rules = page.evaluate(
+        """() => [...document.styleSheets[0].cssRules].filter(rule => rule.media?.mediaText === 'print')
+        .flatMap(rule => [...rule.cssRules]).filter(rule => rule instanceof CSSPageRule).map(rule => rule.cssText)"""
+    )
+    assert len(rules) == 1
+    assert re.search(r'@bottom-right *\{.*"Page " counter\(page\) " of " counter\(pages\)', rules[0])
+
+
+@pytest.mark.parametrize("media", ["print", "screen"])
+@pytest.mark.parametrize("width", [690, 390])
+def test_coloured_labels_touch_nothing(page, media, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true; })")
+    page.eval_on_selector_all(
+        ".answers .chip", "all => all.forEach(each => { each.textContent = 'pilot at the floor'; })"
+    )
+    page.emulate_media(media=media)
+    touching = page.evaluate(
+        """() => [...document.querySelectorAll('.chip + span, .chip + b, .facts li + li')].filter(next => {
+          const chip = next.previousElementSibling.getBoundingClientRect(), box = next.getBoundingClientRect();
+          return box.left < chip.right + 4 && box.top < chip.bottom + 4;
+        }).map(next => next.parentNode.textContent.slice(0, 60))"""
+    )
+    assert page.locator(".answers .chip").count() > 0
+    assert page.locator(".claims .chip").count() > 0
+    assert touching == []
 
 
 def test_the_front_page_leads_to_the_report(browser, results):

@@ -18,13 +18,13 @@ from analysis.comparison import compare
 from analysis.crossed import Components
 from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
-from analysis.report.answer import MEANINGS, ORDER, words_of
+from analysis.report.answer import MEANINGS, ORDER, warnings, words_of
 from analysis.report.card import card_of, effect_of, forest_of, remedy_of
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
 from analysis.report.order import question_of
 from analysis.report.remedy import deciding_seeds, duration, more_runs
-from analysis.report.set_up import environment_table, set_up
+from analysis.report.set_up import environment_table, model_table, set_up
 from analysis.results import Results
 from analysis.tables import number
 
@@ -188,6 +188,53 @@ def test_the_set_up_names_what_runs_share_and_in_what_methods_differ(decided):
     table = environment_table(both)
     assert table.headings == ("environment", "runs", "device")
     assert sorted(line[1:] for line in table.lines) == [("3", "cuda"), ("37", "cpu")]
+
+
+def test_the_model_can_be_cited_with_its_revision_or_the_digest_of_its_weights(decided, tmp_path):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)
+    assert model_table(runs).without_empty().headings == ("model", "SHA-256 of the weights", "runs")
+    assert model_table(runs).lines == (("tiny", "", "c" * 64, "40"),)
+    some = [replace(run, model={"name": "someone/bert", "revision": "0ff1ce"}) for run in runs[:3]] + runs[3:]
+    assert model_table(some).lines[0] == ("someone/bert", "0ff1ce", "c" * 64, "3")
+    study(tmp_path)
+    page = write_report(tmp_path, "study").read_text(encoding="utf-8")
+    setup = page[page.index('id="setup"') : page.index('id="runs"')]
+    assert f'<td class="text">{"c" * 64}</td>' in setup
+    assert "as the runs record no revision of a hub" in setup
+
+
+def test_runs_of_several_environments_are_a_warning_that_says_how_many_and_what_differs(decided):
+    results, manifest, cells, _ = decided
+    runs = results.finished(manifest)
+    assert not [text for text in warnings(manifest, cells, runs) if "environment" in text]
+    changes = [{"device": "cuda", "git": "1"}, {"torch": "9.9", "git": "2"}, {"git": "3"}]
+    mixed = [
+        replace(run, environment={**run.environment, **changes[n]}) if n < 3 else run for n, run in enumerate(runs)
+    ]
+    (text,) = [text for text in warnings(manifest, cells, mixed) if "environment" in text]
+    assert text.startswith("Several environments: the 40 runs were made in 4 environments, which differ in ")
+    assert "the kind of device (cuda, cpu)" in text
+    assert "the commit of the code (4 commits)" in text
+    assert "the version of torch (" in text
+    assert "9.9" in text
+    assert "Python" not in text
+    assert "The same seed may give slightly different numbers" in text
+    code_alone = [replace(run, environment={**run.environment, "git": run.key[:2]}) for run in runs]
+    (text,) = [text for text in warnings(manifest, cells, code_alone) if "environment" in text]
+    assert "may give slightly different" not in text
+
+
+def test_a_pilot_at_the_floor_has_one_explanation_for_generated_and_real_data(tmp_path):
+    texts = set()
+    for generated in (True, False):
+        root = tmp_path / str(generated)
+        study(root, generated=generated)
+        page = html.unescape(write_report(root, "study").read_text(encoding="utf-8"))
+        texts.add(re.search(r"<dt>pilot at the floor</dt><dd>(.*?)</dd>", page).group(1))
+    (text,) = texts
+    assert "generated data is in no paper" in text
+    assert "below a third" in text
 
 
 @pytest.mark.parametrize("generated", [True, False])

@@ -83,3 +83,36 @@ def test_without_texts_the_report_says_so(tmp_path):
     page = write_report(tmp_path, "compare")
     assert "the texts of these items are not in this results folder" in page.read_text(encoding="utf-8")
     assert {line["slice"] for line in table(page, "slices-one")} == {"label: label 0", "label: label 1"}
+
+
+def many(root, n: int):
+    arms = [Arm("vanilla", "BERT"), *(Arm(f"m{i}", f"Method {i}", "sda") for i in range(1, n))]
+    World(root, arms, [Exam("one", items=60)], seeds=(0, 1), epochs=1, steps=2).write()
+    return write_report(root, "compare")
+
+
+def test_calibration_and_confusion_are_there_for_every_method_and_the_page_says_which_are_drawn(tmp_path):
+    page = many(tmp_path, 8)
+    methods = ["BERT", *(f"Method {i}" for i in range(1, 8))]
+    assert [line["method"] for line in table(page, "calibration-one")] == methods
+    stems = {path.stem for path in (page.parent / "tables").glob("confusion-one-*.csv")}
+    assert stems == {f"confusion-one-{method.replace(' ', '-')}" for method in methods}
+    text = page.read_text(encoding="utf-8")
+    assert "shows the confusion of BERT and Method 1, the first 2 of 8 methods; the tables below have all." in text
+    assert "The first 4 of 7 methods; all are under Figures." in text  # nothing is claimed: the answer's figure
+    assert "This section has the first" not in text
+
+
+def test_more_methods_than_can_be_compared_side_by_side_are_counted(tmp_path):
+    page = many(tmp_path, 14)
+    assert len(table(page, "calibration-one")) == 12
+    text = page.read_text(encoding="utf-8")
+    assert "Scores after each epoch are drawn for up to 12 methods; here are 14." in text
+    assert text.count("This section has the first 12 of 14 methods, the baseline and those that follow it") >= 2
+
+
+def test_where_all_methods_are_drawn_nothing_is_said(report):
+    _, page = report
+    text = page.read_text(encoding="utf-8")
+    assert "shows the confusion of" not in text
+    assert "are under Figures" not in text

@@ -21,8 +21,9 @@ from world import Arm, Exam, World
 from analysis import figures
 from analysis.comparison import compare
 from analysis.report import write_report
-from analysis.report.answer import headline, summaries, warnings
+from analysis.report.answer import headline, remarks, summaries, warnings
 from analysis.report.build import code, disagreements
+from analysis.report.facts import FactTable
 from analysis.report.sheets import sheets, title_of
 from analysis.results import Results
 from analysis.tables import number, probability
@@ -72,6 +73,41 @@ def test_every_number_of_the_table_recomputes_from_predictions(small_world, repo
             common = base[: len(ours)]  # the missing seed is the last
             assert float(cell["difference"]) == pytest.approx(ours.mean() - common.mean())
             assert float(cell["low"]) <= float(cell["difference"]) <= float(cell["high"])
+
+
+def test_the_list_of_runs_has_the_reading_and_the_score_of_each_run(small_world, report, page):
+    manifest = Results.open(small_world).manifest("compare")
+    listed = {run["key"]: run for run in csv.DictReader(io.StringIO((report.parent / "runs.csv").read_text()))}
+    assert set(listed) == {key for key in manifest.all_keys() if (small_world / "runs" / key).exists()}
+    for metric, task in (("accuracy", "demo-rte"), ("matthews", "demo-cola"), ("pearson", "demo-stsb")):
+        for key in manifest.cells["smart-shared"][task]:
+            run = listed[key]
+            assert (run["method"], run["row"], run["title"]) == ("smart", "smart-shared", "SMART [shared]")
+            assert run["metric"] == metric
+            assert float(run["score"]) == pytest.approx(scores_from_parquet(small_world, [key], task, metric)[0])
+            assert f'"SMART [shared]","{run["seed"]}","{number(float(run["score"]))}"' in shown_text(page)
+
+
+def shown_text(page: str) -> str:
+    """Return the page with the escapes of its data read as characters."""
+    return page.replace("\\u2212", "\u2212")
+
+
+@pytest.mark.parametrize("commit", ["", "0123456789abcdef"])
+def test_a_list_without_any_commit_has_no_such_column_and_says_why(tmp_path, commit):
+    World(tmp_path, [Arm("vanilla")], [Exam("one", items=20)], epochs=1, steps=2).write()
+    for path in tmp_path.glob("runs/*/environment.json"):
+        path.write_text(json.dumps({"commit": commit, "device": "cpu"}))
+    text = write_report(tmp_path, "compare").read_text(encoding="utf-8")
+    assert ('<th class="text" scope="col">commit</th>' in text) == bool(commit)
+    assert ("No run names a commit of the code" in text) != bool(commit)
+
+
+def test_columns_that_are_empty_everywhere_are_left_out():
+    table = FactTable("name", "Title", ("a", "b", "c"), (("1", "", "x"), ("2", "", "")))
+    assert table.without_empty().headings == ("a", "c")
+    assert table.without_empty().lines == (("1", "x"), ("2", ""))
+    assert FactTable("name", "Title", ("a", "b"), ()).without_empty().headings == ("a", "b")
 
 
 def test_the_intervals_recompute_from_predictions(small_world):
@@ -289,3 +325,30 @@ def test_the_headline_counts_the_verdicts() -> None:
     assert headline([judged("supported"), judged("not run")], []) == "2 claims: 1 supported, 1 not run."
     assert headline([judged("supported"), judged("inert")], []) == "1 claim: 1 supported; not counted: 1 inert."
     assert headline([], []) == ""
+
+
+def test_the_methods_of_the_page_are_listed_once_with_their_rows_and_no_others(tmp_path):
+    arms = [Arm("vanilla", "plain"), Arm("a", "SMART [shared]", "smart"), Arm("b", "SMART [independent]", "smart")]
+    World(tmp_path, arms, [Exam("one", items=40)], epochs=1, steps=4).write()
+    sentences = {"smart": "SMART <is> this.", "vanilla": "Plain fine-tuning.", "sda": "SDA is not here."}
+    text = write_report(tmp_path, "compare", methods=sentences).read_text(encoding="utf-8")
+    listed = text[text.index('<section id="methods">') :].partition("</section>")[0]
+    assert listed.count("<dt>") == 2
+    assert "SMART &lt;is&gt; this." in listed
+    assert "Here: SMART [shared]; SMART [independent]." in listed
+    assert "SDA is not here" not in text
+    assert '<a href="#methods">' in text
+    assert 'id="methods"' not in write_report(tmp_path, "compare").read_text(encoding="utf-8")
+
+
+def test_a_report_with_r_drop_and_smart_gives_their_strengths_though_its_manifest_does_not(tmp_path):
+    World(tmp_path, [Arm("vanilla"), Arm("d", "R-Drop", "r-drop"), Arm("s", "SMART", "smart")], [Exam("one")]).write()
+    results = Results.open(tmp_path)
+    runs = results.finished(results.manifest("compare"))
+    for run in runs:
+        run.spec["method_config"] = {"r-drop": {"alpha": 1.0}, "smart": {"lambda_s": 1.0}}.get(run.spec["method"], {})
+    (note,) = [text for text in remarks(results.manifest("compare"), runs) if "R-Drop" in text]
+    assert "R-Drop at alpha 1 weighs the symmetrised KL divergence by alpha/4 = 0.25, R_s at lambda_s 1" in note
+    newer = replace(results.manifest("compare"), warnings=(note,))  # which has the note itself
+    assert remarks(newer, runs).count(note) == 1
+    assert not [text for text in remarks(newer, runs[:1]) if text != note]

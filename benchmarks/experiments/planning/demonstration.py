@@ -164,8 +164,8 @@ def _without_masks(claims: Sequence[Claim]) -> Iterable[Claim]:
             yield claim
             continue
         parts = tuple(replace(part, clause=_MASKS.sub("", part.clause)) for part in claim.parts)
-        words = {name: _MASKS.sub("", getattr(claim, name)) for name in ("sentence", "clause")}
-        yield replace(claim, **words, parts=parts)
+        words, clause = (_MASKS.sub("", text) for text in (claim.sentence, claim.clause))
+        yield replace(claim, sentence=words, clause=clause, parts=parts)
 
 
 def _distinct(claims: Iterable[Claim]) -> tuple[Claim, ...]:

@@ -17,6 +17,7 @@ from benchmarks.experiments.planning.demonstration import renewed
 from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
 from benchmarks.experiments.planning.profiles import PROFILES, as_written, filled, stand_in, without_cut
+from benchmarks.experiments.planning.strengths import strengths
 from benchmarks.experiments.planning.study import DEFAULT_SEEDS, Study, StudyColumn, StudyRow, usual_settings
 from benchmarks.experiments.planning.study_file import NAME, is_study_file, read_study, stored_name
 from benchmarks.experiments.planning.typed import names_in, parse_seeds, parse_settings
@@ -148,6 +149,7 @@ class Request(TuningOptions, GridOptions):
             *experiment.notes,
             *own_data.notes(self.own_tasks(), experiment),
             *departures(experiment),
+            *strengths(experiment),
             *data_warnings(experiment, source),
         )
         return replace(experiment, notes=notes), source

@@ -1,0 +1,41 @@
+"""The sentences on methods that a report lists are those of the registry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from analysis.schema import Row
+from benchmarks.cli.catalogue import listing, method_sentences
+from smart_repro.methods import COMBINERS
+
+
+def row(name: str, **changes) -> Row:
+    return Row(name, name, name, **changes)
+
+
+def test_they_are_those_of_list_methods_and_name_the_readings_where_a_row_has_one():
+    listed = {method["name"]: method["what"] for method in listing("methods")}
+    sentences = method_sentences([row("smart", reading="shared"), row("sda"), row("vanilla", combine="vote")])
+    assert sentences == {
+        "smart": f"{listed['smart']} Dropout masks of the two passes: shared / independent / off.",
+        "sda": listed["sda"],
+        "vanilla": listed["vanilla"],
+        "vote": COMBINERS["vote"].meaning,
+    }
+    assert method_sentences([row("smart")]) == {"smart": listed["smart"]}
+    assert method_sentences([row("of-another-package")]) == {}
+
+
+def test_every_method_and_combiner_has_one_sentence():
+    for method in listing("methods"):
+        assert method_sentences([row(method["name"])])[method["name"]].endswith(".")
+    assert all(combiner.meaning.endswith(".") for combiner in COMBINERS.values())
+
+
+def test_they_are_read_without_torch():
+    code = (
+        "import sys; from analysis.schema import Row; from benchmarks.cli.catalogue import method_sentences; "
+        "assert method_sentences([Row('a', 'a', 'smart', 'shared')]); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
