@@ -45,7 +45,7 @@ def render(outcome: Outcome, panels: Sequence[dict[str, Any]]) -> str:
     import jinja2
     from markupsafe import Markup
 
-    from analysis.report.stylesheet import stylesheet  # imported here: it loads matplotlib
+    from analysis.report.page.stylesheet import stylesheet  # imported here: it loads matplotlib
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     study = outcome.study

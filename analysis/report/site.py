@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from analysis.records import ResultsError
 from analysis.report.answer import plural
+from analysis.report.page.script import TABLES, script_of
+from analysis.report.page.stylesheet import stylesheet
 from analysis.report.remedy import duration
-from analysis.report.script import TABLES, script_of
-from analysis.report.stylesheet import stylesheet
 from analysis.report.summary import FILE, Summary, read_summary
 from analysis.results import Results
 from analysis.schema import Manifest

@@ -8,8 +8,8 @@ import pytest
 from world import Arm, Exam, World
 
 from analysis.comparison import compare
-from analysis.report.copies import copies
 from analysis.report.grid import grid_of
+from analysis.report.page.copies import copies
 from analysis.results import Results
 from analysis.tables import to_csv, to_latex, to_markdown
 

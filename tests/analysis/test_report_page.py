@@ -22,8 +22,9 @@ from analysis import figures
 from analysis.comparison import compare
 from analysis.report import write_report
 from analysis.report.answer import headline, remarks, summaries, warnings
-from analysis.report.build import code, disagreements
+from analysis.report.damage import disagreements
 from analysis.report.facts import FactTable
+from analysis.report.page.render import code
 from analysis.report.sheets import sheets, title_of
 from analysis.results import Results
 from analysis.tables import number, probability
