@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analysis.results import Log, Results
 from analysis.schema import CURVE_POINTS, LOSS_PARTS, Column, Manifest
 from analysis.scores import displayed
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")  # quantities of a log that have curves
+MOST_ERRORS = 3  # standard errors by which a loss may end above its start by chance: a run in 700 is beyond them
 
 
 def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
@@ -63,24 +66,31 @@ def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.Da
 def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
     """Return the cells with diverged runs and their number: ``row column diverged n_runs``.
 
-    A run has diverged if its task loss on the training data is larger at the end than at the start, or NaN. Start and
-    end are the means over the first and the last tenth of the updates (at least one update).
+    A run has diverged if its task loss on the training data is larger at the end than at the start by more than
+    :data:`MOST_ERRORS` standard errors, or NaN. Start and end are the means over the first and the last tenth of the
+    updates (at least one update); the standard error is that of their difference, from the spread of the updates' losses
+    within both.
     """
     import pandas as pd
 
     records = []
     for row in manifest.rows:
         for column in manifest.distinct():
-            runs = [_has_diverged(logs[key]) for key in manifest.keys(row.id, column) if key in logs]
+            runs = [has_diverged(logs[key]) for key in manifest.keys(row.id, column) if key in logs]
             if any(runs):
                 records.append({"row": row.id, "column": column.id, "diverged": sum(runs), "n_runs": len(runs)})
     return pd.DataFrame.from_records(records, columns=["row", "column", "diverged", "n_runs"])
 
 
-def _has_diverged(log: Log) -> bool:
-    losses = [float(step["task"]) for step in log.steps if step.get("task") is not None]
+def has_diverged(log: Log) -> bool:
+    """Return True if a run has diverged, as :func:`diverged` says."""
+    losses = np.array([float(step["task"]) for step in log.steps if step.get("task") is not None])
+    if len(losses) < 2:
+        return False
     tenth = max(1, len(losses) // 10)
-    return len(losses) > 1 and not sum(losses[-tenth:]) <= sum(losses[:tenth])  # "not <=" is also true for NaN
+    start, end = losses[:tenth], losses[-tenth:]
+    error = np.sqrt(2 * start.var(ddof=1) / tenth) if tenth > 1 else 0.0
+    return not end.mean() - start.mean() <= MOST_ERRORS * error  # "not <=" is also true for NaN
 
 
 def binned(log: Log, part: str) -> dict[int, float]:

@@ -212,7 +212,10 @@ def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:
     titles = {row.id: row.title for row in manifest.rows}
     sums = cells.groupby("row", sort=False)[["diverged", "n_runs"]].sum()
     entries = [f"{titles[str(row)]} ({count} of {plural(total, 'run')})" for row, count, total in sums.itertuples()]
-    subject = "Diverged runs, whose training loss on the task ended above where it began, are in the means"
+    subject = (
+        "Diverged runs, whose training loss on the task ended above where it began (by over 3 standard errors), are in "
+        "the means"
+    )
     return [f"{subject}: {', '.join(entries)}."] if entries else []
 
 

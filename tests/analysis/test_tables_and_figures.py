@@ -193,6 +193,22 @@ def test_logged_parts_are_means_and_ranges_over_seeds(small_world):
     assert (first["mean"], first["low"], first["high"]) == pytest.approx((np.mean(at_one), min(at_one), max(at_one)))
 
 
+def _log(losses):
+    return Log([{"step": step, "task": float(loss)} for step, loss in enumerate(losses, 1)], [])
+
+
+def test_a_run_has_diverged_if_its_loss_rose_by_more_than_chance():
+    rng = np.random.default_rng(0)
+    level = [_log(rng.exponential(0.5, 400)) for _ in range(300)]
+    assert sum(map(curves.has_diverged, level)) <= 3  # end above start in half of them
+    risen = [_log(rng.exponential(0.5, 400) + np.linspace(0, 1, 400)) for _ in range(100)]
+    assert sum(map(curves.has_diverged, risen)) >= 98
+    assert curves.has_diverged(_log([0.5] * 399 + [np.nan]))
+    assert curves.has_diverged(_log([0.5, 0.6]))  # two updates: nothing is known of their spread
+    assert not curves.has_diverged(_log([0.6, 0.5]))
+    assert not curves.has_diverged(_log([0.6]))
+
+
 def test_long_runs_are_averaged_into_few_points():
     binned = curves.binned(Log([{"step": n, "task": float(n)} for n in range(1, 601)], []), "task")
     assert list(binned) == list(range(10, 601, 10))
