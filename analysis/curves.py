@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")  # quantities of a log that have curves
-MOST_ERRORS = 3  # standard errors by which a loss may end above its start by chance: a run in 700 is beyond them
+MOST_ERRORS = 3  # standard errors by which a loss may end above its start: by chance 1 in 300 runs of 400 updates does
 
 
 def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
@@ -68,8 +68,8 @@ def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
 
     A run has diverged if its task loss on the training data is larger at the end than at the start by more than
     :data:`MOST_ERRORS` standard errors, or NaN. Start and end are the means over the first and the last tenth of the
-    updates (at least one update); the standard error is that of their difference, from the spread of the updates' losses
-    within both.
+    updates (at least one update); the standard error is that of their difference, from the spread of the losses at the
+    start, which is that at the end too if nothing has changed.
     """
     import pandas as pd
 
