@@ -405,9 +405,12 @@ def _costs(manifest: Manifest, verdicts: Sequence[Verdict], runs: Sequence[Run])
     pairs = [(v.claim.a, v.claim.b) for v in question_of(verdicts)]
     if not pairs and manifest.baseline_row is not None:
         pairs = [(row.id, manifest.baseline_row) for row in manifest.rows if row.id != manifest.baseline_row]
+    keys = {row: {k for ks in cells.values() for k in ks} for row, cells in manifest.cells.items()}
+    by_reference: dict[str, dict[str, set[str]]] = {}
     for a, b in list(dict.fromkeys(pairs))[:MOST_LISTED]:
-        keys, base = ({k for ks in manifest.cells.get(row, {}).values() for k in ks} for row in (a, b))
-        if text := cost_in_words(titles.get(a, a), keys, titles.get(b, b), base, runs):
+        by_reference.setdefault(b, {})[titles.get(a, a)] = keys.get(a, set())
+    for b, methods in by_reference.items():
+        if text := cost_in_words(methods, titles.get(b, b), keys.get(b, set()), runs):
             yield text
     seconds = sum(float(run.result.get("seconds") or 0.0) for run in runs)
     if seconds:

@@ -212,7 +212,7 @@ def _scores(study: _Study, title: str) -> Iterator[str]:
 def _cost(study: _Study, runs: Sequence[Run]) -> Iterator[str]:
     """Yield what a run takes, beside one of the baseline."""
     keys, base_keys = (set(arm.scored.keys) for arm in study.arms)
-    if text := cost_in_words(study.cell.row_title, keys, study.baseline, base_keys, runs):
+    if text := cost_in_words({study.cell.row_title: keys}, study.baseline, base_keys, runs):
         yield text
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -60,23 +61,39 @@ def larger_study(part: Components, size: float, n_seeds: int) -> tuple[int, int]
 
 
 def cost_in_words(
-    title: str, keys: Collection[str], baseline: str, baseline_keys: Collection[str], runs: Sequence[Run]
+    methods: Mapping[str, Collection[str]], baseline: str, baseline_keys: Collection[str], runs: Sequence[Run]
 ) -> str:
-    """Return what a run of a method takes, beside one of the baseline; "" where either has no timed run.
+    """Return what a run of each method takes, beside one of the baseline; "" without timed runs of both.
 
     Where equal runs took very different times, the machine did other work, and no ratio is given.
+
+    Args:
+        methods: title of each method -> keys of its runs.
+        baseline: title of the baseline.
+        baseline_keys: keys of its runs.
+        runs: the finished runs.
     """
     timed = [run for run in runs if run.result.get("seconds")]
-    method, base = ([run for run in timed if run.key in arm_keys] for arm_keys in (keys, baseline_keys))
-    if not method or not base:
+    arms = {title: [run for run in timed if run.key in keys] for title, keys in methods.items()}
+    arms = {title: arm for title, arm in arms.items() if arm}
+    base = [run for run in timed if run.key in baseline_keys]
+    if not arms or not base:
         return ""
-    takes, base_takes = (float(np.mean([run.result["seconds"] for run in arm])) for arm in (method, base))
-    means = f"A run of {title} took {takes:.1f} s, one of {baseline} {base_takes:.1f} s"
-    uneven = _unevenness([*method, *base])
-    if uneven > UNEVEN:
-        alike = f"of runs that differ in their seed only, one took {number(uneven)} times as long as another"
-        return f"{means}. No ratio is given, because {alike}."
-    return f"{means} ({number(takes / base_takes)} times as long)."
+    uneven = _unevenness([*chain(*arms.values()), *base])
+    base_takes = _mean_seconds(base)
+    takes: list[str] = []
+    for title, arm in arms.items():
+        ratio = "" if uneven > UNEVEN else f" ({number(_mean_seconds(arm) / base_takes)} times as long)"
+        takes.append(f"{'one' if takes else 'A run'} of {title} took {_mean_seconds(arm):.1f} s{ratio}")
+    sentence = f"{', '.join(takes)}, one of {baseline} {base_takes:.1f} s."
+    if uneven <= UNEVEN:
+        return sentence
+    alike = f"of runs that differ in their seed only, one took {number(uneven)} times as long as another"
+    return f"{sentence} No ratio is given, because {alike}."
+
+
+def _mean_seconds(runs: Sequence[Run]) -> float:
+    return float(np.mean([run.result["seconds"] for run in runs]))
 
 
 def _unevenness(runs: Iterable[Run]) -> float:

@@ -163,7 +163,7 @@ def test_seeds_are_not_offered_where_the_baseline_has_learnt_nothing(tmp_path):
 def test_cost_and_changed_answers_stand_below(tmp_path):
     folder = own_world(tmp_path, 6.0)
     details = answer(folder).details
-    assert "A run of smart[shared] took 12.5 s, one of vanilla 12.5 s (1.0 times as long)." in details
+    assert "A run of smart[shared] took 12.5 s (1.0 times as long), one of vanilla 12.5 s." in details
     key = Results.open(folder).manifest("compare").cells["vanilla"]["own-notes"][0]
     path = folder / "runs" / key / "result.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 37.5}))

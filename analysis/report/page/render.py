@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import claims, figures, tables
 from analysis.report import answer
-from analysis.report.card import drawn_methods, found, titles_of
+from analysis.report.card import READINGS, drawn_methods, found, titles_of
 from analysis.report.content import Content
 from analysis.report.facts import FactTable
 from analysis.report.grid import grid_of
@@ -145,6 +145,7 @@ def _page() -> Template:
         not_decidable=claims.not_decidable,
         chip_of=answer.chip_of,
         found=found,
+        readings=READINGS,
         rule_in_words=claims.rule_in_words,
         numbers_of_runs=NUMBERS,
         colour_names=figures.variables(),
