@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POINTS = 100  # points in a fraction
 OF_RUNS = "of the finished runs, with what their tasks share over seeds"
 SAMENESS = ("no less", "no greater", "the same")
-_DEFAULT = {"model": "tiny", "max_train_samples": None}
+_DEFAULT = {"model": "tiny", "max_train_samples": None, "learning_rate": None}
 
 
 class NoForecastError(Exception):

@@ -27,7 +27,8 @@ class Entry:
     """The measured spread of one task's differences.
 
     Attributes:
-        task, metric, model, max_train_samples: settings of the runs; the spread applies to these alone.
+        task, metric, model, max_train_samples, learning_rate: settings of the runs; the spread applies to these alone
+            (learning rate None: to all rates that have no entry of their own).
         seeds, items, contrasts: number of seeds, of items, and of pooled pairs of arms.
         seed, item, interaction: standard deviations as fractions, see :class:`analysis.power.Noise`.
         source: the runs.
@@ -44,6 +45,7 @@ class Entry:
     item: float
     interaction: float
     source: str
+    learning_rate: float | None = None
 
 
 @lru_cache
@@ -52,18 +54,33 @@ def entries() -> tuple[Entry, ...]:
     return tuple(Entry(**line) for line in json.loads(PATH.read_text(encoding="utf-8")))
 
 
-def spread_of(task: str, metric: str, n_items: int, model: str, max_train_samples: int | None) -> tuple[Noise, str]:
+def spread_of(
+    task: str,
+    metric: str,
+    n_items: int,
+    model: str,
+    max_train_samples: int | None,
+    learning_rate: float | None = None,
+) -> tuple[Noise, str]:
     """Return the spread to assume for a contrast on this task, and its origin: one of the three constants above."""
     from analysis.power import Noise, pooled, typical
 
     def noise(entry: Entry) -> Noise:
         return Noise(entry.seed, entry.item, entry.interaction)
 
-    same_model = [entry for entry in entries() if (entry.model, entry.max_train_samples) == (model, max_train_samples)]
-    exact = [entry for entry in same_model if (entry.task, entry.metric) == (task, metric)]
+    known = _preferred([entry for entry in entries() if entry.model == model], learning_rate)
+    settings = (task, metric, max_train_samples)
+    exact = [entry for entry in known if (entry.task, entry.metric, entry.max_train_samples) == settings]
     if exact:
         return noise(exact[0]), MEASURED
-    generated = [entry for entry in entries() if TASKS[entry.task].generated and entry.model == model]
+    generated = [entry for entry in known if TASKS[entry.task].generated]
     if TASKS[task].generated and generated:
         return pooled([noise(entry) for entry in generated]), POOLED
     return typical(n_items, metric), ASSUMED
+
+
+def _preferred(known: list[Entry], learning_rate: float | None) -> list[Entry]:
+    """Return the entries of this learning rate, followed by those of any rate; the latter alone where it has none."""
+    own = [entry for entry in known if entry.learning_rate is not None and entry.learning_rate == learning_rate]
+    tasks = {entry.task for entry in own}
+    return own + [entry for entry in known if entry.learning_rate is None and entry.task not in tasks]

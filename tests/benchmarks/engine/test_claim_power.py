@@ -41,6 +41,7 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
     found = [
         Entry("demo-rte", "accuracy", "tiny", None, 5, 2_000, 1, 0.03, 0.1, 0.3, "test"),
         Entry("demo-cola", "matthews", "tiny", None, 5, 2_000, 1, 0.04, 0.2, 0.4, "test"),
+        Entry("demo-rte", "accuracy", "tiny", None, 5, 2_000, 1, 0.01, 0.02, 0.03, "test", 5e-4),
     ]
     monkeypatch.setattr(spread, "entries", lambda: tuple(found))
     return found
@@ -130,6 +131,9 @@ def test_claims_of_other_kinds_are_named(plan: Plan) -> None:
 
 def test_where_a_spread_comes_from(entries: list[Entry]) -> None:
     assert spread_of("demo-rte", "accuracy", 2_000, "tiny", None) == (Noise(0.03, 0.1, 0.3), MEASURED)
+    assert spread_of("demo-rte", "accuracy", 2_000, "tiny", None, 5e-4) == (Noise(0.01, 0.02, 0.03), MEASURED)
+    assert spread_of("demo-rte", "accuracy", 2_000, "tiny", None, 1e-3) == (Noise(0.03, 0.1, 0.3), MEASURED)
+    assert spread_of("demo-cola", "matthews", 2_000, "tiny", None, 5e-4) == (Noise(0.04, 0.2, 0.4), MEASURED)
     noise, origin = spread_of("demo-qqp", "f1", 2_000, "tiny", None)
     assert origin == POOLED
     assert noise.seed == pytest.approx((0.0025 / 2) ** 0.5)
@@ -140,9 +144,8 @@ def test_where_a_spread_comes_from(entries: list[Entry]) -> None:
 
 def test_the_recorded_spreads_are_of_real_tasks() -> None:
     lines = json.loads(spread.PATH.read_text())
-    assert len({(line["task"], line["metric"], line["model"], line["max_train_samples"]) for line in lines}) == len(
-        lines
-    )
+    settings = ("task", "metric", "model", "max_train_samples", "learning_rate")
+    assert len({tuple(line.get(name) for name in settings) for line in lines}) == len(lines)
     for line in lines:
         entry = Entry(**line)
         assert entry.seeds >= 5
