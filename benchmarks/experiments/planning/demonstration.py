@@ -43,11 +43,14 @@ NOTE = (
 _MARK = " on generated data"  # ends the title of every demonstration
 _PRINTED = (NearConstant, LossBetween)  # tests against a value that a paper prints
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-# Names of the papers' models -> what the row is in the demo, which has one model.
-_TITLES = (
+# Names of the papers' models -> what the row is in a profile that has one model.
+_MODELS = (
     (r"^(BERT|RoBERTa)(-base|-large)?(, (base|large))?$", "plain fine-tuning"),
     (r"^BERT,", "plain fine-tuning,"),
     (r", (RoBERTa-large|base)\b", ""),
+)
+# Names of the papers' multi-task systems -> what the row is in the demo.
+_SYSTEMS = (
     (r" \(not in the paper\)", ""),
     (r"\bMT-DNN-SMART_v0\b", "SMART after plain multi-task training"),
     (r"\bMT-DNN-SMART\b", "SMART after multi-task training with it"),
@@ -87,8 +90,13 @@ def renewed(experiment: Experiment) -> Experiment:
 
 
 def title_of(title: str) -> str:
+    """Return a row's title without the names of a paper's model and multi-task system."""
+    return _replaced(without_model(title), _SYSTEMS)
+
+
+def without_model(title: str) -> str:
     """Return a row's title without the name of a paper's model."""
-    return _replaced(title, _TITLES)
+    return _replaced(title, _MODELS)
 
 
 def _replaced(text: str, pairs: Iterable[tuple[str, str]]) -> str:

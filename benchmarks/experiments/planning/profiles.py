@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from analysis.schema import Claim, Interaction, Kind, Statement, with_columns
 from benchmarks.errors import NotInProfileError
 from benchmarks.experiments.planning.base import Experiment, MethodRow, Start, TaskColumn
-from benchmarks.experiments.planning.demonstration import demonstrated
+from benchmarks.experiments.planning.demonstration import demonstrated, without_model
 from benchmarks.tasks import TASKS
 from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.registry import Registry
@@ -87,6 +87,7 @@ def small(experiment: Experiment) -> Experiment:
     note = "Profile small: MiniLM-L6 on at most 2,500 training examples; compare directions with the paper, not levels."
     return replace(
         experiment,
+        rows=tuple(replace(row, title=without_model(row.title)) for row in experiment.rows),
         settings={**experiment.settings, **SMALL_SETTINGS},
         notes=(*experiment.notes, note) if experiment.columns else experiment.notes,
         longest=SMALL_LONGEST,

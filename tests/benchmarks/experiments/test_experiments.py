@@ -566,6 +566,13 @@ def test_a_demos_own_options_are_set_where_the_method_is_and_said_on_the_page() 
         ]
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_no_row_of_profile_small_is_named_by_a_model_that_it_does_not_have(name: str) -> None:
+    experiment = dict(in_profiles(name)).get("small")
+    titles = [row.title for row in experiment.rows] if experiment else []
+    assert not [title for title in titles if re.search(r"(^|[^-])\b(RoBERTa|BERT)\b", title)]
+
+
 def test_in_a_profile_with_one_model_rows_that_differ_in_their_model_are_one() -> None:
     experiment = dict(in_profiles("smart-table7"))["small"]
     assert "vanilla-large" not in {row.id for row in experiment.rows}
