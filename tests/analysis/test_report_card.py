@@ -147,6 +147,17 @@ def test_more_seeds_have_a_command_and_the_time_that_the_runs_took(decided):
     assert more_runs(replace(asked, seeds=(3, 7)), runs, 10) == ("", "")
 
 
+def test_the_time_of_more_seeds_includes_the_missing_runs_and_the_cells_without_any(decided):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)  # of 12.5 s each, in 8 cells of 5 seeds
+    asked = replace(manifest, commands={"run": "smart-repro run study"})
+    first, *others = [keys for cells in manifest.cells.values() for keys in cells.values()]
+    without = {first[0], first[1], *others[-1]}  # two runs of a cell, and a whole cell
+    words, _ = more_runs(asked, [run for run in runs if run.key not in without], 1)
+    assert words == f"1 more seed of all methods and 7 missing runs: about {duration((8 + 7) * 12.5)} of computing"
+    assert more_runs(asked, [], 1)[0].endswith("and 40 missing runs: no finished run has a time")
+
+
 def test_the_effect_is_the_interval_of_the_verdict(decided):
     *_, verdicts = decided
     interval = verdicts[0].interval
