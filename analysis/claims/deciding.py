@@ -91,7 +91,7 @@ def deciding_task(verdict: Verdict) -> str:
     if verdict.claim.is_project_claim:
         outcomes = {task: outcome for task, outcome in verdict.outcomes.items() if task in intervals}
         alike = [task for task, outcome in outcomes.items() if outcome.status == verdict.status] or [*outcomes]
-        return min(alike, key=lambda task: outcomes[task].adjusted, default="")
+        return min(alike, key=lambda task: (outcomes[task].adjusted, outcomes[task].p), default="")
     support = {task: _support(value, verdict.claim.sign) for task, value in intervals.items()}
     return (max if verdict.claim.quantifier == "any" else min)(support, key=lambda task: support[task])
 
@@ -122,9 +122,9 @@ def hardest_or_easiest(claim: Claim, needs: Mapping[str, float]) -> str:
 
 
 def _support(value: Interval, sign: float) -> float:
-    """Return an estimate in standard errors, positive in the claimed direction."""
-    estimate = sign * value.estimate
-    return estimate / value.se if value.se > 0 else math.copysign(math.inf, estimate) if estimate else 0.0
+    """Return how certainly a task lies on a side of 0: minus the logarithm of its p, negative on the wrong side."""
+    certainty = -math.log(value.p) if value.p > 0 else math.inf
+    return certainty if sign * value.estimate > 0 else -certainty
 
 
 def _supports(value: Interval, sign: float) -> bool:
