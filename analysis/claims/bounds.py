@@ -67,7 +67,7 @@ def quantifier_in_words(verdict: Verdict) -> str:
     claim = verdict.claim
     if verdict.parts or len(claim.tasks) < 2 or isinstance(claim.test, BestPoint):
         return ""
-    if claim.is_project_claim and len(verdict.outcomes) == 1 and _family_in_words(verdict):
+    if claim.is_project_claim and 1 in (len(verdict.outcomes), len(verdict.per_task)) and _family_in_words(verdict):
         return ""  # the one task that decides is corrected over the family alone
     return EACH_TASK if claim.is_project_claim else QUANTIFIERS[claim.quantifier]
 

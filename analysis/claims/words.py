@@ -28,18 +28,8 @@ from analysis.claims.claim import (
 from analysis.interval import Interval
 from analysis.tables import number, percent, probability
 
-COUNT_ORDER = (
-    SUPPORTED,
-    CONTRADICTED,
-    NO_EFFECT,
-    BELOW_SIZE,
-    IN_PART,
-    INCONCLUSIVE,
-    NO_VERDICT,
-    NOT_RUN,
-    NOT_HERE,
-    INERT,
-)
+ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, NO_VERDICT)
+COUNT_ORDER = (*ORDER, NOT_RUN, NOT_HERE, INERT)
 DIGITS = {POINTS: 1, NATS: 3, TIMES: 2, VALUE: 3}
 
 

@@ -22,6 +22,7 @@ from analysis.claims import (
     counts_in_words,
 )
 from analysis.claims.floor import PILOT
+from analysis.claims.words import ORDER as ORDER  # a public name of this module
 from analysis.comparison import TOO_FEW
 from analysis.report.set_up import several_environments
 from analysis.results import Run
@@ -33,7 +34,6 @@ from analysis.tables import digits_of, interval, kind_of, number, percent, proba
 if TYPE_CHECKING:
     import pandas as pd
 
-ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, NO_VERDICT)
 BETTER, WORSE, SAME, OPEN = "better", "worse", "identical", "inconclusive"
 CHIPS = {BETTER: BETTER, WORSE: WORSE, SAME: "none"}
 VERDICT_CHIPS = {SUPPORTED: BETTER, CONTRADICTED: WORSE, NO_EFFECT: "none", BELOW_SIZE: "none"}  # others: no colour

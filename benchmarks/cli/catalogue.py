@@ -111,7 +111,7 @@ def _methods() -> list[dict[str, Any]]:
 def _why_readings(card: Card) -> Iterator[str]:
     """Yield why a method has readings that differ in the dropout masks, from the deviations that the registry lists."""
     for deviation in card.deviations:
-        _, mark, text = deviation.partition("`dropout`: ")
+        _, mark, text = deviation.replace("``", "").partition("dropout: ")
         if mark:
             yield f"Readings: the paper does not say whether the two passes share their masks; {text}"
             return
@@ -125,13 +125,15 @@ def method_sentences(rows: Iterable[Row]) -> dict[str, str]:
     from smart_repro.card import card as method_card
     from smart_repro.declarations import methods
 
-    sentences = {}
+    sentences: dict[str, str] = {}
+    reasons: dict[str, str] = {}  # why there are readings -> the first method that says it, since a page says it once
     for row in rows:
         if row.method in methods():
             card = method_card(row.method)
             masks = next((option.meaning for option in card.options if option.name == "dropout"), "")
-            about = [f"Dropout {masks}.", *_why_readings(card)] if row.reading and masks else []
-            sentences[row.method] = " ".join([card.title, *about])
+            about = [f"Dropout {masks}."] if row.reading and masks else []
+            why = [reason for reason in _why_readings(card) if reasons.setdefault(reason, row.method) == row.method]
+            sentences[row.method] = " ".join([card.title, *about, *(why if about else [])])
         if row.combine:
             from smart_repro.methods import COMBINERS
 
