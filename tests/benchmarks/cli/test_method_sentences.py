@@ -10,7 +10,6 @@ from benchmarks.cli.catalogue import listing, method_sentences
 from smart_repro.card import card
 from smart_repro.methods import COMBINERS
 
-
 WHY = "Readings: the paper does not say whether the two passes share their masks"
 
 
@@ -28,8 +27,9 @@ def row(name: str, **changes) -> Row:
 def test_they_are_those_of_list_methods_and_name_the_readings_where_a_row_has_one():
     listed = {method["name"]: method["what"] for method in listing("methods")}
     sentences = method_sentences([row("smart", reading="shared"), row("sda"), row("vanilla", combine="vote")])
+    masks = "Dropout masks of the two passes: shared / independent / off."
     assert sentences == {
-        "smart": f"{listed['smart']} Dropout masks of the two passes: shared / independent / off. {WHY}; {_of_registry()}",
+        "smart": f"{listed['smart']} {masks} {WHY}; {_of_registry()}",
         "sda": listed["sda"],
         "vanilla": listed["vanilla"],
         "vote": COMBINERS["vote"].meaning,
