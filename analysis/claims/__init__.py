@@ -25,9 +25,11 @@ from analysis.claims.claim import (
     LEVEL,
     NO_EFFECT,
     NO_VERDICT,
+    NOT_HERE,
     NOT_RUN,
     SMALLER,
     SUPPORTED,
+    OutOfReachError,
     Verdict,
 )
 from analysis.claims.floor import floors
@@ -36,7 +38,7 @@ from analysis.claims.multiplicity import corrected
 from analysis.claims.parts import conjunction
 from analysis.claims.rule import judge
 from analysis.claims.verdicts import Verdicts
-from analysis.claims.words import in_words, not_decidable
+from analysis.claims.words import counts_in_words, in_words, not_decidable
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Claim, Kind, Manifest
@@ -107,7 +109,10 @@ def _decided(results: Results, manifest: Manifest, claim: Claim) -> Verdict:
             left_out=whole.incomplete_tasks() if is_partial else {},
         )
     except ResultsError as error:
-        return Verdict(claim, NOT_RUN, reason=str(error), unit=unit_of(manifest, claim))
+        is_out_of_reach = isinstance(error, OutOfReachError)
+        return Verdict(
+            claim, NOT_RUN, reason=str(error), unit=unit_of(manifest, claim), is_out_of_reach=is_out_of_reach
+        )
 
 
 def _check_model(results: Results, claim: Claim, keys: Sequence[str]) -> None:
@@ -119,7 +124,7 @@ def _check_model(results: Results, claim: Claim, keys: Sequence[str]) -> None:
     models = {str(results.run(key).spec.get("model")) for key in keys if results.is_done(key)} if claim.model else ()
     other_models = sorted(name for name in models if Path(name).name != claim.model)
     if other_models:
-        raise ResultsError(f"it is about {claim.model}; these runs are of another model: {', '.join(other_models)}")
+        raise OutOfReachError(f"it is about {claim.model}; these runs are of another model: {', '.join(other_models)}")
 
 
 def _unless_at_floor(case: Case, verdict: Verdict) -> Verdict:
@@ -146,6 +151,7 @@ __all__ = [
     "IN_PART",
     "JUDGES",
     "LEVEL",
+    "NOT_HERE",
     "NOT_RUN",
     "NO_EFFECT",
     "NO_VERDICT",
@@ -153,6 +159,7 @@ __all__ = [
     "SUPPORTED",
     "Claim",
     "Verdict",
+    "counts_in_words",
     "decide",
     "decide_all",
     "in_words",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analysis.claims.claim import NATS, POINTS, Verdict
+from analysis.claims.multiplicity import family_of
 from analysis.claims.rule import bound_of
 from analysis.schema import Agreement, AtEpoch, BestPoint, Claim, Column, Difference, Interaction, Manifest
 from analysis.scores import METRICS
 
 BOUNDED = (Difference, Interaction, Agreement, AtEpoch)  # kinds of tests that may end in "no relevant effect"
+PRIMARY = "corrected by Holm over the {family}"
 EACH_TASK = "each task has a verdict of its own, after Holm's correction over the tasks"
 ALL_PARTS = "supported if every part is, contradicted if one part is after Holm's correction over the parts"
 QUANTIFIERS: Mapping[str, str] = {
@@ -46,11 +48,18 @@ def unit_of(manifest: Manifest, claim: Claim) -> str:
     return NATS if metrics and metrics[0].scale == 1.0 else POINTS
 
 
-def rule_in_words(verdict: Verdict) -> tuple[str, ...]:
-    """Return the rule that decides a claim: its bound or margin, and what its quantifier asks for."""
+def rule_in_words(verdict: Verdict, titles: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the rule that decides a claim: its bound or margin, what its quantifier asks for, and its correction.
+
+    Args:
+        verdict: the verdict.
+        titles: title of each task; ids stand for tasks without one.
+    """
     if verdict.parts:
-        return (ALL_PARTS,)
-    return tuple(filter(None, (_bound_in_words(verdict), quantifier_in_words(verdict))))
+        return tuple(filter(None, (ALL_PARTS, _family_in_words(verdict))))
+    return tuple(
+        filter(None, (_bound_in_words(verdict, titles or {}), quantifier_in_words(verdict), _family_in_words(verdict)))
+    )
 
 
 def quantifier_in_words(verdict: Verdict) -> str:
@@ -58,10 +67,18 @@ def quantifier_in_words(verdict: Verdict) -> str:
     claim = verdict.claim
     if verdict.parts or len(claim.tasks) < 2 or isinstance(claim.test, BestPoint):
         return ""
+    if claim.is_project_claim and 1 in (len(verdict.outcomes), len(verdict.per_task)) and _family_in_words(verdict):
+        return ""  # the one task that decides is corrected over the family alone
     return EACH_TASK if claim.is_project_claim else QUANTIFIERS[claim.quantifier]
 
 
-def _bound_in_words(verdict: Verdict) -> str:
+def _family_in_words(verdict: Verdict) -> str:
+    """Return the correction over the primary contrasts that the claim is one of; "" for an exploratory claim."""
+    family = family_of(verdict.claim.id)
+    return PRIMARY.format(family=family.name) if family is not None and family.is_primary else ""
+
+
+def _bound_in_words(verdict: Verdict, titles: Mapping[str, str]) -> str:
     claim, unit = verdict.claim, verdict.unit
     if not verdict.bounds:
         return "no bound: no effect counts as too small" if isinstance(claim.test, BOUNDED) else ""
@@ -69,7 +86,11 @@ def _bound_in_words(verdict: Verdict) -> str:
         task: f"{bound:g} {unit.removesuffix('s') if bound == 1 else unit}" for task, bound in verdict.bounds.items()
     }
     is_common = len(set(values.values())) == 1
-    text = next(iter(values.values())) if is_common else ", ".join(f"{v} on {task}" for task, v in values.items())
+    text = (
+        next(iter(values.values()))
+        if is_common
+        else ", ".join(f"{v} on {titles.get(task, task)}" for task, v in values.items())
+    )
     if claim.within:
         return f"margin {text}: a difference up to it counts as none"
     return f"bound {text}: an effect up to it counts as irrelevant"

@@ -11,7 +11,7 @@ import numpy as np
 from analysis import contrasts, errors
 from analysis.cells import seeded
 from analysis.claims import rule
-from analysis.claims.claim import CONTRADICTED, INCONCLUSIVE, LEVEL, NATS, POINTS, SUPPORTED, Verdict
+from analysis.claims.claim import CONTRADICTED, INCONCLUSIVE, LEVEL, NATS, POINTS, SUPPORTED, OutOfReachError, Verdict
 from analysis.claims.over_columns import judge_columns
 from analysis.claims.words import in_groups, interval_text
 from analysis.contrasts import Arm
@@ -58,7 +58,7 @@ class Case:
         if missing or not ids:
             reason = self.manifest.reasons_missing.get(f"*|{missing[0]}", "") if missing else ""
             subject = missing[0] if missing else "the column that it is compared with"
-            raise ResultsError(f"{subject} is not in this experiment" + (f": {reason}" if reason else ""))
+            raise OutOfReachError(f"{subject} is not in this experiment" + (f": {reason}" if reason else ""))
         return [columns[name] for name in ids]
 
     def column(self, task: str) -> Column:
@@ -70,7 +70,7 @@ class Case:
         metric = self.claim.metric
         column = next((c for c in self.manifest.columns if c.task == task and metric in ("", c.metric)), None)
         if column is None:
-            raise ResultsError(f"{task} with {metric or 'any metric'} is not in this experiment")
+            raise OutOfReachError(f"{task} with {metric or 'any metric'} is not in this experiment")
         return column
 
     def on_complete_tasks(self) -> Case:
@@ -89,7 +89,8 @@ class Case:
             return replace(self, claim=replace(self.claim, tasks=tuple(complete)))
         if lacks.keys() <= present:
             return self
-        raise ResultsError(f"no task has all runs of both methods: {in_groups(lacks)}")
+        error = ResultsError if present & lacks.keys() else OutOfReachError
+        raise error(f"no task has all runs of both methods: {in_groups(lacks)}")
 
     def incomplete_tasks(self) -> dict[str, str]:
         """Return what each incomplete task lacks, where the claim is ``partial``; such a task is left out."""

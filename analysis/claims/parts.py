@@ -49,6 +49,7 @@ def conjunction(claim: Claim, parts: Sequence[Verdict]) -> Verdict:
         in_part=status != CONTRADICTED and any(part.in_part for part in parts),
         collapsed=tuple(dict.fromkeys(remark for part in parts for remark in part.collapsed)),
         parts=tuple(parts),
+        is_out_of_reach=all(part.is_out_of_reach for part in parts),
     )
 
 

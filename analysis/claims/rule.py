@@ -36,6 +36,7 @@ from analysis.claims.claim import (
     SUPPORTED,
     Outcome,
     Verdict,
+    opposite_sides,
 )
 from analysis.crossed import Components, combine
 from analysis.descriptive import equivalence, holm
@@ -194,9 +195,8 @@ def _summary(outcomes: Mapping[str, Outcome]) -> StatusAndSuffix:
     if not outcomes:
         return NO_VERDICT, ""
     statuses = [outcome.status for outcome in outcomes.values()]
-    if SUPPORTED in statuses and CONTRADICTED in statuses:
-        sides = [[t for t, o in outcomes.items() if o.status == side] for side in (SUPPORTED, CONTRADICTED)]
-        return INCONCLUSIVE, f"supported on {', '.join(sides[0])}, contradicted on {', '.join(sides[1])}"
+    if sides := opposite_sides(outcomes, {}):
+        return INCONCLUSIVE, sides
     for status in (SUPPORTED, CONTRADICTED):
         if status in statuses:
             return status, ""

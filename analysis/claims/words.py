@@ -3,31 +3,82 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from analysis.claims.averages import dominant
-from analysis.claims.claim import INCONCLUSIVE, NATS, POINTS, TIMES, VALUE, Verdict
+from analysis.claims.claim import (
+    BELOW_SIZE,
+    CONTRADICTED,
+    EXPLORATORY,
+    IN_PART,
+    INCONCLUSIVE,
+    INERT,
+    NATS,
+    NO_EFFECT,
+    NO_VERDICT,
+    NOT_HERE,
+    NOT_RUN,
+    POINTS,
+    SUPPORTED,
+    TIMES,
+    VALUE,
+    Verdict,
+)
 from analysis.interval import Interval
 from analysis.tables import number, percent, probability
 
+ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, NO_VERDICT)
+COUNT_ORDER = (*ORDER, NOT_RUN, NOT_HERE, INERT)
 DIGITS = {POINTS: 1, NATS: 3, TIMES: 2, VALUE: 3}
 
 
-def in_words(verdict: Verdict) -> str:
-    """Return the verdict with its numbers in one sentence, without the text of the claim."""
+def in_words(verdict: Verdict, titles: Mapping[str, str] | None = None) -> str:
+    """Return the verdict with its numbers in one sentence, without the text of the claim.
+
+    Args:
+        verdict: the verdict.
+        titles: title of each task, for a sentence as people read it; None: ids, as files and programs have them.
+    """
+    words = verdict.words if titles is None else verdict.words_with(titles)
+    return f"{words}: {numbers_in_words(verdict, titles)}"
+
+
+def numbers_in_words(verdict: Verdict, titles: Mapping[str, str] | None = None) -> str:
+    """Return what follows the words of the verdict in :func:`in_words`: its numbers, or the reason without any."""
     if verdict.parts:
-        clauses = " ".join(f"({i}) {part.claim.clause}: {in_words(part)}" for i, part in enumerate(verdict.parts, 1))
+        clauses = " ".join(
+            f"({i}) {part.claim.clause}: {in_words(part, titles)}" for i, part in enumerate(verdict.parts, 1)
+        )
         reason = f"{verdict.reason}. " if verdict.reason else ""
-        return f"{verdict.words}: {reason}{clauses}"
+        return f"{reason}{clauses}"
     if not verdict.per_task:
-        return f"{verdict.words}: {verdict.reason}."
-    numbers = "; ".join(_numbers(verdict))
+        return f"{verdict.reason}."
+    numbers = "; ".join(_numbers(verdict, titles or {}))
     reason = f"{verdict.reason}. As a description: " if verdict.reason else ""
     intervals = list(verdict.per_task.values())
     n_items = verdict.interval.n_items if verdict.interval else sum(interval.n_items for interval in intervals)
     items = f" × {n_items:,} items" if n_items else ""
-    sentences = [f"{verdict.words}: {reason}{numbers}{_papers(verdict)}; {verdict.n_seeds} seeds{items}."]
-    return " ".join([*sentences, *_remarks(verdict)])
+    sentences = [f"{reason}{numbers}{_papers(verdict)}; {verdict.n_seeds} seeds{items}."]
+    return " ".join([*sentences, *_remarks(verdict, titles or {})])
+
+
+def counts_in_words(verdicts: Iterable[Verdict]) -> str:
+    """Return how many verdicts there are of each kind, in the order of the rule: ``2 supported, 4 no verdict``."""
+    counts = Counter((verdict.category, verdict.label) for verdict in verdicts)
+    in_order = sorted(counts, key=lambda words: (COUNT_ORDER.index(words[0]), words[1]))
+    return ", ".join(f"{counts[words]} {words[1]}" for words in in_order)
+
+
+def correction_in_words(verdict: Verdict) -> str:
+    """Return the claim's role and its p after Holm's correction; "" where there is no correction.
+
+    It reads ``primary: p = 0.12 after Holm over 12 primary contrasts``.
+    """
+    if math.isnan(verdict.holm):
+        return ""
+    role = "primary" if verdict.is_primary else EXPLORATORY
+    return f"{role}: p {_equals(verdict.holm)} after Holm over {verdict.family}"
 
 
 def not_decidable(verdict: Verdict) -> str:
@@ -72,26 +123,31 @@ def interval_text(subject: str, interval: Interval, unit: str, remark: str = "")
     return f"{number(interval.estimate, digits, signed=True)} {unit} {subject} ({ends})"
 
 
-def _numbers(verdict: Verdict) -> list[str]:
+def _numbers(verdict: Verdict, titles: Mapping[str, str]) -> list[str]:
     """Return each estimate with its interval and p: of the mean, of each task, or of the verdict's estimand."""
     if verdict.estimand and verdict.interval:
         return [interval_text(verdict.estimand, verdict.interval, verdict.unit, _p(verdict.p))]
     if verdict.claim.quantifier == "average" and len(verdict.per_task) > 1 and verdict.interval:
         deciding = [task for task in verdict.per_task if task not in verdict.excluded] or list(verdict.per_task)
-        subject = f"on average over {len(deciding)} tasks" if len(deciding) > 1 else f"on {deciding[0]}"
-        outside = [_on_task(verdict, task, verdict.per_task[task]) for task in verdict.excluded]
+        subject = (
+            f"on average over {len(deciding)} tasks"
+            if len(deciding) > 1
+            else f"on {titles.get(deciding[0], deciding[0])}"
+        )
+        outside = [_on_task(verdict, task, verdict.per_task[task], titles) for task in verdict.excluded]
         return [interval_text(subject, verdict.interval, verdict.unit, _p(verdict.p)), *outside]
-    return [_on_task(verdict, task, interval) for task, interval in verdict.per_task.items()]
+    return [_on_task(verdict, task, interval, titles) for task, interval in verdict.per_task.items()]
 
 
-def _on_task(verdict: Verdict, task: str, interval: Interval) -> str:
+def _on_task(verdict: Verdict, task: str, interval: Interval, titles: Mapping[str, str]) -> str:
+    place = f"on {titles.get(task, task)}"
     if task in verdict.excluded:
-        return f"{interval_text(f'on {task}', interval, verdict.unit)}: {verdict.excluded[task]}"
+        return f"{interval_text(place, interval, verdict.unit)}: {verdict.excluded[task]}"
     outcome = verdict.outcomes.get(task)
     if outcome is None or len(verdict.outcomes) == 1:
-        return interval_text(f"on {task}", interval, verdict.unit, _p(outcome.p if outcome else interval.p))
+        return interval_text(place, interval, verdict.unit, _p(outcome.p if outcome else interval.p))
     after = f", {probability(outcome.adjusted)} after Holm over {len(verdict.outcomes)} tasks"
-    return f"{interval_text(f'on {task}', interval, verdict.unit, _p(outcome.p) + after)}: {outcome.status}"
+    return f"{interval_text(place, interval, verdict.unit, _p(outcome.p) + after)}: {outcome.status}"
 
 
 def _p(p: float) -> str:
@@ -103,16 +159,15 @@ def _equals(p: float) -> str:
     return f"{'' if p < 0.001 else '= '}{probability(p)}"
 
 
-def _remarks(verdict: Verdict) -> list[str]:
+def _remarks(verdict: Verdict, titles: Mapping[str, str]) -> list[str]:
     """Return the remarks that must be read with the numbers, one sentence each."""
     remarks = []
-    if not math.isnan(verdict.holm):
-        kind = "Primary" if verdict.is_primary else "Exploratory"
-        remarks.append(f"{kind}: p {_equals(verdict.holm)} after Holm over {verdict.family}.")
+    if correction := correction_in_words(verdict):
+        remarks.append(f"{correction[:1].upper()}{correction[1:]}.")
     if verdict.shares:
-        shares = ", ".join(f"{task} {percent(share)}" for task, share in verdict.shares.items())
+        shares = ", ".join(f"{titles.get(task, task)} {percent(share)}" for task, share in verdict.shares.items())
         main_task = dominant(verdict.shares)
-        mostly = f"Mostly {main_task}. " if main_task else ""
+        mostly = f"Mostly {titles.get(main_task, main_task)}. " if main_task else ""
         remarks.append(f"{mostly}Shares of the sum of the tasks' variances: {shares}.")
     if verdict.collapsed:
         remarks.append(f"Collapsed, with (almost) one answer to all items: {', '.join(verdict.collapsed)}.")

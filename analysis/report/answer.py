@@ -15,11 +15,14 @@ from analysis.claims import (
     INERT,
     NO_EFFECT,
     NO_VERDICT,
+    NOT_HERE,
     NOT_RUN,
     SUPPORTED,
     Verdict,
+    counts_in_words,
 )
 from analysis.claims.floor import PILOT
+from analysis.claims.words import ORDER as ORDER  # a public name of this module
 from analysis.comparison import TOO_FEW
 from analysis.report.set_up import several_environments
 from analysis.results import Run
@@ -31,21 +34,24 @@ from analysis.tables import digits_of, interval, kind_of, number, percent, proba
 if TYPE_CHECKING:
     import pandas as pd
 
-ORDER = (SUPPORTED, CONTRADICTED, NO_EFFECT, BELOW_SIZE, IN_PART, INCONCLUSIVE, NO_VERDICT)
 BETTER, WORSE, SAME, OPEN = "better", "worse", "identical", "inconclusive"
 CHIPS = {BETTER: BETTER, WORSE: WORSE, SAME: "none"}
 VERDICT_CHIPS = {SUPPORTED: BETTER, CONTRADICTED: WORSE, NO_EFFECT: "none", BELOW_SIZE: "none"}  # others: no colour
 # The verdicts on a claim in words, as "How to read this page" lists them and the first screen uses them.
 MEANINGS = {
     NOT_RUN: "not decided: too few seeds, or a run is missing",
-    INERT: "the two methods give (almost) the same answers, at least 99.9 %; not counted",
+    NOT_HERE: "this experiment lacks a task or the model that the claim is about, so none of its runs can decide it",
+    INERT: "the two methods give (almost) the same answers, at least 99.9 %, so there is nothing to decide",
     NO_VERDICT: "the task is at the floor, or runs give (almost) one answer, so no method can be judged on it",
     IN_PART: "decided without the tasks at the floor, so this is no verdict on the whole claim",
     SUPPORTED: "the 95 % interval of the difference lies beyond 0 on the claimed side",
     CONTRADICTED: "the 95 % interval lies beyond 0 on the other side",
     NO_EFFECT: "the 90 % interval lies inside the bound, the largest difference that counts as irrelevant",
     BELOW_SIZE: "the difference is smaller than the claimed one (below one point), and the interval contains 0",
-    INCONCLUSIVE: "the interval contains 0 and is too wide to rule out a difference that matters",
+    INCONCLUSIVE: (
+        "the interval contains 0 and is too wide to rule out a difference that matters, or it excludes 0 before Holm's "
+        "correction for several comparisons, but not after it"
+    ),
 }
 AT_FLOOR = (
     PILOT,
@@ -167,14 +173,10 @@ def headline(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> str:
     """
     if not verdicts:
         return ""
-    counts = [(word, sum(v.counted_as == word for v in verdicts)) for word in (*ORDER, NOT_RUN)]
-    summary = ", ".join(f"{n} {word}" for word, n in counts if n)
-    n_inert = sum(v.status == INERT for v in verdicts)
-    summary += f"{'; ' if summary else ''}not counted: {n_inert} {INERT}" if n_inert else ""
     data = next((v.data for v in verdicts if v.data), "")
     models = ", ".join(sorted({str(run.spec.get("model")) for run in runs}))
     basis = f" On {data}{f', model {models}' if models else ''}." if data else ""
-    return f"{plural(len(verdicts) - n_inert, 'claim')}: {summary}.{basis}"
+    return f"{plural(len(verdicts), 'claim')}: {counts_in_words(verdicts)}.{basis}"
 
 
 def chip_of(verdict: Verdict) -> str:
@@ -199,7 +201,7 @@ def remarks(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
 
 def words_of(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """Return the words that these verdicts use, each with its meaning."""
-    words = [(word, MEANINGS[word]) for word in dict.fromkeys(v.counted_as for v in verdicts) if word in MEANINGS]
+    words = [(word, MEANINGS[word]) for word in dict.fromkeys(v.category for v in verdicts) if word in MEANINGS]
     is_floor = any(PILOT in reason for v in verdicts for reason in (v.reason, *v.excluded.values()))
     return [*words, AT_FLOOR] if is_floor else words
 

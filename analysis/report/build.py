@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import claims, curves, figures, tables
+from analysis import claims, curves, figures, schema, tables
 from analysis.figures import redrawn
 from analysis.figures.drawing import Study
 from analysis.report.content import Content, content_of
@@ -129,7 +129,13 @@ def _claim_line(verdict: claims.Verdict) -> tuple[str, ...]:
     claim, sentence = verdict.claim, claims.in_words(verdict)
     numbers = sentence[len(verdict.words) + 2 :]
     ps = ["" if math.isnan(p) else tables.probability(p) for p in (verdict.p, verdict.holm)]
-    details = (claim.table, claim.reading, ", ".join(claim.tasks), verdict.data, claim.id)
+    details = (
+        claim.table,
+        schema.READING_WORDS.get(claim.reading, claim.reading),
+        ", ".join(claim.tasks),
+        verdict.data,
+        claim.id,
+    )
     rule = "; ".join(claims.rule_in_words(verdict))
     return (claim.sentence, verdict.words, *ps, verdict.family, numbers, rule, *details)
 

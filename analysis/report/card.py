@@ -8,12 +8,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis import schema
-from analysis.claims import INCONCLUSIVE, NOT_RUN, Verdict
+from analysis.claims import CONTRADICTED, INCONCLUSIVE, NO_VERDICT, NOT_RUN, SUPPORTED, Verdict, counts_in_words
 from analysis.claims.bounds import rule_in_words
 from analysis.claims.claim import POINTS
-from analysis.claims.deciding import column_of, deciding_parts
+from analysis.claims.deciding import (
+    adjusted_p,
+    column_of,
+    correction_of,
+    deciding_intervals,
+    deciding_parts,
+    deciding_task,
+    hardest_or_easiest,
+    has_opposite_tasks,
+    is_per_task,
+    open_tasks,
+)
 from analysis.claims.rule import bound_of
 from analysis.claims.words import DIGITS, in_groups, interval_text
+from analysis.crossed import Components
 from analysis.interval import Interval
 from analysis.records import ResultsError
 from analysis.report import answer
@@ -32,7 +44,7 @@ if TYPE_CHECKING:
 
 MOST_SERIES = 4  # methods that one figure shows on every task
 MOST_LISTED = 4  # tasks whose numbers the sentence lists; with more, the figure shows them
-READINGS = {"shared": "shared masks", "independent": "independent masks", "as-released": "as released"}
+READINGS = schema.READING_WORDS
 FEWEST_FOR_NOISE = 2  # seeds from which the number of seeds to add can be computed
 
 
@@ -71,7 +83,7 @@ class Card:
         readings: the findings.
         costs: what the runs took.
         basis: data, model and runs that the answer rests on.
-        undecided: what could not be decided, a sentence each.
+        undecided: what the other claims of the experiment have come to, a sentence each.
         words: the words of the verdicts, each with its meaning.
         identical: groups of methods that gave the same answers, a sentence each.
         is_own: True if the answer is about a user's own data.
@@ -121,7 +133,7 @@ def card_of(
             tuple(_undecided(verdicts, question)),
             tuple(answer.words_of(question)),
             identical,
-            rule="; ".join(rule_in_words(question[0])),
+            rule="; ".join(rule_in_words(question[0], titles_of(manifest))),
         )
     summaries = answer.summaries(manifest, cells)
     readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
@@ -143,7 +155,8 @@ def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
     if verdict.parts:
         return " ".join(f"{part.claim.clause}: {found(part, titles)}" for part in verdict.parts)
     if not verdict.per_task:
-        return answer.sentence_of(f"not decided: {verdict.reason}")
+        lead = "cannot be decided here" if verdict.is_out_of_reach else "not decided"
+        return answer.sentence_of(f"{lead}: {verdict.reason}")
     a, b = (titles.get(row, row) for row in (verdict.claim.a, verdict.claim.b))
     if verdict.estimand and verdict.interval is not None:
         text = f"{a} against {b}: {interval_text(verdict.estimand, verdict.interval, verdict.unit)}"
@@ -164,7 +177,8 @@ def found(verdict: Verdict, titles: Mapping[str, str]) -> str:
     ]
     if verdict.left_out:
         left_out.append(f"left out: {in_groups({titles.get(t, t): lack for t, lack in verdict.left_out.items()})}")
-    return answer.sentence_of(text, *([verdict.reason] if verdict.reason else []), *left_out)
+    reasons = filter(None, (_why(verdict, titles), _after_correction(verdict), verdict.reason))
+    return answer.sentence_of(text, *reasons, *left_out)
 
 
 def forest_of(
@@ -241,26 +255,67 @@ def reading_of(
     """
     name = READINGS.get(verdict.claim.reading, verdict.claim.reading) if named else ""
     remedy, more = remedy_of(results, manifest, verdict)
+    titles = titles_of(manifest)
     return Reading(
         name,
-        verdict.words,
+        verdict.words_with(titles),
         answer.chip_of(verdict),
-        found(verdict, titles_of(manifest)),
+        found(verdict, titles),
         remedy,
-        effect_of(verdict),
+        effect_of(verdict, titles),
         *(more_runs(manifest, runs, more) if more else ("", "")),
     )
 
 
-def effect_of(verdict: Verdict) -> str:
-    """Return the difference of a claim's two rows with its interval; "" where the claim has no single difference."""
+def effect_of(verdict: Verdict, titles: Mapping[str, str] | None = None) -> str:
+    """Return the difference of a claim's two rows with its interval; "" where the claim has no single difference.
+
+    Of a claim on each or any task it is the difference on the task that decides it or keeps it open, with Holm's p.
+    """
+    if task := deciding_task(verdict):
+        return f"{(titles or {}).get(task, task)}: {_on_one_task(verdict, task)}"
     deciding = [value for task, value in verdict.per_task.items() if task not in verdict.excluded]
     described = deciding or list(verdict.per_task.values())
     values = described if verdict.interval is None else [verdict.interval]
     if verdict.parts or len(values) != 1 or not isinstance(verdict.claim.test, schema.Difference):
         return ""
-    estimate = number(values[0].estimate, DIGITS.get(verdict.unit, 1), signed=True)
-    return f"{estimate} {verdict.unit} ({_ends(values[0], verdict.unit)})"
+    return _difference(values[0], verdict.unit)
+
+
+def _difference(value: Interval, unit: str) -> str:
+    return f"{number(value.estimate, DIGITS.get(unit, 1), signed=True)} {unit} ({_ends(value, unit)})"
+
+
+def _on_one_task(verdict: Verdict, task: str) -> str:
+    """Return the difference on one of a claim's tasks, with its p after Holm's correction over them."""
+    adjusted = adjusted_p(verdict)
+    p = f"Holm's p {_equals(adjusted[task])} over {len(adjusted)} tasks"
+    return f"{_difference(verdict.per_task[task], verdict.unit)}, {p}"
+
+
+def _why(verdict: Verdict, titles: Mapping[str, str]) -> str:
+    """Return why a claim on each or any task has its verdict: the task that decides it; "" for other claims."""
+    task, claim = deciding_task(verdict), verdict.claim
+    if not task or has_opposite_tasks(verdict):
+        return ""
+    name, numbers = titles.get(task, task), _on_one_task(verdict, task)
+    if verdict.status == CONTRADICTED:
+        return f"the claim is contradicted by {name} after Holm's correction: {numbers}"
+    if verdict.status == SUPPORTED:
+        which = "least" if claim.quantifier == "every" else "most"
+        return f"the {which} certain task that supports the claim is {name}: {numbers}"
+    if verdict.status == INCONCLUSIVE and claim.quantifier == "every":
+        ones = open_tasks(verdict)
+        lead = f"{len(ones)} of {count(len(deciding_intervals(verdict)), 'task')} {'does' if len(ones) == 1 else 'do'}"
+        return f"{lead} not support the claim at the 5 % level, least {name}: {numbers}"
+    return f"the most certain task is {name}: {numbers}" if verdict.status == INCONCLUSIVE else ""
+
+
+def _after_correction(verdict: Verdict) -> str:
+    """Return the p of a primary contrast after the correction that decides it; "" for other claims."""
+    if not verdict.is_primary or math.isnan(verdict.holm):
+        return ""
+    return f"after Holm's correction over the {verdict.family} p {_equals(verdict.holm)}"
 
 
 def _own_reading(name: str, own: OwnAnswer, manifest: Manifest, runs: Sequence[Run]) -> Reading:
@@ -271,7 +326,8 @@ def _own_reading(name: str, own: OwnAnswer, manifest: Manifest, runs: Sequence[R
 def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[str, int]:
     """Return what would decide an open difference between two rows, in words, and the number of seeds to add.
 
-    They are "" and 0 for every other verdict.
+    They are "" and 0 for every other verdict. Seeds are counted at the level that the corrections leave for the claim
+    (over the primary contrasts, over tasks), and where tasks are tested one by one, on the task that keeps it open.
     """
     claim = verdict.claim
     if verdict.status not in (INCONCLUSIVE, NOT_RUN) or not isinstance(claim.test, schema.Difference) or claim.parts:
@@ -280,18 +336,53 @@ def remedy_of(results: Results, manifest: Manifest, verdict: Verdict) -> tuple[s
         measured, seeds = deciding_parts(results, manifest, verdict)
     except ResultsError:
         return "", 0
-    parts, lacking = list(measured.values()), max(claim.min_seeds - seeds, 0)
+    lacking = max(claim.min_seeds - seeds, 0)
     if seeds < FEWEST_FOR_NOISE or claim.test.against_parents or verdict.unit != POINTS:
         return (f"{count(lacking, 'more seed')} would allow a verdict.", lacking) if lacking else ("", 0)
+    if has_opposite_tasks(verdict):
+        return "No number of seeds is given: one task supports the claim and another contradicts it.", 0
+    correction = correction_of(claim, len(measured))
+    target = _target(claim, measured, open_tasks(verdict), correction.level)
+    place = f" on {titles_of(manifest).get(target.task, target.task)}" if target.task else ""
+    level = f", {correction.words}" if correction.words else ""
+    if target.seeds is None:
+        items = f" ({correction.words})" if level else ""
+        return f"No number of seeds would show {number(target.size)} points{place} on so few items{items}.", 0
+    more = max(target.seeds - seeds, lacking, 1)
+    role = f", the {_which(claim)} open task," if target.task else ""
+    seeds_in_words = count(more, "more seed")
+    difference = f"a true difference of {number(target.size)} points{place}"
+    return f"About {seeds_in_words} would decide {difference}{role} (80 % chance{level}).", more
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The true difference that further seeds should show: its size, the seeds that show it, the task ("": the mean)."""
+
+    size: float
+    seeds: int | None
+    task: str = ""
+
+
+def _target(claim: schema.Claim, parts: Mapping[str, Components], open_ones: Sequence[str], level: float) -> _Target:
+    """Return the difference to show: of the mean, or of the task that keeps a claim on each or any task open."""
+    if not is_per_task(claim) or len(parts) == 1:
+        size = _size_to_show(claim, [*parts.values()])
+        return _Target(size, deciding_seeds([*parts.values()], size, level))
+    sizes = {task: _size_to_show(claim, [parts[task]]) for task in parts if task in open_ones or not open_ones}
+    seeds = {task: deciding_seeds([parts[task]], size, level) for task, size in sizes.items()}
+    task = hardest_or_easiest(claim, {task: math.inf if n is None else n for task, n in seeds.items()})
+    return _Target(sizes[task], seeds[task], task)
+
+
+def _size_to_show(claim: schema.Claim, parts: Sequence[Components]) -> float:
+    """Return the claimed size or margin, else the larger of the estimate and the bound."""
     estimate = sum(float(part.differences.mean()) for part in parts) / len(parts)
-    bound = bound_of(replace(claim, size=None)) or 0.0
-    size = claim.size or claim.margin or max(abs(estimate), bound)
-    needed = deciding_seeds(parts, size)
-    if needed is None:
-        return f"No number of seeds would show {number(size)} points on so few items.", 0
-    more = max(needed - seeds, lacking, 1)
-    text = f"About {count(more, 'more seed')} would decide a true difference of {number(size)} points (80 % chance)."
-    return text, more
+    return claim.size or claim.margin or max(abs(estimate), bound_of(replace(claim, size=None)) or 0.0)
+
+
+def _which(claim: schema.Claim) -> str:
+    return "least certain" if claim.quantifier == "every" else "most certain"
 
 
 def _relation(value: Interval, unit: str) -> str:
@@ -302,13 +393,18 @@ def _relation(value: Interval, unit: str) -> str:
     return f"{size} {unit} {'above' if value.estimate > 0 else 'below'}"
 
 
+def _equals(p: float) -> str:
+    """Return a p with its relation: ``= 0.013`` or ``< 0.001``."""
+    return f"{'' if p < 0.001 else '= '}{probability(p)}"
+
+
 def _ends(value: Interval, unit: str) -> str:
     digits = DIGITS.get(unit, 1)
     return f"{percent(value.level)} interval {number(value.low, digits)} to {number(value.high, digits)}"
 
 
 def _sure(verdict: Verdict, value: Interval) -> str:
-    p = "" if math.isnan(verdict.p) else f"p {'' if verdict.p < 0.001 else '= '}{probability(verdict.p)}"
+    p = "" if math.isnan(verdict.p) else f"p {_equals(verdict.p)}"
     items = f" × {value.n_items:,} items" if value.n_items else ""
     return "; ".join(filter(None, [_ends(value, verdict.unit), p, f"{count(verdict.n_seeds, 'seed')}{items}"]))
 
@@ -418,18 +514,23 @@ def _costs(manifest: Manifest, verdicts: Sequence[Verdict], runs: Sequence[Run])
 
 
 def _undecided(verdicts: Sequence[Verdict], question: Sequence[Verdict]) -> Iterator[str]:
-    """Yield what is open among the other claims of the experiment: how many, and the reasons."""
-    others = [v for v in verdicts if v not in question]
-    groups = {
-        "inconclusive": [v for v in others if v.status == INCONCLUSIVE],
-        "without a verdict": [v for v in others if v.status == "no verdict"],
-        "not run": [v for v in others if v.status == NOT_RUN],
-    }
-    for word, some in groups.items():
-        if some:
-            kinds = (kind_of(v.reason) for v in some if v.reason)
-            reasons = list(dict.fromkeys(answer.OUTSIDE.get(kind, kind) for kind in kinds))
-            yield f"{count(len(some), 'further claim')} {word}{f' ({reasons[0]})' if len(reasons) == 1 else ''}."
+    """Yield what the other claims of the experiment have come to: the contradicted ones first, then all counted."""
+    others = [verdict for verdict in verdicts if verdict not in question]
+    contradicted = [verdict for verdict in others if verdict.counted_as == CONTRADICTED]
+    for verdict in contradicted[:MOST_LISTED]:
+        reading = READINGS.get(verdict.claim.reading, verdict.claim.reading)
+        yield f'{verdict.label[:1].upper()}{verdict.label[1:]}: "{verdict.claim.sentence.rstrip(".")}"' + (
+            f" ({reading})." if reading else "."
+        )
+    if others:
+        yield f"{count(len(others), 'further claim')}: {counts_in_words(others)}{_common_reason(others)}."
+
+
+def _common_reason(verdicts: Sequence[Verdict]) -> str:
+    """Return the reason of the claims without a verdict where all have one reason: `` (no verdict: at the floor)``."""
+    kinds = (kind_of(verdict.reason) for verdict in verdicts if verdict.status == NO_VERDICT and verdict.reason)
+    reasons = list(dict.fromkeys(answer.OUTSIDE.get(kind, kind) for kind in kinds))
+    return f" ({NO_VERDICT}: {reasons[0]})" if len(reasons) == 1 else ""
 
 
 def _summary_word(summary: answer.Summary) -> tuple[str, str]:

@@ -21,15 +21,16 @@ UNEVEN = 2.5  # ratio of the times of runs that differ in their seed only, from 
 MOST_TIMES = 64  # the largest common multiple of seeds and items that is offered
 
 
-def deciding_seeds(parts: Sequence[Components], size: float) -> int | None:
+def deciding_seeds(parts: Sequence[Components], size: float, level: float = 0.95) -> int | None:
     """Return the fewest seeds that show a difference in the mean over these parts; None where no number does.
 
     Args:
         parts: components of each task's contrast, each on its own items.
         size: the true difference, in the unit of the parts.
+        level: level of the interval that has to exclude 0.
     """
     n_items, noise = noise_of_mean(parts)
-    return seeds_needed(size, n_items, noise, TARGET)
+    return seeds_needed(size, n_items, noise, TARGET, level)
 
 
 def deciding_items(part: Components, size: float, n_seeds: int) -> int | None:
@@ -107,8 +108,9 @@ def _unevenness(runs: Iterable[Run]) -> float:
 def more_runs(manifest: Manifest, runs: Sequence[Run], more: int) -> tuple[str, str]:
     """Return how long that many more seeds of all methods take, in words, and the command that runs them.
 
-    The time is that of the finished runs: their mean in each cell, once for each new seed. Both are "" where the seeds
-    of the experiment are not 0, 1, 2 ... or no command is stored.
+    The time is that of the finished runs: their mean in each cell, once for each new seed and for each run that is
+    missing, because the command does those too. A cell without runs takes what others of its column or row took. Both
+    are "" where the seeds of the experiment are not 0, 1, 2 ... or no command is stored.
     """
     words = shlex.split(manifest.commands.get("run", ""))
     if words[:2] != ["smart-repro", "run"] or manifest.seeds != tuple(range(len(manifest.seeds))):
@@ -117,11 +119,40 @@ def more_runs(manifest: Manifest, runs: Sequence[Run], more: int) -> tuple[str, 
         at = words.index("--seeds")
         del words[at : at + 2]
     command = shlex.join(["smart-repro", "reproduce", *words[2:], "--seeds", str(len(manifest.seeds) + more)])
+    seconds, missing = _to_do(manifest, runs, more)
+    added = f"{count(more, 'more seed')} of all methods" + (f" and {count(missing, 'missing run')}" if missing else "")
+    time = f"about {duration(seconds)} of computing" if seconds else "no finished run has a time"
+    return f"{added}: {time}", command
+
+
+def _to_do(manifest: Manifest, runs: Sequence[Run], more: int) -> tuple[float, int]:
+    """Return the seconds that the missing runs and those of further seeds take, and the number of missing runs."""
     seconds = {run.key: float(run.result.get("seconds") or 0.0) for run in runs}
-    cells = {tuple(keys) for row in manifest.cells.values() for keys in row.values()}
-    timed = [[seconds[key] for key in keys if seconds.get(key)] for keys in cells]
-    a_seed = sum(float(np.mean(times)) for times in timed if times)
-    return f"{count(more, 'more seed')} of all methods: about {duration(more * a_seed)} of computing", command
+    combined = {row.id for row in manifest.rows if row.combine}  # made of the runs of another row
+    cells = {
+        tuple(keys): (row, column)
+        for row, by_column in manifest.cells.items()
+        for column, keys in by_column.items()
+        if row not in combined and keys
+    }
+    means = {
+        place: float(np.mean(times))
+        for keys, place in cells.items()
+        if (times := [seconds[key] for key in keys if seconds.get(key)])
+    }
+    missing = {keys: len(set(keys) - seconds.keys()) for keys in cells}
+    if not means:
+        return 0.0, sum(missing.values())
+    total = sum((more + missing[keys]) * _seconds_of_cell(place, means) for keys, place in cells.items())
+    return total, sum(missing.values())
+
+
+def _seconds_of_cell(place: tuple[str, str], means: Mapping[tuple[str, str], float]) -> float:
+    """Return the mean seconds of a run of a cell; without one, of its column's cells, else its row's, else of all."""
+    if place in means:
+        return means[place]
+    groups = [[value for other, value in means.items() if other[i] == place[i]] for i in (1, 0)]
+    return float(np.mean(next((group for group in groups if group), [*means.values()])))
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.claims import Verdict
 from analysis.records import ResultsError, read_json
 from analysis.report.answer import chip, chip_of
-from analysis.report.card import Card, found, titles_of
+from analysis.report.card import READINGS, Card, found, titles_of
 from analysis.results import Run
 from analysis.schema import Manifest
 from analysis.tables import digits_of, heading, interval, kind_of, mean_and_spread, number, records
@@ -60,8 +60,8 @@ class Summary:
         titles = titles_of(manifest)
         counts: dict[str, Any] = {}
         for verdict in verdicts:
-            before = counts.get(verdict.counted_as, {"n": 0})["n"]
-            counts[verdict.counted_as] = {"n": before + 1, "chip": chip_of(verdict)}
+            before = counts.get(verdict.category, {"n": 0})["n"]
+            counts[verdict.category] = {"n": before + 1, "chip": chip_of(verdict)}
         models = sorted({str(run.spec.get("model")) for run in runs})
         data = "generated data" if manifest.is_generated else f"profile {manifest.profile or 'of its own'}"
         return cls(
@@ -105,8 +105,8 @@ def _claim(verdict: Verdict, titles: Mapping[str, str]) -> dict[str, str]:
         "id": claim.id,
         "sentence": claim.sentence,
         "source": claim.table,
-        "reading": claim.reading,
-        "word": verdict.words,
+        "reading": READINGS.get(claim.reading, claim.reading),
+        "word": verdict.words_with(titles),
         "chip": chip_of(verdict),
         "found": found(verdict, titles),
     }

@@ -11,6 +11,7 @@ LOSS_PARTS = ("task", "smoothness", "bregman", "distillation", "adversarial", "c
 BUCKETS = ("5/0/0", "4/1/0", "3/2/0", "3/1/1")
 
 READINGS = ("shared", "independent", "as-released", "")
+READING_WORDS = {"shared": "shared masks", "independent": "independent masks", "as-released": "as released"}
 DIRECTIONS = ("greater", "less", "no less", "no greater", "the same")
 QUANTIFIERS = ("average", "every", "any")
 

@@ -229,21 +229,24 @@ def _damage(messages: dict[str, str]) -> int:
 def print_verdicts(results: Path, name: str) -> int:
     """Print a verdict per claim; damaged runs are left out of it and named, with exit code 1."""
     from analysis.claims import decide_all, in_words
+    from analysis.report.card import titles_of
     from analysis.results import Results
+    from analysis.schema import READING_WORDS
 
     opened = Results(results)
     manifest = opened.manifest(name)
+    titles = titles_of(manifest)
     opened.leave_out_damaged(manifest.all_keys())
     print(f"{manifest.title} ({len(manifest.claims)} claims)")
     for verdict in decide_all(opened, manifest):
         claim = verdict.claim
         details = [
             claim.table,
-            claim.reading and f"reading: {claim.reading}",
-            f"on {', '.join(claim.tasks)}",
+            claim.reading and f"reading: {READING_WORDS.get(claim.reading, claim.reading)}",
+            f"on {', '.join(titles.get(task, task) for task in claim.tasks)}",
             verdict.data,
         ]
-        print(f"- {claim.sentence}\n  {in_words(verdict)}\n  ({'; '.join(part for part in details if part)})")
+        print(f"- {claim.sentence}\n  {in_words(verdict, titles)}\n  ({'; '.join(part for part in details if part)})")
     return _damage(opened.damaged)
 
 

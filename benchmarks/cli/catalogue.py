@@ -20,6 +20,7 @@ from smart_repro.registry import Registry, UnknownNameError, did_you_mean
 if TYPE_CHECKING:
     from analysis.schema import Row
     from benchmarks.tasks import Task
+    from smart_repro.card import Card
 
 SHORT = 100  # characters of a value that stays on its own line in a card
 
@@ -107,6 +108,15 @@ def _methods() -> list[dict[str, Any]]:
     ]
 
 
+def _why_readings(card: Card) -> Iterator[str]:
+    """Yield why a method has readings that differ in the dropout masks, from the deviations that the registry lists."""
+    for deviation in card.deviations:
+        _, mark, text = deviation.replace("``", "").partition("dropout: ")
+        if mark:
+            yield f"Readings: the paper does not say whether the two passes share their masks; {text}"
+            return
+
+
 def method_sentences(rows: Iterable[Row]) -> dict[str, str]:
     """Return a sentence on each method and combiner of these rows, by name; with readings, also what they mean.
 
@@ -115,12 +125,15 @@ def method_sentences(rows: Iterable[Row]) -> dict[str, str]:
     from smart_repro.card import card as method_card
     from smart_repro.declarations import methods
 
-    sentences = {}
+    sentences: dict[str, str] = {}
+    reasons: dict[str, str] = {}  # why there are readings -> the first method that says it, since a page says it once
     for row in rows:
         if row.method in methods():
             card = method_card(row.method)
             masks = next((option.meaning for option in card.options if option.name == "dropout"), "")
-            sentences[row.method] = f"{card.title} Dropout {masks}." if row.reading and masks else card.title
+            about = [f"Dropout {masks}."] if row.reading and masks else []
+            why = [reason for reason in _why_readings(card) if reasons.setdefault(reason, row.method) == row.method]
+            sentences[row.method] = " ".join([card.title, *about, *(why if about else [])])
         if row.combine:
             from smart_repro.methods import COMBINERS
 

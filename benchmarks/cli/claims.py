@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.schema import READING_WORDS
 from benchmarks.cli.experiment_card import experiment_named
 from benchmarks.cli.verdicts import NOT_RUN, answers_on, experiments_in, verdicts_on
 from benchmarks.options import command, results_words
 from smart_repro.registry import Registry
 
 if TYPE_CHECKING:
-    from analysis.claims import Verdict
     from analysis.schema import Claim
+    from benchmarks.cli.verdicts import StoredExperiment
     from benchmarks.experiments import Experiment
 
 FEWEST_CHARACTERS = 24  # of a sentence beside its claim's id; where fewer are left, it has a line of its own
 INDENT = "    "
+WRAPPED: Any = {"initial_indent": INDENT, "subsequent_indent": INDENT}
 DATA_FOLDER = "path/to/data"  # stands for the reader's own
 
 
@@ -49,8 +51,9 @@ def claim_rows(names: Sequence[str], task: str | None, results: Path | None) -> 
                 "table": claim.table,
                 "claim": claim.sentence,
                 "size": "" if claim.size is None else f"{claim.size:g}",
-                "reading": claim.reading,
-                "verdict": _label(verdict) if verdict else NOT_RUN,
+                "reading": READING_WORDS.get(claim.reading, claim.reading),
+                "verdict": verdict.label if verdict else NOT_RUN,
+                "short": verdict.short_words(_titles(stored)) if verdict and stored else NOT_RUN,
                 "words": verdict.words if verdict else NOT_RUN,
                 "runs": stored.basis if stored else "",
             }
@@ -58,18 +61,28 @@ def claim_rows(names: Sequence[str], task: str | None, results: Path | None) -> 
     return rows
 
 
-def _label(verdict: Verdict) -> str:
-    """Return a verdict in two words at most: its category, and whether it was decided without a correction."""
-    return f"{verdict.counted_as} (exploratory)" if verdict.is_exploratory else verdict.counted_as
+def _titles(stored: StoredExperiment) -> dict[str, str]:
+    """Return the title of each task of a stored experiment."""
+    return {column.task: column.title or column.task for column in stored.manifest.columns}
 
 
 def list_text(rows: Sequence[dict[str, Any]], results: Path, width: int) -> str:
     """Return the rows as a list of at most ``width`` characters: a block per experiment, then the counts."""
     blocks = [_block(name, list(group), width) for name, group in groupby(rows, lambda row: row["experiment"])]
     counts = Counter(row["verdict"] for row in rows)
-    words = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda item: item[0] == NOT_RUN))
+    words = ", ".join(f"{counts[word]} {word}" for word in _in_order(counts))
     total = f"{_plural(len(rows), 'claim')} in {_plural(len(blocks), 'experiment')}: {words}"
     return "\n".join([*blocks, total, *_demonstrations({row["experiment"] for row in rows}, results)])
+
+
+def _in_order(verdicts: Iterable[str]) -> list[str]:
+    """Return kinds of verdicts in the order in which reports count them."""
+    kinds = list(verdicts)
+    if set(kinds) <= {NOT_RUN}:
+        return kinds  # without loading the libraries of the statistics
+    from analysis.claims.words import COUNT_ORDER
+
+    return sorted(kinds, key=lambda kind: (COUNT_ORDER.index(kind.partition(" (")[0]), kind))
 
 
 def _plural(n: int, noun: str) -> str:
@@ -85,15 +98,18 @@ def _block(name: str, rows: Sequence[dict[str, Any]], width: int) -> str:
     """Return the lines of one experiment: its title, the runs behind its verdicts, and a line for each claim."""
     runs = dict.fromkeys(row["runs"] for row in rows if row["runs"])
     heading = f"{name}: {experiment_named(name).title}" + (f" (runs: {'; '.join(runs)})" if runs else "")
-    id_width, verdict_width = (max(len(row[column]) for row in rows) for column in ("id", "verdict"))
+    verdicts = [row.get("short") or row["verdict"] for row in rows]
+    id_width, verdict_width = max(len(row["id"]) for row in rows), max(map(len, verdicts))
     room = width - id_width - verdict_width - 4
     lines = []
-    for row in rows:
-        start = f"{row['id']:<{id_width}}  {row['verdict']:<{verdict_width}}"
+    for row, verdict in zip(rows, verdicts, strict=True):
+        start = f"{row['id']:<{id_width}}  {verdict:<{verdict_width}}"
         if room >= FEWEST_CHARACTERS:
             lines.append(f"{start}  {_shortened(row['claim'], room)}")
         else:
-            lines += [start.rstrip(), INDENT + _shortened(row["claim"], width - len(INDENT))]
+            fits = len(start.rstrip()) <= width
+            lines += [start.rstrip()] if fits else [row["id"], *textwrap.wrap(verdict, width, **WRAPPED)]
+            lines += [INDENT + _shortened(row["claim"], width - len(INDENT))]
     return "\n".join([heading, *lines, ""])
 
 
@@ -127,7 +143,7 @@ def claim_card(name: str, results: Path) -> tuple[list[tuple[str, Any]], dict[st
     experiment, claim = _find(name)
     content = {"experiment": experiment.name, **claim.to_json()}
     found = answers_on(name, results)
-    is_decided = any(answer.entries["verdict"] != NOT_RUN for answer in found)
+    is_decided = any(answer.content["status"] != NOT_RUN for answer in found)
     run = "" if is_decided else run_command(experiment, claim, results)
     entries: list[tuple[str, Any]] = [("sentence", claim.sentence)]
     for answer in found:
@@ -138,7 +154,9 @@ def claim_card(name: str, results: Path) -> tuple[list[tuple[str, Any]], dict[st
         entries.append(("command", run))
     entries.append(("kind", f"{claim.kind}: {(type(claim.test).__doc__ or '').strip().splitlines()[0]}"))
     names = {name for name, _ in entries}
-    entries += [(key, value) for key, value in content.items() if key != "id" and key not in names]
+    words = {"reading": READING_WORDS.get(claim.reading, claim.reading)}
+    fields = {key: words.get(key) or value for key, value in content.items()}
+    entries += [(key, value) for key, value in fields.items() if key != "id" and key not in names]
     return entries, content | {"verdicts": [answer.content for answer in found], "command": run}
 
 

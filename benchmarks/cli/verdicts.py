@@ -68,18 +68,23 @@ def experiments_in(folder: Path) -> Iterator[StoredExperiment]:
 def verdicts_on(claims: Collection[str], results: Path) -> dict[str, tuple[Verdict, StoredExperiment]]:
     """Return the verdict on each of these claims that stored runs decide: on its own runs rather than published ones.
 
+    Claims that the stored experiments cannot decide, because they lack a task or the model, are in it too.
+
     Args:
         claims: ids of claims.
         results: the results folder.
     """
     decided: dict[str, tuple[Verdict, StoredExperiment]] = {}
+    out_of_reach: dict[str, tuple[Verdict, StoredExperiment]] = {}
     for stored in stored_experiments(results):
         open_ids = {claim.id for claim in stored.manifest.claims} & (set(claims) - decided.keys())
         for id in open_ids:
             verdict = stored.verdicts[id]
             if verdict.status != NOT_RUN:
                 decided[id] = (verdict, stored)
-    return decided
+            elif verdict.is_out_of_reach:
+                out_of_reach.setdefault(id, (verdict, stored))
+    return out_of_reach | decided
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,9 @@ def answers_on(claim: str, results: Path) -> list[Answer]:
 
 
 def _answer(verdict: Verdict, stored: StoredExperiment) -> Answer:
-    from analysis.claims import to_json
-    from analysis.report.card import reading_of
+    from analysis.claims import rule_in_words, to_json
+    from analysis.claims.words import correction_in_words
+    from analysis.report.card import reading_of, titles_of
 
     results, manifest = stored.results, stored.manifest
     reading = reading_of(results, manifest, verdict, results.finished(manifest))
@@ -109,6 +115,8 @@ def _answer(verdict: Verdict, stored: StoredExperiment) -> Answer:
         "sentence of these runs": verdict.claim.sentence,
         "verdict": reading.word,
         "effect": reading.effect,
+        "p": correction_in_words(verdict),
+        "rule": "; ".join(rule_in_words(verdict, titles_of(manifest))),
         "finding": reading.sentence,
         "to decide it": reading.remedy,
         "which takes": reading.time,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.engine.run_spread import measured_parts
+from benchmarks.engine.run_spread import measured_on, measured_parts
 from benchmarks.engine.spread import ASSUMED, spread_of
 from benchmarks.tasks import TASKS
 
@@ -55,11 +55,12 @@ def claim_line(plan: Plan, claim: Claim, origins: dict[str, dict[str, None]] | N
         if n_seeds < max(claim.min_seeds, 2):
             return f"{n_seeds} of {max(claim.min_seeds, 2)} seeds: cannot be decided"
         origins = {} if origins is None else origins
-        if parts := measured_parts(plan, claim):
+        parts, open_ones = measured_on(plan, claim)
+        if parts:
             origins.setdefault(OF_RUNS, {}).update(dict.fromkeys(parts))
             deciding = [column for column in columns if column.task in parts]
             place = f"on {', '.join(parts)}: " if len(deciding) < len(columns) else ""
-            return place + _forecast_from(parts, claim, n_seeds, deciding)
+            return place + _forecast_from(parts, claim, n_seeds, deciding, open_ones)
         noises = [_noise(plan, column, origins) for column in columns]
         return _forecast(claim, n_seeds, columns, [plan.items[column.id] for column in columns], noises)
     except NoForecastError as reason:
@@ -114,39 +115,62 @@ def _own_noise(plan: Plan, column: TaskColumn, origins: dict[str, dict[str, None
     return pooled([noise_of(part).times(1 / POINTS) for part in parts])
 
 
-def _forecast(claim: Claim, n_seeds: int, columns: list[TaskColumn], items: list[int], noises: list[Noise]) -> str:
+def _forecast(
+    claim: Claim,
+    n_seeds: int,
+    columns: list[TaskColumn],
+    items: list[int],
+    noises: list[Noise],
+    open_ones: Sequence[str] = (),
+) -> str:
+    """Return the forecast of a claim, at the level that the corrections over claims and tasks leave for it.
+
+    Where tasks are tested one by one, the one that the report counts seeds on is forecast: of the open ones, if known.
+    """
+    from analysis.claims.deciding import correction_of, hardest_or_easiest, is_per_task
     from analysis.power import in_words, smallest_difference
 
+    correction = correction_of(claim, len(columns))
+    after = f" ({correction.words})" if correction.words else ""
     if claim.direction in SAMENESS:
-        return _sameness(claim, n_seeds, items, noises)
-    if claim.quantifier == "average" or len(columns) == 1:
-        return in_words(claim.size, n_seeds, items, noises)
-    level = 0.95 if claim.quantifier == "every" else 1 - 0.05 / len(columns)  # Holm's first step
-    smallest = [smallest_difference(n_seeds, n, noise, level=level) for n, noise in zip(items, noises, strict=True)]
-    at = smallest.index(max(smallest) if claim.quantifier == "every" else min(smallest))
-    words = in_words(claim.size, n_seeds, [items[at]], [noises[at]], level=level)
-    extreme = "the least certain" if claim.quantifier == "every" else "the most certain, Holm's level"
-    return f"{claim.quantifier} of {len(columns)} tasks; {columns[at].task}, {extreme}: {words}"
+        return _sameness(claim, n_seeds, items, noises, correction.level) + after
+    if not is_per_task(claim) or len(columns) == 1:
+        return in_words(claim.size, n_seeds, items, noises, level=correction.level) + after
+    by_task = {column.task: at for at, column in enumerate(columns)}
+    smallest = {
+        task: smallest_difference(n_seeds, items[at], noises[at], level=correction.level)
+        for task, at in by_task.items()
+        if task in open_ones or not open_ones
+    }
+    task = hardest_or_easiest(claim, smallest)
+    words = in_words(claim.size, n_seeds, [items[by_task[task]]], [noises[by_task[task]]], level=correction.level)
+    extreme = "least" if claim.quantifier == "every" else "most"
+    quantifier = "each" if claim.is_project_claim else claim.quantifier
+    return f"{quantifier} of {len(columns)} tasks; {task}, the {extreme} certain, {correction.words}: {words}"
 
 
-def _forecast_from(parts: Mapping[str, Components], claim: Claim, n_seeds: int, columns: list[TaskColumn]) -> str:
+def _forecast_from(
+    parts: Mapping[str, Components], claim: Claim, n_seeds: int, columns: list[TaskColumn], open_ones: Sequence[str]
+) -> str:
     """Return the forecast of a claim whose rows have runs: from their components, as the report counts seeds."""
+    from analysis.claims.deciding import is_per_task
     from analysis.power import noise_of, noise_of_mean
 
-    if claim.quantifier == "average":
+    if not is_per_task(claim):
         n_items, noise = noise_of_mean(list(parts.values()))
         return _forecast(claim, n_seeds, columns, [n_items], [noise.times(1 / POINTS)])
     items = [parts[column.task].n_items for column in columns]
     noises = [noise_of(parts[column.task]).times(1 / POINTS) for column in columns]
-    return _forecast(claim, n_seeds, columns, items, noises)
+    return _forecast(claim, n_seeds, columns, items, noises, open_ones)
 
 
-def _sameness(claim: Claim, n_seeds: int, items: list[int], noises: list[Noise]) -> str:
-    """Return the smallest margin within which equal arms are shown to lie (80 % power, 90 % interval)."""
+def _sameness(claim: Claim, n_seeds: int, items: list[int], noises: list[Noise], level: float = 0.95) -> str:
+    """Return the smallest margin within which equal arms are shown to lie (80 % power, 90 % interval uncorrected)."""
     from analysis.power import INDEPENDENT, of_mean, smallest_difference
 
     chance = 0.9 if claim.direction == "the same" else 0.8  # both ends have to lie inside
-    margin = 100 * smallest_difference(n_seeds, sum(items), of_mean(items, noises), chance, level=0.90)
+    one_sided = 1 - 2 * (1 - level)
+    margin = 100 * smallest_difference(n_seeds, sum(items), of_mean(items, noises), chance, level=one_sided)
     assumption = INDEPENDENT if len(items) > 1 else ""
     seeds_and_items = f"{n_seeds} seeds × {sum(items):,} items"
     words = f"{seeds_and_items} exclude differences from about {margin:.1f} points (80 % power{assumption})"

@@ -17,21 +17,27 @@ def measured_parts(plan: Plan, claim: Claim) -> dict[str, Components]:
 
     Empty where a row of the claim has fewer than two finished runs on a task.
     """
+    return measured_on(plan, claim)[0]
+
+
+def measured_on(plan: Plan, claim: Claim) -> tuple[dict[str, Components], tuple[str, ...]]:
+    """Return :func:`measured_parts` and the tasks that keep a claim on each or any task open."""
     if any(_fewest_done(plan, row) < FEWEST_SEEDS for row in (claim.a, claim.b)):
-        return {}
+        return {}, ()
     from analysis.claims import decide
-    from analysis.claims.deciding import deciding_parts
+    from analysis.claims.deciding import deciding_parts, open_tasks
     from analysis.records import ResultsError
 
     results = plan.finished
     if results is None:
-        return {}
+        return {}, ()
     manifest = plan.experiment.manifest(plan.cells, {})
     try:
-        parts, n_seeds = deciding_parts(results, manifest, decide(results, manifest, claim))
+        verdict = decide(results, manifest, claim)
+        parts, n_seeds = deciding_parts(results, manifest, verdict)
     except ResultsError:
-        return {}
-    return parts if n_seeds >= FEWEST_SEEDS else {}
+        return {}, ()
+    return (parts, open_tasks(verdict)) if n_seeds >= FEWEST_SEEDS else ({}, ())
 
 
 def _fewest_done(plan: Plan, row: str) -> int:

@@ -8,7 +8,10 @@ import json
 import pytest
 from world import Arm, Exam, World
 
-from analysis.claims import decide_all, rule_in_words
+from analysis.claims import Claim, Verdict, decide_all, multiplicity, rule_in_words
+from analysis.claims.bounds import EACH_TASK
+from analysis.claims.claim import Outcome
+from analysis.claims.multiplicity import Family
 from analysis.report import write_report
 from analysis.results import Results
 
@@ -102,3 +105,59 @@ def test_the_page_prints_bound_and_rule_with_each_claim_and_in_the_answer(tmp_pa
     assert own in listed
     stored = json.loads((tmp_path / "reports" / "compare" / "claims.json").read_text())
     assert stored[0]["bounds"] == {"one": 0.5, "two": 1.0}
+
+
+def test_the_rule_of_a_primary_contrast_names_the_correction_over_its_family(tmp_path, monkeypatch):
+    family = Family("3 primary contrasts", ("c", "p", "q"), (), True)
+    monkeypatch.setattr(multiplicity, "families", lambda: (family,))
+    last = "corrected by Holm over the 3 primary contrasts"
+    (mean,) = decided(tmp_path / "mean", claim())
+    assert rule_in_words(mean)[1:] == ("the mean over its tasks decides", last)
+    (both,) = decided(tmp_path / "both", claim(partial=True))
+    assert rule_in_words(both)[1:] == (EACH_TASK, last)  # both corrections decide
+    (one,) = decided(tmp_path / "one", claim(partial=True, tasks=["one", "elsewhere"]))
+    bound, *others = rule_in_words(one, {"one": "ONE"})
+    assert (bound, others) == ("bound 0.5 points: an effect up to it counts as irrelevant", [last])
+    (other,) = decided(tmp_path / "other", claim(id="exploratory"))
+    assert last not in rule_in_words(other)
+
+
+def test_the_bounds_of_several_tasks_have_their_titles(tmp_path):
+    (verdict,) = decided(tmp_path, claim(partial=True))
+    assert rule_in_words(verdict, {"one": "ONE"})[0].startswith("bound 0.5 points on ONE, 1 point on two: ")
+
+
+def test_the_page_says_cannot_be_decided_here_and_that_its_colours_are_uncorrected(tmp_path):
+    decided(tmp_path, claim(), claim(id="d", sentence="Elsewhere.", tasks=["one", "elsewhere"], reading="shared"))
+    page = html.unescape(write_report(tmp_path, "compare").read_text(encoding="utf-8"))
+    assert "<h3>1 claim that cannot be decided here</h3>" in page
+    assert "Cannot be decided here: elsewhere with any metric is not in this experiment." in page
+    assert "not run here</h3>" not in page
+    assert "its colour is before any correction for several comparisons" in page
+    assert '"better" and "worse" are before correction' in page
+    assert "reading: shared masks" in page
+    stored = json.loads((tmp_path / "reports" / "compare" / "claims.json").read_text())
+    assert [each["status"] for each in stored][1] == "not run"
+
+
+@pytest.mark.parametrize(("present", "words"), [("two", "not run"), ("elsewhere", "cannot be decided here")])
+def test_a_partial_claim_waits_for_runs_of_its_tasks_that_the_experiment_has(tmp_path, present, words):
+    asked = claim(partial=True, tasks=[present, "further"], contrast={"a": "smart", "b": "no-row"})
+    (verdict,) = decided(tmp_path, asked)
+    assert verdict.status == "not run"
+    assert verdict.words_with({"one": "ONE"}) == verdict.short_words({}) == verdict.label == words
+
+
+def test_words_for_people_have_titles_and_keep_every_qualifier():
+    outcomes = {"one": Outcome("supported", 0.01, 0.02), "two": Outcome("contradicted", 0.01, 0.02)}
+    asked = Claim.from_json(claim(tasks=["one", "two", "three"], partial=True))
+    titles = {"one": "ONE", "two": "TWO"}
+    open_one = Verdict(asked, "inconclusive", "as ids", outcomes=outcomes, tasks=("one", "two"))
+    assert open_one.words_with(titles) == (
+        "inconclusive (supported on ONE, contradicted on TWO), on ONE and TWO of its 3 tasks"
+    )
+    assert open_one.short_words(titles) == "inconclusive (supported on ONE, contradicted on TWO; 2 of 3 tasks)"
+    alone = Verdict(asked, "supported", "smaller than claimed", tasks=("one",), family="9 claims of A")
+    assert alone.short_words(titles) == "supported (smaller than claimed; exploratory; 1 of 3 tasks)"
+    assert alone.words_with(titles | {"three": "3"}).endswith(", on ONE alone of ONE, TWO, 3")
+    assert alone.words.endswith(", on one alone of one, two, three")

@@ -16,17 +16,18 @@ from world import Arm, Exam, World
 from analysis import claims
 from analysis.comparison import compare
 from analysis.crossed import Components
+from analysis.descriptive import holm
 from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
 from analysis.report.answer import MEANINGS, ORDER, warnings, words_of
-from analysis.report.card import card_of, effect_of, forest_of, remedy_of
+from analysis.report.card import card_of, effect_of, forest_of, found, remedy_of
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
 from analysis.report.order import question_of
 from analysis.report.remedy import deciding_seeds, duration, more_runs
 from analysis.report.set_up import environment_table, model_table, set_up
 from analysis.results import Results
-from analysis.tables import number
+from analysis.tables import number, probability
 
 FIVE = (0, 1, 2, 3, 4)
 COORDINATES = re.compile(r' (?:d|x|y|transform|viewBox)="[^"]*"')  # of a figure: their digits are no scores
@@ -147,6 +148,17 @@ def test_more_seeds_have_a_command_and_the_time_that_the_runs_took(decided):
     assert more_runs(replace(asked, seeds=(3, 7)), runs, 10) == ("", "")
 
 
+def test_the_time_of_more_seeds_includes_the_missing_runs_and_the_cells_without_any(decided):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)  # of 12.5 s each, in 8 cells of 5 seeds
+    asked = replace(manifest, commands={"run": "smart-repro run study"})
+    first, *others = [keys for cells in manifest.cells.values() for keys in cells.values()]
+    without = {first[0], first[1], *others[-1]}  # two runs of a cell, and a whole cell
+    words, _ = more_runs(asked, [run for run in runs if run.key not in without], 1)
+    assert words == f"1 more seed of all methods and 7 missing runs: about {duration((8 + 7) * 12.5)} of computing"
+    assert more_runs(asked, [], 1)[0].endswith("and 40 missing runs: no finished run has a time")
+
+
 def test_the_effect_is_the_interval_of_the_verdict(decided):
     *_, verdicts = decided
     interval = verdicts[0].interval
@@ -155,6 +167,57 @@ def test_the_effect_is_the_interval_of_the_verdict(decided):
         f"{number(interval.high)})"
     )
     assert effect_of(replace(verdicts[0], interval=None)) == ""  # two tasks, never pooled
+
+
+EACH = (
+    claim("each", "smart[shared]", "vanilla", quantifier="every"),
+    claim("each-independent", "smart[independent]", "vanilla", "independent", quantifier="every"),
+    claim("backwards", "vanilla", "smart[shared]", sentence="SMART harms.", quantifier="every"),
+    claim("any", "smart[shared]", "vanilla", sentence="SMART helps somewhere.", quantifier="any"),
+    claim("own", "smart[shared]", "vanilla", sentence="Does SMART help?", partial=True),
+)
+
+
+@pytest.fixture(scope="module")
+def on_each(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("each"), EACH)
+
+
+def test_the_effect_of_a_claim_on_each_task_is_that_of_the_task_that_decides(on_each):
+    *_, verdicts = on_each
+    by_id = {verdict.claim.id: verdict for verdict in verdicts}
+    titles = {"rte": "RTE", "sst2": "SST-2", "smart[shared]": "SMART"}
+    for name, verdict in by_id.items():
+        tasks = list(verdict.per_task)
+        adjusted = dict(zip(tasks, holm([value.p for value in verdict.per_task.values()]), strict=True))
+        support = {t: math.copysign(-math.log(v.p), v.estimate) for t, v in verdict.per_task.items()}
+        best = max(support, key=lambda t: support[t])
+        task = best if name in ("any", "own") else min(support, key=lambda t: support[t])
+        value = verdict.per_task[task]
+        p = adjusted[task]
+        assert effect_of(verdict, titles) == (
+            f"{titles[task]}: {number(value.estimate, signed=True)} points (95 % interval {number(value.low)} to "
+            f"{number(value.high)}), Holm's p {'' if p < 0.001 else '= '}{probability(p)} over 2 tasks"
+        )
+        assert effect_of(verdict, titles).partition(": ")[2] in found(verdict, titles)
+    assert by_id["backwards"].status == "contradicted"
+    assert "is contradicted by " in found(by_id["backwards"], titles)
+    assert "after Holm's correction: " in found(by_id["backwards"], titles)
+    assert by_id["each-independent"].status == "inconclusive"
+    assert " not support the claim at the 5 % level, least " in found(by_id["each-independent"], titles)
+    assert by_id["each"].status == by_id["any"].status == by_id["own"].status == "supported"
+
+
+def test_the_card_counts_the_other_claims_by_verdict_and_names_the_contradicted_ones(on_each):
+    results, manifest, cells, verdicts = on_each
+    card = card_of(results, manifest, cells, verdicts, results.finished(manifest))
+    assert card.undecided == (
+        'Contradicted: "SMART harms".',
+        "3 further claims: 2 supported, 1 contradicted.",
+    )
+    independent = [replace(v, claim=replace(v.claim, reading="independent")) for v in verdicts]
+    named = card_of(results, manifest, cells, independent, results.finished(manifest)).undecided[0]
+    assert named == 'Contradicted: "SMART harms" (independent masks).'
 
 
 def test_methods_with_the_same_answers_are_named_first(decided):
@@ -170,7 +233,8 @@ def test_the_words_of_the_verdicts_are_explained(decided):
     *_, verdicts = decided
     floor = replace(verdicts[0], status="no verdict", reason="pilot at the floor: plain has learnt 3 % of the task")
     assert [word for word, _ in words_of([floor])] == ["no verdict", "pilot at the floor"]
-    assert set(MEANINGS) == {claims.NOT_RUN, claims.INERT, *ORDER}
+    assert set(MEANINGS) == {claims.NOT_RUN, claims.NOT_HERE, claims.INERT, *ORDER}
+    assert "before Holm's correction" in MEANINGS["inconclusive"]
 
 
 def test_the_set_up_names_what_runs_share_and_in_what_methods_differ(decided):

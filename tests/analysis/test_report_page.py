@@ -9,7 +9,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from sklearn import metrics as sk
 from world import Arm, Exam, World
 
 from analysis import figures
+from analysis.claims import Verdict
 from analysis.comparison import compare
 from analysis.report import write_report
 from analysis.report.answer import headline, remarks, summaries, warnings
@@ -27,6 +27,7 @@ from analysis.report.facts import FactTable
 from analysis.report.page.render import code
 from analysis.report.sheets import sheets, title_of
 from analysis.results import Results
+from analysis.schema import Claim, against
 from analysis.tables import number, probability
 
 
@@ -319,12 +320,17 @@ def test_nothing_finished_is_a_page_too(tmp_path):
 
 
 def test_the_headline_counts_the_verdicts() -> None:
-    def judged(status: str) -> SimpleNamespace:
-        return SimpleNamespace(status=status, counted_as=status, data="")
+    def judged(status: str, **changes) -> Verdict:
+        return Verdict(Claim(id="c", sentence="", contrast=against("a", "b"), tasks=("t",)), status, **changes)
 
     assert headline([judged("not run")] * 2, []) == "2 claims: 2 not run."
     assert headline([judged("supported"), judged("not run")], []) == "2 claims: 1 supported, 1 not run."
-    assert headline([judged("supported"), judged("inert")], []) == "1 claim: 1 supported; not counted: 1 inert."
+    assert headline([judged("supported"), judged("inert")], []) == "2 claims: 1 supported, 1 inert."
+    exploratory = judged("supported", family="9 claims of A")
+    elsewhere = judged("not run", is_out_of_reach=True)
+    assert headline([elsewhere, judged("inert"), exploratory], []) == (
+        "3 claims: 1 supported (exploratory), 1 cannot be decided here, 1 inert."
+    )
     assert headline([], []) == ""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import claims, figures, tables
+from analysis.claims.words import numbers_in_words
 from analysis.report import answer
 from analysis.report.card import READINGS, drawn_methods, found, titles_of
 from analysis.report.content import Content
@@ -141,7 +142,8 @@ def _page() -> Template:
         first_upper=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(
-        claim_words=claims.in_words,
+        claim_numbers=numbers_in_words,
+        task_titles=lambda claim, titles: [titles.get(task, task) for task in claim.tasks],
         not_decidable=claims.not_decidable,
         chip_of=answer.chip_of,
         found=found,

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis.claims import decide_all, in_words
+from analysis.claims import counts_in_words, decide_all, in_words
+from analysis.report.answer import headline
 from analysis.report.card import effect_of, found, titles_of
 from analysis.results import Results
 from analysis.schema import Claim
+from analysis.tables import probability
 from benchmarks.cli import app as cli
 from benchmarks.cli.claims import list_text, run_command
 from benchmarks.cli.verdicts import verdicts_on
@@ -60,11 +62,18 @@ def test_the_card_of_a_claim_says_what_the_runs_say(run, results: Path) -> None:
     manifest = opened.manifest("together")
     verdict = next(v for v in decide_all(opened, manifest) if v.claim.id == OPEN)
     card = entries(run("show", f"claim:{OPEN}", "--results", results)[1])
-    assert card["verdict"] == verdict.words
+    assert card["verdict"] == verdict.words_with(titles_of(manifest))
+    assert card["verdict"] == "inconclusive, on SST-2 alone of its 4 tasks"
+    assert card["p"] == f"primary: p = {probability(verdict.holm)} after Holm over 12 primary contrasts of the pilot"
+    assert card["rule"].startswith("bound 1 point on CoLA, 0.5 points on SST-2: ")
+    assert card["rule"].endswith("; corrected by Holm over the 12 primary contrasts of the pilot")
+    assert "over the tasks" not in card["rule"]
+    assert card["reading"] == "shared masks"
     assert card["effect"] == effect_of(verdict) != ""
     assert card["effect"].partition(" points (")[2].rstrip(")") in in_words(verdict)
     assert card["finding"] == found(verdict, titles_of(manifest))
     assert "seeds would" in card["to decide it"]
+    assert "at the level 0.05/12 of Holm's correction over 12 primary contrasts of the pilot" in card["to decide it"]
     assert card["runs"] == f"together in {results / 'published'}, profile small"
     content = json.loads(run("show", f"claim:{OPEN}", "--results", results, "--json")[1])
     (stored,) = content["verdicts"]
@@ -159,7 +168,58 @@ def test_the_list_holds_the_verdicts_of_the_reports(run, results: Path) -> None:
     assert {row["id"]: row["words"] for row in rows} == {id: verdict.words for id, verdict in verdicts.items()}
     assert {row["verdict"] for row in rows} >= {"supported (exploratory)", "no verdict", "inconclusive"}
     total = run("list", "claims", "what-drives-sda", "--results", results)[1].splitlines()[-1]
-    assert total == "4 claims in 1 experiment: 2 supported (exploratory), 1 no verdict, 1 inconclusive"
+    assert total == "4 claims in 1 experiment: 2 supported (exploratory), 1 inconclusive, 1 no verdict"
+
+
+@needs_runs
+def test_a_qualifier_of_a_verdict_is_in_the_list_too(run, results: Path) -> None:
+    rows = {
+        row["id"]: row
+        for name in ("together", "what-drives-sda")
+        for row in json.loads(run("list", "claims", name, "--results", results, "--json")[1])
+    }
+    assert rows[SUPPORTED]["short"] == "supported (exploratory; 1 of 4 tasks)"
+    changed = rows["control-sda-beats-vanilla"]["short"]
+    assert changed == "inconclusive (contradicted before Holm's correction; 1 of 4 tasks)"
+    assert rows["control-sda-age-matters"]["short"] == "no verdict"
+    printed = run("list", "claims", "together", "--results", results)[1]
+    assert changed in printed
+    assert rows[OPEN]["reading"] == "shared masks"
+
+
+@needs_runs
+def test_a_long_verdict_stays_within_the_width(run, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = run("list", "claims", "together", "--results", results)[1]
+    _, *lines, _, _ = out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert "    inconclusive (contradicted before Holm's correction; 1 of 4 tasks)" in lines
+
+
+@needs_runs
+def test_the_list_counts_claims_as_the_reports_do(run, results: Path) -> None:
+    opened = Results(PUBLISHED)
+    for name in ("what-drives-smart", "what-drives-sda"):
+        verdicts = decide_all(opened, opened.manifest(name))
+        total = run("list", "claims", name, "--results", results)[1].splitlines()[-1]
+        assert total == f"{len(verdicts)} claims in 1 experiment: {counts_in_words(verdicts)}"
+        assert headline(verdicts, []).startswith(f"{len(verdicts)} claims: {counts_in_words(verdicts)}.")
+    assert counts_in_words(decide_all(opened, opened.manifest("what-drives-smart"))) == (
+        "4 no verdict, 2 not run, 1 inert"
+    )
+
+
+@needs_runs
+def test_a_claim_whose_task_the_experiment_lacks_cannot_be_decided_there(run, results: Path) -> None:
+    name = "smart-agreement-everywhere-shared"
+    card = entries(run("show", f"claim:{name}", "--results", results)[1])
+    assert card["verdict"] == "cannot be decided here"
+    assert card["finding"] == "Cannot be decided here: mnli-mm with any metric is not in this experiment."
+    assert "--profile paper" in card["command"]
+    content = json.loads(run("show", f"claim:{name}", "--results", results, "--json")[1])
+    assert content["verdicts"][0]["status"] == "not run"
+    listed = run("list", "claims", "smart-fig2", "--results", results)[1]
+    assert listed.splitlines()[-1] == "12 claims in 1 experiment: 6 not run, 6 cannot be decided here"
 
 
 def test_a_filter_may_be_given_without_its_option(run, tmp_path: Path) -> None:

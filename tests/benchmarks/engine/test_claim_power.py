@@ -10,10 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis.claims import decide
+from analysis.claims import decide, multiplicity
+from analysis.claims.claim import Outcome
 from analysis.claims.deciding import deciding_parts
+from analysis.claims.multiplicity import Family
 from analysis.power import Noise, in_words, noise_of, noise_of_mean, of_mean, smallest_difference, typical
 from analysis.report.card import remedy_of
+from analysis.report.remedy import deciding_seeds
 from analysis.results import Results
 from analysis.schema import AtEpoch, Claim, Cost, against
 from benchmarks.engine import spread
@@ -27,6 +30,7 @@ from benchmarks.store.store import RunState, Store
 from benchmarks.tasks.sources import Source
 from tests.analysis.world import Arm, Exam, World, run_key
 
+HOLM_OF_TWO = "at the level 0.05/2 of Holm's correction over 2 tasks"
 ROWS = against("smart[shared]", "vanilla")
 
 
@@ -80,8 +84,8 @@ def test_the_measured_spread_is_used(plan: Plan) -> None:
 def test_quantifiers_look_at_single_tasks(plan: Plan) -> None:
     tasks, noises = ("demo-rte", "demo-cola"), [Noise(0.03, 0.1, 0.3), Noise(0.04, 0.2, 0.4)]
     every = claim_line(plan, claim(tasks=tasks, quantifier="every"))
-    assert every.endswith(in_words(2.4, 5, [2_000], [noises[1]]))
-    assert every.startswith("every of 2 tasks; demo-cola")
+    assert every.endswith(in_words(2.4, 5, [2_000], [noises[1]], level=0.975))
+    assert every.startswith(f"every of 2 tasks; demo-cola, the least certain, {HOLM_OF_TWO}: ")
     some = claim_line(plan, claim(tasks=tasks, quantifier="any"))
     assert some.endswith(in_words(2.4, 5, [2_000], [noises[0]], level=0.975))
     average = claim_line(plan, claim(tasks=tasks))
@@ -232,9 +236,14 @@ def test_a_claim_on_every_task_counts_with_the_spread_of_each(run_plan: Plan) ->
     asked = claim(**{**BOTH_TASKS, "quantifier": "every"})
     results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
     parts, _ = deciding_parts(results, manifest, decide(results, manifest, asked))
-    lines = {task: in_words(None, 5, [part.n_items], [noise_of(part).times(0.01)]) for task, part in parts.items()}
+    lines = {
+        task: in_words(None, 5, [part.n_items], [noise_of(part).times(0.01)], level=0.975)
+        for task, part in parts.items()
+    }
     line = claim_line(run_plan, asked)
-    assert line in {f"every of 2 tasks; {task}, the least certain: {words}" for task, words in lines.items()}
+    assert line in {
+        f"every of 2 tasks; {task}, the least certain, {HOLM_OF_TWO}: {words}" for task, words in lines.items()
+    }
 
 
 def test_own_data_count_with_the_finished_runs_too(run_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,3 +257,56 @@ def test_own_data_count_with_the_finished_runs_too(run_plan: Plan, monkeypatch: 
     assert line.endswith(in_words(None, 5, [300], [noise_of(parts[TASKS[0]]).times(0.01)]))
     before = next(line for line in claim_lines(replace(plan, results=None)) if line.startswith(f"  {TASKS[0]}, "))
     assert before != line
+
+
+@pytest.mark.parametrize("changes", [{"quantifier": "every"}, {"partial": True}, {"quantifier": "any"}])
+def test_a_claim_on_single_tasks_is_counted_on_the_same_task_by_plan_and_report(
+    run_plan: Plan, changes: dict[str, object]
+) -> None:
+    """At the report's number of seeds the plan shows the difference on that task; with one fewer it does not."""
+    asked = claim(**{**BOTH_TASKS, "size": 4.0, **changes})
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    verdict = decide(results, manifest, asked)
+    words, more = remedy_of(results, manifest, verdict)
+    assert f"(80 % chance, {HOLM_OF_TWO})" in words
+    parts, _ = deciding_parts(results, manifest, verdict)
+    wanted = max if changes.get("quantifier") == "every" else min
+    task = wanted(parts, key=lambda name: deciding_seeds([parts[name]], 4.0, 0.975))
+    titles = {column.task: column.title for column in manifest.columns}
+    assert f"a true difference of 4.0 points on {titles[task]}, the " in words
+    assert more == deciding_seeds([parts[task]], 4.0, 0.975) - 5
+    detected = []
+    for seeds in (5 + more, 5 + more - 1):
+        line = claim_line(seeds_of(run_plan, seeds), asked)
+        assert f" of 2 tasks; {task}, the " in line
+        detected.append(": enough for the claimed 4" in line)
+    assert detected == [True, False]
+
+
+def test_a_primary_contrast_is_counted_at_the_level_of_its_family(
+    run_plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = claim(**BOTH_TASKS)
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    _, without = remedy_of(results, manifest, decide(results, manifest, asked))
+    family = Family("4 primary contrasts", ("one", "b", "c", "d"), (), True)
+    monkeypatch.setattr(multiplicity, "families", lambda: (family,))
+    words, more = remedy_of(results, manifest, decide(results, manifest, asked))
+    assert more > without
+    level = "at the level 0.05/4 of Holm's correction over 4 primary contrasts"
+    assert words.endswith(f"(80 % chance, {level}).")
+    lines = [claim_line(seeds_of(run_plan, 5 + n), claim(**{**BOTH_TASKS, "size": 3.0})) for n in (more, more - 1)]
+    assert [": enough for the claimed 3" in line for line in lines] == [True, False]
+    assert lines[0].endswith(f"({level})")
+
+
+def test_a_claim_whose_tasks_contradict_each_other_gets_no_count_of_seeds(run_plan: Plan) -> None:
+    results, manifest = Results(run_plan.results), run_plan.experiment.manifest(run_plan.cells, {})
+    verdict = decide(results, manifest, claim(**{**BOTH_TASKS, "partial": True}))
+    first, second = TASKS
+    outcomes = {first: Outcome("supported", 0.001, 0.002), second: Outcome("contradicted", 0.001, 0.002)}
+    words, more = remedy_of(results, manifest, replace(verdict, status="inconclusive", outcomes=outcomes))
+    assert (words, more) == (
+        "No number of seeds is given: one task supports the claim and another contradicts it.",
+        0,
+    )
