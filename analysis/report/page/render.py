@@ -144,6 +144,7 @@ def _page() -> Template:
         claim_words=claims.in_words,
         not_decidable=claims.not_decidable,
         chip_of=answer.chip_of,
+        badge=answer.badge,
         found=found,
         readings=READINGS,
         rule_in_words=claims.rule_in_words,
