@@ -218,7 +218,7 @@ def test_the_table_is_copied_as_text(page, results):
 
 
 def test_a_copy_is_shown_at_once_even_if_the_browser_waits_for_a_permission(page):
-    page.evaluate("navigator.clipboard.writeText = () => new Promise(() => {})")
+    page.evaluate("() => { navigator.clipboard.writeText = () => new Promise(() => {}); }")
     page.get_by_role("button", name="Copy as CSV").click()
     page.locator("button.copied", has_text="Copy as CSV").wait_for(timeout=3000)
     assert page.locator("[data-copies] [role=status]").text_content() == "CSV copied"
