@@ -340,6 +340,17 @@ def test_it_prints_without_controls(page, tmp_path):
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(("media", "width"), [("screen", 1280), ("print", 690)])
+def test_the_figure_of_the_card_stands_beside_the_finding_at_its_top(page, media, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(media=media)
+    names = ("#answer", "#answer > .text", "#answer > figure", "#answer > .basis")
+    card, text, figure, basis = (page.locator(name).bounding_box() for name in names)
+    assert figure["x"] >= text["x"] + text["width"]
+    assert figure["y"] - card["y"] < 40
+    assert basis["y"] >= text["y"] + text["height"]
+
+
 def test_paper_has_page_numbers(page):
     """A browser keeps the rule for the margin only if it can draw it."""
     rules = page.evaluate(
