@@ -291,7 +291,7 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     yield from _seen_before(runs)
     subset = {str(run.spec.get("task")): run for run in runs if run.spec.get("max_train_samples")}
     if subset:
-        sizes = ", ".join(f"{task} {_rows(run)}" for task, run in subset.items())
+        sizes = ", ".join(f"{run.task.get('title', task)} {_rows(run)}" for task, run in subset.items())
         yield f"Subset data: trained on part of the training set ({sizes})."
     present = cells[cells["n_seeds"] > 0]
     few = [cell for cell in records(present) if kind_of(cell.undecided) == TOO_FEW]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FITTING = 6  # columns that fit a page of paper
 ABOVE_CEILING = (
     "above the ceiling, which is an average over data sets: all seeds are scored on the same items, on which chance "
-    "takes the best rule higher too"
+    "may take the best rule higher too"
 )
 MARKS = "abcdefghijklmnopqrstuvwxyz"
 
