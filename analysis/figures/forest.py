@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from analysis.figures.canvas import mark, needs_rows
-from analysis.figures.names import greater_is_better, legend_below, name_rows, one_line, short, unit
+from analysis.figures.names import POINTS_OF_AN_INCH, greater_is_better, legend_below, name_rows, one_line, short, unit
 from analysis.figures.palette import INK, SOFT, Look, looks
 from analysis.tables import digits_of, interval, number, records
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-HOLLOW: Any = {"mfc": "none", "mew": 1.2}
+HOLLOW: Any = {"mfc": "none", "mew": 1.0}
+HOLLOW_SIZE = 9  # points: smaller, the inside of a star or a cross cannot be seen
 
 
 @needs_rows
@@ -109,14 +110,28 @@ def _draw_interval(
     """Draw an estimate with its interval at height ``y``; ends beyond the axis are arrows."""
     colour = SOFT if line.undecided else look.colour
     width = 1.2 if line.undecided else 3.2 if wide else 2.2
-    (segment,) = ax.plot([line.low, line.high], [y, y], color=colour, lw=width)
+    positions = _positions(ax, line, reach)
+    (segment,) = ax.plot(positions, [y] * len(positions), color=colour, lw=width)
     mark(segment, row, tip)
     for end, arrow in ((line.low, "<"), (line.high, ">")):
         if abs(end) > reach:
             ax.plot(np.sign(end) * reach, y, arrow, color=colour, ms=6, mew=0, clip_on=False)
+    size = HOLLOW_SIZE if line.undecided else 8 if wide else 6.5
     hollow: Any = HOLLOW if line.undecided else {"mew": 0}
-    (point,) = ax.plot(line.difference, y, look.marker, color=colour, ms=8 if wide else 6.5, **hollow)
+    (point,) = ax.plot(line.difference, y, look.marker, color=colour, ms=size, **hollow)
     mark(point, row, tip)
+
+
+def _positions(ax: Axes, line: Any, reach: float) -> list[float]:
+    """Return the positions that an interval's line connects: its ends, and a gap inside a hollow mark."""
+    if not line.undecided:
+        return [line.low, line.high]
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_position().width * figure.get_figwidth()
+    gap = reach * HOLLOW_SIZE / POINTS_OF_AN_INCH / inches
+    left, right = line.difference - gap, line.difference + gap
+    return [min(line.low, left), left, float("nan"), right, max(line.high, right)]
 
 
 def reach_of(cells: pd.DataFrame) -> float:

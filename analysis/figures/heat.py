@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import seaborn as sns
+from matplotlib.patches import Rectangle
 
 from analysis.figures.canvas import needs_rows
 from analysis.figures.names import short
-from analysis.figures.palette import INK, ON_COLOUR, SOFT
+from analysis.figures.palette import GRID, INK, ON_COLOUR, SOFT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,18 +25,26 @@ ROOM = 1.4  # times the largest value where the colours end: keeps the darkest c
 
 
 @needs_rows
-def plot_heat(values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str) -> Axes:
+def plot_heat(
+    values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str, judged: pd.DataFrame | None = None
+) -> Axes:
     """Draw a table of differences as colours with their numbers: blue is better, orange worse, white 0.
+
+    Cells without a verdict have no colour and a grey number, and do not stretch the scale of the others.
 
     Args:
         values: a row per task, a column per method; positive is better; nan is left white.
         texts: the text of each cell.
         ax: axes to draw on.
         label: what the numbers are, below the map.
+        judged: True for the cells with a verdict; None: all of them.
     """
-    reach = max(float(np.nanmax(np.abs(values.to_numpy()))), 1e-9)
+    is_judged = np.ones(values.shape, dtype=bool) if judged is None else judged.to_numpy(dtype=bool)
+    in_colour = values.where(is_judged)
+    sizes = np.abs(in_colour.to_numpy(dtype=float))
+    reach = max(float(sizes[np.isfinite(sizes)].max(initial=0.0)), 1e-9)
     sns.heatmap(
-        values,
+        in_colour,
         annot=texts.to_numpy(),
         fmt="",
         cmap=DIVERGING,
@@ -47,6 +56,10 @@ def plot_heat(values: pd.DataFrame, texts: pd.DataFrame, ax: Axes, *, label: str
         annot_kws={"fontsize": 8, "color": ON_COLOUR},
         ax=ax,
     )
+    for row, column in np.argwhere(~is_judged & values.notna().to_numpy()):
+        ax.add_patch(Rectangle((column + 0.06, row + 0.12), 0.88, 0.76, fill=False, ec=GRID, lw=0.8))
+        text = str(texts.iloc[int(row), int(column)])
+        ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=SOFT)
     return _labelled(ax, values, label)
 
 

@@ -31,6 +31,19 @@ HUES = {
     "partial": "#8c564b",
     "combined": "#5f7a1f",
 }
+# Marks of each family: its first row has the first one in every figure, the next rows the next ones if they are free.
+MARKS_OF = {
+    "plain": "o8",
+    "smart": "sXh",
+    "smoothness": "^vp",
+    "bregman": "vP",
+    "consistency": "P*",
+    "adversarial": "Xp",
+    "distillation": "ph*",
+    "together": "h",
+    "partial": "8",
+    "combined": "*",
+}
 FAMILIES = {
     "vanilla": "plain",
     "plain": "plain",
@@ -85,13 +98,34 @@ def looks(rows: Iterable[str]) -> dict[str, Look]:
 
 @lru_cache(maxsize=64)
 def _looks(rows: tuple[str, ...]) -> Mapping[str, Look]:
+    markers = _markers(rows)
     counts: dict[str, int] = {}
     result = {}
     for position, row in enumerate(rows):
         family = family_of(row)
         count = counts[family] = counts.get(family, -1) + 1
         colour = shade(HUES[family], *SHADES[count % len(SHADES)]) if family else OTHER[count % len(OTHER)]
-        result[row] = Look(colour, MARKERS[position % len(MARKERS)], LINES[position % len(LINES)])
+        result[row] = Look(colour, markers[row], LINES[position % len(LINES)])
+    return result
+
+
+def _markers(rows: tuple[str, ...]) -> dict[str, str]:
+    """Return the mark of each row: of its family, as far as the rows of one figure then differ."""
+    families = {row: family_of(row) for row in rows}
+    firsts = {family: row for row, family in reversed(families.items()) if family}
+    result = {row: MARKS_OF[family][0] for family, row in firsts.items()}
+    members: dict[str, int] = {}
+    for row, family in families.items():  # the n-th row of a family: its n-th mark
+        marks, n = MARKS_OF.get(family, ""), members.get(family, 0)
+        members[family] = n + 1
+        if 0 < n < len(marks) and marks[n] not in result.values():
+            result[row] = marks[n]
+    for row in (row for row in rows if row not in result):
+        used = list(result.values())
+        fewest = min(used.count(marker) for marker in MARKERS)
+        free = [marker for marker in MARKERS if used.count(marker) == fewest]
+        preferred = [marker for marker in MARKS_OF.get(families[row], "") if marker in free]
+        result[row] = (preferred or free)[0]
     return result
 
 

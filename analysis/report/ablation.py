@@ -21,6 +21,7 @@ from analysis.schema import Column, Manifest, Row
 
 # The share of answers, or of a sum of loss terms, below which nothing is changed: as for inert contrasts.
 NEGLIGIBLE = 0.001
+LEAST_SHARE = 0.00001  # smaller shares are not written out
 MOST_ROWS = 6  # rows that one question is answered for: a sweep has dozens
 R_S, D_BREG, RADIUS = "smoothness", "bregman", "max_abs_delta"
 _OF_A_METHOD = ("method", "options", "method_config", "seed", "task")
@@ -181,9 +182,10 @@ class _Table:
                 columns = [column for column in self.columns if column.id in arm.means]
                 largest = arm.mean(RADIUS, columns)
                 if largest > radius:
+                    times = _times(largest / radius)
                     yield (
                         f"In {arm.row.title}, {_places(columns)}, the largest element of the perturbation averages "
-                        f"{_small(largest)}: {largest / radius:,.0f} times the radius of {radius:g} of the other rows."
+                        f"{_small(largest)}: {times} times the radius of {radius:g} of the other rows."
                     )
 
     def _changed_answers(self, arm: _Arm, other: _Arm, columns: Sequence[Column]) -> tuple[int, int]:
@@ -227,6 +229,13 @@ def _small(value: float) -> str:
     return f"{value:.3g}"
 
 
+def _times(ratio: float) -> str:
+    """Return a ratio with two significant digits: ``1.4``, ``98,000``."""
+    return f"{float(f'{ratio:.2g}'):,.{1 if ratio < 9.95 else 0}f}"
+
+
 def _share(share: float) -> str:
-    """Return a share as a percentage with two digits, of any size: ``11 %``, ``2.8e-05 %``, ``99.9 %``."""
+    """Return a share as a percentage with two digits: ``11 %``, ``99.9 %``, ``less than 0.001 %``."""
+    if 0 < share < LEAST_SHARE:
+        return f"less than {100 * LEAST_SHARE:g} %"
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.1f} %"

@@ -66,10 +66,16 @@ COLLAPSE_RULE = (
 )
 CEILING_RULE = (
     "The ceiling is the score that the best possible rule has on average over all data sets made like this one; on "
-    "these items chance may take a run a little above it."
+    "these items chance may take its score, and those of all seeds, a little above it."
 )
 OUTSIDE = {TOO_FEW: "with too few seeds", PILOT: "at the floor", "near-constant": "with nearly constant answers"}
 LIMITS = ("Generated data", "Profile ", "warning: ")  # notes of an experiment that limit what its numbers mean
+# Name of a corpus in a text on what a model has seen -> tasks made from it.
+CORPORA = {
+    "SNLI": ("snli", "nli-mixture"),
+    "MultiNLI": ("mnli", "mnli-mm", "hans", "nli-mixture"),
+    "Quora": ("qqp",),
+}
 IN_SUMMARY = {BETTER: "better than", WORSE: "worse than", SAME: "identical with", OPEN: "not distinguishable from"}
 
 
@@ -212,8 +218,11 @@ def diverged(manifest: Manifest, cells: pd.DataFrame) -> list[str]:
     It is a single sentence, because a sweep may have dozens of such runs.
     """
     titles = {row.id: row.title for row in manifest.rows}
-    sums = cells.groupby("row", sort=False)[["diverged", "n_runs"]].sum()
-    entries = [f"{titles[str(row)]} ({count} of {plural(total, 'run')})" for row, count, total in sums.itertuples()]
+    places = {column.id: column.title or column.task for column in manifest.columns}
+    entries = []
+    for row, arm in cells.groupby("row", sort=False):
+        on = [f"{places[c.column]} ({c.diverged} of {plural(c.n_runs, 'run')})" for c in records(arm)]
+        entries.append(f"{titles[str(row)]} on {' and '.join(on)}")
     subject = (
         "Diverged runs, whose training loss on the task ended above where it began (by over 3 standard errors), are in "
         "the means"
@@ -265,12 +274,10 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
             "nothing about real text."
         )
     yield from (text for text in manifest.warnings if text.startswith(LIMITS))
-    for text in dict.fromkeys(str(run.model.get("contaminated") or "") for run in runs):
-        if text:
-            yield f"Seen before: {text}; scores on such data are too high"
+    yield from _seen_before(runs)
     subset = {str(run.spec.get("task")): run for run in runs if run.spec.get("max_train_samples")}
     if subset:
-        sizes = ", ".join(f"{task} {_rows(run)}" for task, run in subset.items())
+        sizes = ", ".join(f"{run.task.get('title', task)} {_rows(run)}" for task, run in subset.items())
         yield f"Subset data: trained on part of the training set ({sizes})."
     present = cells[cells["n_seeds"] > 0]
     few = [cell for cell in records(present) if kind_of(cell.undecided) == TOO_FEW]
@@ -293,12 +300,24 @@ def _warnings(manifest: Manifest, cells: pd.DataFrame, runs: Sequence[Run]) -> I
     for cell in records(unpaired):
         places = f"{cell.row_title} on {cell.column_title}"
         yield f"{places}: {cell.n_seeds} seeds, of which {cell.n_pairs} are paired with a run of the baseline."
-    yield from several_environments(runs)
+    yield from several_environments(manifest, runs)
     if mixed := _on_other_devices(manifest, runs):
         yield (
             f"Pairs made on different devices: {', '.join(mixed)}. The same seed gives other dropout masks on another "
             "device, so such a pair shares only its examples, their order and the initial head."
         )
+
+
+def _seen_before(runs: Sequence[Run]) -> Iterable[str]:
+    """Yield a warning for each text on what a model has seen, where the runs are on tasks from that data."""
+    titles: dict[str, dict[str, str]] = {}
+    for run in runs:
+        text, task = str(run.model.get("contaminated") or ""), str(run.spec.get("task"))
+        named = {own for corpus, tasks in CORPORA.items() if corpus in text for own in tasks}
+        if text and (task in named or not named):
+            titles.setdefault(text, {})[task] = str(run.task.get("title", task))
+    for text, tasks in titles.items():
+        yield f"Seen before: {text}; scores on such data ({', '.join(tasks.values())}) are too high."
 
 
 def _remarks(manifest: Manifest, runs: Sequence[Run]) -> Iterable[str]:

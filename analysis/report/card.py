@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis import schema
-from analysis.claims import CONTRADICTED, INCONCLUSIVE, NO_VERDICT, NOT_RUN, SUPPORTED, Verdict, counts_in_words
+from analysis.claims import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    INERT,
+    NO_VERDICT,
+    NOT_RUN,
+    SUPPORTED,
+    Verdict,
+    counts_in_words,
+)
 from analysis.claims.bounds import rule_in_words
 from analysis.claims.claim import POINTS
 from analysis.claims.deciding import (
@@ -34,7 +43,7 @@ from analysis.report.identical import identical_sentences
 from analysis.report.order import question_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.own_data import OwnAnswer
-from analysis.report.remedy import cost_in_words, count, deciding_seeds, duration, more_runs
+from analysis.report.remedy import cost_in_words, count, deciding_seeds, duration, more_runs, seconds_by_device
 from analysis.results import Results, Run
 from analysis.schema import Column, Manifest
 from analysis.tables import kind_of, number, percent, probability, records, unit_of
@@ -61,6 +70,7 @@ class Reading:
         effect: the difference with its interval; "" where there is no single one.
         time: what the seeds that would decide take, in words; "" where none are named.
         command: the command that runs them.
+        is_open: True without a verdict: the claim was not run, or no method can be judged.
     """
 
     name: str
@@ -71,6 +81,7 @@ class Reading:
     effect: str = ""
     time: str = ""
     command: str = ""
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ class Card:
         words: the words of the verdicts, each with its meaning.
         identical: groups of methods that gave the same answers, a sentence each.
         is_own: True if the answer is about a user's own data.
-        parts: what the parts of the methods do, for the place below the table.
+        parts: what the parts of the methods do; below the table, or first where no reading has a verdict.
         rule: bound and quantifier of the claim, in words.
     """
 
@@ -102,6 +113,11 @@ class Card:
     is_own: bool = False
     parts: tuple[PartAnswer, ...] = ()
     rule: str = ""
+
+    @property
+    def is_led_by_parts(self) -> bool:
+        """True if the answers about the parts come first, because the claim has no verdict in any reading."""
+        return bool(self.parts and self.readings) and all(reading.is_open for reading in self.readings)
 
 
 def card_of(
@@ -264,6 +280,7 @@ def reading_of(
         remedy,
         effect_of(verdict, titles),
         *(more_runs(manifest, runs, more) if more else ("", "")),
+        is_open=verdict.status in (NOT_RUN, NO_VERDICT, INERT),
     )
 
 
@@ -508,9 +525,11 @@ def _costs(manifest: Manifest, verdicts: Sequence[Verdict], runs: Sequence[Run])
     for b, methods in by_reference.items():
         if text := cost_in_words(methods, titles.get(b, b), keys.get(b, set()), runs):
             yield text
-    seconds = sum(float(run.result.get("seconds") or 0.0) for run in runs)
-    if seconds:
-        yield f"All {count(len(runs), 'run')}: {duration(seconds)} of computing."
+    by_device = seconds_by_device(runs)
+    if by_device:
+        parts = [f"{duration(sum(times))} on the {device}" for device, times in by_device.items()]
+        total = parts if len(parts) > 1 else [duration(sum(sum(times) for times in by_device.values()))]
+        yield f"All {count(len(runs), 'run')}: {' and '.join(total)} of computing."
 
 
 def _undecided(verdicts: Sequence[Verdict], question: Sequence[Verdict]) -> Iterator[str]:

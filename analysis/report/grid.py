@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FITTING = 6  # columns that fit a page of paper
+ABOVE_CEILING = (
+    "above the ceiling, which is an average over data sets: all seeds are scored on the same items, on which chance "
+    "may take the best rule higher too"
+)
 MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -147,6 +151,8 @@ def _cell(cell: Any, title: str, usual: int, notes: dict[str, str]) -> GridCell:
         texts.append(f"missing: {cell.reason}")
     if cell.collapsed:
         texts.append(f"{cell.collapsed} of {cell.n_seeds} runs collapsed: (almost) one answer to all items")
+    if cell.n_seeds and cell.mean > cell.ceiling:
+        texts.append(ABOVE_CEILING)
     marks = "".join(notes.setdefault(text, _mark(len(notes))) + " " for text in texts).strip()
     paper = number(cell.published, 1)
     if paper and not math.isnan(cell.published_difference):

@@ -17,6 +17,7 @@ from analysis.tables import number
 
 TARGET = 0.8  # chance of seeing the difference, when seeds or items to add are counted
 MOST_ITEMS = 1_000_000
+DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU"}  # kind of device of an environment -> its name in reports
 UNEVEN = 2.5  # ratio of the times of runs that differ in their seed only, from which on the machine had other work
 MOST_TIMES = 64  # the largest common multiple of seeds and items that is offered
 
@@ -66,7 +67,9 @@ def cost_in_words(
 ) -> str:
     """Return what a run of each method takes, beside one of the baseline; "" without timed runs of both.
 
-    Where equal runs took very different times, the machine did other work, and no ratio is given.
+    Times on different kinds of devices cannot be compared, so each kind has a sentence on the tasks and seeds that all
+    these methods ran on it. Where equal runs took very different times, the machine did other work, and no ratio is
+    given.
 
     Args:
         methods: title of each method -> keys of its runs.
@@ -80,17 +83,60 @@ def cost_in_words(
     base = [run for run in timed if run.key in baseline_keys]
     if not arms or not base:
         return ""
+    all_runs = [*chain(*arms.values()), *base]
+    devices = sorted(set(map(device_of, all_runs)))
+    if len(devices) == 1:
+        return _cost_on_a_device(arms, baseline, base, "A run")
+    sentences = []
+    for device in devices:
+        places = [{_place(run) for run in arm if device_of(run) == device} for arm in (*arms.values(), base)]
+        common = set.intersection(*places)
+        if common:
+            *compared, reference = (
+                [run for run in arm if device_of(run) == device and _place(run) in common]
+                for arm in (*arms.values(), base)
+            )
+            of_device = dict(zip(arms, compared, strict=True))
+            sentences.append(_cost_on_a_device(of_device, baseline, reference, f"On the {device}, a run"))
+    if not sentences:
+        return f"No mean time is given: the runs were made on several kinds of devices ({', '.join(devices)})."
+    return f"{' '.join(sentences)} These are the tasks and seeds that all of them ran on one kind of device."
+
+
+def device_of(run: Run) -> str:
+    """Return the kind of device of a run, as reports name it."""
+    device = str(run.environment.get("device") or "")
+    return DEVICES.get(device, device or "unknown device")
+
+
+def seconds_by_device(runs: Iterable[Run]) -> dict[str, list[float]]:
+    """Return the times of the timed runs on each kind of device."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        if run.result.get("seconds"):
+            times[device_of(run)].append(float(run.result["seconds"]))
+    return dict(sorted(times.items()))
+
+
+def _place(run: Run) -> tuple[str, str]:
+    return str(run.spec.get("task")), str(run.spec.get("seed"))
+
+
+def _cost_on_a_device(arms: Mapping[str, Sequence[Run]], baseline: str, base: Sequence[Run], subject: str) -> str:
+    """Return what a run of each method takes, of runs on one kind of device."""
     uneven = _unevenness([*chain(*arms.values()), *base])
     base_takes = _mean_seconds(base)
     takes: list[str] = []
     for title, arm in arms.items():
         ratio = "" if uneven > UNEVEN else f" ({number(_mean_seconds(arm) / base_takes)} times as long)"
-        takes.append(f"{'one' if takes else 'A run'} of {title} took {_mean_seconds(arm):.1f} s{ratio}")
+        takes.append(f"{'one' if takes else subject} of {title} took {_mean_seconds(arm):.1f} s{ratio}")
     sentence = f"{', '.join(takes)}, one of {baseline} {base_takes:.1f} s."
     if uneven <= UNEVEN:
         return sentence
-    alike = f"of runs that differ in their seed only, one took {number(uneven)} times as long as another"
-    return f"{sentence} No ratio is given, because {alike}."
+    return (
+        f"{sentence} No ratio: equal runs took very different times, up to {number(uneven)} times as long, as the "
+        "machine did other work."
+    )
 
 
 def _mean_seconds(runs: Sequence[Run]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.figures.names import power_text
 from analysis.report.facts import FactTable
 from analysis.results import Run
-from analysis.schema import Manifest
+from analysis.schema import Column, Manifest
 
 # Field of a run's settings -> its name in the table. Seeds, splits and what is only measured are no part of the set-up.
 SETTINGS: Mapping[str, str] = {
@@ -170,8 +170,11 @@ def environment_table(runs: Sequence[Run]) -> FactTable:
     return FactTable("environments", "Environments", ("environment", "runs", *differing), lines)
 
 
-def several_environments(runs: Sequence[Run]) -> list[str]:
-    """Return a warning on runs of several environments: how many, and what differs; [] where all have the same."""
+def several_environments(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
+    """Return a warning on runs of several environments: how many, what differs, and whether a comparison mixes them.
+
+    It is [] where all runs have the same environment.
+    """
     contents = _contents(runs)
     if len(contents) < 2:
         return []
@@ -182,8 +185,46 @@ def several_environments(runs: Sequence[Run]) -> list[str]:
     caution = "" if is_code_alone else " The same seed may give slightly different numbers in two of them."
     return [
         f"Several environments: the {len(runs):,} runs were made in {len(contents)} environments, which differ in "
-        f"{differences}.{caution} They are listed under Runs."
+        f"{differences}.{caution}{_mixed_pairs(manifest, runs)} They are listed under Runs."
     ]
+
+
+def _mixed_pairs(manifest: Manifest, runs: Sequence[Run]) -> str:
+    """Return how many of the compared pairs (one seed of two methods on a task) mix environments, in a sentence.
+
+    Pairs are those of the claims and those of each method with the baseline; another commit alone is no other
+    environment.
+    """
+    environment_by_key = {
+        run.key: json.dumps({k: v for k, v in run.environment.items() if k not in COMMITS}, sort_keys=True)
+        for run in runs
+    }
+    seed_by_key = {run.key: run.spec.get("seed") for run in runs}
+
+    def by_seed(row: str, column: Column) -> dict[Any, str]:
+        keys = [key for key in manifest.keys(row, column) if key in seed_by_key]
+        return {seed_by_key[key]: environment_by_key[key] for key in keys}
+
+    titles = {row.id: row.title for row in manifest.rows if not row.combine}
+    compared = [(row, manifest.baseline_row or "") for row in titles if row != manifest.baseline_row]
+    compared += [(claim.a, claim.b) for claim in manifest.claims]
+    total = 0
+    mixed: dict[str, int] = {}
+    for a, b in dict.fromkeys(pair for pair in compared if pair[0] in titles and pair[1] in titles):
+        for column in manifest.distinct():
+            first, second = by_seed(a, column), by_seed(b, column)
+            common = first.keys() & second.keys()
+            total += len(common)
+            if n_mixed := sum(first[seed] != second[seed] for seed in common):
+                mixed[f"{titles[a]} with {titles[b]} on {column.title or column.task}"] = n_mixed
+    if not total:
+        return ""
+    if not mixed:
+        return " Each compared pair of runs (one seed of two methods) was made in one environment."
+    names = list(mixed)
+    rest = f"; and {len(names) - MOST_VALUES} more" if len(names) > MOST_VALUES else ""
+    listed = "; ".join(names[:MOST_VALUES]) + rest
+    return f" Of {total:,} compared pairs of runs, {sum(mixed.values()):,} mix two environments: {listed}."
 
 
 def _contents(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -253,11 +253,13 @@ def _heat_map(manifest: Manifest, frames: Sequence[pd.DataFrame]) -> Iterator[Sh
         return
     values: dict[str, dict[str, float]] = {}
     texts: dict[str, dict[str, str]] = {}
+    judged: dict[str, dict[str, bool]] = {}
     for frame in in_points:
         sign = 1 if figures.greater_is_better(frame) else -1
         for cell in tables.records(frame):
             if cell.row != manifest.baseline_row:
                 values.setdefault(tables.heading(cell), {})[cell.row_title] = sign * cell.difference
+                judged.setdefault(tables.heading(cell), {})[cell.row_title] = not cell.undecided
                 mark = "" if cell.undecided or cell.low <= 0 <= cell.high else "*"
                 texts.setdefault(tables.heading(cell), {})[cell.row_title] = (
                     tables.number(cell.difference, signed=True) + mark
@@ -265,9 +267,13 @@ def _heat_map(manifest: Manifest, frames: Sequence[pd.DataFrame]) -> Iterator[Sh
     order = [row.title for row in rows]
     table = pd.DataFrame.from_dict(values, orient="index").reindex(columns=order)
     words = pd.DataFrame.from_dict(texts, orient="index").reindex(columns=order).fillna("")
-    label = "difference in points\n* the interval leaves out 0"
-    draw = partial(figures.plot_heat, table, words, label=label)
-    alt = f"Differences to the baseline by task and method: {table.round(1).to_dict('index')}."
+    has_verdict = pd.DataFrame.from_dict(judged, orient="index").reindex(columns=order).eq(True)
+    is_grey = bool((~has_verdict & table.notna()).to_numpy().any())
+    label = "difference in points\n* the interval leaves out 0" + ("; grey: no verdict" if is_grey else "")
+    draw = partial(figures.plot_heat, table, words, label=label, judged=has_verdict)
+    unjudged = ", ".join(str(task) for task, has_any in has_verdict.any(axis=1).items() if not has_any)
+    remark = f" Without a verdict: {unjudged}." if unjudged else ""
+    alt = f"Differences to the baseline by task and method: {table.round(1).to_dict('index')}.{remark}"
     margins = figures.room_for(list(values)), 0.15
     width = margins[0] + 0.95 * len(order) + 0.2
     panel = Panel("Difference to the baseline, all tasks", alt, draw)

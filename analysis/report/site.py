@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +31,21 @@ class Report:
 
     summary: Summary
     link: str
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A method of a table of scores, with the experiments that have its runs.
+
+    Attributes:
+        method: title of the method.
+        scores: the score on each task, by the task's heading.
+        reports: the experiments.
+    """
+
+    method: str
+    scores: Mapping[str, Mapping[str, Any]]
+    reports: Sequence[Report]
 
 
 def write_index(results: str | Path | Results, *others: str | Path | Results) -> Path:
@@ -109,29 +128,60 @@ def _claims(reports: Sequence[Report]) -> Iterator[dict[str, Any]]:
 
 
 def _boards(reports: Sequence[Report]) -> Iterator[dict[str, Any]]:
-    """Yield a table of methods and tasks for each set of reports on the same data with the same model."""
+    """Yield a table of methods and tasks for each set of reports on the same data with the same model.
+
+    Reports that share no task have a table each, so that few cells are empty. The task of most methods comes first,
+    and the best mean on it.
+    """
     groups: dict[str, list[Report]] = {}
     for report in reports:
-        if report.summary.scores:
+        if report.summary.cells:
             groups.setdefault(report.summary.group, []).append(report)
     for group, members in groups.items():
-        tasks = list(dict.fromkeys(score["task"] for report in members for score in report.summary.scores))
-        lines = [line for report in members for line in _lines(report, tasks)]
-        lines.sort(key=lambda line: -max(cell["mean"] for cell in line["cells"] if cell))
-        yield {"group": group, "tasks": tasks, "lines": lines}
+        for connected in _connected(members):
+            lines: list[_Line] = []
+            for line in (line for report in connected for line in _lines(report)):
+                _add(lines, line)
+            counts = Counter(task for line in lines for task in line.scores)
+            tasks = [task for task, _ in counts.most_common()]
+            yield {"group": group, "tasks": tasks, "lines": sorted(lines, key=partial(_rank, task=tasks[0]))}
 
 
-def _lines(report: Report, tasks: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rank(line: _Line, task: str) -> float:
+    """Return the place of a line by its mean on a task; lines without one come last."""
+    return -line.scores[task]["rank"] if task in line.scores else math.inf
+
+
+def _connected(reports: Sequence[Report]) -> list[list[Report]]:
+    """Return the reports in sets: two are in one set if they share a task, or a chain of reports does."""
+    sets: list[tuple[set[str], list[Report]]] = []
+    for report in reports:
+        tasks = {score["task"] for score in report.summary.cells}
+        joined = [each for each in sets if each[0] & tasks]
+        sets = [each for each in sets if not each[0] & tasks]
+        sets.append((tasks.union(*(each[0] for each in joined)), [*chain(*(each[1] for each in joined)), report]))
+    return [members for _, members in sets]
+
+
+def _lines(report: Report) -> Iterator[_Line]:
     """Yield a line per method of one report."""
     by_row: dict[str, dict[str, Any]] = {}
-    for score in report.summary.scores:
+    for score in report.summary.cells:
         by_row.setdefault(score["row"], {})[score["task"]] = score
     for scores in by_row.values():
-        method = next(iter(scores.values()))["method"]
-        yield {
-            "method": method,
-            "cells": [scores.get(task) for task in tasks],
-            "seconds": report.summary.method_seconds.get(method),
-            "report": report.link,
-            "title": report.summary.title,
-        }
+        yield _Line(next(iter(scores.values()))["method"], scores, [report])
+
+
+def _add(lines: list[_Line], line: _Line) -> None:
+    """Add a line, or its experiment to the line that has the same runs."""
+    for number, other in enumerate(lines):
+        shared = other.scores.keys() & line.scores.keys()
+        if shared and all(_is_same(other.scores[task], line.scores[task]) for task in shared):
+            lines[number] = _Line(other.method, {**line.scores, **other.scores}, [*other.reports, *line.reports])
+            return
+    lines.append(line)
+
+
+def _is_same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Return True if two scores are of the same runs and beside the same reference."""
+    return all(a[name] == b[name] for name in ("runs", "difference", "interval"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,10 @@ from analysis.claims import Verdict
 from analysis.records import ResultsError, read_json
 from analysis.report.answer import chip, chip_of
 from analysis.report.card import READINGS, Card, found, titles_of
+from analysis.report.remedy import seconds_by_device
 from analysis.results import Run
 from analysis.schema import Manifest
+from analysis.scores import METRICS
 from analysis.tables import digits_of, heading, interval, kind_of, mean_and_spread, number, records
 
 if TYPE_CHECKING:
@@ -35,10 +38,10 @@ class Summary:
         group: data and model: only methods of one group stand in one leaderboard.
         counts: number of claims of each verdict, with the colour of the verdict.
         claims: each claim: sentence, verdict, colour, finding and source.
-        scores: each cell: method, task, score, difference, interval, colour, number of seeds.
+        cells: each cell: method, task, score, difference, interval, colour, number of seeds, the mean as a number that
+            is greater where it is better, a digest of its runs' keys, and the mean seconds of a run on each device.
         seconds: computing time of all runs.
         runs: finished and planned runs.
-        method_seconds: mean seconds of a run of each method.
     """
 
     name: str
@@ -47,10 +50,9 @@ class Summary:
     group: str
     counts: Mapping[str, Any]
     claims: Sequence[Mapping[str, Any]]
-    scores: Sequence[Mapping[str, Any]]
+    cells: Sequence[Mapping[str, Any]]
     seconds: float
     runs: Sequence[int]
-    method_seconds: Mapping[str, float]
 
     @classmethod
     def of(
@@ -63,6 +65,7 @@ class Summary:
             before = counts.get(verdict.category, {"n": 0})["n"]
             counts[verdict.category] = {"n": before + 1, "chip": chip_of(verdict)}
         models = sorted({str(run.spec.get("model")) for run in runs})
+        by_key = {run.key: run for run in runs}
         data = "generated data" if manifest.is_generated else f"profile {manifest.profile or 'of its own'}"
         return cls(
             manifest.name,
@@ -71,10 +74,9 @@ class Summary:
             ", ".join([data, *models]),
             counts,
             [_claim(verdict, titles) for verdict in verdicts],
-            [_score(cell) for cell in records(cells) if cell.n_seeds],
+            [_score(cell, by_key) for cell in records(cells) if cell.n_seeds],
             sum(float(run.result.get("seconds") or 0.0) for run in runs),
             [len(runs), len(manifest.all_keys())],
-            _seconds(manifest, runs),
         )
 
 
@@ -112,7 +114,9 @@ def _claim(verdict: Verdict, titles: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _score(cell: Any) -> dict[str, Any]:
+def _score(cell: Any, by_key: Mapping[str, Run]) -> dict[str, Any]:
+    times = seconds_by_device(by_key[key] for key in cell.keys if key in by_key)
+    scoring = METRICS.get(cell.metric)
     has_difference = not math.isnan(cell.difference)
     return {
         "row": cell.row,
@@ -120,20 +124,12 @@ def _score(cell: Any) -> dict[str, Any]:
         "task": heading(cell),
         "score": mean_and_spread(cell),
         "mean": cell.mean,
+        "rank": cell.mean if scoring is None or scoring.greater_is_better else -cell.mean,
         "difference": number(cell.difference, digits_of(cell.metric), signed=True),
         "interval": interval(cell),
         "chip": chip(cell) if has_difference else "",
         "note": kind_of(cell.undecided),
         "n": cell.n_seeds,
+        "runs": hashlib.sha256(" ".join(sorted(cell.keys)).encode()).hexdigest()[:16],
+        "seconds": {device: round(sum(seconds) / len(seconds), 1) for device, seconds in times.items()},
     }
-
-
-def _seconds(manifest: Manifest, runs: Sequence[Run]) -> dict[str, float]:
-    by_key = {run.key: float(run.result.get("seconds") or 0.0) for run in runs}
-    means = {}
-    for row in manifest.rows:
-        keys = {key for cell in manifest.cells.get(row.id, {}).values() for key in cell}
-        seconds = [by_key[key] for key in keys if by_key.get(key)]
-        if seconds:
-            means[row.title] = round(sum(seconds) / len(seconds), 1)
-    return means

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analysis.curves import read_logs
-from analysis.report.ablation import PartAnswer, part_answers
+from analysis.report.ablation import PartAnswer, _share, _times, part_answers
 from analysis.report.build import write_report
 from analysis.results import Results
 from tests.analysis.world import Arm, Exam, World, run_key
@@ -89,7 +89,7 @@ def test_each_question_has_a_sentence_with_the_numbers_of_the_runs(tmp_path: Pat
     # with their weights: 2 * 3e-9 beside 0.5 * 0.4
     assert found[TERMS] == (
         "Through D_Breg alone: SMART at a radius of 1e-05, on demo-rte: R_s averages 6e-09 and D_Breg 0.2, both with "
-        "their weights, so R_s is 3e-06 % of the two, and 0 of 200 answers differ from those of BREGMAN.",
+        "their weights, so R_s is less than 0.001 % of the two, and 0 of 200 answers differ from those of BREGMAN.",
     )
     assert found[SIZE] == (
         "In RELEASED, on demo-rte, the largest element of the perturbation averages 0.5: 50,000 times the radius of "
@@ -159,6 +159,34 @@ def test_the_page_gives_the_sentences_below_the_table(tmp_path: Path) -> None:
     below = page.partition('id="table"')[2].partition("</section>")[0]
     for question, (sentence, *_) in sentences(root).items():
         assert f"<strong>{question}</strong> {sentence}" in below
+
+
+def test_ratios_and_shares_have_two_digits_and_no_power_of_ten() -> None:
+    assert [_times(ratio) for ratio in (98_039.2, 1.44, 12.6, 9.96)] == ["98,000", "1.4", "13", "10"]
+    assert [_share(share) for share in (0.0, 2.8e-7, 9.9e-6, 1.2e-5, 0.112)] == [
+        "0 %",
+        "less than 0.001 %",
+        "less than 0.001 %",
+        "0.0012 %",
+        "11 %",
+    ]
+
+
+@pytest.mark.parametrize("min_seeds", [2, 5])
+def test_the_answers_about_the_parts_come_first_where_the_claim_has_no_verdict(tmp_path: Path, min_seeds: int) -> None:
+    root = make_world(tmp_path, copies={"none": "ascent", "smart": "bregman"})
+    (path,) = (root / "experiments" / "compare").glob("*.json")
+    manifest = json.loads(path.read_text())
+    contrast = {"a": "ascent", "b": "vanilla"}
+    claim = {"id": "c", "sentence": "It helps.", "contrast": contrast, "tasks": ["demo-rte"], "min_seeds": min_seeds}
+    path.write_text(json.dumps({**manifest, "claims": [claim]}))
+    page = write_report(root, "compare").read_text(encoding="utf-8")
+    card = page.partition('id="answer"')[2].partition("</section>")[0]
+    is_run = min_seeds <= len(SEEDS)
+    assert (CHANGE in card) != is_run
+    assert page.count(f"<strong>{CHANGE}</strong>") == 1
+    if not is_run:
+        assert card.index(CHANGE) < card.index("It helps.")
 
 
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published runs are in the repository alone")

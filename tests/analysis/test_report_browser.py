@@ -103,7 +103,7 @@ def test_filters_leave_what_matches(page):
     page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_text("18 runs", exact=True).click()
     page.locator("#runs-filter").fill("demo-rte sda")
-    assert page.locator("#runs-count").text_content() == "Showing 3 of 3 runs"
+    assert page.locator("#runs-count").text_content() == "Showing 3 of 18 runs"
     assert set(column(page, "runs-table", 2)) == {"SDA"}
 
 
@@ -150,10 +150,22 @@ def test_a_mark_says_its_method_seed_and_score(page):
 
 def test_a_score_leads_to_its_runs_and_a_run_to_its_folder(page, results):
     page.locator("#matrix a[data-cell='sda|demo-rte.accuracy']").click()
-    assert page.locator("#runs-count").text_content() == "Showing 3 of 3 runs"
+    assert page.locator("#runs-count").text_content() == "Showing 3 of 18 runs: SDA, demo-rte, accuracy"
     assert set(column(page, "runs-table", 2)) == {"SDA"}
     folder = page.locator("#runs-table a").first.get_attribute("href")
     assert (results / "reports" / "compare" / folder / "result.json").is_file()
+
+
+def test_a_narrowed_list_of_runs_leads_back_to_all(page):
+    back = page.locator("#runs-back")
+    page.locator("#matrix a[data-cell='sda|demo-rte.accuracy']").click()
+    back.click()
+    assert page.locator("#runs-count").text_content() == "Showing 18 of 18 runs"
+    assert not back.is_visible()
+    page.locator("#runs-filter").fill("sda")
+    assert back.text_content() == "Back to all 18 runs"
+    back.click()
+    assert (page.locator("#runs-filter").input_value(), back.is_visible()) == ("", False)
 
 
 def test_the_list_of_runs_has_labels_and_scores_and_sorts_them_as_numbers(page, results):
@@ -203,6 +215,13 @@ def test_the_table_is_copied_as_text(page, results):
     page.get_by_role("button", name="Copy as CSV").click()
     page.get_by_text("CSV copied").wait_for()
     assert page.evaluate("window.copied") == (results / "reports" / "compare" / "table.csv").read_text()
+
+
+def test_a_copy_is_shown_at_once_even_if_the_browser_waits_for_a_permission(page):
+    page.evaluate("() => { navigator.clipboard.writeText = () => new Promise(() => {}); }")
+    page.get_by_role("button", name="Copy as CSV").click()
+    page.locator("button.copied", has_text="Copy as CSV").wait_for(timeout=3000)
+    assert page.locator("[data-copies] [role=status]").text_content() == "CSV copied"
 
 
 def copied(page, name: str) -> str:
@@ -321,6 +340,17 @@ def test_it_prints_without_controls(page, tmp_path):
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(("media", "width"), [("screen", 1280), ("print", 690)])
+def test_the_figure_of_the_card_stands_beside_the_finding_at_its_top(page, media, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(media=media)
+    names = ("#answer", "#answer > .text", "#answer > figure", "#answer > .basis")
+    card, text, figure, basis = (page.locator(name).bounding_box() for name in names)
+    assert figure["x"] >= text["x"] + text["width"]
+    assert figure["y"] - card["y"] < 40
+    assert basis["y"] >= text["y"] + text["height"]
+
+
 def test_paper_has_page_numbers(page):
     """A browser keeps the rule for the margin only if it can draw it."""
     rules = page.evaluate(
@@ -364,6 +394,28 @@ def test_the_front_page_leads_to_the_report(browser, results):
     assert board.locator("tbody tr").count() == 3
     tab.locator("tbody a").first.click()
     assert "What was found" in tab.locator("h2").first.text_content()
+    tab.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_front_page_has_room_for_findings_and_names_its_rows_while_it_scrolls(browser, results, width):
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto((results / "reports" / "index.html").as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    tab.evaluate("document.querySelector('.list .chip').textContent = 'inconclusive, on SST-2 alone, '.repeat(4)")
+    verdict, finding = (tab.locator("#claims-table tbody td").nth(n).bounding_box() for n in (0, 1))
+    if width == 1280:
+        assert finding["width"] > 2.5 * verdict["width"]
+    headings = [text.strip() for text in tab.locator("#reports thead th").all_text_contents()]
+    assert headings[:2] == ["experiment", "claims"]
+    claims = tab.locator("#reports tbody td").first.bounding_box()
+    assert claims["x"] + claims["width"] < width
+    name = tab.locator("#board-1 tbody th").first
+    before = name.bounding_box()["x"]
+    tab.locator("#leaderboard .scroll").evaluate("each => { each.querySelector('table').style.width = '3000px'; }")
+    tab.locator("#leaderboard .scroll").evaluate("each => { each.scrollLeft = 400; }")
+    assert tab.locator("#leaderboard .scroll").evaluate("each => each.scrollLeft") == 400
+    assert name.bounding_box()["x"] == pytest.approx(before, abs=2)
     tab.close()
 
 

@@ -24,8 +24,10 @@ from analysis.report.card import card_of, effect_of, forest_of, found, remedy_of
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
 from analysis.report.order import question_of
-from analysis.report.remedy import deciding_seeds, duration, more_runs
-from analysis.report.set_up import environment_table, model_table, set_up
+from analysis.report.remedy import cost_in_words, deciding_seeds, duration, more_runs
+from analysis.report.set_up import environment_table, model_table, set_up, several_environments
+from analysis.report.site import Report, _boards
+from analysis.report.summary import Summary, read_summary
 from analysis.results import Results
 from analysis.tables import number, probability
 
@@ -342,6 +344,111 @@ def test_the_site_lists_the_reports_of_several_folders(tmp_path):
     summary = json.loads((tmp_path / "own" / "reports" / "study" / "summary.json").read_text())
     assert sum(each["n"] for each in summary["counts"].values()) == len(summary["claims"]) == 3
     assert summary["runs"] == [40, 40]
+
+
+def boards(root: Path) -> list[dict]:
+    paths = sorted((root / "reports").glob("*/summary.json"))
+    return list(_boards([Report(read_summary(path), f"{path.parent.name}/report.html") for path in paths]))
+
+
+def test_runs_that_experiments_share_stand_once_and_the_best_mean_on_the_first_task_comes_first(tmp_path):
+    study(tmp_path)
+    exams = (Exam("rte", items=200, base=0.86),)
+    World(tmp_path, ARMS[:2], exams, seeds=FIVE, generated=False, name="part").write()
+    World(tmp_path, ARMS[:1], (Exam("other", items=40),), generated=False, name="apart").write()
+    for name in ("study", "part", "apart"):
+        write_report(tmp_path, name)
+    apart, joint = boards(tmp_path)
+    assert (apart["tasks"], len(apart["lines"])) == (["other, accuracy"], 1)
+    assert joint["tasks"] == ["rte, accuracy", "sst2, accuracy"]
+    found = {line.method: [report.summary.name for report in line.reports] for line in joint["lines"]}
+    assert len(joint["lines"]) == len(ARMS)
+    assert sorted(found["plain"]) == sorted(found["SMART [shared]"]) == ["part", "study"]
+    assert found["R-Drop"] == ["study"]
+    means = [line.scores["rte, accuracy"]["mean"] for line in joint["lines"]]
+    assert means == sorted(means, reverse=True)
+
+
+def on_devices(runs, devices: dict[str, str]):
+    """Return the runs as if those of a method had been made on a device, and took as long as it takes."""
+    return [
+        replace(
+            run,
+            environment={**run.environment, "device": devices[run.spec["method"]]},
+            result={**run.result, "seconds": 100.0 if devices[run.spec["method"]] == "cpu" else 10.0},
+        )
+        for run in runs
+    ]
+
+
+def test_times_on_different_devices_are_never_averaged_or_compared(decided):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)
+    keys = {row.id: {k for ks in manifest.cells[row.id].values() for k in ks} for row in manifest.rows}
+    arms = {"R-Drop": keys["r-drop"]}
+    apart = on_devices(runs, {"vanilla": "cpu", "smart": "cpu", "r-drop": "cuda"})
+    assert cost_in_words(arms, "plain", keys["vanilla"], apart) == (
+        "No mean time is given: the runs were made on several kinds of devices (CPU, GPU)."
+    )
+    cpu, gpu = (on_devices(runs, dict.fromkeys(("vanilla", "smart", "r-drop"), device)) for device in ("cpu", "cuda"))
+    mixed = [a if a.spec["task"] == "rte" else b for a, b in zip(cpu, gpu, strict=True)]
+    text = cost_in_words(arms, "plain", keys["vanilla"], mixed)
+    assert "On the CPU, a run of R-Drop took 100.0 s (1.0 times as long), one of plain 100.0 s." in text
+    assert "On the GPU, a run of R-Drop took 10.0 s (1.0 times as long), one of plain 10.0 s." in text
+    assert "55" not in text
+    score = Summary.of(manifest, decided[2], decided[3], mixed, card_of(*decided, mixed)).cells[0]
+    assert score["seconds"] == {"CPU": 100.0}
+
+
+def test_a_warning_on_seen_data_names_its_tasks_and_stands_on_no_other_page(decided):
+    results, manifest, cells, _ = decided
+    text = "the model has seen Quora question pairs"
+    runs = [replace(run, model={**run.model, "contaminated": text}) for run in results.finished(manifest)]
+    assert not [note for note in warnings(manifest, cells, runs) if note.startswith("Seen before")]
+    pairs = [replace(run, spec={**run.spec, "task": "qqp"}, task={"title": "QQP"}) for run in runs[:1]]
+    assert f"Seen before: {text}; scores on such data (QQP) are too high." in warnings(manifest, cells, pairs + runs)
+    other = [replace(run, model={**run.model, "contaminated": "seen the whole web"}) for run in runs]
+    assert [note for note in warnings(manifest, cells, other) if note.startswith("Seen before: seen the whole web")]
+
+
+def test_several_environments_say_whether_a_comparison_mixes_them(decided):
+    results, manifest, *_ = decided
+    runs = results.finished(manifest)
+
+    def warning(changed) -> str:
+        return " ".join(
+            several_environments(
+                manifest,
+                [replace(r, environment={**r.environment, "torch": "9"}) if changed(r) else r for r in runs],
+            )
+        )
+
+    assert "Each compared pair of runs (one seed of two methods) was made in one environment." in warning(
+        lambda run: run.spec["seed"] == 0
+    )
+    mixed = warning(lambda run: run.spec["method"] == "r-drop" and run.spec["task"] == "rte")
+    assert "R-Drop with plain on rte" in mixed
+    assert "15 mix two environments" in mixed  # with plain, and with SMART in two readings by the claims
+    assert "sst2" not in mixed
+
+
+def test_a_mean_above_the_ceiling_has_a_note_that_says_why(tmp_path):
+    exams = (Exam("low", items=200, base=0.86, ceiling=0.5), Exam("high", items=200, base=0.6, ceiling=0.99))
+    results = Results.open(World(tmp_path, ARMS[:2], exams).write())
+    manifest = results.manifest("compare")
+    grid = grid_of(manifest, compare(results, manifest))
+    (mark,) = [mark for mark, text in grid.notes if text.startswith("above the ceiling")]
+    marked = {(title, cell.heading) for title, line in grid.lines for cell in line if mark in cell.marks.split()}
+    assert marked == {("plain", "low, accuracy"), ("SMART [shared]", "low, accuracy")}
+
+
+def test_a_badge_holds_titles_and_no_ids(decided):
+    verdict = replace(decided[3][0], excluded={"rte": "at the floor"})
+    assert verdict.words.endswith(", on sst2 alone of rte, sst2")
+    assert verdict.words_with({"sst2": "SST-2"}) == verdict.words.replace(
+        "sst2 alone of rte, sst2", "SST-2 alone of its 2 tasks"
+    )
+    assert decided[3][0].words_with({}) == decided[3][0].words
 
 
 def test_tasks_that_vary_together_over_seeds_need_more_of_them():

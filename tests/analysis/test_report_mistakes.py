@@ -61,7 +61,8 @@ def test_diverged_runs_are_named_and_those_that_learnt_are_not(tmp_path):
     arms = [Arm("vanilla", "BERT"), Arm("sda", "SDA", "sda", diverged=(0, 2))]
     World(tmp_path, arms, [Exam("one", items=40), Exam("two", items=40)]).write()
     page = write_report(tmp_path, "compare").read_text(encoding="utf-8")
-    assert "ended above where it began (by over 3 standard errors), are in the means: SDA (4 of 6 runs)." in page
+    where = "SDA on one (2 of 3 runs) and two (2 of 3 runs)."
+    assert f"ended above where it began (by over 3 standard errors), are in the means: {where}" in page
 
 
 def test_calibration_is_there_before_and_after_scaling(report):

@@ -20,6 +20,7 @@ from world import Arm, Exam, World
 from analysis import figures
 from analysis.claims import Verdict
 from analysis.comparison import compare
+from analysis.figures.forest import HOLLOW_SIZE
 from analysis.report import write_report
 from analysis.report.answer import headline, remarks, summaries, warnings
 from analysis.report.damage import disagreements
@@ -291,9 +292,10 @@ def test_page_and_file_show_the_same_drawing(small_world) -> None:
         ]
         pages = list(sheet.on_page())
     assert [panel["title"] for panel in pages] == [title_of(column) for column in manifest.columns]
+    sizes = (6.5, HOLLOW_SIZE)  # with and without a verdict
     for ax, column in zip(sheet.axes, manifest.columns, strict=True):
         here = cells[(cells["column"] == column.id) & cells["difference"].notna()]
-        points = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1 and line.get_ms() == 6.5]
+        points = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1 and line.get_ms() in sizes]
         assert points == here["difference"].tolist()
 
 

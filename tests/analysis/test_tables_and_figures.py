@@ -154,6 +154,18 @@ def test_differences_that_decide_nothing_are_hollow_and_grey(rte, ax):
     assert ax.get_xlabel() == "difference in points\nhollow: no verdict"
 
 
+def test_the_interval_of_a_hollow_mark_leaves_its_inside_empty(rte, ax):
+    figures.plot_differences(rte, ax)
+    lines = [
+        np.array(line.get_xdata()) for line in ax.lines if line.get_linewidth() == 1.2 and len(line.get_xdata()) > 1
+    ]
+    cells = list(rte.dropna(subset="difference").itertuples())
+    assert len(lines) == len(cells) > 0
+    for xs, cell in zip(lines, cells, strict=True):
+        assert np.isnan(xs[2])
+        assert xs[0] <= cell.low < xs[1] < cell.difference < xs[3] < cell.high <= xs[4]
+
+
 def test_differences_and_published_values_are_drawn_where_they_are(rte, ax):
     rte = rte.assign(undecided="")
     figures.plot_differences(rte, ax)
@@ -366,6 +378,26 @@ def test_families_share_a_hue_and_every_row_has_a_look_of_its_own():
     assert palette.family_of("smarter") == palette.family_of("mixout") == ""
 
 
+def test_a_method_has_one_mark_whatever_the_other_rows_are():
+    alone = figures.looks(["vanilla", "smart[shared]", "smart[independent]"])
+    among = figures.looks(["mine", "sda[K=1]", "r-drop", "vanilla", "label-smoothing", *list(alone)[1:]])
+    assert {row: among[row].marker for row in alone} == {row: look.marker for row, look in alone.items()}
+    many = [f"smart:{n}" for n in range(len(figures.MARKERS))]
+    assert len({look.marker for look in figures.looks(many).values()}) == len(many)
+
+
+def test_cells_without_a_verdict_have_no_colour_and_do_not_stretch_the_scale(ax):
+    values = pd.DataFrame({"A": [1.0, -9.0], "B": [0.5, np.nan]}, index=["one", "floor"])
+    judged = pd.DataFrame({"A": [True, False], "B": [True, False]}, index=["one", "floor"])
+    figures.plot_heat(values, values.map("{:+.1f}".format), ax, label="difference", judged=judged)
+    (mesh,) = ax.collections
+    assert np.ma.getmaskarray(mesh.get_array()).reshape(2, 2).tolist() == [[False, False], [True, True]]
+    assert mesh.norm.vmax < 2
+    colours = {text.get_text(): text.get_color() for text in ax.texts}
+    assert colours["-9.0"] == figures.SOFT != colours["+1.0"]
+    assert len(ax.patches) == 1  # a frame around the number; the cell without one stays empty
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_colour_of_a_method_stands_out_from_the_page(dark):
     page = "#12161c" if dark else "#ffffff"
@@ -399,7 +431,7 @@ def test_a_forest_draws_each_contrast_on_one_scale_and_the_mean_at_the_bottom(ax
         }
     )
     figures.plot_forest(frame, ax, {"shared": "shared masks"}, xlabel="difference in points")
-    spans = [tuple(line.get_xdata()) for line in ax.lines if line.get_linewidth() in (1.2, 2.2, 3.2)]
+    spans = [tuple(line.get_xdata()[[0, -1]]) for line in ax.lines if line.get_linewidth() in (1.2, 2.2, 3.2)]
     assert [span for span in spans if span[0] != span[1]] == [(1.0, 3.0), (-3.0, 1.0), (-0.5, 1.5)]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["rte", "cola", "mean of 2 tasks"]
     assert [line.get_xdata()[0] for line in ax.lines if line.get_label() == "_paper"] == [2.5]

@@ -38,7 +38,9 @@
       const button = make("button", { type: "button" }, `Copy as ${name}`);
       button.addEventListener("click", async () => {
         const filter = input.value.trim(), text = written(form, [...matrix.tBodies[0].rows], filter);
-        try { await navigator.clipboard.writeText(text); } catch {
+        button.classList.remove("copied");
+        const late = new Promise((_, reject) => { setTimeout(reject, 300); }); // a browser may wait for a permission
+        try { await Promise.race([navigator.clipboard.writeText(text), late]); } catch {
           const area = make("textarea", { "aria-hidden": "true" });
           area.value = text;
           document.body.append(area);
@@ -46,6 +48,8 @@
           document.execCommand("copy");
           area.remove();
         }
+        place.querySelectorAll(".copied").forEach((other) => other.classList.remove("copied"));
+        button.classList.add("copied");
         state.textContent = `${name} copied${filter ? ", filtered" : ""}`;
       });
       place.append(button);
@@ -181,8 +185,9 @@
   }
 
   // ---- long lists: the first entries, how many there are, and a button for all
-  const shorten = (place, button, shown, total, noun) => {
-    place.textContent = `Showing ${shown.toLocaleString("en")} of ${total.toLocaleString("en")} ${noun}`;
+  const shorten = (place, button, shown, total, noun, all = total) => {
+    const matching = shown < total && total < all ? `${total.toLocaleString("en")} that match, of ` : "";
+    place.textContent = `Showing ${shown.toLocaleString("en")} of ${matching}${all.toLocaleString("en")} ${noun}`;
     button.textContent = `Show all ${total.toLocaleString("en")}`;
     button.hidden = shown >= total;
   };
@@ -192,7 +197,9 @@
   if (runsTable) {
     const input = document.getElementById("runs-filter"), all = document.getElementById("runs-all"), count = document.getElementById("runs-count");
     const firstRuns = 100, lines = data.runs.lines, heads = [...runsTable.tHead.rows[0].cells];
-    let most = firstRuns, order = null, only = null;
+    const back = make("button", { type: "button", id: "runs-back" });
+    all.after(" ", back);
+    let most = firstRuns, order = null, only = null, place = "";
     const texts = lines.map((line) => line.join(" ").toLowerCase());
     const isText = (index) => heads[index].classList.contains("text");
     const show = () => {
@@ -218,7 +225,10 @@
         });
         return row;
       }));
-      shorten(count, all, Math.min(most, found.length), found.length, "runs");
+      shorten(count, all, Math.min(most, found.length), found.length, "runs", lines.length);
+      if (only) count.textContent += `: ${place}`;
+      back.textContent = `Back to all ${lines.length.toLocaleString("en")} runs`;
+      back.hidden = !only && !words.length;
     };
     heads.forEach((head, index) => {
       const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
@@ -231,10 +241,12 @@
         show();
       });
     });
-    input.addEventListener("input", () => { most = firstRuns; only = null; show(); });
+    input.addEventListener("input", () => { most = firstRuns; show(); });
+    back.addEventListener("click", () => { input.value = ""; only = null; most = firstRuns; show(); input.focus(); });
     document.querySelectorAll("[data-cell]").forEach((link) => link.addEventListener("click", () => {
       input.value = "";
       only = data.cells[link.dataset.cell] || null;
+      place = `${link.closest("tr").cells[0].textContent.trim()}, ${link.closest("td").dataset.label}`;
       document.getElementById("runs-list").open = true;
       show();
       setTimeout(() => document.getElementById("runs-list").scrollIntoView());

@@ -74,6 +74,7 @@ def render(
         "manifest": manifest,
         "runs": runs,
         "card": card,
+        "is_led_by_parts": card.is_led_by_parts,
         "methods": methods,
         "summaries": summaries,
         "notes": content.warnings,
