@@ -62,8 +62,8 @@ class Summary:
         titles = titles_of(manifest)
         counts: dict[str, Any] = {}
         for verdict in verdicts:
-            before = counts.get(verdict.category, {"n": 0})["n"]
-            counts[verdict.category] = {"n": before + 1, "chip": chip_of(verdict)}
+            before = counts.get(verdict.label, {"n": 0})["n"]
+            counts[verdict.label] = {"n": before + 1, "chip": chip_of(verdict)}
         models = sorted({str(run.spec.get("model")) for run in runs})
         by_key = {run.key: run for run in runs}
         data = "generated data" if manifest.is_generated else f"profile {manifest.profile or 'of its own'}"
