@@ -230,16 +230,9 @@
       back.textContent = `Back to all ${lines.length.toLocaleString("en")} runs`;
       back.hidden = !only && !words.length;
     };
-    heads.forEach((head, index) => {
-      const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
-      head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const up = head.getAttribute("aria-sort") !== "ascending";
-        heads.forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        order = [index, up ? 1 : -1];
-        show();
-      });
+    sortButtons(heads, (index, up) => {
+      order = [index, up ? 1 : -1];
+      show();
     });
     input.addEventListener("input", () => { most = firstRuns; show(); });
     back.addEventListener("click", () => { input.value = ""; only = null; most = firstRuns; show(); input.focus(); });
