@@ -1,4 +1,4 @@
-"""Plain fine-tuning: cross-entropy or squared error, the baseline of both papers.
+"""Plain fine-tuning: cross-entropy or squared error alone, the baseline of all other methods.
 
 Label smoothing is an option because both papers' regularisers also smooth predictions: a method that beats plain
 cross-entropy should beat this control too. It follows Szegedy et al. 2016, section 7: the label keeps
