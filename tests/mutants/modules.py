@@ -31,10 +31,12 @@ _CLAIMS = (
     "tests/analysis/test_claim_multiplicity.py",
     "tests/analysis/test_claim_parts.py",
     "tests/analysis/test_claim_replicates.py",
+    "tests/analysis/test_claim_bounds.py",
     "tests/analysis/test_attacks.py",
     "tests/analysis/test_coverage.py",
     "tests/analysis/test_results.py",
     "tests/analysis/test_verdict_tables.py",
+    "tests/benchmarks/engine/test_claim_power.py",
     "tests/benchmarks/experiments/test_claims_under_noise.py",
     "tests/test_findings.py",
 )
