@@ -181,7 +181,8 @@ def test_the_winner_is_what_is_confirmed(tmp_path: Path) -> None:
             assert spec.tuning_rows == 0
             assert "dev" in spec.predict
     notes = [note for note in chosen.notes if "distinct trials" in note]
-    assert notes[0].startswith("plain fine-tuning: tuned with 6 distinct trials x 2 seeds, 720 forward passes")  # 24 runs x 10 x 3
+    start = "plain fine-tuning: tuned with 6 distinct trials x 2 seeds, 720 forward passes"
+    assert notes[0].startswith(start)  # 24 runs x 10 x 3
     assert "2,160 forward passes" in notes[1]  # SMART: 9 an update
     assert "rte accuracy 20.0" in notes[0]  # 0.9 against 0.7
 
