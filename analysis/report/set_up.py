@@ -175,10 +175,9 @@ def several_environments(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
 
     It is [] where all runs have the same environment.
     """
-    contents = _contents(runs)
-    if len(contents) < 2:
+    contents, names = _contents(runs), _differing(runs)
+    if not names:  # one environment, or a value that is absent in one and empty in another
         return []
-    names = _differing(runs)
     *others, last = (_difference(name, contents) for name in names)
     differences = f"{', '.join(others)} and {last}" if others else last
     is_code_alone = set(names) <= set(COMMITS)  # of one version of the arithmetic, which gives the same bits

@@ -432,6 +432,14 @@ def test_several_environments_say_whether_a_comparison_mixes_them(decided):
     assert "sst2" not in mixed
 
 
+def test_a_value_that_one_environment_lacks_and_another_leaves_empty_is_no_difference(decided):
+    results, manifest, *_ = decided
+    first, *others = results.finished(manifest)
+    assert (
+        several_environments(manifest, [replace(first, environment={**first.environment, "gpu": None}), *others]) == []
+    )
+
+
 def test_a_mean_above_the_ceiling_has_a_note_that_says_why(tmp_path):
     exams = (Exam("low", items=200, base=0.86, ceiling=0.5), Exam("high", items=200, base=0.6, ceiling=0.99))
     results = Results.open(World(tmp_path, ARMS[:2], exams).write())
