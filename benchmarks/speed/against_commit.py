@@ -33,6 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SIX = ("--tasks", "demo-rte,demo-cola", "--methods", "vanilla,smart,sda", "--seeds", "1", "--set", "max_steps=12")
 NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|nan|inf)(?!\w)")
 RENAMED = {"smallest difference seen": "smallest detectable difference"}  # columns of tables, older name first
+# Columns that say what a line of a table is about.
+NAMES = ("id", "key", "row", "column", "task", "metric", "method", "slice", "agreement", "seed", "label", "model")
+NOT_RUN = "not run"  # the verdict on a claim that was not run
 _CLOCK = ("seconds", "timing")  # entries of a history's lines that differ between equal runs
 
 
@@ -195,7 +198,10 @@ def link_runs(results: Results, folder: Path) -> None:
 
 
 def compared_tables(older: Path, newer: Path) -> Compared:
-    """Compare every CSV file of two reports, cell by cell; words may differ, numbers may not."""
+    """Compare every CSV file of two reports, cell by cell; words and the order of lines may differ, numbers may not.
+
+    Lines are matched by the columns of :data:`NAMES`. The numbers of a claim that was not run are its reason, in words.
+    """
     differences: list[str] = []
     count = 0
     for path in sorted(older.rglob("*.csv")):
@@ -206,8 +212,15 @@ def compared_tables(older: Path, newer: Path) -> Compared:
         older_rows, newer_rows = _rows(path), _rows(newer / name)
         if len(older_rows) != len(newer_rows):
             differences.append(f"{name}: {len(older_rows)} rows, {len(newer_rows)} now")
-        for number, (row, newer_row) in enumerate(zip(older_rows, newer_rows, strict=False), 2):
+        names = [
+            name for name in NAMES if older_rows and newer_rows and name in older_rows[0] and name in newer_rows[0]
+        ]
+        pairs = zip(_by_name(older_rows, names), _by_name(newer_rows, names), strict=False)
+        for (number, row), (_, newer_row) in pairs:
+            is_reason = row.get("verdict") == newer_row.get("verdict") == NOT_RUN
             for column, cell in row.items():
+                if is_reason and column == "numbers":
+                    continue
                 numbers, newer_cell = (
                     NUMBER.findall(cell),
                     newer_row.get(column, newer_row.get(RENAMED.get(column, ""))),
@@ -218,6 +231,11 @@ def compared_tables(older: Path, newer: Path) -> Compared:
     if not count:
         raise RuntimeError(f"{older} holds no table")
     return Compared(count, tuple(differences))
+
+
+def _by_name(rows: list[dict[str, str]], names: list[str]) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows with their lines in the file, sorted by the columns of these names."""
+    return sorted(enumerate(rows, 2), key=lambda line: [line[1][name] for name in names])
 
 
 def _are_equal(numbers: list[str], newer_numbers: list[str]) -> bool:
