@@ -98,6 +98,27 @@ def test_pooled_sets_are_the_independent_checks(findings: ModuleType) -> None:
             assert (interval.estimate, interval.low, interval.high) == pytest.approx(expected, abs=tolerance)
 
 
+def test_every_claim_of_the_papers_has_a_line_with_a_verdict_or_the_first_obstacle() -> None:
+    script = module(ROOT / "docs" / "_scripts" / "paper_claims.py")
+    lines = {line.claim.id: line for line in script.lines()}
+    listed = [claim for family in script.families() if family.name.endswith(script.PAPERS) for claim in family.claims]
+    assert sorted(lines) == sorted(listed)
+    assert len(listed) == len(script.table().splitlines()) - 2
+    counts = {name.removeprefix("papers/"): int(count) for name, count in script.facts().items()}
+    assert counts["claims"] == len(listed) == sum(counts.values()) - counts["claims"]
+    first = {
+        "smart-beats-freelb-shared": "another model (roberta-large)",
+        "smart-mnli-mm-shared": "no data at hand of MNLI-mm",
+        "smart-more-ascent-helps": "CoLA at the floor",
+        "smart-ablation-r-s-alone-shared": "R_s at 1e-5 with shared masks changes no answer",
+        "smart-on-mt-dnn-shared": "needs 22 seeds",
+    }
+    for id, obstacle in first.items():
+        assert lines[id].obstacles[0] == obstacle
+    assert "paper's size" in lines["smart-beats-freelb-shared"].cost
+    assert lines["smart-on-mt-dnn-shared"].experiment.seeds == tuple(range(22))
+
+
 def test_the_figures_are_drawn_from_the_published_runs(findings: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "findings", findings)
     drawn = module(ROOT / "docs" / "_scripts" / "findings_figures.py")

@@ -2,7 +2,7 @@
 
 The template, ``FINDINGS.md.j2`` beside this script, is a page in Markdown that a person edits. In double braces it has
 numbers, as ``number("claim/ID/estimate")`` (names: :func:`facts`), and blocks, as ``table("together")``; also
-``claims``, ``replicates`` and ``changes``.
+``claims``, ``replicates`` and ``changes``; ``paper_claims()`` is the table of all claims of the papers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 import pandas as pd
+import paper_claims
 
 from analysis import claims, curves, frames, tables
 from analysis.claims import multiplicity, rule
@@ -47,7 +48,7 @@ def page() -> str:
     source = TEMPLATE.read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     blocks = {name: partial(_block, build) for name, build in BLOCKS.items()}
-    return environment.from_string(source).render(number=number, **blocks)
+    return environment.from_string(source).render(number=number, paper_claims=paper_claims.table, **blocks)
 
 
 def number(name: str) -> str:
@@ -66,7 +67,7 @@ def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
     keys = PUBLISHED.run_keys()
     on_gpu = sum(PUBLISHED.run(key).environment["device"] == "cuda" for key in keys)
-    found = {"runs": f"{len(keys):,}", "runs/cuda": f"{on_gpu:,}", **differing()}
+    found = {"runs": f"{len(keys):,}", "runs/cuda": f"{on_gpu:,}", **differing(), **paper_claims.facts()}
     for name in _names():
         manifest = _manifest(name)
         for cell in tables.records(cells(name)):
