@@ -6,8 +6,8 @@ weight scaled to equal strength (is it the size of the term?), the paper's step 
 no perturbation at all (is it dropout?), three times the updates (is it time?).
 
 The radius that practice should take is chosen by ``epsilon-choice``, on seeds and examples of its own, and confirmed
-with ``smart-repro run epsilon --methods vanilla,epsilon-ascent@RADIUS --seeds 10-17``. All arms train at the rate that
-plain fine-tuning was tuned to (``equal-budgets --tune``): ``--set learning_rate=RATE``.
+with ``smart-repro run epsilon-confirmation --methods vanilla,epsilon-ascent@RADIUS`` on fresh seeds. All arms train at
+the rate that plain fine-tuning was tuned to (``equal-budgets --tune``): ``--set learning_rate=RATE``.
 
 Runs: 123 paper, 123 small, 105 demo.
 """
@@ -25,6 +25,7 @@ from benchmarks.tasks import TASKS
 
 RADII = (1e-5, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 CHOICE_SEEDS = (100, 101, 102)
+CONFIRMATION_SEEDS = tuple(range(10, 18))
 FEW = 5  # seeds of arms that no primary contrast needs
 _MANY = {
     "vanilla",
@@ -136,6 +137,32 @@ def epsilon_choice() -> Experiment:
         task_settings=method_rows.SMART_TASK_SETTINGS,
         adapt={"demo": _all_but_100, "paper": _all_but_tuning_rows},
         notes=("No score of dev or test is computed. Seeds 100 to 102 are in no other study.",),
+    )
+
+
+@EXPERIMENTS.register("epsilon-confirmation")
+def epsilon_confirmation() -> Experiment:
+    """Confirm the radius that ``epsilon-choice`` chose, at fresh seeds: ``--methods vanilla,epsilon-ascent@RADIUS``.
+
+    Runs: 72 paper, 72 small, 45 demo.
+    """
+    return replace(
+        epsilon(),
+        name="epsilon-confirmation",
+        title="Study 1: confirming the radius of R_s",
+        rows=(_ROWS[0], *_ASCENTS),
+        seeds=CONFIRMATION_SEEDS,
+        claims=tuple(
+            _claim(
+                f"confirmed-at-{x:g}",
+                f"R_s with shared masks and a radius of {x:g}, chosen on other seeds and examples, is better than "
+                "plain fine-tuning.",
+                f"epsilon-ascent@{x:g}",
+                "vanilla",
+                min_seeds=8,
+            )
+            for x in RADII
+        ),
     )
 
 

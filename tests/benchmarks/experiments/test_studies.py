@@ -78,6 +78,16 @@ def test_the_radius_is_chosen_on_seeds_and_examples_of_its_own() -> None:
     assert {row.id for row in experiment.rows} == ascents
 
 
+def test_the_chosen_radius_is_confirmed_by_the_studys_own_runs_at_fresh_seeds() -> None:
+    confirmed = small("epsilon-confirmation", methods="vanilla,epsilon-ascent@0.003")
+    asked = small("epsilon", methods="vanilla,epsilon-ascent@0.003", seeds="10-17")
+    assert {spec for *_, spec in confirmed.specs()} == {spec for *_, spec in asked.specs()}
+    seeds = {seed for name in ("epsilon", "epsilon-choice") for seed in small(name).seeds}
+    assert not seeds & set(confirmed.seeds)
+    tested = {(claim.a, claim.b) for claim in confirmed.claims}
+    assert tested == {(row.id, "vanilla") for row in small("epsilon").rows if row.curve == "epsilon-ascent"}
+
+
 def test_seeds_that_are_asked_for_are_those_of_all_rows() -> None:
     asked = small("epsilon", methods="vanilla,epsilon-ascent@0.003", seeds="10-17")
     assert Counter(row for row, *_ in asked.specs()) == {"vanilla": 8, "epsilon-ascent@0.003": 8}
