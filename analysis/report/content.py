@@ -10,7 +10,7 @@ from analysis import claims, curves
 from analysis.comparison import compare
 from analysis.report import answer
 from analysis.report.ablation import part_answers
-from analysis.report.card import Card, card_of
+from analysis.report.card.content import Card, card_of
 from analysis.report.damage import damage_notes, disagreements
 from analysis.report.facts import FactTable, fact_tables
 from analysis.report.items import Items, by_item

@@ -15,7 +15,7 @@ from analysis import curves, figures, tables
 from analysis.claims import Verdict
 from analysis.figures.drawing import Drawing, plain, score_unit
 from analysis.records import short_name
-from analysis.report.card import alt_of, comparisons_of, forest_of
+from analysis.report.card.differences import alt_of, comparisons_of, forest_of
 from analysis.report.mistakes import Mistakes
 from analysis.results import Log
 from analysis.schema import LOSS_PARTS, Column, Manifest

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from analysis.claims import Verdict
 from analysis.records import ResultsError, read_json
 from analysis.report.answer import chip, chip_of
-from analysis.report.card import READINGS, Card, found, titles_of
+from analysis.report.card.content import READINGS, Card
+from analysis.report.card.sentences import found, titles_of
 from analysis.report.remedy import seconds_by_device
 from analysis.results import Run
 from analysis.schema import Manifest

@@ -229,7 +229,7 @@ def _damage(messages: dict[str, str]) -> int:
 def print_verdicts(results: Path, name: str) -> int:
     """Print a verdict per claim; damaged runs are left out of it and named, with exit code 1."""
     from analysis.claims import decide_all, in_words
-    from analysis.report.card import titles_of
+    from analysis.report.card.sentences import titles_of
     from analysis.results import Results
     from analysis.schema import READING_WORDS
 

@@ -107,7 +107,8 @@ def answers_on(claim: str, results: Path) -> list[Answer]:
 def _answer(verdict: Verdict, stored: StoredExperiment) -> Answer:
     from analysis.claims import rule_in_words, to_json
     from analysis.claims.words import correction_in_words
-    from analysis.report.card import reading_of, titles_of
+    from analysis.report.card.content import reading_of
+    from analysis.report.card.sentences import titles_of
 
     results, manifest = stored.results, stored.manifest
     reading = reading_of(results, manifest, verdict, results.finished(manifest))

@@ -14,7 +14,7 @@ from analysis.claims.rule import Measure, bound_of, inside, settle
 from analysis.claims.words import in_groups
 from analysis.crossed import Components
 from analysis.interval import t_interval
-from analysis.report.card import found
+from analysis.report.card.sentences import found
 from analysis.results import Results
 from analysis.schema import Claim, SchemaError, against
 

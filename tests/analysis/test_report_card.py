@@ -20,7 +20,10 @@ from analysis.descriptive import holm
 from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
 from analysis.report.answer import MEANINGS, ORDER, warnings, words_of
-from analysis.report.card import card_of, effect_of, forest_of, found, remedy_of
+from analysis.report.card.content import card_of
+from analysis.report.card.differences import forest_of
+from analysis.report.card.open_claim import remedy_of
+from analysis.report.card.sentences import effect_of, found
 from analysis.report.grid import grid_of
 from analysis.report.identical import identical_sentences
 from analysis.report.order import question_of

@@ -12,7 +12,8 @@ import pytest
 from analysis.claims import NO_VERDICT, Verdict, decide_all
 from analysis.comparison import compare
 from analysis.report.build import write_report
-from analysis.report.card import card_of, forest_of
+from analysis.report.card.content import card_of
+from analysis.report.card.differences import forest_of
 from analysis.report.order import decided_first, deciding_tasks_first, question_of
 from analysis.results import Results
 from tests.analysis.world import Arm, Exam, World

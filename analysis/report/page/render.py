@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from analysis import claims, figures, tables
 from analysis.claims.words import numbers_in_words
 from analysis.report import answer
-from analysis.report.card import READINGS, drawn_methods, found, titles_of
+from analysis.report.card.content import READINGS
+from analysis.report.card.differences import drawn_methods
+from analysis.report.card.sentences import found, titles_of
 from analysis.report.content import Content
 from analysis.report.facts import FactTable
 from analysis.report.grid import grid_of

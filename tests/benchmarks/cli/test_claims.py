@@ -12,7 +12,7 @@ import pytest
 
 from analysis.claims import counts_in_words, decide_all, in_words
 from analysis.report.answer import headline
-from analysis.report.card import effect_of, found, titles_of
+from analysis.report.card.sentences import effect_of, found, titles_of
 from analysis.results import Results
 from analysis.schema import Claim
 from analysis.tables import probability

@@ -15,7 +15,7 @@ from analysis.claims.claim import Outcome
 from analysis.claims.deciding import deciding_parts
 from analysis.claims.multiplicity import Family
 from analysis.power import Noise, in_words, noise_of, noise_of_mean, of_mean, smallest_difference, typical
-from analysis.report.card import remedy_of
+from analysis.report.card.open_claim import remedy_of
 from analysis.report.remedy import deciding_seeds
 from analysis.results import Results
 from analysis.schema import AtEpoch, Claim, Cost, against
