@@ -55,7 +55,7 @@ class Cluster:
 
     nodes: int
     runs_per_node: int = 5
-    hours: float = 1311 / 2050
+    hours: float = 1037 / 2050
     spread: float = 0.8
     latency: float = 0.1
     rate: float = 2000.0
