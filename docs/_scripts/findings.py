@@ -1,8 +1,9 @@
-"""Write docs/FINDINGS.md from its template and the published runs: ``python docs/_scripts/findings.py``; tests compare.
+"""Write docs/FINDINGS.md and docs/pilot.md from templates and the published runs: ``python docs/_scripts/findings.py``.
 
-The template, ``FINDINGS.md.j2`` beside this script, is a page in Markdown that a person edits. In double braces it has
-numbers, as ``number("claim/ID/estimate")`` (names: :func:`facts`), and blocks, as ``table("together")``; also
-``claims``, ``replicates`` and ``changes``; ``paper_claims()`` is the table of all claims of the papers.
+The templates, ``FINDINGS.md.j2`` and ``pilot.md.j2`` beside this script, are pages in Markdown that a person edits;
+tests compare. In double braces they have numbers, as ``number("claim/ID/estimate")`` (names: :func:`facts`), and
+blocks, as ``table("together")``; also ``claims``, ``replicates`` and ``changes``. ``paper_claims()`` is the table of
+all claims of the papers, ``primary()`` that of the primary contrasts, ``runs()`` that of the studies' runs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 import paper_claims
+import studies
 
 from analysis import claims, curves, frames, tables
 from analysis.claims import multiplicity, rule
@@ -33,28 +35,35 @@ from smart_repro.registry import did_you_mean
 
 HERE = Path(__file__).resolve().parents[1]  # docs/
 PUBLISHED = Results.open(HERE.parent / "results" / "published")
-PAGE = HERE / "FINDINGS.md"
+PAGES = ("FINDINGS.md", "pilot.md")
 TASK = "cola"  # on which the findings were attacked
 STUDIES = ("together", "what-drives-sda", "what-drives-smart")  # whose seeds 0 to 7 were planned
 REPLICATIONS = {"seeds 10 to 17": "attack-seeds", "seeds 20 to 27": "attack-slice"}  # title -> experiment
 RATES = {"half the learning rate": "attack-half-rate", "double the learning rate": "attack-double-rate"}
 FURTHER = "control-smart-shared-beats-vanilla"  # looked at in the attacks' runs, though not one of the attacked
 AGAINST = {"what-drives-smart": "r-drop"}  # experiment -> a baseline its arms are also held against
-TEMPLATE = Path(__file__).with_name("FINDINGS.md.j2")
+TEMPLATES = Path(__file__).parent
+PILOT = (*STUDIES, *REPLICATIONS.values(), *RATES.values(), "smart-fig2")  # the pilot's experiments
 
 
-def page() -> str:
-    """Return the page with every number from the published runs."""
-    source = TEMPLATE.read_text(encoding="utf-8")
+def page(name: str) -> str:
+    """Return a page with every number from the published runs."""
+    source = (TEMPLATES / f"{name}.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     blocks = {name: partial(_block, build) for name, build in BLOCKS.items()}
-    return environment.from_string(source).render(number=number, paper_claims=paper_claims.table, **blocks)
+    return environment.from_string(source).render(
+        number=partial(number, template=f"{name}.j2"),
+        paper_claims=paper_claims.table,
+        primary=studies.primary_table,
+        runs=studies.runs_table,
+        **blocks,
+    )
 
 
-def number(name: str) -> str:
+def number(name: str, template: str) -> str:
     """Return a fact as it is printed. Raises: SystemExit: for a name that no fact has."""
     if name not in facts():
-        raise SystemExit(f"{TEMPLATE.name}: no fact is called {name!r}{did_you_mean(name, facts())}")
+        raise SystemExit(f"{template}: no fact is called {name!r}{did_you_mean(name, facts())}")
     return facts()[name]
 
 
@@ -65,9 +74,10 @@ def _block(build: Callable[[Manifest], str], experiment: str) -> str:
 @lru_cache
 def facts() -> dict[str, str]:
     """Name -> number as it is printed: of cells (``together/cola.matthews/sda[K=1]/mean``), of claims, of all runs."""
-    keys = PUBLISHED.run_keys()
-    on_gpu = sum(PUBLISHED.run(key).environment["device"] == "cuda" for key in keys)
-    found = {"runs": f"{len(keys):,}", "runs/cuda": f"{on_gpu:,}", **differing(), **paper_claims.facts()}
+    pilot = [key for key, part in PUBLISHED.packed.parts.items() if part.path.parent.name in PILOT]
+    on_gpu = sum(PUBLISHED.run(key).environment["device"] == "cuda" for key in pilot)
+    found = {"runs": f"{len(PUBLISHED.run_keys()):,}", "pilot/runs": f"{len(pilot):,}", "pilot/cuda": f"{on_gpu:,}"}
+    found |= differing() | paper_claims.facts() | dict(studies.facts())
     for name in _names():
         manifest = _manifest(name)
         for cell in tables.records(cells(name)):
@@ -309,4 +319,5 @@ def _names() -> list[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for name in PAGES:
+        (HERE / name).write_text(page(name), encoding="utf-8")

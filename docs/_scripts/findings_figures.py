@@ -1,22 +1,26 @@
-"""Draws the figures of docs/FINDINGS.md from the published runs: ``python docs/_scripts/findings_figures.py``.
+"""Draws the figures of docs/FINDINGS.md and docs/pilot.md: ``python docs/_scripts/findings_figures.py``.
 
-Each lies in ``figures`` beside the numbers it is drawn from, ``findings-NAME.png`` and ``.csv``; a test compares these.
+Each is drawn from the published runs and lies in ``figures`` beside the numbers it is drawn from,
+``findings-NAME.png`` and ``.csv``; a test compares these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from textwrap import fill
 
 import numpy as np
 import pandas as pd
-from findings import attacked, cells
+from findings import PUBLISHED, attacked, cells
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import figures, tables
+from analysis import curves, figures, tables
 from analysis.claims.replicates import pool
+from analysis.figures.drawing import Drawing, Study
+from analysis.figures.radius import X, radius
 
 FOLDER = Path(__file__).resolve().parents[1] / "figures"
 PLANNED, REPLICATION, TOGETHER, RATE = "planned seeds", "other seeds", "all seeds together", "another learning rate"
@@ -27,6 +31,11 @@ COLOURS = {
     RATE: figures.PALETTE[1],
 }
 RATES = {"2.5e-5": "attack-half-rate", "5e-5": "", "1e-4": "attack-double-rate"}  # "": the studies themselves
+PANELS = {  # end of a drawing's name -> its title here
+    "score": "Accuracy on SST-2",
+    "r-s": "R_s of the trained model",
+    "changed": "Answers that differ from plain's",
+}
 CONTROLS = ("what-drives-smart", "what-drives-sda", "together")
 
 
@@ -130,7 +139,38 @@ def draw_rates(found: pd.DataFrame) -> Figure:
     return figure
 
 
+@lru_cache
+def radius_drawings() -> tuple[Drawing, ...]:
+    """Return the panels of study 1: score, R_s of the trained models, and changed answers, over the radius."""
+    manifest = PUBLISHED.manifest("epsilon")
+    study = Study(PUBLISHED, manifest, cells("epsilon"), curves.read_logs(PUBLISHED, manifest))
+    return tuple(radius(study))
+
+
+def panel_of(drawing: Drawing) -> str:
+    """Return which of the three panels a drawing is."""
+    return next(panel for panel in PANELS if drawing.name.endswith(panel))
+
+
+def radii() -> pd.DataFrame:
+    """Collect the points of all panels, with numbers as text: they span nine orders of magnitude."""
+    frames = [drawing.frame.assign(panel=panel_of(drawing)) for drawing in radius_drawings()]
+    points = pd.concat(frames, ignore_index=True).rename(columns={X: "radius"})
+    return points.assign(**{name: points[name].map("{:.4g}".format) for name in ("radius", "mean", "low", "high")})
+
+
+def draw_radii(_: pd.DataFrame) -> Figure:
+    """Draw the panels of study 1 beside each other."""
+    drawings = radius_drawings()
+    figure, axes = figures.panels(len(drawings), 4.0, 4.1, below=max(drawing.below for drawing in drawings))
+    for ax, drawing in zip(axes, drawings, strict=True):
+        drawing.draw(drawing.frame, ax)
+        ax.set_title(PANELS[panel_of(drawing)])
+    return figure
+
+
 FIGURES: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[pd.DataFrame], Figure], list[str]]] = {
+    "radius": (radii, draw_radii, ["panel", "row", "radius", "mean", "low", "high", "n"]),
     "differences": (differences, draw_differences, ["row", "column", "n_seeds", "difference", "low", "high"]),
     "attacks": (attacks, draw_attacks, ["contrast", "where", "kind", "estimate", "low", "high"]),
     "rates": (rates, draw_rates, ["rate", "row", "mean", "least", "largest"]),

@@ -528,14 +528,20 @@ def test_changed_answers_against_a_share(gain, share, expected, tmp_path):
     assert "4,800 answers that differ" in in_words(got)
 
 
-def test_two_identical_arms_change_nothing_for_certain(tmp_path):
+@pytest.mark.parametrize(("items", "expected"), [(50, "inconclusive"), (1500, "supported")])
+def test_two_identical_arms_have_the_exact_binomial_interval(items, expected, tmp_path):
+    """Equal shares have no spread; 0 of n answers changed leaves shares up to 1 - 0.025^(1/n)."""
     made = claim(size=None, tasks=["one"], direction="less", test={"kind": "changed", "share": 0.001})
-    World(tmp_path, smart(), [Exam("one", items=50)], seeds=SIX, epochs=1, extra={"claims": [made]}).write()
+    World(tmp_path, smart(), [Exam("one", items=items)], seeds=SIX, epochs=1, extra={"claims": [made]}).write()
     path = tmp_path / "experiments" / "compare" / "0123abcd.json"
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps({**manifest, "cells": {**manifest["cells"], "smart": manifest["cells"]["vanilla"]}}))
     (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
-    assert (got.status, got.interval.estimate, got.p) == ("supported", 0.0, 0.0)
+    n = len(SIX) * items
+    assert (got.status, got.interval.estimate, got.interval.low) == (expected, 0.0, 0.0)
+    assert got.interval.high == pytest.approx(1 - 0.025 ** (1 / n))
+    nothing_changed = (1 - 0.001) ** n  # chance of 0 changed answers at the claimed share
+    assert nothing_changed <= got.p <= 2.5 * nothing_changed or got.p == 1.0
 
 
 def test_a_claim_about_another_model_is_not_decided(tmp_path):

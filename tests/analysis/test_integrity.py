@@ -22,6 +22,9 @@ def stored(key: str) -> dict[str, Any]:
     return content
 
 
+OF_THE_PILOT = [key for key in KEYS if numerics_of(stored(key)) == 1]
+
+
 def sealed(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Return the run as a version that stores identities writes it."""
     content = {**content, **changes}
@@ -30,12 +33,16 @@ def sealed(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def test_every_published_run_has_the_key_of_what_it_stores() -> None:
-    assert len(KEYS) == 394
     for key in KEYS:
         content = stored(key)
-        assert "identity" not in content
         assert key_of(identity_of(content)) == key
         verify_key(content, key)
+
+
+def test_the_runs_of_the_pilot_store_no_identity_and_later_ones_do() -> None:
+    assert len(OF_THE_PILOT) == 394
+    assert all("identity" not in stored(key) for key in OF_THE_PILOT)
+    assert all(stored(key)["identity"] == identity_of(stored(key)) for key in set(KEYS) - set(OF_THE_PILOT))
 
 
 def test_a_key_is_the_sha256_of_the_identity_as_plain_json_tools_write_it() -> None:
@@ -47,12 +54,12 @@ def test_a_key_is_the_sha256_of_the_identity_as_plain_json_tools_write_it() -> N
 
 
 def test_a_stored_identity_verifies_and_numerics_above_1_is_part_of_it() -> None:
-    content = sealed(stored(KEYS[0]), numerics=1)
-    assert content["key"] == KEYS[0]
-    verify_key(content, KEYS[0])
+    content = sealed(stored(OF_THE_PILOT[0]), numerics=1)
+    assert content["key"] == OF_THE_PILOT[0]
+    verify_key(content, OF_THE_PILOT[0])
     later = sealed(content, numerics=2)
-    assert later["key"] != KEYS[0]
-    assert (numerics_of(stored(KEYS[0])), numerics_of(later)) == (1, 2)
+    assert later["key"] != OF_THE_PILOT[0]
+    assert (numerics_of(stored(OF_THE_PILOT[0])), numerics_of(later)) == (1, 2)
     verify_key(later, later["key"])
 
 
@@ -69,39 +76,39 @@ def test_a_stored_identity_verifies_and_numerics_above_1_is_part_of_it() -> None
     ],
 )
 def test_a_spec_that_disagrees_with_the_identity_is_named(change: dict[str, Any], names: str) -> None:
-    content = sealed(stored(KEYS[0]))
+    content = sealed(stored(OF_THE_PILOT[0]))
     edited = {
         **content,
         **{name: {**content[name], **part} if isinstance(part, dict) else part for name, part in change.items()},
     }
     with pytest.raises(ResultsError, match=rf"stores a {names} that is not the one"):
-        verify_key(edited, KEYS[0])
+        verify_key(edited, OF_THE_PILOT[0])
     if "numerics" not in change:
         without = {name: part for name, part in edited.items() if name != "identity"}
         with pytest.raises(ResultsError, match="by what it stores"):
-            verify_key(without, KEYS[0])
+            verify_key(without, OF_THE_PILOT[0])
 
 
 def test_every_part_of_an_identity_is_under_the_key() -> None:
-    content = sealed(stored(KEYS[0]))
+    content = sealed(stored(OF_THE_PILOT[0]))
     identity = content["identity"]
     for name in identity:
         edited = {**content, "identity": {**identity, name: "other"}}
         with pytest.raises(ResultsError, match="schema 'other'" if name == "schema" else "by what it stores"):
-            verify_key(edited, KEYS[0])
+            verify_key(edited, OF_THE_PILOT[0])
 
 
 def test_a_run_in_another_runs_folder_is_found() -> None:
-    with pytest.raises(ResultsError, match=f"the folder of run {KEYS[1]} holds run {KEYS[0]}"):
-        verify_key(stored(KEYS[0]), KEYS[1])
+    with pytest.raises(ResultsError, match=f"the folder of run {OF_THE_PILOT[1]} holds run {OF_THE_PILOT[0]}"):
+        verify_key(stored(OF_THE_PILOT[0]), OF_THE_PILOT[1])
 
 
 @pytest.mark.parametrize("name", ["spec", "fingerprints", "task", "method"])
 def test_a_spec_that_lacks_what_its_key_is_made_of_is_refused(name: str) -> None:
-    content = stored(KEYS[0])
+    content = stored(OF_THE_PILOT[0])
     del content[name]
     with pytest.raises(ResultsError, match=f"lacks what its key is made of .*{name}"):
-        verify_key(content, KEYS[0])
+        verify_key(content, OF_THE_PILOT[0])
 
 
 def test_every_published_run_is_sealed_and_verifies() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from test_engine_parents import do
 
+from analysis.integrity import numerics_of
 from analysis.records import ResultsError
 from analysis.results import Results
 from analysis.schema import Manifest
@@ -141,7 +143,7 @@ def test_only_claims_on_epochs_predict_dev_after_each(profile: str) -> None:
 
 def test_every_published_run_keeps_its_key() -> None:
     """The key is computed anew from what the run's folder says about spec, data, weights, code and parents."""
-    count = 0
+    numerics = Counter[int]()
     results = Results(PUBLISHED)
     for key in results.run_keys():
         content = json.loads((results.folder(key) / "spec.json").read_text())
@@ -149,8 +151,14 @@ def test_every_published_run_keeps_its_key() -> None:
         prints = content["fingerprints"]
         parents = {"parents": ",".join(prints["parents"])} if prints["parents"] else {}
         identity = Identity(
-            prints["data"], prints["weights"], content["task"]["version"], content["method"]["version"], parents
+            prints["data"],
+            prints["weights"],
+            content["task"]["version"],
+            content["method"]["version"],
+            parents,
+            numerics_of(content),
         )
         assert run_key(RunSpec.from_json(values), identity) == key
-        count += 1
-    assert count == 394
+        numerics[numerics_of(content)] += 1
+    assert numerics[1] == 394  # of the pilot
+    assert numerics.total() == len(results.run_keys())

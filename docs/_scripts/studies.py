@@ -1,0 +1,173 @@
+"""The studies of docs/FINDINGS.md: their primary contrasts, and which runs are published.
+
+``primary_table()`` has a line for each row of analysis/claims/primary.csv; ``runs_table()`` one for each study, with
+the command that does what is missing. Both are computed from ``results/published``.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from analysis import claims, tables
+from analysis.cells import read_cell
+from analysis.claims import multiplicity
+from analysis.claims.claim import POINTS, VALUE
+from analysis.contrasts import identical_shares
+from analysis.figures.radius import R_S_AT
+from analysis.results import Results
+from analysis.schema import Claim, Column, Manifest
+from benchmarks.experiments import EXPERIMENTS
+from benchmarks.tasks import TASKS
+
+PUBLISHED = Results.open(Path(__file__).resolve().parents[2] / "results" / "published")
+PRIMARY = Path(multiplicity.__file__).with_name("primary.csv")
+RATE = "1e-4"  # at which plain fine-tuning did best in its trials on SST-2
+
+
+class Study(NamedTuple):
+    """An experiment of the plan.
+
+    Attributes:
+        title: what it is for.
+        name: its name in the registry.
+        options: options of its command, beside the profile.
+        runs: number of its runs.
+    """
+
+    title: str
+    name: str
+    options: str
+    runs: int
+
+
+STUDIES = (
+    Study("1: radius of R_s", "epsilon", f"--set learning_rate={RATE}", 123),
+    Study("1: choosing a radius", "epsilon-choice", f"--set learning_rate={RATE}", 24),
+    Study(
+        "1: confirming it",
+        "epsilon-confirmation",
+        f"--set learning_rate={RATE} --methods vanilla,epsilon-ascent@RADIUS",
+        16,
+    ),
+    Study("2: past students as teachers", "self-distillation", "", 112),
+    Study("3: trials", "equal-budgets-tuning", "--tune", 128),
+    Study("3: equal budgets", "equal-budgets", "--tuned", 80),
+)
+
+
+@lru_cache
+def primary() -> dict[str, claims.Verdict]:
+    """Return the verdicts of the primary contrasts whose runs are published, by the claim's id."""
+    lines = _lines()
+    found = {}
+    for name in dict.fromkeys(study.name for study in STUDIES if study.name in PUBLISHED.experiments()):
+        for verdict in claims.decide_all(PUBLISHED, PUBLISHED.manifest(name)):
+            if verdict.claim.id in lines and verdict.status != claims.NOT_RUN:
+                found[verdict.claim.id] = verdict
+    return found
+
+
+def primary_table() -> str:
+    """Return the primary contrasts as a table in Markdown: forecast and result, or "not run yet"."""
+    rows = [("study", "claim", "task", "unit", "forecast", "result", "Holm's p", "verdict")]
+    sentences = {claim.id: claim.sentence for study in STUDIES for claim in _claims(study)}
+    for line in _lines().values():
+        about = (line["study"], sentences[line["claim"]], TASKS[line["task"]].title, line["unit"], line["forecast"])
+        verdict = primary().get(line["claim"])
+        if verdict is None:
+            rows.append((*about, "", "", "not run yet"))
+            continue
+        holm = "" if math.isnan(verdict.holm) else tables.probability(verdict.holm)
+        rows.append((*about, _result(verdict), holm, verdict.words))
+    return tables.github(rows)
+
+
+def runs_table() -> str:
+    """Return how many runs of each study are published, and the command that does the others."""
+    lines = ["| study | published | command |", "|---|---|---|"]
+    for study in STUDIES:
+        command = " ".join(filter(None, (study.name.removesuffix("-tuning"), study.options)))
+        lines.append(
+            f"| {study.title} | {len(published_keys(study.name))} of {study.runs} | `smart-repro run {command}` |"
+        )
+    return "\n".join(lines)
+
+
+def facts() -> Iterator[tuple[str, str]]:
+    """Yield name and number: of the primary contrasts that are decided, and of the studies' runs."""
+    decided = [v for v in primary().values() if v.status not in (claims.INCONCLUSIVE, claims.NO_VERDICT)]
+    yield "primary", str(len(_lines()))
+    yield "primary/run", str(len(primary()))
+    yield "primary/decided", str(len(decided))
+    yield "studies/runs", f"{sum(len(published_keys(study.name)) for study in STUDIES):,}"
+    yield "studies/of", f"{sum(study.runs for study in STUDIES):,}"
+    yield from _differing("epsilon")
+
+
+def _differing(experiment: str) -> Iterator[tuple[str, str]]:
+    """Yield how many answers of each arm differ from the baseline's at the same seeds: ``epsilon/ROW/differ``."""
+    if experiment not in PUBLISHED.experiments():
+        return
+    manifest = PUBLISHED.manifest(experiment)
+    (column,) = manifest.columns
+    yield f"{experiment}/paper-radius", _over_size(manifest, column, "epsilon-ascent@1e-05", 1e-5)
+    for row in manifest.rows:
+        yield f"{experiment}/{row.id}/r-s", tables.number(_smoothness(manifest, column, row.id), 1)
+        if row.id == manifest.baseline_row:
+            continue
+        arm, plain = (read_cell(PUBLISHED, manifest, id, column) for id in (row.id, manifest.baseline_row))
+        shares = 1 - identical_shares(arm, plain, column.metric)
+        yield f"{experiment}/{row.id}/differ", f"{round(shares.sum() * len(arm.labels)):,}"
+        yield f"{experiment}/{row.id}/differ/of", f"{len(shares) * len(arm.labels):,}"
+        yield f"{experiment}/{row.id}/differ/percent", tables.number(100 * shares.mean(), 1)
+
+
+def _smoothness(manifest: Manifest, column: Column, row: str) -> float:
+    """Return R_s of a row's trained models in nats, at the radius of the figure: the mean over its runs."""
+    keys = [key for key in manifest.keys(row, column) if PUBLISHED.is_done(key)]
+    lines = [line for key in keys for line in PUBLISHED.measures(key)["smoothness"]]
+    values = [line["r_s"] for line in lines if math.isclose(line["radius"], R_S_AT)]
+    return sum(values) / len(values)
+
+
+def _over_size(manifest: Manifest, column: Column, row: str, radius: float) -> str:
+    """Return a radius over the root mean square of the embeddings, which the row's runs logged while training."""
+    keys = [key for key in manifest.keys(row, column) if PUBLISHED.is_done(key)]
+    sizes = [PUBLISHED.history(key)["embedding_rms"].mean() for key in keys]
+    return f"{radius / (sum(sizes) / len(sizes)):.1e}".replace("e-0", "e-")
+
+
+@lru_cache
+def published_keys(experiment: str) -> frozenset[str]:
+    """Return an experiment's published runs: those of its table, and those of arms that are not complete yet."""
+    keys = {key for key, part in PUBLISHED.packed.parts.items() if part.path.parent.name == experiment}
+    if experiment in PUBLISHED.experiments():
+        keys |= {key for key in PUBLISHED.manifest(experiment).all_keys() if PUBLISHED.is_done(key)}
+    return frozenset(keys)
+
+
+def _claims(study: Study) -> tuple[Claim, ...]:
+    """Return the claims that the registry has of a study; trials have none."""
+    return EXPERIMENTS[study.name]().claims if study.name in EXPERIMENTS else ()
+
+
+@lru_cache
+def _lines() -> dict[str, dict[str, str]]:
+    with PRIMARY.open(encoding="utf-8", newline="") as file:
+        return {line["claim"]: line for line in csv.DictReader(file)}
+
+
+def _result(verdict: claims.Verdict) -> str:
+    """Return the estimate with its interval, in the unit of the contrast; shares of answers in percent."""
+    interval = verdict.interval
+    if interval is None:
+        return verdict.reason
+    factor, digits = (100, 2) if verdict.unit == VALUE else (1, 1 if verdict.unit == POINTS else 2)
+    low, high = (tables.number(factor * end, digits) for end in (interval.low, interval.high))
+    estimate = tables.number(factor * interval.estimate, digits, signed=verdict.unit == POINTS)
+    return f"{estimate} ({low} to {high}){' %' * (verdict.unit == VALUE)}"
