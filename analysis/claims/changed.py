@@ -40,5 +40,6 @@ def changed(case: Case, test: Changed) -> Verdict:
         ends = exact.proportion_ci(interval.level)
         interval, p = replace(interval, low=float(ends.low), high=float(ends.high)), float(exact.pvalue)
     status = rule.inside(interval, -1.0, test.share)
-    estimand = f"share of {items:,} answers that differ, claimed below {100 * test.share:g} %"
+    estimand = f"percent of {items:,} answers that differ, claimed below {100 * test.share:g}"
+    interval = replace(interval, **{name: 100 * getattr(interval, name) for name in ("estimate", "low", "high", "se")})
     return replace(rule.verdict(claim, interval, {column.task: interval}, status), unit=VALUE, estimand=estimand, p=p)

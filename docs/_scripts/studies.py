@@ -163,11 +163,11 @@ def _lines() -> dict[str, dict[str, str]]:
 
 
 def _result(verdict: claims.Verdict) -> str:
-    """Return the estimate with its interval, in the unit of the contrast; shares of answers in percent."""
+    """Return the estimate with its interval, in the unit of the contrast."""
     interval = verdict.interval
     if interval is None:
         return verdict.reason
-    factor, digits = (100, 2) if verdict.unit == VALUE else (1, 1 if verdict.unit == POINTS else 2)
-    low, high = (tables.number(factor * end, digits) for end in (interval.low, interval.high))
-    estimate = tables.number(factor * interval.estimate, digits, signed=verdict.unit == POINTS)
+    digits = 1 if verdict.unit == POINTS else 2
+    low, high = (tables.number(end, digits) for end in (interval.low, interval.high))
+    estimate = tables.number(interval.estimate, digits, signed=verdict.unit == POINTS)
     return f"{estimate} ({low} to {high}){' %' * (verdict.unit == VALUE)}"

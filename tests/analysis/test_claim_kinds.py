@@ -523,7 +523,7 @@ def test_changed_answers_against_a_share(gain, share, expected, tmp_path):
     manifest = Results.open(tmp_path).manifest("compare")
     a, b = (read_cell(Results.open(tmp_path), manifest, row, manifest.columns[0]) for row in ("smart", "vanilla"))
     assert got.status == expected
-    assert got.interval.estimate == pytest.approx((a.outputs != b.outputs).mean())
+    assert got.interval.estimate == pytest.approx(100 * (a.outputs != b.outputs).mean())
     assert 0 <= got.p <= 1
     assert "4,800 answers that differ" in in_words(got)
 
@@ -539,7 +539,7 @@ def test_two_identical_arms_have_the_exact_binomial_interval(items, expected, tm
     (got,) = decide_all(tmp_path, Results.open(tmp_path).manifest("compare"))
     n = len(SIX) * items
     assert (got.status, got.interval.estimate, got.interval.low) == (expected, 0.0, 0.0)
-    assert got.interval.high == pytest.approx(1 - 0.025 ** (1 / n))
+    assert got.interval.high == pytest.approx(100 * (1 - 0.025 ** (1 / n)))
     nothing_changed = (1 - 0.001) ** n  # chance of 0 changed answers at the claimed share
     assert nothing_changed <= got.p <= 2.5 * nothing_changed or got.p == 1.0
 
