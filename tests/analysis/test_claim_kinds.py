@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.stats import binomtest
 from test_claim_verdicts import claim
 from world import Arm, Exam, World, run_key
 
@@ -540,8 +541,8 @@ def test_two_identical_arms_have_the_exact_binomial_interval(items, expected, tm
     n = len(SIX) * items
     assert (got.status, got.interval.estimate, got.interval.low) == (expected, 0.0, 0.0)
     assert got.interval.high == pytest.approx(100 * (1 - 0.025 ** (1 / n)))
-    nothing_changed = (1 - 0.001) ** n  # chance of 0 changed answers at the claimed share
-    assert nothing_changed <= got.p <= 2.5 * nothing_changed or got.p == 1.0
+    assert got.p == pytest.approx(binomtest(0, n, 0.001).pvalue)
+    assert got.p >= (1 - 0.001) ** n  # the chance of 0 changed answers at the claimed share
 
 
 def test_a_claim_about_another_model_is_not_decided(tmp_path):
