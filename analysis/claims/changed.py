@@ -35,7 +35,7 @@ def changed(case: Case, test: Changed) -> Verdict:
     interval = over_seeds(shares)
     p = rule.p_of_shift(interval, test.share)
     if not np.ptp(shares):
-        from scipy.stats import binomtest  # imported here: it takes half a second
+        from scipy.stats import binomtest  # imported here: it is slow
 
         exact = binomtest(round(shares.mean() * items), items, test.share)
         ends = exact.proportion_ci(interval.level)

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import paper_claims
 import studies
+from published import PUBLISHED, verdicts_of
 
 from analysis import claims, curves, frames, tables
 from analysis.claims import multiplicity, rule
@@ -29,12 +30,10 @@ from analysis.claims.replicates import CHANGES, STAYS, Change, SeedSet, change, 
 from analysis.comparison import compare
 from analysis.interval import Interval
 from analysis.load import load
-from analysis.results import Results
 from analysis.schema import Column, Manifest
 from smart_repro.registry import did_you_mean
 
 HERE = Path(__file__).resolve().parents[1]  # docs/
-PUBLISHED = Results.open(HERE.parent / "results" / "published")
 PAGES = ("FINDINGS.md", "pilot.md")
 TASK = "cola"  # on which the findings were attacked
 STUDIES = ("together", "what-drives-sda", "what-drives-smart")  # whose seeds 0 to 7 were planned
@@ -311,7 +310,7 @@ def cells(name: str) -> pd.DataFrame:
 
 @lru_cache
 def _verdicts(name: str) -> list[claims.Verdict]:
-    return claims.decide_all(PUBLISHED, _manifest(name))
+    return list(verdicts_of(name).values())
 
 
 def _names() -> list[str]:

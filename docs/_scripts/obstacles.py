@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
+
+from published import PUBLISHED
 
 from analysis.claims import SCORED
 from analysis.claims.floor import learnt
 from analysis.power import of_mean, seeds_needed
-from analysis.results import Results
 from analysis.schema import Claim, Statement
 from analysis.schema.kinds import Agreement, AtEpoch, Cost, Difference, LossBetween, Measured, NearConstant, Sweep
 from analysis.scores import METRICS
@@ -29,7 +29,6 @@ from benchmarks.tasks import TASKS
 from smart_repro.methods import build
 from smart_repro.methods.bregman import BregmanConfig
 
-PUBLISHED = Results.open(Path(__file__).resolve().parents[2] / "results" / "published")
 ABSENT = {  # splits of which the authors had no file that the profile small could use
     ("qqp", "train"),
     ("qqp", "dev"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from obstacles import PUBLISHED, at_paper_size, beyond_small, in_small, needs, seeds_for
+from obstacles import at_paper_size, beyond_small, in_small, needs, seeds_for
+from published import verdicts_of
 
 from analysis import claims, tables
 from analysis.claims.multiplicity import families
-from analysis.schema import Claim
+from analysis.schema import READING_WORDS, Claim
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.experiments.planning import cost
 from benchmarks.experiments.planning.profiles import PROFILES
@@ -21,7 +22,6 @@ from benchmarks.experiments.planning.profiles import PROFILES
 PAPERS = ("SMART", "Self-Ensemble and Self-Distillation")  # their claims are families of analysis/claims/families.csv
 NOT_RUN = "not run"
 CORE = 60e9  # operations a second of one CPU core: a forward pass of MiniLM over 16 texts of 48 tokens in 0.27 seconds
-READINGS = {"shared": "shared", "independent": "independent", "as-released": "as released"}
 KINDS = {  # name of a fact -> words of the obstacle that it counts, where that is a claim's first
     "model": "another model",
     "gpu": "GPU",
@@ -73,10 +73,10 @@ def lines() -> tuple[Line, ...]:
 
 def table() -> str:
     """Return the claims as a table in Markdown."""
-    rows = [("claim", "masks", "so far", "what deciding it takes", "id")]
+    rows = [("claim", "reading", "so far", "what deciding it takes", "id")]
     for line in lines():
         so_far = line.outcome if line.is_decided else f"not decided: {'; '.join(line.obstacles)}"
-        reading = READINGS.get(line.claim.reading, line.claim.reading)
+        reading = READING_WORDS.get(line.claim.reading, line.claim.reading)
         rows.append((line.claim.sentence, reading, so_far, line.cost, line.claim.id))
     return tables.github(rows)
 
@@ -92,7 +92,7 @@ def facts() -> dict[str, str]:
 
 
 def _line(published: Experiment, claim: Claim) -> Line:
-    verdict = _verdicts(published.name).get(claim.id)
+    verdict = verdicts_of(published.name).get(claim.id)
     if verdict is not None and verdict.status not in (claims.NOT_RUN, claims.NO_VERDICT):
         return Line(claim, published, verdict.words)
     if obstacles := [*beyond_small(published, claim)]:
@@ -114,14 +114,6 @@ def _line(published: Experiment, claim: Claim) -> Line:
             obstacles.append(f"{size:g} points need {seeds} seeds")
             experiment = replace(experiment, seeds=tuple(range(seeds)))
     return Line(claim, experiment, "not decided", tuple(obstacles or [NOT_RUN]), _cost(experiment, "MiniLM"))
-
-
-@lru_cache
-def _verdicts(experiment: str) -> dict[str, claims.Verdict]:
-    """Return id -> verdict of the published runs of an experiment."""
-    if experiment not in PUBLISHED.experiments():
-        return {}
-    return {v.claim.id: v for v in claims.decide_all(PUBLISHED, PUBLISHED.manifest(experiment))}
 
 
 def _cost(experiment: Experiment, model: str) -> str:

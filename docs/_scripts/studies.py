@@ -13,18 +13,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from published import PUBLISHED, verdicts_of
+
 from analysis import claims, tables
 from analysis.cells import read_cell
 from analysis.claims import multiplicity
 from analysis.claims.claim import POINTS, VALUE
 from analysis.contrasts import identical_shares
 from analysis.figures.radius import R_S_AT
-from analysis.results import Results
 from analysis.schema import Claim, Column, Manifest
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.tasks import TASKS
 
-PUBLISHED = Results.open(Path(__file__).resolve().parents[2] / "results" / "published")
 PRIMARY = Path(multiplicity.__file__).with_name("primary.csv")
 RATE = "1e-4"  # at which plain fine-tuning did best in its trials on SST-2
 
@@ -63,13 +63,8 @@ STUDIES = (
 @lru_cache
 def primary() -> dict[str, claims.Verdict]:
     """Return the verdicts of the primary contrasts whose runs are published, by the claim's id."""
-    lines = _lines()
-    found = {}
-    for name in dict.fromkeys(study.name for study in STUDIES if study.name in PUBLISHED.experiments()):
-        for verdict in claims.decide_all(PUBLISHED, PUBLISHED.manifest(name)):
-            if verdict.claim.id in lines and verdict.status != claims.NOT_RUN:
-                found[verdict.claim.id] = verdict
-    return found
+    verdicts = {id: verdict for study in STUDIES for id, verdict in verdicts_of(study.name).items()}
+    return {id: verdicts[id] for id in _lines() if id in verdicts and verdicts[id].status != claims.NOT_RUN}
 
 
 def primary_table() -> str:
