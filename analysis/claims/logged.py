@@ -27,6 +27,7 @@ from analysis.claims.claim import (
     Verdict,
 )
 from analysis.claims.kinds import Case
+from analysis.claims.quantity import COSTS, MEASURED
 from analysis.contrasts import read_row
 from analysis.descriptive import variance_ratio_test
 from analysis.interval import Interval, t_interval
@@ -104,8 +105,7 @@ def cost(case: Case, test: Cost) -> Verdict:
         status, _ = rule.settle("average", shifted, [shifted], rule.Measure(claim.sign, None, None))
         p = rule.p_of_shift(mean, math.log(size))
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
-    estimand = {"seconds": "the seconds of an update", "memory": "the memory"}[quantity] + f" of {claim.b}"
-    return _ratio(claim, status, mean, parts, p, estimand)
+    return _ratio(claim, status, mean, parts, p, f"the {COSTS[quantity]} of {claim.b}")
 
 
 def _ratio(claim: Claim, status: str, mean: Interval, parts: dict[str, Interval], p: float, estimand: str) -> Verdict:
@@ -140,14 +140,7 @@ def model_quantity(case: Case, test: Measured) -> Verdict:
     mean = over_seeds(np.mean(list(per_task.values()), axis=0))
     status, _ = rule.settle("average", mean, [mean], rule.Measure(claim.sign, None, None))
     parts = {task: times(over_seeds(values)) for task, values in per_task.items()}
-    return _ratio(claim, status, mean, parts, mean.p, f"the {WORDS[quantity]} of {claim.b}")
-
-
-WORDS = {
-    "r_s": "change under small perturbations (R_s)",
-    "distance": "distance from the pre-trained weights",
-    "step_divergence": "divergence between successive updates",
-}
+    return _ratio(claim, status, mean, parts, mean.p, f"the {MEASURED[quantity]} of {claim.b}")
 
 
 def loss_between(case: Case, test: LossBetween) -> Verdict:
@@ -223,7 +216,7 @@ def _cost_ratios(case: Case, column: Column, quantity: str, seeds: Sequence[int]
     machines = {_machine(run) for run in a + b}
     if len(machines) > 1:
         raise ResultsError(f"its runs were made on different machines ({'; '.join(sorted(machines))})")
-    log_a, log_b = (np.log([COSTS[quantity](run) for run in runs]) for runs in (a, b))
+    log_a, log_b = (np.log([READERS[quantity](run) for run in runs]) for runs in (a, b))
     return np.asarray(log_a - log_b)
 
 
@@ -248,7 +241,7 @@ def _memory(run: Run) -> float:
     return float(run.result["timing"]["memory"])
 
 
-COSTS = {"seconds": _seconds, "memory": _memory}
+READERS = {"seconds": _seconds, "memory": _memory}
 
 
 def _measures(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.canvas import mark, needs_rows
 from analysis.figures.names import POINTS_OF_AN_INCH, greater_is_better, legend_below, name_rows, one_line, short, unit
@@ -38,10 +39,11 @@ def plot_differences(cells: pd.DataFrame, ax: Axes, reach: float | None = None) 
     rows = [cell for cell in records(cells) if not np.isnan(cell.difference)]
     look = looks(cells["row"])
     reach = reach_of(cells) if reach is None else reach
+    ax.set_xlim(-reach, reach)
     ax.axvline(0, color=SOFT, lw=1)
     for y, cell in enumerate(rows):
         style = look[cell.row]
-        _draw_interval(ax, y, cell, style, reach, cell.row, f"{cell.row_title}: {_in_words(cell)}, n = {cell.n_pairs}")
+        _draw_interval(ax, y, cell, style, cell.row, f"{cell.row_title}: {_in_words(cell)}, n = {cell.n_pairs}")
         if not np.isnan(cell.published_difference) and abs(cell.published_difference) <= reach:
             ax.plot(cell.published_difference, y + 0.22, "D", ms=5, mfc="none", mec=INK, mew=1)
     name_rows(ax, [f"{short(cell.row_title)}\n{_in_words(cell)}" for cell in rows])
@@ -50,13 +52,18 @@ def plot_differences(cells: pd.DataFrame, ax: Axes, reach: float | None = None) 
     reasons += ["hollow: no verdict"] if any(cell.undecided for cell in rows) else []
     remark = "\n" + "; ".join(reasons) if reasons else ""
     ax.set_xlabel(f"difference in {unit(cells)}{direction}{remark}")
-    ax.set_xlim(-reach, reach)
     return ax
 
 
 @needs_rows
 def plot_forest(
-    frame: pd.DataFrame, ax: Axes, titles: dict[str, str], *, xlabel: str, rows: Sequence[str] = ()
+    frame: pd.DataFrame,
+    ax: Axes,
+    titles: dict[str, str],
+    *,
+    xlabel: str,
+    claimed: Sequence[float] = (0.0,),
+    rows: Sequence[str] = (),
 ) -> Axes:
     """Draw a contrast on each task with its interval, all on one scale, and the mean over tasks at the bottom.
 
@@ -66,28 +73,37 @@ def plot_forest(
         ax: axes to draw on.
         titles: title of each series, in order; several have a legend.
         xlabel: label of the axis, with its unit.
+        claimed: values that the intervals are compared with, each a line: 0 for a difference.
         rows: all rows of the experiment, so that a series looks as in the other figures; (): the series alone.
     """
     places = list(dict.fromkeys(frame["place"]))
     look = looks([*rows, *(series for series in titles if series not in rows)])
-    reach = reach_of(frame.rename(columns={"published": "published_difference"}))
-    ax.axvline(0, color=SOFT, lw=1)
+    middle = sum(claimed) / len(claimed)
+    centred = ["difference", "low", "high", "published"]
+    shifted = frame.assign(**{name: frame[name] - middle for name in centred})
+    reach = max(reach_of(shifted.rename(columns={"published": "published_difference"})), 1.15 * (max(claimed) - middle))
+    ax.set_xlim(middle - reach, middle + reach)
+    for value in claimed:
+        ax.axvline(value, color=SOFT, lw=1)
+    is_difference = tuple(claimed) == (0.0,)
+    if not is_difference:
+        ax.xaxis.set_major_locator(MaxNLocator(4))  # shares and ratios have many digits
     step = 0.56 / max(1, len(titles))
     for line in records(frame):
         offset = (list(titles).index(line.series) - (len(titles) - 1) / 2) * step
         y = places.index(line.place) + offset
-        values = f"{line.difference:+.2f} ({line.low:.2f} to {line.high:.2f})".replace("-", "\u2212")
+        sign = "+" if is_difference else ""
+        values = f"{line.difference:{sign}.2f} ({line.low:.2f} to {line.high:.2f})".replace("-", "\u2212")
         items = f" seeds, {line.n_items:,} items" if line.n_items else " seeds"
         tip = f"{titles[line.series]}, {line.place}: {values}, n = {line.n_pairs}{items}"
-        _draw_interval(ax, y, line, look[line.series], reach, line.series, tip, wide=line.is_mean)
-        if not np.isnan(line.published) and abs(line.published) <= reach:
+        _draw_interval(ax, y, line, look[line.series], line.series, tip, wide=line.is_mean)
+        if not np.isnan(line.published) and abs(line.published - middle) <= reach:
             ax.plot(line.published, y + step / 2.4, "D", ms=5, mfc="none", mec=INK, mew=1, label="_paper")
     if frame["is_mean"].any() and len(places) > 1:
         ax.axhline(len(places) - 1.5, color=SOFT, lw=0.8)
     name_rows(ax, [short(place) for place in places])
     remark = "\nhollow and grey: no verdict" if (frame["undecided"] != "").any() else ""
     ax.set_xlabel(xlabel + remark)
-    ax.set_xlim(-reach, reach)
     _series_legend(ax, titles, look, has_published=bool(frame["published"].notna().any()))
     return ax
 
@@ -104,32 +120,33 @@ def _series_legend(ax: Axes, titles: dict[str, str], look: dict[str, Look], *, h
         legend_below(ax, handles)
 
 
-def _draw_interval(
-    ax: Axes, y: float, line: Any, look: Look, reach: float, row: str, tip: str, *, wide: bool = False
-) -> None:
-    """Draw an estimate with its interval at height ``y``; ends beyond the axis are arrows."""
+def _draw_interval(ax: Axes, y: float, line: Any, look: Look, row: str, tip: str, *, wide: bool = False) -> None:
+    """Draw an estimate with its interval at height ``y``; ends beyond the limits of the axis are arrows."""
     colour = SOFT if line.undecided else look.colour
     width = 1.2 if line.undecided else 3.2 if wide else 2.2
-    positions = _positions(ax, line, reach)
+    positions = _positions(ax, line)
     (segment,) = ax.plot(positions, [y] * len(positions), color=colour, lw=width)
     mark(segment, row, tip)
-    for end, arrow in ((line.low, "<"), (line.high, ">")):
-        if abs(end) > reach:
-            ax.plot(np.sign(end) * reach, y, arrow, color=colour, ms=6, mew=0, clip_on=False)
+    left, right = ax.get_xlim()
+    for end in (line.low, line.high):
+        if not left <= end <= right:
+            limit, arrow = (left, "<") if end < left else (right, ">")
+            ax.plot(limit, y, arrow, color=colour, ms=6, mew=0, clip_on=False)
     size = HOLLOW_SIZE if line.undecided else 8 if wide else 6.5
     hollow: Any = HOLLOW if line.undecided else {"mew": 0}
     (point,) = ax.plot(line.difference, y, look.marker, color=colour, ms=size, **hollow)
     mark(point, row, tip)
 
 
-def _positions(ax: Axes, line: Any, reach: float) -> list[float]:
+def _positions(ax: Axes, line: Any) -> list[float]:
     """Return the positions that an interval's line connects: its ends, and a gap inside a hollow mark."""
     if not line.undecided:
         return [line.low, line.high]
     figure = ax.get_figure(root=True)
     assert figure is not None
     inches = ax.get_position().width * figure.get_figwidth()
-    gap = reach * HOLLOW_SIZE / POINTS_OF_AN_INCH / inches
+    low, high = ax.get_xlim()
+    gap = (high - low) / 2 * HOLLOW_SIZE / POINTS_OF_AN_INCH / inches
     left, right = line.difference - gap, line.difference + gap
     return [min(line.low, left), left, float("nan"), right, max(line.high, right)]
 

@@ -22,6 +22,7 @@ from analysis.claims import (
     counts_in_words,
 )
 from analysis.claims.floor import PILOT
+from analysis.claims.quantity import quantity_of
 from analysis.claims.words import ORDER as ORDER  # a public name of this module
 from analysis.comparison import TOO_FEW
 from analysis.report.set_up import several_environments
@@ -52,6 +53,12 @@ MEANINGS = {
         "the interval contains 0 and is too wide to rule out a difference that matters, or it excludes 0 before Holm's "
         "correction for several comparisons, but not after it"
     ),
+}
+# The same where the claim is not about a difference: a ratio, a share, a value within a range.
+MEANINGS_OF_VALUES = {
+    SUPPORTED: "the 95 % interval lies wholly on the claimed side of the claimed value, or in the claimed range",
+    CONTRADICTED: "the 95 % interval lies wholly on the other side, or outside the range",
+    INCONCLUSIVE: "the interval reaches over the claimed value, or it does not after Holm's correction",
 }
 AT_FLOOR = (
     PILOT,
@@ -207,7 +214,11 @@ def remarks(manifest: Manifest, runs: Sequence[Run]) -> list[str]:
 
 def words_of(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """Return the words that these verdicts use, each with its meaning."""
-    words = [(word, MEANINGS[word]) for word in dict.fromkeys(v.category for v in verdicts) if word in MEANINGS]
+    words = list[tuple[str, str]]()
+    for verdict in verdicts:
+        meanings = MEANINGS if quantity_of(verdict.claim).is_difference else MEANINGS | MEANINGS_OF_VALUES
+        if verdict.category in meanings and verdict.category not in dict(words):
+            words.append((verdict.category, meanings[verdict.category]))
     is_floor = any(PILOT in reason for v in verdicts for reason in (v.reason, *v.excluded.values()))
     return [*words, AT_FLOOR] if is_floor else words
 

@@ -182,9 +182,9 @@ def answer_sheets(manifest: Manifest, cells: pd.DataFrame, question: Sequence[Ve
 
     Where nothing is claimed, it shows the methods' differences to the baseline on all tasks.
     """
-    frame, titles, unit = forest_of(manifest, cells, question)
-    if not question and manifest.baseline_row is not None:
-        frame, titles, unit = comparisons_of(manifest, cells)
+    is_open = not question and manifest.baseline_row is not None
+    forest = comparisons_of(manifest, cells) if is_open else forest_of(manifest, cells, question)
+    frame, titles = forest.frame, forest.titles
     if len(frame):
         names = list(frame["place"])
         tall = 0.62 + 0.2 + max(0.3, 0.17 * len(titles)) * frame["place"].nunique()
@@ -193,10 +193,11 @@ def answer_sheets(manifest: Manifest, cells: pd.DataFrame, question: Sequence[Ve
             figures.plot_forest,
             frame,
             titles=titles,
-            xlabel=f"difference in {unit}",
+            xlabel=forest.quantity,
+            claimed=forest.claimed,
             rows=[row.id for row in manifest.rows],
         )
-        panel = Panel("Effect on each task", alt_of(frame, titles), draw)
+        panel = Panel("Effect on each task", alt_of(forest), draw)
         yield _drawn("answer", "answer", [panel], tall + below, (figures.room_for(names), 0.15), below, width=ANSWER)
 
 

@@ -21,7 +21,7 @@ from analysis.power import noise_of, power
 from analysis.report import write_index, write_report
 from analysis.report.answer import MEANINGS, ORDER, warnings, words_of
 from analysis.report.card.content import card_of
-from analysis.report.card.differences import forest_of
+from analysis.report.card.differences import alt_of, forest_of
 from analysis.report.card.open_claim import remedy_of
 from analysis.report.card.sentences import effect_of, found
 from analysis.report.grid import grid_of
@@ -103,9 +103,10 @@ def test_the_first_claim_that_was_run_is_the_answer_whatever_its_outcome(decided
 
 def test_the_figure_has_the_verdicts_intervals_their_mean_and_the_papers_difference(decided):
     _, manifest, cells, verdicts = decided
-    frame, titles, unit = forest_of(manifest, cells, question_of(verdicts))
-    assert titles == {"smart[shared]": "SMART [shared]", "smart[independent]": "SMART [independent]"}
-    assert unit == "points"
+    forest = forest_of(manifest, cells, question_of(verdicts))
+    frame = forest.frame
+    assert forest.titles == {"smart[shared]": "SMART [shared]", "smart[independent]": "SMART [independent]"}
+    assert (forest.quantity, forest.claimed) == ("difference in points", (0.0,))
     shared = frame[frame["series"] == "smart[shared]"]
     assert shared["place"].tolist() == ["rte", "sst2", "mean of 2 tasks"]
     intervals = [*verdicts[0].per_task.values(), verdicts[0].interval]
@@ -114,6 +115,32 @@ def test_the_figure_has_the_verdicts_intervals_their_mean_and_the_papers_differe
     assert shared["published"].iloc[0] == pytest.approx(71.5 - 66.1)
     assert math.isnan(shared["published"].iloc[1])
     assert shared["published"].iloc[2] == 2.4
+
+
+@pytest.mark.parametrize(
+    ("test", "quantity", "claimed"),
+    [
+        ({"kind": "changed", "share": 0.3}, "changed answers, %", (30.0,)),
+        ({"kind": "variance", "columns": ["rte.accuracy"]}, "ratio: spread over seeds", (1.0,)),
+    ],
+)
+def test_a_share_or_a_ratio_is_drawn_and_explained_as_one(test, quantity, claimed, tmp_path):
+    """The figure is about the claimed value instead of 0, and the card's words do not speak of a difference."""
+    one = claim("one", "smart[shared]", "vanilla", size=None, tasks=["rte"], direction="less", test=test)
+    _, manifest, cells, verdicts = study(tmp_path / "runs", (one,))
+    forest = forest_of(manifest, cells, verdicts)
+    assert (forest.quantity, forest.claimed) == (quantity, claimed)
+    assert forest.frame["place"].tolist() == ["rte"]
+    assert forest.frame["difference"].tolist() == [verdicts[0].interval.estimate]
+    assert alt_of(forest).startswith(f"{quantity[:1].upper()}{quantity[1:]} with 95 % intervals, one scale: SMART")
+    ((word, meaning),) = words_of(verdicts)
+    assert word == verdicts[0].category
+    assert ("difference" in meaning) == (word == claims.NO_EFFECT)
+    page = write_report(tmp_path / "runs", "study")
+    text = page.read_text(encoding="utf-8")
+    assert quantity in html.unescape(text)
+    assert "difference in value" not in text
+    assert "difference in times" not in text
 
 
 def test_an_open_verdict_says_how_many_seeds_would_decide(tmp_path):
@@ -133,7 +160,7 @@ def test_an_open_verdict_says_how_many_seeds_would_decide(tmp_path):
 
 def test_too_few_seeds_show_differences_as_a_description(tmp_path):
     results, manifest, cells, verdicts = study(tmp_path, (claim("few", "smart[shared]", "vanilla"),), seeds=(0, 1, 2))
-    frame, _, _ = forest_of(manifest, cells, verdicts)
+    frame = forest_of(manifest, cells, verdicts).frame
     assert frame["place"].tolist() == ["rte", "sst2"]
     assert all(frame["undecided"] != "")
     words, more = remedy_of(results, manifest, verdicts[0])

@@ -78,7 +78,7 @@ def test_the_answers_figure_and_basis_begin_with_the_task_that_decides(root: Pat
     assert [column.task for column in manifest.columns] == ["sst2", "cola"]
     assert list(dict.fromkeys(cells["task"])) == ["sst2", "cola"]
     assert list(cells["row"]) == [arm.id for arm in ARMS] * 2
-    frame, _, _ = forest_of(manifest, cells, question_of(verdicts))
+    frame = forest_of(manifest, cells, question_of(verdicts)).frame
     assert frame["place"].tolist() == ["sst2", "cola"]
     card = card_of(results, manifest, cells, verdicts, results.finished(manifest))
     assert "sst2, cola" in card.basis

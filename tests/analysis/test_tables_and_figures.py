@@ -438,6 +438,29 @@ def test_a_forest_draws_each_contrast_on_one_scale_and_the_mean_at_the_bottom(ax
     assert [line.get_color() for line in ax.lines if line.get_linewidth() == 1.2] == [figures.SOFT]
 
 
+@pytest.mark.parametrize(
+    ("claimed", "values", "limits"),
+    [
+        ((0.1,), (0.02, 0.0, 0.05), (0.0, 0.2)),
+        ((1.0,), (2.0, 1.5, 2.5), (-0.5, 2.5)),
+        ((0.02, 0.07), (0.05, 0.04, 0.06), (0.02, 0.07)),
+    ],
+)
+def test_a_forest_of_shares_or_ratios_is_about_the_claimed_values(claimed, values, limits, ax):
+    """Each claimed value has a line within the axis, and no interval that fits is cut."""
+    line = dict(zip(("difference", "low", "high"), values, strict=True))
+    other = {"n_pairs": 5, "n_items": 0, "undecided": "", "published": np.nan, "is_mean": False}
+    frame = pd.DataFrame([{"place": "rte", "series": "shared"} | line | other])
+    figures.plot_forest(frame, ax, {"shared": "shared masks"}, xlabel="share", claimed=claimed)
+    vertical = [line.get_xdata()[0] for line in ax.lines if list(line.get_xdata()) == [line.get_xdata()[0]] * 2]
+    assert [x for x in vertical if x in claimed] == list(claimed)
+    left, right = ax.get_xlim()
+    assert left <= limits[0] < limits[1] <= right
+    assert not [line for line in ax.lines if line.get_marker() in "<>"]
+    assert ax.get_xlabel() == "share"
+    assert len([tick for tick in ax.get_xticks() if left <= tick <= right]) <= 5
+
+
 def test_a_map_shows_the_numbers_of_its_tasks_and_methods(ax):
     values = pd.DataFrame({"SMART": [1.2, -0.4], "SDA": [0.0, 2.0]}, index=["rte", "cola"])
     figures.plot_heat(values, values.map(lambda value: f"{value:+.1f}"), ax, label="difference")

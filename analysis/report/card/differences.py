@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis import schema
 from analysis.claims import Verdict
 from analysis.claims.claim import POINTS
 from analysis.claims.deciding import column_of
+from analysis.claims.quantity import quantity_of
 from analysis.interval import Interval
 from analysis.schema import Column, Manifest
 from analysis.tables import number, records, unit_of
@@ -20,14 +22,29 @@ if TYPE_CHECKING:
 MOST_SERIES = 4  # methods that one figure shows on every task
 
 
-def forest_of(
-    manifest: Manifest, cells: pd.DataFrame, verdicts: Sequence[Verdict]
-) -> tuple[pd.DataFrame, dict[str, str], str]:
-    """Return the frame of the answer's figure, the title of each series, and the unit.
+@dataclass(frozen=True)
+class Forest:
+    """What the answer's figure shows.
 
-    The rows are the tasks of the claim's contrast and, for an average, their mean; several readings are several series.
-    Where too few seeds leave the claim undecided, and for experiments without claims, they are the differences to the
-    baseline. The frame is empty where nothing is compared in one unit.
+    Attributes:
+        frame: a line per task and series, as :func:`analysis.figures.plot_forest` takes it; empty where nothing is
+            compared in one unit.
+        titles: title of each series.
+        quantity: what is shown, with its unit: the label of the axis; "" with an empty frame.
+        claimed: the values that the intervals are compared with.
+    """
+
+    frame: pd.DataFrame
+    titles: dict[str, str]
+    quantity: str = ""
+    claimed: tuple[float, ...] = (0.0,)
+
+
+def forest_of(manifest: Manifest, cells: pd.DataFrame, verdicts: Sequence[Verdict]) -> Forest:
+    """Return what the answer's figure shows for the verdicts on one claim.
+
+    The rows of its frame are the tasks of the claim's contrast and, for an average, their mean; several readings are
+    several series. Where too few seeds leave the claim undecided, they are the differences to the baseline.
     """
     import pandas as pd
 
@@ -39,14 +56,21 @@ def forest_of(
             lines.append(line)
             titles[verdict.claim.a] = names.get(verdict.claim.a, verdict.claim.a)
     units = {line.pop("unit") for line in lines}
-    frame = pd.DataFrame.from_records(lines) if len(units) == 1 else pd.DataFrame()
-    if len(frame):
-        frame = frame.sort_values("is_mean", kind="stable", ignore_index=True)
-    return frame, titles, next(iter(units), "")
+    quantities = {quantity_of(each.claim) for verdict in verdicts for each in verdict.parts or (verdict,)}
+    frame = pd.DataFrame.from_records(lines) if len(units) == len(quantities) == 1 else pd.DataFrame()
+    if frame.empty:
+        return Forest(frame, titles)
+    quantity = quantities.pop()
+    return Forest(
+        frame.sort_values("is_mean", kind="stable", ignore_index=True),
+        titles,
+        quantity.name or f"difference in {units.pop()}",
+        quantity.claimed,
+    )
 
 
-def comparisons_of(manifest: Manifest, cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str], str]:
-    """Return the frame of the answer's figure where nothing is claimed: differences to the baseline.
+def comparisons_of(manifest: Manifest, cells: pd.DataFrame) -> Forest:
+    """Return what the answer's figure shows where nothing is claimed: differences to the baseline.
 
     The first column of each task counts, and of the methods the first :data:`MOST_SERIES`.
     """
@@ -58,7 +82,8 @@ def comparisons_of(manifest: Manifest, cells: pd.DataFrame) -> tuple[pd.DataFram
     units = [line.pop("unit") for line in lines]
     kept = [line for line, unit in zip(lines, units, strict=True) if unit == units[0]]
     series = {line["series"] for line in kept}
-    return pd.DataFrame.from_records(kept), {r.id: r.title for r in rows if r.id in series}, units[0] if units else ""
+    titles = {row.id: row.title for row in rows if row.id in series}
+    return Forest(pd.DataFrame.from_records(kept), titles, f"difference in {units[0]}" if units else "")
 
 
 def drawn_methods(manifest: Manifest, verdicts: Sequence[Verdict]) -> str:
@@ -77,7 +102,7 @@ def _lines(manifest: Manifest, cells: pd.DataFrame, verdict: Verdict) -> Iterato
             for line in _cell_lines(manifest, cells, claim.a, claim.tasks):
                 yield line | {"undecided": line["undecided"] or verdict.reason}
         return
-    if verdict.parts or not isinstance(claim.test, schema.Difference):
+    if verdict.parts or (quantity_of(claim).is_difference and not isinstance(claim.test, schema.Difference)):
         for part in verdict.parts or (verdict,):
             if part.interval is not None:
                 place = part.claim.clause if verdict.parts else part.estimand or "all tasks"
@@ -142,16 +167,13 @@ def _papers(manifest: Manifest, verdict: Verdict, column: Column | None) -> floa
     return values.get(verdict.claim.a, math.nan) - values.get(verdict.claim.b, math.nan)
 
 
-def alt_of(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
+def alt_of(forest: Forest) -> str:
     """Return the answer's figure in words."""
+    is_difference, digits = forest.claimed == (0.0,), 1 if forest.claimed == (0.0,) else 2
     entries = [
-        f"{titles[line.series]}, {line.place}: {number(line.difference, signed=True)} ({interval_of(line)}"
-        f"{'; no verdict' if line.undecided else ''})"
-        for line in records(frame)
+        f"{forest.titles[line.series]}, {line.place}: {number(line.difference, digits, signed=is_difference)} "
+        f"({number(line.low, digits)} to {number(line.high, digits)}{'; no verdict' if line.undecided else ''})"
+        for line in records(forest.frame)
     ]
-    return f"Differences with 95 % intervals, one scale: {'; '.join(entries)}."
-
-
-def interval_of(line: Any) -> str:
-    """Return the interval of a line of the figure: ``−0.4 to 2.8``."""
-    return f"{number(line.low)} to {number(line.high)}"
+    name = "Differences" if is_difference else f"{forest.quantity[:1].upper()}{forest.quantity[1:]}"
+    return f"{name} with 95 % intervals, one scale: {'; '.join(entries)}."
