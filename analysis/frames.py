@@ -62,12 +62,13 @@ def holdouts(runs: pd.DataFrame) -> errors.Holdouts:
     return errors.read_holdouts(_results(runs), dict(_seeds(runs)), _column(runs).task)
 
 
-def experiment(runs: pd.DataFrame, by: str | Sequence[str] = "method", baseline: str | None = None) -> Manifest:
+def experiment(runs: pd.DataFrame, by: str | Sequence[str] | None = None, baseline: str | None = None) -> Manifest:
     """Return the selected runs as an experiment, for every function that takes a manifest.
 
     Args:
         runs: the rows.
         by: columns that define an arm, such as ``["method", "config.dropout"]``; the arm's name joins their values.
+            None: ``row`` where the rows are those of one experiment, else ``method``.
         baseline: the arm that the others are compared with; it comes first, the others follow in the order of their
             rows.
 
@@ -77,6 +78,7 @@ def experiment(runs: pd.DataFrame, by: str | Sequence[str] = "method", baseline:
             ``by`` or fixed in the selection.
     """
     _results(runs)
+    by = by or ("row" if "row" in runs else "method")
     names = [by] if isinstance(by, str) else list(by)
     missing = [name for name in names if name not in runs]
     if missing:
@@ -104,7 +106,7 @@ def experiment(runs: pd.DataFrame, by: str | Sequence[str] = "method", baseline:
 
 
 def cells(
-    runs: pd.DataFrame, by: str | Sequence[str] = "method", baseline: str | None = None, level: float = 0.95
+    runs: pd.DataFrame, by: str | Sequence[str] | None = None, baseline: str | None = None, level: float = 0.95
 ) -> pd.DataFrame:
     """Return a row per arm, task and metric: :func:`analysis.comparison.compare` of the selected runs.
 
@@ -129,7 +131,9 @@ def updates(runs: pd.DataFrame) -> pd.DataFrame:
     return frame[[*first, *(name for name in frame if name not in first)]]
 
 
-def curve(runs: pd.DataFrame, parts: Sequence[str] = curves.LOGGED, by: str | Sequence[str] = "method") -> pd.DataFrame:
+def curve(
+    runs: pd.DataFrame, parts: Sequence[str] = curves.LOGGED, by: str | Sequence[str] | None = None
+) -> pd.DataFrame:
     """Return logged parts over training, as mean and range over seeds; ``figures.plot_curves`` draws them.
 
     Raises:

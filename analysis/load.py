@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load(results: str | Path | Results) -> pd.DataFrame:
+def load(results: str | Path | Results, experiment: str | None = None) -> pd.DataFrame:
     """Return every score of every finished run: one row per run, task, split and metric.
+
+    Args:
+        results: the results folder, or what :meth:`Results.open` made of it.
+        experiment: name of an experiment: the runs of its table alone, with the id of the table's row in the column
+            ``row``; a run that stands in two rows comes twice. None: all runs.
 
     Columns: ``key method seed model task split metric score`` (a fraction), ``train_task`` (the task it was trained
     on), ``results`` (this folder), ``generated seconds steps source``, every other field of the spec under its own
@@ -21,19 +26,33 @@ def load(results: str | Path | Results) -> pd.DataFrame:
     :mod:`analysis.frames`.
 
     Raises:
-        ResultsError: ``results`` has no folder ``runs``, or a file in it cannot be read.
+        ResultsError: ``results`` has no folder ``runs``, there is no such experiment, or a file cannot be read.
     """
     import pandas as pd
 
     opened = Results.open(results)
     records = [
-        {**record, "results": str(opened.root)} for key in opened.run_keys() for record in _records(opened.run(key))
+        {**record, **row, "results": str(opened.root)}
+        for key, row in _selected(opened, experiment)
+        for record in _records(opened.run(key))
     ]
-    first = ["key", "method", "seed", "model", "train_task", "task", "split", "metric", "score", "results"]
+    first = ["key", "row", "method", "seed", "model", "train_task", "task", "split", "metric", "score", "results"]
     frame = pd.DataFrame.from_records(records)
     if frame.empty:
-        return pd.DataFrame(columns=first)
+        return pd.DataFrame(columns=[name for name in first if name != "row" or experiment is not None])
     return frame[[c for c in first if c in frame] + [c for c in frame if c not in first]]
+
+
+def _selected(results: Results, experiment: str | None) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the key of each finished run, with its row where an experiment is named."""
+    if experiment is None:
+        yield from ((key, {}) for key in results.run_keys())
+        return
+    finished = set(results.run_keys())
+    for row, cells in results.manifest(experiment).cells.items():
+        for key in dict.fromkeys(key for keys in cells.values() for key in keys):
+            if key in finished:
+                yield key, {"row": row}
 
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:

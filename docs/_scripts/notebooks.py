@@ -9,7 +9,14 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "notebooks"
+PUBLISHED = ROOT / "results" / "published"
+
+
+def published_parts() -> list[str]:
+    """Return the names of the parts of published runs that a notebook executed now reads."""
+    return sorted(part.name for part in PUBLISHED.glob("experiments/*/part-*"))
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
@@ -21,6 +28,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
     os.environ["PATH"] = os.pathsep.join([tools, os.environ["PATH"]])
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False).execute(cwd=str(path.parent))
+    if any("results/published" in cell.source for cell in notebook.cells if cell.cell_type == "code"):
+        notebook.metadata["published_parts"] = published_parts()
     return notebook
 
 

@@ -31,6 +31,22 @@ def test_load_is_one_row_per_run_task_split_and_metric(small_world):
     assert one["score"] == stored
 
 
+def test_the_runs_of_an_experiment_come_with_their_rows(small_world):
+    everything, frame = analysis.load(small_world), analysis.load(small_world, experiment="compare")
+    cells = Results.open(small_world).manifest("compare").cells
+    planned = {(row, key) for row, by_task in cells.items() for keys in by_task.values() for key in keys}
+    there = set(everything["key"])
+    assert set(zip(frame["row"], frame["key"], strict=True)) == {(row, key) for row, key in planned if key in there}
+    assert "row" not in everything
+    assert (
+        frame.drop(columns="row")
+        .sort_values(["key", "split"])
+        .reset_index(drop=True)
+        .equals(everything[everything["key"].isin(frame["key"])].sort_values(["key", "split"]).reset_index(drop=True))
+    )
+    assert list(analysis.frames.cells(frame.query("split == 'dev'"), baseline="vanilla")["row"].unique()) == list(cells)
+
+
 def test_predictions_come_by_epoch(small_world):
     key = first_key(small_world)
     everything = Results.open(small_world).predictions(key, "demo-rte", "dev", epoch="all")
@@ -55,6 +71,7 @@ def test_history_counts_a_resumed_step_once(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda w: analysis.load(w, experiment="comparee"), "no experiment named 'comparee'.*there are: compare"),
         (lambda w: analysis.load(w / "nowhere"), "nowhere/runs is not a folder: .*run an experiment first"),
         (lambda w: Results.open(w).manifest("comparee"), "no experiment named 'comparee'.*there are: compare"),
         (lambda w: Results.open(w).run("feed"), "feed does not exist.*smart-repro status"),
