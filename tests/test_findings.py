@@ -109,7 +109,7 @@ def test_every_claim_of_the_papers_has_a_line_with_a_verdict_or_the_first_obstac
     assert len(listed) == len(script.table().splitlines()) - 2
     counts = {name.removeprefix("papers/"): int(count) for name, count in script.facts().items()}
     assert counts["claims"] == len(listed) == sum(counts.values()) - counts["claims"]
-    inert = "its arms would give the same answers: R_s is too weak there"
+    inert = "presumably inert: R_s is expected to be too weak there"
     first = {
         "smart-beats-freelb-shared": "another model (roberta-large)",
         "smart-mnli-mm-shared": "no data at hand of MNLI-mm",

@@ -52,6 +52,7 @@ def page(name: str) -> str:
     blocks = {name: partial(_block, build) for name, build in BLOCKS.items()}
     return environment.from_string(source).render(
         number=partial(number, template=f"{name}.j2"),
+        interval=partial(interval, template=f"{name}.j2"),
         paper_claims=paper_claims.table,
         primary=studies.primary_table,
         runs=studies.runs_table,
@@ -66,6 +67,12 @@ def number(name: str, template: str) -> str:
     return facts()[name]
 
 
+def interval(name: str, template: str) -> str:
+    """Return a cell's difference from its baseline with its interval, as they are printed."""
+    difference, low, high = (number(f"{name}/{each}", template) for each in ("difference", "low", "high"))
+    return f"{difference} ({low} to {high})"
+
+
 def _block(build: Callable[[Manifest], str], experiment: str) -> str:
     return build(_manifest(experiment))
 
@@ -76,6 +83,7 @@ def facts() -> dict[str, str]:
     pilot = [key for key, part in PUBLISHED.packed.parts.items() if part.path.parent.name in PILOT]
     on_gpu = sum(PUBLISHED.run(key).environment["device"] == "cuda" for key in pilot)
     found = {"runs": f"{len(PUBLISHED.run_keys()):,}", "pilot/runs": f"{len(pilot):,}", "pilot/cuda": f"{on_gpu:,}"}
+    found["pilot/runs/nli"] = str(sum(PUBLISHED.run(key).spec["task"] in ("mnli", "snli") for key in pilot))
     found |= differing() | paper_claims.facts() | dict(studies.facts())
     for name in _names():
         manifest = _manifest(name)

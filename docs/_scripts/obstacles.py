@@ -149,7 +149,7 @@ def at_paper_size(experiment: Experiment) -> Iterator[str]:
 def in_small(experiment: Experiment, claim: Claim) -> Iterator[str]:
     """Yield what keeps a claim open in the profile small: arms that cannot differ, the floor, votes, seeds."""
     if is_inert(experiment, claim):
-        yield "its arms would give the same answers: R_s is too weak there"
+        yield "presumably inert: R_s is expected to be too weak there"
     scored = [s for s in claim.statements if not isinstance(s.test, Cost | Measured | LossBetween)]
     tasks = [column.task for statement in scored for column in columns_of(experiment, statement)]
     if low := _titles(task for task in tasks if task in at_the_floor()):

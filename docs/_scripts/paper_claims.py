@@ -27,7 +27,8 @@ KINDS = {  # name of a fact -> words of the obstacle that it counts, where that 
     "gpu": "GPU",
     "data": "at hand",
     "size": "the profile small",
-    "inert": "same answers",
+    "inert": "inert",
+    "presumed": "presumed at the floor",
     "floor": "at the floor",
     "seeds": "seeds",
     "not-run": NOT_RUN,
@@ -73,7 +74,7 @@ def lines() -> tuple[Line, ...]:
 
 def table() -> str:
     """Return the claims as a table in Markdown."""
-    rows = [("claim", "reading", "so far", "what deciding it takes", "id")]
+    rows = [("claim", "reading", "so far", "its runs", "id")]
     for line in lines():
         so_far = line.outcome if line.is_decided else f"not decided: {'; '.join(line.obstacles)}"
         reading = READING_WORDS.get(line.claim.reading, line.claim.reading)
