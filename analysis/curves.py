@@ -7,6 +7,7 @@ and the largest value over seeds, and ``n`` is the number of seeds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,11 @@ MOST_ERRORS = 3  # standard errors by which a loss may end above its start: by c
 
 def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
     """Read the log of every finished run of an experiment, by key."""
-    return {key: results.log(key) for key in manifest.all_keys() if results.is_done(key)}
+    return {key: _read_log(results, key) for key in manifest.all_keys() if results.is_done(key)}
+
+
+def _read_log(results: Results, key: str) -> Log:
+    return replace(results.log(key), has_diverged=results.run(key).published.get("diverged"))
 
 
 def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:
@@ -84,6 +89,8 @@ def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
 
 def has_diverged(log: Log) -> bool:
     """Return True if a run has diverged, as :func:`diverged` says."""
+    if log.has_diverged is not None:
+        return log.has_diverged
     losses = np.array([float(step["task"]) for step in log.steps if step.get("task") is not None])
     if len(losses) < 2:
         return False

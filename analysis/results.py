@@ -9,7 +9,7 @@ import difflib
 import os
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,10 @@ _PARSED = 4  # bytes in memory of one byte of a history
 
 @dataclass(frozen=True)
 class Run:
-    """Parsed small files of one finished run; ``numerics`` is the version of the arithmetic it was made with."""
+    """Parsed small files of one finished run.
+
+    ``numerics`` is the version of the arithmetic it was made with, ``published`` the note on a published copy.
+    """
 
     key: str
     spec: dict[str, Any]
@@ -51,6 +54,7 @@ class Run:
     environment: dict[str, Any]
     result: dict[str, Any]
     numerics: int = 1
+    published: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,12 @@ class Log:
     Attributes:
         steps: a record per update, in order; of an update that was repeated after a resume, the last record.
         epochs: ``epoch step task split metric score`` after each epoch, with the same rule.
+        has_diverged: whether the run diverged, of a published one, whose steps are too few to tell; None: they tell.
     """
 
     steps: list[dict[str, Any]]
     epochs: list[dict[str, Any]]
+    has_diverged: bool | None = None
 
 
 class Results:
@@ -199,6 +205,7 @@ class Results:
             environment=read_json(folder / "environment.json"),
             result=result,
             numerics=numerics_of(spec),
+            published=spec.get("published", {}),
         )
 
     # --- experiments ---
@@ -268,7 +275,7 @@ class Results:
         log: Log | None = self.cache.get(("log", key))
         if log is None:
             path = self.folder(key) / "history.jsonl"
-            log = _read_log(path)
+            log = read_log(path)
             self.cache.keep(("log", key), log, _PARSED * path.stat().st_size)
         return log
 
@@ -350,7 +357,11 @@ def _of_epoch(table: pa.Table, epoch: int | str, path: Path) -> pa.Table:
     return table if mask.all() else table.filter(mask)
 
 
-def _read_log(path: Path) -> Log:
+def read_log(path: Path) -> Log:
+    """Read the log of a run's training from its ``history.jsonl``.
+
+    Raises: ResultsError: the file cannot be read; the message names file and line.
+    """
     steps: dict[int, dict[str, Any]] = {}
     epochs: dict[tuple[Any, ...], dict[str, Any]] = {}
     for line in read_lines(path):

@@ -22,9 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.curves import has_diverged
 from analysis.integrity import VERIFIED, seal_of
 from analysis.records import SEAL, read_json, read_seal, read_table
-from analysis.results import Results
+from analysis.results import Results, read_log
 from analysis.schema import CURVE_POINTS, Manifest
 from analysis.scores import displayed
 from benchmarks.errors import UsageError
@@ -182,7 +183,9 @@ def compact_copy(store: Store, key: str, target: Path, scored: Collection[str] =
     (target / "history.jsonl").write_text("".join(f"{line}\n" for line in points), encoding="utf-8")
     is_shorter = len(points) < sum(bool(line.strip()) for line in history)
     spec = _without_paths(read_json(run / "spec.json"))
-    note = {"logits": forms, "left_out": left_out(forms, CURVE_POINTS if is_shorter else None)}
+    note: dict[str, Any] = {"logits": forms, "left_out": left_out(forms, CURVE_POINTS if is_shorter else None)}
+    if is_shorter:
+        note["diverged"] = has_diverged(read_log(run / "history.jsonl"))
     write_json(target / "spec.json", {**spec, "published": note})
     write_json(target / SEAL, seal_of(target, key, sealed_from=origin["digest"]))
 

@@ -9,11 +9,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from stored_runs import reseal
 
-from analysis.curves import binned, logged, read_logs
+from analysis.curves import binned, has_diverged, logged, read_logs
 from analysis.results import Log, Results
 from benchmarks.errors import UsageError
 from benchmarks.sharing import publish
@@ -108,6 +109,27 @@ def test_curves_of_a_published_run_are_those_of_the_run(tmp_path: Path) -> None:
             assert list(binned(thin, part).values()) == pytest.approx(list(binned(whole, part).values()), rel=1e-6)
     drawn = logged(read_logs(Results.open(world.root), manifest), manifest, manifest.columns[0])
     assert drawn["step"].max() <= 232
+
+
+def test_a_published_run_has_diverged_if_the_run_has(trained: Path, tmp_path: Path) -> None:
+    """Sixty points can be too few to tell: of this loss they tell otherwise than its 400 updates."""
+    store = Store(tmp_path / "results")
+    shutil.copytree(trained, store.root)
+    key = min(store.done_keys())
+    path = store.folder(key) / "history.jsonl"
+    noise = np.random.default_rng(0).normal(0.7, 0.15, (200, 400))
+    for losses in noise:
+        rows = [{"step": step, "loss": loss, "task": loss} for step, loss in enumerate(losses, start=1)]
+        points = [json.loads(line) for line in publish.thinned(map(json.dumps, rows))]
+        told = has_diverged(Log(rows, []))
+        if told != has_diverged(Log(points, [])):
+            break
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    reseal(path.parent)
+    publish.compact_copy(store, key, tmp_path / "copy" / "runs" / key)
+    log = read_logs(Results.open(tmp_path / "copy"), Results.open(store.root).manifest("compare"))[key]
+    assert (len(log.steps), has_diverged(log)) == (len(points), told)
+    assert has_diverged(Log(log.steps, [])) != told
 
 
 def test_a_point_keeps_the_largest_perturbation_and_says_how_many_updates_it_stands_for() -> None:
