@@ -3,7 +3,8 @@
 The templates, ``FINDINGS.md.j2`` and ``pilot.md.j2`` beside this script, are pages in Markdown that a person edits;
 tests compare. In double braces they have numbers, as ``number("claim/ID/estimate")`` (names: :func:`facts`), and
 blocks, as ``table("together")``; also ``claims``, ``replicates`` and ``changes``. ``paper_claims()`` is the table of
-all claims of the papers, ``primary()`` that of the primary contrasts, ``runs()`` that of the studies' runs.
+all claims of the papers, ``primary()`` that of the primary contrasts, ``runs()`` that of the studies' runs,
+``radius()`` that of study 1's arms.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 import paper_claims
+import radius
 import studies
 from published import PUBLISHED, verdicts_of
 
@@ -56,6 +58,7 @@ def page(name: str) -> str:
         paper_claims=paper_claims.table,
         primary=studies.primary_table,
         runs=studies.runs_table,
+        radius=radius.table,
         **blocks,
     )
 

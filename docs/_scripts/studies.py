@@ -13,17 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+import radius
 from published import PUBLISHED, verdicts_of
-from scipy.stats import binomtest
 
 from analysis import claims, tables
-from analysis.cells import read_cell
 from analysis.claims import multiplicity
 from analysis.claims.claim import POINTS, VALUE
-from analysis.contrasts import identical_shares
-from analysis.figures.radius import R_S_AT
-from analysis.schema import Claim, Column, Manifest
+from analysis.schema import Claim
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.tasks import TASKS
 
@@ -103,55 +99,7 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "primary/decided", str(len(decided))
     yield "studies/runs", f"{sum(len(published_keys(study.name)) for study in STUDIES):,}"
     yield "studies/of", f"{sum(study.runs for study in STUDIES):,}"
-    yield from _differing("epsilon")
-
-
-def _differing(experiment: str) -> Iterator[tuple[str, str]]:
-    """Yield how many answers of each arm differ from the baseline's at the same seeds: ``epsilon/ROW/differ``."""
-    if experiment not in PUBLISHED.experiments():
-        return
-    manifest = PUBLISHED.manifest(experiment)
-    (column,) = manifest.columns
-    n_items = len(read_cell(PUBLISHED, manifest, manifest.baseline_row or "", column).labels)
-    none_changed = binomtest(0, n_items).proportion_ci(0.95)
-    yield f"{experiment}/items-alone", tables.number(100 * none_changed.high, 2)
-    yield f"{experiment}/paper-radius", _over_size(manifest, column, "epsilon-ascent@1e-05", 1e-5)
-    for row in manifest.rows:
-        smoothness = _smoothness(manifest, column, row.id)
-        yield f"{experiment}/{row.id}/r-s", tables.number(sum(smoothness) / len(smoothness), 1)
-        yield f"{experiment}/{row.id}/r-s/range", f"{min(smoothness):.1f} to {max(smoothness):.1f}"
-        if row.id == manifest.baseline_row:
-            continue
-        arm, plain = (read_cell(PUBLISHED, manifest, id, column) for id in (row.id, manifest.baseline_row))
-        shares = 1 - identical_shares(arm, plain, column.metric)
-        yield f"{experiment}/{row.id}/differ/items", f"{_items_that_differ(manifest, column, row.id):,}"
-        yield f"{experiment}/{row.id}/differ", f"{round(shares.sum() * len(arm.labels)):,}"
-        yield f"{experiment}/{row.id}/differ/of", f"{len(shares) * len(arm.labels):,}"
-        yield f"{experiment}/{row.id}/differ/percent", tables.number(100 * shares.mean(), 1)
-
-
-def _items_that_differ(manifest: Manifest, column: Column, row: str) -> int:
-    """Return how many items an arm answers otherwise than the baseline at one seed or more."""
-    differs: np.ndarray | bool = False
-    for key, plain in zip(manifest.keys(row, column), manifest.keys(manifest.baseline_row or "", column), strict=False):
-        if PUBLISHED.is_done(key) and PUBLISHED.is_done(plain):
-            a, b = (PUBLISHED.predictions(each, column.task, column.split)["prediction"] for each in (key, plain))
-            differs = differs | (a.to_numpy() != b.to_numpy())
-    return int(np.sum(differs))
-
-
-def _smoothness(manifest: Manifest, column: Column, row: str) -> list[float]:
-    """Return R_s of a row's trained models in nats, at the radius of the figure: a value for each run."""
-    keys = [key for key in manifest.keys(row, column) if PUBLISHED.is_done(key)]
-    lines = [line for key in keys for line in PUBLISHED.measures(key)["smoothness"]]
-    return [line["r_s"] for line in lines if math.isclose(line["radius"], R_S_AT)]
-
-
-def _over_size(manifest: Manifest, column: Column, row: str, radius: float) -> str:
-    """Return a radius over the root mean square of the embeddings, which the row's runs logged while training."""
-    keys = [key for key in manifest.keys(row, column) if PUBLISHED.is_done(key)]
-    sizes = [PUBLISHED.history(key)["embedding_rms"].mean() for key in keys]
-    return f"{radius / (sum(sizes) / len(sizes)):.1e}".replace("e-0", "e-")
+    yield from radius.facts()
 
 
 @lru_cache
