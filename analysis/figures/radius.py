@@ -20,10 +20,10 @@ from analysis.figures.drawing import (
     over_seeds,
     score_unit,
     seed_ranges,
-    with_baseline,
 )
 from analysis.records import ResultsError
 from analysis.schema import Column, Row
+from analysis.tables import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,11 @@ R_S_AT = 0.1  # radius over the embeddings' root mean square at which the traine
 
 
 def radius(study: Study) -> Iterator[Drawing]:
-    """Three panels a column: the score, R_s of the trained models at one radius, and the share of changed answers."""
+    """Three panels a column: the score, R_s of the trained models at one radius, and the share of changed answers.
+
+    The score is the difference from the baseline at the seeds that both have, with its interval, because arms may have
+    different numbers of seeds; without a baseline it is the mean over seeds.
+    """
     rows = [row for row in study.manifest.rows if row.curve.startswith(PREFIX) and row.x is not None]
     for column in study.manifest.columns:
         places = _places(study, rows, column)
@@ -47,7 +51,7 @@ def radius(study: Study) -> Iterator[Drawing]:
         curve_of = {row.id: row.curve for row in rows}
         placed = swept.assign(curve=swept["row"].map(curve_of), place=swept["row"].map(places))
         frames = {
-            "score": (with_baseline(study, seed_ranges(placed, X), cells, X), column_title(column), score_unit(column)),
+            "score": _scores(study, placed, column),
             "r-s": (_smoothness(study, column, curve_of, places), f"R_s at {R_S_AT:g} of the size", "nats"),
             "changed": (_changed(study, column, curve_of, places), "answers that differ from the baseline's", "%"),
         }
@@ -81,6 +85,22 @@ def _draw(frame: pd.DataFrame, ax: Axes, *, titles: Mapping[str, str], mark: flo
         annotation_clip=False,
     )
     return ax
+
+
+def _scores(study: Study, placed: pd.DataFrame, column: Column) -> tuple[pd.DataFrame, str, str]:
+    """Return the frame of the first panel, its title and its unit."""
+    level, title = study.manifest.baseline_row, column_title(column)
+    compared = placed[placed["difference"].notna()]
+    if level is None or not len(compared):
+        return seed_ranges(placed, X), title, score_unit(column)
+    ends = (compared["place"].min(), compared["place"].max())
+    same = {"mean": 0.0, "low": 0.0, "high": 0.0, "n": int(compared["n_pairs"].max())}
+    lines = [{"row": level, X: end, **same} for end in ends]
+    lines += [
+        {"row": c.curve, X: c.place, "mean": c.difference, "low": c.low, "high": c.high, "n": c.n_pairs}
+        for c in records(compared)
+    ]
+    return _in_order(lines), f"{title}, difference from {study.titles[level]}", figures.unit(compared)
 
 
 def _titles(study: Study, rows: list[Row]) -> dict[str, str]:

@@ -32,7 +32,7 @@ COLOURS = {
 }
 RATES = {"2.5e-5": "attack-half-rate", "5e-5": "", "1e-4": "attack-double-rate"}  # "": the studies themselves
 PANELS = {  # end of a drawing's name -> its title here
-    "score": "Accuracy on SST-2",
+    "score": "Accuracy on SST-2, difference from plain",
     "r-s": "R_s of the trained model",
     "changed": "Answers that differ from plain's",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +56,23 @@ def curve(drawing: Drawing, row: str) -> list[tuple[float, float]]:
 def test_three_panels_over_the_radius_in_units_of_the_embeddings(study: Study) -> None:
     made = panels(study)
     assert list(made) == ["score", "r-s", "changed"]
-    means = study.cells.set_index("row")["mean"]
+    cells = study.cells.set_index("row")
     for name in ("ascent", "signs"):
-        expected = [(x / RMS, pytest.approx(means[f"epsilon-{name}@{x:g}"])) for x in (1e-5, 1e-2)]
+        expected = [(x / RMS, pytest.approx(cells["difference"][f"epsilon-{name}@{x:g}"])) for x in (1e-5, 1e-2)]
         assert curve(made["score"], f"epsilon-{name}") == expected
     assert "sigma" not in set(made["score"].frame["row"])
     level = curve(made["score"], "vanilla")
-    assert level == [(pytest.approx(x / RMS), pytest.approx(means["vanilla"])) for x in (1e-5, 1e-2)]
+    assert level == [(pytest.approx(x / RMS), 0.0) for x in (1e-5, 1e-2)]
+    point = made["score"].frame.set_index("row").loc["epsilon-signs"].iloc[1]
+    assert list(point[["low", "high", "n"]]) == list(cells.loc["epsilon-signs@0.01"][["low", "high", "n_pairs"]])
+
+
+def test_without_a_baseline_the_first_panel_has_scores(study: Study) -> None:
+    manifest = replace(study.manifest, baseline_row=None)
+    alone = replace(study, manifest=manifest, cells=compare(study.results, manifest))
+    means = alone.cells.set_index("row")["mean"]
+    expected = [(x / RMS, pytest.approx(means[f"epsilon-ascent@{x:g}"])) for x in (1e-5, 1e-2)]
+    assert curve(panels(alone)["score"], "epsilon-ascent") == expected
 
 
 def test_the_papers_radius_is_marked_where_it_lies(study: Study) -> None:
