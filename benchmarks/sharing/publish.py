@@ -29,6 +29,7 @@ from analysis.results import Results, read_log
 from analysis.schema import CURVE_POINTS, Manifest
 from analysis.scores import displayed
 from benchmarks.errors import UsageError
+from benchmarks.sharing.tables import keep_complete_tables, replace_tables
 from benchmarks.store.files import write_json
 from benchmarks.store.parts import write_part
 from benchmarks.store.reduction import form_for, forms_of, left_out, reduced
@@ -67,10 +68,12 @@ class Published:
 def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
     """Copy the finished runs of these experiments, and their newest manifests, into a folder that can be committed.
 
-    Runs that the folder has already are not changed: the others of an experiment become a further part of it.
+    Runs that the folder has already are not changed: the others of an experiment become a further part of it. The new
+    manifest replaces the experiment's others, unless a complete table would lose results.
 
-    Raises: UsageError: a run has votes of more annotators than may be passed on, or the folder is the store's own.
-        ResultsError: there is no such experiment, or a run of it, or a part of the folder, is damaged.
+    Raises: UsageError: a run has votes of more annotators than may be passed on, the folder is the store's own, or a
+        complete table of it would lose results. ResultsError: there is no such experiment, or a run of it, or a part
+        or manifest of the folder, is damaged.
     """
     if folder.resolve() == store.root.resolve():
         raise UsageError(f"{folder} is the results folder itself: name another to publish into")
@@ -81,16 +84,16 @@ def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
     keys, stored = dict[str, None](), target.done_keys()
     before = len(stored)
     for manifest in manifests:
+        keep_complete_tables(target, manifest, stored.union(filter(results.is_done, manifest.all_keys())))
+    for manifest in manifests:
         done = [key for key in manifest.all_keys() if results.is_done(key)]
         keys |= dict.fromkeys(done)
         _add_part(
             store, target.manifests(manifest.name), [key for key in dict.fromkeys(done) if key not in stored], scored
         )
         stored.update(done)
-        for old in target.manifests(manifest.name).glob("*.json"):
-            old.unlink()
         commands = {verb: portable(command) for verb, command in manifest.commands.items()}
-        target.write_manifest(replace(manifest, commands=commands))
+        replace_tables(target, replace(manifest, commands=commands))
     (folder / "NOTICE.md").write_text(notice(Store(folder)), encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Published(len(keys), len(stored) - before, size)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,7 +21,7 @@ from stored_runs import reseal, stored_run
 from analysis.comparison import compare
 from analysis.parts.cache import VARIABLE
 from analysis.records import ResultsError, read_table
-from analysis.results import Results
+from analysis.results import Results, load_manifest
 from analysis.schema import Column
 from analysis.selection import best_epoch
 from benchmarks.engine.plan import make_plan
@@ -215,6 +218,71 @@ def test_runs_of_folders_that_were_published_before_stay_as_they_are(store: Stor
     shutil.copytree(store.runs, tmp_path / "published" / "runs")
     assert publish(store, ["compare"], tmp_path / "published").new == 0
     assert not list((tmp_path / "published").glob("experiments/*/part-*"))
+
+
+# --- one table of an experiment ---
+
+
+def smaller_table(store: Store, **changes: Any) -> None:
+    """Make a table of fewer rows or seeds the newest one of the results folder."""
+    manifest = load_manifest(store.manifests("compare") / "0123abcd.json")
+    path = store.write_manifest(replace(manifest, grid="f" * 8, **changes))
+    os.utime(path, (2e9, 2e9))
+
+
+def tables(store: Store) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in store.manifests("compare").glob("*.json")}
+
+
+def test_a_complete_table_is_not_replaced_by_one_with_fewer_seeds_or_rows(store: Store, published: Store) -> None:
+    before, cells = tables(published), Results(store.root).manifest("compare").cells
+    one_seed = {row: {"cola": keys["cola"][:1]} for row, keys in cells.items()}
+    one_row = {"vanilla": cells["vanilla"]}
+    unfinished = {row: {"cola": (keys["cola"][0], "f" * 32)} for row, keys in cells.items()}
+    rows = Results(store.root).manifest("compare").rows
+    for lost, changes in (
+        ("seed 1", {"seeds": (0,), "cells": one_seed}),
+        ("row smart", {"rows": rows[:1], "cells": one_row}),
+        ("more runs of vanilla in cola.accuracy", {"cells": unfinished}),
+    ):
+        smaller_table(store, **changes)
+        with pytest.raises(UsageError, match=f"0123abcd.json is a complete table with {lost}.*or delete that file"):
+            publish(store, ["compare"], published.root)
+        assert tables(published) == before
+    (published.manifests("compare") / "0123abcd.json").unlink()
+    publish(store, ["compare"], published.root)
+    assert list(tables(published)) == ["ffffffff.json"]
+
+
+def test_a_table_with_an_unfinished_row_is_replaced_by_one_without_it(store: Store, tmp_path: Path) -> None:
+    target, cells = Store(tmp_path / "published"), Results(store.root).manifest("compare").cells
+    manifest(store.root, "compare", {"vanilla": cells["vanilla"], "sda": {"cola": ["f" * 32]}})
+    publish(store, ["compare"], target.root)
+    smaller_table(store, rows=Results(store.root).manifest("compare").rows[:1], cells={"vanilla": cells["vanilla"]})
+    publish(store, ["compare"], target.root)
+    assert list(tables(target)) == ["ffffffff.json"]
+
+
+def test_a_table_that_cannot_be_read_is_not_replaced(store: Store, published: Store) -> None:
+    path = published.manifests("compare") / "later.json"
+    path.write_text(json.dumps({"schema": 99}))
+    with pytest.raises(ResultsError, match=r"later.json: .*newer version"):
+        publish(store, ["compare"], published.root)
+    assert path.exists()
+
+
+def test_a_disk_that_is_full_leaves_the_table_that_was_there(
+    store: Store, published: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    before = tables(published)
+    smaller_table(store)
+    monkeypatch.setattr("benchmarks.store.store.write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish(store, ["compare"], published.root)
+    assert tables(published) == before
 
 
 # --- verbs ---
