@@ -18,6 +18,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -94,9 +95,11 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
         manifests = [_merge_manifest(file, store) for file in staging.glob("experiments/*/*.json")]
         new = tuple(key for key, is_new in merged.items() if is_new)
         return Merged(new, tuple(key for key in merged if key not in new), sum(manifests))
-    except UsageError:
-        if is_new:
-            shutil.rmtree(store.root, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        for folder in (store.inflight, store.runs, store.root) if is_new else ():
+            with suppress(OSError):  # not empty: another process works here
+                folder.rmdir()
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -8,6 +8,7 @@ import random
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -144,6 +145,23 @@ def test_an_archive_with_anything_else_in_it_changes_nothing(
     with pytest.raises(UsageError, match=complaint):
         unpack(there, path)
     assert {entry.name for entry in tmp_path.iterdir()} == {"evil.tar.gz"}  # the results folder was new: it is gone
+
+
+def test_a_refused_archive_leaves_the_runs_that_another_process_put_into_the_new_folder(
+    store: Store, there: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, path, extract = stored_run(store.runs), tmp_path / "a.tar.gz", archive._extract
+    pack(store, path, [key])
+    path.write_bytes(path.read_bytes()[:-20])
+
+    def extract_later(*given: Any) -> dict[str, str]:
+        shutil.copytree(store.runs / key, there.runs / key)
+        return extract(*given)
+
+    monkeypatch.setattr(archive, "_extract", extract_later)
+    with pytest.raises(UsageError, match="not a complete tar archive"):
+        unpack(there, path)
+    assert everything(there.root) == {f"runs/{name}": data for name, data in everything(store.runs).items()}
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(store: Store, there: Store, tmp_path: Path) -> None:
