@@ -8,7 +8,7 @@ ordered by epoch and id.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -75,7 +75,8 @@ def verify(folder: Path) -> str:
     """Compare a run folder with its seal, and its contents with its key.
 
     Returns:
-        ``"verified"``; or ``"unverified"`` if it has no seal and every file can be read.
+        ``"verified"``; or ``"unverified"`` if it has no seal, every file can be read, and its predictions give the
+        stored scores.
 
     Raises:
         DamagedError: a file differs from what was written; the message names it.
@@ -93,6 +94,8 @@ def verify(folder: Path) -> str:
     for name in names:
         READERS[Path(name).suffix](folder / name)
     _verify_names(folder, read_json(folder / "spec.json"), sealed=False)
+    for difference in _score_differences(folder):
+        raise DamagedError(folder / "result.json", f"does not fit the predictions ({difference})")
     return UNVERIFIED
 
 
@@ -212,37 +215,52 @@ def _row_order(table: pa.Table) -> pa.Array:
 
 
 def seal_problems(folder: Path) -> list[str]:
-    """Return the reasons not to seal a run: its key, or a stored score, contradicts its contents."""
+    """Return the reasons not to seal a run: its key, or a stored score, contradicts its contents, or a file is lost."""
     try:
         verify_key(read_json(folder / "spec.json"), folder.name)
+        return score_problems(folder)
     except ResultsError as error:
         return [str(error)]
-    return score_problems(folder)
 
 
 def score_problems(folder: Path) -> list[str]:
-    """Return the stored scores of a run that differ from those of its predictions after the last epoch."""
+    """Return the stored scores of a run that its predictions after the last epoch do not give.
+
+    Raises:
+        ResultsError: a file is missing or damaged.
+    """
+    unknown = [
+        f"{task}.{split}: no metric {metric!r} of predictions"
+        for task, split, metrics in _stored_scores(folder)
+        for metric in metrics
+        if not _is_of_predictions(metric)
+    ]
+    return [*unknown, *_score_differences(folder)]
+
+
+def _stored_scores(folder: Path) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+    for task, splits in read_json(folder / "result.json")["scores"].items():
+        yield from ((task, split, metrics) for split, metrics in splits.items() if metrics)
+
+
+def _is_of_predictions(metric: str) -> bool:
+    from analysis import scores
+
+    return metric in scores.METRICS and scores.METRICS[metric].uses == "predictions"
+
+
+def _score_differences(folder: Path) -> Iterator[str]:
+    """Yield the stored scores that differ from those of the predictions; a metric that is not known is left out."""
     import numpy as np
 
     from analysis import scores
 
-    problems, stored = [], read_json(folder / "result.json")["scores"]
-    for task, splits in stored.items():
-        for split, metrics in splits.items():
-            table = read_table(folder / "predictions" / f"{task}.{split}.parquet") if metrics else None
-            if table is None:
-                continue
-            epochs = table["epoch"].to_numpy()
-            last = table.filter(epochs == epochs.max())
-            labels, predictions = (last[name].to_numpy() for name in ("label", "prediction"))
-            for metric, value in metrics.items():
-                scoring = scores.METRICS.get(metric)
-                if scoring is None or scoring.uses != "predictions":
-                    problems.append(f"{task}.{split}: no metric {metric!r} of predictions")
-                    continue
-                recomputed = float(scoring.function(labels, predictions, np.ones(len(labels))))
-                if not abs(recomputed - value) <= SCORE_TOLERANCE:
-                    problems.append(
-                        f"{task}.{split}: {metric} {value:.6f} is stored, its predictions give {recomputed:.6f}"
-                    )
-    return problems
+    for task, split, metrics in _stored_scores(folder):
+        table = read_table(folder / "predictions" / f"{task}.{split}.parquet")
+        epochs = table["epoch"].to_numpy()
+        last = table.filter(epochs == epochs.max())
+        labels, predictions = (last[name].to_numpy() for name in ("label", "prediction"))
+        for metric in filter(_is_of_predictions, metrics):
+            recomputed = float(scores.METRICS[metric].function(labels, predictions, np.ones(len(labels))))
+            if not abs(recomputed - metrics[metric]) <= SCORE_TOLERANCE:
+                yield f"{task}.{split}: {metric} {metrics[metric]:.6f} is stored, its predictions give {recomputed:.6f}"

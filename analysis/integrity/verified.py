@@ -22,7 +22,7 @@ from analysis.integrity.seals import DAMAGED, Finding, inspect
 from analysis.parts import packed_runs, run_folder
 from analysis.records import DIGEST, ResultsError, digest_of, read_object, with_digest, without_digest
 
-CODE = ("integrity/keys.py", "integrity/seals.py", "integrity/verified.py", "records.py", "run_fields.py")
+CODE = ("integrity/keys.py", "integrity/seals.py", "integrity/verified.py", "records.py", "run_fields.py", "scores.py")
 _TICK_NS = 50_000_000  # upper bound for the step of a file system's clock
 
 

@@ -62,7 +62,7 @@ def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = (
     if path.exists():
         raise UsageError(f"{path} exists: give another name, or remove it")
     for key in run_keys:
-        store.verify(key)
+        store.verify_for_copy(key)
     try:
         with replacing(path) as partial, tarfile.open(partial, "w:gz", compresslevel=6) as tar:
             digests = {name: _add(tar, name, file.read_bytes()) for name, file in _packed(store, run_keys, names)}

@@ -166,7 +166,7 @@ def compact_copy(store: Store, key: str, target: Path, scored: Collection[str] =
         UsageError: it has votes that may not be passed on. ResultsError: it is damaged.
     """
     run = store.folder(key)
-    sealed = store.verify(key) == VERIFIED
+    sealed = store.verify_for_copy(key) == VERIFIED
     origin = read_seal(run / SEAL) if sealed else seal_of(run)
     (target / "predictions").mkdir(parents=True)
     forms = forms_of(run)

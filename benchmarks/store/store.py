@@ -21,6 +21,7 @@ from analysis.records import (
     OBJECTS,
     PLAIN_NAME,
     SEAL,
+    DamagedError,
     ResultsError,
     read_failure,
     read_json,
@@ -202,6 +203,17 @@ class Store:
         if not self.is_done(key):
             raise self.absent(key)
         return verify(self.folder(key))
+
+    def verify_for_copy(self, key: str) -> str:
+        """Verify a run that is copied elsewhere; one without a seal must be fit for it, as for :meth:`seal`.
+
+        Raises: as :meth:`verify`.
+        """
+        state, folder = self.verify(key), self.folder(key)
+        problems = seal_problems(folder) if state == UNVERIFIED else []
+        if problems:
+            raise DamagedError(folder / "result.json", f"has no seal and cannot get one ({problems[0]})")
+        return state
 
     def absent(self, key: str) -> UsageError:
         """Return the error that there is no such run; a damaged part is named, since it may hold the run."""

@@ -114,6 +114,21 @@ def test_a_run_without_a_seal_is_unverified_and_its_scores_are_held_to_its_predi
     assert "accuracy 0.990000 is stored, its predictions give" in seal_problems(run)[0]
 
 
+def test_an_unsealed_run_with_other_predictions_or_without_a_file_of_them_is_damaged(tmp_path: Path) -> None:
+    run = tmp_path / stored_run(tmp_path, sealed=False)
+    path = run / "predictions" / "cola.dev.parquet"
+    table = pq.read_table(path)
+    place = table.column_names.index("prediction")
+    pq.write_table(table.set_column(place, "prediction", table["label"]), path)
+    found = inspect(run)
+    assert (found.state, found.file) == (DAMAGED, "result.json")
+    assert "does not fit the predictions (cola.dev: accuracy" in found.message
+    path.rename(path.with_name("cola.holdout.parquet"))
+    found = inspect(run)
+    assert (found.state, found.file) == (DAMAGED, "predictions/cola.dev.parquet")
+    assert seal_problems(run) == [found.message]
+
+
 def test_what_was_verified_is_read_again_only_when_it_changed(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -246,3 +246,14 @@ def test_a_damaged_run_is_not_packed(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"result.json is not what integrity.json says: .*runs remove"):
         pack(store, tmp_path / "a.tar.gz", [key])
     assert not (tmp_path / "a.tar.gz").exists()
+
+
+def test_an_unsealed_run_that_cannot_be_sealed_is_not_packed(store: Store, tmp_path: Path) -> None:
+    key = stored_run(store.runs, sealed=False)
+    path = store.runs / key / "spec.json"
+    spec = json.loads(path.read_text())
+    del spec["identity"], spec["method"]
+    path.write_text(json.dumps(spec))
+    assert store.verify(key) == "unverified"
+    with pytest.raises(ResultsError, match=r"has no seal and cannot get one .*lacks what its key is made of"):
+        pack(store, tmp_path / "a.tar.gz", [key])

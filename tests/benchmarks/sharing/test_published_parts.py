@@ -220,6 +220,31 @@ def test_runs_of_folders_that_were_published_before_stay_as_they_are(store: Stor
     assert not list((tmp_path / "published").glob("experiments/*/part-*"))
 
 
+# --- runs without a seal ---
+
+
+def test_an_unsealed_run_with_other_predictions_is_not_published(store: Store, tmp_path: Path) -> None:
+    run = store.folder(min(store.done_keys()))
+    (run / "integrity.json").unlink()
+    path = run / "predictions" / "cola.dev.parquet"
+    frame = pq.read_table(path).to_pandas()
+    pq.write_table(pa.Table.from_pandas(frame.assign(prediction=frame["label"]), preserve_index=False), path)
+    with pytest.raises(ResultsError, match=r"does not fit the predictions .*runs remove"):
+        publish(store, ["compare"], tmp_path / "published")
+    assert not Store(tmp_path / "published").done_keys()
+
+
+def test_sealing_goes_on_after_a_run_that_lacks_a_file(shell: Shell, store: Store) -> None:
+    first, second = sorted(store.done_keys())[:2]
+    for key in (first, second):
+        (store.runs / key / "integrity.json").unlink()
+    path = store.runs / first / "predictions" / "cola.dev.parquet"
+    path.rename(path.with_name("cola.holdout.parquet"))
+    code, out, _ = shell("runs", "seal", "--results", store.root)
+    assert (code, out.splitlines()[-1]) == (1, "4 runs: 3 verified, 0 unverified, 1 damaged")
+    assert f"{path} does not exist" in out
+
+
 # --- one table of an experiment ---
 
 
