@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ SEAL = "integrity.json"  # digests of a finished run's files: see analysis/integ
 # JSON objects of a run folder; the folder also holds history.jsonl and predictions/*.parquet
 OBJECTS = ("spec.json", "environment.json", "result.json", "measures.json")
 NEEDED = ("spec.json", "environment.json", "history.jsonl", "result.json")
+RESULTS_FOLDER = Path("results")  # where every command looks without --results
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+@\[\]_.-]{0,99}")  # of an experiment, and of its folder
 NAME_BYTES = 120  # longest file name; with the affixes of a temporary file it stays below 200
 UNPACKED = "parts-1"  # folder in the cache for unpacked parts; another number when they are unpacked differently
@@ -56,8 +58,14 @@ def remedy_for(file: Path) -> str:
     if folder.parent.parent.name == UNPACKED:
         return f"delete {folder.parent}, which is unpacked again from its part"
     if folder.parent.name == "runs":
-        return f"`smart-repro runs remove {folder.name}`, then run the experiment again"
+        option = results_option(folder.parent.parent)
+        return f"`smart-repro runs remove {folder.name}{option}`, then run the experiment again"
     return "restore it from a copy, or delete it and run the experiment again"
+
+
+def results_option(root: Path) -> str:
+    """Return the option that a command line needs for a results folder: " --results FOLDER", or "" for the default."""
+    return "" if root == RESULTS_FOLDER else f" --results {shlex.quote(str(root))}"
 
 
 def short_name(name: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from cyclopts import Parameter, Token, validators
 
+from analysis.records import RESULTS_FOLDER
 from benchmarks.spec_checks import SETTINGS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Completer = Callable[["CompletionContext"], Iterable[str]]
 # Kind -> its names, for completion. The command line fills it, because this module must not import the registries.
 CANDIDATES: dict[str, Callable[[], Iterable[str]]] = {}
-RESULTS = Path("results")
+RESULTS = RESULTS_FOLDER
 WORKERS_AT_MOST = 4096
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.records import results_option
 from benchmarks.cli.claims import claim_card, claim_rows
 from benchmarks.cli.experiment_card import experiment_entries, is_study_file
 from benchmarks.errors import UsageError
@@ -65,13 +66,14 @@ def card(name: str, results: Path, profile: str | None = None) -> tuple[str, Any
         from benchmarks.store.store import Store
 
         store, beginning = Store(results), name_in_kind if colon else name
-        runs = sorted(key for key in store.done_keys() if key.startswith(beginning))
+        keys = store.done_keys()
+        runs = [beginning] if beginning in keys else sorted(key for key in keys if key.startswith(beginning))
         if len(runs) == 1:
             return _run_card(store.folder(runs[0]))
         if runs or colon:
             raise UsageError(
                 f"{len(runs) or 'no'} runs begin with {name_in_kind or name!r} in {results}: "
-                f"`smart-repro runs list` shows them{store.packed.hint()}"
+                f"`smart-repro runs list{results_option(results)}` shows them{store.packed.hint()}"
             )
     if colon:
         return _CARDS[kind](name_in_kind, results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.records import results_option
 from analysis.results import Results, Run
 from benchmarks.errors import UsageError
 from benchmarks.sharing.model_card import card
@@ -31,8 +32,9 @@ def export(store: Store, key: str, folder: Path, licence: str = "") -> list[Path
     Raises: UsageError: no such finished run, no stored weights (with the command that makes them), or a folder that is
         not empty.
     """
+    option = results_option(store.root)
     if not store.is_done(key):
-        raise UsageError(f"run {key} is not finished: `smart-repro runs list` shows which are")
+        raise UsageError(f"run {key} is not finished: `smart-repro runs list{option}` shows which are")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty: name a new folder with --to")
     store.verify(key)
@@ -90,8 +92,8 @@ def _model(store: Store, key: str, spec: RunSpec, run: Run) -> PreTrainedModel:
 def _remedy(store: Store, key: str, spec: RunSpec, run: Run) -> str:
     if spec.combine == "vote":
         return f"a vote has none of its own. Export one of its parents: {', '.join(run.fingerprints['parents'])}"
-    results_option = "" if store.root == Path("results") else f" --results {store.root}"
     source = {"local": " --data-dir FOLDER", "hub": " --source hub"}.get(run.result["source"], "")
     if spec.definitions:
         source = f" {spec.definitions[0].place_options}{source if run.result['source'] == 'hub' else ''}"
-    return f"`smart-repro runs rerun {key} --keep-weights{source}{results_option}` does it again and keeps them"
+    option = results_option(store.root)
+    return f"`smart-repro runs rerun {key} --keep-weights{source}{option}` does it again and keeps them"

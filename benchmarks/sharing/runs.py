@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.integrity import DAMAGED, Finding, inspect, numerics_of
 from analysis.integrity.verified import damaged
-from analysis.records import ResultsError, read_json
+from analysis.records import ResultsError, read_json, results_option
 from analysis.results import Results, load_manifest
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
@@ -59,16 +59,17 @@ def _rows(store: Store) -> Iterator[dict[str, Any]]:
 
 
 def find(store: Store, name: str) -> str:
-    """Return the key of the run that a key, or the beginning of one, identifies.
+    """Return the key of the run that a key, or the beginning of one, identifies; a whole key is always that run's.
 
     Raises: UsageError: if there is none, or more than one.
     """
     keys = store.done_keys() | {path.name for path in store.inflight.glob("[!.]*")}
-    matches = sorted(key for key in keys if key.startswith(name))
+    matches = [name] if name in keys else sorted(key for key in keys if key.startswith(name))
     if len(matches) != 1 or not name:
         problem = f"{len(matches)} runs begin with" if matches else "no run begins with"
         raise UsageError(
-            f"{problem} {name!r} in {store.root}: `smart-repro runs list` shows their keys{store.packed.hint()}"
+            f"{problem} {name!r} in {store.root}: `smart-repro runs list{results_option(store.root)}` shows their keys"
+            f"{store.packed.hint()}"
         )
     return matches[0]
 
@@ -91,7 +92,8 @@ def compare(store: Store, first: str, second: str) -> dict[str, Any]:
     folders = [store.folder(find(store, name)) for name in (first, second)]
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"run {folder.name} is not finished: `smart-repro runs list` shows which are")
+            option = results_option(store.root)
+            raise UsageError(f"run {folder.name} is not finished: `smart-repro runs list{option}` shows which are")
         store.verify(folder.name)
     return {"runs": [folder.name for folder in folders], **_differing(*folders)}
 

@@ -54,7 +54,7 @@ def test_a_change_of_a_file_is_found_and_named(run: Path, file: str, change: Any
     rewrite(run / file, change)
     found = inspect(run)
     assert (found.state, found.file) == (DAMAGED, named)
-    assert f"`smart-repro runs remove {run.name}`" in found.message
+    assert f"`smart-repro runs remove {run.name} --results {run.parents[1]}`" in found.message
 
 
 def test_another_spelling_of_the_same_content_verifies(run: Path) -> None:

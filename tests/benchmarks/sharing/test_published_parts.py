@@ -334,6 +334,17 @@ def test_every_verb_reads_parts(shell: Shell, store: Store, published: Store, tm
     assert not (published.root / "runs").exists() or not list((published.root / "runs").iterdir())
 
 
+def test_a_whole_key_names_its_run_beside_a_folder_whose_name_begins_with_it(shell: Shell, store: Store) -> None:
+    key = min(store.done_keys())
+    shutil.copytree(store.runs / key, store.runs / f"{key}.bak")
+    for words in (("runs", "show", key), ("show", f"run:{key}"), ("show", key)):
+        code, out, err = shell(*words, "--results", store.root)
+        assert (code, out.startswith(f"Run {key}: ")) == (0, True), err
+    assert "2 runs begin with" in shell("runs", "show", key[:31], "--results", store.root)[2]
+    assert shell("runs", "remove", key, "--yes", "--results", store.root)[0] == 0
+    assert {key, f"{key}.bak"} & store.done_keys() == {f"{key}.bak"}
+
+
 def test_a_table_from_parts_is_the_one_from_the_runs(store: Store, published: Store) -> None:
     tables = [compare(Results(root), Results(root).manifest("compare")) for root in (store.root, published.root)]
     pd.testing.assert_frame_equal(*tables)
