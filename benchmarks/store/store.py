@@ -25,6 +25,7 @@ from analysis.records import (
     ResultsError,
     read_failure,
     read_json,
+    results_option,
     with_digest,
 )
 from analysis.schema import Manifest
@@ -144,6 +145,7 @@ class Store:
                 entry.name in done
                 and leases.holder(Path(entry.path), self.heartbeats) is None
                 and not self.failure(entry.name)
+                and self._is_intact(entry.name)  # else the work is all that there is of the run
             ):
                 self._drop(Path(entry.path))
 
@@ -215,10 +217,18 @@ class Store:
             raise DamagedError(folder / "result.json", f"has no seal and cannot get one ({problems[0]})")
         return state
 
+    def _is_intact(self, key: str) -> bool:
+        try:
+            self.verify(key)
+        except (ResultsError, UsageError):
+            return False
+        return True
+
     def absent(self, key: str) -> UsageError:
         """Return the error that there is no such run; a damaged part is named, since it may hold the run."""
         return UsageError(
-            f"no finished run {key} in {self.root}: `smart-repro runs list` shows them{self.packed.hint()}"
+            f"no finished run {key} in {self.root}: `smart-repro runs list{results_option(self.root)}` shows them"
+            f"{self.packed.hint()}"
         )
 
     def seal(self, key: str) -> Finding:
@@ -337,10 +347,14 @@ class Store:
     def remove(self, key: str) -> None:
         """Delete a run: its results, its weights and its work folder.
 
+        Interrupted work beside a damaged run is kept, so that the run can be resumed. A folder of a run that is in a
+        part too is deleted alone.
+
         Raises:
-            UsageError: a process works on it, or it is sealed in a part.
+            UsageError: a process works on it, or it is only in a part, which is sealed.
         """
-        if key in self.packed.parts:
+        folder, is_packed = self.runs / key, key in self.packed.parts
+        if is_packed and not folder.exists():
             raise UsageError(
                 f"run {key} is sealed in {self.packed.parts[key].path}, which is never rewritten: delete that file, "
                 "with all its runs, or keep the run"
@@ -350,8 +364,12 @@ class Store:
             raise UsageError(
                 f"run {key} is being worked on by process {owner['pid']} on {owner['host']}: stop it first"
             )
-        self._drop(self.runs / key)
-        self._drop(self.inflight / key)
+        has_only_work = folder.exists() and not self._is_intact(key)
+        self._drop(folder)
+        if is_packed:
+            return
+        if not has_only_work:
+            self._drop(self.inflight / key)
         self.weights(key).unlink(missing_ok=True)
 
 

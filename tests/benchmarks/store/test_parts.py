@@ -234,6 +234,21 @@ def test_a_run_in_a_part_cannot_be_removed(tmp_path: Path, runs: list[Path]) -> 
     assert store.verify(runs[0].name) == "verified"
 
 
+@pytest.mark.parametrize("files", [[], ["spec.json"]])
+def test_a_damaged_folder_of_a_run_in_a_part_is_removed_and_the_part_is_read(
+    tmp_path: Path, runs: list[Path], files: list[str]
+) -> None:
+    store = packed(tmp_path, runs)
+    key = runs[0].name
+    (store.runs / key).mkdir(parents=True)
+    for name in files:
+        shutil.copy(runs[0] / name, store.runs / key / name)
+    with pytest.raises(DamagedError, match=f"`smart-repro runs remove {key} --results {store.root}`"):
+        store.verify(key)
+    store.remove(key)
+    assert store.verify(key) == "verified"
+
+
 def test_a_damaged_unpacked_copy_is_named_with_what_to_delete(tmp_path: Path, runs: list[Path], cache: Path) -> None:
     store = packed(tmp_path, runs)
     folder = store.folder(runs[0].name)

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from stored_runs import stored_run
 
 from benchmarks.errors import UsageError
 from benchmarks.store import leases
@@ -277,3 +278,18 @@ def test_a_run_is_removed_from_a_folder_without_work_in_flight(tmp_path: Path) -
     (store.runs / "k" / "spec.json").write_text("damaged")
     store.remove("k")
     assert not store.done_keys()
+
+
+def test_work_beside_a_damaged_run_outlives_the_sweep_and_the_removal_of_the_run(store: Store) -> None:
+    key = stored_run(store.runs)
+    work = store.inflight / key / "attempt-1" / "checkpoint.pt"
+    work.parent.mkdir(parents=True)
+    work.write_text("saved")
+    (store.runs / key / "result.json").unlink()
+    store.sweep()
+    store.remove(key)
+    assert (store.done_keys(), work.read_text()) == (set(), "saved")
+    assert store.states([key])[key].detail == "interrupted, will be resumed"
+    stored_run(store.runs)
+    store.sweep()
+    assert not work.exists()
