@@ -245,6 +245,14 @@ def test_sealing_goes_on_after_a_run_that_lacks_a_file(shell: Shell, store: Stor
     assert f"{path} does not exist" in out
 
 
+def test_runs_of_a_plug_in_task_that_is_not_imported_are_published(store: Store, tmp_path: Path) -> None:
+    keys = [stored_run(store.runs, seed, task="weather", with_tasks=[]) for seed in (0, 1)]
+    manifest(store.root, "plugged", {"vanilla": {"cola": keys}})
+    assert publish(store, ["plugged"], tmp_path / "published").new == 2
+    notice = (tmp_path / "published" / "NOTICE.md").read_text()
+    assert "- CoLA: data of a plug-in, which names their terms\n" in notice
+
+
 # --- one table of an experiment ---
 
 
