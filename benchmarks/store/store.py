@@ -107,16 +107,12 @@ class Store:
             disk: size of the results in bytes.
 
         Raises:
-            UsageError: the folder cannot be written, or the disk has too little space.
+            UsageError: the folder cannot be written, is on several disks, or the disk has too little space.
         """
         try:
             for folder in (self.runs, self.inflight):
                 folder.mkdir(parents=True, exist_ok=True)
-            probe = partial_path(self.inflight / "probe")
-            try:
-                probe.write_bytes(b"x" * 4096)
-            finally:
-                probe.unlink(missing_ok=True)
+            self._probe_moves()
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(
@@ -128,6 +124,28 @@ class Store:
                 f"the results need about {disk / 2**20:,.0f} MiB, and the disk of {self.root} has {free / 2**20:,.0f} "
                 "MiB left: free some, or choose another folder with --results"
             )
+
+    def _probe_moves(self) -> None:
+        """Write a file and move it as a finished run is moved.
+
+        Raises: OSError: the folder cannot be written. UsageError: a finished run could not be moved to its place.
+        """
+        probe = partial_path(self.inflight / "probe")
+        try:
+            probe.write_bytes(b"x" * 4096)
+            for folder in filter(Path.is_dir, (self.runs, self.root / "weights")):
+                try:
+                    os.rename(probe, folder / probe.name)
+                    os.rename(folder / probe.name, probe)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    raise UsageError(
+                        f"{folder} is on another disk than {self.inflight}, from where finished runs are moved: let "
+                        "--results, or a link to the whole results folder, name a folder on one disk"
+                    ) from error
+        finally:
+            probe.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Delete the work folders of finished runs that killed processes left."""

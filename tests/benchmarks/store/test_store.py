@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -195,6 +196,24 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path: Pa
         locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
         with pytest.raises(UsageError, match="Permission denied"):
             Store(locked / "results").prepare()
+
+
+@pytest.mark.parametrize("name", ["runs", "weights"])
+def test_a_folder_on_another_disk_is_refused_before_training(
+    store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    rename, other = os.rename, store.root / name
+    other.mkdir(exist_ok=True)
+
+    def within_a_disk(source: Path, target: Path) -> None:
+        if (Path(source).parent == other) != (Path(target).parent == other):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", within_a_disk)
+    with pytest.raises(UsageError, match=f"{name} is on another disk than .*inflight"):
+        store.prepare()
+    assert not list(store.inflight.iterdir())
 
 
 # --- damage ---
