@@ -54,20 +54,49 @@ class PackedRuns:
 
 
 def packed_runs(root: Path) -> PackedRuns:
-    """Return the runs in the parts of a results folder; runs that two parts hold differently are left out."""
+    """Return the runs in the parts of a results folder; runs that two parts hold with different results are left out.
+
+    Of two copies with the same results, the one with more logits is used.
+    """
     parts, faults, ambiguous_runs = dict[str, Part](), dict[str, str](), set[str]()
+    different_runs: dict[tuple[Path, Path], list[str]] = {}
     for path in sorted((root / "experiments").glob("*/part-*.parquet")):
         try:
             part = read_part(path)
         except ResultsError as error:
             faults[path.name] = str(error)
             continue
-        for key, digest in part.runs.items():
+        for key in part.runs:
             first = parts.setdefault(key, part)
-            if first.runs[key] != digest:
-                faults[path.name] = f"{first.path} and {path} hold different runs {key}: delete the wrong one"
+            try:
+                fuller = _fuller(first, part, key)
+            except ResultsError as error:  # of one of the parts, or of its unpacked copy
+                faults[path.name] = str(error)
                 ambiguous_runs.add(key)
+                continue
+            if fuller is None:
+                different_runs.setdefault((first.path, path), []).append(key)
+            parts[key] = fuller or first
+    for (first_path, path), keys in different_runs.items():
+        message = f"{first_path} and {path} hold different runs {', '.join(keys)}: delete the wrong one"
+        faults[path.name] = "; ".join(filter(None, (faults.get(path.name), message)))
+        ambiguous_runs.update(keys)
     return PackedRuns({key: part for key, part in parts.items() if key not in ambiguous_runs}, faults)
+
+
+def _fuller(first: Part, second: Part, key: str) -> Part | None:
+    """Return the part with the fuller copy of a run, else the first; None if their results of the run differ.
+
+    Raises:
+        ResultsError: a part cannot be unpacked.
+    """
+    if first.runs[key] == second.runs[key]:
+        return first
+    from analysis.parts.copies import fuller_copy
+
+    folders = {unpacked(part) / key: part for part in (first, second)}
+    copy = fuller_copy(*folders)
+    return None if copy is None else folders[copy]
 
 
 def run_folder(root: Path, key: str, packed: PackedRuns | None = None) -> Path:

@@ -220,6 +220,22 @@ def test_runs_of_folders_that_were_published_before_stay_as_they_are(store: Stor
     assert not list((tmp_path / "published").glob("experiments/*/part-*"))
 
 
+def test_of_a_run_that_was_published_in_two_forms_the_one_with_more_logits_is_used(
+    store: Store, published: Store, tmp_path: Path
+) -> None:
+    cells = Results(store.root).manifest("compare").cells
+    manifest(store.root, "soft", {row: {"cola": list(keys["cola"])} for row, keys in cells.items()}, "cross_entropy")
+    publish(store, ["soft"], tmp_path / "soft")
+    for name in ("a-soft", "soft"):  # before and after the other part
+        merged = Store(tmp_path / f"merged-{name}")
+        shutil.copytree(published.root, merged.root)
+        shutil.copytree(tmp_path / "soft" / "experiments" / "soft", merged.root / "experiments" / name)
+        assert merged.packed.faults == {}
+        for key in store.done_keys():
+            assert forms_of(merged.folder(key)) == {"cola.dev": WHOLE}
+            assert merged.verify(key) == "verified"
+
+
 # --- runs without a seal ---
 
 

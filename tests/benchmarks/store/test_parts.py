@@ -21,6 +21,7 @@ from analysis.parts.cache import VARIABLE
 from analysis.records import DamagedError, ResultsError
 from analysis.results import Results
 from benchmarks.errors import UsageError
+from benchmarks.store.files import write_json
 from benchmarks.store.parts import contents_digest, write_part
 from benchmarks.store.store import Store
 
@@ -215,6 +216,26 @@ def test_the_same_run_may_be_in_two_parts_but_not_two_runs_of_one_key(tmp_path: 
     assert len(named) == 2
     assert message.endswith(f"hold different runs {runs[1].name}: delete the wrong one")
     assert store.done_keys() == {runs[0].name, runs[2].name}
+
+
+def test_a_run_that_two_machines_made_with_the_same_results_is_used_once(tmp_path: Path, runs: list[Path]) -> None:
+    first = write_part(tmp_path / "packed" / "experiments" / "a", runs)
+    for run in runs:
+        for name, change in (("result.json", {"seconds": 9.0}), ("environment.json", {"torch": "3"})):
+            write_json(run / name, {**json.loads((run / name).read_text()), **change})
+        reseal(run)
+    store = packed(tmp_path, runs[:2])
+    assert store.packed.faults == {}
+    assert {part.path for part in store.packed.parts.values()} == {first}
+    for run in runs[:2]:
+        result = json.loads((run / "result.json").read_text())
+        write_json(run / "result.json", {**result, "scores": {"cola": {"dev": {"accuracy": 0.0}}}})
+        reseal(run)
+    write_part(store.root / "experiments" / "c", runs[:2])
+    store = Store(store.root)
+    (message,) = store.packed.faults.values()
+    assert message.endswith(f"hold different runs {runs[0].name}, {runs[1].name}: delete the wrong one")
+    assert store.done_keys() == {runs[2].name}
 
 
 def test_a_run_of_other_bytes_and_the_same_content_is_the_same_run(tmp_path: Path, runs: list[Path]) -> None:
