@@ -223,8 +223,10 @@ def unpack(
     /,
     *,
     results: Results = RESULTS,
-) -> None:
+) -> int:
     """Merge the runs of an archive into a results folder; runs that are here stay as they are.
+
+    Exit code 1 if a run that is here is damaged or has other results than the archive's.
 
     Example: smart-repro runs unpack runs.tar.gz --results results
     """
@@ -235,7 +237,15 @@ def unpack(
         raise UsageError(f"there is no file {archive}: give one that `smart-repro runs pack` wrote")
     merged = unpack_archive(Store(results), archive)
     print(f"{len(merged.new)} new runs, {len(merged.kept)} were here already, {merged.manifests} new tables")
+    for keys, fault in ((merged.differing, "has other results than the archive's"), (merged.damaged, "is damaged")):
+        for key in keys:
+            remedy = command("runs", "remove", key, *results_words(results))
+            print(f"run {key} here {fault} and was kept: `{remedy}`, then unpack again", file=sys.stderr)
+    for name, parts in merged.lacking.items():
+        reason = f"has {', '.join(parts)}, which the archive's newer one lacks"
+        print(f"the table of {name} here {reason}: it stays the one that is read", file=sys.stderr)
     hint(False, command("status", *results_words(results)))
+    return CHECK_FAILED if merged.differing or merged.damaged else DONE
 
 
 @runs_app.command
@@ -247,10 +257,11 @@ def publish(
         Parameter(help="which experiments; default: all that were run", completer=completion.stored_experiments),
     ],
     results: Results = RESULTS,
-) -> None:
+) -> int:
     """Copy experiments' finished runs, compact and without texts or paths, into a folder that can be committed.
 
-    Each experiment's runs become one file, a part, that is never rewritten; runs that the folder has are left alone.
+    Each experiment's runs become one file, a part, that is never rewritten; runs that the folder has are left alone,
+    and named with exit code 1 if they have other results.
 
     Example: smart-repro runs publish results/published what-drives-smart
     """
@@ -260,7 +271,11 @@ def publish(
     store = _store(results)
     done = publish_module.publish(store, list(names) or experiments(results), folder)
     print(f"{done.runs} runs in {folder}, {done.new} of them new; {done.size / 2**20:.1f} MiB in all")
+    for key in done.differing:
+        remedy = command("runs", "rerun", key, *results_words(results))
+        print(f"run {key} has other results in {folder}: `{remedy}` tells whether this one is right", file=sys.stderr)
     hint(False, command("report", *results_words(folder)))
+    return CHECK_FAILED if done.differing else DONE
 
 
 def _finished(store: Any, keys: tuple[str, ...]) -> list[str]:

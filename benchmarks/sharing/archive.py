@@ -17,16 +17,18 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from analysis.integrity import inspect
+from analysis.integrity import DAMAGED, inspect
+from analysis.parts.copies import have_same_results
 from analysis.records import NEEDED, ResultsError, problem, read_object, with_digest, without_digest
 from analysis.results import Results, load_manifest
 from benchmarks.errors import UsageError
+from benchmarks.sharing.tables import merge_tables, newest_tables
 from benchmarks.store.files import partial_path, replacing
 from benchmarks.store.store import RUN_FILES, Store
 
@@ -37,6 +39,7 @@ _RUN_FILE = re.compile(rf"runs/({_KEY})/({_PLAIN}|predictions/{_NAME}\.parquet)"
 _MANIFEST = re.compile(rf"experiments/({_NAME})/({_NAME})\.json")
 _CONTENTS = "contents.json"
 _BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, OverflowError, MemoryError)
+_DIFFERING = "differing"
 _BLOCK = 1 << 20  # bytes read at once
 MOST_BYTES = 20 * 2**30  # of one archive, unpacked
 MOST_BYTES_A_FILE = 2 * 2**30
@@ -44,11 +47,23 @@ MOST_BYTES_A_FILE = 2 * 2**30
 
 @dataclass(frozen=True)
 class Merged:
-    """The outcome of unpacking: keys of new runs, and of those that existed already."""
+    """The outcome of unpacking.
+
+    Attributes:
+        new: keys of the runs that were added.
+        kept: keys of the runs that existed already.
+        manifests: number of tables that were added.
+        differing: those of the kept runs whose results are not the archive's.
+        damaged: those of the kept runs that are damaged.
+        lacking: experiment -> what the archive's newer table lacks; the one that was here stays the newest.
+    """
 
     new: tuple[str, ...]
     kept: tuple[str, ...]
     manifests: int
+    differing: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    lacking: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = ()) -> int:
@@ -64,8 +79,9 @@ def pack(store: Store, path: Path, keys: Iterable[str], names: Iterable[str] = (
     for key in run_keys:
         store.verify_for_copy(key)
     try:
+        packed = _packed(store, run_keys, names)
         with replacing(path) as partial, tarfile.open(partial, "w:gz", compresslevel=6) as tar:
-            digests = {name: _add(tar, name, file.read_bytes()) for name, file in _packed(store, run_keys, names)}
+            digests = {name: _add(tar, name, file.read_bytes(), _time(name, file)) for name, file in packed}
             _add(tar, _CONTENTS, json.dumps(with_digest({"files": digests})).encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -86,15 +102,22 @@ def unpack(store: Store, path: Path, *, most_bytes: int = MOST_BYTES) -> Merged:
         runs = sorted(staging.glob("runs/*"))
         for folder in runs:
             _check(folder, path)
-        for file in staging.glob("experiments/*/*.json"):
+        tables = sorted(staging.glob("experiments/*/*.json"))
+        for file in tables:
             load_manifest(file)
+        newest = newest_tables(store, {file.parent.name for file in tables})
+        conflicts = {folder.name: _conflict(store, folder) for folder in runs if store.is_done(folder.name)}
         packed = store.packed.parts
         merged = {
             folder.name: folder.name not in packed and _merge(folder, store.runs / folder.name) for folder in runs
         }
-        manifests = [_merge_manifest(file, store) for file in staging.glob("experiments/*/*.json")]
+        added, lacking = merge_tables(store, tables, newest)
         new = tuple(key for key, is_new in merged.items() if is_new)
-        return Merged(new, tuple(key for key in merged if key not in new), sum(manifests))
+        kept = tuple(key for key in merged if key not in new)
+        differing, damaged = (
+            tuple(key for key, conflict in conflicts.items() if conflict == kind) for kind in (_DIFFERING, DAMAGED)
+        )
+        return Merged(new, kept, added, differing, damaged, lacking)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         for folder in (store.inflight, store.runs, store.root) if is_new else ():
@@ -119,10 +142,15 @@ def _packed(store: Store, keys: Iterable[str], names: Iterable[str]) -> Iterator
             yield f"experiments/{name}/{file.name}", file
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> str:
-    """Add the content alone, without owner, modes and times of this machine; return its sha256."""
+def _time(name: str, file: Path) -> float:
+    """Return the time that is packed: of a table, since the newest one of an experiment is used; of other files 0."""
+    return file.stat().st_mtime if _MANIFEST.fullmatch(name) else 0
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, time: float = 0) -> str:
+    """Add the content and this time, without owner and modes of this machine; return the content's sha256."""
     entry = tarfile.TarInfo(name)
-    entry.size = len(content)
+    entry.size, entry.mtime = len(content), time
     tar.addfile(entry, io.BytesIO(content))
     return hashlib.sha256(content).hexdigest()
 
@@ -154,6 +182,7 @@ def _extract(path: Path, staging: Path, most_bytes: int) -> dict[str, str]:
                 target = staging / entry.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 digests[entry.name] = _copied(source, target)
+                os.utime(target, (entry.mtime, entry.mtime))
             while tar.fileobj.read(_BLOCK):  # a checksum follows the last file
                 continue
     except _BROKEN as error:
@@ -207,13 +236,12 @@ def _merge(folder: Path, target: Path) -> bool:
     return True
 
 
-def _merge_manifest(file: Path, store: Store) -> bool:
-    target = store.manifests(file.parent.name) / file.name
-    if target.exists():
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(file, target)
-    return True
+def _conflict(store: Store, folder: Path) -> str:
+    """Return what is wrong with the run that is here: damaged, of other results than the archive's, or ""."""
+    own_folder = store.folder(folder.name)
+    if inspect(own_folder).state == DAMAGED:
+        return DAMAGED
+    return "" if have_same_results(own_folder, folder) else _DIFFERING
 
 
 def experiments_of(store: Store, keys: Iterable[str]) -> list[str]:

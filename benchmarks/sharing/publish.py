@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from analysis.curves import has_diverged
 from analysis.integrity import VERIFIED, seal_of
+from analysis.parts.copies import have_same_results
 from analysis.records import SEAL, read_json, read_seal, read_table
 from analysis.results import Results, read_log
 from analysis.schema import CURVE_POINTS, Manifest
@@ -58,11 +59,19 @@ in the form in which they are stored here.
 
 @dataclass(frozen=True)
 class Published:
-    """The outcome: the number of runs, of new ones among them, and bytes in all."""
+    """The outcome of publishing.
+
+    Attributes:
+        runs: number of runs that are published.
+        new: number of those that were added.
+        size: bytes in all.
+        differing: keys of the runs that the folder had already, with other results.
+    """
 
     runs: int
     new: int
     size: int
+    differing: tuple[str, ...] = ()
 
 
 def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
@@ -85,6 +94,8 @@ def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
     before = len(stored)
     for manifest in manifests:
         keep_complete_tables(target, manifest, stored.union(filter(results.is_done, manifest.all_keys())))
+    published = {key for manifest in manifests for key in manifest.all_keys() if key in stored and results.is_done(key)}
+    differing = tuple(key for key in sorted(published) if _differs(store.folder(key), target.folder(key)))
     for manifest in manifests:
         done = [key for key in manifest.all_keys() if results.is_done(key)]
         keys |= dict.fromkeys(done)
@@ -96,7 +107,16 @@ def publish(store: Store, names: Iterable[str], folder: Path) -> Published:
         replace_tables(target, replace(manifest, commands=commands))
     (folder / "NOTICE.md").write_text(notice(Store(folder)), encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Published(len(keys), len(stored) - before, size)
+    return Published(len(keys), len(stored) - before, size, differing)
+
+
+def _differs(run: Path, copy: Path) -> bool:
+    """Return True if the published copy of a run has other results; one that was made of this very run has not."""
+    if all((folder / SEAL).exists() for folder in (run, copy)):
+        seal = read_seal(copy / SEAL)
+        if seal == read_seal(run / SEAL) or seal.get("sealed_from") == read_seal(run / SEAL)["digest"]:
+            return False
+    return not have_same_results(run, copy)
 
 
 def _splits_of_logits(manifest: Manifest) -> Iterator[str]:

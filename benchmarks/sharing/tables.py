@@ -1,13 +1,20 @@
-"""Manifests of an experiment in a shared folder: one table replaces another only where no result is lost."""
+"""Manifests of an experiment in a shared folder: a table replaces or joins others only where no result is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+import shutil
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from analysis.results import load_manifest
+from analysis.results import Results, load_manifest
 from analysis.schema import Manifest
 from benchmarks.errors import UsageError
+from benchmarks.store.files import replacing
 from benchmarks.store.store import Store
+
+_CLOCK_NS = 2 * 10**9  # coarsest step of the times that a file system stores
 
 
 def keep_complete_tables(target: Store, manifest: Manifest, finished: Collection[str]) -> None:
@@ -33,7 +40,7 @@ def keep_complete_tables(target: Store, manifest: Manifest, finished: Collection
 
 
 def _further_results(old: Manifest, new: Manifest, finished: Collection[str]) -> list[str]:
-    """Return the rows, columns and seeds that only the old table has; if none, the cells with more runs in it."""
+    """Return the rows, columns and seeds that only the old table has; if none, cells with more finished runs in it."""
     row_ids, column_ids = ({part.id for part in parts} for parts in (new.rows, new.columns))
     rows = [f"row {row.id}" for row in old.rows if row.id not in row_ids]
     columns = [f"column {column.id}" for column in old.columns if column.id not in column_ids]
@@ -42,9 +49,13 @@ def _further_results(old: Manifest, new: Manifest, finished: Collection[str]) ->
         f"more runs of {row.id} in {column.id}"
         for row in old.rows
         for column in old.columns
-        if sum(key in finished for key in new.keys(row.id, column)) < len(old.keys(row.id, column))
+        if _count(finished, new.keys(row.id, column)) < _count(finished, old.keys(row.id, column))
     ]
     return [*rows, *columns, *seeds] or cells
+
+
+def _count(finished: Collection[str], keys: Iterable[str]) -> int:
+    return sum(key in finished for key in keys)
 
 
 def replace_tables(target: Store, manifest: Manifest) -> None:
@@ -53,3 +64,46 @@ def replace_tables(target: Store, manifest: Manifest) -> None:
     written = target.write_manifest(manifest)
     for path in earlier - {written}:
         path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest table of an experiment in a folder, which is the one that is read, and its time in ns since 1970."""
+
+    table: Manifest
+    time: int
+
+
+def newest_tables(store: Store, names: Iterable[str]) -> dict[str, Newest]:
+    """Return the newest table of each of these experiments that the folder has. Raises ResultsError: it is damaged."""
+    results = Results(store.root)
+    return {
+        name: Newest(load_manifest(grids[-1]), grids[-1].stat().st_mtime_ns)
+        for name in names
+        if (grids := results.grids_of(name))
+    }
+
+
+def merge_tables(store: Store, files: Iterable[Path], newest: Mapping[str, Newest]) -> tuple[int, dict[str, list[str]]]:
+    """Copy manifests into a folder that lacks them, with their times.
+
+    A newer table that lacks results of the one that is read so far is made older than that, which stays the newest.
+
+    Returns:
+        the number of new manifests; and experiment -> what a newer table lacks.
+    """
+    new = [file for file in files if not (store.manifests(file.parent.name) / file.name).exists()]
+    finished, lacking = store.done_keys(), dict[str, list[str]]()
+    for file in new:
+        name, time = file.parent.name, file.stat().st_mtime_ns
+        current = newest.get(name)
+        if current is not None and time >= current.time:
+            lost = _further_results(current.table, load_manifest(file), finished)
+            if lost:
+                lacking[name], time = lost, current.time - _CLOCK_NS
+        target = store.manifests(name) / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as partial:
+            shutil.copyfile(file, partial)
+            os.utime(partial, ns=(time, time))
+    return len(new), lacking

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import shutil
 import tarfile
@@ -13,13 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from stored_runs import stored_run
+from stored_runs import reseal, stored_run
 
 from analysis.records import ResultsError
-from analysis.schema import Manifest
+from analysis.results import Results
+from analysis.schema import Column, Manifest, Row
 from benchmarks.errors import UsageError
 from benchmarks.sharing import archive
 from benchmarks.sharing.archive import experiments_of, pack, unpack
+from benchmarks.store.files import write_json
 from benchmarks.store.store import WEIGHTS, Store
 
 KEY, OTHER = "a" * 32, "b" * 32
@@ -82,6 +85,66 @@ def test_only_files_a_run_may_have_are_packed(store: Store, tmp_path: Path) -> N
         run_files = {"spec.json", "result.json", "environment.json", "history.jsonl", "integrity.json"}
         assert names == {*run_files, "predictions/cola.dev.parquet", "contents.json"}
         assert {(entry.uname, entry.mtime) for entry in tar} == {("", 0)}
+
+
+def table(store: Store, grid: str, keys: list[str], time: float) -> None:
+    """Write a table of one row with a run per seed, made at this time."""
+    rows, columns = (Row("row", "row"),), (Column("cola", "cola", "accuracy"),)
+    seeds, cells = tuple(range(len(keys))), {"row": {"cola": tuple(keys)}}
+    path = store.write_manifest(Manifest("mine", "mine", rows, columns, seeds=seeds, cells=cells, grid=grid))
+    os.utime(path, (time, time))
+
+
+def newest(store: Store) -> str:
+    return Results(store.root).grids("mine")[-1].stem
+
+
+def test_the_newest_table_is_the_newest_in_another_folder(store: Store, there: Store, tmp_path: Path) -> None:
+    keys = [stored_run(store.runs, seed) for seed in (0, 1)]
+    for grid, time in (("b", 1e9), ("a", 1e9 + 0.5), ("c", 1e9 - 0.5)):
+        table(store, grid, keys, time)
+    pack(store, tmp_path / "a.tar.gz", keys, ["mine"])
+    assert unpack(there, tmp_path / "a.tar.gz").manifests == 3
+    assert newest(store) == newest(there) == "a"
+
+
+@pytest.mark.parametrize(
+    ("time", "seeds", "expected", "lacking"),
+    [
+        (2e9, 1, "here", {"mine": ["seed 1"]}),  # newer, but it lacks a seed
+        (2e9, 3, "packed", {}),
+        (1e8, 3, "here", {}),
+    ],
+)
+def test_a_table_joins_others_by_its_time_unless_it_lacks_results_of_the_newest(
+    store: Store, there: Store, tmp_path: Path, time: float, seeds: int, expected: str, lacking: dict[str, list[str]]
+) -> None:
+    keys = [stored_run(store.runs, seed) for seed in range(3)]
+    table(store, "packed", keys[:seeds], time)
+    pack(store, tmp_path / "a.tar.gz", keys[:seeds], ["mine"])
+    shutil.copytree(store.runs, there.runs)
+    table(there, "here", keys[:2], 1e9)
+    merged = unpack(there, tmp_path / "a.tar.gz")
+    assert (merged.manifests, merged.lacking) == (1, lacking)
+    assert newest(there) == expected
+
+
+def test_runs_that_are_here_are_named_if_they_are_damaged_or_have_other_results(
+    store: Store, there: Store, tmp_path: Path
+) -> None:
+    slower, other, damaged = (stored_run(store.runs, seed) for seed in range(3))
+    shutil.copytree(store.runs, there.runs)
+    for key, change in ((slower, {"seconds": 9.0}), (other, {"scores": {"cola": {"dev": {"accuracy": 0.0}}}})):
+        result = json.loads((there.runs / key / "result.json").read_text())
+        write_json(there.runs / key / "result.json", {**result, **change})
+        reseal(there.runs / key)
+    (there.runs / damaged / "history.jsonl").unlink()
+    before = everything(there.runs)
+    pack(store, tmp_path / "a.tar.gz", store.done_keys())
+    merged = unpack(there, tmp_path / "a.tar.gz")
+    assert (merged.differing, merged.damaged) == ((other,), (damaged,))
+    assert (merged.new, set(merged.kept)) == ((), {slower, other, damaged})
+    assert everything(there.runs) == before
 
 
 # --- archives that are not what they should be ---

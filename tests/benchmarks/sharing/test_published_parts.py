@@ -269,6 +269,29 @@ def test_runs_of_a_plug_in_task_that_is_not_imported_are_published(store: Store,
     assert "- CoLA: data of a plug-in, which names their terms\n" in notice
 
 
+# --- runs that are there already ---
+
+
+def test_runs_with_other_results_are_named_when_they_are_published_or_unpacked(
+    shell: Shell, store: Store, published: Store, tmp_path: Path
+) -> None:
+    assert shell("runs", "pack", tmp_path / "a.tar.gz", "--results", store.root)[0] == 0
+    first, second = sorted(store.done_keys())[:2]
+    path = store.runs / first / "predictions" / "cola.dev.parquet"
+    frame = pq.read_table(path).to_pandas()
+    pq.write_table(pa.Table.from_pandas(frame.assign(logit_0=np.float32(0)), preserve_index=False), path)
+    reseal(store.runs / first)
+    before = parts(published)
+    code, out, err = shell("runs", "publish", published.root, "--results", store.root)
+    assert (code, "0 of them new" in out, parts(published)) == (1, True, before)
+    assert f"run {first} has other results in {published.root}: `smart-repro runs rerun {first} --results" in err
+    (store.runs / second / "history.jsonl").unlink()
+    code, out, err = shell("runs", "unpack", tmp_path / "a.tar.gz", "--results", store.root)
+    assert (code, out.splitlines()[0]) == (1, "0 new runs, 4 were here already, 0 new tables")
+    assert f"run {first} here has other results than the archive's and was kept: `smart-repro runs remove" in err
+    assert f"run {second} here is damaged and was kept: `smart-repro runs remove {second} --results" in err
+
+
 # --- one table of an experiment ---
 
 
