@@ -58,6 +58,8 @@ def make_world(root: Path, *, copies: dict[str, str], options: dict[str, dict[st
             source = root / "runs" / run_key(copies.get(id, id), EXAM, seed)
             if source != folder:
                 shutil.copytree(source / "predictions", folder / "predictions", dirs_exist_ok=True)
+                result, copied = (json.loads((each / "result.json").read_text()) for each in (folder, source))
+                (folder / "result.json").write_text(json.dumps({**result, "scores": copied["scores"]}))
     return root
 
 

@@ -272,8 +272,13 @@ def test_a_score_that_contradicts_its_predictions_is_reported(tmp_path):
     result = json.loads(path.read_text())
     result["scores"]["demo-rte"]["dev"]["accuracy"] = 0.999
     path.write_text(json.dumps(result))
-    text = write_report(tmp_path, "compare").read_text(encoding="utf-8")
-    assert f"Run {key[:12]}: result.json says accuracy 0.999000" in text
+    results = Results.open(tmp_path)
+    manifest = results.manifest("compare")
+    (sentence,) = disagreements(compare(results, manifest), results.finished(manifest))
+    assert f"Run {key[:12]}: result.json says accuracy 0.999000" in sentence
+    text = write_report(tmp_path, "compare").read_text(encoding="utf-8")  # the run has no seal
+    assert f"Run {key[:12]} is damaged and left out: " in text
+    assert "accuracy 0.999000 is stored, its predictions give" in text
 
 
 def test_quoted_parts_of_a_warning_are_code_and_escaped() -> None:
