@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from analysis.records import ResultsError
+from analysis.user_files.stray_quotes import refuse_swallowed_rows
 
 Strings = list[str | None]
 
@@ -33,7 +34,8 @@ def columns(
         separator: what stands between the fields.
         names: columns that the header has.
         quoting: whether quotes are read as CSV has it, or (``csv.QUOTE_NONE``) as characters.
-    Raises: ResultsError: a name that the header has twice, or rows that cannot be told apart from their fields.
+    Raises: ResultsError: a name that the header has twice, rows that cannot be told apart from their fields, or a
+        quote that swallows rows.
     """
     import pandas as pd
 
@@ -56,6 +58,8 @@ def columns(
             ": " + " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         )
         raise ResultsError(f"{place}{reason}; quote fields that hold {separator!r}, quotes or line breaks") from None
+    if quoting == csv.QUOTE_MINIMAL:
+        refuse_swallowed_rows(place, text, separator, [frame.iloc[:, i].tolist() for i in range(frame.shape[1])])
     return {name: [value if isinstance(value, str) else None for value in frame[name].tolist()] for name in listed}
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from analysis.records import ResultsError
 from analysis.user_files import delimited, json_rows
 from analysis.user_files.delimited import Strings
+from analysis.user_files.stray_quotes import LINE_END
 from analysis.user_files.text import read_text
 from benchmarks.errors import DataError, MissingData
 from smart_repro.registry import did_you_mean
@@ -113,7 +114,7 @@ def read_tsv(path: Path, column_names: Sequence[str]) -> Table:
     characters, as official TSV files have them.
     """
     text = read_text(path)
-    lines = text.splitlines()
+    lines = LINE_END.split(text)
     width = len(delimited.header(text, "\t"))
     table: Table | None
     try:

@@ -101,6 +101,15 @@ def test_json_lines_that_cannot_be_read(content, words, rows, refused):
     assert words in refused(content, rows[1], name="a.jsonl")
 
 
+def test_a_stray_quote_that_swallows_items_is_refused(rows, refused):
+    lines = (
+        rows[0].assign(text="some text")[["id", "text", "label", "prediction", "seed"]].to_csv(index=False).split("\n")
+    )
+    for line in (20, 50):
+        lines[line] = lines[line].replace("some", '"some')
+    assert "a.csv, line 21: the quote that begins a value here closes in line 51" in refused("\n".join(lines), rows[1])
+
+
 def test_other_files(rows, refused, tmp_path):
     assert "cannot read .xlsx" in refused("x", rows[1], name="a.xlsx")
     assert "does not exist" in refused(None, rows[1], name="gone.csv")

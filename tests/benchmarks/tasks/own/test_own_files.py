@@ -64,6 +64,42 @@ def test_quotes_of_an_official_tsv_are_characters(tmp_path):
     assert read_location(str(path), WANTED)["train"].columns["body"] == ['"an open quote', "plain", 'another" one']
 
 
+def test_a_unicode_line_separator_in_a_text_ends_no_row_of_a_tsv(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text('body\tverdict\n"an open quote\tyes\na\u2028b\x0bc\u0085d\tno\n"one more\tyes\n', encoding="utf-8")
+    assert read_location(str(path), WANTED)["train"].columns["body"] == [
+        '"an open quote',
+        "a\u2028b\x0bc\u0085d",
+        '"one more',
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '"begin,yes\n{}"again,yes\n',
+        '"begin,yes\n{}a board of 12",no\n',
+        '"begin,yes\na board of 12",no\n{}',
+        '"begin,yes\r\n{}"again and more",no\n',
+    ],
+)
+def test_a_stray_quote_swallows_no_rows_in_silence(tmp_path, rows):
+    path = tmp_path / "a.csv"
+    path.write_text("body,verdict\nx,yes\ny,no\n" + rows.format("text,no\nmore,yes\n" * 40), newline="")
+    with pytest.raises(DataError, match="line 4: the quote that begins a value here closes in line"):
+        read_location(str(path), WANTED)
+    path.write_text('verdict,body\nyes,x\nno,x\nyes,"begin\n' + "no,text\n" * 40 + 'yes,a board of 12"\n')
+    with pytest.raises(DataError, match="line 4: the quote that begins a value here closes in line 45"):
+        read_location(str(path), WANTED)
+
+
+def test_texts_of_several_lines_with_separators_and_quotes_are_read(tmp_path):
+    texts = ["Dear Ann,\nI came,\nbye", "yes\n\nno", 'he said ""\n"hi", so', "a,b\n1,2\nc,d", "x", "x", ",\n,"]
+    content = pd.DataFrame({"body": texts, "verdict": ["yes", "no", "b", "yes", "no", "b", "yes"]})
+    content.to_csv(tmp_path / "a.csv", index=False)
+    assert read_location(str(tmp_path / "a.csv"), WANTED)["train"].columns["body"] == texts
+
+
 def test_missing_values_are_none_and_numbers_keep_their_spelling(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"body": null, "verdict": 3}\n\n{"verdict": 3.50}\n{"body": "x", "verdict": true}\n')
