@@ -14,7 +14,10 @@ class Judgement(Outcome):
     """Systems compared with a baseline on the same items: print it, or let a notebook show it."""
 
     def write(self, folder: str | Path) -> Path:
-        """Write ``judge.html``, ``judge.json``, ``table.{md,tex,csv}`` and ``figures/`` there; return the page."""
+        """Write ``judge.html``, ``judge.json``, ``table.{md,tex,csv}`` and ``figures/`` there; return the page.
+
+        Raises: ResultsError: the folder holds other files than those of an earlier judgement.
+        """
         return page.write(self, Path(folder))
 
     def _repr_html_(self) -> str:

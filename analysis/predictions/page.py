@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.predictions.files import examples
 from analysis.predictions.outcome import HEADINGS, Outcome
 from analysis.records import ResultsError
 from analysis.tables import number, write_plain
@@ -17,12 +18,35 @@ if TYPE_CHECKING:
     from analysis.report.sheets import Sheet
 
 TEMPLATE = Path(__file__).with_name("judge.html")
+PAGE = "judge.html"
+
+
+def check_folder(folder: Path, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a folder where writing an outcome could replace files of another origin, among them the inputs.
+
+    Raises: ResultsError.
+    """
+    if not folder.is_dir():
+        return
+    target = folder.resolve()
+    stored = next((path for path in inputs if path.exists() and path.resolve().is_relative_to(target)), None)
+    if stored is not None:
+        raise ResultsError(f"{folder} holds the input {stored}, which could be replaced: give another folder")
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if names and PAGE not in names:
+        raise ResultsError(
+            f"{folder} holds files that no earlier judgement wrote ({examples(names)}): give a new or empty folder"
+        )
 
 
 def write(outcome: Outcome, folder: Path) -> Path:
-    """Write page, JSON, tables and figures into a folder; return the page. Raises ResultsError: there can be none."""
+    """Write page, JSON, tables and figures into a folder; return the page.
+
+    Raises: ResultsError: it cannot be made a folder, or holds other files than those of an earlier judgement.
+    """
     from analysis import figures
 
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -35,7 +59,7 @@ def write(outcome: Outcome, folder: Path) -> Path:
         panels = [panel for sheet in sheets for panel in sheet.on_page()]
         for sheet in sheets:
             sheet.save(folder / "figures")
-    path = folder / "judge.html"
+    path = folder / PAGE
     path.write_text(render(outcome, panels), encoding="utf-8")
     return path
 

@@ -33,15 +33,21 @@ def make_request(experiment: str, results: Path | None, *parts: GridOptions | Tu
 
 
 def save_study(request: Request, path: Path | None) -> None:
-    """Write the request's grid as a study file, where one is asked for. Raises UsageError."""
+    """Write the request's grid as a study file, where one is asked for.
+
+    Raises: UsageError: the name is none of a study file, or the file exists with other content.
+    """
     if path is None:
         return
     from benchmarks.experiments.planning.study_file import ENDING
-    from benchmarks.experiments.planning.study_text import write_study
+    from benchmarks.experiments.planning.study_text import study_text, write_study
 
     if path.suffix != ENDING:
         raise UsageError(f"--save-study {path}: a study file's name ends in {ENDING}")
-    write_study(request.study(), path, request.plugins or ())
+    study, plugins = request.study(), request.plugins or ()
+    if path.exists() and path.read_bytes() != study_text(study, path.parent, plugins).encode():
+        raise UsageError(f"--save-study {path}: the file exists with other content: give another name, or move it away")
+    write_study(study, path, plugins)
     print(f"Study: {path}", file=sys.stderr)
 
 

@@ -372,7 +372,7 @@ def judge(
     """
     from benchmarks.cli.judge import judge_files
 
-    judgement = judge_files(systems, baseline, options)
+    judgement = judge_files(systems, baseline, options, out)
     if as_json:
         print_json(judgement.to_json())
     else:

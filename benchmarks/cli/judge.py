@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import analysis
+from analysis.predictions.page import check_folder
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,8 +16,21 @@ if TYPE_CHECKING:
     from benchmarks.cli.options import JudgeOptions
 
 
-def judge_files(systems: Sequence[Path], baseline: str | None, options: JudgeOptions) -> Judgement:
-    """Return the judgement of files. Raises UsageError, ResultsError: what cannot be compared, and the remedy."""
+def judge_files(
+    systems: Sequence[Path], baseline: str | None, options: JudgeOptions, out: Path | None = None
+) -> Judgement:
+    """Return the judgement of files.
+
+    Args:
+        systems: a file or folder each.
+        baseline: the system that the others are compared with.
+        options: how the files are read and compared.
+        out: the folder that the judgement will be written to; checked before the files are read.
+    Raises: UsageError, ResultsError: what cannot be compared or written, and the remedy.
+    """
+    if out is not None:
+        inputs = [*systems, *(Path(place) for place in (baseline, options.labels) if place)]
+        check_folder(out, inputs)
     for name, value in (("--bound", options.bound), ("--reference", options.reference)):
         if value is not None and not math.isfinite(value):
             raise UsageError(f"{name} must be a finite number, got {value}")

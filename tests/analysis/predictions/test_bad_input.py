@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import analysis
 from benchmarks.cli import app as cli
 from tests.analysis.predictions.studies import answers, frame, samples, write
 
@@ -284,6 +285,26 @@ def test_labels_that_would_change_nothing_and_a_place_that_is_a_file(rows, tmp_p
     assert "every system has labels of its own" in capsys.readouterr().err
     assert cli.run_command(["judge", "a.csv", "b.csv", "--out", "a.csv"]) == 2
     assert "a.csv cannot be made a folder" in capsys.readouterr().err
+
+
+def test_a_judgement_replaces_no_file_but_its_own(rows, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for each, name in zip(rows, ("table.csv", "b.csv"), strict=True):
+        write(each, tmp_path / name)
+    words = ["judge", "table.csv", "b.csv", "--out"]
+    before = Path("table.csv").read_bytes()
+    assert cli.run_command([*words, "."]) == 2
+    assert ". holds the input table.csv, which could be replaced: give another folder" in capsys.readouterr().err
+    Path("notes").mkdir()
+    Path("notes/table.md").write_text("mine")
+    assert cli.run_command([*words, "notes"]) == 2
+    assert "notes holds files that no earlier judgement wrote (table.md): give a new or" in capsys.readouterr().err
+    with pytest.raises(analysis.ResultsError, match="no earlier judgement wrote"):
+        analysis.judge(*rows).write("notes")
+    assert [cli.run_command([*words, "new"]) for _ in range(2)] == [0, 0]
+    Path("table.csv").rename("new/table.csv")
+    assert cli.run_command(["judge", "new/table.csv", "b.csv", "--out", "new"]) == 2
+    assert Path("new/table.csv").read_bytes() == before
 
 
 def test_blanks_truth_values_and_compression_are_no_differences(rows, tmp_path, monkeypatch, capsys):

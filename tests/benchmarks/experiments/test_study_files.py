@@ -116,6 +116,16 @@ def test_a_compare_saves_itself_and_reads_back_as_the_same(tmp_path: Path) -> No
     assert again.rerun() == "smart-repro runs rerun KEY"
 
 
+def test_a_saved_study_replaces_no_file_of_other_content(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "compare", "--tasks", "demo-rte", "--methods", "vanilla", "--save-study", "mine.toml"]
+    assert [cli.run_command(words) for _ in range(2)] == [0, 0]
+    edited = Path("mine.toml").read_text(encoding="utf-8") + "# my note\n"
+    Path("mine.toml").write_text(edited, encoding="utf-8")
+    assert cli.run_command(words) == 2
+    assert "--save-study mine.toml: the file exists with other content" in capsys.readouterr().err
+    assert Path("mine.toml").read_text(encoding="utf-8") == edited
+
+
 def test_every_part_of_a_study_is_written_and_read(tmp_path: Path) -> None:
     study = read_study(written(STUDY))
     assert isinstance(study, Study)
