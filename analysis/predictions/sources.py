@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from analysis.predictions import files
+from analysis.predictions.files import examples
 from analysis.predictions.systems import Labels, System, of_array, of_frame, read_array, read_labels
 from analysis.records import ResultsError
 
@@ -70,6 +71,7 @@ def read_all(systems: Mapping[str, Any], options: Options) -> tuple[list[System]
     labels = None if options.labels is None else read_labels(options.labels, options.groups)
     read = [_read(name, source, options, labels) for name, source in systems.items()]
     _refuse_idle(read, options)
+    _refuse_unanswered(read, labels)
     names = {system.score_name for system in read if system.scores is None and system.score_name}
     return read, next(iter(names)) if names else options.metric
 
@@ -82,6 +84,18 @@ def _refuse_idle(systems: Sequence[System], options: Options) -> None:
         )
     if options.filter_name is not None and not any(system.score_name for system in systems):
         raise ResultsError("--filter is for files of lm-evaluation-harness (--log_samples), and none is: leave it out")
+
+
+def _refuse_unanswered(systems: Sequence[System], labels: Labels | None) -> None:
+    """Refuse labels of items that no system answers. Raises ResultsError."""
+    if labels is None or labels.ids is None:
+        return
+    answered = {item for system in systems for item in system.ids}
+    if unanswered := [item for item in labels.ids if item not in answered]:
+        raise ResultsError(
+            f"{len(unanswered):,} of {len(labels.ids):,} ids with a label are answered by no system: "
+            f"{examples(unanswered)}; add their predictions, or remove them from the labels"
+        )
 
 
 def _read(name: str, source: Any, options: Options, labels: Labels | None) -> System:

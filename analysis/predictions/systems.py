@@ -237,6 +237,11 @@ def _by_id(name: str, ids: Array, labels: Labels, values: Array) -> Array:
     if labels.ids is None:
         if len(labels.values) != len(ids):
             raise ResultsError(f"{name}: {len(ids):,} items, but there are {len(labels.values):,} labels")
+        if list(ids) != list(map(str, range(len(ids)))):
+            raise ResultsError(
+                f"{name}: the labels have no ids, and its own ({examples(ids)}) are not 0 to {len(ids) - 1} in order: "
+                "give the labels as a table with 'id' and 'label'"
+            )
         return values
     by_id = dict(zip(labels.ids, values, strict=True))
     missing = [item for item in ids if item not in by_id]

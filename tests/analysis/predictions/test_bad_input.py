@@ -287,6 +287,26 @@ def test_labels_that_would_change_nothing_and_a_place_that_is_a_file(rows, tmp_p
     assert "a.csv cannot be made a folder" in capsys.readouterr().err
 
 
+def test_labels_without_ids_are_matched_with_ids_in_order_alone(rows, refused, tmp_path):
+    names, places = np.unique(rows[0]["label"][:60], return_inverse=True)
+    np.save(tmp_path / "labels.npy", places)
+    by_number = [each.assign(id=each["id"].str.removeprefix("item ")).drop(columns="label") for each in rows]
+    words = ["--labels", "labels.npy", "--classes", ",".join(names)]
+    sorted_as_text = [each.sort_values(["seed", "id"]) for each in by_number]
+    error = refused(*sorted_as_text, *words)
+    assert "a: the labels have no ids, and its own (0, 1, 10, 11, 12, ...) are not 0 to 59 in order" in error
+    in_order = [write(each, tmp_path / name) for each, name in zip(by_number, ("a.csv", "b.csv"), strict=True)]
+    judgement = analysis.judge(*in_order, labels=places, classes=list(names))
+    assert judgement.cells[0].mean == analysis.judge(*rows).cells[0].mean
+
+
+def test_labels_of_items_that_no_system_answers_are_refused(rows, refused, tmp_path):
+    rows[0].iloc[:60][["id", "label"]].to_csv(tmp_path / "labels.csv", index=False)
+    fewer = [each[each["id"] < "item 5"].drop(columns="label") for each in rows]
+    error = refused(*fewer, "--labels", "labels.csv")
+    assert "15 of 60 ids with a label are answered by no system: item 5, item 6" in error
+
+
 def test_a_judgement_replaces_no_file_but_its_own(rows, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for each, name in zip(rows, ("table.csv", "b.csv"), strict=True):
