@@ -26,6 +26,7 @@ MANY_NUMBERS = 50  # different whole numbers from which labels may be scores ins
 MOST_CLASSES = 1_000
 _WHOLE = re.compile(r"-?\d+\.0+")
 MISSING = ("", "nan", "none", "null", "na", "<na>")
+UNLABELLED = ("-100", "-1")  # labels of items without one in transformers and in datasets
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,7 @@ def _of_classes(
     missing = np.flatnonzero([label.lower() in MISSING and label not in (classes or ()) for label in labels])
     if len(missing):
         raise ResultsError(f"{len(missing):,} items have no label: {examples(systems[0].ids[missing])}")
+    _refuse_unlabelled(systems[0].ids, labels, texts, classes)
     names = _class_names(labels, classes)
     _refuse_strangers(texts, names, classes)
     extra = sorted({text for answers in texts.values() for text in answers.flat} - set(names))
@@ -331,6 +333,18 @@ def _class_names(labels: Array, classes: Sequence[str] | None) -> list[str]:
             f"({examples(sorted(words))}); if all are classes, name them by --classes"
         )
     return sorted(present, key=float) if numbers else sorted(present)
+
+
+def _refuse_unlabelled(ids: Array, labels: Array, texts: dict[str, Array], classes: Sequence[str] | None) -> None:
+    """Refuse labels that mark items without one: numbers of no class, which no system ever answers."""
+    present = {text for answers in texts.values() for text in answers.flat}
+    for mark in UNLABELLED:
+        places = np.flatnonzero(labels == mark)
+        if len(places) and mark not in present and mark not in (classes or ()):
+            raise ResultsError(
+                f"{len(places):,} items have the label {mark}, which no system ever answers: {examples(ids[places])}; "
+                "leave items without a label out, or name all classes by --classes"
+            )
 
 
 def _refuse_strangers(texts: dict[str, Array], names: Sequence[str], classes: Sequence[str] | None) -> None:

@@ -190,6 +190,20 @@ def test_labels_that_cannot_be_used(labels, words, refused):
     assert words in refused(table, table)
 
 
+@pytest.mark.parametrize("mark", ["-100", "-1"])
+def test_items_without_a_label_are_no_class(mark, refused):
+    labels = ["0", "1", "2"] * 20
+    table = pd.DataFrame({"id": range(60), "label": labels, "prediction": labels[::-1]})
+    unlabelled = with_value(table, "label", mark)
+    error = refused(unlabelled, unlabelled)
+    assert f"7 items have the label {mark}, which no system ever answers: 0, 1, 2" in error
+    answered = with_value(unlabelled, "prediction", mark)
+    assert analysis.judge(answered, unlabelled).study.n_classes == 4
+    assert (
+        analysis.judge(unlabelled, table.assign(label=unlabelled["label"]), classes=[mark, *"012"]).study.n_items == 60
+    )
+
+
 def test_30000_classes_and_three_rows(refused):
     many = pd.DataFrame({"id": range(30_000), "label": [f"c{i}" for i in range(30_000)], "prediction": "c1"})
     assert "30,000 different values" in refused(many, many)
