@@ -61,7 +61,9 @@ def decide(study: Study, baseline: str, *, bound: float | None = None, reference
     cells = _cells(study, manifest, column, intervals)
     bound = _bound(study, bound)
     verdicts = {name: _verdict(study, baseline, name, intervals[name], bound) for name in compared_names}
-    reasons = {cell.row: _reason(study, cell, intervals.get(cell.row), verdicts.get(cell.row)) for cell in cells}
+    reasons = {
+        cell.row: _reason(study, baseline, cell, intervals.get(cell.row), verdicts.get(cell.row)) for cell in cells
+    }
     cells = [replace(cell, undecided=reasons[cell.row]) for cell in cells]  # as the figures show it
     p_values = [1.0 if reasons[name] else verdicts[name].p for name in compared_names]
     by_name = {cell.row: cell for cell in cells}
@@ -136,7 +138,7 @@ def _verdict(study: Study, baseline: str, name: str, interval: Interval, bound: 
     return decide_by(claim, interval, {TASK: interval}, Measure(claim.sign, None, bound, unit))
 
 
-def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: Verdict | None) -> str:
+def _reason(study: Study, baseline: str, cell: TableCell, interval: Interval | None, verdict: Verdict | None) -> str:
     """Return the reason why a difference decides nothing; "" where it may."""
     if interval is None or verdict is None:
         return ""
@@ -145,10 +147,21 @@ def _reason(study: Study, cell: TableCell, interval: Interval | None, verdict: V
     rare = _rare_class(study)
     if cell.undecided:
         return rare if kind_of(cell.undecided) == RARE_CLASS else cell.undecided
+    copied = next((name for name in (cell.row, baseline) if _are_copies(study.runs[name])), None)
+    if copied is not None:
+        return (
+            f"{ITEMS_ONLY}: all {len(study.runs[copied].seeds)} seeds of {copied} give the same answers, as copies of "
+            "one run do, so the interval is not of new runs"
+        )
     if rare:
         return rare
     groups = next(iter(study.runs.values())).groups
     return (few_groups(groups) if groups is not None else "") or verdict.reason
+
+
+def _are_copies(runs: Scored) -> bool:
+    """Return whether several seeds give the same answer to every item."""
+    return len(runs.seeds) > 1 and bool((runs.outputs == runs.outputs[0]).all())
 
 
 def _rare_class(study: Study) -> str:

@@ -224,6 +224,14 @@ def test_one_seed_is_items_only(runs, labels):
     assert several.comparisons[0].verdict == "items only"
 
 
+def test_copies_of_one_run_are_items_only(runs, labels):
+    copies = np.repeat(runs[0][:1], 6, axis=0), np.repeat(runs[1][:1], 6, axis=0)
+    for a, b, copied in ((copies[0], copies[1], "system 1"), (runs[0], copies[1], "system 2")):
+        found = analysis.judge(a, b, labels=labels).comparisons[0]
+        assert (found.verdict, math.isnan(found.holm)) == ("items only", True)
+        assert f"all 6 seeds of {copied} give the same answers, as copies of one run do" in found.reason
+
+
 def test_few_seeds_decide_nothing(runs, labels):
     judgement = analysis.judge(runs[0][:4], runs[1][:4], labels=labels)
     assert judgement.comparisons[0].verdict == "no verdict"
