@@ -41,7 +41,8 @@ def judge(
             classes, Pearson of numbers. Of lm-evaluation-harness's files: one of their metrics; default: the first.
         positive: the class whose F1 is compared.
         labels: a file or array, where predictions have none.
-        groups: ``(items,)`` to which document or user each item of arrays belongs.
+        groups: ``(items,)`` to which document or user each item belongs, beside an array of labels; in files and
+            frames the column ``group``.
         classes: names in the order of class numbers and logits.
         filter_name: of lm-evaluation-harness's files with several filters.
         bound: a difference that does not matter, in the printed unit; default: 0.5 points, of F1 and correlations 1.

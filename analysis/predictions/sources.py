@@ -68,6 +68,8 @@ def read_all(systems: Mapping[str, Any], options: Options) -> tuple[list[System]
 
     Raises: ResultsError: names file or field, what is wrong and the remedy.
     """
+    if options.groups is not None and options.labels is None:
+        raise ResultsError("groups= stands beside labels=, of arrays: give files and frames a column 'group' instead")
     labels = None if options.labels is None else read_labels(options.labels, options.groups)
     read = [_read(name, source, options, labels) for name, source in systems.items()]
     _refuse_idle(read, options)

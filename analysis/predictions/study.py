@@ -107,8 +107,12 @@ def _lined_up(systems: Sequence[System]) -> list[System]:
         if first.groups is not None and system.groups is not None:
             _refuse_conflicts(first, system, "group", first.groups, system.groups)
     groups = next((system.groups for system in lined_up if system.groups is not None), None)
-    if groups is not None and (groups == "").any():
-        raise ResultsError(f"{int((groups == '').sum()):,} items have no group: {examples(first.ids[groups == ''])}")
+    ungrouped = [] if groups is None else [i for i, group in enumerate(groups) if group.lower() in MISSING]
+    if groups is not None and ungrouped:
+        raise ResultsError(
+            f"{len(ungrouped):,} items have no group ({groups[ungrouped[0]]!r}): {examples(first.ids[ungrouped])}; "
+            "give each the group it belongs to, or one of its own"
+        )
     if groups is not None and len(set(groups)) == 1:
         raise ResultsError(f"all items are in one group ({groups[0]}): intervals need several, or no column 'group'")
     return [replace(system, groups=groups) for system in lined_up]

@@ -69,21 +69,33 @@ def read_labels(source: Any, groups: Any = None) -> Labels:
 
     Raises: ResultsError: names the file, what is wrong and the remedy.
     """
-    own_groups = None if groups is None else _texts(np.asarray(groups))
     if not isinstance(source, str | Path):
-        return Labels(_texts(np.asarray(source)), groups=own_groups)
+        values = np.asarray(source)
+        return Labels(_texts(values), groups=_group_texts(groups, values))
     path = Path(source)
     if path.suffix.lower() == files.ARRAY:
         values = read_array(path)
         if values.ndim != 1:
             raise ResultsError(f"{path}: labels must be of shape (items,), got {values.shape}")
-        return Labels(_texts(values), groups=own_groups)
+        return Labels(_texts(values), groups=_group_texts(groups, values))
     frame, _ = files.read_system(path, required="label")
     if frame["id"].duplicated().any():
         twice = frame.loc[frame["id"].duplicated(), "id"]
         raise ResultsError(f"{path}: ids must be there once; twice: {examples(twice)}")
-    grouped = frame["group"].to_numpy(dtype=object) if "group" in frame else own_groups
+    if groups is not None:
+        raise ResultsError(f"{path} has ids, which groups= has not: give the groups as its column 'group'")
+    grouped = frame["group"].to_numpy(dtype=object) if "group" in frame else None
     return Labels(frame["label"].to_numpy(dtype=object), frame["id"].to_numpy(dtype=object), grouped)
+
+
+def _group_texts(groups: Any, labels: Array) -> Array | None:
+    """Return groups as text. Raises ResultsError: they are no array with a group for each label."""
+    if groups is None:
+        return None
+    values = np.asarray(groups)
+    if values.shape != labels.shape:
+        raise ResultsError(f"groups= must have one group for each label, {labels.shape}; got {values.shape}")
+    return _texts(values)
 
 
 def read_array(path: Path) -> Array:
@@ -226,11 +238,15 @@ def _labels(name: str, runs: Sequence[pd.DataFrame], ids: Array, labels: Labels 
 
 def _groups(name: str, runs: Sequence[pd.DataFrame], ids: Array, labels: Labels | None) -> Array | None:
     stacked = _stacked(runs, "group")
-    if stacked is not None:
-        return _same(name, stacked, ids, "group")
+    own_groups = None if stacked is None else _same(name, stacked, ids, "group")
     if labels is None or labels.groups is None:
-        return None
-    return _by_id(name, ids, labels, labels.groups)
+        return own_groups
+    groups = _by_id(name, ids, labels, labels.groups)
+    if own_groups is not None and (own_groups != groups).any():
+        raise ResultsError(
+            f"{name}: its column 'group' differs from the groups beside the labels: leave one of them out"
+        )
+    return groups
 
 
 def _by_id(name: str, ids: Array, labels: Labels, values: Array) -> Array:

@@ -128,8 +128,15 @@ def _groups(definition: Definition, splits: Mapping[str, Split]) -> Iterator[str
     if definition.group is None:
         return
     counts = {split: len(set(rows.extra["group"])) for split, rows in splits.items()}
-    names = {group for rows in splits.values() for group in rows.extra["group"]}
-    numbers = {name: value for name in names if not isnan(value := as_number(name.strip()))}
+    sizes_of_groups = Counter(group for rows in splits.values() for group in rows.extra["group"])
+    if blank := sorted(name for name in sizes_of_groups if name.strip().casefold() in BLANKS):
+        count = sum(sizes_of_groups[name] for name in blank)
+        yield (
+            f"{WARNING}{definition.name}: {', '.join(map(repr, blank))} in {definition.group!r} is a group like every "
+            f"other, of {count:,} rows; where it stands for a missing group, give each row one of its own, or empty it "
+            "and add --bad-rows drop"
+        )
+    numbers = {name: value for name in sizes_of_groups if not isnan(value := as_number(name.strip()))}
     values = Counter(numbers.values())
     if twice := sorted(name for name, value in numbers.items() if values[value] > 1):
         yield (

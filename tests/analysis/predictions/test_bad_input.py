@@ -165,6 +165,25 @@ def test_groups_that_cannot_be_used(rows, refused):
     assert "60 items have no group" in refused(rows[0].assign(group=""), rows[1])
 
 
+def test_groups_that_are_missing_or_would_be_ignored_are_refused(rows, refused):
+    assert "40 items have no group ('nan'): item 20, item 21" in refused(
+        rows[0].assign(group=np.tile(["a"] * 10 + ["b"] * 10 + ["nan"] * 40, 2)), rows[1]
+    )
+    labels, runs = np.arange(60) % 3, np.zeros((2, 5, 60), dtype=int)
+    for missing in (np.nan, None):
+        with pytest.raises(analysis.ResultsError, match="1 items have no group"):
+            analysis.judge(*runs, labels=labels, groups=np.array([*["a", "b"] * 29, "a", missing], dtype=object))
+    with pytest.raises(
+        analysis.ResultsError, match=r"groups= must have one group for each label, \(60,\); got \(59,\)"
+    ):
+        analysis.judge(*runs, labels=labels, groups=np.arange(59))
+    with pytest.raises(analysis.ResultsError, match="give files and frames a column 'group' instead"):
+        analysis.judge(*rows, groups=np.arange(60))
+    bare = [each.assign(id=np.tile(np.arange(60), 2), group=np.tile(np.arange(60), 2)) for each in rows]
+    with pytest.raises(analysis.ResultsError, match="its column 'group' differs from the groups beside the labels"):
+        analysis.judge(bare[0].drop(columns="label"), bare[1], labels=rows[1]["label"][:60], groups=np.arange(60) // 2)
+
+
 def test_labels_that_differ(rows, refused):
     changed = with_value(rows[0], "label", "good", [3, 63])
     changed2 = with_value(rows[1], "label", "bad", [3, 63])

@@ -235,6 +235,10 @@ def test_choices_are_checked_before_anything_is_read(changes, message):
         ({"mood": ["calm", "calm\u200b"] * 100}, r"'calm' and 'calm\u200b' are different classes here"),
         ({"mood": ["calm", "N/A"] * 100}, "'N/A' is a class like every other; where it stands for a missing label"),
         ({"who": [f"{i // 2 % 40}{'.0' * (i % 2)}" for i in range(200)]}, "that are one number in two spellings"),
+        (
+            {"who": ["nan"] * 100 + [f"w{i % 40}" for i in range(100)]},
+            "'nan' in 'who' is a group like every other, of 100",
+        ),
     ],
 )
 def test_what_looks_like_a_mistake_is_a_warning(tmp_path, changes, warning):
