@@ -34,8 +34,8 @@ def columns(
         separator: what stands between the fields.
         names: columns that the header has.
         quoting: whether quotes are read as CSV has it, or (``csv.QUOTE_NONE``) as characters.
-    Raises: ResultsError: a name that the header has twice, rows that cannot be told apart from their fields, or a
-        quote that swallows rows.
+    Raises: ResultsError: a name that the header has twice, rows that cannot be told apart from their fields, a
+        quote that swallows rows, or a second header.
     """
     import pandas as pd
 
@@ -58,9 +58,24 @@ def columns(
             ": " + " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         )
         raise ResultsError(f"{place}{reason}; quote fields that hold {separator!r}, quotes or line breaks") from None
+    values = [frame.iloc[:, i].tolist() for i in range(frame.shape[1])]
     if quoting == csv.QUOTE_MINIMAL:
-        refuse_swallowed_rows(place, text, separator, [frame.iloc[:, i].tolist() for i in range(frame.shape[1])])
+        refuse_swallowed_rows(place, text, separator, values)
+    _refuse_header_again(place, header(text, separator), values)
     return {name: [value if isinstance(value, str) else None for value in frame[name].tolist()] for name in listed}
+
+
+def _refuse_header_again(place: str, names: Sequence[str], columns: Sequence[Sequence[object]]) -> None:
+    """Refuse a row that names all columns, the header of a second file. Raises ResultsError."""
+    expected = sorted(names)
+    for row, value in enumerate(columns[0]):
+        first = str(value).lstrip("\ufeff").strip('"')  # behind a byte order mark quotes are characters
+        is_name = len(names) > 1 and first in names
+        if is_name and sorted([first, *(str(column[row]) for column in columns[1:])]) == expected:
+            raise ResultsError(
+                f"{place}, row {row + 1}: the names of the columns again, as where two files were joined; remove the "
+                "row, and put the columns below it in the order of the header"
+            )
 
 
 def _too_wide(text: str, separator: str, quoting: Literal[0, 3]) -> str:

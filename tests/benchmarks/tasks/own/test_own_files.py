@@ -181,6 +181,9 @@ def test_huge_fields_are_read_whole(tmp_path):
         ("a.csv", b"body,verdict\nx,y\nx,y,z\n", "line 3: 3 fields, but the header has 2; quote"),
         ("a.csv", b"body,verdict\nx,y,z\nx,y\n", "line 2: 3 fields, but the header has 2; quote"),
         ("a.csv", b'body,verdict\n"x,y\nx,y\n', "EOF inside string"),
+        ("a.csv", b"body,verdict\nx,y\nbody,verdict\nz,y\n", "row 2: the names of the columns again"),
+        ("a.csv", b'body,verdict\nx,y\n\xef\xbb\xbf"verdict",body\ny,z\n', "row 2: the names of the columns again"),
+        ("a.tsv", b"body\tverdict\nx\ty\nbody\tverdict\n", "row 2: the names of the columns again"),
         ("a.csv", b"body,body,verdict\nx,y,z\n", "two columns called 'body'"),
         ("a.jsonl", b'{"body": "x", "verdict": 1}\n{"body"\n', "line 2: not JSON"),
         ("a.jsonl", b'["x"]\n', "line 1: no JSON object"),
@@ -275,3 +278,11 @@ def test_parquet_written_by_datasets_keeps_class_names(tmp_path):
     saved.to_parquet(str(path))
     assert pq.read_schema(path).field("verdict").type == pa.int64()
     assert read_location(str(path), WANTED)["train"].columns["verdict"] == LABELS
+
+
+def test_class_names_of_a_column_that_was_dropped_are_no_matter(tmp_path):
+    path = tmp_path / "a.parquet"
+    saved = datasets.Dataset.from_pandas(FRAME, preserve_index=False)
+    saved.class_encode_column("verdict").class_encode_column("body").to_parquet(str(path))
+    pq.write_table(pq.read_table(path).drop_columns(["body"]), path)
+    assert read_location(str(path), ["other", "verdict"])["train"].columns["verdict"] == LABELS
