@@ -187,7 +187,8 @@ def _classes(place: str, schema: pa.Schema) -> dict[str, list[str]]:
         raise DataError(
             f"{place}: the features that datasets wrote into it cannot be read ({error}); write it again"
         ) from None
-    return {name: names for name, names in named.items() if pa.types.is_integer(schema.field(name).type)}
+    integers = {field.name for field in schema if pa.types.is_integer(field.type)}  # a column may be gone, or be text
+    return {name: names for name, names in named.items() if name in integers}
 
 
 def _from_arrow(place: str, table: pa.Table, classes: Mapping[str, Sequence[str]]) -> Table:
