@@ -61,7 +61,7 @@ def _with_named(classes: list[str], named: str | None, train: Rows, label: str) 
 def numbers_of(parts: Mapping[str, Rows], label: str) -> tuple[float, float]:
     """Return the smallest and largest number of the label column.
 
-    Raises: DataError: naming a row whose label is no number, or where all are the same.
+    Raises: DataError: naming a row whose label is no number, or a split where all are the same.
     """
     for rows in parts.values():
         for number, word in zip(rows.numbers, rows.labels, strict=True):
@@ -74,10 +74,14 @@ def numbers_of(parts: Mapping[str, Rows], label: str) -> tuple[float, float]:
                     f"{rows.place}, row {number}: {word[:60]!r} in {label!r} is too large to be predicted: rescale the "
                     "numbers to about 1"
                 )
-    values = [as_number(word) for rows in parts.values() for word in rows.labels]
-    if min(values) == max(values):
-        raise DataError(f"every row has the number {min(values):g} in {label!r}: there is nothing to predict")
-    return min(values), max(values)
+    values = {split: [as_number(word) for word in rows.labels] for split, rows in parts.items()}
+    for split, numbers in values.items():
+        if min(numbers) == max(numbers):
+            raise DataError(
+                f"{parts[split].place}: every row has the number {min(numbers):g} in {label!r}: there is nothing to "
+                "predict"
+            )
+    return min(map(min, values.values())), max(map(max, values.values()))
 
 
 def _check_kinds(train: Rows, label: str) -> None:

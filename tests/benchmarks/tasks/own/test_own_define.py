@@ -203,6 +203,16 @@ def test_a_class_that_only_dev_has_and_a_divided_group_are_refused(tmp_path):
         define(replace(choices, dev=None, test=str(tmp_path / "test.csv")))
 
 
+def test_numbers_that_are_all_the_same_in_one_split_are_refused(tmp_path):
+    frame(30, seed=1).assign(mood=1.5).to_csv(tmp_path / "dev.csv", index=False)
+    content = frame().assign(mood=np.linspace(1, 5, 200).round(3))
+    choices = choose(tmp_path / "a.csv", content, regression=True, dev=str(tmp_path / "dev.csv"))
+    with pytest.raises(
+        DataError, match=r"dev\.csv: every row has the number 1\.5 in 'mood': there is nothing to predict"
+    ):
+        define(choices)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -211,6 +221,10 @@ def test_a_class_that_only_dev_has_and_a_divided_group_are_refused(tmp_path):
         ({"group": "says"}, r"name a column twice \(says, mood, says\)"),
         ({"group": ""}, "need a column's name, got an empty one"),
         ({"text": ("",)}, "need a column's name, got an empty one"),
+        ({"data": ""}, "--data is empty: give a file or folder"),
+        ({"dev": ""}, "--dev is empty: give a file or folder, or leave it out"),
+        ({"test": " "}, "--test is empty: give a file or folder, or leave it out"),
+        ({"metrics": ("",)}, "--metric has an empty name"),
         ({"split_seed": -1}, "--split-seed -1: give a whole number from 0 to"),
         ({"split_seed": 2**63}, "--split-seed 9223372036854775808: give a whole number from 0 to"),
         ({"name": "My Task"}, "small letters, digits and dashes"),
