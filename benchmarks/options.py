@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from cyclopts import Parameter, Token, validators
 
 from analysis.records import RESULTS_FOLDER
+from benchmarks.errors import UsageError
 from benchmarks.spec_checks import SETTINGS
 
 if TYPE_CHECKING:
@@ -207,6 +208,16 @@ def flags(options: type) -> Mapping[str, str]:
         names = [name for parameter in parameters for name in parameter.name or ()]
         names_of_flags[field.name] = names[0] if names else "--" + field.name.replace("_", "-")
     return names_of_flags
+
+
+def check_given(options: Any) -> None:
+    """Refuse an option whose value is an empty text: it would count as not given. Raises UsageError."""
+    for field in fields(options):
+        if getattr(options, field.name) == "":
+            raise UsageError(
+                f"{flags(options.__class__)[field.name]} is empty: give a value, or leave it out (is a variable of the "
+                "shell not set?)"
+            )
 
 
 def words(options: Any, only: Collection[str] | None = None) -> Iterator[str]:

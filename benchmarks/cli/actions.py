@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.cli.options import ExecutionOptions
 from benchmarks.cli.terminal import WIDTH_OF_FILES, visible
 from benchmarks.errors import NotInProfileError, UsageError
-from benchmarks.options import GridOptions, TuningOptions
+from benchmarks.options import GridOptions, TuningOptions, check_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,11 @@ DONE, CHECK_FAILED, USAGE, SOME_FAILED, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 70, 
 
 
 def make_request(experiment: str, results: Path | None, *parts: GridOptions | TuningOptions) -> Request:
-    """Return the options of several groups as one request."""
+    """Return the options of several groups as one request. Raises UsageError: an option with an empty value."""
     from benchmarks.experiments.planning.request import Request
 
+    for part in parts:
+        check_given(part)
     options: dict[str, Any] = {name: value for part in parts for name, value in vars(part).items()}
     return Request(name=experiment, results=results, **options)
 

@@ -191,10 +191,10 @@ def choices(request: GridOptions) -> tuple[Choices, ...]:
             label=request.label,
             group=request.group,
             name=request.task_name,
-            bad_rows=request.bad_rows or "error",
+            bad_rows="error" if request.bad_rows is None else request.bad_rows,
             split_seed=request.split_seed or 0,
             regression=request.regression,
-            metrics=tuple(name.strip() for name in (request.metric or "").split(",") if name.strip()),
+            metrics=() if request.metric is None else tuple(name.strip() for name in request.metric.split(",")),
             hub=hub,
         ),
     )

@@ -80,6 +80,9 @@ class Choices:
     def _problem(self) -> str:
         if not 1 <= len(self.text) <= 2:
             return f"--text names {len(self.text)} columns: give one, or two for pairs of texts (--text A --text B)"
+        if empty := next((split for split, place in self.locations if not place.strip()), ""):
+            flag = "--data" if empty == "train" else f"--{empty}"
+            return f"{flag} is empty: give a file or folder, or leave it out (is a variable of the shell not set?)"
         if "" in self.columns or self.group == "":
             return "--text, --label and --group need a column's name, got an empty one"
         if len(self.columns) < len(self.text) + 1 + (self.group is not None):
@@ -94,6 +97,8 @@ class Choices:
         return self._metric_problem()
 
     def _metric_problem(self) -> str:
+        if "" in self.metrics:
+            return "--metric has an empty name: give names with commas between them, or leave it out"
         fitting = NUMBER_METRICS if self.regression else CLASS_METRICS
         if sum(metric.startswith("f1:") for metric in self.metrics) > 1:
             return "--metric: F1 of one class only can be asked for (f1:CLASS)"
