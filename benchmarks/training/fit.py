@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -201,9 +202,15 @@ def _order(model: str, task: Task) -> tuple[int, ...] | None:
 
 
 def _plain(name: str) -> str:
-    """Return a class name without case and punctuation, in its usual form, so that ``NEG`` equals ``negative``."""
-    letters = re.sub(r"[^a-z0-9]", "", name.lower())
-    return _SYNONYMS.get(letters, letters)
+    """Return a class name without case and punctuation, in its usual form, so that ``NEG`` equals ``negative``.
+
+    Letters of every script count, with their marks; a name without any, such as ``+``, stays as it is.
+    """
+    kept = "LNM"  # first letters of Unicode's categories of letters, numbers and marks
+    letters = "".join(
+        sign for sign in unicodedata.normalize("NFKC", name).lower() if unicodedata.category(sign)[0] in kept
+    )
+    return _SYNONYMS.get(letters, letters or name.strip())
 
 
 @lru_cache

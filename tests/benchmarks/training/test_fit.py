@@ -21,6 +21,7 @@ from benchmarks.errors import UsageError
 from benchmarks.experiments.planning.request import Request
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
+from benchmarks.tasks.own import Choices, define, enter
 from benchmarks.tasks.sources import WARNING, Source
 from benchmarks.training import fit
 from benchmarks.training.execute import execute, new_model
@@ -157,6 +158,17 @@ def test_synonyms_of_a_task_are_its_names(little_bert: Path, tmp_path: Path) -> 
         assert fit.class_orders(spec(folder, task=task)) == {task: (1, 0)}
     other = classifier(tmp_path / "nli", little_bert, (0, 1), ("not-entailment", "Entailment"))
     assert fit.class_orders(spec(other, task="rte")) == {"rte": (1, 0)}
+
+
+@pytest.mark.parametrize("names", [("плохо", "Хорошо"), ("否定", "肯定"), ("हाँ", "नहीं"), ("क", "का"), ("👍", "👎")])
+def test_names_of_every_script_are_matched(names: tuple[str, str], little_bert: Path, tmp_path: Path) -> None:
+    rows = "".join(f"word {i},{names[i % 2]}\n" for i in range(60))
+    (tmp_path / "rows.csv").write_text("body,mood\n" + rows, encoding="utf-8")
+    task = define(Choices(data=str(tmp_path / "rows.csv"), text=("body",), label="mood"))
+    enter([task.definition])
+    turned = [name.lower() for name in reversed(task.definition.labels)]
+    folder = classifier(tmp_path / "model", little_bert, (0, 1), turned)
+    assert fit.class_orders(spec(folder, task=task.name)) == {task.name: (1, 0)}
 
 
 def test_a_head_with_another_number_of_outputs_is_new_and_the_note_says_so(straight: Path, little_bert: Path) -> None:
