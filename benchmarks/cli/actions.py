@@ -71,6 +71,31 @@ def planned_of(request: Request, results: Path) -> Plan:
     return make_plan(experiment, source, Store(results))
 
 
+def replaced_grid(request: Request, planned: Plan, results: Path) -> str:
+    """Return a note that a user's own grid takes the place of another one of its name; "" where it does not.
+
+    ``report`` and ``status`` read the newest grid of a name alone. A grid that shares runs with it is an extension.
+    """
+    from analysis.records import ResultsError
+    from analysis.results import Results
+    from benchmarks.experiments.planning.study_file import is_study_file
+
+    name, opened = planned.experiment.name, Results(results)
+    if not (request.name == "compare" or is_study_file(request.name)) or not opened.grids_of(name):
+        return ""
+    try:
+        newest = opened.manifest(name)
+    except ResultsError as error:
+        return str(error)
+    keys = set(newest.all_keys())
+    if not keys or keys & set(planned.cells.values()):
+        return ""
+    return (
+        f"{name} in {results} holds another grid ({newest.commands.get('run', newest.title)}), whose report this one "
+        "replaces: add --name NAME to keep both"
+    )
+
+
 def show_plan(request: Request, results: Path, workers: int | None, calibrate: bool, as_json: bool) -> None:
     """Print the plan, with the forecast of its time; ``calibrate`` times a few updates first."""
     from benchmarks.cli import plan_text
@@ -79,6 +104,8 @@ def show_plan(request: Request, results: Path, workers: int | None, calibrate: b
     from benchmarks.store.store import Store
 
     planned, store = planned_of(request, results), Store(results)
+    if note := replaced_grid(request, planned, results):
+        print(f"note: {note}", file=sys.stderr)
     executor = LocalExecutor(workers, engine.memory(planned, store))
     if calibrate:
         kinds = engine.calibrate(planned, store, executor, tuple(request.plugins or ()))
@@ -140,6 +167,8 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
 
     tracking.check(execution.track or "")
     planned, store = planned_of(request, results), Store(results)
+    if (note := replaced_grid(request, planned, results)) and not execution.quiet:
+        print(f"note: {note}", file=sys.stderr)
     executor = execution.make_executor(engine.memory(planned, store))
     if execution.dry_run:
         print(plan_text.plan_text(planned, engine.forecast(planned, store, executor)))

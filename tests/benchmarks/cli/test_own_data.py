@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 
 from analysis.results import Results
+from benchmarks.cli import actions
 from benchmarks.cli import app as cli
 from benchmarks.experiments.planning.own_data import short_training
+from benchmarks.experiments.planning.request import Request
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 
@@ -162,6 +164,25 @@ def test_changed_rows_and_another_split_seed_are_other_runs_and_another_place_is
     assert keys("--data notes.csv --metric matthews") != first
     rows(seed=5).to_csv("notes.csv", index=False)
     assert keys("--data notes.csv") != first
+
+
+def test_a_second_data_set_under_the_name_of_the_first_is_noted(shell):
+    for seed, name in enumerate(("a", "b")):
+        rows(seed=seed).to_csv(f"{name}.csv", index=False)
+    results = Path("results")
+    request = Request(
+        name="compare", data="a.csv", text=["note"], label="mood", methods="vanilla", model="tiny", seeds="1"
+    )
+    planned = actions.planned_of(request, results)
+    Store(results).write_manifest(planned.experiment.manifest(planned.cells, {"run": request.command("run")}))
+    line = "compare --text note --label mood --methods vanilla --model tiny --seeds 2 --data"
+    note = "note: compare in results holds another grid (smart-repro run compare --data a.csv"
+    for verb, dry in (("plan", ""), ("run", " --dry-run"), ("reproduce", " --dry-run")):
+        error = shell(f"{verb} {line} b.csv{dry}")[2]
+        assert note in error
+        assert "add --name NAME to keep both" in error
+    for other in ("a.csv", "b.csv --name second"):
+        assert "holds another grid" not in shell(f"plan {line} {other}")[2]
 
 
 @pytest.mark.parametrize(
