@@ -168,10 +168,12 @@ def tokenizer(name: str) -> Any:
 def check(name: str) -> None:
     """Check a model's configuration and tokenizer before anything is planned with it.
 
-    Raises: UsageError: it needs code of its own, its weights are damaged or not all there, its tokenizer is missing or
-        does not fit it, or it cannot pad.
+    Raises: UsageError: it is an adapter, it needs code of its own, its weights are damaged or not all there, its
+        tokenizer is missing or does not fit it, or it cannot pad.
     """
     folder = resolve(name).folder
+    if (folder / "adapter_config.json").is_file():
+        raise UsageError(f"{_adapter(name)}; if its weights are merged already, remove adapter_config.json")
     shape = _configuration(folder, name)
     _check_weight_files(folder, name)
     _check_tokenizer_files(folder, name)

@@ -77,6 +77,11 @@ def test_an_adapter_is_refused_with_the_way_to_merge_it(tmp_path: Path) -> None:
     assert "merge_and_unload()" in refusal(tmp_path)
 
 
+def test_an_adapter_beside_a_configuration_is_refused_before_any_run(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    assert "if its weights are merged already, remove adapter_config.json" in refusal(folder)
+
+
 def test_a_configuration_that_is_not_json_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text("{")
     assert "config.json cannot be read" in refusal(folder)
