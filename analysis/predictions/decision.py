@@ -210,7 +210,7 @@ def _notes(study: Study, manifest: Manifest, column: Column, cells: Sequence[Tab
         notes.append(
             f"intervals are for new groups: {study.n_groups:,} groups, not {study.n_items:,} items, were drawn"
         )
-    return notes
+    return [*notes, *study.notes]
 
 
 def _of_strange_answers(study: Study, extra: Sequence[str]) -> str:

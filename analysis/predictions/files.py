@@ -40,8 +40,8 @@ def read_system(
 ) -> tuple[pd.DataFrame, str]:
     """Return the rows of a file, or of all files of a folder, and the name of the metric of its item scores ("": none).
 
-    The columns are ``id seed``, then those of ``label prediction group score logit_NAME`` that there are; all but
-    ``seed`` hold text.
+    The columns are ``id seed``, then those of ``label prediction group score epoch logit_NAME`` that there are; all but
+    ``seed`` and ``epoch`` hold text.
 
     Args:
         path: the file or folder.
@@ -60,7 +60,7 @@ def read_system(
             frame["seed"] = _seed_of(file, is_alone=len(files) == 1)
         frames.append(frame)
         names.append(name)
-    columns = {frozenset(frame) for frame in frames}
+    columns = {frozenset(frame) - {"epoch"} for frame in frames}
     if len(columns) > 1 or len(set(names)) > 1:
         raise ResultsError(f"{path}: its files have different columns or metrics: give one file, or files of one kind")
     rows = pd.concat(frames, ignore_index=True)
@@ -247,7 +247,7 @@ def _checked(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
             frame[name] = [int(str(text).partition(".")[0]) for text in frame[name]]
     if "epoch" in frame:
         last = frame.groupby("seed")["epoch"].transform("max") if "seed" in frame else frame["epoch"].max()
-        frame = frame[frame["epoch"] == last].drop(columns="epoch").reset_index(drop=True)
+        frame = frame[frame["epoch"] == last].reset_index(drop=True)
     return frame
 
 

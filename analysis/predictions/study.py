@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,7 @@ class Study:
         classes: names of the classes; those that no label has come last.
         n_classes: how many of them labels have.
         score_name: the metric's name in the files that hold item scores.
+        notes: remarks on the files that a reader of the verdicts needs.
     """
 
     metric: Metric
@@ -46,6 +47,7 @@ class Study:
     n_classes: int = 0
     score_name: str = ""
     positive: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def n_items(self) -> int:
@@ -80,7 +82,21 @@ def make_study(
         positive: the class that F1 is of.
     Raises: ResultsError: ids, labels or groups differ between systems, or values that cannot be scored.
     """
-    lined_up = _lined_up(systems)
+    study = _study(_lined_up(systems), metric, classes, positive)
+    return replace(study, notes=tuple(_notes_on_epochs(systems)))
+
+
+def _notes_on_epochs(systems: Sequence[System]) -> Iterator[str]:
+    """Yield which systems have predictions of different epochs: of early stopping, or of runs that were cut short."""
+    for system in systems:
+        if len(set(system.epochs)) > 1:
+            ends = examples(f"seed {s}: {e}" for s, e in zip(system.seeds, system.epochs, strict=True))
+            yield f"the last epochs of {system.name} differ ({ends}): a run that was cut short counts as a whole one"
+
+
+def _study(
+    lined_up: Sequence[System], metric: str | None, classes: Sequence[str] | None, positive: str | None
+) -> Study:
     if len(lined_up[0].ids) < FEWEST_ITEMS:
         raise ResultsError(f"{len(lined_up[0].ids)} items are too few: an interval needs at least {FEWEST_ITEMS}")
     has_scores = {system.scores is not None for system in lined_up}

@@ -49,6 +49,7 @@ class System:
         score_name: the metric that the files ask for, or "".
         groups: ``(items,)`` which items were drawn together, or None.
         has_own_labels: whether they stand beside the predictions.
+        epochs: the epoch of each seed's predictions, where the files say it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class System:
     score_name: str = ""
     groups: Array | None = None
     has_own_labels: bool = False
+    epochs: tuple[int, ...] = ()
 
 
 def read_labels(source: Any, groups: Any = None) -> Labels:
@@ -171,7 +173,12 @@ def of_frame(name: str, frame: pd.DataFrame, score_name: str, labels: Labels | N
         score_name,
         _groups(name, ordered, ids, labels),
         has_own_labels="label" in frame,
+        epochs=tuple(int(rows["epoch"].iloc[0]) for rows in ordered) if _has_epochs(frame) else (),
     )
+
+
+def _has_epochs(frame: pd.DataFrame) -> bool:
+    return "epoch" in frame and not frame["epoch"].isna().any()  # of a folder some files may have no such column
 
 
 def _in_order(name: str, rows: pd.DataFrame, ids: Array, seed: int, first: int) -> pd.DataFrame:

@@ -181,7 +181,11 @@ def test_the_last_epoch_of_each_seed_counts(runs, labels):
     tables = [frame(each, labels) for each in runs]
     early = tables[0].assign(epoch=1, prediction="bad")
     late = tables[0].assign(epoch=2 + tables[0].seed)  # early stopping: every seed ends elsewhere
-    assert ends(analysis.judge(pd.concat([late, early]), tables[1])) == pytest.approx(expected(runs, labels))
+    judgement = analysis.judge(pd.concat([late, early]), tables[1])
+    assert ends(judgement) == pytest.approx(expected(runs, labels))
+    (note,) = judgement.notes
+    assert "the last epochs of system 1 differ (seed 0: 2, seed 1: 3, seed 2: 4" in note
+    assert not analysis.judge(pd.concat([late.assign(epoch=2), early]), tables[1]).notes
 
 
 def test_names_that_look_like_numbers_stay_names(runs, labels):
