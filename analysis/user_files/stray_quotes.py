@@ -35,7 +35,7 @@ def refuse_swallowed_rows(place: str, text: str, separator: str, columns: Sequen
         lines = LINE_END.split(quoted) if quoted else [""]
         if len(lines) > 1:
             common_values = common_values or [_common(values) for values in columns]
-            if rest.strip() or _are_rows([each.split(separator) for each in lines], column, common_values):
+            if rest.strip() or _are_rows(lines, separator, column, common_values):
                 raise ResultsError(
                     f"{place}, line {line}: the quote that begins a value here closes in line {line + len(lines) - 1}, "
                     'so that these lines are one row; double the quotes of a text ("") and put quotes around it'
@@ -49,17 +49,19 @@ def _common(values: Sequence[object]) -> set[object]:
     return {value for value, count in Counter(values).items() if count > 1 and value}
 
 
-def _are_rows(lines: Sequence[Sequence[str]], column: int, common_values: Sequence[set[object]]) -> bool:
+def _are_rows(lines: Sequence[str], separator: str, column: int, common_values: Sequence[set[object]]) -> bool:
     """Return whether the lines of one value are rows, of which the first and the last are partly outside of it.
 
     Args:
-        lines: the fields of each line.
+        lines: the lines.
+        separator: what stands between the fields.
         column: where the value begins in the first line and ends in the last.
         common_values: of each column.
     """
     width = len(common_values)
     is_known = False
-    for number, fields in enumerate(lines):
+    for number, line in enumerate(lines):
+        fields = line.split(separator)
         first = column if number == 0 else 0
         last = column if number == len(lines) - 1 else width - 1
         if len(fields) != last - first + 1:
