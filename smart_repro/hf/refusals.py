@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from transformers import Trainer
@@ -24,7 +25,9 @@ _LAYERWISE = {OptimizerNames.LOMO, OptimizerNames.ADALOMO}
 
 
 def resolved(method: Any) -> Method:
-    """Return the configured method for a registered name, a class, or a configured method.
+    """Return the configured method for a registered name or a class; of a configured method, a copy.
+
+    Two trainers can therefore be given one object: a method keeps the state of one training, such as its teacher.
 
     Raises:
         ValueError: it is none of these.
@@ -34,7 +37,7 @@ def resolved(method: Any) -> Method:
     if isinstance(method, type) and issubclass(method, Method):
         return method()
     if isinstance(method, Method):
-        return method
+        return copy.deepcopy(method)
     raise ValueError(
         f"method must be a registered name ({', '.join(METHODS)}), a class such as Smart, or a configured method such "
         f"as Smart(lambda_s=3.0), got {method!r}"

@@ -51,9 +51,10 @@ class MethodTrainer(Trainer):
 
     Args:
         *args: positional arguments of the Trainer.
-        method: a registered name, a class such as ``Smart``, or a configured method such as ``Smart(lambda_s=3.0)``.
-            Its random numbers come from ``args.seed``. An integer column ``example_id`` in the training set makes an
-            example's noise independent of the update it is in.
+        method: a registered name, a class such as ``Smart``, or a configured method such as ``Smart(lambda_s=3.0)``,
+            of which the trainer has a copy of its own, ``trainer.method``. Its random numbers come from ``args.seed``.
+            An integer column ``example_id`` in the training set makes an example's noise independent of the update it
+            is in.
         **kwargs: keyword arguments of the Trainer.
 
     Raises:

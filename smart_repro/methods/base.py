@@ -74,14 +74,15 @@ class Method:
         self.updates_per_epoch: int | None = None  # the loop sets it before ``setup``; None: it did not
         self._task_loss: TaskLoss | None = None
         self._has_position = False  # True if the loop calls ``begin``
-        self.watched: nn.Parameter | None = None  # torch counts its changes: the count shows an optimiser update
-        self._version: int | None = None  # that count at the last pass; None: no pass since the last ``after_step``
+        self.watched: nn.Parameter | None = None  # identifies the model of ``setup``, also inside wrappers
+        self._version: int | None = None  # changes of the weights up to the last pass; None: none since ``after_step``
 
     # -- hooks ---------------------------------------------------------------------------------------------------------
     def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
-        """Prepare training: copy a teacher, freeze layers. Called once; ``requires_grad`` never changes afterwards.
+        """Prepare training: copy a teacher, freeze layers. ``requires_grad`` never changes afterwards.
 
-        The model's dropout modules are replaced by ones with cheaper masks (:mod:`smart_repro.dropout`).
+        The model's dropout modules are replaced by ones with cheaper masks (:mod:`smart_repro.dropout`). A further call
+        starts another run, as with a new object.
 
         Args:
             model: the classifier.
@@ -92,6 +93,8 @@ class Method:
         self._task_loss = task_loss
         *_, self.watched = model.parameters()
         self._version = None
+        self._has_position = False
+        self.streams.step, self.streams.micro, self.streams.row = 0, 0, None  # in place: wrappers share the object
         cheapen_masks(model)
 
     def param_groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
@@ -157,10 +160,10 @@ class Method:
         In a loop that never calls :meth:`begin`, this advances the position of the random numbers.
 
         Raises:
-            ValueError: ``setup`` was not called, or the optimiser changed the weights and ``after_step`` was not
-                called.
+            ValueError: ``setup`` was not called, or for another model, or the optimiser changed the weights and
+                ``after_step`` was not called.
         """
-        self._check_order()
+        self._check_order(model)
         if self.exact:
             precision.check_weights(next(model.parameters()).dtype)
         if not self._has_position:
@@ -171,14 +174,21 @@ class Method:
             self.streams.row = (self.streams.row or 0) + len(passes.mask)
         return passes
 
-    def _check_order(self) -> None:
+    def _check_order(self, model: nn.Module) -> None:
         if self.watched is None:
             raise ValueError(
                 f"method {self.name!r} has not been set up: call setup(model, total_steps) before the first batch; a "
                 "subclass that overrides setup has to call super().setup"
             )
+        if self._has_position:  # a loop that calls ``begin`` keeps the order itself
+            return
+        if not any(parameter is self.watched for parameter in model.parameters()):
+            raise ValueError(
+                f"method {self.name!r} was set up for another model, whose state it keeps: build a method for each "
+                "model, or call setup(model, total_steps) for this one"
+            )
         version = self.watched._version
-        if not self._has_position and self._version not in (None, version):
+        if self._version not in (None, version):
             raise ValueError(
                 f"the weights have changed since the last batch, but method {self.name!r} does not know: call "
                 "after_step(model, step) after each optimizer.step(), with step counted from 1"

@@ -20,7 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from smart_repro.methods.adversarial import Attack, AttackConfig
-from smart_repro.methods.base import Loss, Passes, register
+from smart_repro.methods.base import Loss, Passes, TaskLoss, register
 from smart_repro.methods.terms import largest
 
 
@@ -52,6 +52,12 @@ class FreeAt(Attack):
         self.replays = self.config.m
         self._replay = 0
         self._deltas: dict[int, Tensor] = {}  # by micro-batch, between two presentations of the same batch
+
+    def setup(self, model: nn.Module, total_steps: int, *, task_loss: TaskLoss | None = None) -> None:
+        """Forget the perturbations of an earlier run."""
+        super().setup(model, total_steps, task_loss=task_loss)
+        self._replay = 0
+        self._deltas = {}
 
     def begin(self, micro: int, replay: int, step: int) -> None:
         """Set the position of a presentation; all presentations of a batch use the masks of the first."""

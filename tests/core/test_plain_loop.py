@@ -43,6 +43,43 @@ def test_an_update_without_after_step_is_refused(name: str, tiny: Tiny, batch: B
     assert torch.isfinite(method.backward(model, batch(), torch.Tensor.backward).total)
 
 
+def steps(method: Method, model: nn.Module, batch: Batch, *, number: int = 3, begins: bool = False) -> None:
+    """Set up the method and train for some updates; ``begins`` stops between two presentations of a batch."""
+    method.setup(model, 10)
+    optimizer = optimizer_for(method, model)
+    for step in range(number):
+        if begins:
+            method.begin(0, step % method.replays, step)
+        method.backward(model, batch(), torch.Tensor.backward)
+        optimizer.step()
+        method.after_step(model, step + 1)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_second_setup_starts_anew(name: str, tiny: Tiny, batch: Batch) -> None:
+    """Whatever the first loop was like, the second trains and evaluates as with a new object, bit for bit."""
+    method, fresh = build(name), build(name)
+    steps(method, tiny(seed=4), batch, number=2, begins=True)
+    used, expected = tiny(), tiny()
+    steps(method, used, batch)
+    steps(fresh, expected, batch)
+    for a, b in ((used, expected), (method.eval_model(used), fresh.eval_model(expected))):
+        assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["vanilla", "smart", "sda", "freelb"])
+def test_another_model_than_that_of_setup_is_refused(name: str, tiny: Tiny, batch: Batch) -> None:
+    """Also one with the same encoder, whose first parameters are the same objects."""
+    method, model, other, beside = build(name), tiny(), tiny(), tiny()
+    beside.bert = model.bert
+    steps(method, model, batch)
+    for wrong in (other, beside):
+        with pytest.raises(ValueError, match=r"was set up for another model.*build a method for each model"):
+            method.backward(wrong, batch(), torch.Tensor.backward)
+    wrapped = nn.DataParallel(model)
+    assert torch.isfinite(method.backward(wrapped, batch(), torch.Tensor.backward).total)
+
+
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8, torch.bool])
 @pytest.mark.parametrize("name", ["vanilla", "smart", "freelb"])
 def test_labels_of_other_integer_types(name: str, dtype: torch.dtype, tiny: Tiny, batch: Batch) -> None:

@@ -18,7 +18,7 @@ from smart_repro.encoding import Encoded
 from smart_repro.hf import MethodTrainer
 from smart_repro.hf.refusals import OVERRIDES
 from smart_repro.hf.updates import Update, count_rows
-from smart_repro.methods import Method, Smart, Vanilla
+from smart_repro.methods import Method, SelfEnsemble, Smart, Vanilla
 from smart_repro.scalars import NonFiniteLossError
 
 Tiny = Callable[..., nn.Module]
@@ -258,6 +258,17 @@ def test_a_trial_of_a_search_starts_the_method_anew(run: Any, tiny: Tiny, monkey
         trainer.train(trial={"learning_rate": 1e-3})
         histories.append([line["bregman"] for line in trainer.state.log_history if "loss" in line])
     assert histories[0] == histories[1]
+
+
+def test_one_method_object_in_two_trainers_keeps_two_states(run: Any, tiny: Tiny) -> None:
+    """The first trainer's averaged weights are its own, also after the second has trained."""
+    method = SelfEnsemble()
+    first = run(method)
+    expected = [parameter.clone() for parameter in first.eval_model.parameters()]
+    second = run(method, model=tiny(seed=1))
+    assert not same(first.eval_model, second.eval_model)
+    for parameter, value in zip(first.eval_model.parameters(), expected, strict=True):
+        assert torch.equal(parameter, value)
 
 
 @pytest.mark.parametrize("method", [Smart, Smart(), "smart"])
