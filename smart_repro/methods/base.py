@@ -187,7 +187,8 @@ class Method:
                 f"method {self.name!r} was set up for another model, whose state it keeps: build a method for each "
                 "model, or call setup(model, total_steps) for this one"
             )
-        version = self.watched._version
+        # torch counts the changes of each parameter: a higher count shows an optimiser update
+        version = sum(parameter._version for parameter in model.parameters() if parameter.requires_grad)
         if self._version not in (None, version):
             raise ValueError(
                 f"the weights have changed since the last batch, but method {self.name!r} does not know: call "

@@ -43,6 +43,21 @@ def test_an_update_without_after_step_is_refused(name: str, tiny: Tiny, batch: B
     assert torch.isfinite(method.backward(model, batch(), torch.Tensor.backward).total)
 
 
+@pytest.mark.parametrize("name", ["vanilla", "smart", "sda", "lora"])
+def test_a_forgotten_after_step_is_seen_with_a_frozen_head(name: str, tiny: Tiny, batch: Batch) -> None:
+    """The last parameter of the model never changes, so the others have to show the update."""
+    if name == "lora":
+        pytest.importorskip("peft")
+    method, model = build(name), tiny()
+    method.setup(model, 10)
+    model.classifier.requires_grad_(False)  # type: ignore[operator, union-attr]
+    optimizer = optimizer_for(method, model)
+    method.backward(model, batch(), torch.Tensor.backward)
+    optimizer.step()
+    with pytest.raises(ValueError, match="the weights have changed since the last batch"):
+        method.backward(model, batch(), torch.Tensor.backward)
+
+
 def steps(method: Method, model: nn.Module, batch: Batch, *, number: int = 3, begins: bool = False) -> None:
     """Set up the method and train for some updates; ``begins`` stops between two presentations of a batch."""
     method.setup(model, 10)
