@@ -318,14 +318,15 @@ class MethodTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Return the task loss of the labelled rows (``eval_loss``), without further terms, and the output."""
+        """Return the task loss of the labelled rows (``eval_loss``), without further terms, and all rows' output."""
         passes = Passes(model, inputs, self.method.streams, self._precision)
         output = model(**models.inputs(model, inputs))
-        logits = models.logits(output)
+        logits = labelled_logits = models.logits(output)
         batch, is_labelled = updates.labelled(inputs)
         if is_labelled is not None:
-            logits, passes = logits[is_labelled], Passes(model, batch, self.method.streams, self._precision)
-        loss = self._evaluated_loss(logits.float(), passes, num_items_in_batch)
+            labelled_logits = logits[is_labelled]
+            passes = Passes(model, batch, self.method.streams, self._precision)
+        loss = self._evaluated_loss(labelled_logits.float(), passes, num_items_in_batch)
         return (loss, _with_loss(output, logits, loss)) if return_outputs else loss
 
     def _evaluated_loss(self, logits: Tensor, passes: Passes, items: Any) -> Tensor:

@@ -109,6 +109,8 @@ class Shaped(nn.Module):
     ) -> Any:
         scores = self.inner(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).logits
         loss = None if labels is None else F.cross_entropy(scores, labels)
+        if self.form == "object":
+            return SimpleNamespace(logits=scores)
         if self.form == "dict":
             return {"loss": loss, "logits": scores} if loss is not None else {"logits": scores}
         return (scores,) if loss is None else (loss, scores)
@@ -136,6 +138,17 @@ def test_a_prediction_has_what_the_model_puts_out(tokenizer: Any, tmp_path: Path
     assert scores.shape == (8, 2)
     assert len(hidden) == trainer.model.config.num_hidden_layers + 1
     assert trainer.predict(rows(tokenizer)[:8], ignore_keys=["hidden_states"]).predictions.shape == (8, 2)
+
+
+@pytest.mark.parametrize("form", ["dict", "tuple", "object"])
+def test_predictions_keep_the_rows_without_a_label(form: str, tokenizer: Any, tmp_path: Path) -> None:
+    """Each row's prediction stands beside its label, whatever form the model's output has."""
+    data = rows(tokenizer)
+    expected = trained(tmp_path, Shaped(bert(), form), data, tokenizer, max_steps=1).predict(data)
+    some = [{**row, "labels": -100 if place in (0, 9) else row["labels"]} for place, row in enumerate(data)]
+    outcome = trained(tmp_path, Shaped(bert(), form), data, tokenizer, max_steps=1).predict(some)
+    np.testing.assert_array_equal(outcome.predictions, expected.predictions)
+    assert outcome.label_ids.tolist() == [row["labels"] for row in some]
 
 
 @pytest.mark.parametrize("output", [{"scores": torch.zeros(2)}, (), SimpleNamespace(), 3.0])
