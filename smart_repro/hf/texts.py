@@ -7,15 +7,13 @@ delay; unknown words and swapped classes lead to a bad score without any error.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from smart_repro import models
-from smart_repro.hf.updates import IGNORED
 
 NOTED = 0.01  # share of unknown word pieces in the first update from which a warning is given
 
@@ -108,23 +106,6 @@ def refuse_empty(dataset: Any, args: Any) -> None:
         )
 
 
-@contextmanager
-def explained_labels() -> Iterator[None]:
-    """Replace the error of a collator that cannot convert labels to numbers: its message is about truncation.
-
-    Raises: ValueError: labels are strings, or missing in some rows.
-    """
-    try:
-        yield
-    except ValueError as error:
-        if "Unable to create tensor" not in str(error) or "`labels`" not in str(error):
-            raise
-        raise ValueError(
-            "the column labels holds something else than numbers (class names, or None in some row): give classes as "
-            f"whole numbers from 0, targets as floats, and {IGNORED} to a row without a label"
-        ) from error
-
-
 def warn_of_classes(model: nn.Module, dataset: Any) -> None:
     """Warn if the data set and the model name their classes differently; neither has to name them."""
     config = getattr(models.inside_adapters(model), "config", None)
@@ -163,4 +144,4 @@ def _word_count(model: nn.Module) -> int | None:
     return words.num_embeddings if isinstance(words, nn.Embedding) else None
 
 
-__all__ = ["Reader", "explained_labels", "refuse_empty", "warn_of_classes"]
+__all__ = ["Reader", "refuse_empty", "warn_of_classes"]

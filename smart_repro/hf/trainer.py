@@ -30,10 +30,11 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.trainer_utils import IntervalStrategy
 
 from smart_repro import models
 from smart_repro.heads import MultiTask
-from smart_repro.hf import refusals, texts, updates
+from smart_repro.hf import labels, refusals, texts, updates
 from smart_repro.hf.checkpoints import STUDENT, read_state, write_state
 from smart_repro.hf.replays import passes_over_data, presented, whole_groups
 from smart_repro.methods import Loss, Method
@@ -111,7 +112,7 @@ class MethodTrainer(Trainer):
         Raises: ValueError: if no row of the update is labelled, a label is none of the model's classes, or a text has a
             token or a length that the model has no embedding for.
         """
-        with texts.explained_labels():
+        with labels.explained():
             batches = super().get_batch_samples(epoch_iterator, num_batches, device)[0]
         self._check_readable(batches)
         if self._reader is not None and not self.state.global_step:
@@ -196,6 +197,7 @@ class MethodTrainer(Trainer):
         """Set up the method at the start of every run and restore its state when resuming, then prepare the Trainer."""
         self.refuse_arguments()
         self._reader = None  # the user may have replaced the model, or resized its embeddings
+        self._check_labels()
         texts.warn_of_classes(self.model, self.train_dataset)
         self._set_up(max_steps)
         if resume_from_checkpoint is not None:
@@ -210,6 +212,15 @@ class MethodTrainer(Trainer):
             vars(self.model).pop(name, None)
         self._check_optimizer()
         return prepared
+
+    def _check_labels(self) -> None:
+        """Check the labels of the training set, and of each set that is evaluated during training."""
+        labels.refuse(self.train_dataset, self.data_collator, self._classes(), part="training")
+        if self.args.eval_strategy == IntervalStrategy.NO and not self.args.eval_on_start:
+            return
+        evaluated = self.eval_dataset
+        for dataset in evaluated.values() if isinstance(evaluated, dict) else [evaluated]:
+            labels.refuse(dataset, self.data_collator, self._classes(), part="evaluation")
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Build the optimiser over the method's parameter groups.
@@ -348,12 +359,15 @@ class MethodTrainer(Trainer):
     def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Run the Trainer's step without the columns that the model does not read."""
         self._check_readable([inputs])
+        updates.count_rows([inputs], self._classes())  # refuses a label that is no class
         own_inputs = models.inputs(model, inputs) | {name: value for name, value in inputs.items() if name == "labels"}
         return super().prediction_step(model, own_inputs, *args, **kwargs)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Run the Trainer's loop on :attr:`eval_model`."""
         self._reader = None
+        dataset = getattr(args[0] if args else kwargs["dataloader"], "dataset", None)
+        labels.refuse(dataset, self.data_collator, self._classes(), part="evaluation")
         with self._as_evaluated():
             return super().evaluation_loop(*args, **kwargs)
 

@@ -82,12 +82,28 @@ def count_rows(batches: Sequence[Mapping[str, Any]], outputs: int | None) -> lis
     counted = [_count(batch, outputs) for batch in batches]
     table = torch.stack(counted).tolist() if counted else []  # one transfer: each read of a number synchronises a GPU
     for _, lowest, highest in table:
-        if outputs is not None and (lowest < 0 or highest >= outputs):
-            raise ValueError(
-                f"labels run from {int(lowest)} to {int(highest)}, but the model has {outputs} outputs: they must be "
-                f"whole numbers from 0 to {outputs - 1} ({IGNORED} for a row without a label)"
-            )
+        if outputs is not None:
+            refuse_range(int(lowest), int(highest), outputs)
     return [int(rows) for rows, _, _ in table]
+
+
+def refuse_range(lowest: int, highest: int, outputs: int, *, place: str = "") -> None:
+    """Refuse labels that are none of the model's classes.
+
+    Args:
+        lowest: smallest label.
+        highest: largest label.
+        outputs: number of classes.
+        place: beginning of the message.
+
+    Raises:
+        ValueError: a label is none.
+    """
+    if lowest < 0 or highest >= outputs:
+        raise ValueError(
+            f"{place}labels run from {lowest} to {highest}, but the model has {outputs} outputs: they must be whole "
+            f"numbers from 0 to {outputs - 1} ({IGNORED} for a row without a label)"
+        )
 
 
 def _count(batch: Mapping[str, Any], outputs: int | None) -> Tensor:
@@ -184,5 +200,6 @@ __all__ = [
     "labelled",
     "numbered",
     "placeholder",
+    "refuse_range",
     "row_count",
 ]

@@ -251,7 +251,10 @@ class Passes:
         if "attention_mask" not in batch:
             raise ValueError("the batch has no attention_mask; pad with the tokenizer (DataCollatorWithPadding)")
         if "labels" not in batch:
-            raise ValueError("the batch has no labels; a column of another name must be renamed to labels")
+            raise ValueError(
+                "the batch has no labels; a column of another name must be renamed to labels, and class names replaced "
+                "by numbers, because the Trainer's collator drops text"
+            )
         self.model = model
         self.batch = batch
         self.target = models.target(model, batch)

@@ -105,6 +105,71 @@ def test_labels_that_are_no_numbers_are_named(labels: list[Any], tiny: Tiny, tmp
         made.train()
 
 
+@pytest.mark.parametrize("column", ["labels", "label"])
+@pytest.mark.parametrize("make", [list, Dataset.from_list])
+@pytest.mark.parametrize("values", [["no", "yes"] * 4, [0, 1, None, 1] * 2])
+def test_the_default_collator_hides_no_label(
+    values: list[Any], make: Any, column: str, tiny: Tiny, tmp_path: Path
+) -> None:
+    """Left alone it drops class names, or says that it cannot infer a type; in training and in evaluation."""
+    data = make([{**row, column: value} for row, value in zip(unlabelled(), values, strict=True)])
+    advice = f"the column {column} holds something else than numbers, .* in row . of the {{}} set: give classes"
+    with pytest.raises(ValueError, match=advice.format("training")):
+        collated(tmp_path, tiny(), data).train()
+    for verb in ("evaluate", "predict"):
+        made = collated(tmp_path, tiny(), rows())
+        with pytest.raises(ValueError, match=advice.format("evaluation")):
+            getattr(made, verb)(data)
+
+
+@pytest.mark.parametrize("sets", [lambda data: data, lambda data: {"good": rows(), "bad": data}])
+@pytest.mark.parametrize("value", [-1, 2, "yes", None])
+def test_wrong_labels_of_the_evaluation_set_are_named_before_training(
+    value: Any, sets: Any, tiny: Tiny, tmp_path: Path
+) -> None:
+    data = [*rows(), {**rows()[0], "labels": value}]
+    made = collated(tmp_path, tiny(), rows(), eval_dataset=sets(data), eval_strategy="epoch")
+    with pytest.raises(ValueError, match=r"evaluation set.* whole numbers from 0"):
+        made.train()
+    assert made.state.global_step == 0
+
+
+def test_a_collator_of_ones_own_may_compute_the_labels(tiny: Tiny, tmp_path: Path) -> None:
+    """What the columns hold is then its business; what it puts out is checked batch by batch."""
+    data = [{**row, "labels": ("no", "yes")[row["labels"]]} for row in rows()]
+    made = collated(tmp_path, tiny(), data, eval_dataset=data, eval_strategy="epoch")
+    made.data_collator = lambda listed: stack([{**row, "labels": ["no", "yes"].index(row["labels"])} for row in listed])
+    made.train()
+    assert made.evaluate()["eval_loss"] > 0
+    made.data_collator = lambda listed: stack([{**row, "labels": -1} for row in listed])
+    with pytest.raises(ValueError, match="labels run from -1 to -1, but the model has 2 outputs"):
+        made.evaluate()
+
+
+def test_labels_of_a_stream_are_named_when_they_are_read(tiny: Tiny, tmp_path: Path) -> None:
+    data = Dataset.from_list([{**row, "label": "yes"} for row in unlabelled()]).to_iterable_dataset()
+    with pytest.raises(ValueError, match="probably that of the labels, holds something else than numbers"):
+        collated(tmp_path, tiny(), data).train()
+
+
+@pytest.mark.parametrize("make", [list, Dataset.from_list])
+def test_a_test_set_without_labels_is_predicted(make: Any, tiny: Tiny, tmp_path: Path) -> None:
+    made = collated(tmp_path, tiny(), rows())
+    for data in (unlabelled(), [{**row, "labels": None} for row in unlabelled()]):
+        assert made.predict(make(data)).predictions.shape == (8, 2)
+
+
+def unlabelled() -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "labels"} for row in rows()]
+
+
+def collated(folder: Path, model: nn.Module, data: Any, **options: Any) -> MethodTrainer:
+    """Return a trainer with the Trainer's default collator."""
+    given = {"eval_dataset": options.pop("eval_dataset", None)}
+    args = TrainingArguments(str(folder), max_steps=1, use_cpu=True, report_to="none", disable_tqdm=True, **options)
+    return MethodTrainer(model, args, train_dataset=data, method="vanilla", **given)
+
+
 @pytest.mark.parametrize(
     ("count", "advice"), [(0, "the training set is empty"), (4, "4 rows, fewer than one batch of 8")]
 )
