@@ -51,7 +51,7 @@ def passed_on(dataset: Any, collator: Any) -> tuple[str | None, Sequence[Any]]:
 
     The name is None where the data set has no such column, or where its labels are not known before they are collated.
     """
-    if getattr(collator, "__module__", None) != data_collator.__name__:
+    if not is_of_transformers(collator):
         return None, []
     if hasattr(dataset, "select_columns") and hasattr(dataset, "format"):  # a datasets.Dataset
         column = next((name for name in COLUMNS if name in dataset.column_names), None)
@@ -62,6 +62,11 @@ def passed_on(dataset: Any, collator: Any) -> tuple[str | None, Sequence[Any]]:
         column = next((name for name in COLUMNS if dataset and name in dataset[0]), None)
         return column, [row.get(column) for row in dataset] if column else []
     return None, []
+
+
+def is_of_transformers(collator: Any) -> bool:
+    """Return True for a collator of transformers; a subclass of one is not, because it may do something else."""
+    return getattr(collator, "__module__", None) == data_collator.__name__
 
 
 @contextmanager
@@ -82,4 +87,4 @@ def explained() -> Iterator[None]:
         ) from error
 
 
-__all__ = ["COLUMNS", "explained", "passed_on", "refuse"]
+__all__ = ["COLUMNS", "explained", "is_of_transformers", "passed_on", "refuse"]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_utils import PredictionOutput
 
 import analysis
 from smart_repro.encoding import Encoded
@@ -99,3 +100,74 @@ def test_a_data_set_without_labels_is_refused(
     missing = PredictionsWriter(trainer, data, tmp_path / "other", id_column="name")
     with pytest.raises(ValueError, match="no column 'name'"):
         missing.on_train_end(trainer.args, trainer.state, trainer.control)
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"id_column": "nmae"}, "no column 'nmae': its columns are input_ids, attention_mask, labels"),
+        ({"group_column": "author"}, "no column 'author': its columns are"),
+        ({"folder": "taken"}, "cannot make the folder .*taken .*: give a folder, not a file"),
+        ({"folder": "taken/below"}, "cannot make the folder"),
+        ({"dataset": []}, "data set of PredictionsWriter is empty"),
+        ({"without": "labels"}, "the data set has no labels"),
+        ({"labels": [-100, 1]}, r"row 0 of the data set has no label \(labels is -100\)"),
+        ({"labels": [0, None]}, "row 1 of the data set has no label"),
+        ({"labels": [0, 2]}, "labels run from 0 to 2, but the model has 2 outputs"),
+        ({"labels": ["no", "yes"]}, "holds something else than numbers, 'no' in row 0"),
+        ({"id2label": {0: "no", 1: "no"}}, r"two classes have the same name.*\(no, no\)"),
+        ({"id2label": {0: "no", 2: "yes"}}, "id2label names no class 1"),
+    ],
+)
+@pytest.mark.parametrize("kind", [MethodTrainer, Trainer])
+def test_mistakes_are_named_before_training(
+    kind: type[Trainer],
+    change: dict[str, Any],
+    advice: str,
+    tmp_path: Path,
+    tiny: Callable[..., nn.Module],
+    toy: Callable[..., Encoded],
+) -> None:
+    model: Any = tiny()
+    change = dict(change)  # the parametrised dictionary is shared
+    model.config.id2label = change.pop("id2label", model.config.id2label)
+    (tmp_path / "taken").write_text("")
+    folder, without = tmp_path / change.pop("folder", "folder"), change.pop("without", "")
+    data = rows(toy(8))
+    labels = change.pop("labels", [0, 1])
+    dev = [{**row, "labels": labels[place % 2]} for place, row in enumerate(data)]
+    dev = change.pop("dataset", [{name: value for name, value in row.items() if name != without} for row in dev])
+    arguments = TrainingArguments(str(tmp_path / "out"), use_cpu=True, report_to="none", disable_tqdm=True, max_steps=1)
+    trainer = kind(model, arguments, train_dataset=data, **({"method": "vanilla"} if kind is MethodTrainer else {}))
+    trainer.add_callback(PredictionsWriter(trainer, dev, folder, **change))
+    with pytest.raises(ValueError, match=advice):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "advice"),
+    [
+        (np.full((4, 2), np.nan), [0, 1, 0, 1], "of 4 of 4 items are not finite, first those of row 0: training has"),
+        (np.array([[0, 1], [np.inf, 0]]), [0, 1], "of 1 of 2 items are not finite, first those of row 1"),
+        (np.zeros((4, 2)), np.eye(4, 2), r"labels of shape \(4, 2\) and logits of shape \(4, 2\)"),
+        (np.zeros((4, 3, 2)), [0, 1, 0, 1], "one label and one row of logits per item"),
+        (np.zeros((4, 2)), [0, 1, 0], "one label and one row of logits per item"),
+    ],
+)
+def test_outputs_that_are_no_predictions_are_not_written(
+    logits: Any,
+    labels: Any,
+    advice: str,
+    tmp_path: Path,
+    tiny: Callable[..., nn.Module],
+    toy: Callable[..., Encoded],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = TrainingArguments(str(tmp_path / "out"), use_cpu=True, report_to="none")
+    trainer = MethodTrainer(tiny(), arguments, train_dataset=rows(toy(4)), data_collator=collate, method="vanilla")
+    monkeypatch.setattr(trainer, "predict", lambda _: PredictionOutput(logits, np.asarray(labels), {}))
+    writer = PredictionsWriter(trainer, rows(toy(4)), tmp_path / "folder")
+    with pytest.raises(ValueError, match=advice):
+        writer.on_train_end(trainer.args, trainer.state, trainer.control)
+    assert not (tmp_path / "folder").exists()
