@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 from accelerate.utils.memory import clear_device_cache
-from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader
@@ -35,7 +34,7 @@ from transformers.trainer_utils import IntervalStrategy
 from smart_repro import models
 from smart_repro.heads import MultiTask
 from smart_repro.hf import labels, refusals, texts, updates
-from smart_repro.hf.checkpoints import STUDENT, read_state, write_state
+from smart_repro.hf.checkpoints import STUDENT, check_files, read_state, read_student, readable, write_state
 from smart_repro.hf.replays import passes_over_data, presented, whole_groups
 from smart_repro.methods import Loss, Method
 from smart_repro.methods.base import Passes, TaskLoss
@@ -200,9 +199,9 @@ class MethodTrainer(Trainer):
         self._check_labels()
         texts.warn_of_classes(self.model, self.train_dataset)
         self._set_up(max_steps)
+        self._best_loaded = False
         if resume_from_checkpoint is not None:
             self.restore_method(Path(resume_from_checkpoint))
-        self._best_loaded = False
         if "create_optimizer_and_scheduler" in self._overridden:  # which the Trainer no longer calls by itself
             self.create_optimizer_and_scheduler(max_steps)
         prepared = super()._prepare_for_training(  # type: ignore[no-untyped-call]
@@ -426,11 +425,10 @@ class MethodTrainer(Trainer):
         """Save :attr:`eval_model`; inside a checkpoint also the state that resuming needs."""
         with self._as_evaluated():
             super().save_model(output_dir, _internal_call)
-        if _internal_call and self.args.should_save and not self.args.save_only_model and self._prepared is self.model:
-            folder = Path(str(output_dir))
-            write_state(folder, self.method)
-            if self._has_own_student():
-                save_model(self.model, str(folder / STUDENT))
+        is_checkpoint = _internal_call and output_dir is not None  # push_to_hub gives no folder
+        if is_checkpoint and self.args.should_save and not self.args.save_only_model and self._prepared is self.model:
+            student = self.model if self._has_own_student() else None
+            write_state(Path(str(output_dir)), self.method, self.state.global_step, student)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save the model with the additions of ``lora`` merged, so that ``from_pretrained`` reads it."""
@@ -443,20 +441,25 @@ class MethodTrainer(Trainer):
         return self.eval_model is not self.model or _has_additions(self.model)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Skip: :meth:`restore_method` loads the weights after the method is set up, which may add some."""
+        """Check the files; :meth:`restore_method` loads them after the method is set up, which may add weights."""
+        check_files(Path(resume_from_checkpoint))
 
     def restore_method(self, folder: Path) -> None:
-        """Load the weights and the state of the method from a checkpoint."""
-        if (folder / STUDENT).exists():
-            load_model(self.model, folder / STUDENT)
-        else:
-            super()._load_from_checkpoint(str(folder))
+        """Load the weights and the state of the method from a checkpoint.
+
+        Raises: ValueError: the checkpoint is of another method, or a file is missing or damaged.
+        """
         read_state(folder, self.method)
+        if self._has_own_student():
+            read_student(folder, self.model)
+            return
+        with readable(folder):
+            super()._load_from_checkpoint(str(folder))
 
     def _load_best_model(self) -> None:
         student = Path(self.state.best_model_checkpoint or "") / STUDENT
         if _has_additions(self.model) and student.exists():
-            load_model(self.model, student)
+            read_student(student.parent, self.model)
         else:
             super()._load_best_model()
         self._best_loaded = True

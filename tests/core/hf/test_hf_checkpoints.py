@@ -122,6 +122,89 @@ def test_only_the_same_method_may_resume(make: Making) -> None:
         make(Smart(lambda_s=2.0), "other").train(resume_from_checkpoint=str(folder))
 
 
+def shorten(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def from_later(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder.parent / "checkpoint-4" / name).read_bytes()) and None
+
+
+DAMAGES: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "no student": ("self-ensemble", lambda f: (f / "student.safetensors").unlink(), "student.safetensors is missing"),
+    "no state": ("smart", lambda f: (f / "method_state.safetensors").unlink(), "method_state.safetensors is missing"),
+    "no weights": ("smart", lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+    "no trainer": ("smart", lambda f: (f / "trainer_state.json").unlink(), "FileNotFoundError.*trainer_state.json"),
+    "later state": (
+        "smart",
+        from_later("method_state.safetensors"),
+        "method_state.safetensors is damaged",
+    ),
+    "later weights": (
+        "smart",
+        from_later("model.safetensors"),
+        "model.safetensors is damaged, or of another",
+    ),
+    "later student": ("self-ensemble", from_later("student.safetensors"), "student.safetensors is damaged"),
+    "later step": (
+        "smart",
+        from_later("trainer_state.json"),
+        "method_state.json is of update 2, .* of update 4",
+    ),
+    "short JSON": ("smart", lambda f: shorten(f / "method_state.json"), "JSONDecodeError"),
+    "short trainer": ("smart", lambda f: shorten(f / "trainer_state.json"), "JSONDecodeError"),
+    "short state": ("smart", lambda f: shorten(f / "method_state.safetensors"), "method_state.safetensors is damaged"),
+}
+
+
+@pytest.mark.parametrize(("name", "damage", "reason"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_refused(name: str, damage: Any, reason: str, make: Making) -> None:
+    make(name, save_strategy="steps", save_steps=2, num_train_epochs=2).train()
+    folder = make.folder / "out" / "checkpoint-2"
+    damage(folder)
+    with pytest.raises(ValueError, match=rf"checkpoint-2 cannot be read: .*{reason}.*Use an earlier checkpoint"):
+        make(name, "other").train(resume_from_checkpoint=str(folder))
+
+
+@pytest.mark.parametrize("name", ["smart", "self-ensemble"])
+def test_a_checkpoint_of_an_earlier_version_is_read(name: str, make: Making) -> None:
+    """It lists neither its files nor its update, and is still refused where a file is missing or damaged."""
+    straight = make(name, save_strategy="steps", save_steps=2)
+    straight.train()
+    folder = make.folder / "out" / "checkpoint-2"
+    content = json.loads((folder / "method_state.json").read_text())
+    earlier = {key: value for key, value in content.items() if key not in ("step", "files")}
+    (folder / "method_state.json").write_text(json.dumps(earlier))
+    again = make(name, "other", model=make.tiny(seed=9))
+    again.train(resume_from_checkpoint=str(folder))
+    assert same(straight.model, again.model)
+    weights = folder / ("model.safetensors" if name == "smart" else "student.safetensors")
+    for damage in (lambda: shorten(weights), weights.unlink):
+        damage()
+        with pytest.raises(ValueError, match=r"cannot be read|Can't find a valid checkpoint"):
+            make(name, "other").train(resume_from_checkpoint=str(folder))
+
+
+def test_a_second_training_into_the_same_folder_leaves_no_student_of_the_first(make: Making) -> None:
+    make("self-ensemble", save_strategy="steps", save_steps=2, num_train_epochs=1).train()
+    straight = make("vanilla", save_strategy="steps", save_steps=2)
+    straight.train()
+    folder = make.folder / "out" / "checkpoint-2"
+    assert not (folder / "student.safetensors").exists()
+    again = make("vanilla", "other", model=make.tiny(seed=9))
+    again.train(resume_from_checkpoint=str(folder))
+    assert same(straight.model, again.model)
+
+
+def test_the_model_is_saved_for_the_hub_without_a_state(make: Making) -> None:
+    """``push_to_hub`` saves into the output folder, as an internal call without a folder."""
+    run = make("smart", max_steps=1)
+    run.train()
+    run.save_model(_internal_call=True)
+    assert (make.folder / "out" / "model.safetensors").exists()
+    assert not list(make.folder.rglob("method_state.*"))
+
+
 def falling(outcome: EvalPrediction) -> dict[str, float]:
     """Return a metric that is best at the first evaluation."""
     falling.calls += 1  # type: ignore[attr-defined]
