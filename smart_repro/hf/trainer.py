@@ -33,7 +33,7 @@ from transformers.trainer_utils import IntervalStrategy
 
 from smart_repro import models
 from smart_repro.heads import MultiTask
-from smart_repro.hf import labels, refusals, texts, updates
+from smart_repro.hf import labels, own_loss, refusals, texts, updates
 from smart_repro.hf.checkpoints import STUDENT, check_files, read_state, read_student, readable, write_state
 from smart_repro.hf.replays import passes_over_data, presented, whole_groups
 from smart_repro.methods import Loss, Method
@@ -128,6 +128,8 @@ class MethodTrainer(Trainer):
                 f"update {update.step + 1} has no labelled row, each label is -100: leave such rows out of the "
                 "training set, or use a larger batch"
             )
+        if not self.state.global_step:
+            self._warn_of_own_loss(batches)
         self._update = update
         items = update.total if self.args.average_tokens_across_devices else update.rows_of_process
         return batches, torch.tensor(items, device=device)
@@ -168,6 +170,16 @@ class MethodTrainer(Trainer):
         if self._reader is None:
             self._reader = texts.Reader(self.model, self.processing_class)
         self._reader.check(batches)
+
+    def _warn_of_own_loss(self, batches: list[Any]) -> None:
+        """Warn if the model computes a loss that is not trained, unless the user has said which loss is."""
+        is_chosen = self.compute_loss_func is not None or self.args.label_smoothing_factor or self._overridden & _STEP
+        if is_chosen or not self.is_world_process_zero():
+            return
+        rows = (updates.labelled(self._prepare_inputs(batch))[0] for batch in batches)
+        first = next((batch for batch in rows if "labels" in batch and len(batch["labels"])), None)
+        if first is not None:
+            own_loss.warn_if_ignored(self.model, first, self.method)
 
     def _plain_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any) -> Tensor:
         """Run the Trainer's own step, for plain fine-tuning with a user-defined loss."""

@@ -135,17 +135,18 @@ def labelled(batch: Mapping[str, Any]) -> tuple[Batch, Tensor | None]:
     kept = _kept(labels) if isinstance(labels, Tensor) else None
     if kept is None or bool(kept.all()):
         return dict(batch), None
-    return _select(batch, kept), kept
+    return select(batch, kept), kept
 
 
 def placeholder(batch: Mapping[str, Any]) -> Batch:
     """Return the first row with the label 0, for a process without examples: its row has weight 0 in the update."""
-    row: Batch = _select(batch, torch.arange(1))
+    row: Batch = select(batch, torch.arange(1))
     row["labels"] = torch.zeros_like(row["labels"])
     return row
 
 
-def _select(batch: Mapping[str, Any], rows: Tensor) -> Batch:
+def select(batch: Mapping[str, Any], rows: Tensor) -> Batch:
+    """Return some rows of a batch, given by their numbers or by one boolean per row."""
     size = len(batch["labels"])
     per_row = {key for key, value in batch.items() if isinstance(value, Tensor) and value.dim() and len(value) == size}
     return {key: value[rows.to(value.device)] if key in per_row else value for key, value in batch.items()}
@@ -202,4 +203,5 @@ __all__ = [
     "placeholder",
     "refuse_range",
     "row_count",
+    "select",
 ]

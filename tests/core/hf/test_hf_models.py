@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +139,62 @@ def test_a_prediction_has_what_the_model_puts_out(tokenizer: Any, tmp_path: Path
     assert scores.shape == (8, 2)
     assert len(hidden) == trainer.model.config.num_hidden_layers + 1
     assert trainer.predict(rows(tokenizer)[:8], ignore_keys=["hidden_states"]).predictions.shape == (8, 2)
+
+
+def own_loss(base: type, loss: Callable[..., Tensor]) -> Any:
+    """Return the class with a loss of its own, whose forward also draws a random number."""
+
+    class Own(base):  # type: ignore[misc, valid-type]
+        def forward(self, *args: Any, labels: Any = None, **kwargs: Any) -> Any:
+            output = super().forward(*args, labels=labels, **kwargs)
+            if labels is not None:
+                torch.rand(1)
+                output["loss"] = loss(output.logits, labels)
+            return output
+
+    return Own
+
+
+@pytest.mark.parametrize(
+    ("loss", "given", "warned"),
+    [
+        (lambda logits, labels: F.cross_entropy(logits, labels, weight=torch.tensor([1.0, 20.0])), {}, True),
+        (lambda logits, labels: F.cross_entropy(logits, labels, label_smoothing=0.1), {}, True),
+        (lambda logits, labels: F.cross_entropy(logits, labels), {}, False),
+        (
+            lambda logits, labels: F.cross_entropy(logits, labels, weight=torch.tensor([1.0, 20.0])),
+            {"compute_loss_func": lambda outputs, labels, num_items_in_batch: F.cross_entropy(outputs.logits, labels)},
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["vanilla", "smart", build("vanilla", label_smoothing=0.1)])
+def test_a_loss_of_the_model_that_is_not_trained_is_warned_of(
+    method: Any, loss: Any, given: dict[str, Any], warned: bool, tokenizer: Any, tmp_path: Path
+) -> None:
+    """Once, before the first update; the training itself is that of the model without such a loss, bit for bit."""
+    if given and not isinstance(method, str):
+        pytest.skip("label smoothing beside a loss of one's own is refused")
+    data = rows(tokenizer)
+    runs = []
+    for model in (bert(), bert()):
+        kind = type(model)
+        if runs:
+            model.__class__ = own_loss(kind, loss)
+        trainer = MethodTrainer(
+            model, arguments(tmp_path), train_dataset=data, method=method, processing_class=tokenizer, **given
+        )
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            trainer.train()
+        runs.append((losses(trainer), torch.rand(1), model))
+        notes = [one for one in seen if "computes a loss of its own from labels" in str(one.message)]
+        assert len(notes) == (warned and model.__class__ is not kind)
+        assert model.config.problem_type is None
+    (plain, draw, first), (line, again, second) = runs
+    assert (line, again) == (plain, draw)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("form", ["dict", "tuple", "object"])
