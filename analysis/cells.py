@@ -103,9 +103,12 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
     numerics = results.same_numerics(key for _, key in done)
     own_facts = results.run(done[0][1]).task.get("own")
     group = ["group"] if own_facts and own_facts.get("group") else []
-    names = None if metric.uses == "logits" else ["id", "label", "prediction", *group]
+    reads_logits = metric.uses == "logits" or epoch == "last"  # a published run may have no logits of earlier epochs
+    names = None if reads_logits else ["id", "label", "prediction", *group]
     frames = [results.predictions(key, column.task, column.split, epoch, names) for _, key in done]
     first = frames[0]
+    if group and "group" not in first:
+        raise ResultsError(f"run {done[0][1][:12]} stores no groups of {column.task}.{column.split}: run it again")
     for (_, key), frame in zip(done[1:], frames[1:], strict=True):
         if not (np.array_equal(frame["id"], first["id"]) and np.array_equal(frame["label"], first["label"])):
             raise ResultsError(
@@ -117,9 +120,10 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         raise ResultsError(f"the labels of {column.task}.{column.split} are hidden")
     predictions = np.stack([f["prediction"].to_numpy() for f in frames])
     outputs = np.stack([logits(f) for f in frames]) if metric.uses == "logits" else predictions
-    for (_, key), run in zip(done, outputs, strict=True):
-        if not np.isfinite(run).all():
-            raise ResultsError(f"run {key[:12]} predicted numbers that are not finite on {column.task}.{column.split}")
+    for (_, key), run, frame in zip(done, predictions, frames, strict=True):
+        must_be_finite(key, run, f"{column.task}.{column.split}")
+        if reads_logits:
+            must_be_finite(key, logits(frame), f"{column.task}.{column.split}")
     return Scored(
         keys=tuple(key for _, key in done),
         seeds=tuple(seed for seed, _ in done),
@@ -132,6 +136,18 @@ def read_runs(results: Results, done: Sequence[tuple[int, str]], column: Column,
         is_own=bool(own_facts),
         groups=first["group"].to_numpy() if group else None,
     )
+
+
+def must_be_finite(key: str, outputs: np.ndarray, place: str) -> None:
+    """Refuse a run whose predictions or logits are not all finite: the weights of a run that diverged are often NaN.
+
+    The largest of NaN logits is the first, so that its predictions alone look like answers.
+
+    Raises:
+        ResultsError: naming the run and ``place``, its ``task.split``.
+    """
+    if not np.isfinite(outputs).all():
+        raise ResultsError(f"run {key[:12]} predicted numbers that are not finite on {place}")
 
 
 def logits(frame: pd.DataFrame) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from analysis import scores
 from analysis.calibration import temperature
 from analysis.cells import logits as logits_of
+from analysis.cells import must_be_finite
 from analysis.crossed import Components, combine, layout
 from analysis.interval import Interval
 from analysis.records import ResultsError
@@ -66,7 +67,7 @@ def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: st
     """Read the finished runs among ``keys`` (seed -> key).
 
     Raises:
-        ResultsError: no run is finished, or the runs differ in items.
+        ResultsError: no run is finished, the runs differ in items, or logits are not finite.
     """
     done = {seed: key for seed, key in keys.items() if results.is_done(key)}
     if not done:
@@ -76,11 +77,14 @@ def read_outputs(results: Results, keys: Mapping[int, str], task: str, split: st
     first = frames[0]
     if any(not np.array_equal(frame["id"], first["id"]) for frame in frames):
         raise ResultsError(f"the runs were scored on different items of {task}.{split}")
+    logits = [logits_of(frame) for frame in frames]
+    for key, outputs in zip(done.values(), logits, strict=True):
+        must_be_finite(key, outputs, f"{task}.{split}")
     names = [c for c in first if str(c).startswith("votes_")]
     return Outputs(
         ids=first["id"].to_numpy(),
         labels=first["label"].to_numpy(),
-        logits=np.stack([logits_of(frame) for frame in frames]),
+        logits=np.stack(logits),
         seeds=tuple(done),
         votes=first[names].to_numpy() if names else None,
         numerics=numerics,

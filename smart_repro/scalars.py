@@ -23,7 +23,7 @@ Row = dict[str, float]
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became NaN or infinite; the message gives the update and the parts of the loss."""
+    """The loss, its gradient or the logits became NaN or infinite; the message gives the update or the epoch."""
 
 
 class MissingSignalError(RuntimeError):
@@ -119,15 +119,19 @@ class Scalars:
 
 
 def check_finite(rows: Sequence[Row]) -> None:
-    """Refuse an update whose loss is NaN or infinite.
+    """Refuse an update whose loss is NaN or infinite, or the norm of its gradient where it was logged.
+
+    Only :mod:`smart_repro.train` logs that norm, and without a loss scaler: there an update with such a gradient is
+    never skipped, so that it makes weights NaN although the loss is finite.
 
     Raises:
         NonFiniteLossError: there is such an update.
     """
     for row in rows:
-        if not math.isfinite(row["loss"]):
-            parts = ", ".join(f"{name}={value:.4g}" for name, value in row.items() if name not in _POSITION)
-            raise NonFiniteLossError(f"the loss is not finite at update {int(row['step'])}: {parts}")
+        for name, quantity in (("loss", "loss"), ("gradient_norm", "gradient")):
+            if not math.isfinite(row.get(name, 0.0)):
+                parts = ", ".join(f"{part}={value:.4g}" for part, value in row.items() if part not in _POSITION)
+                raise NonFiniteLossError(f"the {quantity} is not finite at update {int(row['step'])}: {parts}")
 
 
 def _joined(rows: list[Row], accelerator: Any) -> list[Row]:

@@ -157,7 +157,7 @@ def train(
         cpu: True to stay on the CPU even where there is a GPU.
 
     Raises:
-        NonFiniteLossError: the loss is NaN or infinite.
+        NonFiniteLossError: the loss or its gradient is NaN or infinite.
         MissingSignalError: a loss part that the method implies stays at exactly 0.
         Interrupted: ``should_stop`` returned True.
     """

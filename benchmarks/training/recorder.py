@@ -24,7 +24,7 @@ from benchmarks.training.sides import SideAccuracies
 from smart_repro.evaluation import predict
 from smart_repro.hnn.options import HNN_HEADS
 from smart_repro.models import for_task
-from smart_repro.train import Observer, Plan
+from smart_repro.train import NonFiniteLossError, Observer, Plan
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -163,6 +163,12 @@ class Recorder(Observer):
         return self._keep(evaluated, epoch, logits)
 
     def _keep(self, evaluated: Evaluated, epoch: int, logits: np.ndarray) -> dict[str, float]:
+        """Write the predictions of one epoch and return their scores. Raises NonFiniteLossError: a logit is not."""
+        if not np.isfinite(logits).all():
+            raise NonFiniteLossError(
+                f"the logits of {evaluated.name} are not finite after epoch {epoch}: training diverged, or a gradient "
+                "of the method was NaN: lower the learning rate, or mend the method"
+            )
         logits, regression = evaluated.own_classes(logits), isinstance(evaluated.task.head, Regression)
         predictions = logits[:, 0].astype(np.float64) if regression else logits.argmax(1)
         path = self._part(evaluated, epoch)

@@ -18,6 +18,7 @@ from analysis import errors, tables
 from analysis.claims import decide_all, in_words
 from analysis.comparison import compare
 from analysis.crossed import crossed_interval
+from analysis.records import ResultsError
 from analysis.results import Results
 
 SMALL = [Exam("one", items=40), Exam("two", items=40)]
@@ -106,6 +107,21 @@ def test_a_run_that_diverged_is_named_and_gives_no_number(tmp_path):
     assert verdict(root).reason == f"smart on one: {told}"
     cells = compare(Results.open(root), Results.open(root).manifest("compare")).set_index("row")
     assert (cells.loc["smart", "n_seeds"], cells.loc["smart", "reason"]) == (0, told)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "cross_entropy"])
+def test_a_classifier_with_logits_that_are_not_finite_is_named_although_its_answers_are(tmp_path, metric):
+    """The largest of NaN logits is the first: such a run answers class 0 everywhere and would be scored."""
+    exam = Exam("one", metric, items=60)
+    root = world(tmp_path, smart(), [exam], metric=metric)
+    path = root / "runs" / run_key("smart", exam, 2) / "predictions" / "one.dev.parquet"
+    table = pq.read_table(path)
+    column = pa.array(np.full(table.num_rows, np.nan, np.float32))
+    pq.write_table(table.set_column(table.column_names.index("logit_1"), "logit_1", column), path)
+    told = f"run {run_key('smart', exam, 2)[:12]} predicted numbers that are not finite on one.dev"
+    assert verdict(root).reason == f"smart on one: {told}"
+    with pytest.raises(ResultsError, match=told):
+        errors.read_outputs(Results.open(root), {2: run_key("smart", exam, 2)}, "one", "dev")
 
 
 def test_labels_that_are_no_numbers_are_refused():

@@ -42,6 +42,16 @@ def test_a_loss_that_is_not_finite(value: float) -> None:
         scalars.check(scalars.read(), last=False)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_is_refused_although_its_loss_is_finite(value: float) -> None:
+    scalars = Scalars(ALONE, build("smoothness"))
+    for step, norm in enumerate((1.0, value), start=1):
+        scalars.add(loss(1.0), 1.0)
+        scalars.close({"step": step}, gradient_norm=norm)
+    with pytest.raises(NonFiniteLossError, match=r"the gradient is not finite at update 2: loss=1, .*gradient_norm="):
+        scalars.check(scalars.read(), last=False)
+
+
 @pytest.mark.parametrize(
     ("updates", "last", "refused"),
     [(1, True, False), (2, True, False), (3, True, True), (FLUSH - 1, False, False), (FLUSH, False, True)],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from analysis import scores
 from benchmarks.errors import DataError
@@ -21,6 +23,7 @@ from benchmarks.training import execute as running
 from benchmarks.training.execute import execute
 from benchmarks.training.job import make_job
 from benchmarks.training.prepared import Prepared
+from smart_repro.methods import METHODS
 
 
 @pytest.fixture
@@ -174,6 +177,27 @@ def test_a_loss_that_explodes_is_a_failure_with_its_history_kept(spec: RunSpec, 
     assert (state.state, state.detail.split(":")[0]) == ("failed", "non-finite")
     assert list((store.inflight / job.key).glob("attempt-*/history.jsonl"))
     assert not store.is_done(job.key)
+
+
+@pytest.mark.parametrize(
+    ("clip", "message"), [(1.0, "the gradient is not finite at update 8: lr="), (None, "the logits of rte.dev are")]
+)
+def test_a_run_whose_last_gradient_is_nan_is_a_failure_although_its_loss_is_finite(
+    clip: float | None, message: str, spec: RunSpec, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights are NaN after that update; without clipping no gradient is measured, and the logits show it."""
+    plain_loss, updates = METHODS["vanilla"].loss, iter(range(1, 100))
+
+    def loss(method: Any, model: Any, batch: Any) -> Any:
+        value = plain_loss(method, model, batch)
+        zero = value.total - value.total
+        return replace(value, total=value.total + (torch.sqrt(zero) if next(updates) == 8 else zero))
+
+    monkeypatch.setattr(METHODS["vanilla"], "loss", loss)
+    store, job = store_in(tmp_path), make_job(replace(spec, method="vanilla", clip=clip), source)
+    outcome = execute(job, store)
+    assert (outcome.state, store.states([job.key])[job.key].detail.split(":")[0]) == ("failed", "non-finite")
+    assert f"NonFiniteLossError: {message}" in outcome.message
 
 
 def test_changed_data_or_weights_make_another_key(spec: RunSpec, glue: Path, little_bert: Path, tmp_path: Path) -> None:
