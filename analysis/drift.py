@@ -31,7 +31,7 @@ class Drift:
         low: lower end of the interval of the difference; the value has moved if 0 lies outside the interval.
         high: upper end.
         verdict: same; within noise; better or worse (a score); shifted (a loss part, in either direction); new or gone
-            where only one side has the value.
+            where only one side has the value, or a score is not finite.
     """
 
     before: float
@@ -160,6 +160,8 @@ def _score_drift(before: float, after: float, half: float, greater_is_better: bo
     difference = after - before
     gain = difference if greater_is_better else -difference
     verdict = "better" if gain > half else "worse" if gain < -half else "within noise"
+    if not math.isfinite(difference):  # NaN lies within no interval, and outside none
+        verdict = "gone"
     return _drift(before, after, difference, half, verdict)
 
 

@@ -270,13 +270,17 @@ def _notes_on_reuse(plan: Plan, store: Store, plugins: tuple[str, ...]) -> tuple
 def new_baseline(measured: GridResults, command: str, *, allow_dirty: bool = False) -> Baseline:
     """Return the measured results as a baseline, with their provenance.
 
-    Raises: UsageError: if runs failed, or the code differs from its commit.
+    Raises: UsageError: if runs failed, a figure is not finite, or the code differs from its commit.
     """
     if measured.failures:
         cell, reason = next(iter(measured.failures.items()))
         raise UsageError(f"no baseline was written, {cell}: {reason}")
     if len(measured.machines) != 1:
         raise UsageError("no baseline was written: its runs must come from one machine")
+    for name, figures in measured.cells.items():
+        for quantity, values in {**figures.scores, **figures.parts}.items():
+            if not all(map(math.isfinite, values)):
+                raise UsageError(f"no baseline was written, {name}: {quantity} is not finite in all runs")
     environment = {name: value for name, value in measured.environment.items() if name not in ("threads", "platform")}
     refuse_dirty(str(environment.get("commit", "")), allow_dirty)
     date = datetime.now(UTC).isoformat(timespec="seconds")

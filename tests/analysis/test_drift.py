@@ -37,6 +37,17 @@ def test_a_paired_score_has_students_interval_over_seeds() -> None:
     assert paired_score(before, rounded, spread=1.0, tolerance=0.0).verdict == "worse"
 
 
+def test_a_score_that_is_not_finite_is_gone() -> None:
+    before, now = [0.5, 0.6, 0.7], [0.5, math.nan, 0.7]
+    for found in (
+        paired_score(before, now, spread=1.0, tolerance=1e-9),
+        paired_score(before[:1], [math.nan], spread=1.0, tolerance=1e-9),
+        unpaired_score(before, now, alarm=0.01, spread=0.0, greater_is_better=False),
+        unpaired_score(now, before, alarm=0.01, spread=0.0),
+    ):
+        assert (found.verdict, found.failed) == ("gone", True)
+
+
 def test_one_seed_takes_the_baselines_spread() -> None:
     found = paired_score([0.5], [0.4], spread=0.01, tolerance=1e-9)
     assert found.verdict == "worse"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from analysis.records import with_digest
 from benchmarks.cli import app as cli
 from benchmarks.cli import config
 from benchmarks.cli.display import Silent
@@ -64,7 +66,7 @@ def edited(file: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None])
     content = json.loads(file.read_text())
     change(content)
     path = tmp_path / "edited.json"
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(with_digest(content)))
     return path
 
 
@@ -364,16 +366,62 @@ def test_a_baseline_that_is_missing_or_broken_says_what_to_do(grid: Request, fil
         checked(grid, tmp_path / "none.json")
     broken = tmp_path / "broken.json"
     for text, message in (
-        ("{", r"cannot be read .*: restore it from git, or write one"),
+        ("{", r"cannot be read .*: restore it from git, or delete it and write one"),
         ("[]", r"is no baseline of schema 1 \(found list\)"),
         ('{"schema": 7}', r"is no baseline of schema 1 \(found 7\)"),
-        ('{"schema": 1, "name": "x"}', r"is damaged \(KeyError\('cells'\)\): restore it from git"),
+        ('{"schema": 1, "name": "x"}', r"is damaged, it lacks cells: restore it from git, or delete it and write one"),
     ):
         broken.write_text(text)
         with pytest.raises(UsageError, match=message):
             checked(grid, broken)
-    with pytest.raises(UsageError, match=r"damaged \(ValueError\('a cell needs one value per seed'\)\)"):
+    with pytest.raises(UsageError, match=r"damaged, it has not one key and one value per seed in cell 'rte sda'"):
         checked(grid, edited(file, tmp_path, lambda content: content["cells"]["rte sda"]["seeds"].pop()))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda content, cell: content.update(machine={}), "has no machine"),
+        (lambda content, cell: content.update(machine=None), "has no object as machine"),
+        (lambda content, cell: content.update(provenance=None), "has None as provenance"),
+        (lambda content, cell: content.update(cells={}), "has no cells"),
+        (lambda content, cell: cell.update(settings=None), "has None as cells.rte vanilla.settings"),
+        (lambda content, cell: cell.update(scores={}, parts={}), "has neither scores nor parts in cell 'rte vanilla'"),
+        (lambda content, cell: cell.update(seeds=[0, 0, 1, 2]), r"has the seeds \[0, 0, 1, 2\] in cell"),
+        (lambda content, cell: cell["keys"].pop(), "has not one key and one value per seed in cell"),
+        (lambda content, cell: cell["parts"].update({"loss@10%": [1.0, math.nan, 1.0, 1.0]}), "not finite in cell"),
+    ],
+)
+def test_a_baseline_with_a_damaged_entry_is_refused_before_it_trains(
+    change: Callable[[dict[str, Any], dict[str, Any]], object], fault: str, grid: Request, file: Path, tmp_path: Path
+) -> None:
+    def change_one(content: dict[str, Any]) -> None:
+        change(content, content["cells"]["rte vanilla"])
+
+    path = edited(file, tmp_path, change_one)
+    with pytest.raises(UsageError, match=f"edited.json is damaged, it .*{fault}"):
+        check.check(grid, path, None, Silent())  # type: ignore[arg-type]
+
+
+def test_an_edited_score_of_a_baseline_is_refused_by_its_digest(grid: Request, file: Path, tmp_path: Path) -> None:
+    content = json.loads(file.read_text())
+    scores(content, lambda seed, score: 0.0)
+    path = tmp_path / "edited.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"is damaged, it does not match the digest in it: restore it from git"):
+        check.check(grid, path, None, Silent())  # type: ignore[arg-type]
+    del content["digest"]
+    path.write_text(json.dumps(content))
+    assert baselines.read(path).cells["rte vanilla"].scores == {"rte.dev.accuracy": (0.0,) * 4}  # of an earlier version
+
+
+def test_no_baseline_is_written_with_a_figure_that_is_not_finite(file: Path) -> None:
+    written = baselines.read(file)
+    cell = written.cells["rte vanilla"]
+    diverged = replace(cell, parts={**cell.parts, "loss@10%": (math.nan,) * 4})
+    measured = GridResults("compare", {"rte vanilla": diverged}, {}, (written.machine,), {}, {})
+    with pytest.raises(UsageError, match=r"no baseline was written, rte vanilla: loss@10% is not finite in all runs"):
+        check.new_baseline(measured, "", allow_dirty=True)
 
 
 def test_a_grid_that_does_not_fit_the_baseline_is_refused_before_it_trains(grid: Request, file: Path) -> None:
@@ -457,7 +505,7 @@ def test_the_command_writes_a_baseline_passes_it_and_fails_with_1(
     assert ET.parse(junit).getroot()[0].get("failures") == "0"
     content = json.loads(path.read_text())
     content["cells"]["rte vanilla"]["parts"]["loss@10%"] = [9.0]
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(with_digest(content)))
     code, out, _ = smart_repro(*words, "--format", "github", capsys=capsys, patch=monkeypatch)
     assert code == 1
     assert out.startswith("::error title=smart-repro check compare%3A rte vanilla::loss@10%25 shifted: 9 -> ")
