@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.results import Results, Run
+from analysis.parts import is_part
+from analysis.results import Results, Run, warn_of_damage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 def load(results: str | Path | Results, experiment: str | None = None) -> pd.DataFrame:
     """Return every score of every finished run: one row per run, task, split and metric.
+
+    Damaged runs are left out, with a :class:`analysis.results.DamagedRunsWarning` that names them. Verified runs are
+    remembered in the folder ``cache``, so that only the first call is slow.
 
     Args:
         results: the results folder, or what :meth:`Results.open` made of it.
@@ -43,16 +48,20 @@ def load(results: str | Path | Results, experiment: str | None = None) -> pd.Dat
     return frame[[c for c in first if c in frame] + [c for c in frame if c not in first]]
 
 
-def _selected(results: Results, experiment: str | None) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the key of each finished run, with its row where an experiment is named."""
+def _selected(results: Results, experiment: str | None) -> list[tuple[str, dict[str, str]]]:
+    """Return the key of each intact finished run, with its row where an experiment is named; warn of damaged ones."""
+    runs: list[tuple[str, dict[str, str]]] = [(key, {}) for key in results.run_keys()]
+    if experiment is not None:
+        rows = results.manifest(experiment).cells
+        runs = [(key, {"row": row}) for row, cells in rows.items() for key in dict.fromkeys(chain(*cells.values()))]
+    keys = {key for key, _ in runs}
+    damage = results.leave_out_damaged(keys)
     if experiment is None:
-        yield from ((key, {}) for key in results.run_keys())
-        return
-    finished = set(results.run_keys())
-    for row, cells in results.manifest(experiment).cells.items():
-        for key in dict.fromkeys(key for keys in cells.values() for key in keys):
-            if key in finished:
-                yield key, {"row": row}
+        damage = {**results.packed.faults, **damage}
+    else:
+        damage = {name: message for name, message in damage.items() if name in keys or is_part(name)}
+    warn_of_damage(damage, stacklevel=3)
+    return [(key, row) for key, row in runs if results.is_done(key)]
 
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:

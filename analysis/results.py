@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 256 * 2**20  # of predictions and histories; runs and manifests are small and all kept
 _PARSED = 4  # bytes in memory of one byte of a history
+_NAMED = 5  # damaged runs that a warning names
+
+
+class DamagedRunsWarning(UserWarning):
+    """Damaged runs, or parts that may hold runs, were left out."""
 
 
 @dataclass(frozen=True)
@@ -295,6 +301,23 @@ class Results:
         """
         table, of = read_texts(self.root / "texts" / f"{task}.{split}.parquet")
         return None if table is None or (fingerprint and of and of != fingerprint) else table.to_pandas()
+
+
+def warn_of_damage(damage: Mapping[str, str], stacklevel: int = 2) -> None:
+    """Warn that these runs and parts are left out, if there are any; the first one's fault and remedy are quoted.
+
+    Args:
+        damage: the result of :meth:`Results.leave_out_damaged`.
+        stacklevel: the frame that the warning is attributed to; 1 is the caller.
+    """
+    if damage:
+        more = [f"and {len(damage) - _NAMED} more"] if len(damage) > _NAMED else []
+        names = ", ".join([*sorted(damage)[:_NAMED], *more])
+        warnings.warn(
+            f"damaged and left out: {names}. {damage[min(damage)]}. `smart-repro runs verify` names every fault",
+            DamagedRunsWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def load_manifest(path: str | Path) -> Manifest:

@@ -6,6 +6,9 @@ import json
 import os
 import shlex
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -261,6 +264,21 @@ def _damage(messages: dict[str, str]) -> int:
     for key, message in sorted(messages.items()):
         print(f"{'part' if is_part(key) else 'run'} {key} is damaged and left out: {message}", file=sys.stderr)
     return CHECK_FAILED if messages else DONE
+
+
+@contextmanager
+def show_damage_warnings() -> Iterator[None]:
+    """Print warnings of damaged runs as one line each on standard error, without the place in the code."""
+    from analysis.results import DamagedRunsWarning
+
+    with warnings.catch_warnings(record=True) as recorded:
+        warnings.simplefilter("always", DamagedRunsWarning)
+        yield
+    for warning in recorded:
+        if issubclass(warning.category, DamagedRunsWarning):
+            print(warning.message, file=sys.stderr)
+        else:
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def print_verdicts(results: Path, name: str) -> int:

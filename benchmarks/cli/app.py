@@ -37,6 +37,7 @@ from benchmarks.cli.actions import (
     run_each,
     save_study,
     show_bill,
+    show_damage_warnings,
     show_plan,
     stored_name,
     write_report_of,
@@ -406,7 +407,9 @@ def export(
     store = Store(results)
     whole_key = runs.find(store, key)
     folder = to or Path("export") / whole_key
-    for path in export_module.export(store, whole_key, folder, licence):
+    with show_damage_warnings():
+        paths = export_module.export(store, whole_key, folder, licence)
+    for path in paths:
         print(path)
     hint(False, shlex.join(["cat", str(folder / "README.md")]), "says how to load the model")
 

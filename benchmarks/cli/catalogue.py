@@ -53,7 +53,8 @@ def card(name: str, results: Path, profile: str | None = None) -> tuple[str, Any
     runs of ``results`` are named by their key, or its beginning. With a profile the card is of an experiment, as that
     profile runs it.
 
-    Raises: UnknownNameError: for a name its kind does not have. UsageError: if no kind has the name.
+    Raises: UnknownNameError: for a name its kind does not have. UsageError: if no kind has the name. ResultsError: the
+        run is damaged.
     """
     if profile is not None:
         return _experiment_in_profile(name, profile)
@@ -69,6 +70,7 @@ def card(name: str, results: Path, profile: str | None = None) -> tuple[str, Any
         keys = store.done_keys()
         runs = [beginning] if beginning in keys else sorted(key for key in keys if key.startswith(beginning))
         if len(runs) == 1:
+            store.verify(runs[0])
             return _run_card(store.folder(runs[0]))
         if runs or colon:
             raise UsageError(

@@ -34,13 +34,14 @@ def model(
 
     Example: smart-repro hub push model 3fa9 me/rte-smart --licence mit
     """
-    from benchmarks.cli.actions import import_plugins
+    from benchmarks.cli.actions import import_plugins, show_damage_warnings
     from benchmarks.sharing import hub, runs
     from benchmarks.store.store import Store
 
     import_plugins(plugins)
     store = Store(results)
-    print(hub.push_model(store, runs.find(store, key), repo, licence=licence, private=private))
+    with show_damage_warnings():
+        print(hub.push_model(store, runs.find(store, key), repo, licence=licence, private=private))
     hint(False, f"hf download {repo}", "fetches it")
 
 

@@ -63,7 +63,6 @@ def show(key: Key, /, *, results: Results = RESULTS, as_json: Json = False) -> N
     store = _store(results)
     run_key = runs.find(store, key)
     if store.is_done(run_key):
-        store.verify(run_key)
         text, content = catalogue.card(run_key, results)
     else:
         state = store.states([run_key])[run_key]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.crossed import combine, crossed_interval, of_metric
-from analysis.results import Results, Run
+from analysis.results import Results, Run, warn_of_damage
 from analysis.scores import METRICS, per_item
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
@@ -51,9 +51,13 @@ def scores(store: Store, run: Run, spec: RunSpec) -> list[Score]:
 
 
 def _siblings(store: Store, results: Results, run: Run, spec: RunSpec) -> list[str]:
-    """Return this run and the finished ones that differ from it in the seed alone, on the same data and weights."""
-    keys = [run.key]
-    for key in sorted(store.done_keys() - {run.key}):
+    """Return this run and the finished ones that differ from it in the seed alone, on the same data and weights.
+
+    Damaged runs are left out, with a warning, since each may be of this cell.
+    """
+    keys, others = [run.key], sorted(store.done_keys() - {run.key})
+    warn_of_damage(results.leave_out_damaged(others))
+    for key in filter(results.is_done, others):
         candidate = results.run(key)
         same_data = all(candidate.fingerprints[name] == run.fingerprints[name] for name in ("data", "weights"))
         if same_data and _without_seed(store.spec(key)) == _without_seed(spec):

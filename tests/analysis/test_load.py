@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import analysis
 from analysis.records import ResultsError
-from analysis.results import Results, load_manifest
+from analysis.results import DamagedRunsWarning, Results, load_manifest
 
 
 def first_key(results: Path) -> str:
@@ -45,6 +46,17 @@ def test_the_runs_of_an_experiment_come_with_their_rows(small_world):
         .equals(everything[everything["key"].isin(frame["key"])].sort_values(["key", "split"]).reset_index(drop=True))
     )
     assert list(analysis.frames.cells(frame.query("split == 'dev'"), baseline="vanilla")["row"].unique()) == list(cells)
+
+
+def test_damaged_runs_are_left_out_of_an_experiment_with_a_warning(small_world, tmp_path):
+    shutil.copytree(small_world, tmp_path / "results")
+    results = Results.open(tmp_path / "results")
+    broken = first_key(small_world)
+    (results.root / "runs" / broken / "predictions" / "demo-rte.dev.parquet").write_bytes(b"PAR1")
+    for experiment in ("compare", None, "compare"):
+        with pytest.warns(DamagedRunsWarning, match=rf"damaged and left out: {broken}\. .* cannot be read .*: `smart-"):
+            frame = analysis.load(results, experiment)
+        assert set(analysis.load(small_world, experiment)["key"]) - set(frame["key"]) == {broken}
 
 
 def test_predictions_come_by_epoch(small_world):

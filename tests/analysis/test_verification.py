@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from stored_runs import reseal, stored_run
 
+import analysis
 from analysis.integrity import DAMAGED, UNVERIFIED, VERIFIED, content_digest, inspect, seal_problems, verified
 from analysis.records import DamagedError, digest_of, problem, read_json, with_digest, without_digest
-from analysis.results import Results
+from analysis.results import DamagedRunsWarning, Results
 
 
 @pytest.fixture
@@ -162,6 +163,14 @@ def test_results_leave_damaged_runs_out(run: Path, tmp_path: Path) -> None:
     assert list(opened.leave_out_damaged(opened.run_keys())) == [run.name]
     assert opened.run_keys() == [other]
     assert not opened.is_done(run.name)
+
+
+def test_a_run_with_an_edited_score_is_left_out_of_the_frame_of_all_scores(run: Path, tmp_path: Path) -> None:
+    other = stored_run(tmp_path / "runs", seed=1)
+    rewrite(run / "result.json", lambda c: c["scores"]["cola"]["dev"].update(accuracy=0.999))
+    with pytest.warns(DamagedRunsWarning, match=f"left out: {run.name}.*`smart-repro runs remove {run.name}`"):
+        frame = analysis.load(tmp_path)
+    assert frame["key"].unique().tolist() == [other]
 
 
 def test_a_thinned_copy_is_sealed_with_the_originals_digest(run: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import ModelCard
 from scipy import stats
@@ -141,6 +142,22 @@ def test_the_card_says_what_a_reader_must_know(rte: RunSpec, store: Store, sourc
     assert f"| {own} | {mean} |" in shown
     assert shown.endswith("| 2 | 30 |")
     assert "| 1 | 6 |" in next(line for line in text.splitlines() if line.startswith("| rte, holdout |"))
+
+
+def test_a_damaged_seed_does_not_count_on_the_card_and_is_named(
+    rte: RunSpec, store: Store, source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = [done(replace(rte, seed=seed), store, source) for seed in (0, 1)]
+    path = store.runs / keys[1] / "predictions" / "rte.dev.parquet"
+    table = pq.read_table(path)
+    place = table.column_names.index("prediction")
+    pq.write_table(table.set_column(place, "prediction", table["label"]), path)
+    to = tmp_path / "exported"
+    assert cli.run_command(["export", keys[0], "--to", str(to), "--results", str(store.root)]) == 0
+    assert f"damaged and left out: {keys[1]}. {path} is not what integrity.json says" in capsys.readouterr().err
+    assert "| 1 | 30 |" in next(line for line in (to / "README.md").read_text().splitlines() if "| rte, dev |" in line)
+    assert cli.run_command(["show", f"run:{keys[1]}", "--results", str(store.root)]) == 2
+    assert f"{path} is not what integrity.json says" in capsys.readouterr().err
 
 
 def test_the_hub_reads_licence_data_and_intervals(rte: RunSpec, store: Store, source: Source, tmp_path: Path) -> None:
