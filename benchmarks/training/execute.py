@@ -195,7 +195,7 @@ def train_and_record(
         else:
             recorder.combined(*parents.averaged(job, data, store, model))
         if job.keep_weights:
-            parents.save_weights(model, folder / WEIGHTS)
+            parents.save_weights(model, folder / WEIGHTS, job.key)
     recorder.finish()
     result = {
         "schema": SCHEMA,

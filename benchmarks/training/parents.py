@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.training.job import Job
 
 
-_DIGEST = "sha256"  # entry of a weights file
+_DIGEST, _RUN = "sha256", "run"  # entries of a weights file: digest of the tensors, key of the run
 _REMEDY = "delete the file, and `smart-repro run` or `runs rerun KEY --keep-weights` makes it again"
 
 
@@ -41,11 +41,11 @@ class NotReproducedError(RuntimeError):
     """A run that was trained again for its weights and predicts something else than the finished one."""
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Save the weights of the model that is evaluated."""
+def save_weights(model: nn.Module, path: Path, key: str) -> None:
+    """Save the weights of the model that is evaluated, with the key of its run."""
     weights = model.weights() if isinstance(model, MultiTask) else model.state_dict()
     stored_weights = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
-    save_file(stored_weights, path, metadata={_DIGEST: _digest(stored_weights)})
+    save_file(stored_weights, path, metadata={_DIGEST: _digest(stored_weights), _RUN: key})
 
 
 def start_from(model: nn.Module, run: RunSpec, parent: RunSpec, path: Path) -> None:
@@ -121,17 +121,22 @@ def must_reproduce(attempt: Path, finished: Path) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read weights written by :func:`save_weights` and verify their digest where they have one.
+    """Read weights written by :func:`save_weights`; verify their digest and run where they have these entries.
 
-    Raises: UsageError: the file is missing, cannot be read, or its digest does not match.
+    Args:
+        path: the file, named by the key of its run.
+
+    Raises: UsageError: the file is missing, cannot be read, or is of another run, or its digest does not match.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            digest = (file.metadata() or {}).get(_DIGEST)
+            entries = file.metadata() or {}
         weights = load_file(path)
     except (FileNotFoundError, SafetensorError, OSError, ValueError) as error:
         raise UsageError(f"the weights of a run are missing or broken ({path}): {error}; {_REMEDY}") from error
-    if digest is not None and digest != _digest(weights):
+    if entries.get(_RUN, path.stem) != path.stem:
+        raise UsageError(f"the weights {path} are of another run ({entries[_RUN]}); {_REMEDY}")
+    if _DIGEST in entries and entries[_DIGEST] != _digest(weights):
         raise UsageError(f"the weights {path} are damaged: they do not match their digest; {_REMEDY}")
     return weights
 

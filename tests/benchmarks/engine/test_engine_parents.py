@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -235,6 +236,21 @@ def test_a_parent_that_does_not_reproduce_itself_fails_and_stays(base: RunSpec, 
     assert messages[1].startswith("its parent (rte vanilla seed 0) is not done")
     assert not store.weights(key).exists()
     assert pd.read_parquet(path).equals(frame)
+
+
+def test_weights_under_the_key_of_another_run_are_refused(base: RunSpec, source: Source, store: Store) -> None:
+    seeds = [replace(base, seed=seed) for seed in (0, 1)]
+    average = combined("average", seeds)
+    do([average], source, store)
+    one, other = (make_job(spec, source).key for spec in seeds)
+    shutil.copy(store.weights(one), store.weights(other))
+    store.remove(make_job(average, source).key)
+    for child in (average, replace(base, task="cola", init_from=seeds[1])):
+        outcome = execute(make_job(child, source), store)
+        assert f"the weights {store.weights(other)} are of another run ({one}); delete the file, and" in outcome.message
+    store.weights(other).unlink()  # as the message says
+    store.remove(make_job(average, source).key)
+    do([average], source, store)
 
 
 def test_a_parent_may_be_given_by_its_key(base: RunSpec, source: Source, store: Store) -> None:
