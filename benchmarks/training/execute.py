@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from analysis.integrity import key_of
+from analysis.integrity import key_of, seal_of
+from analysis.records import SEAL, ResultsError, read_seal
 from benchmarks import spec
 from benchmarks.definition import Definition
 from benchmarks.errors import DataError, UsageError
@@ -139,19 +140,20 @@ def _failure_kind(error: Exception) -> str:
 def _result(
     job: Job, store: Store, attempt: Path, checkpoint: Checkpoint, report: Report, should_stop: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Train and record, unless an earlier attempt of the same run already wrote its result but did not publish it."""
-    path = attempt / "result.json"
-    if not _is_json(path):
+    """Train and record, unless an earlier attempt of the same run was recorded completely but not published."""
+    if not _is_recorded(attempt, job.key):
+        for name in (SEAL, "result.json"):
+            (attempt / name).unlink(missing_ok=True)
         train_and_record(job, store, attempt, checkpoint, report, should_stop)
-    result: dict[str, Any] = json.loads(path.read_text())
+    result: dict[str, Any] = json.loads((attempt / "result.json").read_text())
     return result
 
 
-def _is_json(path: Path) -> bool:
-    """Return whether the file exists and holds one complete JSON object."""
+def _is_recorded(attempt: Path, key: str) -> bool:
+    """Return whether the attempt was sealed and none of its files was lost or changed since."""
     try:
-        return isinstance(json.loads(path.read_bytes()), dict)
-    except (FileNotFoundError, ValueError):
+        return bool(read_seal(attempt / SEAL) == seal_of(attempt, key))
+    except ResultsError:
         return False
 
 
@@ -208,8 +210,9 @@ def train_and_record(
         "source": job.source.kind if not TASKS[run.task].generated else "generated",
         "timing": _timing(recorder, began, prepared),
     }
-    sync(*files_in(folder))  # before result.json, whose presence means that all other files are complete
     write_durably(folder / "result.json", json.dumps(result, indent=1) + "\n")
+    sync(*files_in(folder))  # before the seal, whose presence means that all other files are complete
+    write_durably(folder / SEAL, json.dumps(seal_of(folder, job.key), indent=1) + "\n")
 
 
 def _method(run: RunSpec, data: Prepared) -> Method:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -49,6 +50,7 @@ class Recorder(Observer):
         self.combined_epoch: int | None = None  # of a run that trains nothing
         self.evaluation_seconds = 0.0
         self._unsynced: list[Path] = []  # predictions that a power cut could still lose
+        shutil.rmtree(self.final, ignore_errors=True)  # of an attempt that was recorded, and damaged since
         for path in (self.parts, self.final):
             path.mkdir(exist_ok=True)
         if not (folder / "checkpoint.pt").exists():

@@ -10,11 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from analysis.integrity import VERIFIED, inspect
 from benchmarks.spec import RunSpec
 from benchmarks.store.store import Store
 from benchmarks.tasks.sources import Source
+from benchmarks.training import execute as execution
 from benchmarks.training.execute import execute
 from benchmarks.training.job import Job, make_job
 from benchmarks.training.recorder import Recorder
@@ -181,3 +184,73 @@ def test_a_result_cut_short_is_made_again(job: Job, store: Store, whole: object)
     (work(store) / "result.json").write_text("")
     assert execute(job, store).state == "done"
     assert contents(store, job.key) == whole
+
+
+# --- recorded to its end, and killed before it was published ---
+
+
+@pytest.fixture(scope="module")
+def unpublished(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a results folder with the attempt recorded and sealed, with a checkpoint before its last update."""
+    store = Store(tmp_path_factory.mktemp("unpublished"))
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "publish", die)
+        with pytest.raises(KeyboardInterrupt):
+            execute(job, store, checkpoint_steps=1)
+    return store.root
+
+
+def test_a_recorded_attempt_is_published_without_training(
+    job: Job, unpublished: Path, whole: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(unpublished, tmp_path / "results")
+    monkeypatch.setattr(execution, "train", lambda *_, **__: pytest.fail("it trained again"))
+    store = Store(tmp_path / "results")
+    assert execute(job, store).state == "done"
+    assert contents(store, job.key) == whole
+
+
+def keep_the_first_epoch(path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, table.num_rows // 2), path)
+
+
+def raise_the_score(path: Path) -> None:
+    result = json.loads(path.read_text())
+    result["scores"]["rte"]["dev"]["accuracy"] = 0.999
+    path.write_text(json.dumps(result))
+
+
+def copy_beside(path: Path) -> None:
+    shutil.copy(path, path.with_name("rte.test.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("predictions", shutil.rmtree),
+        ("predictions/rte.dev.parquet", Path.unlink),
+        ("predictions/rte.dev.parquet", halve),
+        ("predictions/rte.dev.parquet", keep_the_first_epoch),
+        ("predictions/rte.dev.parquet", copy_beside),
+        ("history.jsonl", halve),
+        ("result.json", raise_the_score),
+        ("environment.json", Path.unlink),
+        ("integrity.json", Path.unlink),
+    ],
+)
+def test_a_recorded_attempt_that_was_damaged_is_trained_again(
+    job: Job, unpublished: Path, whole: object, tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(unpublished, tmp_path / "results")
+    store = Store(tmp_path / "results")
+    damage(work(store) / name)
+    outcome = execute(job, store)
+    assert outcome.state == "done", outcome.message
+    assert contents(store, job.key) == whole
+    assert inspect(store.runs / job.key).state == VERIFIED
+    assert json.loads((store.runs / job.key / "result.json").read_text())["scores"] == outcome.scores
