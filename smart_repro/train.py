@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +64,18 @@ class Observer:
         """Return why training cannot resume after update ``step``, or None.
 
         It cannot if records of earlier updates were lost.
+        """
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint stores of the reports so far, such as their digests: :meth:`damage` gets it back."""
+        return {}
+
+    def damage(self, state: Mapping[str, Any]) -> str | None:
+        """Return why the reports are not those that the checkpoint relies on, or None.
+
+        Args:
+            state: the result of :meth:`state_dict` when the checkpoint was saved; empty if an earlier version saved it.
         """
         return None
 
@@ -312,6 +324,7 @@ class _Loop:
                 "schedule": self.schedule.state_dict(),
                 "method": self.method.state_dict(),
                 "signals": self.scalars.largest,
+                "reports": self.observer.state_dict(),
             }
         )
 
@@ -337,7 +350,7 @@ class _Loop:
             return None
         try:
             state = self.checkpoint.load()
-            reason = None if state is None else self.observer.gap(state["step"])
+            reason = None if state is None else self._record_fault(state)
         except DamagedCheckpointError as error:
             state, reason = None, str(error)
         if reason is None:
@@ -346,6 +359,9 @@ class _Loop:
         if self.accelerator.is_main_process:
             self.checkpoint.discard()
         return None
+
+    def _record_fault(self, state: Mapping[str, Any]) -> str | None:
+        return self.observer.gap(state["step"]) or self.observer.damage(state.get("reports", {}))
 
 
 __all__ = [

@@ -6,7 +6,8 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Recorder(Observer):
         self.combined_epoch: int | None = None  # of a run that trains nothing
         self.evaluation_seconds = 0.0
         self._unsynced: list[Path] = []  # predictions that a power cut could still lose
+        self._digests = _Digests()
         shutil.rmtree(self.final, ignore_errors=True)  # of an attempt that was recorded, and damaged since
         for path in (self.parts, self.final):
             path.mkdir(exist_ok=True)
@@ -80,6 +82,24 @@ class Recorder(Observer):
             for evaluated in due:
                 if not _holds(self._part(evaluated, epoch), len(evaluated.rows)):
                     return f"the predictions {self._part(evaluated, epoch).name} are missing or damaged"
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the digests of the history and of the predictions, as they were written."""
+        return {"history": self._digests.history(), "epochs": dict(self._digests.epochs)}
+
+    def damage(self, state: Mapping[str, Any]) -> str | None:
+        """Return the first part of the record that differs from its digest, as a message; None if there is none.
+
+        The history may have more lines than it had when the digest was taken.
+        """
+        lines = self.history.read_bytes().splitlines() if self.history.exists() else []
+        history = state.get("history")
+        if history and _Digests(lines[: history["lines"]]).history() != history:
+            return "the history before the checkpoint is not what was written"
+        for name, digest in state.get("epochs", {}).items():
+            if _digest_of(self.parts / name) != digest:
+                return f"the predictions {name} are not what was written"
         return None
 
     def restarted(self, reason: str) -> None:
@@ -127,7 +147,7 @@ class Recorder(Observer):
 
         Raises: IncompleteRecordError: an update, an epoch or a split is missing.
         """
-        gap = self.gap(self.plan.total if self.plan else 0)
+        gap = self.gap(self.plan.total if self.plan else 0) or self.damage(self.state_dict())
         if gap is not None:
             raise IncompleteRecordError(f"{gap}: give the command again to record it anew")
         expected = self._expected(self.plan.total if self.plan else 0)
@@ -177,6 +197,7 @@ class Recorder(Observer):
         with replacing(path) as partial:
             pq.write_table(_prediction_table(evaluated.rows, epoch, predictions, logits), partial)
         self._unsynced.append(path)
+        self._digests.epochs[path.name] = _digest_of(path)
         if evaluated.rows.hidden:
             return {}
         with warnings.catch_warnings():
@@ -184,8 +205,10 @@ class Recorder(Observer):
             return score_all(evaluated.task, evaluated.rows.labels, predictions)
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
+        lines = [json.dumps(_rounded(row)) for row in rows]
         with self.history.open("a") as stream:
-            stream.writelines(json.dumps(_rounded(row)) + "\n" for row in rows)
+            stream.writelines(f"{line}\n" for line in lines)
+        self._digests.add(line.encode() for line in lines)
 
     def _part(self, evaluated: Evaluated, epoch: int) -> Path:
         return self.parts / f"{evaluated.name}.{epoch}.parquet"
@@ -200,14 +223,50 @@ class Recorder(Observer):
 
         Notes of restarts stay.
         """
+        self._digests = _Digests()
         if not self.history.exists():
             return
         remaining_rows = [row for row in self._rows() if row.get("event") == "restart" or 0 < row["step"] <= step]
-        write_durably(self.history, "".join(json.dumps(row) + "\n" for row in remaining_rows))
+        lines = [json.dumps(row) for row in remaining_rows]
+        write_durably(self.history, "".join(f"{line}\n" for line in lines))
+        self._digests.add(line.encode() for line in lines)
         epochs = {row["epoch"] for row in remaining_rows if row.get("event") == "epoch"}
         for path in self.parts.iterdir():
-            if _epoch_of(path) not in epochs:
+            if _epoch_of(path) in epochs:
+                self._digests.epochs[path.name] = _digest_of(path)
+            else:
                 path.unlink()
+
+
+class _Digests:
+    """Digests of a record as it was written, which damage on the disk does not change.
+
+    Attributes:
+        epochs: name of a file of predictions -> sha256 of its bytes.
+    """
+
+    def __init__(self, lines: Iterable[bytes] = ()) -> None:
+        self.epochs: dict[str, str] = {}
+        self._count, self._digest = 0, sha256()
+        self.add(lines)
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        """Add lines of the history; the line ends do not count, because a cut of the last one is no loss."""
+        for line in lines:
+            self._count += 1
+            self._digest.update(line + b"\n")
+
+    def history(self) -> dict[str, Any]:
+        """Return number and sha256 of the history's lines."""
+        return {"lines": self._count, "sha256": self._digest.hexdigest()}
+
+
+def _digest_of(path: Path) -> str:
+    """Return the sha256 of a file; "" if it cannot be read."""
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _prediction_table(rows: Split, epoch: int, predictions: np.ndarray, logits: np.ndarray) -> pa.Table:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,6 +22,7 @@ from benchmarks.training import execute as execution
 from benchmarks.training.execute import execute
 from benchmarks.training.job import Job, make_job
 from benchmarks.training.recorder import Recorder
+from smart_repro.checkpoint import Checkpoint
 
 STOP = 7  # of 8 updates; the first epoch ends with the fourth
 
@@ -96,9 +98,24 @@ def garble_a_line(path: Path) -> None:
     path.write_bytes(b"".join([*lines[:2], b"\xff\x00" + lines[2][2:], *lines[3:]]))
 
 
+def change_a_number(path: Path) -> None:
+    first, second, *lines = path.read_text().splitlines(keepends=True)
+    row = json.loads(second)
+    path.write_text("".join([first, json.dumps({**row, "loss": 10 * row["loss"]}) + "\n", *lines]))
+
+
+def change_an_answer(path: Path) -> None:
+    table = pq.read_table(path)
+    answers = table["prediction"].to_numpy().copy()
+    answers[0] = 1 - answers[0]
+    pq.write_table(table.set_column(table.column_names.index("prediction"), "prediction", pa.array(answers)), path)
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "reason"),
     [
+        ("history.jsonl", change_a_number, "the history before the checkpoint is not what was written"),
+        ("epochs/rte.dev.1.parquet", change_an_answer, "rte.dev.1.parquet are not what was written"),
         ("history.jsonl", empty, "0 of the 7 updates"),
         ("history.jsonl", halve, "of the 7 updates"),
         ("history.jsonl", garble_a_line, "6 of the 7 updates"),
@@ -178,6 +195,29 @@ def test_a_run_whose_record_vanished_while_it_trained_is_not_done(job: Job, stor
     assert outcome.state == "failed"
     assert "of the 8 updates" in outcome.message
     assert not store.is_done(job.key)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("history.jsonl", change_a_number), ("epochs/rte.dev.1.parquet", change_an_answer)]
+)
+def test_a_run_whose_record_changed_while_it_trained_is_not_done(
+    job: Job, store: Store, name: str, damage: Callable[[Path], None]
+) -> None:
+    outcome = execute(job, store, report=lambda event: damage(work(store) / name))
+    assert outcome.state == "failed"
+    assert "not what was written: give the command again to record it anew" in outcome.message
+    assert not store.is_done(job.key)
+
+
+def test_a_checkpoint_of_a_version_without_digests_of_the_record_is_used(job: Job, store: Store, whole: object) -> None:
+    checkpoint = Checkpoint(work(store) / "checkpoint.pt")
+    state = checkpoint.load()
+    assert state is not None
+    del state["reports"]
+    checkpoint.save(state)
+    assert execute(job, store).state == "done"
+    assert contents(store, job.key) == whole
+    assert notes(store, job.key) == [{"event": "resume", "step": STOP}]
 
 
 def test_a_result_cut_short_is_made_again(job: Job, store: Store, whole: object) -> None:
