@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from analysis.results import Log, Results
 from analysis.schema import CURVE_POINTS, LOSS_PARTS, Column, Manifest
 from analysis.scores import displayed
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOGGED = (*LOSS_PARTS, "max_abs_delta", "start_share")  # quantities of a log that have curves
-MOST_ERRORS = 3  # standard errors by which a loss may end above its start: by chance 1 in 300 runs of 400 updates does
 
 
 def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
@@ -29,7 +26,7 @@ def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
 
 
 def _read_log(results: Results, key: str) -> Log:
-    return replace(results.log(key), has_diverged=results.run(key).published.get("diverged"))
+    return replace(results.log(key), published_answer=results.run(key).published.get("diverged"))
 
 
 def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:
@@ -71,33 +68,17 @@ def epochs(logs: Mapping[str, Log], manifest: Manifest, column: Column) -> pd.Da
 def diverged(logs: Mapping[str, Log], manifest: Manifest) -> pd.DataFrame:
     """Return the cells with diverged runs and their number: ``row column diverged n_runs``.
 
-    A run has diverged if its task loss on the training data is larger at the end than at the start by more than
-    :data:`MOST_ERRORS` standard errors, or NaN. Start and end are the means over the first and the last tenth of the
-    updates (at least one update); the standard error is that of their difference, from the spread of the losses at the
-    start, which is that at the end too if nothing has changed.
+    :attr:`analysis.results.Log.has_diverged` says which have.
     """
     import pandas as pd
 
     records = []
     for row in manifest.rows:
         for column in manifest.distinct():
-            runs = [has_diverged(logs[key]) for key in manifest.keys(row.id, column) if key in logs]
+            runs = [logs[key].has_diverged for key in manifest.keys(row.id, column) if key in logs]
             if any(runs):
                 records.append({"row": row.id, "column": column.id, "diverged": sum(runs), "n_runs": len(runs)})
     return pd.DataFrame.from_records(records, columns=["row", "column", "diverged", "n_runs"])
-
-
-def has_diverged(log: Log) -> bool:
-    """Return True if a run has diverged, as :func:`diverged` says."""
-    if log.has_diverged is not None:
-        return log.has_diverged
-    losses = np.array([float(step["task"]) for step in log.steps if step.get("task") is not None])
-    if len(losses) < 2:
-        return False
-    tenth = max(1, len(losses) // 10)
-    start, end = losses[:tenth], losses[-tenth:]
-    error = np.sqrt(2 * start.var(ddof=1) / tenth) if tenth > 1 else 0.0
-    return not end.mean() - start.mean() <= MOST_ERRORS * error  # "not <=" is also true for NaN
 
 
 def binned(log: Log, part: str) -> dict[int, float]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 KEPT_BYTES = 256 * 2**20  # of predictions and histories; runs and manifests are small and all kept
 _PARSED = 4  # bytes in memory of one byte of a history
 _NAMED = 5  # damaged runs that a warning names
+MOST_ERRORS = 3  # standard errors by which a loss may end above its start: by chance 1 in 300 runs of 400 updates does
 
 
 class DamagedRunsWarning(UserWarning):
@@ -70,12 +71,33 @@ class Log:
     Attributes:
         steps: a record per update, in order; of an update that was repeated after a resume, the last record.
         epochs: ``epoch step task split metric score`` after each epoch, with the same rule.
-        has_diverged: whether the run diverged, of a published one, whose steps are too few to tell; None: they tell.
+        published_answer: :attr:`has_diverged` of a published run, whose steps are too few to tell; None: they tell.
     """
 
     steps: list[dict[str, Any]]
     epochs: list[dict[str, Any]]
-    has_diverged: bool | None = None
+    published_answer: bool | None = None
+
+    @property
+    def has_diverged(self) -> bool:
+        """True if the run diverged.
+
+        It did if its task loss on the training data is larger at the end than at the start by more than
+        :data:`MOST_ERRORS` standard errors, or NaN. Start and end are the means over the first and the last tenth of
+        the updates (at least one update); the standard error is that of their difference, from the spread of the losses
+        at the start, which is that at the end too if nothing has changed.
+        """
+        import numpy as np
+
+        if self.published_answer is not None:
+            return self.published_answer
+        losses = np.array([float(step["task"]) for step in self.steps if step.get("task") is not None])
+        if len(losses) < 2:
+            return False
+        tenth = max(1, len(losses) // 10)
+        start, end = losses[:tenth], losses[-tenth:]
+        error = np.sqrt(2 * start.var(ddof=1) / tenth) if tenth > 1 else 0.0
+        return not end.mean() - start.mean() <= MOST_ERRORS * error  # "not <=" is also true for NaN
 
 
 class Results:

@@ -22,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.curves import has_diverged
 from analysis.integrity import VERIFIED, seal_of
 from analysis.parts.copies import have_same_results
 from analysis.records import SEAL, read_json, read_seal, read_table
@@ -208,7 +207,7 @@ def compact_copy(store: Store, key: str, target: Path, scored: Collection[str] =
     spec = _without_paths(read_json(run / "spec.json"))
     note: dict[str, Any] = {"logits": forms, "left_out": left_out(forms, CURVE_POINTS if is_shorter else None)}
     if is_shorter:
-        note["diverged"] = has_diverged(read_log(run / "history.jsonl"))
+        note["diverged"] = read_log(run / "history.jsonl").has_diverged
     write_json(target / "spec.json", {**spec, "published": note})
     write_json(target / SEAL, seal_of(target, key, sealed_from=origin["digest"]))
 

@@ -212,13 +212,13 @@ def _log(losses):
 def test_a_run_has_diverged_if_its_loss_rose_by_more_than_chance():
     rng = np.random.default_rng(0)
     level = [_log(rng.gamma(9.0, 0.06, 400)) for _ in range(1000)]
-    assert sum(map(curves.has_diverged, level)) <= 10  # the end is above the start in half of them
+    assert sum(log.has_diverged for log in level) <= 10  # the end is above the start in half of them
     risen = [_log(rng.gamma(9.0, 0.06, 400) + np.linspace(0, 0.4, 400)) for _ in range(100)]
-    assert sum(map(curves.has_diverged, risen)) == 100
-    assert curves.has_diverged(_log([0.5] * 399 + [np.nan]))
-    assert curves.has_diverged(_log([0.5, 0.6]))  # two updates: nothing is known of their spread
-    assert not curves.has_diverged(_log([0.6, 0.5]))
-    assert not curves.has_diverged(_log([0.6]))
+    assert sum(log.has_diverged for log in risen) == 100
+    assert _log([0.5] * 399 + [np.nan]).has_diverged
+    assert _log([0.5, 0.6]).has_diverged  # two updates: nothing is known of their spread
+    assert not _log([0.6, 0.5]).has_diverged
+    assert not _log([0.6]).has_diverged
 
 
 def test_long_runs_are_averaged_into_few_points():

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from stored_runs import reseal
 
-from analysis.curves import binned, has_diverged, logged, read_logs
+from analysis.curves import binned, logged, read_logs
 from analysis.results import Log, Results
 from benchmarks.errors import UsageError
 from benchmarks.sharing import publish
@@ -121,15 +121,15 @@ def test_a_published_run_has_diverged_if_the_run_has(trained: Path, tmp_path: Pa
     for losses in noise:
         rows = [{"step": step, "loss": loss, "task": loss} for step, loss in enumerate(losses, start=1)]
         points = [json.loads(line) for line in publish.thinned(map(json.dumps, rows))]
-        told = has_diverged(Log(rows, []))
-        if told != has_diverged(Log(points, [])):
+        told = Log(rows, []).has_diverged
+        if told != Log(points, []).has_diverged:
             break
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     reseal(path.parent)
     publish.compact_copy(store, key, tmp_path / "copy" / "runs" / key)
     log = read_logs(Results.open(tmp_path / "copy"), Results.open(store.root).manifest("compare"))[key]
-    assert (len(log.steps), has_diverged(log)) == (len(points), told)
-    assert has_diverged(Log(log.steps, [])) != told
+    assert (len(log.steps), log.has_diverged) == (len(points), told)
+    assert Log(log.steps, []).has_diverged != told
 
 
 def test_a_point_keeps_the_largest_perturbation_and_says_how_many_updates_it_stands_for() -> None:
