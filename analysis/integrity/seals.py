@@ -229,13 +229,13 @@ def score_problems(folder: Path) -> list[str]:
     Raises:
         ResultsError: a file is missing or damaged.
     """
-    unknown = [
+    unknown_metrics = [
         f"{task}.{split}: no metric {metric!r} of predictions"
         for task, split, metrics in _stored_scores(folder)
         for metric in metrics
         if not _is_of_predictions(metric)
     ]
-    return [*unknown, *_score_differences(folder)]
+    return [*unknown_metrics, *_score_differences(folder)]
 
 
 def _stored_scores(folder: Path) -> Iterator[tuple[str, str, Mapping[str, float]]]:

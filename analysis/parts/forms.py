@@ -78,8 +78,10 @@ def _are_equal(first: Path, second: Path, forms: Iterable[str]) -> bool:
     tables = [read_table(path) for path in (first, second)]
     for form in forms:
         tables = [reduced(table, form) for table in tables]
-    one, other = (_ordered(table) for table in tables)
-    return bool(one.schema == other.schema) and all(_bits(one[name]) == _bits(other[name]) for name in one.column_names)
+    first, second = (_ordered(table) for table in tables)
+    return bool(first.schema == second.schema) and all(
+        _bits(first[name]) == _bits(second[name]) for name in first.column_names
+    )
 
 
 def _ordered(table: pa.Table) -> pa.Table:

@@ -55,9 +55,9 @@ def _siblings(store: Store, results: Results, run: Run, spec: RunSpec) -> list[s
 
     Damaged runs are left out, with a warning, since each may be of this cell.
     """
-    keys, others = [run.key], sorted(store.done_keys() - {run.key})
-    warn_of_damage(results.leave_out_damaged(others))
-    for key in filter(results.is_done, others):
+    keys, candidates = [run.key], sorted(store.done_keys() - {run.key})
+    warn_of_damage(results.leave_out_damaged(candidates))
+    for key in filter(results.is_done, candidates):
         candidate = results.run(key)
         same_data = all(candidate.fingerprints[name] == run.fingerprints[name] for name in ("data", "weights"))
         if same_data and _without_seed(store.spec(key)) == _without_seed(spec):

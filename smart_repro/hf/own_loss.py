@@ -43,12 +43,12 @@ def warn_if_ignored(model: nn.Module, batch: dict[str, Tensor], method: Method) 
         outcome = _called_with_labels(model, rows)
         if outcome is None:
             return
-        own, logits = outcome
+        loss, logits = outcome
         passes = Passes(model, rows, method.streams, "fp32")
         expected = float(Method.task_loss(method, logits if logits.dtype == torch.float64 else logits.float(), passes))
-        if not math.isclose(own, expected, rel_tol=_TOLERANCE.get(logits.dtype, 1e-5), abs_tol=1e-7):
+        if not math.isclose(loss, expected, rel_tol=_TOLERANCE.get(logits.dtype, 1e-5), abs_tol=1e-7):
             warnings.warn(
-                f"{type(models.inside_adapters(model)).__name__} computes a loss of its own from labels ({own:.5g} on "
+                f"{type(models.inside_adapters(model)).__name__} computes a loss of its own from labels ({loss:.5g} on "
                 f"the first {updates.row_count(rows)} rows, the task loss is {expected:.5g}), which method "
                 f"{method.name!r} does not train: pass compute_loss_func, which replaces the task loss inside the "
                 "method",

@@ -56,7 +56,7 @@ def forest_of(manifest: Manifest, cells: pd.DataFrame, verdicts: Sequence[Verdic
             lines.append(line)
             titles[verdict.claim.a] = names.get(verdict.claim.a, verdict.claim.a)
     units = {line.pop("unit") for line in lines}
-    quantities = {quantity_of(each.claim) for verdict in verdicts for each in verdict.parts or (verdict,)}
+    quantities = {quantity_of(part.claim) for verdict in verdicts for part in verdict.parts or (verdict,)}
     frame = pd.DataFrame.from_records(lines) if len(units) == len(quantities) == 1 else pd.DataFrame()
     if frame.empty:
         return Forest(frame, titles)
