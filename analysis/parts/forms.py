@@ -78,9 +78,9 @@ def _are_equal(first: Path, second: Path, forms: Iterable[str]) -> bool:
     tables = [read_table(path) for path in (first, second)]
     for form in forms:
         tables = [reduced(table, form) for table in tables]
-    first, second = (_ordered(table) for table in tables)
-    return bool(first.schema == second.schema) and all(
-        _bits(first[name]) == _bits(second[name]) for name in first.column_names
+    table, copy = (_ordered(table) for table in tables)
+    return bool(table.schema == copy.schema) and all(
+        _bits(table[name]) == _bits(copy[name]) for name in copy.column_names
     )
 
 
