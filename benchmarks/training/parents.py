@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from analysis.records import read_table
+from analysis.records import read_table, results_option
 from benchmarks.errors import UsageError
 from benchmarks.spec import RunSpec
 from benchmarks.store.reduction import HALF, differing_predictions, forms_of
@@ -116,7 +116,8 @@ def must_reproduce(attempt: Path, finished: Path) -> None:
     if different:
         raise NotReproducedError(
             f"trained again for its weights, it differs from the finished run in {', '.join(different)}, which was "
-            f"made on other hardware or with other versions. `smart-repro runs remove {finished.name}` allows a new run"
+            f"made on other hardware or with other versions. "
+            f"`smart-repro runs remove {finished.name}{results_option(finished.parent.parent)}` allows a new run"
         )
 
 

@@ -160,8 +160,8 @@ class Method:
         In a loop that never calls :meth:`begin`, this advances the position of the random numbers.
 
         Raises:
-            ValueError: ``setup`` was not called, or for another model, or the optimiser changed the weights and
-                ``after_step`` was not called.
+            ValueError: ``setup`` was not called, or for another model of which the method keeps a state, or the
+                optimiser changed the weights and ``after_step`` was not called.
         """
         self._check_order(model)
         if self.exact:
@@ -183,10 +183,12 @@ class Method:
         if self._has_position:  # a loop that calls ``begin`` keeps the order itself
             return
         if not any(parameter is self.watched for parameter in model.parameters()):
-            raise ValueError(
-                f"method {self.name!r} was set up for another model, whose state it keeps: build a method for each "
-                "model, or call setup(model, total_steps) for this one"
-            )
+            if _has_content(self.state_dict()):
+                raise ValueError(
+                    f"method {self.name!r} was set up for another model, whose state it keeps: build a method for each "
+                    "model, or call setup(model, total_steps) for this one"
+                )
+            return
         # torch counts the changes of each parameter: a higher count shows an optimiser update
         version = sum(parameter._version for parameter in model.parameters() if parameter.requires_grad)
         if self._version not in (None, version):
@@ -407,6 +409,15 @@ def check_choices(config: Any, choices: Mapping[str, Sequence[Any]]) -> None:
         value = getattr(config, option)
         if value not in allowed:
             raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def _has_content(state: Any) -> bool:
+    """Return True if a state has a value at any depth: nested empty dictionaries and lists have none."""
+    if isinstance(state, dict):
+        return any(map(_has_content, state.values()))
+    if isinstance(state, list | tuple):
+        return any(map(_has_content, state))
+    return state is not None
 
 
 def build(name: str, **config: Any) -> Method:

@@ -168,7 +168,9 @@ def test_results_leave_damaged_runs_out(run: Path, tmp_path: Path) -> None:
 def test_a_run_with_an_edited_score_is_left_out_of_the_frame_of_all_scores(run: Path, tmp_path: Path) -> None:
     other = stored_run(tmp_path / "runs", seed=1)
     rewrite(run / "result.json", lambda c: c["scores"]["cola"]["dev"].update(accuracy=0.999))
-    with pytest.warns(DamagedRunsWarning, match=f"left out: {run.name}.*`smart-repro runs remove {run.name}`"):
+    with pytest.warns(
+        DamagedRunsWarning, match=f"left out: {run.name}.*`smart-repro runs remove {run.name} --results {tmp_path}`"
+    ):
         frame = analysis.load(tmp_path)
     assert frame["key"].unique().tolist() == [other]
 

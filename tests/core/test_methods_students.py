@@ -384,9 +384,9 @@ def test_label_smoothing_by_hand(tiny: Tiny, batch: Batch) -> None:
     method.setup(model, 10)
     assert method.loss(model, inputs).total.item() == pytest.approx(expected.item(), rel=1e-5)
     assert math.isfinite(expected.item())
-    regression, scalar = build("vanilla", label_smoothing=0.1), tiny(1)
-    regression.setup(scalar, 10)
+    regression = build("vanilla", label_smoothing=0.1)
+    regression.setup(tiny(1), 10)
     with pytest.raises(ValueError, match="label_smoothing applies to cross-entropy only"):
-        regression.loss(scalar, batch(outputs=1))
+        regression.loss(tiny(1), batch(outputs=1))
     with pytest.raises(ValueError, match="must lie in"):
         build("vanilla", label_smoothing=1.0)

@@ -82,7 +82,7 @@ def test_a_second_setup_starts_anew(name: str, tiny: Tiny, batch: Batch) -> None
         assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", ["vanilla", "smart", "sda", "freelb"])
+@pytest.mark.parametrize("name", ["smart", "sda", "sdv", "self-ensemble", "gradual-unfreezing"])
 def test_another_model_than_that_of_setup_is_refused(name: str, tiny: Tiny, batch: Batch) -> None:
     """Also one with the same encoder, whose first parameters are the same objects."""
     method, model, other, beside = build(name), tiny(), tiny(), tiny()
@@ -93,6 +93,13 @@ def test_another_model_than_that_of_setup_is_refused(name: str, tiny: Tiny, batc
             method.backward(wrong, batch(), torch.Tensor.backward)
     wrapped = nn.DataParallel(model)
     assert torch.isfinite(method.backward(wrapped, batch(), torch.Tensor.backward).total)
+
+
+@pytest.mark.parametrize("name", ["vanilla", "r-drop", "freelb", "smart-released", "smoothness"])
+def test_a_method_that_keeps_no_state_of_its_model_serves_others(name: str, tiny: Tiny, batch: Batch) -> None:
+    method, model, other = build(name), tiny(), tiny()
+    steps(method, model, batch)
+    assert torch.isfinite(method.loss(other, batch()).total)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8, torch.bool])

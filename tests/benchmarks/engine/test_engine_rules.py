@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stored_runs import stored_run
 
 from benchmarks.cli.display import Silent
 from benchmarks.engine import schedule as engine
@@ -249,9 +250,9 @@ def test_a_disk_without_room_is_refused_before_training(store: Store) -> None:
 
 
 def test_what_killed_processes_left_of_finished_runs_is_swept(store: Store) -> None:
-    for name in ("done", "failed", "going"):
+    done = stored_run(store.runs)
+    for name in (done, "failed", "going"):
         (store.inflight / name / "attempt-1").mkdir(parents=True)
-    (store.runs / "done").mkdir()
     (store.inflight / ".gone-1").mkdir()
     store.sweep()
     assert sorted(path.name for path in store.inflight.iterdir()) == ["failed", "going"]
