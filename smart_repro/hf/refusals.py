@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from transformers import Trainer
 from transformers.training_args import OptimizerNames, TrainingArguments
@@ -21,13 +23,14 @@ OVERRIDES = {
     "compute_loss_context_manager": "ask for a precision by bf16=True or fp16=True; the method opens it pass by pass",
     "autocast_smart_context_manager": "ask for a precision by bf16=True or fp16=True; the method opens it pass by pass",
 }
+_HOLDERS: WeakKeyDictionary[Method, weakref.ref[Trainer]] = WeakKeyDictionary()  # method -> the trainer that has it
 _LAYERWISE = {OptimizerNames.LOMO, OptimizerNames.ADALOMO}
 
 
-def resolved(method: Any) -> Method:
-    """Return the configured method for a registered name or a class; of a configured method, a copy.
+def resolved(method: Any, trainer: Trainer) -> Method:
+    """Return the configured method for a registered name or a class; a configured method as it is.
 
-    Two trainers can therefore be given one object: a method keeps the state of one training, such as its teacher.
+    An object that another trainer has is copied, because a method keeps the state of one training, such as its teacher.
 
     Raises:
         ValueError: it is none of these.
@@ -37,7 +40,10 @@ def resolved(method: Any) -> Method:
     if isinstance(method, type) and issubclass(method, Method):
         return method()
     if isinstance(method, Method):
-        return copy.deepcopy(method)
+        holder = _HOLDERS.get(method, lambda: None)()
+        own = method if holder in (None, trainer) else copy.deepcopy(method)
+        _HOLDERS[own] = weakref.ref(trainer)
+        return own
     raise ValueError(
         f"method must be a registered name ({', '.join(METHODS)}), a class such as Smart, or a configured method such "
         f"as Smart(lambda_s=3.0), got {method!r}"

@@ -52,9 +52,9 @@ class MethodTrainer(Trainer):
     Args:
         *args: positional arguments of the Trainer.
         method: a registered name, a class such as ``Smart``, or a configured method such as ``Smart(lambda_s=3.0)``,
-            of which the trainer has a copy of its own, ``trainer.method``. Its random numbers come from ``args.seed``.
-            An integer column ``example_id`` in the training set makes an example's noise independent of the update it
-            is in.
+            of which the trainer has a copy, ``trainer.method``, if another trainer has it. Its random numbers come from
+            ``args.seed``. An integer column ``example_id`` in the training set makes an example's noise independent of
+            the update it is in.
         **kwargs: keyword arguments of the Trainer.
 
     Raises:
@@ -70,7 +70,7 @@ class MethodTrainer(Trainer):
 
     def __init__(self, *args: Any, method: str | Method | type[Method], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.method = refusals.resolved(method)
+        self.method = refusals.resolved(method, self)
         self.model_accepts_loss_kwargs = False  # otherwise accumulation would scale the loss a second time
         self.label_names = ["labels"]
         self._prepared: Any = None  # the model that the method is set up for

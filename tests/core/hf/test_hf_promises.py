@@ -269,6 +269,8 @@ def test_one_method_object_in_two_trainers_keeps_two_states(run: Any, tiny: Tiny
     assert not same(first.eval_model, second.eval_model)
     for parameter, value in zip(first.eval_model.parameters(), expected, strict=True):
         assert torch.equal(parameter, value)
+    assert first.method is method  # as users expect who read it after training
+    assert second.method is not method
 
 
 @pytest.mark.parametrize("method", [Smart, Smart(), "smart"])
