@@ -107,8 +107,6 @@ def show_plan(request: Request, results: Path, workers: int | None, calibrate: b
     from benchmarks.store.store import Store
 
     planned, store = planned_of(request, results), Store(results)
-    if note := replaced_grid(request, planned, results):
-        print(f"note: {note}", file=sys.stderr)
     executor = LocalExecutor(workers, engine.memory(planned, store))
     if calibrate:
         kinds = engine.calibrate(planned, store, executor, tuple(request.plugins or ()))
@@ -117,7 +115,9 @@ def show_plan(request: Request, results: Path, workers: int | None, calibrate: b
     if as_json:
         print_json(plan_text.plan_content(planned, expected))
     else:
-        print(plan_text.plan_text(planned, expected))
+        print(plan_text.plan_text(planned, expected), flush=True)
+    if note := replaced_grid(request, planned, results):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def show_bill(request: Request, as_json: bool) -> None:
