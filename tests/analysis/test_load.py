@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import analysis
+from analysis import frames
 from analysis.records import ResultsError
 from analysis.results import DamagedRunsWarning, Results, load_manifest
 
@@ -45,7 +46,7 @@ def test_the_runs_of_an_experiment_come_with_their_rows(small_world):
         .reset_index(drop=True)
         .equals(everything[everything["key"].isin(frame["key"])].sort_values(["key", "split"]).reset_index(drop=True))
     )
-    assert list(analysis.frames.cells(frame.query("split == 'dev'"), baseline="vanilla")["row"].unique()) == list(cells)
+    assert list(frames.cells(frame.query("split == 'dev'"), baseline="vanilla")["row"].unique()) == list(cells)
 
 
 def test_damaged_runs_are_left_out_of_an_experiment_with_a_warning(small_world, tmp_path):
