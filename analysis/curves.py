@@ -26,7 +26,7 @@ def read_logs(results: Results, manifest: Manifest) -> dict[str, Log]:
 
 
 def _read_log(results: Results, key: str) -> Log:
-    return replace(results.log(key), published_answer=results.run(key).published.get("diverged"))
+    return replace(results.log(key), stored_divergence=results.run(key).published.get("diverged"))
 
 
 def logged(logs: Mapping[str, Log], manifest: Manifest, column: Column, parts: Sequence[str] = LOGGED) -> pd.DataFrame:

@@ -71,12 +71,12 @@ class Log:
     Attributes:
         steps: a record per update, in order; of an update that was repeated after a resume, the last record.
         epochs: ``epoch step task split metric score`` after each epoch, with the same rule.
-        published_answer: :attr:`has_diverged` of a published run, whose steps are too few to tell; None: they tell.
+        stored_divergence: :attr:`has_diverged` of a published run, whose steps are too few to tell; None: they tell.
     """
 
     steps: list[dict[str, Any]]
     epochs: list[dict[str, Any]]
-    published_answer: bool | None = None
+    stored_divergence: bool | None = None
 
     @property
     def has_diverged(self) -> bool:
@@ -89,8 +89,8 @@ class Log:
         """
         import numpy as np
 
-        if self.published_answer is not None:
-            return self.published_answer
+        if self.stored_divergence is not None:
+            return self.stored_divergence
         losses = np.array([float(step["task"]) for step in self.steps if step.get("task") is not None])
         if len(losses) < 2:
             return False

@@ -78,6 +78,7 @@ def replaced_grid(request: Request, planned: Plan, results: Path) -> str:
     """Return a note that a user's own grid takes the place of another one of its name; "" where it does not.
 
     ``report`` and ``status`` read the newest grid of a name alone. A grid that shares runs with it is an extension.
+    The note on a newest grid that cannot be read gives the reason.
     """
     from analysis.records import ResultsError
     from analysis.results import Results
@@ -271,14 +272,17 @@ def show_damage_warnings() -> Iterator[None]:
     """Print warnings of damaged runs as one line each on standard error, without the place in the code."""
     from analysis.results import DamagedRunsWarning
 
-    with warnings.catch_warnings(record=True) as recorded:
-        warnings.simplefilter("always", DamagedRunsWarning)
-        yield
-    for warning in recorded:
-        if issubclass(warning.category, DamagedRunsWarning):
-            print(warning.message, file=sys.stderr)
+    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, DamagedRunsWarning):
+            print(message, file=sys.stderr)
         else:
-            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+            show_other(message, category, *place, **options)
+
+    show_other = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DamagedRunsWarning)
+        warnings.showwarning = show
+        yield
 
 
 def print_verdicts(results: Path, name: str) -> int:
