@@ -414,7 +414,7 @@ def tuning(study: Study) -> Iterator[Drawing]:
         scoring = METRICS.get(column.metric)
         better = scoring.greater_is_better if scoring else True
         parts, titles = [], {}
-        for arm, trials in cells.groupby(cells["row"].str.rpartition("#")[0], sort=False):
+        for arm, trials in cells.groupby([row.rpartition("#")[0] for row in cells["row"]], sort=False):
             titles[str(arm)] = str(trials["row_title"].iloc[0]).rpartition(", trial")[0]
             parts.append(curves.expected_best(trials["mean"].tolist(), better).assign(row=str(arm)))
         if parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,13 @@ def point(
 def study(root: Path, layout: str, arms=ARMS, exams=None, **extra) -> Study:
     exams = exams or [Exam("one", items=120, votes=True, classes=3)]
     World(root, arms, exams, epochs=2, steps=8, extra={"layout": layout, **extra}).write()
-    manifest = Results.open(root).manifest("compare")
-    return Study(
-        Results.open(root), manifest, compare(Results.open(root), manifest), read_logs(Results.open(root), manifest)
-    )
+    return opened(root)
+
+
+def opened(root: Path) -> Study:
+    results = Results.open(root)
+    manifest = results.manifest("compare")
+    return Study(results, manifest, compare(results, manifest), read_logs(results, manifest))
 
 
 def drawn(drawing: Drawing):
@@ -147,7 +151,7 @@ def test_all_beside_the_papers_all_is_every_item_where_only_some_have_votes(tmp_
         table = pd.read_parquet(path)
         table.loc[~table["id"].isin(table["id"][:40]), [name for name in table if name.startswith("votes_")]] = 0
         table.to_parquet(path, index=False)
-    by_name = {drawing.name: drawing for drawing in drawings(made)}
+    by_name = {drawing.name: drawing for drawing in drawings(opened(tmp_path))}
     from analysis import errors
 
     outputs = errors.read_outputs(
@@ -236,6 +240,23 @@ def test_tuning_shows_the_expected_best_of_each_arm(tmp_path):
     (line,) = lines(drawn(drawing))
     assert line[0] == [1.0, pytest.approx(made.cells["mean"].mean())]
     assert line[-1][0] == 4.0
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "boundary"])
+def test_a_column_and_a_row_without_runs_are_left_out_of_the_figure(layout, tmp_path):
+    """A study is published column by column: ``equal-budgets-tuning`` had trials of SST-2 and none of AG's News."""
+    made = study(tmp_path, layout, exams=[Exam(task, items=60, votes=True, classes=3) for task in ("one", "two")])
+    for key in [key for row, tasks in made.manifest.cells.items() for key in (tasks["two"] if row == "smart" else ())]:
+        shutil.rmtree(tmp_path / "runs" / key)
+    one_left = opened(tmp_path)
+    for drawing in drawings(one_left):
+        drawn(drawing)
+    for key in one_left.manifest.cells["vanilla"]["two"]:
+        shutil.rmtree(tmp_path / "runs" / key)
+    left = drawings(opened(tmp_path))
+    for drawing in left:
+        drawn(drawing)
+    assert not [drawing.name for drawing in left if "two" in drawing.name]
 
 
 def toy(folder: Path) -> None:
