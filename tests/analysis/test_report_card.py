@@ -141,6 +141,8 @@ def test_a_share_or_a_ratio_is_drawn_and_explained_as_one(test, quantity, claime
     assert quantity in html.unescape(text)
     assert "difference in value" not in text
     assert "difference in times" not in text
+    (caption,) = re.findall(r"<figcaption>Effect on each task <small>(.*?)</small>", text)
+    assert caption.startswith("Mark: estimate.")
 
 
 def test_an_open_verdict_says_how_many_seeds_would_decide(tmp_path):

@@ -94,6 +94,12 @@ def drawn_methods(manifest: Manifest, verdicts: Sequence[Verdict]) -> str:
     return f"The first {MOST_SERIES} of {n_others} methods; all are under Figures."
 
 
+def mark_of(verdicts: Sequence[Verdict]) -> str:
+    """Return what a mark of the answer's figure is: a mean difference, or the estimate of a ratio or a share."""
+    parts = [part for verdict in verdicts for part in verdict.parts or (verdict,)]
+    return "mean difference" if all(quantity_of(part.claim).is_difference for part in parts) else "estimate"
+
+
 def _lines(manifest: Manifest, cells: pd.DataFrame, verdict: Verdict) -> Iterator[dict[str, Any]]:
     """Yield a line of the figure per task of one verdict, then the mean."""
     claim = verdict.claim

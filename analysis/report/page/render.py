@@ -10,14 +10,14 @@ from analysis import claims, figures, tables
 from analysis.claims.words import numbers_in_words
 from analysis.report import answer
 from analysis.report.card.content import READINGS
-from analysis.report.card.differences import drawn_methods
+from analysis.report.card.differences import drawn_methods, mark_of
 from analysis.report.card.sentences import found, titles_of
 from analysis.report.content import Content
 from analysis.report.facts import FactTable
 from analysis.report.grid import grid_of
 from analysis.report.methods_list import MethodEntry
 from analysis.report.mistakes import collapsed_table
-from analysis.report.order import decided_first
+from analysis.report.order import decided_first, question_of
 from analysis.report.own_data import MEANINGS as OWN_MEANINGS
 from analysis.report.page.data import to_script
 from analysis.report.page.script import PAGE, TABLES, script_of
@@ -102,6 +102,7 @@ def render(
         "covered": items.note,
         "drawn_confusions": CONFUSED,
         "most_curves": CROWDED,
+        "mark": mark_of(question_of(verdicts)),
         "drawn_methods": drawn_methods(manifest, verdicts),
         "power": power_table(cells),
         "collapsed": collapsed_table(cells, content.titles),
