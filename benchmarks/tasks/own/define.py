@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.definition import DEV_SHARE, Definition
-from benchmarks.errors import DataError
+from benchmarks.errors import DataError, UsageError
 from benchmarks.tasks.base import Split
 from benchmarks.tasks.own.choices import Choices
 from benchmarks.tasks.own.labels import classes_of, numbers_of
@@ -51,6 +51,9 @@ def define(choices: Choices) -> OwnTask:
     low, high = numbers_of(parts, choices.label) if choices.regression else (None, None)
     _check_texts(parts["train"], choices.text)
     cut_dev = set(parts) == {"train"}
+    if choices.split_seed and not cut_dev:
+        given = " and ".join(split for split in parts if split != "train")
+        raise UsageError(f"--split-seed {choices.split_seed}: nothing is cut where the data have {given}; leave it out")
     draft = Definition(
         name=choices.task_name,
         text=choices.text,

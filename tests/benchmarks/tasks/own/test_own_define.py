@@ -203,6 +203,16 @@ def test_a_class_that_only_dev_has_and_a_divided_group_are_refused(tmp_path):
         define(replace(choices, dev=None, test=str(tmp_path / "test.csv")))
 
 
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_a_split_seed_is_refused_where_nothing_is_cut(split, tmp_path):
+    """It would make other runs of the same rows."""
+    frame(60, seed=1).to_csv(tmp_path / "more.csv", index=False)
+    given = {split: str(tmp_path / "more.csv")}
+    with pytest.raises(UsageError, match=f"--split-seed 4: nothing is cut where the data have {split}; leave it out"):
+        define(choose(tmp_path / "a.csv", frame(), split_seed=4, **given))
+    assert not define(choose(tmp_path / "a.csv", frame(), **given)).definition.cut_dev
+
+
 def test_numbers_that_are_all_the_same_in_one_split_are_refused(tmp_path):
     frame(30, seed=1).assign(mood=1.5).to_csv(tmp_path / "dev.csv", index=False)
     content = frame().assign(mood=np.linspace(1, 5, 200).round(3))
