@@ -238,13 +238,38 @@ def identical_shares(a: Scored, b: Scored, metric: str) -> np.ndarray:
 
     Raises: ValueError: no common seed.
     """
+    _, differs = _differing(a, b, metric)
+    return np.asarray((~differs).mean(-1))
+
+
+def changed_answers(cell: Scored, baseline: Scored, metric: str) -> Scored:
+    """Return which answers differ from the baseline's at the same seed, as a cell whose accuracy is their share.
+
+    Two such cells make a contrast of shares: does one arm change more of the baseline's answers than another?
+
+    Raises: ValueError: no common seed.
+    """
+    common, differs = _differing(cell, baseline, metric)
+    return replace(
+        cell,
+        keys=tuple(cell.keys[cell.seeds.index(seed)] for seed in common),
+        seeds=tuple(common),
+        labels=np.ones(len(cell.labels), dtype=np.int64),
+        outputs=differs.astype(np.int64),
+        scores=differs.mean(-1),
+        collapsed=np.zeros(len(common), dtype=bool),
+    )
+
+
+def _differing(a: Scored, b: Scored, metric: str) -> tuple[list[int], np.ndarray]:
+    """Return the seeds that both arms have, and ``(seeds, items)``: True where their answers differ."""
     common = [seed for seed in a.seeds if seed in b.seeds]
     if not common:
         raise ValueError("no seed was run by both arms")
     x, y = (_answers(side, common, metric) for side in (a, b))
     if METRICS[metric].is_regression:
-        return np.asarray((np.abs(x - y) <= SAME_NUMBER * a.labels.std()).mean(-1))
-    return np.asarray((x == y).mean(-1))
+        return common, ~np.asarray(np.abs(x - y) <= SAME_NUMBER * a.labels.std())
+    return common, np.asarray(x != y)
 
 
 def _answers(scored: Scored, seeds: Sequence[int], metric: str) -> np.ndarray:
