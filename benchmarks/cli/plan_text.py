@@ -38,12 +38,14 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
     experiment, counts = plan.experiment, plan.counts()
     profile = f", profile {experiment.profile}" if experiment.profile else ""
     states = ", ".join(f"{counts[state]} {word}" for state, word in _STATES.items() if counts[state]) or "none"
+    wide = max([34, *(len(row.id) + 2 for row in experiment.rows)])
+    task_wide = max([16, *(len(task) + 1 for task in experiment.places)])
     lines = [
         f"{experiment.title}{profile}",
         f"{len(experiment.rows)} rows x {len(experiment.places)} tasks x {len(experiment.seeds)} seeds "
         f"= {len(plan.cells)} cells, {len(plan.jobs)} runs: {states}",
         "",
-        f"{'row':<34}{'task':<16}{'runs':>5}{'done':>6}{'updates':>9}{'cost':>12}",
+        f"{'row':<{wide}}{'task':<{task_wide}}{'runs':>5}{'done':>6}{'updates':>9}{'cost':>12}",
     ]
     for row in experiment.rows:
         for task in experiment.places:
@@ -53,7 +55,7 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
             done = sum(plan.states[key].state == "done" for key in keys)
             updates = sum(plan.updates[key] for key in keys)
             units = sum(plan.forward_passes(key) for key in keys)
-            lines.append(f"{row.id:<34}{task:<16}{len(keys):>5}{done:>6}{updates:>9,}{units:>11,.0f}F")
+            lines.append(f"{row.id:<{wide}}{task:<{task_wide}}{len(keys):>5}{done:>6}{updates:>9,}{units:>11,.0f}F")
     jobs_to_do = plan.to_do()
     training, predicting = (
         sum(passes(job.key) for job in jobs_to_do) for passes in (plan.forward_passes, plan.prediction_passes)

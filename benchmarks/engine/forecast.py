@@ -157,7 +157,7 @@ def core_seconds(plan: Plan, job: Job) -> tuple[float, float]:
     """Return the seconds of one CPU core for a run's training and for its predictions, by rule of thumb."""
     run = job.spec
     tokens = min(run.max_length, float(np.mean([tokens_of(TASKS[task]) for task in run.tasks])))
-    size = million_parameters(run.model) / million_parameters(_MEASURED_MODEL)
+    size = million_parameters(run.model, run.layers) / million_parameters(_MEASURED_MODEL)
     forward, predicted = (size * (constant + slope * tokens) for constant, slope in (_FORWARD, _PREDICTED))
     batches = run.batch_size / _MEASURED_BATCH
     return plan.forward_passes(job.key) * batches * forward, plan.predictions[job.key] * predicted

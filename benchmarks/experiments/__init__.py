@@ -30,6 +30,7 @@ from benchmarks.experiments.controls import size_curve
 from benchmarks.experiments.studies import epsilon
 from benchmarks.experiments.studies import self_distillation
 from benchmarks.experiments.studies import equal_budgets
+from benchmarks.experiments.studies import elsewhere
 from benchmarks.experiments.controls import attacks
 from benchmarks.experiments.controls import regression
 from analysis.schema import Claim, Contrast

@@ -20,14 +20,14 @@ from smart_repro.methods import METHODS, build
 from smart_repro.train import TrainConfig
 from smart_repro.train import plan as training_plan
 
-# Millions of parameters that every token meets (embeddings only look up).
+# Millions of parameters that every token meets (embeddings only look up), and the number of layers they are in.
 PARAMETERS = {
-    "bert-base-uncased": 85,
-    "bert-large-uncased": 302,
-    "roberta-large": 302,
-    "xlnet-large-cased": 302,
-    "minilm": 10.6,
-    "tiny": 0.2,
+    "bert-base-uncased": (85, 12),
+    "bert-large-uncased": (302, 24),
+    "roberta-large": (302, 24),
+    "xlnet-large-cased": (302, 24),
+    "minilm": (10.6, 6),
+    "tiny": (0.2, 2),
 }
 # Mean word pieces of a training example (BERT's vocabulary), measured on up to 600 examples of each set's files.
 TOKENS = {
@@ -98,17 +98,18 @@ def family(spec: RunSpec) -> set[RunSpec]:
 def text(title: str, entries: Iterable[Entry]) -> str:
     """Return the costs as text."""
     entries = list(entries)
-    lines = [title, "", f"{'experiment':<20}{'runs':>7}{'new':>7}{'updates':>13}{'cost':>17}{'GPU hours':>12}"]
+    wide = max([20, *(len(entry.name) + 2 for entry in entries)])
+    lines = [title, "", f"{'experiment':<{wide}}{'runs':>7}{'new':>7}{'updates':>13}{'cost':>17}{'GPU hours':>12}"]
     for entry in entries:
         if entry.reason:
-            lines.append(f"{entry.name:<20}  not in this profile: {entry.reason}")
+            lines.append(f"{entry.name:<{wide}}  not in this profile: {entry.reason}")
         else:
             lines.append(
-                f"{entry.name:<20}{entry.runs:>7}{entry.new:>7}{entry.updates:>13,}{entry.units:>15,.0f} "
+                f"{entry.name:<{wide}}{entry.runs:>7}{entry.new:>7}{entry.updates:>13,}{entry.units:>15,.0f} "
                 f"F{entry.hours:>12,.1f}"
             )
     total = [sum(getattr(entry, name) for entry in entries) for name in ("new", "updates", "units", "hours")]
-    lines.append(f"{'all':<20}{'':>7}{total[0]:>7}{total[1]:>13,}{total[2]:>15,.0f} F{total[3]:>12,.1f}")
+    lines.append(f"{'all':<{wide}}{'':>7}{total[0]:>7}{total[1]:>13,}{total[2]:>15,.0f} F{total[3]:>12,.1f}")
     lines += [
         "",
         "new: runs that no experiment above has already. F: one forward pass over a batch; a plain update is 3 F.",
@@ -132,7 +133,7 @@ def _cost(spec: RunSpec) -> tuple[float, float, float]:
     examples = {task: _examples(spec, task) for task in spec.tasks}
     steps = training_plan(list(examples.values()), config, method.replays)
     unit_cost = METHODS[spec.method].cost(method.config)
-    token = 2e6 * million_parameters(spec.model)
+    token = 2e6 * million_parameters(spec.model, spec.layers)
     evaluations = 1 if spec.combine else max(1, round(steps.total / steps.per_epoch))
     judged = sum(
         _judged(spec, task, split, examples) * (evaluations if spec.predicts_each(split) else 1)
@@ -179,9 +180,15 @@ def _size(task: Task, split: str) -> int:
     raise UsageError(f"the size of {task.name}'s {split} split is not known")
 
 
-def million_parameters(model: str) -> float:
-    """Return the million parameters that process every token; for an unlisted model those of BERT-base."""
-    return PARAMETERS.get(model, PARAMETERS["bert-base-uncased"])
+def million_parameters(model: str, layers: int | None = None) -> float:
+    """Return the million parameters that process every token; for an unlisted model those of BERT-base.
+
+    Args:
+        model: name of the model.
+        layers: the first so many layers that are kept; None: all.
+    """
+    millions, all_layers = PARAMETERS.get(model, PARAMETERS["bert-base-uncased"])
+    return millions if layers is None else millions * min(1.0, layers / all_layers)
 
 
 def tokens_of(task: Task) -> int:

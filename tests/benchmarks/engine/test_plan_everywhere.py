@@ -63,6 +63,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(fit, "check_texts", lambda run, source: [])  # there are no texts to look at
     tiny = models.resolve("tiny")
     monkeypatch.setattr(models, "resolve", lambda name: models.ModelFiles(name, tiny.folder))
+    monkeypatch.setattr(models, "layers", lambda name: None)  # the tiny one has fewer than the model it stands for
     data = tmp_path / "data"
     for name in ("RTE", "CoLA"):
         (data / name).mkdir(parents=True)
@@ -103,6 +104,17 @@ def test_every_choice_of_tasks_has_a_plan(name: str, profile: str, folder: Path,
 def assert_claims_have_lines(plan: Plan, text: str) -> None:
     assert "nan" not in re.findall(r"\w+", text.lower())
     assert all(claim.id in text for claim in plan.experiment.claims)
+
+
+def test_the_columns_of_a_plan_stand_below_each_other(folder: Path, tmp_path: Path) -> None:
+    """Places with a variant are longer than the names of tasks."""
+    request = Request(name="epsilon-half-rate", profile="small", results=tmp_path, data_dir=folder)
+    plan = actions.planned_of(request, tmp_path)
+    lines = plan_text(plan, forecast(plan, plan.to_do(), Timings.read(Store(tmp_path)), 2)).splitlines()
+    head = next(line for line in lines if line.startswith("row "))
+    rows = [line for line in lines if "sst2@half" in line]
+    assert rows
+    assert {(line.index("sst2@half"), len(line)) for line in rows} == {(head.index("task"), len(head))}
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -676,3 +676,9 @@ def test_a_control_is_asked_about_both_readings_or_says_which_one_it_is_about(na
         alike = {other.reading for other in experiment.claims if other.sentence == claim.sentence}
         if masks and not alike >= {"shared", "independent"} and claim.table.startswith(("control", "study", "attack")):
             assert any(f"{each} masks" in claim.sentence for each in masks), claim.id
+
+
+def test_half_the_layers_take_half_the_operations():
+    whole = EXPERIMENTS["epsilon"]()
+    half = replace(whole, settings={**whole.settings, "layers": 6})
+    assert bill([half])[0].hours == pytest.approx(bill([whole])[0].hours / 2)

@@ -109,6 +109,41 @@ def test_the_teacher_study_crosses_size_and_dropout_at_the_papers_head_rate() ->
     assert {spec.learning_rate for *_, spec in experiment.specs()} == {5e-5}
 
 
+# --- both in other settings ---
+
+
+FEW = {"epsilon-ascent@0.01", "epsilon-signs@0.01", "epsilon-0[independent]"}  # arms of study 1 with five seeds
+ELSEWHERE = {  # experiment -> its study, where its runs are, and what differs there
+    "epsilon-half-rate": ("epsilon", "sst2@half the learning rate", {"learning_rate": 5e-5}),
+    "epsilon-three-layers": ("epsilon", "sst2", {"layers": 3}),
+    "epsilon-ag-news": (
+        "epsilon",
+        "ag-news",
+        {"task": "ag-news", "max_length": 256, "predict": ("holdout", "test")},
+    ),
+    "self-distillation-double-rate": (
+        "self-distillation",
+        "sst2@twice the learning rate",
+        {"learning_rate": 2e-4},
+    ),
+    "self-distillation-three-layers": ("self-distillation", "sst2", {"layers": 3}),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_elsewhere_one_thing_differs_from_the_study(name: str) -> None:
+    study, place, change = ELSEWHERE[name]
+    asked = {"settings": ["learning_rate=1e-4"]}
+    here, there = by_row(small(study, **asked), "sst2"), by_row(small(name, **asked), place)
+    assert {row: replace(here[row], **change) for row in there} == there
+    seeds = Counter(row for row, *_ in small(name).specs())
+    assert seeds == {row: 5 if row in FEW else 8 for row in there}
+    assert small(name).claims
+    for claim in small(name).claims:
+        assert {claim.a, claim.b} <= set(there)
+        assert claim.sentence.endswith(f"{small(name).title.removeprefix(small(study).title.partition(':')[0] + ' ')}.")
+
+
 # --- study 3 ---
 
 
