@@ -74,6 +74,26 @@ def test_a_finding_survives_if_no_setting_changes_it(findings: ModuleType, outco
     assert findings.survival(dict(zip(findings.RATES, outcomes, strict=True))) == told
 
 
+def test_a_finding_holds_unchanged_in_its_own_setting() -> None:
+    elsewhere = module(ROOT / "docs" / "_scripts" / "elsewhere.py")
+    for finding in elsewhere.FINDINGS:
+        if elsewhere.effect(finding, finding.here) is None:
+            continue
+        found = elsewhere.outcome(replace(finding, elsewhere={"itself": finding.here}), "itself")
+        assert found.interval == elsewhere.effect(finding, finding.here)
+        assert found.holds
+        assert (found.change.estimate, found.change.low, found.change.high) == (0, 0, 0)
+
+
+def test_a_finding_on_shares_is_the_difference_of_the_arms_changed_answers() -> None:
+    elsewhere, radius = (module(ROOT / "docs" / "_scripts" / f"{name}.py") for name in ("elsewhere", "radius"))
+    shares = {name: 100 * arm.changed / arm.of for name, arm in radius.arms().items()}
+    for finding in elsewhere.FINDINGS[:2]:
+        assert finding.of_answers
+        expected = shares[finding.a] - shares[finding.b]
+        assert elsewhere.effect(finding, finding.here).estimate == pytest.approx(expected)
+
+
 def test_the_planned_seeds_of_the_tables_are_the_studies_own(findings: ModuleType) -> None:
     """The attacked contrast at seeds 0 to 7 is the difference of the study's table on CoLA, in both tables."""
     facts, about = findings.facts(), "together/cola.matthews/sda[K=1]"

@@ -4,7 +4,8 @@ The templates, ``FINDINGS.md.j2`` and ``pilot.md.j2`` beside this script, are pa
 tests compare. In double braces they have numbers, as ``number("claim/ID/estimate")`` (names: :func:`facts`), and
 blocks, as ``table("together")``; also ``claims``, ``replicates`` and ``changes``. ``paper_claims()`` is the table of
 all claims of the papers, ``primary()`` that of the primary contrasts, ``runs()`` that of the studies' runs,
-``radius()`` that of study 1's arms.
+``radius()`` that of study 1's arms,
+``elsewhere()`` that of the findings in other settings.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import elsewhere
 import jinja2
 import numpy as np
 import pandas as pd
@@ -59,6 +61,7 @@ def page(name: str) -> str:
         primary=studies.primary_table,
         runs=studies.runs_table,
         radius=radius.table,
+        elsewhere=elsewhere.table,
         **blocks,
     )
 
@@ -87,7 +90,7 @@ def facts() -> dict[str, str]:
     on_gpu = sum(PUBLISHED.run(key).environment["device"] == "cuda" for key in pilot)
     found = {"runs": f"{len(PUBLISHED.run_keys()):,}", "pilot/runs": f"{len(pilot):,}", "pilot/cuda": f"{on_gpu:,}"}
     found["pilot/runs/nli"] = str(sum(PUBLISHED.run(key).spec["task"] in ("mnli", "snli") for key in pilot))
-    found |= differing() | paper_claims.facts() | dict(studies.facts())
+    found |= differing() | paper_claims.facts() | dict(studies.facts()) | dict(elsewhere.facts())
     for name in _names():
         manifest = _manifest(name)
         for cell in tables.records(cells(name)):

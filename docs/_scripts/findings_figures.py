@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from textwrap import fill
 
+import elsewhere
 import numpy as np
 import pandas as pd
 from findings import PUBLISHED, attacked, cells
@@ -169,8 +170,36 @@ def draw_radii(_: pd.DataFrame) -> Figure:
     return figure
 
 
+def settings() -> pd.DataFrame:
+    """Collect the effect of each finding as found and in the settings in which it is run."""
+    lines = []
+    for finding in elsewhere.FINDINGS:
+        for where, place in {"as found": finding.here, **finding.elsewhere}.items():
+            if effect := elsewhere.effect(finding, place):
+                numbers = (effect.estimate, effect.low, effect.high, effect.n_seeds, effect.n_items)
+                lines.append((finding.name, where, *numbers))
+    return pd.DataFrame(lines, columns=["finding", "where", "difference", "low", "high", "n_pairs", "n_items"])
+
+
+def draw_settings(found: pd.DataFrame) -> Figure:
+    """Draw the findings in all settings: a panel for points of accuracy, one for points of changed answers."""
+    kinds = {"points of accuracy": False, "points of changed answers": True}
+    panels = {
+        unit: {finding.name: finding.title for finding in elsewhere.FINDINGS if finding.of_answers == of_answers}
+        for unit, of_answers in kinds.items()
+    }
+    drawn = {unit: titles for unit, titles in panels.items() if found["finding"].isin(titles).any()}
+    figure, axes = figures.panels(len(drawn), 4.9, 3.6, margins=(1.35, 0.2), below=0.75)
+    for ax, (unit, titles) in zip(axes, drawn.items(), strict=True):
+        rows = found[found["finding"].isin(titles)].rename(columns={"finding": "series", "where": "place"})
+        rows = rows.assign(undecided="", published=float("nan"), is_mean=False)
+        figures.plot_forest(rows, ax, titles, xlabel=f"difference in {unit}")
+    return figure
+
+
 FIGURES: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[pd.DataFrame], Figure], list[str]]] = {
     "radius": (radii, draw_radii, ["panel", "row", "radius", "mean", "low", "high", "n"]),
+    "settings": (settings, draw_settings, ["finding", "where", "difference", "low", "high", "n_pairs", "n_items"]),
     "differences": (differences, draw_differences, ["row", "column", "n_seeds", "difference", "low", "high"]),
     "attacks": (attacks, draw_attacks, ["contrast", "where", "kind", "estimate", "low", "high"]),
     "rates": (rates, draw_rates, ["rate", "row", "mean", "least", "largest"]),

@@ -55,6 +55,11 @@ STUDIES = (
     Study("2: past students as teachers", "self-distillation", "", 112),
     Study("3: trials", "equal-budgets-tuning", "--tune", 128),
     Study("3: equal budgets", "equal-budgets", "--tuned", 80),
+    Study("1 at half the learning rate", "epsilon-half-rate", f"--set learning_rate={RATE}", 31),
+    Study("1 with three layers", "epsilon-three-layers", f"--set learning_rate={RATE}", 31),
+    Study("1 on AG's News", "epsilon-ag-news", f"--set learning_rate={RATE}", 31),
+    Study("2 at twice the learning rate", "self-distillation-double-rate", "", 24),
+    Study("2 with three layers", "self-distillation-three-layers", "", 24),
 )
 
 
