@@ -164,8 +164,8 @@ def environment_table(runs: Sequence[Run]) -> FactTable:
     """Return what differs between the environments of the runs, a line for each, in the order of their list."""
     contents, differing = _contents(runs), _differing(runs)
     lines = tuple(
-        (str(number), str(each["runs"]), *(str(content.get(name, ""))[:LONGEST] for name in differing))
-        for number, (each, content) in enumerate(zip(environments(runs), contents, strict=True), start=1)
+        (str(number), str(environment["runs"]), *(str(content.get(name, ""))[:LONGEST] for name in differing))
+        for number, (environment, content) in enumerate(zip(environments(runs), contents, strict=True), start=1)
     )
     return FactTable("environments", "Environments", ("environment", "runs", *differing), lines)
 
@@ -227,7 +227,7 @@ def _mixed_pairs(manifest: Manifest, runs: Sequence[Run]) -> str:
 
 
 def _contents(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    return [json.loads(str(each["text"])) for each in environments(runs)]
+    return [json.loads(str(environment["text"])) for environment in environments(runs)]
 
 
 def _differing(runs: Sequence[Run]) -> list[str]:

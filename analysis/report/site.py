@@ -157,9 +157,9 @@ def _connected(reports: Sequence[Report]) -> list[list[Report]]:
     sets: list[tuple[set[str], list[Report]]] = []
     for report in reports:
         tasks = {score["task"] for score in report.summary.cells}
-        joined = [each for each in sets if each[0] & tasks]
-        sets = [each for each in sets if not each[0] & tasks]
-        sets.append((tasks.union(*(each[0] for each in joined)), [*chain(*(each[1] for each in joined)), report]))
+        joined = [group for group in sets if group[0] & tasks]
+        sets = [group for group in sets if not group[0] & tasks]
+        sets.append((tasks.union(*(group[0] for group in joined)), [*chain(*(group[1] for group in joined)), report]))
     return [members for _, members in sets]
 
 

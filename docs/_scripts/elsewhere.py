@@ -135,7 +135,7 @@ def table() -> str:
 
 
 def facts() -> Iterator[tuple[str, str]]:
-    """Yield name and number: ``elsewhere/FINDING/estimate`` as found, and ``elsewhere/tried``, the tries that are run."""
+    """Yield name and number: effects as found, ``elsewhere/FINDING/estimate``, and counts of the tries that are run."""
     tried = [found for finding in FINDINGS for setting in finding.elsewhere if (found := outcome(finding, setting))]
     firsts = [verdict for place in _RADIUS.values() if (verdict := _verdict(place)) is not None]
     yield "elsewhere/tried", str(len(tried) + len(firsts))
@@ -190,7 +190,7 @@ def _interval(arms: list[Arm]) -> Interval:
 
 
 def _first() -> tuple[str, ...]:
-    """Return the line of finding 1: the share of changed answers at the paper's radius, by the claims of the settings."""
+    """Return the line of finding 1: shares of changed answers at the paper's radius, by the claims of the settings."""
     here = _verdict(Place("epsilon"))
     cells = [_share(_verdict(place)) for place in _RADIUS.values()]
     sentence = "At the paper's radius R_s with shared masks changes less than 0.1 % of plain fine-tuning's answers (%)"

@@ -111,10 +111,10 @@ def card_of(
     costs, basis = tuple(_costs(manifest, verdicts, runs)), basis_of(manifest, runs)
     identical = tuple(identical_sentences(results, manifest, cells))
     if own:
-        several = len({each.task for each in own}) > 1
-        names = [f"{each.title}, {each.task}" if several else each.title for each in own]
-        readings = tuple(_own_reading(name, each, manifest, runs) for name, each in zip(names, own, strict=True))
-        words = tuple((word, OWN_MEANINGS[word]) for word in dict.fromkeys(each.verdict for each in own))
+        several = len({summary.task for summary in own}) > 1
+        names = [f"{summary.title}, {summary.task}" if several else summary.title for summary in own]
+        readings = tuple(_own_reading(name, summary, manifest, runs) for name, summary in zip(names, own, strict=True))
+        words = tuple((word, OWN_MEANINGS[word]) for word in dict.fromkeys(summary.verdict for summary in own))
         return Card("", "", readings, (), basis, (), words, identical, is_own=True)
     question = question_of(verdicts)
     if question:
@@ -131,7 +131,7 @@ def card_of(
             rule="; ".join(rule_in_words(question[0], titles_of(manifest))),
         )
     summaries = answer.summaries(manifest, cells)
-    readings = tuple(Reading("", *_summary_word(each), each.sentence) for each in summaries)
+    readings = tuple(Reading("", *_summary_word(summary), summary.sentence) for summary in summaries)
     return Card("", "", readings, costs, basis, (), (), identical)
 
 

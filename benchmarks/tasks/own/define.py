@@ -52,8 +52,8 @@ def define(choices: Choices) -> OwnTask:
     _check_texts(parts["train"], choices.text)
     cut_dev = set(parts) == {"train"}
     if choices.split_seed and not cut_dev:
-        given = " and ".join(split for split in parts if split != "train")
-        raise UsageError(f"--split-seed {choices.split_seed}: nothing is cut where the data have {given}; leave it out")
+        names = " and ".join(split for split in parts if split != "train")
+        raise UsageError(f"--split-seed {choices.split_seed}: nothing is cut where the data have {names}; leave it out")
     draft = Definition(
         name=choices.task_name,
         text=choices.text,
