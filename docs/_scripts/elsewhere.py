@@ -69,7 +69,7 @@ CHANGES_NOTHING = "control-epsilon-paper-changes-nothing"  # finding 1, a claim 
 FINDINGS = (
     Finding(
         "direction",
-        "ascent against random signs, at 0.01",
+        "ascent against signs",
         "At a radius of 0.01 the ascent changes more answers than random signs of the same size (points of answers)",
         "epsilon-ascent@0.01",
         "epsilon-signs@0.01",
@@ -79,7 +79,7 @@ FINDINGS = (
     ),
     Finding(
         "masks",
-        "independent masks alone against the paper's radius",
+        "masks alone",
         "Independent masks alone change more answers than the paper's radius with shared masks (points of answers)",
         "epsilon-0[independent]",
         "epsilon-ascent@1e-05",
@@ -89,7 +89,7 @@ FINDINGS = (
     ),
     Finding(
         "one-student",
-        "SDA (K = 1) against plain",
+        "SDA against plain",
         "SDA (K = 1) against plain fine-tuning (points of accuracy)",
         "sda[K=1]",
         "vanilla",
@@ -99,7 +99,7 @@ FINDINGS = (
     ),
     Finding(
         "teacher-masks",
-        "its teacher with the student's masks against without dropout",
+        "masks in the teacher",
         "SDA (K = 1), the teacher with the student's masks against without dropout (points of accuracy)",
         "sda[K=1]:shared",
         "sda[K=1]",

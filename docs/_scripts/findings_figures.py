@@ -189,7 +189,7 @@ def draw_settings(found: pd.DataFrame) -> Figure:
         for unit, of_answers in kinds.items()
     }
     drawn = {unit: titles for unit, titles in panels.items() if found["finding"].isin(titles).any()}
-    figure, axes = figures.panels(len(drawn), 4.9, 3.6, margins=(1.35, 0.2), below=0.75)
+    figure, axes = figures.panels(len(drawn), 4.9, 3.6, margins=(1.35, 0.2), below=0.55)
     for ax, (unit, titles) in zip(axes, drawn.items(), strict=True):
         rows = found[found["finding"].isin(titles)].rename(columns={"finding": "series", "where": "place"})
         rows = rows.assign(undecided="", published=float("nan"), is_mean=False)

@@ -17,8 +17,10 @@ import radius
 from published import PUBLISHED, verdicts_of
 
 from analysis import claims, tables
+from analysis.cells import read_cell
 from analysis.claims import multiplicity
 from analysis.claims.claim import POINTS, VALUE
+from analysis.contrasts import changed_answers
 from analysis.schema import Claim
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.tasks import TASKS
@@ -105,6 +107,19 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "studies/runs", f"{sum(len(published_keys(study.name)) for study in STUDIES):,}"
     yield "studies/of", f"{sum(study.runs for study in STUDIES):,}"
     yield from radius.facts()
+    yield from _changed("self-distillation")
+
+
+def _changed(experiment: str) -> Iterator[tuple[str, str]]:
+    """Yield ``EXPERIMENT/TASK/ROW/changed``: the percentage of plain fine-tuning's answers that an arm changes."""
+    if experiment not in PUBLISHED.experiments():
+        return
+    manifest = PUBLISHED.manifest(experiment)
+    for column in manifest.columns:
+        plain = read_cell(PUBLISHED, manifest, str(manifest.baseline_row), column)
+        for row in manifest.rows:
+            shares = changed_answers(read_cell(PUBLISHED, manifest, row.id, column), plain, column.metric).scores
+            yield f"{experiment}/{column.task}/{row.id}/changed", tables.number(100 * shares.mean(), 1)
 
 
 @lru_cache
