@@ -120,6 +120,16 @@ def self_distillation_double_rate() -> Experiment:
     return _teacher("self-distillation-double-rate", f"at {words}", _at_rate(2, words))
 
 
+@EXPERIMENTS.register("self-distillation-paper-rate")
+def self_distillation_paper_rate() -> Experiment:
+    """Do study 2's findings hold at the paper's learning rate, two fifths of the profile small's?
+
+    Runs: 24 paper, 24 small, 15 demo.
+    """
+    words = "two fifths of the learning rate"
+    return _teacher("self-distillation-paper-rate", f"at {words}", _at_rate(0.4, words))
+
+
 @EXPERIMENTS.register("self-distillation-three-layers")
 def self_distillation_three_layers() -> Experiment:
     """Do study 2's findings hold with an encoder of three layers?

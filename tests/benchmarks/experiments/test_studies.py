@@ -126,6 +126,11 @@ ELSEWHERE = {  # experiment -> its study, where its runs are, and what differs t
         "sst2@twice the learning rate",
         {"learning_rate": 2e-4},
     ),
+    "self-distillation-paper-rate": (
+        "self-distillation",
+        "sst2@two fifths of the learning rate",
+        {"learning_rate": 1e-4 * 0.4},
+    ),
     "self-distillation-three-layers": ("self-distillation", "sst2", {"layers": 3}),
 }
 
