@@ -81,8 +81,23 @@ def test_a_finding_holds_unchanged_in_its_own_setting() -> None:
             continue
         found = elsewhere.outcome(replace(finding, elsewhere={"itself": finding.here}), "itself")
         assert found.interval == elsewhere.effect(finding, finding.here)
-        assert found.holds
+        assert found.word == elsewhere.HOLDS
         assert (found.change.estimate, found.change.low, found.change.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "low", "high", "word"),
+    [
+        (2.0, 0.1, 3.0, "holds"),
+        (2.0, -0.1, 3.0, "open"),
+        (2.0, -3.0, -0.1, "reversed"),
+        (-2.0, -3.0, -0.1, "holds"),
+        (-2.0, -3.0, 0.1, "open"),
+        (-2.0, 0.1, 3.0, "reversed"),
+    ],
+)
+def test_a_finding_holds_on_its_own_side_of_zero(found: float, low: float, high: float, word: str) -> None:
+    assert module(ROOT / "docs" / "_scripts" / "elsewhere.py").word_of(found, low, high) == word
 
 
 def test_a_finding_on_shares_is_the_difference_of_the_arms_changed_answers() -> None:

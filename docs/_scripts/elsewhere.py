@@ -20,8 +20,13 @@ from analysis.records import ResultsError
 
 LEVEL = 0.95
 NOT_RUN = "not run"
-HOLDS, FAILS = "holds", "does not"
-OTHER_RATE, THREE_LAYERS, TOPICS = "other learning rate", "three layers", "AG's News"
+HOLDS, REVERSED, OPEN = "holds", "reversed", "open"
+OTHER_RATE, PAPERS_RATE, THREE_LAYERS, TOPICS = (
+    "half or twice the rate",
+    "the paper's rate",
+    "three layers",
+    "AG's News",
+)
 
 
 class Place(NamedTuple):
@@ -62,9 +67,11 @@ _RADIUS = {
 }
 _TEACHER = {
     OTHER_RATE: Place("self-distillation-double-rate"),
+    PAPERS_RATE: Place("self-distillation-paper-rate"),
     THREE_LAYERS: Place("self-distillation-three-layers"),
     TOPICS: Place("self-distillation", "ag-news"),
 }
+SETTINGS = (OTHER_RATE, PAPERS_RATE, THREE_LAYERS, TOPICS)
 CHANGES_NOTHING = "control-epsilon-paper-changes-nothing"  # finding 1, a claim of its own in each setting
 FINDINGS = (
     Finding(
@@ -115,21 +122,22 @@ class Outcome(NamedTuple):
 
     Attributes:
         interval: the effect there.
-        change: that effect minus the one as found.
-        holds: True if the interval lies on the side of 0 on which the finding's does.
+        change: that effect minus the one as found, at the seeds that both have.
+        word: "holds" if the interval lies on the side of 0 on which the finding's does, "reversed" on the other one,
+            "open" on both.
     """
 
     interval: Interval
     change: Interval
-    holds: bool
+    word: str
 
 
 def table() -> str:
     """Return the findings as a table in Markdown, each with its effect here and in the other settings."""
-    lines = [("finding", "as found", OTHER_RATE, THREE_LAYERS, TOPICS), _first()]
+    lines = [("finding", "as found", *SETTINGS), _first()]
     for finding in FINDINGS:
         here = effect(finding, finding.here)
-        cells = [_cell(outcome(finding, setting)) for setting in finding.elsewhere]
+        cells = [_cell(finding, setting) for setting in SETTINGS]
         lines.append((finding.sentence, NOT_RUN if here is None else _in_short(here), *cells))
     return tables.github(lines)
 
@@ -139,7 +147,7 @@ def facts() -> Iterator[tuple[str, str]]:
     tried = [found for finding in FINDINGS for setting in finding.elsewhere if (found := outcome(finding, setting))]
     firsts = [verdict for place in _RADIUS.values() if (verdict := _verdict(place)) is not None]
     yield "elsewhere/tried", str(len(tried) + len(firsts))
-    yield "elsewhere/hold", str(sum(each.holds for each in tried) + sum(map(_is_supported, firsts)))
+    yield "elsewhere/hold", str([*(found.word for found in tried), *map(_word, firsts)].count(HOLDS))
     yield "elsewhere/of", str(len(_RADIUS) + sum(len(finding.elsewhere) for finding in FINDINGS))
     for finding in FINDINGS:
         if here := effect(finding, finding.here):
@@ -154,9 +162,14 @@ def outcome(finding: Finding, setting: str) -> Outcome | None:
     if here is None or there is None:
         return None
     original, interval = _interval(here), _interval(there)
-    sign = 1 if original.estimate > 0 else -1
-    holds = min(sign * interval.low, sign * interval.high) > 0
-    return Outcome(interval, _interval([*there, *weighted(here, -1.0)]), holds)
+    word = word_of(original.estimate, interval.low, interval.high)
+    return Outcome(interval, _interval([*there, *weighted(here, -1.0)]), word)
+
+
+def word_of(found: float, low: float, high: float) -> str:
+    """Return whether an effect that was found holds where its interval is ``low`` to ``high``."""
+    ends = sorted(end if found > 0 else -end for end in (low, high))
+    return HOLDS if ends[0] > 0 else REVERSED if ends[1] < 0 else OPEN
 
 
 def effect(finding: Finding, place: Place) -> Interval | None:
@@ -192,7 +205,7 @@ def _interval(arms: list[Arm]) -> Interval:
 def _first() -> tuple[str, ...]:
     """Return the line of finding 1: shares of changed answers at the paper's radius, by the claims of the settings."""
     here = _verdict(Place("epsilon"))
-    cells = [_share(_verdict(place)) for place in _RADIUS.values()]
+    cells = [_share(_verdict(_RADIUS[setting])) if setting in _RADIUS else "" for setting in SETTINGS]
     sentence = "At the paper's radius R_s with shared masks changes less than 0.1 % of plain fine-tuning's answers (%)"
     return (sentence, NOT_RUN if here is None else _share(here).partition(":")[0], *cells)
 
@@ -202,21 +215,24 @@ def _verdict(place: Place) -> claims.Verdict | None:
     return found[0] if found and found[0].interval is not None else None
 
 
-def _is_supported(verdict: claims.Verdict) -> bool:
-    return verdict.status == claims.SUPPORTED
+def _word(verdict: claims.Verdict) -> str:
+    return {claims.SUPPORTED: HOLDS, claims.CONTRADICTED: REVERSED}.get(verdict.status, OPEN)
 
 
 def _share(verdict: claims.Verdict | None) -> str:
     if verdict is None or verdict.interval is None:
         return NOT_RUN
     ends = f"{tables.number(verdict.interval.low, 2)} to {tables.number(verdict.interval.high, 2)}"
-    return f"{tables.number(verdict.interval.estimate, 2)} ({ends}): {HOLDS if _is_supported(verdict) else FAILS}"
+    return f"{tables.number(verdict.interval.estimate, 2)} ({ends}): {_word(verdict)}"
 
 
-def _cell(found: Outcome | None) -> str:
+def _cell(finding: Finding, setting: str) -> str:
+    if setting not in finding.elsewhere:
+        return ""
+    found = outcome(finding, setting)
     if found is None:
         return NOT_RUN
-    return f"{_in_short(found.interval)}: {HOLDS if found.holds else FAILS}; change {_in_short(found.change)}"
+    return f"{_in_short(found.interval)}: {found.word}; change {_in_short(found.change)}"
 
 
 def _in_short(interval: Interval) -> str:

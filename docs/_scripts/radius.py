@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,7 @@ def facts() -> Iterator[tuple[str, str]]:
     manifest, column = _study()
     n_items = len(read_cell(PUBLISHED, manifest, BASELINE, column).labels)
     yield f"{EXPERIMENT}/items-alone", tables.number(100 * binomtest(0, n_items).proportion_ci(0.95).high, 2)
+    yield f"{EXPERIMENT}/other-seed", tables.number(100 * _between_seeds(), 1)
     yield f"{EXPERIMENT}/paper-radius", _over_size("epsilon-ascent@1e-05", 1e-5)
     for row, arm in arms().items():
         about = f"{EXPERIMENT}/{row}"
@@ -114,6 +116,13 @@ def _study() -> tuple[Manifest, Column]:
     manifest = PUBLISHED.manifest(EXPERIMENT)
     (column,) = manifest.columns
     return manifest, column
+
+
+def _between_seeds() -> float:
+    """Return the share of answers that two seeds of plain fine-tuning give differently, a mean over all pairs."""
+    manifest, column = _study()
+    answers = read_cell(PUBLISHED, manifest, BASELINE, column).outputs
+    return float(np.mean([(a != b).mean() for a, b in combinations(answers, 2)]))
 
 
 def _items_that_differ(row: str) -> int:

@@ -61,6 +61,7 @@ STUDIES = (
     Study("1 with three layers", "epsilon-three-layers", f"--set learning_rate={RATE}", 31),
     Study("1 on AG's News", "epsilon-ag-news", f"--set learning_rate={RATE}", 31),
     Study("2 at twice the learning rate", "self-distillation-double-rate", "", 24),
+    Study("2 at the paper's learning rate", "self-distillation-paper-rate", "", 24),
     Study("2 with three layers", "self-distillation-three-layers", "", 24),
 )
 
@@ -108,6 +109,9 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "studies/of", f"{sum(study.runs for study in STUDIES):,}"
     yield from radius.facts()
     yield from _changed("self-distillation")
+    terms = [point.value for point in EXPERIMENTS["sda-fig6"]().points if point.quantity == "mse_loss"]
+    yield "papers/sda-fig6/least", tables.number(min(terms), 2)
+    yield "papers/sda-fig6/largest", tables.number(max(terms), 2)
 
 
 def _changed(experiment: str) -> Iterator[tuple[str, str]]:
