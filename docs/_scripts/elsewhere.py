@@ -153,6 +153,9 @@ def facts() -> Iterator[tuple[str, str]]:
         if here := effect(finding, finding.here):
             for end in ("estimate", "low", "high"):
                 yield f"elsewhere/{finding.name}/{end}", tables.number(getattr(here, end), signed=True)
+        for setting, place in finding.elsewhere.items():
+            if found := outcome(finding, setting):
+                yield f"elsewhere/{finding.name}/{place.experiment}", _in_short(found.interval)
 
 
 @lru_cache
