@@ -49,6 +49,24 @@ def test_no_result_stands_in_the_prose_without_its_source(findings: ModuleType, 
     assert re.findall(r"(?<![\w.])[+\u2212]?\d+\.\d+|\d+ ?%", text) == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "claim/control-sda-one-student-on-sst2",
+        "claim/control-sda-teacher-masks-on-sst2",
+        "self-distillation/sst2.accuracy/sda[K=1]:shared",
+        "self-distillation-paper-rate/sst2.accuracy@two-fifths-of-the-learning-rate/sda[K=1]",
+    ],
+)
+def test_the_readme_has_the_findings_numbers(findings: ModuleType, name: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Findings so far")[2]
+    facts = findings.facts()
+    assert f"none of {facts['epsilon/epsilon-ascent@1e-05/differ/of']} answers" in text
+    estimate = facts[f"{name}/estimate"] if name.startswith("claim/") else facts[f"{name}/difference"]
+    low, high = (facts[f"{name}/{end}"].removeprefix("+") for end in ("low", "high"))
+    assert re.search(rf"{re.escape(estimate)}[^()]*\({low} to \+?{high}\)", text)
+
+
 def test_a_number_that_no_fact_has_is_refused(
     findings: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -220,7 +238,7 @@ def test_published_runs_are_small_whole_and_hold_no_texts() -> None:
     assert sum(path.stat().st_size for path in committed if path.is_file()) < 40e6
     assert (PUBLISHED / "NOTICE.md").read_text(encoding="utf-8") == notice(Store(Path("results/published")))
     assert not (PUBLISHED / "runs").exists()
-    assert len(store.done_keys()) == 394 + 157  # of the pilot, and of the studies so far
+    assert len(store.done_keys()) == 394 + 181  # of the pilot, and of the studies so far
     for key in store.done_keys():
         spec = json.loads((store.folder(key) / "spec.json").read_text(encoding="utf-8"))
         assert spec["key"] == key

@@ -156,6 +156,7 @@ def facts() -> Iterator[tuple[str, str]]:
         for setting, place in finding.elsewhere.items():
             if found := outcome(finding, setting):
                 yield f"elsewhere/{finding.name}/{place.experiment}", _in_short(found.interval)
+                yield f"elsewhere/{finding.name}/{place.experiment}/change", _in_short(found.change)
 
 
 @lru_cache

@@ -37,6 +37,7 @@ PANELS = {  # end of a drawing's name -> its title here
     "r-s": "R_s of the trained model",
     "changed": "Answers that differ from plain's",
 }
+EXACT_RATES = {"epsilon-half-rate": "half the rate", "self-distillation-double-rate": "twice the rate"}
 CONTROLS = ("what-drives-smart", "what-drives-sda", "together")
 
 
@@ -177,7 +178,7 @@ def settings() -> pd.DataFrame:
         for where, place in {"as found": finding.here, **finding.elsewhere}.items():
             if effect := elsewhere.effect(finding, place):
                 numbers = (effect.estimate, effect.low, effect.high, effect.n_seeds, effect.n_items)
-                lines.append((finding.name, where, *numbers))
+                lines.append((finding.name, EXACT_RATES.get(place.experiment, where), *numbers))
     return pd.DataFrame(lines, columns=["finding", "where", "difference", "low", "high", "n_pairs", "n_items"])
 
 
