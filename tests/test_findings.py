@@ -92,8 +92,8 @@ def test_a_finding_survives_if_no_setting_changes_it(findings: ModuleType, outco
     assert findings.survival(dict(zip(findings.RATES, outcomes, strict=True))) == told
 
 
-def test_a_finding_holds_unchanged_in_its_own_setting() -> None:
-    elsewhere = module(ROOT / "docs" / "_scripts" / "elsewhere.py")
+def test_a_finding_holds_unchanged_in_its_own_setting(findings: ModuleType) -> None:
+    elsewhere = findings.elsewhere
     for finding in elsewhere.FINDINGS:
         if elsewhere.effect(finding, finding.here) is None:
             continue
@@ -114,12 +114,14 @@ def test_a_finding_holds_unchanged_in_its_own_setting() -> None:
         (-2.0, 0.1, 3.0, "reversed"),
     ],
 )
-def test_a_finding_holds_on_its_own_side_of_zero(found: float, low: float, high: float, word: str) -> None:
-    assert module(ROOT / "docs" / "_scripts" / "elsewhere.py").word_of(found, low, high) == word
+def test_a_finding_holds_on_its_own_side_of_zero(
+    findings: ModuleType, found: float, low: float, high: float, word: str
+) -> None:
+    assert findings.elsewhere.word_of(found, low, high) == word
 
 
-def test_a_finding_on_shares_is_the_difference_of_the_arms_changed_answers() -> None:
-    elsewhere, radius = (module(ROOT / "docs" / "_scripts" / f"{name}.py") for name in ("elsewhere", "radius"))
+def test_a_finding_on_shares_is_the_difference_of_the_arms_changed_answers(findings: ModuleType) -> None:
+    elsewhere, radius = findings.elsewhere, findings.radius
     shares = {name: 100 * arm.changed / arm.of for name, arm in radius.arms().items()}
     for finding in elsewhere.FINDINGS[:2]:
         assert finding.of_answers
