@@ -106,7 +106,7 @@ FINDINGS = (
     ),
     Finding(
         "teacher-masks",
-        "masks in the teacher",
+        "SDA: masks against none",
         "SDA (K = 1), the teacher with the student's masks against without dropout (points of accuracy)",
         "sda[K=1]:shared",
         "sda[K=1]",

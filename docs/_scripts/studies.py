@@ -101,6 +101,8 @@ def runs_table() -> str:
 
 def facts() -> Iterator[tuple[str, str]]:
     """Yield name and number: of the primary contrasts that are decided, and of the studies' runs."""
+    for id, line in _lines().items():
+        yield f"primary/forecast/{id}", line["forecast"].partition(":")[0].replace("-", "\u2212")
     decided = [v for v in primary().values() if v.status not in (claims.INCONCLUSIVE, claims.NO_VERDICT)]
     yield "primary", str(len(_lines()))
     yield "primary/run", str(len(primary()))
