@@ -13,12 +13,11 @@ from typing import NamedTuple
 from published import PUBLISHED, verdicts_of
 
 from analysis import claims, tables
+from analysis.claims.claim import LEVEL
 from analysis.contrasts import Arm, changed_answers, measure, read_row, weighted
 from analysis.crossed import combine
 from analysis.interval import Interval
-from analysis.records import ResultsError
 
-LEVEL = 0.95
 NOT_RUN = "not run"
 HOLDS, REVERSED, OPEN = "holds", "reversed", "open"
 OTHER_RATE, PAPERS_RATE, THREE_LAYERS, TOPICS = (
@@ -124,7 +123,7 @@ class Outcome(NamedTuple):
         interval: the effect there.
         change: that effect minus the one as found, at the seeds that both have.
         word: "holds" if the interval lies on the side of 0 on which the finding's does, "reversed" on the other one,
-            "open" on both.
+            "open" where it holds 0.
     """
 
     interval: Interval
@@ -143,16 +142,13 @@ def table() -> str:
 
 
 def facts() -> Iterator[tuple[str, str]]:
-    """Yield name and number: effects as found, ``elsewhere/FINDING/estimate``, and counts of the tries that are run."""
+    """Yield name and number: effects in the settings, ``elsewhere/FINDING/EXPERIMENT``, and counts of the tries."""
     tried = [found for finding in FINDINGS for setting in finding.elsewhere if (found := outcome(finding, setting))]
     firsts = [verdict for place in _RADIUS.values() if (verdict := _verdict(place)) is not None]
     yield "elsewhere/tried", str(len(tried) + len(firsts))
     yield "elsewhere/hold", str([*(found.word for found in tried), *map(_word, firsts)].count(HOLDS))
     yield "elsewhere/of", str(len(_RADIUS) + sum(len(finding.elsewhere) for finding in FINDINGS))
     for finding in FINDINGS:
-        if here := effect(finding, finding.here):
-            for end in ("estimate", "low", "high"):
-                yield f"elsewhere/{finding.name}/{end}", tables.number(getattr(here, end), signed=True)
         for setting, place in finding.elsewhere.items():
             if found := outcome(finding, setting):
                 yield f"elsewhere/{finding.name}/{place.experiment}", _in_short(found.interval)
@@ -183,6 +179,7 @@ def effect(finding: Finding, place: Place) -> Interval | None:
 
 
 def _arms(finding: Finding, place: Place) -> list[Arm] | None:
+    """Return the contrast in a place; None where an arm of it is not run."""
     if place.experiment not in PUBLISHED.experiments():
         return None
     manifest = PUBLISHED.manifest(place.experiment)
@@ -190,13 +187,12 @@ def _arms(finding: Finding, place: Place) -> list[Arm] | None:
     if column is None:
         return None
     column = replace(column, metric="accuracy")  # AG's News has an error rate
-    try:
-        cells = [read_row(PUBLISHED, manifest, row, column) for row in (finding.a, finding.b)]
-        if finding.of_answers:
-            plain = read_row(PUBLISHED, manifest, str(manifest.baseline_row), column)
-            cells = [changed_answers(cell, plain, column.metric) for cell in cells]
-    except ResultsError:
+    rows = [finding.a, finding.b, *([str(manifest.baseline_row)] if finding.of_answers else [])]
+    if not all(any(map(PUBLISHED.is_done, manifest.keys(row, column))) for row in rows):
         return None
+    cells = [read_row(PUBLISHED, manifest, row, column) for row in rows]
+    if finding.of_answers:
+        cells = [changed_answers(cell, cells[-1], column.metric) for cell in cells[:-1]]
     return [Arm(weight, cell, column) for weight, cell in zip((1.0, -1.0), cells, strict=True)]
 
 
