@@ -63,7 +63,10 @@ def _elsewhere(
 
 
 def _radius(name: str, place: str, column: TaskColumn = SST2, **changes: Any) -> Experiment:
-    """Return study 1's arms at the paper's radius and at one that acts, with its controls; the first with all seeds."""
+    """Return study 1's arms at the paper's radius and at one that acts, with the controls of the latter.
+
+    Plain fine-tuning and the paper's radius, whose answers are compared one by one, have all seeds.
+    """
     many = ("vanilla", "epsilon-ascent@1e-05")
     few = ("epsilon-ascent@0.01", "epsilon-signs@0.01", "epsilon-0[independent]")
     study = _elsewhere(epsilon(), name, place, many + few, ["control-epsilon-paper-changes-nothing"], column)
