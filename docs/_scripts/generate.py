@@ -1,7 +1,8 @@
 """Writes the pages that come from the code: ``python docs/_scripts/generate.py``. A test checks that it was done.
 
 methods.md from the method cards, tasks.md from the task registry, api.md from what public modules offer (``__all__``),
-trainer.md from the table of its test, and the table of full-scale.md from the bill of the papers' experiments.
+trainer.md from the table of its test, and the tables of experiments.md and full-scale.md from the registry of
+experiments and the bill of the papers' ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.planning import cost as bill
 from benchmarks.experiments.planning.request import Request
 from benchmarks.tasks import TASKS, Regression, Task
@@ -231,7 +233,24 @@ def full_scale_page() -> str:
         found = bill.bill([each.experiment() for each in Request(name=name, profile="paper").each()])
         runs, updates, hours = (sum(getattr(e, part) for e in found) for part in ("new", "updates", "hours"))
         table += f"| {title} | `{name}` | {runs:,} | {updates:,} | {hours:,.{int(hours < 100)}f} |\n"
-    text = (HERE / "full-scale.md").read_text(encoding="utf-8")
+    return _with_table("full-scale.md", table)
+
+
+def experiments_page() -> str:
+    """Return the page with what the present experiments ask, their runs by profile and their numbers of claims."""
+    table = "| name | what | runs | claims |\n|---|---|---|---|\n"
+    for name, build in EXPERIMENTS.items():
+        doc = inspect.getdoc(build) or ""
+        counted = doc if "Runs: " in doc else inspect.getmodule(build).__doc__ or ""
+        found = re.search(r"Runs: ([^.]+)\.", counted)  # a test counts the runs
+        claims = len(build().claims)
+        table += f"| `{name}` | {cell(_first_sentence(doc))} | {found[1] if found else '-'} | {claims} |\n"
+    return _with_table("experiments.md", table)
+
+
+def _with_table(name: str, table: str) -> str:
+    """Return a page that people write with its generated table in place of the last one."""
+    text = (HERE / name).read_text(encoding="utf-8")
     start, end = "<!-- written by docs/_scripts/generate.py -->\n", "<!-- end -->"
     before, rest = text.split(start)
     return before + start + table + end + rest.split(end, 1)[1]
@@ -251,6 +270,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "methods.md": methods_page,
     "tasks.md": tasks_page,
     "api.md": api_page,
+    "experiments.md": experiments_page,
     "full-scale.md": full_scale_page,
     "trainer.md": trainer_page,
 }
