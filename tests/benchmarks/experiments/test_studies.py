@@ -109,6 +109,13 @@ def test_the_teacher_study_crosses_size_and_dropout_at_the_papers_head_rate() ->
     assert {spec.learning_rate for *_, spec in experiment.specs()} == {5e-5}
 
 
+def test_the_third_teacher_stands_beside_the_same_runs_of_the_study() -> None:
+    beside, study = by_row(small("self-distillation-masks"), "sst2"), by_row(small("self-distillation"), "sst2")
+    own = beside.pop("sda[K=1]:independent")
+    assert beside == {row: study[row] for row in ("vanilla", "sda[K=1]", "sda[K=1]:shared")}
+    assert own == replace(study["sda[K=1]"], options=(("teacher_dropout", "independent"),))
+
+
 # --- both in other settings ---
 
 
