@@ -151,7 +151,7 @@ class GridOptions(OwnOptions, DataOptions):
         str | None,
         Parameter(
             help="comma-separated, with options: vanilla,smart:lambda_s=3,smart[independent]; a curve over an option: "
-            "smoothness:epsilon=[1e-3,1e-2]; or rows of a published table, by name",
+            "smoothness:epsilon=[1e-3,1e-2],sigma=epsilon,eta=100*epsilon; or rows of a published table, by name",
             completer=listed("methods"),
         ),
     ] = None

@@ -58,6 +58,8 @@ class GridPoint:
 class MethodGrid:
     """A method whose options have one value or several: every combination of them is a method.
 
+    A value may be another option's number or a multiple of it, as text: ``sigma=epsilon,eta=100*epsilon``.
+
     Attributes:
         options: each option with its values, in the order they were given.
     """
@@ -69,12 +71,14 @@ class MethodGrid:
         """Return every combination of the options' values, the last option running fastest.
 
         The last option that has several values, all numbers, is the axis of the curves.
+
+        Raises: UsageError: a multiple of an option that has no number.
         """
         axes = [option for option, values in self.options if len(values) > 1 and all(map(_is_number, values))]
         points = []
         for values in product(*(values for _, values in self.options)):
             combination = dict(zip((option for option, _ in self.options), values, strict=True))
-            choice = method(self.name, **combination)
+            choice = method(self.name, **_with_multiples(combination))
             if not axes:
                 points.append(GridPoint(choice))
                 continue
@@ -83,10 +87,31 @@ class MethodGrid:
         return points
 
 
+def _with_multiples(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with numbers in place of ``epsilon`` and ``100*epsilon``; other texts stay.
+
+    Raises: UsageError: a multiple of an option that has no number.
+    """
+    found = dict(options)
+    for name, value in options.items():
+        factor, times, of = value.rpartition("*") if isinstance(value, str) else ("", "", "")
+        number: Any = options.get(of.strip())
+        multiplier: Any = parse_value(factor) if times else 1
+        if of.strip() != name and _is_number(number) and _is_number(multiplier):
+            found[name] = multiplier * number
+        elif times:
+            raise UsageError(
+                f"{name}={value}: expected a number times an option that has a number, as in "
+                "smoothness:epsilon=1e-2,sigma=epsilon,eta=100*epsilon"
+            )
+    return found
+
+
 def parse_methods(text: str) -> list[MethodChoice]:
     """``"smart:lambda_s=3,mu=2,vanilla"`` is two methods: a piece with ``=`` continues the options before it.
 
-    An option with several values in brackets, ``smoothness:epsilon=[1e-3,1e-2]``, is a method for each of them.
+    An option with several values in brackets, ``smoothness:epsilon=[1e-3,1e-2]``, is a method for each of them; an
+    option may follow another one, ``smoothness:epsilon=[1e-3,1e-2],sigma=epsilon,eta=100*epsilon``.
 
     Raises: UsageError: for text of another form.
     """
@@ -148,11 +173,16 @@ def pieces(text: str) -> list[str]:
 def _values(value: str, text: str) -> tuple[Any, ...]:
     """Return the values of an option: one, or those in brackets."""
     if not (value.startswith("[") and value.endswith("]")):
-        return (parse_value(value),)
-    values = tuple(parse_value(part) for part in pieces(value[1:-1]))
+        return (_option_value(value),)
+    values = tuple(_option_value(part) for part in pieces(value[1:-1]))
     if not values or len(set(values)) < len(values):
         raise UsageError(f"--methods {text!r}: {value} must name values, each once")
     return values
+
+
+def _option_value(text: str) -> Any:
+    """Return a method option's value; "none" stays a word, which is a value of some options."""
+    return "none" if text.strip().lower() == "none" else parse_value(text)
 
 
 def _is_number(value: Any) -> bool:

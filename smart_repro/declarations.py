@@ -10,7 +10,7 @@ import ast
 import importlib
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
@@ -87,27 +87,29 @@ def _registered_names(definition: ast.ClassDef) -> list[str]:
 
 
 def configure(method: type[Declaration], options: Mapping[str, Any]) -> Any:
-    """Return the method's ``Config`` with these options.
+    """Return the method's ``Config`` with these options; the word "none" is None for an option that takes no words.
 
     Raises:
         ValueError: the method has no such option, a value has a wrong type (or is NaN or infinite), or the
             configuration refuses it.
     """
     declared = {option.name: source.annotation_text(option.type) for option in fields(method.Config)}
+    typed = {}
     for name, value in options.items():
         if name not in declared:
             hint = did_you_mean(name, declared) or f"; it has: {', '.join(declared) or 'none'}"
             raise ValueError(f"method {method.name!r} has no option {name!r}{hint}")
-        _check_kind(method.name, name, declared[name], value)
-    return method.Config(**options)
+        kinds = [kind.strip() for kind in declared[name].split("|")]
+        typed[name] = None if value == "none" and "None" in kinds and "str" not in kinds else value
+        _check_kind(method.name, name, kinds, typed[name])
+    return method.Config(**typed)
 
 
-def _check_kind(method: str, option: str, annotation: str, value: Any) -> None:
+def _check_kind(method: str, option: str, kinds: Sequence[str], value: Any) -> None:
     """Refuse a value that has none of the annotated types.
 
     Annotations other than numbers and words are left to Config.
     """
-    kinds = [kind.strip() for kind in annotation.split("|")]
     if not all(kind in _KINDS for kind in kinds):
         return
     if not any(_is_kind(value, kind) for kind in kinds):

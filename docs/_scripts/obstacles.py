@@ -22,6 +22,7 @@ from analysis.scores import METRICS
 from benchmarks.engine.spread import spread_of
 from benchmarks.experiments import Experiment
 from benchmarks.experiments.planning.base import MethodRow, TaskColumn
+from benchmarks.experiments.planning.method_notes import is_weak
 from benchmarks.experiments.planning.profiles import PROFILES
 from benchmarks.experiments.studies.balls import ACTING
 from benchmarks.spec import MethodChoice
@@ -66,7 +67,6 @@ BALL = {
     "ascent",
     "p",
 }  # options that shape a perturbation alone
-ACTS = 1e-2  # lambda_s (epsilon / 1e-2)^2 from which R_s may change an answer: study 1, nothing acts below 1e-3
 BY_ANSWERS = (*SCORED, Difference, AtEpoch, NearConstant)  # kinds that equal answers decide; not ratios, not costs
 
 
@@ -178,10 +178,11 @@ def _acting(row: MethodRow) -> str:
 
 
 def _acting_part(choice: MethodChoice) -> tuple[str, dict[str, Any]]:
-    config = asdict(build(choice.name, **dict(choice.options)).config)
+    built = build(choice.name, **dict(choice.options)).config
+    config = asdict(built)
     if choice.name not in ("smart", "smoothness"):
         return choice.name, config
-    if config["dropout"] == "shared" and config["lambda_s"] * (config["epsilon"] / ACTING) ** 2 < ACTS:
+    if is_weak(built):
         if choice.name == "smoothness":
             return "vanilla", asdict(build("vanilla").config)
         return "bregman", {field.name: config[field.name] for field in fields(BregmanConfig)}

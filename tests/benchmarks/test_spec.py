@@ -54,6 +54,7 @@ IDENTITY = Identity(data={"rte.train": "a", "rte.dev": "b"}, weights="w", task_v
         ),
         ("smart+sda, sda:K=all", [method("smart+sda"), method("sda", K="all")]),
         ("smoothness:epsilon=1e-4", [method("smoothness", epsilon=1e-4)]),
+        ("smoothness:direction=[none,random]", [method("smoothness", direction=way) for way in ("none", "random")]),
     ],
 )
 def test_methods_are_read_as_typed(text: str, expected: list[MethodChoice]) -> None:
@@ -69,6 +70,31 @@ def test_an_option_with_several_numbers_is_a_curve() -> None:
         GridPoint(method("smoothness", dropout="shared", epsilon=x), "epsilon", x, own) for x in (1e-3, 1e-2, 0.1)
     ]
     assert parse_methods(text) == [point.choice for point in points]
+
+
+def test_an_option_may_be_a_multiple_of_another_one() -> None:
+    points = parse_grid("smoothness:sigma=epsilon,epsilon=[1e-3,3e-2],eta=100*epsilon,direction=ascent")
+    assert [dict(point.choice.options) for point in points] == [
+        {"direction": "ascent", "sigma": x, "epsilon": x, "eta": 100 * x} for x in (1e-3, 3e-2)
+    ]
+    own = method("smoothness", sigma="epsilon", eta="100*epsilon", direction="ascent")
+    assert [(point.axis, point.x, point.curve) for point in points] == [("epsilon", x, own) for x in (1e-3, 3e-2)]
+    assert parse_methods("sda:K=all,lambda_d=0.5") == [method("sda", K="all", lambda_d=0.5)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "smoothness:eta=100*epsilon",  # epsilon has no number here
+        "smoothness:epsilon=1e-2,eta=many*epsilon",
+        "smoothness:epsilon=1e-2,eta=100*radius",
+        "smoothness:eta=2*eta",
+        "smoothness:epsilon=1e-2,sigma=epsilon,eta=100*sigma",  # a multiple of a text
+    ],
+)
+def test_a_multiple_of_what_has_no_number_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"e[pt][sa].*\*.*: expected a number times an option that has a number"):
+        parse_grid(text)
 
 
 def test_several_options_with_several_values_are_every_combination() -> None:

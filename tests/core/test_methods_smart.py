@@ -198,6 +198,20 @@ def test_random_signs_are_as_long_as_an_ascent_and_clamped_noise_is_not(at_radiu
     assert rms["random"] == pytest.approx(0.72, abs=0.02)
 
 
+def test_a_step_that_does_not_follow_the_radius_hardly_fills_the_ball(at_radius: AtPaperRadius) -> None:
+    """R_s at epsilon 1e-2, as a share of that with the paper's proportions, sigma = epsilon and eta = 100 epsilon."""
+    filled = at_radius.r_s(at_radius.found(epsilon=1e-2, sigma=1e-2, eta=1.0))
+
+    def share(**options: float) -> float:
+        return at_radius.r_s(at_radius.found(epsilon=1e-2, **options)) / filled
+
+    shares = {"paper's own": share(), "of 1 radius": share(eta=1e-2), "of 10 radii": share(eta=0.1)}
+    print("share of R_s by the step:", {name: f"{value:.2g}" for name, value in shares.items()})
+    assert shares["paper's own"] < 0.001
+    assert shares["of 1 radius"] < 0.05
+    assert 0.3 < shares["of 10 radii"] < 0.8
+
+
 def test_the_gradient_of_r_s_at_equal_strength_is_right_in_float32(at_radius: AtPaperRadius) -> None:
     """``lambda = (1e-2 / 1e-5)^2 = 1e6`` multiplies float32's error too; compared with float64 on all of MiniLM.
 

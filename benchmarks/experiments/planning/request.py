@@ -16,8 +16,8 @@ from benchmarks.experiments.planning.columns import on_tasks
 from benchmarks.experiments.planning.demonstration import renewed
 from benchmarks.experiments.planning.departures import departures
 from benchmarks.experiments.planning.groups import members
+from benchmarks.experiments.planning.method_notes import method_notes, own_grid_notes
 from benchmarks.experiments.planning.profiles import PROFILES, as_written, filled, stand_in, without_cut
-from benchmarks.experiments.planning.strengths import strengths
 from benchmarks.experiments.planning.study import DEFAULT_SEEDS, Study, StudyColumn, StudyRow, usual_settings
 from benchmarks.experiments.planning.study_file import NAME, is_study_file, read_study, stored_name
 from benchmarks.experiments.planning.typed import names_in, parse_seeds, parse_settings
@@ -149,7 +149,8 @@ class Request(TuningOptions, GridOptions):
             *experiment.notes,
             *own_data.notes(self.own_tasks(), experiment),
             *departures(experiment),
-            *strengths(experiment),
+            *method_notes(experiment),
+            *(own_grid_notes(experiment) if self.name == "compare" or is_study_file(self.name) else ()),
             *data_warnings(experiment, source),
         )
         return replace(experiment, notes=notes), source

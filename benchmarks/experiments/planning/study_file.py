@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from benchmarks.spec_checks import RULES, SETTINGS, field_problem
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.own import described
 from benchmarks.tasks.own.task_file import KINDS, read_toml
-from smart_repro import source
 from smart_repro.declarations import methods
 from smart_repro.registry import did_you_mean
 
@@ -63,7 +62,9 @@ TOP: Mapping[str, Key] = {
 }
 ROW: Mapping[str, Key] = {
     "method": Key(*_TEXT, "name of a method: `smart-repro list methods`", required=True),
-    "options": Key(*_TABLE, "its options; a list of values gives a row for each, numbers are drawn as a curve"),
+    "options": Key(
+        *_TABLE, "its options; a list gives a row for each value, drawn as a curve; '100*epsilon' follows another"
+    ),
     "id": Key(*_TEXT, "short name; default: method and options, as smart[shared]:mu=0.5"),
     "title": Key(*_TEXT, "name in tables; default: the id"),
     "settings": Key(*_TABLE, "settings of this row's runs, over all others"),
@@ -206,23 +207,26 @@ class _Reader:
         if name not in methods():
             self.mistake(place, f"method = {name!r}: no such method{_near(name, methods())}{_as_options(name)}")
             return None
-        grid = MethodGrid(name, tuple(self.options(place, name, content.get("options", {}))))
-        for point in grid.points():
+        grid = MethodGrid(name, tuple(self.options(place, content.get("options", {}))))
+        try:
+            points = grid.points()
+        except UsageError as error:
+            self.mistake(f"{place}.options", str(error))
+            return None
+        for point in points:
             try:
                 essential(point.choice)
             except UsageError as error:
                 self.mistake(f"{place}.options", str(error))
         return StudyRow(methods=grid, id=content.get("id", ""), title=content.get("title", ""), settings=settings)
 
-    def options(self, place: str, method: str, table: dict[str, Any]) -> Iterable[tuple[str, tuple[Any, ...]]]:
-        declared = fields(methods()[method].Config)
-        nullable = {option.name for option in declared if "None" in source.annotation_text(option.type)}
+    def options(self, place: str, table: dict[str, Any]) -> Iterable[tuple[str, tuple[Any, ...]]]:
         for name, value in table.items():
             values = tuple(value) if isinstance(value, list) else (value,)
             if not values or any(isinstance(entry, list | dict) for entry in values) or len(set(values)) < len(values):
                 self.mistake(f"{place}.options", f"{name} = {value!r}: give a value, or a list of values, each once")
                 continue
-            yield name, tuple(None if entry == "none" and name in nullable else entry for entry in values)
+            yield name, values
 
     def column(self, place: str, table: dict[str, Any]) -> StudyColumn | None:
         if "data" in table:

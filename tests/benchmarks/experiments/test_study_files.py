@@ -86,8 +86,16 @@ def toml_of(methods: list[tuple[str, str]], tasks: list[str], top: str = "") -> 
 )
 @pytest.mark.parametrize("tasks", [["demo-rte", "demo-stsb"], ["rte"]])
 def test_its_runs_are_those_of_the_same_compare(tasks: list[str], options: dict[str, object], top: str) -> None:
-    methods = "vanilla,smart[independent]:mu=0.5,smoothness:epsilon=[1e-3,1e-1]"
-    listed = [("vanilla", ""), ("smart", 'dropout = "independent", mu = 0.5'), ("smoothness", "epsilon = [1e-3, 1e-1]")]
+    methods = (
+        "vanilla,smart[independent]:mu=0.5,smoothness:epsilon=[1e-3,1e-1],sigma=epsilon,eta=100*epsilon,"
+        "smoothness:direction=none,dropout=independent"
+    )
+    listed = [
+        ("vanilla", ""),
+        ("smart", 'dropout = "independent", mu = 0.5'),
+        ("smoothness", 'epsilon = [1e-3, 1e-1], sigma = "epsilon", eta = "100*epsilon"'),
+        ("smoothness", 'direction = "none", dropout = "independent"'),
+    ]
     written(toml_of(listed, tasks, top))
     compared = Request(name="compare", tasks=",".join(tasks), methods=methods, **options)  # type: ignore[arg-type]
     read = Request(name="study.toml")
@@ -95,6 +103,11 @@ def test_its_runs_are_those_of_the_same_compare(tasks: list[str], options: dict[
     assert read.experiment().rows == compared.experiment().rows
     assert read.experiment().columns == compared.experiment().columns
     assert (read.title, compared.title) == ("study", "compare")
+
+
+SAVED = (
+    "vanilla,smart,sda:K=[1,5],smoothness:epsilon=[1e-3,1e-2],sigma=epsilon,eta=100*epsilon,smoothness:direction=none"
+)
 
 
 def test_a_compare_saves_itself_and_reads_back_as_the_same(tmp_path: Path) -> None:
@@ -105,7 +118,7 @@ def test_a_compare_saves_itself_and_reads_back_as_the_same(tmp_path: Path) -> No
     own = {"data": "n.csv", "text": ["note"], "label": "mood", "metric": "f1:calm,accuracy", "model": "tiny"}
     suite = {"tasks": "demo-rte,demo-cola", "model": "tiny"}
     for which in (own, suite):
-        request = Request(name="compare", methods="vanilla,smart,sda:K=[1,5]", seeds="3,", **which)  # type: ignore[arg-type]
+        request = Request(name="compare", methods=SAVED, seeds="3,", **which)  # type: ignore[arg-type]
         path = tmp_path / "elsewhere" / "saved.toml"
         write_study(request.study(), path, ["penalty"])
         assert "# Needs --import penalty" in path.read_text()
@@ -195,6 +208,8 @@ MISTAKES = {
     '[[row]]\nmethod = "smart[shared]"': "options stand in a table: options = { dropout",
     '[[row]]\nmethod = "smart"\noptions = { lambda = 3 }': "[[row]] 2.options: method 'smart' has no option 'lambda'",
     '[[row]]\nmethod = "smart"\noptions = { mu = [1, 1] }': "[[row]] 2.options: mu = [1, 1]: give a value, or a list",
+    '[[row]]\nmethod = "smoothness"\noptions = { eta = "100*epsilon" }': "[[row]] 2.options: eta=100*epsilon: expected",
+    '[[row]]\nmethod = "smoothness"\noptions = { epsilon = 0.1, eta = "radius" }': "eta of method 'smoothness' must be",
     '[[row]]\nmethod = "vanilla"\nsettings = { epochs = 2 }\nid = "vanilla"': "two rows are called vanilla",
     '[[row]]\nmethod = "smart"\noptions = { mu = [1, 2] }\nid = "x"': "x would name 2 rows: leave id and title out",
     '[[column]]\ntask = "rt"': "[[column]] 2: task = 'rt': no such task; did you mean 'rte'?",
