@@ -64,9 +64,10 @@ def own_grid_notes(experiment: Experiment) -> tuple[str, ...]:
     if all(TASKS[task].generated for task in experiment.tasks):
         return tuple(notes)
     balls = [arm for arm in arms if arm.has_ball]
-    if balls and all(is_weak(arm.config) for arm in balls):
+    weak = [arm for arm in balls if is_weak(arm.config)]
+    if weak and all(is_weak(arm.config) or is_hollow(arm.config) for arm in balls):
         notes.append(
-            f"{_rows(balls)}: R_s at such a radius, with shared masks, changed no answer {ON_SST2.format(1)}; expect "
+            f"{_rows(weak)}: R_s at such a radius, with shared masks, changed no answer {ON_SST2.format(1)}; expect "
             "plain fine-tuning's answers of R_s alone, and bregman's of SMART. A row that acts: "
             "smoothness:epsilon=1e-2,sigma=epsilon,eta=100*epsilon."
         )
