@@ -148,6 +148,9 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "elsewhere/tried", str(len(tried) + len(firsts))
     yield "elsewhere/hold", str([*(found.word for found in tried), *map(_word, firsts)].count(HOLDS))
     yield "elsewhere/of", str(len(_RADIUS) + sum(len(finding.elsewhere) for finding in FINDINGS))
+    for place in _RADIUS.values():
+        if verdict := _verdict(place):
+            yield f"elsewhere/changes-nothing/{place.experiment}", _share(verdict).partition(":")[0]
     for finding in FINDINGS:
         for setting, place in finding.elsewhere.items():
             if found := outcome(finding, setting):
