@@ -14,6 +14,7 @@ from textwrap import fill
 import elsewhere
 import numpy as np
 import pandas as pd
+import studies
 from findings import PUBLISHED, attacked, cells
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -38,6 +39,16 @@ PANELS = {  # end of a drawing's name -> its title here
     "changed": "Answers that differ from plain's",
 }
 EXACT_RATES = {"epsilon-half-rate": "half the rate", "self-distillation-double-rate": "twice the rate"}
+TEACHERS = "self-distillation"
+TEACHER_MASKS = {
+    "vanilla": "plain fine-tuning",
+    "sda[K=1]": "SDA, teacher without dropout",
+    "sda[K=1]:shared": "with the student's masks",
+}
+TERMS = {  # part of the log -> title, unit
+    "task": ("Cross-entropy of training", "nats"),
+    "distillation": ("Distillation term; grey: its range in the paper's figure 6", "mean squared difference of logits"),
+}
 CONTROLS = ("what-drives-smart", "what-drives-sda", "together")
 
 
@@ -198,9 +209,30 @@ def draw_settings(found: pd.DataFrame) -> Figure:
     return figure
 
 
+def teachers() -> pd.DataFrame:
+    """Collect what study 2's runs logged while training, by teacher: the cross-entropy and the distillation term."""
+    manifest = PUBLISHED.manifest(TEACHERS)
+    column = next(column for column in manifest.columns if column.task == "sst2")
+    found = curves.logged(curves.read_logs(PUBLISHED, manifest), manifest, column, list(TERMS))
+    return found[found["row"].isin(TEACHER_MASKS)]
+
+
+def draw_teachers(found: pd.DataFrame) -> Figure:
+    """Draw both terms over the updates; the range of the distillation term in the paper's figure 6 is shaded."""
+    figure, axes = figures.panels(len(TERMS), 4.9, 3.5, foot=0.3)
+    for ax, (part, (title, unit)) in zip(axes, TERMS.items(), strict=True):
+        shown = found[found["part"] == part]
+        figures.plot_curves(shown, ax, TEACHER_MASKS, x="step", ylabel=unit, log=True, legend=False)
+        ax.set_title(title)
+    axes[-1].axhspan(*studies.papers_term(), color=figures.SOFT, alpha=0.25, lw=0)
+    figures.legend_of_figure(figure, TEACHER_MASKS, columns=len(TEACHER_MASKS))
+    return figure
+
+
 FIGURES: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[pd.DataFrame], Figure], list[str]]] = {
     "radius": (radii, draw_radii, ["panel", "row", "radius", "mean", "low", "high", "n"]),
     "settings": (settings, draw_settings, ["finding", "where", "difference", "low", "high", "n_pairs", "n_items"]),
+    "teachers": (teachers, draw_teachers, ["row", "part", "step", "mean", "low", "high", "n"]),
     "differences": (differences, draw_differences, ["row", "column", "n_seeds", "difference", "low", "high"]),
     "attacks": (attacks, draw_attacks, ["contrast", "where", "kind", "estimate", "low", "high"]),
     "rates": (rates, draw_rates, ["rate", "row", "mean", "least", "largest"]),

@@ -36,7 +36,7 @@ class Study(NamedTuple):
         title: what it is for.
         name: its name in the registry.
         options: options of its command, beside the profile.
-        runs: number of its runs.
+        runs: number of its runs that no study before it has.
     """
 
     title: str
@@ -55,6 +55,7 @@ STUDIES = (
         16,
     ),
     Study("2: past students as teachers", "self-distillation", "", 112),
+    Study("2: a teacher with masks of its own", "self-distillation-masks", "", 8),
     Study("3: trials", "equal-budgets-tuning", "--tune", 128),
     Study("3: equal budgets", "equal-budgets", "--tuned", 80),
     Study("1 at half the learning rate", "epsilon-half-rate", f"--set learning_rate={RATE}", 31),
@@ -90,12 +91,12 @@ def primary_table() -> str:
 
 def runs_table() -> str:
     """Return how many runs of each study are published, and the command that does the others."""
-    lines = ["| study | published | command |", "|---|---|---|"]
+    lines, before = ["| study | published | command |", "|---|---|---|"], frozenset[str]()
     for study in STUDIES:
         command = " ".join(filter(None, (study.name.removesuffix("-tuning"), study.options)))
-        lines.append(
-            f"| {study.title} | {len(published_keys(study.name))} of {study.runs} | `smart-repro run {command}` |"
-        )
+        own = published_keys(study.name) - before
+        before |= own
+        lines.append(f"| {study.title} | {len(own)} of {study.runs} | `smart-repro run {command}` |")
     return "\n".join(lines)
 
 
@@ -107,13 +108,20 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "primary", str(len(_lines()))
     yield "primary/run", str(len(primary()))
     yield "primary/decided", str(len(decided))
-    yield "studies/runs", f"{sum(len(published_keys(study.name)) for study in STUDIES):,}"
+    yield "studies/runs", f"{len(frozenset().union(*(published_keys(study.name) for study in STUDIES))):,}"
     yield "studies/of", f"{sum(study.runs for study in STUDIES):,}"
     yield from radius.facts()
-    yield from _changed("self-distillation")
+    for name in ("self-distillation", "self-distillation-masks"):
+        yield from _changed(name)
+    least, largest = papers_term()
+    yield "papers/sda-fig6/least", tables.number(least, 2)
+    yield "papers/sda-fig6/largest", tables.number(largest, 2)
+
+
+def papers_term() -> tuple[float, float]:
+    """Return the least and the largest distillation term in the SDA paper's figure 6."""
     terms = [point.value for point in EXPERIMENTS["sda-fig6"]().points if point.quantity == "mse_loss"]
-    yield "papers/sda-fig6/least", tables.number(min(terms), 2)
-    yield "papers/sda-fig6/largest", tables.number(max(terms), 2)
+    return min(terms), max(terms)
 
 
 def _changed(experiment: str) -> Iterator[tuple[str, str]]:
