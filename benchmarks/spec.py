@@ -92,19 +92,27 @@ def _with_multiples(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises: UsageError: a multiple of an option that has no number.
     """
-    found = dict(options)
-    for name, value in options.items():
-        factor, times, of = value.rpartition("*") if isinstance(value, str) else ("", "", "")
-        number: Any = options.get(of.strip())
-        multiplier: Any = parse_value(factor) if times else 1
-        if of.strip() != name and _is_number(number) and _is_number(multiplier):
-            found[name] = multiplier * number
-        elif times:
-            raise UsageError(
-                f"{name}={value}: expected a number times an option that has a number, as in "
-                "smoothness:epsilon=1e-2,sigma=epsilon,eta=100*epsilon"
-            )
-    return found
+    return {name: _number_of(name, options, ()) for name in options}
+
+
+def _number_of(name: str, options: Mapping[str, Any], asked: tuple[str, ...]) -> Any:
+    """Return an option's value, computed from another option's where it is a multiple of that one."""
+    value = options[name]
+    if not isinstance(value, str):
+        return value
+    before, times, after = (part.strip() for part in value.partition("*"))
+    factor, of = (after, before) if before in options else (before, after)
+    multiplier, of = (parse_value(factor), of) if times else (1, value.strip())
+    if of in options and of not in (*asked, name) and _is_number(multiplier):
+        number = _number_of(of, options, (*asked, name))
+        if _is_number(number):
+            return multiplier * number
+    if times or re.fullmatch(r"[\d.]+(e[+-]?\d+)?[A-Za-z_]\w*", value):
+        raise UsageError(
+            f"{name}={value}: expected a number times an option that is named too and has a number, as in "
+            "epsilon=1e-2,eta=100*epsilon; several values are [10*epsilon,100*epsilon]"
+        )
+    return value
 
 
 def parse_methods(text: str) -> list[MethodChoice]:

@@ -85,7 +85,7 @@ FINDINGS = (
     ),
     Finding(
         "masks",
-        "masks alone",
+        "masks alone against 1e-5",
         "Independent masks alone change more answers than the paper's radius with shared masks (points of answers)",
         "epsilon-0[independent]",
         "epsilon-ascent@1e-05",
@@ -105,7 +105,7 @@ FINDINGS = (
     ),
     Finding(
         "teacher-masks",
-        "SDA: masks against none",
+        "student's masks against none",
         "SDA (K = 1), the teacher with the student's masks against without dropout (points of accuracy)",
         "sda[K=1]:shared",
         "sda[K=1]",

@@ -49,6 +49,7 @@ TERMS = {  # part of the log -> title, unit
     "task": ("Cross-entropy of training", "nats"),
     "distillation": ("Distillation term; grey: its range in the paper's figure 6", "mean squared difference of logits"),
 }
+LOGARITHMIC = ("teachers",)  # figures whose numbers span orders of magnitude
 CONTROLS = ("what-drives-smart", "what-drives-sda", "together")
 
 
@@ -242,7 +243,8 @@ FIGURES: dict[str, tuple[Callable[[], pd.DataFrame], Callable[[pd.DataFrame], Fi
 def numbers(name: str) -> str:
     """Return the data of a figure as CSV."""
     find, _, columns = FIGURES[name]
-    return find()[columns].to_csv(index=False, float_format="%.3f", lineterminator="\n")
+    digits = "%.4g" if name in LOGARITHMIC else "%.3f"
+    return find()[columns].to_csv(index=False, float_format=digits, lineterminator="\n")
 
 
 if __name__ == "__main__":

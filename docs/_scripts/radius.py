@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
@@ -31,12 +32,14 @@ class Arm(NamedTuple):
     Attributes:
         smoothness: R_s of each run's trained model in nats, at the radius of the figure.
         changed: answers that differ from the baseline's at the same seed.
+        most: the largest number of these at one seed.
         items: items that are answered otherwise at one seed or more.
         of: answers compared.
     """
 
     smoothness: tuple[float, ...]
     changed: int
+    most: int
     items: int
     of: int
 
@@ -83,10 +86,13 @@ def facts() -> Iterator[tuple[str, str]]:
     yield f"{EXPERIMENT}/items-alone", tables.number(100 * binomtest(0, n_items).proportion_ci(0.95).high, 2)
     yield f"{EXPERIMENT}/other-seed", tables.number(100 * _between_seeds(), 1)
     yield f"{EXPERIMENT}/paper-radius", _over_size("epsilon-ascent@1e-05", 1e-5)
+    yield from _at_few_seeds()
+    yield from _margins("epsilon-ascent@1e-05")
     for row, arm in arms().items():
         about = f"{EXPERIMENT}/{row}"
         yield f"{about}/r-s", arm.r_s
         yield f"{about}/differ", f"{arm.changed:,}"
+        yield f"{about}/differ/most", f"{arm.most:,}"
         yield f"{about}/differ/items", f"{arm.items:,}"
         yield f"{about}/differ/of", f"{arm.of:,}"
         yield f"{about}/differ/percent", arm.percent
@@ -106,10 +112,39 @@ def arms() -> dict[str, Arm]:
         found[row.id] = Arm(
             smoothness=tuple(_smoothness(row.id)),
             changed=round(shares.sum() * len(cell.labels)),
+            most=round(shares.max() * len(cell.labels)),
             items=_items_that_differ(row.id),
             of=len(shares) * len(cell.labels),
         )
     return found
+
+
+def _at_few_seeds() -> Iterator[tuple[str, str]]:
+    """Yield ``few/...``: plain fine-tuning and the ascent at 0.01 at the seeds that every arm has."""
+    manifest, _ = _study()
+    count = min(len(_done(row)) for row in arms())
+    cells = {row: {at: keys[:count] for at, keys in by.items()} for row, by in manifest.cells.items()}
+    few = replace(manifest, cells=cells, seeds=manifest.seeds[:count])
+    by_row = {cell.row: cell for cell in tables.records(compare(PUBLISHED, few))}
+    yield "few/accuracy", tables.number(by_row[BASELINE].mean)
+    yield "few/r-s", tables.number(float(np.mean(list(_smoothness(BASELINE))[:count])), 1)
+    for row in ("epsilon-ascent@0.01", "epsilon-signs@0.1"):
+        cell = by_row[row]
+        ends = f"{tables.number(cell.low)} to {tables.number(cell.high, signed=True)}"
+        yield f"few/{row}", f"{tables.number(cell.difference, signed=True)} ({ends})"
+
+
+def _margins(row: str) -> Iterator[tuple[str, str]]:
+    """Yield how far the published logits of a row are from plain fine-tuning's, and how many answers are as close."""
+    manifest, column = _study()
+    pairs = []
+    for key, plain in zip(manifest.keys(row, column), manifest.keys(BASELINE, column), strict=False):
+        both = (PUBLISHED.predictions(each, column.task, column.split) for each in (key, plain))
+        pairs.append([each.filter(regex=r"^logit_\d+$").to_numpy(dtype=float) for each in both])
+    furthest = max(float(np.abs(a - b).max()) for a, b in pairs)
+    margins = np.concatenate([np.abs(plain[:, 1] - plain[:, 0]) for _, plain in pairs])
+    yield f"{EXPERIMENT}/{row}/furthest", f"{furthest:.3f}"
+    yield f"{EXPERIMENT}/{row}/near", str(int((margins <= 2 * furthest).sum()))
 
 
 def _study() -> tuple[Manifest, Column]:

@@ -111,8 +111,9 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "studies/runs", f"{len(frozenset().union(*(published_keys(study.name) for study in STUDIES))):,}"
     yield "studies/of", f"{sum(study.runs for study in STUDIES):,}"
     yield from radius.facts()
-    for name in ("self-distillation", "self-distillation-masks"):
-        yield from _changed(name)
+    for study in STUDIES:
+        if study.name.startswith("self-distillation"):
+            yield from _changed(study.name)
     least, largest = papers_term()
     yield "papers/sda-fig6/least", tables.number(least, 2)
     yield "papers/sda-fig6/largest", tables.number(largest, 2)

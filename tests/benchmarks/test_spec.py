@@ -79,6 +79,10 @@ def test_an_option_may_be_a_multiple_of_another_one() -> None:
     ]
     own = method("smoothness", sigma="epsilon", eta="100*epsilon", direction="ascent")
     assert [(point.axis, point.x, point.curve) for point in points] == [("epsilon", x, own) for x in (1e-3, 3e-2)]
+    chain = "smoothness:epsilon=1e-2,sigma=epsilon,eta=sigma * 100"
+    assert dict(parse_methods(chain)[0].options) == {"epsilon": 1e-2, "sigma": 1e-2, "eta": 1.0}
+    steps = parse_grid("smoothness:epsilon=1e-2,eta=[10*epsilon,100*epsilon]")
+    assert [dict(point.choice.options)["eta"] for point in steps] == [0.1, 1.0]
     assert parse_methods("sda:K=all,lambda_d=0.5") == [method("sda", K="all", lambda_d=0.5)]
 
 
@@ -89,11 +93,13 @@ def test_an_option_may_be_a_multiple_of_another_one() -> None:
         "smoothness:epsilon=1e-2,eta=many*epsilon",
         "smoothness:epsilon=1e-2,eta=100*radius",
         "smoothness:eta=2*eta",
-        "smoothness:epsilon=1e-2,sigma=epsilon,eta=100*sigma",  # a multiple of a text
+        "smoothness:epsilon=1e-2,sigma=2*eta,eta=100*sigma",
+        "smoothness:epsilon=1e-2,eta=100epsilon",
+        "smoothness:epsilon=1e-2,eta=[10,100]*epsilon",
     ],
 )
 def test_a_multiple_of_what_has_no_number_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"e[pt][sa].*\*.*: expected a number times an option that has a number"):
+    with pytest.raises(UsageError, match=r"(eta|sigma)=.*: expected a number times an option that is named too"):
         parse_grid(text)
 
 

@@ -37,8 +37,8 @@ class _Arm(NamedTuple):
 
     @property
     def has_ball(self) -> bool:
-        """True if it perturbs in an l-infinity ball whose radius is an option (R_s)."""
-        return bool(self.value("lambda_s")) and self.value("epsilon") is not None
+        """True if it perturbs in a ball whose radius is an option (R_s)."""
+        return bool(self.value("lambda_s")) and self.value("epsilon") is not None and self.config.direction != "none"
 
 
 def method_notes(experiment: Experiment) -> tuple[str, ...]:
@@ -54,22 +54,24 @@ def method_notes(experiment: Experiment) -> tuple[str, ...]:
 def own_grid_notes(experiment: Experiment) -> tuple[str, ...]:
     """Return the notes on a user's own grid: balls that are not filled; what the findings lead one to expect."""
     arms, notes = list(_arms(experiment)), []
-    if hollow := [arm for arm in arms if is_hollow(arm.config) and "epsilon" in arm.given]:
-        notes.append(
-            f"{_rows(hollow)}: the perturbation hardly fills the ball, since noise and step do not follow the radius "
-            f"(sigma = {_values(hollow, 'sigma')}, eta = {_values(hollow, 'eta')}, epsilon = "
-            f"{_values(hollow, 'epsilon')}); the paper has sigma = epsilon and eta = 100 epsilon: add "
-            "sigma=epsilon,eta=100*epsilon."
-        )
+    hollow = [arm for arm in arms if is_hollow(arm.config) and "epsilon" in arm.given]
+    for option, cure, is_random in (("sigma", "sigma=epsilon", True), ("eta", "sigma=epsilon,eta=100*epsilon", False)):
+        if short := [arm for arm in hollow if (arm.config.direction == "random") == is_random]:
+            radii = " / ".join(dict.fromkeys(f"{arm.value(option) / arm.config.epsilon:g}" for arm in short))
+            notes.append(
+                f"{_rows(short)}: the perturbation hardly fills the ball, for {option} is {radii} times the radius "
+                f"(in the paper {1 if is_random else 100}); for the radius to act add {cure}."
+            )
     if all(TASKS[task].generated for task in experiment.tasks):
         return tuple(notes)
     balls = [arm for arm in arms if arm.has_ball]
-    weak = [arm for arm in balls if is_weak(arm.config)]
-    if weak and all(is_weak(arm.config) or is_hollow(arm.config) for arm in balls):
+    if weak := [arm for arm in balls if is_weak(arm.config)]:
+        acting = [arm for arm in balls if not is_weak(arm.config) and not is_hollow(arm.config)]
+        row = f" A row that acts: {weak[0].name}:epsilon=1e-2,sigma=epsilon,eta=100*epsilon."
         notes.append(
-            f"{_rows(weak)}: R_s at such a radius, with shared masks, changed no answer {ON_SST2.format(1)}; expect "
-            "plain fine-tuning's answers of R_s alone, and bregman's of SMART. A row that acts: "
-            "smoothness:epsilon=1e-2,sigma=epsilon,eta=100*epsilon."
+            f"{_rows(weak)}: R_s is expected to change hardly an answer: with shared masks it changed none at "
+            f"epsilon = 1e-5 {ON_SST2.format(1)}, so R_s alone is plain fine-tuning and SMART is bregman."
+            f"{row * (not acting)}"
         )
     teachers = [arm for arm in arms if arm.value("teacher_dropout") is not None]
     last = [arm for arm in teachers if arm.name == "sda" and arm.config.K == 1]
@@ -107,7 +109,3 @@ def _arms(experiment: Experiment) -> Iterator[_Arm]:
 def _rows(arms: list[_Arm]) -> str:
     names = list(dict.fromkeys(arm.row for arm in arms))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _values(arms: list[_Arm], option: str) -> str:
-    return " / ".join(f"{value:g}" for value in dict.fromkeys(arm.value(option) for arm in arms))

@@ -106,9 +106,10 @@ def test_the_papers_studies_and_the_demo_have_no_notes_on_ones_own_grid() -> Non
     ("methods", "expected"),
     [
         ("vanilla,smart,smoothness", ["smart[shared], smoothness[shared]: R_s"]),
-        ("vanilla,smart,smoothness:epsilon=1e-2,sigma=epsilon,eta=100*epsilon", []),
+        ("vanilla,smart,smoothness:epsilon=1e-2,sigma=epsilon,eta=100*epsilon", ["smart[shared]: R_s"]),
+        ("vanilla,smoothness:direction=none", []),
         ("vanilla,smart,smoothness:epsilon=1e-2", ["smoothness[shared]:epsilon=0.01: the per", "smart[shared]: R_s"]),
-        ("vanilla,smart,smart[independent]", []),
+        ("vanilla,smart,smart[independent]", ["smart[shared]: R_s"]),
         ("vanilla,smart:lambda_s=0", []),
         ("vanilla,sda", ["sda: SDA with K = 1"]),
         ("vanilla,sda,sda:teacher_dropout=shared", []),
@@ -127,9 +128,28 @@ def test_what_the_findings_lead_one_to_expect_is_told_before_training(methods: s
     assert not [note for note in found.notes if "FINDINGS" in note]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("", "eta is 0.1 times the radius (in the paper 100); for the radius to act add sigma=epsilon,eta=100*epsilon."),
+        (",sigma=epsilon,eta=5*epsilon", "eta is 5 times the radius (in the paper 100); for"),
+        (",direction=random", "sigma is 0.001 times the radius (in the paper 1); for the radius to act add sigma=epsilon."),
+    ],
+)
+def test_the_note_on_a_ball_names_what_is_short(options: str, told: str) -> None:
+    (note,) = notes_on(f"vanilla,smoothness:epsilon=1e-2{options}", "demo-rte")
+    assert told in note
+    assert ("eta" in note) == ("random" not in options)
+
+
+def test_an_acting_row_is_proposed_where_there_is_none() -> None:
+    alone, beside = (notes_on(f"vanilla,smart{more}")[0] for more in ("", f",{ACTS}"))
+    assert alone.removeprefix(beside) == f" A row that acts: {ACTS.replace('smoothness', 'smart')}."
+
+
 def test_the_row_that_a_note_proposes_fills_its_ball_and_acts() -> None:
     (proposed,) = (row.method for row in Request(name="compare", methods=ACTS, tasks="rte").experiment().rows)
-    note = notes_on("vanilla,smart")[0]
+    note = notes_on("vanilla,smoothness")[0]
     assert ACTS in note
     assert not is_hollow(configure(methods()[proposed.name], dict(proposed.options)))
     assert not is_weak(configure(methods()[proposed.name], dict(proposed.options)))
