@@ -18,6 +18,8 @@ from analysis.interval import Interval
 
 MOST_SEEDS = 1_000
 # Nodes of the Gauss-Legendre rule over the variance estimate: within 1e-4 of the noncentral t up to power 0.9999.
+STEEP = 50.0  # critical value of t beyond which the tail is integrated over the normal: one or two degrees of freedom
+FARTHEST = 9.0  # standard deviations to which that is done
 NODES = 128
 INDEPENDENT = "; tasks taken as independent"  # where no runs tell what the tasks share over seeds
 # Slope of a metric against accuracy. Matthews is 2 * accuracy - 1 where both classes are equally frequent.
@@ -151,13 +153,25 @@ def noncentral_t_tail(df: float, shift: float, critical: float) -> float:
     """Return P(T > critical) of the noncentral t at any noncentrality.
 
     It is the mean of ``Phi(shift - critical * s)`` over the distribution of s, the ratio of the estimated to the true
-    standard error. ``scipy.special.nctdtr`` is NaN in parts of the range of large noncentrality, where this function
-    tends to 1.
+    standard error. Where the critical value is so large that this is a step in s, it is the mean of ``P(s < (shift + z)
+    / critical)`` over the normal z. ``scipy.special.nctdtr`` is NaN in parts of the range of large noncentrality, where
+    this function tends to 1.
     """
-    from scipy.special import ndtr
+    from scipy.special import chdtr, ndtr
 
+    if critical > STEEP:
+        nodes, weights = _normal()
+        return min(float(weights @ chdtr(df, df * (np.maximum(shift + nodes, 0) / critical) ** 2)), 1.0)
     ratios, weights = _error_ratios(df)
     return min(float(weights @ ndtr(shift - critical * ratios)), 1.0)
+
+
+@lru_cache
+def _normal() -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of a quadrature rule over the standard normal distribution."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    places = FARTHEST * nodes
+    return places, FARTHEST * weights * np.exp(-(places**2) / 2) / np.sqrt(2 * np.pi)
 
 
 @lru_cache(maxsize=1024)

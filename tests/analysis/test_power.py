@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.integrate import quad
 from scipy.special import nctdtr, stdtrit
 
 from analysis.crossed import components, crossed_interval
@@ -146,12 +147,28 @@ def test_every_choice_of_tasks_has_a_smallest_difference(seeds, tasks):
 
 
 @given(st.floats(1, 5_000), st.floats(0, 30), st.floats(0.8, 0.999))
+@example(1.0, 28.0, 0.999)
 @settings(max_examples=200, deadline=None)
 def test_the_tail_is_scipys_where_scipy_has_one(df, shift, level):
     critical = float(stdtrit(df, 0.5 + level / 2))
     reference = 1 - nctdtr(df, shift, critical)
     if math.isfinite(reference):
         assert noncentral_t_tail(df, shift, critical) == pytest.approx(reference, abs=2e-4)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.99, 0.999])
+@pytest.mark.parametrize("df", [1.0, 1.2, 2.0, 8.0])
+def test_the_tail_is_the_integral_over_the_normal(df, level):
+    """P(T > c) = E P(chi_df < sqrt(df) (shift + Z) / c), by another rule."""
+    critical = float(stdtrit(df, 0.5 + level / 2))
+    for shift in (0.0, 0.5, 3.0, 12.0, 28.0, 60.0):
+
+        def inner(z, at=shift):
+            return stats.norm.pdf(z) * stats.chi2.cdf(df * ((at + z) / critical) ** 2, df)
+
+        edges = [*(-shift,) * (shift < 9), *(edge for edge in range(-9, 10) if edge > -shift)]
+        expected = sum(quad(inner, low, high)[0] for low, high in pairwise(edges))
+        assert noncentral_t_tail(df, shift, critical) == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_tail_far_out_is_that_of_the_variance_estimate():

@@ -131,9 +131,15 @@ def test_what_the_findings_lead_one_to_expect_is_told_before_training(methods: s
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("", "eta is 0.1 times the radius (in the paper 100); for the radius to act add sigma=epsilon,eta=100*epsilon."),
+        (
+            "",
+            "eta is 0.1 times the radius (in the paper 100); for the radius to act add sigma=epsilon,eta=100*epsilon.",
+        ),
         (",sigma=epsilon,eta=5*epsilon", "eta is 5 times the radius (in the paper 100); for"),
-        (",direction=random", "sigma is 0.001 times the radius (in the paper 1); for the radius to act add sigma=epsilon."),
+        (
+            ",direction=random",
+            "sigma is 0.001 times the radius (in the paper 1); for the radius to act add sigma=epsilon.",
+        ),
     ],
 )
 def test_the_note_on_a_ball_names_what_is_short(options: str, told: str) -> None:
