@@ -107,7 +107,10 @@ def _number_of(name: str, options: Mapping[str, Any], asked: tuple[str, ...]) ->
         number = _number_of(of, options, (*asked, name))
         if _is_number(number):
             return multiplier * number
-    if times or re.fullmatch(r"[\d.]+(e[+-]?\d+)?[A-Za-z_]\w*", value):
+    unstarred = re.fullmatch(r"[\d.]+(?:e[+-]?\d+)?([A-Za-z_]\w*)", value)
+    if (times and (_is_number(multiplier) or {before, after} & options.keys())) or (
+        unstarred and unstarred[1] in options
+    ):
         raise UsageError(
             f"{name}={value}: expected a number times an option that is named too and has a number, as in "
             "epsilon=1e-2,eta=100*epsilon; several values are [10*epsilon,100*epsilon]"

@@ -48,7 +48,7 @@ class SmoothnessConfig:
     """Options of R_s."""
 
     lambda_s: float = 1.0  # weight of R_s; the paper searches {1, 3, 5}
-    epsilon: float = 1e-5  # radius of the l-inf ball around each token's embedding; paper 1e-5; sigma, eta go with it
+    epsilon: float = 1e-5  # radius of the l-inf ball around a token's embedding; paper 1e-5; scale sigma, eta with it
     sigma: float = 1e-5  # standard deviation of the starting noise; paper 1e-5
     eta: float = 1e-3  # ascent step size; paper 1e-3, far beyond the ball, so most entries end on its surface
     ascent_steps: int = 1  # the paper's T_x, 1

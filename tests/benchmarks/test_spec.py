@@ -83,6 +83,7 @@ def test_an_option_may_be_a_multiple_of_another_one() -> None:
     assert dict(parse_methods(chain)[0].options) == {"epsilon": 1e-2, "sigma": 1e-2, "eta": 1.0}
     steps = parse_grid("smoothness:epsilon=1e-2,eta=[10*epsilon,100*epsilon]")
     assert [dict(point.choice.options)["eta"] for point in steps] == [0.1, 1.0]
+    assert parse_methods("plug-in:layers=encoder.*,kind=2d") == [method("plug-in", layers="encoder.*", kind="2d")]
     assert parse_methods("sda:K=all,lambda_d=0.5") == [method("sda", K="all", lambda_d=0.5)]
 
 

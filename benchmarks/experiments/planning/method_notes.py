@@ -13,6 +13,7 @@ from smart_repro.declarations import configure, methods
 
 WEAK = 0.01  # lambda_s (epsilon / ACTING)^2 from which R_s may change an answer: study 1, nothing acts below 1e-3
 FILLING = 10  # steps of so many radii fill the ball: on MiniLM R_s is then 0.4 to 0.7 of that at the paper's 100
+BALL = ("lambda_s", "epsilon", "sigma", "eta", "direction", "dropout", "p")  # options of a method with R_s
 ON_SST2 = "on SST-2 with MiniLM (docs/FINDINGS.md, answer {})"
 
 
@@ -38,7 +39,7 @@ class _Arm(NamedTuple):
     @property
     def has_ball(self) -> bool:
         """True if it perturbs in a ball whose radius is an option (R_s)."""
-        return bool(self.value("lambda_s")) and self.value("epsilon") is not None and self.config.direction != "none"
+        return all(hasattr(self.config, name) for name in BALL) and self.config.direction != "none"
 
 
 def method_notes(experiment: Experiment) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ def method_notes(experiment: Experiment) -> tuple[str, ...]:
 def own_grid_notes(experiment: Experiment) -> tuple[str, ...]:
     """Return the notes on a user's own grid: balls that are not filled; what the findings lead one to expect."""
     arms, notes = list(_arms(experiment)), []
-    hollow = [arm for arm in arms if is_hollow(arm.config) and "epsilon" in arm.given]
+    hollow = [arm for arm in arms if arm.has_ball and is_hollow(arm.config) and "epsilon" in arm.given]
     for option, cure, is_random in (("sigma", "sigma=epsilon", True), ("eta", "sigma=epsilon,eta=100*epsilon", False)):
         if short := [arm for arm in hollow if (arm.config.direction == "random") == is_random]:
             radii = " / ".join(dict.fromkeys(f"{arm.value(option) / arm.config.epsilon:g}" for arm in short))
@@ -64,13 +65,13 @@ def own_grid_notes(experiment: Experiment) -> tuple[str, ...]:
             )
     if all(TASKS[task].generated for task in experiment.tasks):
         return tuple(notes)
-    balls = [arm for arm in arms if arm.has_ball]
+    balls = [arm for arm in arms if arm.has_ball and arm.config.lambda_s]
     if weak := [arm for arm in balls if is_weak(arm.config)]:
         acting = [arm for arm in balls if not is_weak(arm.config) and not is_hollow(arm.config)]
         row = f" A row that acts: {weak[0].name}:epsilon=1e-2,sigma=epsilon,eta=100*epsilon."
         notes.append(
-            f"{_rows(weak)}: R_s is expected to change hardly an answer: with shared masks it changed none at "
-            f"epsilon = 1e-5 {ON_SST2.format(1)}, so R_s alone is plain fine-tuning and SMART is bregman."
+            f"{_rows(weak)}: R_s is expected to change hardly any answer: with shared masks it changed none at "
+            f"epsilon = 1e-5 {ON_SST2.format(1)}. Expect plain fine-tuning's answers of R_s alone, bregman's of SMART."
             f"{row * (not acting)}"
         )
     teachers = [arm for arm in arms if arm.value("teacher_dropout") is not None]
@@ -90,8 +91,7 @@ def is_weak(config: Any) -> bool:
 
 def is_hollow(config: Any) -> bool:
     """Return True for an R_s whose perturbation stays far from the surface of its ball: the step or noise is short."""
-    names = ("lambda_s", "epsilon", "sigma", "eta", "direction", "p")
-    if not all(hasattr(config, name) for name in names) or not config.lambda_s or config.p != "inf":
+    if not config.lambda_s or config.p != "inf":
         return False
     if config.direction == "random":
         return bool(config.sigma < config.epsilon / 2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from analysis.strengths import SHARE, unequal_strengths
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.experiments.planning.method_notes import is_hollow, is_weak, method_notes, own_grid_notes
+from benchmarks.experiments.planning.method_notes import _Arm, is_hollow, is_weak, method_notes, own_grid_notes
 from benchmarks.experiments.planning.profiles import PROFILES
 from benchmarks.experiments.planning.request import Request
 from smart_repro.declarations import configure, methods
@@ -146,6 +148,11 @@ def test_the_note_on_a_ball_names_what_is_short(options: str, told: str) -> None
     (note,) = notes_on(f"vanilla,smoothness:epsilon=1e-2{options}", "demo-rte")
     assert told in note
     assert ("eta" in note) == ("random" not in options)
+
+
+def test_a_plug_in_with_another_epsilon_has_no_ball() -> None:
+    other = SimpleNamespace(lambda_s=1.0, epsilon=0.1)  # of label smoothing, say
+    assert not _Arm("own", "own", frozenset({"epsilon"}), other).has_ball
 
 
 def test_an_acting_row_is_proposed_where_there_is_none() -> None:
