@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 X = "epsilon over the embeddings' root mean square"
 PREFIX = "epsilon"  # of the curves that are over a radius of the l-infinity ball
 PAPER = 1e-5  # the paper's radius
+MARK = "paper: epsilon = 1e-5"
 R_S_AT = 0.1  # radius over the embeddings' root mean square at which the trained models are compared
 
 
@@ -71,18 +72,20 @@ def radius(study: Study) -> Iterator[Drawing]:
 
 
 def _draw(frame: pd.DataFrame, ax: Axes, *, titles: Mapping[str, str], mark: float, ylabel: str, log: bool) -> Axes:
-    """Draw the curves, and the paper's radius as a dotted line."""
+    """Draw the curves, points of fewer seeds than others open, and the paper's radius as a dotted line."""
     figures.plot_curves(frame, ax, titles, x=X, ylabel=ylabel, log=log, logx=True)
+    few = frame[frame["n"] < frame["n"].max()]
+    ax.plot(few[X], few["mean"], "o", color="white", ms=2.6, mew=0, zorder=4, label="_few")
     ax.axvline(mark, color=figures.SOFT, lw=1, ls=(0, (1, 2)))
     ax.annotate(
-        "1e-5",
-        (mark, 1.0),
-        (2, 2),
+        MARK,
+        (mark, 0.12),
+        (3, 0),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         color=figures.SOFT,
         fontsize=7.5,
-        annotation_clip=False,
+        rotation=90,
     )
     return ax
 
@@ -104,10 +107,12 @@ def _scores(study: Study, placed: pd.DataFrame, column: Column) -> tuple[pd.Data
 
 
 def _titles(study: Study, rows: list[Row]) -> dict[str, str]:
-    """Names of the lines: the baseline's title, and each curve's own without the common prefix."""
-    curves = dict.fromkeys(row.curve for row in rows)
+    """Names of the lines: the baseline's title, and what the titles of a curve's rows say before the radius."""
     level = study.manifest.baseline_row
-    named = {curve: curve.removeprefix(f"{PREFIX}-").replace("-", " ") for curve in curves}
+    named: dict[str, str] = {}
+    for row in rows:
+        words, found, _ = study.titles[row.id].partition(f", {PREFIX} = ")
+        named.setdefault(row.curve, words if found else row.curve.removeprefix(f"{PREFIX}-").replace("-", " "))
     return {**({level: study.titles[level]} if level in study.titles else {}), **named}
 
 

@@ -39,11 +39,12 @@ PANELS = {  # end of a drawing's name -> its title here
     "changed": "Answers that differ from plain's",
 }
 EXACT_RATES = {"epsilon-half-rate": "half the rate", "self-distillation-double-rate": "twice the rate"}
-TEACHERS = "self-distillation"
+TEACHERS = "self-distillation-masks"
 TEACHER_MASKS = {
     "vanilla": "plain fine-tuning",
-    "sda[K=1]": "SDA, teacher without dropout",
-    "sda[K=1]:shared": "with the student's masks",
+    "sda[K=1]": "teacher: no dropout",
+    "sda[K=1]:shared": "teacher: student's masks",
+    "sda[K=1]:independent": "teacher: masks of its own",
 }
 TERMS = {  # part of the log -> title, unit
     "task": ("Cross-entropy of training", "nats"),
@@ -220,13 +221,14 @@ def teachers() -> pd.DataFrame:
 
 def draw_teachers(found: pd.DataFrame) -> Figure:
     """Draw both terms over the updates; the range of the distillation term in the paper's figure 6 is shaded."""
+    lines = {title: title for title in TEACHER_MASKS.values()}  # no methods' names, which would all be SDA's green
+    named = found.assign(row=found["row"].map(TEACHER_MASKS))
     figure, axes = figures.panels(len(TERMS), 4.9, 3.5, foot=0.3)
     for ax, (part, (title, unit)) in zip(axes, TERMS.items(), strict=True):
-        shown = found[found["part"] == part]
-        figures.plot_curves(shown, ax, TEACHER_MASKS, x="step", ylabel=unit, log=True, legend=False)
+        figures.plot_curves(named[named["part"] == part], ax, lines, x="step", ylabel=unit, log=True, legend=False)
         ax.set_title(title)
     axes[-1].axhspan(*studies.papers_term(), color=figures.SOFT, alpha=0.25, lw=0)
-    figures.legend_of_figure(figure, TEACHER_MASKS, columns=len(TEACHER_MASKS))
+    figures.legend_of_figure(figure, lines, columns=len(lines))
     return figure
 
 

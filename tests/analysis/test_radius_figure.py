@@ -82,7 +82,30 @@ def test_the_papers_radius_is_marked_where_it_lies(study: Study) -> None:
         marks = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
         assert pytest.approx(1e-5 / RMS) in marks
         assert ax.get_xscale() == "log"
-        assert "1e-5" in [text.get_text() for text in ax.texts]
+        assert "paper: epsilon = 1e-5" in [text.get_text() for text in ax.texts]
+
+
+def test_points_of_fewer_seeds_are_open(study: Study) -> None:
+    drawing = panels(study)["score"]
+    frame = drawing.frame.copy()
+    frame.loc[frame.index[-1], "n"] -= 1
+    for shown, expected in ((drawing.frame, []), (frame, [frame["mean"].iloc[-1]])):
+        _, axes = figures.panels(1, 4, 3)
+        ax = drawing.draw(shown, axes[0])
+        (few,) = [line for line in ax.lines if line.get_label() == "_few"]
+        assert list(few.get_ydata()) == expected
+
+
+def test_curves_are_named_by_the_words_before_the_radius(study: Study) -> None:
+    rows = [replace(row, title=f"R_s, {row.curve}, epsilon = {row.x}") for row in study.manifest.rows if row.curve]
+    named = replace(study, manifest=replace(study.manifest, rows=(study.manifest.rows[0], *rows)))
+    _, axes = figures.panels(1, 4, 3)
+    ax = panels(named)["score"].draw(panels(named)["score"].frame, axes[0])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "plain",
+        "R_s, epsilon-ascent",
+        "R_s, epsilon-signs",
+    ]
 
 
 def test_changed_answers_are_counted_at_equal_seeds(study: Study) -> None:

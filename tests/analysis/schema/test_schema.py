@@ -78,7 +78,7 @@ def test_published_manifests_of_version_1_load_whole_and_survive_a_round_trip(pa
 
 
 def test_published_manifests_survive_a_round_trip() -> None:
-    assert (len(OF_VERSION_1), len(PUBLISHED)) == (8, 16)
+    assert (len(OF_VERSION_1), len(PUBLISHED)) == (8, 17)
     for path in PUBLISHED:
         manifest = load_manifest(path)
         assert Manifest.from_json(json.loads(json.dumps(manifest.to_json()))) == manifest
