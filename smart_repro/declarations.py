@@ -10,7 +10,7 @@ import ast
 import importlib
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
@@ -101,12 +101,12 @@ def configure(method: type[Declaration], options: Mapping[str, Any]) -> Any:
             raise ValueError(f"method {method.name!r} has no option {name!r}{hint}")
         kinds = [kind.strip() for kind in declared[name].split("|")]
         typed[name] = None if value == "none" and "None" in kinds and "str" not in kinds else value
-        _check_kind(method.name, name, kinds, typed[name])
+        _check_kind(method.name, name, kinds, typed[name], declared)
     return method.Config(**typed)
 
 
-def _check_kind(method: str, option: str, kinds: Sequence[str], value: Any) -> None:
-    """Refuse a value that has none of the annotated types.
+def _check_kind(method: str, option: str, kinds: Sequence[str], value: Any, options: Collection[str]) -> None:
+    """Refuse a value that has none of the annotated types; a word like the name of one of the options may mean it.
 
     Annotations other than numbers and words are left to Config.
     """
@@ -114,9 +114,16 @@ def _check_kind(method: str, option: str, kinds: Sequence[str], value: Any) -> N
         return
     if not any(_is_kind(value, kind) for kind in kinds):
         expected = " or ".join(_KINDS[kind][1] for kind in kinds)
-        raise ValueError(f"{option} of method {method!r} must be {expected}, got {value!r}")
+        raise ValueError(f"{option} of method {method!r} must be {expected}, got {value!r}{_hint(value, options)}")
     if isinstance(value, int) and abs(value) > LARGEST:
         raise ValueError(f"{option} of method {method!r} must lie within +-{LARGEST:,}, got {value}")
+
+
+def _hint(value: Any, options: Collection[str]) -> str:
+    """Return what to do about a word in place of a number: it may be meant to follow one of the options."""
+    if not isinstance(value, str):
+        return ""
+    return f"; to follow {value}, give {value} a number too" if value in options else did_you_mean(value, options)
 
 
 def _is_kind(value: Any, kind: str) -> bool:

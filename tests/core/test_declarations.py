@@ -68,6 +68,8 @@ def test_names_of_optimizers_schedules_heads_and_precisions_are_read_without_tor
         ("smart", {"epsilon": float("nan")}, "epsilon of method 'smart' must be a finite number, got nan"),
         ("smart", {"epsilon": float("inf")}, "a finite number, got inf"),
         ("smart", {"lambda_s": "1|3|5"}, "lambda_s of method 'smart' must be a finite number, got '1|3|5'"),
+        ("smart", {"sigma": "eps"}, "must be a finite number, got 'eps'; did you mean 'epsilon'?"),
+        ("smart", {"sigma": "epsilon"}, "got 'epsilon'; to follow epsilon, give epsilon a number too"),
         ("smart", {"lambda_s": (1, 3)}, "a finite number"),
         ("smart", {"lambda_s": True}, "a finite number, got True"),
         ("smart", {"lambda_s": None}, "a finite number, got None"),

@@ -13,6 +13,7 @@ from smart_repro.declarations import configure, methods
 
 WEAK = 0.01  # lambda_s (epsilon / ACTING)^2 from which R_s may change an answer: study 1, nothing acts below 1e-3
 FILLING = 10  # steps of so many radii fill the ball: on MiniLM R_s is then 0.4 to 0.7 of that at the paper's 100
+PLAIN = "vanilla"
 BALL = ("lambda_s", "epsilon", "sigma", "eta", "direction", "dropout", "p")  # options of a method with R_s
 ON_SST2 = "on SST-2 with MiniLM (docs/FINDINGS.md, answer {})"
 
@@ -53,8 +54,13 @@ def method_notes(experiment: Experiment) -> tuple[str, ...]:
 
 
 def own_grid_notes(experiment: Experiment) -> tuple[str, ...]:
-    """Return the notes on a user's own grid: balls that are not filled; what the findings lead one to expect."""
+    """Return the notes on a user's own grid: no baseline, balls not filled, what the findings lead one to expect."""
     arms, notes = list(_arms(experiment)), []
+    if len(experiment.rows) > 1 and not any(arm.name == PLAIN for arm in arms):
+        notes.append(
+            f"No row is plain fine-tuning: differences are from {experiment.baseline}. Add {PLAIN} to see whether the "
+            "methods help at all."
+        )
     hollow = [arm for arm in arms if arm.has_ball and is_hollow(arm.config) and "epsilon" in arm.given]
     for option, cure, is_random in (("sigma", "sigma=epsilon", True), ("eta", "sigma=epsilon,eta=100*epsilon", False)):
         if short := [arm for arm in hollow if (arm.config.direction == "random") == is_random]:

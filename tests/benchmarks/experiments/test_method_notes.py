@@ -97,6 +97,21 @@ def test_a_ball_that_the_step_does_not_fill_is_told(methods: str, named: list[st
     assert [note.partition(": the perturbation")[0] for note in found] == named
 
 
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        ("smart,sda,sda:teacher_dropout=shared", True),
+        ("sda,vanilla", False),
+        ("smart,vanilla:label_smoothing=0.1", False),
+        ("r-drop", False),
+    ],
+)
+def test_a_grid_without_plain_fine_tuning_is_told(methods: str, told: bool) -> None:
+    found = [note for note in notes_on(methods, "demo-rte") if note.startswith("No row is plain fine-tuning")]
+    assert len(found) == told
+    assert all("differences are from smart[shared]. Add vanilla" in note for note in found)
+
+
 def test_the_papers_studies_and_the_demo_have_no_notes_on_ones_own_grid() -> None:
     assert notes_on("vanilla,smart,sda", "demo-rte") == ()
     for name, rows in (("smart-table3", None), ("epsilon", "vanilla,epsilon-eta-fixed@0.01")):
