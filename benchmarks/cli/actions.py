@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli.options import ExecutionOptions
-from benchmarks.cli.terminal import WIDTH_OF_FILES, visible
+from benchmarks.cli.terminal import WIDTH_OF_FILES, note_line, visible
 from benchmarks.errors import NotInProfileError, UsageError
 from benchmarks.options import GridOptions, TuningOptions, check_given
 
@@ -118,7 +118,7 @@ def show_plan(request: Request, results: Path, workers: int | None, calibrate: b
     else:
         print(plan_text.plan_text(planned, expected), flush=True)
     if note := replaced_grid(request, planned, results):
-        print(f"note: {note}", file=sys.stderr)
+        print(note_line(note), file=sys.stderr)
 
 
 def show_bill(request: Request, as_json: bool) -> None:
@@ -172,7 +172,7 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     tracking.check(execution.track or "")
     planned, store = planned_of(request, results), Store(results)
     if (note := replaced_grid(request, planned, results)) and not execution.quiet:
-        print(f"note: {note}", file=sys.stderr)
+        print(note_line(note), file=sys.stderr)
     executor = execution.make_executor(engine.memory(planned, store))
     if execution.dry_run:
         print(plan_text.plan_text(planned, engine.forecast(planned, store, executor)))
@@ -180,7 +180,7 @@ def _run(request: Request, results: Path, execution: ExecutionOptions) -> int:
     store.prepare()  # first, so that a folder without write permission is reported before the notes
     if not execution.quiet:
         for note in planned.experiment.notes:
-            print(f"note: {note}", file=sys.stderr)
+            print(note_line(note), file=sys.stderr)
     if execution.track and not execution.quiet:
         print(f"To watch it: {tracking.hint(execution.track, results)}", file=sys.stderr)
     summary = engine.run(

@@ -62,7 +62,7 @@ from benchmarks.cli.options import (
     Tuning,
 )
 from benchmarks.cli.runs import runs_app
-from benchmarks.cli.terminal import guarded, terminal_width
+from benchmarks.cli.terminal import guarded, note_line, terminal_width
 from benchmarks.errors import Mistakes, UsageError
 from benchmarks.libraries import NO_PROGRESS_BARS, set_defaults
 from benchmarks.options import (
@@ -590,7 +590,7 @@ def data(
     else:
         print(catalogue.data_text(reports))
         for remark in (remark for task in own_tasks for remark in task.remarks):
-            print(f"note: {remark}")
+            print(note_line(remark))
     if not tasks and source.data_dir and (unread := unclaimed(source.data_dir)):
         print(f"Folders of {source.data_dir} that no task looks into: {', '.join(unread)}", file=sys.stderr)
     readable = [name for name in names if not reports[name]["broken"] and any(reports[name]["splits"].values())]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.records import results_option
 from benchmarks.cli.claims import claim_card, claim_rows
 from benchmarks.cli.experiment_card import experiment_entries, is_study_file
+from benchmarks.cli.terminal import note_line
 from benchmarks.errors import UsageError
 from smart_repro.registry import Registry, UnknownNameError, did_you_mean
 
@@ -390,7 +391,7 @@ def _data_lines(name: str, report: dict[str, Any]) -> Iterator[str]:
         quantiles = content["lengths"]["quantiles"]
         lengths = ", ".join(f"{100 * float(q):g} %: {value:g}" for q, value in quantiles.items())
         yield f"         length in {content['lengths']['unit']}: {lengths}"
-        yield from (f"         note: {note}" for note in content.get("notes", ()))
+        yield from (f"         {note_line(note)}" for note in content.get("notes", ()))
     for pair, count in report["duplicates_across"].items():
         if count:
             yield f"  {count:,} examples of {pair} (same texts)"

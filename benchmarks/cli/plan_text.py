@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.cli.terminal import note_line
 from benchmarks.engine.claim_power import claim_lines
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def plan_text(plan: Plan, expected: Forecast) -> str:
         if plan.states[key].state == "failed"
     ]
     lines += [f"not run: {cell}: {reason}" for cell, reason in experiment.missing.items()]
-    lines += [f"note: {note}" for note in experiment.notes]
+    lines += [note_line(note) for note in experiment.notes]
     return "\n".join(lines)
 
 

@@ -23,6 +23,13 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+def note_line(note: str) -> str:
+    """Return a note as a line of output: ``note: `` stands before it, except before a warning, which says so itself."""
+    from benchmarks.tasks.sources import WARNING  # reads numpy
+
+    return note if note.startswith(WARNING) else f"note: {note}"
+
+
 def terminal_width() -> int:
     """Return the number of characters in a line of the terminal; :data:`WIDTH_OF_FILES` where output is no terminal."""
     return shutil.get_terminal_size((WIDTH_OF_FILES, 24)).columns

@@ -15,7 +15,7 @@ from stored_runs import reseal, stored_run
 from analysis.tables import comment, latex
 from benchmarks.cli.actions import hint
 from benchmarks.cli.app import run_command
-from benchmarks.cli.terminal import Guarded, guarded, visible
+from benchmarks.cli.terminal import Guarded, guarded, note_line, visible
 from benchmarks.options import command
 
 EVIL = "\x1b]0;title\x07\x1b[2J\r\x9b31m\u202edab"
@@ -25,6 +25,11 @@ def test_control_characters_are_spelled_out_and_text_stays() -> None:
     assert visible(EVIL) == r"\x1b]0;title\x07\x1b[2J\r\x9b31m\u202edab"
     text = "ε = 1e-5\tµ\nзвук 🙂"
     assert visible(text) == text
+
+
+def test_a_warning_says_so_itself_and_other_notes_are_called_notes() -> None:
+    assert note_line("WARNING: rte has only 2 dev items here") == "WARNING: rte has only 2 dev items here"
+    assert note_line("R_s acts") == "note: R_s acts"
 
 
 def test_streams_are_guarded_but_for_sequences_of_our_own() -> None:
