@@ -96,7 +96,7 @@ FINDINGS = (
     Finding(
         "one-student",
         "SDA against plain",
-        "SDA (K = 1) against plain fine-tuning (points of accuracy)",
+        "SDA (K = 1), the teacher without dropout, against plain fine-tuning (points of accuracy)",
         "sda[K=1]",
         "vanilla",
         Place("self-distillation"),

@@ -300,6 +300,8 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
         parts = [part for part in ("smoothness", "bregman", "distillation", "start_share") if part in logs[0]]
         found |= {f"{row.id}/{part}": f"{np.mean([log[part].mean() for log in logs]):.1e}" for part in parts}
         found |= {f"{row.id}/{part}/decimal": f"{np.mean([log[part].mean() for log in logs]):.2g}" for part in parts}
+        late = {part: np.mean([log[part].iloc[-(len(log) // 3) :].mean() for log in logs]) for part in parts}
+        found |= {f"{row.id}/{part}/late": f"{value:.2g}" for part, value in late.items()}
         found["majority"] = tables.number(100 * float(answers[0]["label"].value_counts(normalize=True).max()))
     return {f"{manifest.name}/{task}/{name}": value for name, value in found.items()}
 

@@ -76,10 +76,17 @@ def primary() -> dict[str, claims.Verdict]:
 
 def primary_table() -> str:
     """Return the primary contrasts as a table in Markdown: forecast and result, or "not run yet"."""
-    rows = [("study", "claim", "task", "unit", "forecast", "result", "Holm's p", "verdict")]
+    rows = [("study", "claim", "at", "task", "unit", "forecast", "result", "Holm's p", "verdict")]
     sentences = {claim.id: claim.sentence for study in STUDIES for claim in _claims(study)}
     for line in _lines().values():
-        about = (line["study"], sentences[line["claim"]], TASKS[line["task"]].title, line["unit"], line["forecast"])
+        about = (
+            line["study"],
+            sentences[line["claim"]],
+            line["working_point"],
+            TASKS[line["task"]].title,
+            line["unit"],
+            line["forecast"],
+        )
         verdict = primary().get(line["claim"])
         if verdict is None:
             rows.append((*about, "", "", "not run yet"))
@@ -114,15 +121,23 @@ def facts() -> Iterator[tuple[str, str]]:
     for study in STUDIES:
         if study.name.startswith("self-distillation"):
             yield from _changed(study.name)
-    least, largest = papers_term()
-    yield "papers/sda-fig6/least", tables.number(least, 2)
-    yield "papers/sda-fig6/largest", tables.number(largest, 2)
+    terms, losses = (_figure_6(quantity) for quantity in ("mse_loss", "ce_loss"))
+    yield "papers/sda-fig6/largest", tables.number(max(terms.values()), 2)
+    yield "papers/sda-fig6/last", tables.number(terms[max(terms)], 2)
+    yield "papers/sda-fig6/cross-entropy", tables.number(losses[max(losses)], 2)
+    yield "papers/sda-fig6/steps", f"{max(terms):,.0f}"
 
 
 def papers_term() -> tuple[float, float]:
     """Return the least and the largest distillation term in the SDA paper's figure 6."""
-    terms = [point.value for point in EXPERIMENTS["sda-fig6"]().points if point.quantity == "mse_loss"]
+    terms = _figure_6("mse_loss").values()
     return min(terms), max(terms)
+
+
+@lru_cache
+def _figure_6(quantity: str) -> dict[float, float]:
+    """Return the points of a curve of the SDA paper's figure 6: training step -> value."""
+    return {float(point.x): point.value for point in EXPERIMENTS["sda-fig6"]().points if point.quantity == quantity}
 
 
 def _changed(experiment: str) -> Iterator[tuple[str, str]]:
