@@ -278,8 +278,8 @@ def _in_short(interval: Interval) -> str:
 def fit(manifest: Manifest, task: str) -> dict[str, str]:
     """Return statistics of each method's runs on a task, as means over runs.
 
-    These are the accuracy, the share of the most frequent answer, the task's loss and each logged part over the last
-    third of the updates, and the number of diverged runs.
+    These are the accuracy (also the lowest and the highest), the share of the most frequent answer, the task's loss and
+    each logged part over the last third of the updates, and the number of diverged runs.
     """
     found: dict[str, str] = {}
     column = next(column for column in manifest.columns if column.task == task)
@@ -289,9 +289,12 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
         if not keys or column.metric in ("pearson", "spearman"):
             continue
         answers = [PUBLISHED.predictions(key, task, column.split) for key in keys]
+        right = [100 * float((each["label"] == each["prediction"]).mean()) for each in answers]
         logs = [PUBLISHED.history(key) for key in keys]
         means = {
-            "accuracy": 100 * np.mean([(each["label"] == each["prediction"]).mean() for each in answers]),
+            "accuracy": np.mean(right),
+            "accuracy/least": min(right),
+            "accuracy/largest": max(right),
             "commonest": 100 * np.mean([each["prediction"].value_counts(normalize=True).max() for each in answers]),
             "loss": np.mean([log["task"].iloc[-(len(log) // 3) :].mean() for log in logs]),
         }
@@ -302,6 +305,7 @@ def fit(manifest: Manifest, task: str) -> dict[str, str]:
         found |= {f"{row.id}/{part}/decimal": f"{np.mean([log[part].mean() for log in logs]):.2g}" for part in parts}
         late = {part: np.mean([log[part].iloc[-(len(log) // 3) :].mean() for log in logs]) for part in parts}
         found |= {f"{row.id}/{part}/late": f"{value:.2g}" for part, value in late.items()}
+        found["items"] = f"{len(answers[0]):,}"
         found["majority"] = tables.number(100 * float(answers[0]["label"].value_counts(normalize=True).max()))
     return {f"{manifest.name}/{task}/{name}": value for name, value in found.items()}
 
