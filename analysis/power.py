@@ -17,9 +17,9 @@ from analysis.crossed import Components
 from analysis.interval import Interval
 
 MOST_SEEDS = 1_000
-# Nodes of the Gauss-Legendre rule over the variance estimate: within 1e-4 of the noncentral t up to power 0.9999.
 STEEP = 50.0  # critical value of t beyond which the tail is integrated over the normal: one or two degrees of freedom
 FARTHEST = 9.0  # standard deviations to which that is done
+# Nodes of the Gauss-Legendre rule over the variance estimate: within 1e-4 of the noncentral t up to power 0.9999.
 NODES = 128
 INDEPENDENT = "; tasks taken as independent"  # where no runs tell what the tasks share over seeds
 # Slope of a metric against accuracy. Matthews is 2 * accuracy - 1 where both classes are equally frequent.
